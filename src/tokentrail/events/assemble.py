@@ -1,0 +1,153 @@
+"""From plain values to Arrow arrays, a column at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokentrail.events.values import seconds, uuid_bytes
+
+Array: TypeAlias = "pa.Array[Any]"
+Codes: TypeAlias = npt.NDArray[np.int32]
+Moments: TypeAlias = npt.NDArray[np.int64]
+_DASHES = (8, 13, 18, 23)
+_UUID_LENGTH = 36
+
+
+class Labels(dict[Any, int]):
+    """Numbers values in order of first sight; `self[value]` is the number."""
+
+    def __missing__(self, key: Any) -> int:
+        self[key] = number = len(self)
+        return number
+
+    def codes(self, values: Iterable[Any], count: int) -> Codes:
+        """The numbers of `count` values."""
+        return np.fromiter(map(self.__getitem__, values), np.int32, count)
+
+
+class Marks:
+    """Bits that each label carries, found once for each label and not for each event that bears it."""
+
+    def __init__(self, labels: Labels, bits: Callable[[Any], int]) -> None:
+        self._labels, self._bits = labels, bits
+        self._found: list[int] = []
+
+    def of(self, codes: Codes) -> npt.NDArray[np.uint8]:
+        """The bits of each label in `codes`."""
+        self._found += map(self._bits, islice(self._labels, len(self._found), None))
+        marks: npt.NDArray[np.uint8] = np.array(self._found, np.uint8)[codes]
+        return marks
+
+
+def moments(texts: Sequence[str | None]) -> Moments | None:
+    """Seconds since 1970 where all texts are spelled `2024-03-01T00:00:00Z`; `None` where one is not."""
+    column = pa.array(texts, pa.string())
+    lengths = pc.min_max(pc.binary_length(column)).as_py()
+    if column.null_count or (texts and lengths != {"min": 20, "max": 20}):
+        return None
+    try:
+        return column.cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+
+
+def optional_moments(texts: Sequence[str | None]) -> Array:
+    """The same as a nullable column, each text on its own where the quick way fails."""
+    column = pa.array(texts, pa.string())
+    lengths = pc.min_max(pc.binary_length(column)).as_py()
+    if lengths == {"min": 20, "max": 20}:
+        try:
+            return column.cast(pa.timestamp("s", "UTC")).cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass
+    return pa.array([seconds(one) for one in texts], pa.int64())
+
+
+def joined(parts: Sequence[Any], kind: pa.DataType) -> Array:
+    """One column of the parts that batches gave."""
+    if not parts:
+        return pa.array([], kind)
+    return pa.concat_arrays([part if isinstance(part, pa.Array) else pa.array(part, kind) for part in parts])
+
+
+def labelled(codes: Array, labels: Labels) -> Array:
+    """A dictionary column from numbers that `labels` gave; the number of `None` becomes null."""
+    absent = labels.get(None)
+    if absent is not None:
+        codes = pc.if_else(pc.equal(codes, absent), pa.scalar(None, pa.int32()), codes)
+    values = ["" if value is None else value for value in labels]
+    return pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.string()))
+
+
+def flags(values: Iterable[Any]) -> Array:
+    """A boolean column from `True`, `False` and `None`."""
+    return pa.array(values, pa.bool_())
+
+
+def sizes(values: Sequence[float | None]) -> Array:
+    """A column of byte counts; what is no sensible count becomes null."""
+    numbers = np.array(values, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        sound = (numbers >= 0) & (numbers < float(1 << 62))
+    return pa.array(np.where(sound, numbers, 0).astype(np.int64), mask=~sound)
+
+
+def plain(values: Iterable[Any], kind: pa.DataType) -> Array:
+    """A column of plain values, dictionary-encoded where its type says so."""
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)
+
+
+def own_labels(column: Array) -> Array:
+    """A dictionary column that carries only the labels it uses, taken from one that carries more."""
+    return column.dictionary_decode().dictionary_encode() if isinstance(column, pa.DictionaryArray) else column
+
+
+def same(value: int, count: int) -> Array:
+    """One number, `count` times."""
+    return pa.array(np.full(count, value, dtype=np.int64))
+
+
+def event_ids(texts: Sequence[str]) -> tuple[Array, Array]:
+    """Event ids as sixteen bytes each, and the texts of those that are no plain UUIDs."""
+    packed = _plain_uuids(texts)
+    if packed is not None:
+        ids = pa.Array.from_buffers(pa.binary(16), len(texts), [None, pa.py_buffer(packed)])
+        return ids, pa.nulls(len(texts), pa.string())
+    plain_ids = [uuid_bytes(one) for one in texts]
+    others = [None if known else one for known, one in zip(plain_ids, texts, strict=True)]
+    return digests(texts), pa.array(others, pa.string())
+
+
+def digests(texts: Iterable[str | None]) -> Array:
+    """Ids as sixteen bytes each: a UUID's own, a digest of any other text."""
+    ids = [
+        None if one is None else uuid_bytes(one) or hashlib.blake2b(one.encode(), digest_size=16).digest()
+        for one in texts
+    ]
+    return pa.array(ids, pa.binary(16))
+
+
+def _plain_uuids(texts: Sequence[str]) -> bytes | None:
+    """The bytes of UUIDs, all at once; `None` where one is spelled in any other way than the usual."""
+    count = len(texts)
+    joined = "".join(texts)
+    if len(joined) != _UUID_LENGTH * count or set(map(len, texts)) - {_UUID_LENGTH}:
+        return None
+    if any(joined[at::_UUID_LENGTH] != "-" * count for at in _DASHES):
+        return None
+    bare = joined.replace("-", "")
+    try:
+        packed = bytes.fromhex(bare)  # forgives spaces, which the length tells, and capitals
+    except ValueError:
+        return None
+    return packed if len(packed) == 16 * count and bare == bare.lower() else None

@@ -1,0 +1,183 @@
+"""
+The ingest kernel: bytes of log objects in, canonical columns out.
+
+The same code runs in a local process pool and inside another engine's workers. It is written for speed: records
+are taken a batch at a time and column by column, each distinct text is kept once, and only the few calls that
+issue, change, name or reveal something are looked into, a batch at a time as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tokentrail.events import assemble, identity, special
+from tokentrail.events.assemble import Labels, Marks
+from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
+from tokentrail.events.gunzip import DEFAULT_BOUND, expand
+from tokentrail.events.issuance import ISSUED
+from tokentrail.events.reading import Batch, read_object
+from tokentrail.events.vocabulary import name_marks, source_marks
+
+_LABELLED = {
+    "account": "recipientAccountId",
+    "region": "awsRegion",
+    "source": "eventSource",
+    "name": "eventName",
+    "error": "errorCode",
+    "ip": "sourceIPAddress",
+    "agent": "userAgent",
+}
+"""Columns of few distinct values, and the fields that fill them."""
+_ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
+_CHANGE_ROW = special.CHANGE
+_TRUE = frozenset((True, "true", "True"))
+
+
+@dataclass(slots=True)
+class ObjectSummary:
+    """What became of one object."""
+
+    records: int = 0
+    rejected: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+def _labels() -> dict[str, Labels]:
+    return {name: Labels() for name in _LABELLED}
+
+
+def _parts() -> dict[str, list[Any]]:
+    return {name: [] for name in EVENTS.names if name != "segment"}
+
+
+@dataclass(slots=True)
+class Segment:
+    """Collects the columns of several objects; `tables()` hands them over."""
+
+    number: int
+    """Names the segment: a random number, so that two writers never meet."""
+    bound: int = DEFAULT_BOUND
+    objects: int = 0
+    _rows: int = 0
+    _labels: dict[str, Labels] = field(default_factory=_labels)
+    _parts: dict[str, list[Any]] = field(default_factory=_parts)
+    _identities: Labels = field(default_factory=Labels)
+    _issuances: list[tuple[Any, ...]] = field(default_factory=list)
+    _changes: list[tuple[Any, ...]] = field(default_factory=list)
+    _rejected: list[tuple[int, int | None, str | None, str]] = field(default_factory=list)
+    _name_marks: Marks = field(init=False)
+    _source_marks: Marks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._name_marks = Marks(self._labels["name"], name_marks)
+        self._source_marks = Marks(self._labels["source"], source_marks)
+
+    def add(self, data: bytes) -> ObjectSummary:
+        """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
+        number, self.objects = self.objects, self.objects + 1
+        expanded = expand(data, bound=self.bound)
+        reading = read_object(expanded.data, whole=expanded.broken is None)
+        refusals = list(reading.refusals)
+        if expanded.broken:
+            refusals.append((None, None, expanded.broken))
+        self._rejected.extend((number, *refusal) for refusal in refusals)
+        summary = ObjectSummary(rejected=sum(name is None for _, name, _ in refusals))
+        for batch in reading.batches:
+            self._append(batch, number)
+            summary.records += len(batch.times)
+        if reading.batches:
+            summary.first = min(int(batch.times.min()) for batch in reading.batches)
+            summary.last = max(int(batch.times.max()) for batch in reading.batches)
+        return summary
+
+    def _append(self, batch: Batch, number: int) -> None:
+        """Add some records of one object, column by column."""
+        of, count = batch.fields, len(batch.times)
+        codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
+        marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
+        succeeded = codes["error"] == self._labels["error"].get(None, -1)
+        ids, id_texts = assemble.event_ids(of["eventID"])
+        additional = of["additionalEventData"]
+        columns: dict[str, Any] = codes | {
+            "object": np.full(count, number, np.int32),
+            "ordinal": batch.ordinals,
+            "time": batch.times,
+            "event_id": ids,
+            "event_id_text": id_texts,
+            "identity": self._identities.codes(map(bytes, of["userIdentity"]), count),
+            "read_only": assemble.flags(of["readOnly"]),
+            "management": assemble.flags(of["managementEvent"]),
+            "console": assemble.flags([one in _TRUE for one in of["sessionCredentialFromConsole"]]),
+            "secret": special.secrets(of, marks, succeeded),
+            "bytes_out": assemble.sizes([None if one is None else one.bytesTransferredOut for one in additional]),
+            "resource": assemble.plain(special.resources(of, marks), pa.string()),
+        }
+        for name, column in columns.items():
+            self._parts[name].append(column)
+        self._issuances += [(self._rows + at, *row) for at, row in special.issued(of, marks, succeeded)]
+        self._changes += [(self._rows + at, *row) for at, row in special.changed(of, marks, succeeded)]
+        self._rows += count
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The collected columns as Arrow tables, named as in `columns.TABLES`."""
+        events = self._events_table()
+        identities = self._identities_table(events)
+        return {
+            "events": events,
+            "identities": identities,
+            "issuances": _special_table(events, self._issuances, _ISSUANCE_ROW, ISSUANCES),
+            "changes": _special_table(events, self._changes, _CHANGE_ROW, CHANGES),
+            "rejected": self._rejected_table(),
+        }
+
+    def _events_table(self) -> pa.Table:
+        columns = {"segment": assemble.same(self.number, self._rows)}
+        for name, parts in self._parts.items():
+            labels = self._labels.get(name)
+            kind = pa.int32() if labels is not None else EVENTS.field(name).type
+            column = assemble.joined(parts, kind)
+            columns[name] = column if labels is None else assemble.labelled(column, labels)
+        return pa.Table.from_arrays([columns[name] for name in EVENTS.names], schema=EVENTS)
+
+    def _identities_table(self, events: pa.Table) -> pa.Table:
+        raws = list(self._identities)
+        values, odd = identity.columns(raws)
+        for code in odd:
+            at = int(np.argmax(events["identity"].to_numpy() == code))
+            place = events["object"][at].as_py(), events["ordinal"][at].as_py()
+            self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
+        arrays = [assemble.same(self.number, len(raws)), assemble.plain(range(len(raws)), pa.int32())]
+        for name, column in zip(IDENTITIES.names[2:], values, strict=True):
+            kind = IDENTITIES.field(name).type
+            arrays.append(assemble.optional_moments(column) if name == "created" else assemble.plain(column, kind))
+        return pa.Table.from_arrays(arrays, schema=IDENTITIES)
+
+    def _rejected_table(self) -> pa.Table:
+        values = list(zip(*self._rejected, strict=True)) if self._rejected else [()] * 4
+        arrays = [assemble.same(self.number, len(self._rejected))]
+        arrays += [assemble.plain(column, REJECTED.field(n + 1).type) for n, column in enumerate(values)]
+        return pa.Table.from_arrays(arrays, schema=REJECTED)
+
+
+def _special_table(
+    events: pa.Table, rows: Sequence[tuple[Any, ...]], names: Sequence[str], schema: pa.Schema
+) -> pa.Table:
+    """The events at the rows' places, and what their calls had to tell."""
+    places, *values = zip(*rows, strict=True) if rows else [()] * (1 + len(names))
+    told = dict(zip(names, values, strict=True))
+    shown = events.take(assemble.plain(places, pa.int64()))
+    columns = []
+    for name in schema.names:
+        if name == "shared_id":
+            columns.append(assemble.digests(told[name]))
+        elif name in told:
+            columns.append(assemble.plain(told[name], schema.field(name).type))
+        else:
+            columns.append(assemble.own_labels(shown["name" if name == "api" else name].combine_chunks()))
+    return pa.Table.from_arrays(columns, schema=schema)

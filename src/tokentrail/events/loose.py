@@ -1,0 +1,76 @@
+"""
+Values out of JSON whose shape nobody promises.
+
+Nothing here raises for bad data: wrong types count as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+Parsed = TypeVar("Parsed")
+
+FAILURES = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""All that the decoder raises for bad input."""
+
+
+def decoded(raw: msgspec.Raw | bytes) -> dict[str, Any]:
+    """The object in `raw`; an empty one where there is none."""
+    try:
+        value = msgspec.json.decode(raw)
+    except FAILURES:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any, *path: str) -> str | None:
+    """The text at `path`, numbers spelled out; `None` where there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value) or None
+
+
+def number(value: Any) -> int | None:
+    """A whole number that fits 63 bits, also where it is spelled as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        found = value if isinstance(value, int) else int(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return found if abs(found) < 1 << 62 else None
+
+
+class Each(Generic[Parsed]):
+    """Decodes many small values in one call; one by one, and forgivingly, where one of them is odd."""
+
+    def __init__(self, kind: type[Parsed], forgiving: Callable[[dict[str, Any]], Parsed]) -> None:
+        self._every = msgspec.json.Decoder(list[kind | None]).decode  # type: ignore[valid-type]
+        self._one = msgspec.json.Decoder(kind | None).decode
+        self._forgiving = forgiving
+
+    def __call__(self, raws: Sequence[msgspec.Raw | bytes], odd: list[int] | None = None) -> list[Parsed | None]:
+        """
+        Decode the values; `None` where one is null.
+
+        Args:
+            raws: Complete JSON values, as the decoder cut them out of their records.
+            odd: Receives the places of values of which some could not be read.
+        """
+        try:
+            return self._every(b"[" + b",".join(raws) + b"]")
+        except FAILURES:
+            return [self._carefully(raw, n, odd) for n, raw in enumerate(raws)]
+
+    def _carefully(self, raw: msgspec.Raw | bytes, place: int, odd: list[int] | None) -> Parsed | None:
+        try:
+            return self._one(raw)
+        except FAILURES:
+            if odd is not None:
+                odd.append(place)
+            return self._forgiving(decoded(raw))

@@ -1,0 +1,189 @@
+"""
+One CloudTrail record, typed: the fields that lineage needs, and how to read them from bytes that may be hostile.
+
+Field names and types: CloudTrail User Guide, 'CloudTrail record contents for management, data, and network
+activity events' and 'CloudTrail userIdentity element'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tokentrail.events.split import fields
+
+MISSING = msgspec.Raw(b"null")
+
+
+class Resource(msgspec.Struct, gc=False):
+    """One element of `resources`."""
+
+    ARN: str | None = None
+
+
+class Additional(msgspec.Struct, gc=False):
+    """The members of `additionalEventData` that lineage reads."""
+
+    bytesTransferredOut: float | None = None  # noqa: N815 - CloudTrail's spelling
+    signInSessionArn: str | None = None  # noqa: N815
+    grant_type: str | None = None
+    success: str | bool | None = None
+    MFAUsed: str | None = None
+    SwitchFrom: str | None = None
+
+
+class Record(msgspec.Struct, gc=False):
+    """A CloudTrail record. Nested parts that few events need stay raw until somebody asks."""
+
+    eventTime: str | None = None  # noqa: N815
+    eventSource: str | None = None  # noqa: N815
+    eventName: str | None = None  # noqa: N815
+    awsRegion: str | None = None  # noqa: N815
+    sourceIPAddress: str | None = None  # noqa: N815
+    userAgent: str | None = None  # noqa: N815
+    errorCode: str | None = None  # noqa: N815
+    eventID: str | None = None  # noqa: N815
+    sharedEventID: str | None = None  # noqa: N815
+    recipientAccountId: str | None = None  # noqa: N815
+    readOnly: bool | None = None  # noqa: N815
+    managementEvent: bool | None = None  # noqa: N815
+    sessionCredentialFromConsole: str | bool | None = None  # noqa: N815
+    additionalEventData: Additional | None = None  # noqa: N815
+    resources: list[Resource] | None = None
+    userIdentity: msgspec.Raw = MISSING  # noqa: N815
+    requestParameters: msgspec.Raw = MISSING  # noqa: N815
+    responseElements: msgspec.Raw = MISSING  # noqa: N815
+    serviceEventDetails: msgspec.Raw = MISSING  # noqa: N815
+
+
+class LogFile(msgspec.Struct, gc=False):
+    """A native log file."""
+
+    Records: list[Record] | None = None
+
+
+decode_file = msgspec.json.Decoder(LogFile).decode
+decode_array = msgspec.json.Decoder(list[Record]).decode
+decode_lines = msgspec.json.Decoder(Record).decode_lines
+decode_record = msgspec.json.Decoder(Record).decode
+
+_TEXT = (
+    "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent", "errorCode",
+    "eventID", "sharedEventID", "recipientAccountId",
+)  # fmt: skip
+_FLAGS = ("readOnly", "managementEvent")
+_RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
+_ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
+
+Note = tuple[str, str]
+"""A field that could not be read, and why."""
+
+
+def read(raw: bytes) -> tuple[Record, list[Note]] | str:
+    """
+    Read one record; each field that can't be read costs itself only, with a note.
+
+    Returns:
+        The record and its notes, or the reason why nothing of it could be used.
+    """
+    try:
+        return decode_record(raw), []
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass
+    parts = fields(raw)
+    if parts is None:
+        return "not a JSON object"
+    notes: list[Note] = []
+    values = {name: _value(parts[name], name, notes) for name in Record.__struct_fields__ if name in parts}
+    return _coerce(values, notes), notes
+
+
+def _value(raw: bytes, name: str, notes: list[Note]) -> Any:
+    """Decode one field's value; fall back to the forgiving decoder; `None` with a note where both fail."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass
+    try:
+        value = _clean(json.loads(raw.decode("utf-8", "replace"), strict=False))
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        notes.append((name, "nested too deeply" if deep else "not valid JSON"))
+        return None
+    notes.append((name, "repaired: invalid characters or numbers"))
+    return value
+
+
+def _clean(value: Any) -> Any:
+    """Replace what JSON can't carry: lone surrogates, NaN and infinities."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _coerce(values: Mapping[str, Any], notes: list[Note]) -> Record:
+    """Build a record from decoded values of any type."""
+    record = Record()
+    for name in _TEXT:
+        setattr(record, name, _text(values.get(name), name, notes))
+    if values.get("errorCode") is not None and record.errorCode is None:
+        record.errorCode = "unreadable"  # a failed call must never pass for one that minted something
+    for name in _FLAGS:
+        setattr(record, name, _flag(values.get(name), name, notes))
+    console = values.get("sessionCredentialFromConsole")
+    record.sessionCredentialFromConsole = _flag(console, "sessionCredentialFromConsole", notes)
+    for name in _RAW:
+        if values.get(name) is not None:
+            setattr(record, name, msgspec.Raw(msgspec.json.encode(values[name])))
+    record.additionalEventData = _additional(values.get("additionalEventData"), notes)
+    record.resources = _resources(values.get("resources"), notes)
+    return record
+
+
+def _text(value: Any, name: str, notes: list[Note]) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    notes.append((name, f"a {type(value).__name__} where text is expected"))
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _flag(value: Any, name: str, notes: list[Note]) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    notes.append((name, f"a {type(value).__name__} where true or false is expected"))
+    return None
+
+
+def _additional(value: Any, notes: list[Note]) -> Additional | None:
+    if not isinstance(value, dict):
+        if value is not None:
+            notes.append(("additionalEventData", f"a {type(value).__name__} where an object is expected"))
+        return None
+    read_out = value.get("bytesTransferredOut")
+    return Additional(
+        bytesTransferredOut=float(read_out) if isinstance(read_out, int | float) else None,
+        success=_flag(value.get("success"), "additionalEventData.success", notes),
+        **{name: _text(value.get(name), f"additionalEventData.{name}", notes) for name in _ADDITIONAL},
+    )
+
+
+def _resources(value: Any, notes: list[Note]) -> list[Resource] | None:
+    if value is None:
+        return None
+    items = value if isinstance(value, list) else [value]
+    arns = [item.get("ARN", item.get("arn")) if isinstance(item, dict) else None for item in items]
+    kept = [Resource(ARN=arn) for arn in arns if isinstance(arn, str)]
+    if len(kept) < len(items) or not isinstance(value, list):
+        notes.append(("resources", "an element without a readable ARN"))
+    return kept

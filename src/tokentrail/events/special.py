@@ -1,0 +1,85 @@
+"""
+The few calls that are looked into: those that issue, change, reveal or name something.
+
+Which they are is told by marks that names and sources carry; each kind is then decoded a batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tokentrail.events.change import changes
+from tokentrail.events.issuance import issuances
+from tokentrail.events.record import Additional
+from tokentrail.events.touched import arns, held_secrets, named_resources
+from tokentrail.events.vocabulary import NAMED_BY_REQUEST, Mark
+
+_FALSE = frozenset((False, "false", "False"))
+
+Fields = dict[str, tuple[Any, ...]]
+Marks = npt.NDArray[np.uint8]
+Row = tuple[int, tuple[Any, ...]]
+"""A place in the batch, and the values that its call has to tell."""
+
+ISSUANCE = ("shared_id", "sign_in_session")
+"""The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
+CHANGE = ("request", "document", "response")
+"""The columns of `columns.CHANGES` that `changed` fills."""
+
+
+def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterator[Row]:
+    """The credentials that successful calls issued."""
+    named = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
+    certain = (marks & named) == named
+    answers = of["responseElements"]
+    rows = [
+        at
+        for at in np.flatnonzero(succeeded & (certain | (marks & Mark.FROM_ISSUER > 0))).tolist()
+        if certain[at] or b"accessKeyId" in bytes(answers[at])
+    ]
+    if not rows:
+        return
+    details = _at(of["serviceEventDetails"], rows)
+    found = issuances(_at(of["requestParameters"], rows), _at(answers, rows), details)
+    for at, credential in zip(rows, found, strict=True):
+        additional: Additional | None = of["additionalEventData"][at]
+        if credential is None or (additional is not None and additional.success in _FALSE):
+            continue
+        session = additional.signInSessionArn if additional is not None else None
+        yield at, (of["sharedEventID"][at], session, *credential)
+
+
+def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterator[Row]:
+    """The changes that successful calls made."""
+    rows = np.flatnonzero(succeeded & (marks & Mark.CHANGES > 0)).tolist()
+    if rows:
+        asked, answers = _at(of["requestParameters"], rows), _at(of["responseElements"], rows)
+        yield from zip(rows, zip(*changes(_at(of["eventName"], rows), asked, answers), strict=True), strict=True)
+
+
+def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which answers held a secret."""
+    held = np.zeros(len(marks), dtype=np.bool_)
+    rows = np.flatnonzero(succeeded & (marks & Mark.READS_SECRET > 0)).tolist()
+    if rows:
+        held[rows] = held_secrets(_at(of["eventName"], rows), _at(of["requestParameters"], rows))
+    return held
+
+
+def resources(of: Fields, marks: Marks) -> list[str | None]:
+    """What each record lists as its resources, else what its request names."""
+    found = [arns(listed) if listed else None for listed in of["resources"]]
+    rows = [at for at in np.flatnonzero(marks & Mark.NAMES_RESOURCE).tolist() if found[at] is None]
+    if rows:
+        members = [NAMED_BY_REQUEST[source] for source in _at(of["eventSource"], rows)]
+        for at, name in zip(rows, named_resources(members, _at(of["requestParameters"], rows)), strict=True):
+            found[at] = name
+    return found
+
+
+def _at(column: Sequence[Any], rows: list[int]) -> list[Any]:
+    return [column[row] for row in rows]

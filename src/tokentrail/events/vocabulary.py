@@ -1,0 +1,123 @@
+"""
+The calls that issue credentials, change what credentials can do, make lasting things, or read secrets.
+
+Sources stand beside each list; field paths follow CloudTrail's lower-camel spelling of the API's own output.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+ISSUING_SOURCES = frozenset({
+    "sts.amazonaws.com", "signin.amazonaws.com", "sso.amazonaws.com", "sso-oauth.amazonaws.com",
+    "rolesanywhere.amazonaws.com", "eks-auth.amazonaws.com", "cognito-identity.amazonaws.com",
+    "iot.amazonaws.com",
+})  # fmt: skip
+"""Services whose successful answers may carry a temporary credential, whatever the call is named."""
+
+KEYLESS_ISSUERS = frozenset({
+    "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
+    "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "CreateSession", "AssumeRoleForPodIdentity",
+    "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken", "GetDataAccess",
+})  # fmt: skip
+"""
+Calls that issue a credential whose key id the log may not show.
+
+AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
+AWS CloudTrail'. Where the layout of an answer is not documented, the key id is taken if it is there and the
+link is left to principal and creation date if it is not.
+"""
+
+KEYLESS_SOURCES = ISSUING_SOURCES | {"s3.amazonaws.com"}
+"""Services whose calls in `KEYLESS_ISSUERS` issue; other services have a CreateSession that issues nothing."""
+
+IAM_CHANGES = frozenset({
+    "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
+    "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup", "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile",
+    "CreateRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
+    "PutUserPolicy", "DeleteUserPolicy", "PutRolePolicy", "DeleteRolePolicy", "PutGroupPolicy",
+    "DeleteGroupPolicy", "AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
+    "AttachGroupPolicy", "DetachGroupPolicy", "CreateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup",
+    "CreatePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy",
+    "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary", "PutRolePermissionsBoundary",
+    "DeleteRolePermissionsBoundary", "CreateInstanceProfile", "AddRoleToInstanceProfile",
+    "CreateSAMLProvider", "UpdateSAMLProvider", "DeleteSAMLProvider", "CreateOpenIDConnectProvider",
+    "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "DeleteOpenIDConnectProvider",
+    "EnableMFADevice", "DeactivateMFADevice", "CreateVirtualMFADevice",
+    "UploadSSHPublicKey", "UploadSigningCertificate", "CreateServiceSpecificCredential",
+    "ResetServiceSpecificCredential",
+})  # fmt: skip
+"""IAM calls whose whole request matters to a credential's state or offspring (IAM API Reference)."""
+
+OTHER_CHANGES = frozenset({
+    "CreateTrustAnchor", "CreateProfile", "UpdateTrustAnchor", "EnableTrustAnchor",
+    "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
+    "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig",
+    "RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute",
+    "SendCommand", "StartSession", "CreateAssociation", "CreateActivation",
+    "CreateStack", "UpdateStack", "CreateProject", "CreateDevEndpoint", "CreateNotebookInstance",
+    "CreatePresignedNotebookInstanceUrl", "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
+    "CreateSchedule", "CreatePermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
+    "CreateGroupMembership", "CreateGrant", "PutBucketPolicy", "PutResourcePolicy", "PutKeyPolicy",
+    "SetRepositoryPolicy", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
+    "CreateKeyPair", "ImportKeyPair", "EnableOutboundWebIdentityFederation", "AcceptDelegationRequest",
+    "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
+    "PutEventSelectors", "DeleteDetector",
+})  # fmt: skip
+"""Calls outside IAM whose result outlives the token that made them, or that blind the log (FACTS part E)."""
+
+POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
+"""Organizations' service control policies; CreatePolicy and DeletePolicy share their names with IAM."""
+
+CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES
+
+SECRET_READS = frozenset({
+    "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
+    "GetPasswordData", "GetAuthorizationToken", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
+    "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
+    "GetServiceBearerToken", "CreateBearerToken", "DescribeInstanceAttribute", "GetLoginProfile20150331",
+})  # fmt: skip
+"""Calls whose answer is, or may hold, a secret; Parameter Store only with decryption, user data only when asked."""
+
+NAMED_BY_REQUEST = {
+    "secretsmanager.amazonaws.com": "secretId",
+    "ssm.amazonaws.com": "name",
+    "lambda.amazonaws.com": "functionName",
+    "dynamodb.amazonaws.com": "tableName",
+    "s3.amazonaws.com": "bucketName",
+    "kms.amazonaws.com": "keyId",
+    "rds.amazonaws.com": "dBInstanceIdentifier",
+    "ecr.amazonaws.com": "repositoryName",
+    "sqs.amazonaws.com": "queueUrl",
+    "sns.amazonaws.com": "topicArn",
+}
+"""Where the request names the resource of a call whose record has no `resources`."""
+
+
+class Mark(IntFlag):
+    """What the kernel does with an event, told by its name and its source."""
+
+    NAMES_ISSUER = 1
+    CHANGES = 2
+    READS_SECRET = 4
+    FROM_ISSUER = 8
+    FROM_KEYLESS_ISSUER = 16
+    NAMES_RESOURCE = 32
+
+
+def name_marks(name: str | None) -> int:
+    """What an event's name alone tells."""
+    return (
+        Mark.NAMES_ISSUER * (name in KEYLESS_ISSUERS)
+        | Mark.CHANGES * (name in CHANGES)
+        | Mark.READS_SECRET * (name in SECRET_READS)
+    )
+
+
+def source_marks(source: str | None) -> int:
+    """What an event's source alone tells."""
+    return (
+        Mark.FROM_ISSUER * (source in ISSUING_SOURCES)
+        | Mark.FROM_KEYLESS_ISSUER * (source in KEYLESS_SOURCES)
+        | Mark.NAMES_RESOURCE * (source in NAMED_BY_REQUEST)
+    )

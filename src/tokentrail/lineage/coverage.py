@@ -1,0 +1,96 @@
+"""What the evidence covers: accounts, regions, hours, and what kinds of events occur in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from tokentrail.lineage.model import Gap
+from tokentrail.results import Coverage, HourGap
+from tokentrail.store.interface import Engine
+
+_HOURS = """
+SELECT coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
+       min(e.time) AS first, max(e.time) AS last,
+       bool_or(coalesce(e.read_only, FALSE) AND coalesce(e.management, TRUE)) AS read_only_events,
+       bool_or(NOT coalesce(e.management, TRUE)) AS data_events
+FROM facts e LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
+GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3"""
+
+
+def coverage(engine: Engine) -> tuple[Coverage, ...]:
+    """Coverage by account and region."""
+    found: dict[tuple[str | None, str | None], list[dict[str, int]]] = {}
+    for row in engine.table(_HOURS).to_pylist():
+        found.setdefault((row["account"], row["region"]), []).append(row)
+    return tuple(
+        Coverage(
+            account=account,
+            region=region,
+            first=_at(min(row["first"] for row in hours)),
+            last=_at(max(row["last"] for row in hours)),
+            hours_seen=len(hours),
+            gaps=_gaps([row["hour"] for row in hours]),
+            read_only_events=any(row["read_only_events"] for row in hours),
+            data_events=any(row["data_events"] for row in hours),
+        )
+        for (account, region), hours in found.items()
+    )
+
+
+def _gaps(hours: Sequence[int]) -> tuple[HourGap, ...]:
+    return tuple(
+        HourGap(start=_at((before + 1) * 3600), end=_at(after * 3600))
+        for before, after in pairwise(hours)
+        if after > before + 1
+    )
+
+
+def warnings(covered: Iterable[Coverage]) -> tuple[str, ...]:
+    """What the evidence lacks, in words."""
+    accounts: dict[str | None, list[Coverage]] = {}
+    for one in covered:
+        accounts.setdefault(one.account, []).append(one)
+    found = []
+    for account, regions in sorted(accounts.items(), key=lambda item: item[0] or ""):
+        name = account or "unknown account"
+        if not any(one.read_only_events for one in regions):
+            found.append(
+                f"{name}: no read-only management events. AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity "
+                "are logged as read-only, so they are missing: sessions will seem to come from nowhere."
+            )
+        if not any(one.data_events for one in regions):
+            found.append(f"{name}: no data events. Reads of S3 objects and the like would not show.")
+    return tuple(found)
+
+
+def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
+    """What an answer about some accounts lacks."""
+    concerned = [one for one in covered if one.account in accounts]
+    found = [
+        Gap(account=one.account, region=one.region, start=gap.start, end=gap.end, why="no events in these hours")
+        for one in concerned
+        for gap in one.gaps
+    ]
+    for account in sorted(accounts):
+        own = [one for one in concerned if one.account == account]
+        if not own:
+            found.append(Gap(account=account, region=None, start=None, end=None, why="no evidence of this account"))
+            continue
+        first, last = min(one.first for one in own), max(one.last for one in own)
+        if not any(one.read_only_events for one in own):
+            found.append(
+                Gap(account=account, region=None, start=first, end=last,
+                    why="no read-only management events: AssumeRole calls are missing")
+            )  # fmt: skip
+        if not any(one.data_events for one in own):
+            found.append(
+                Gap(account=account, region=None, start=first, end=last,
+                    why="no data events: reads of S3 objects and the like do not show")
+            )  # fmt: skip
+    return tuple(found)
+
+
+def _at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

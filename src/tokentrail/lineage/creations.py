@@ -1,0 +1,116 @@
+"""
+Things that outlive the token that made them: what was made, and by what id it will be known.
+
+FACTS part E (IAM, Lambda, EC2, Systems Manager, Roles Anywhere... API References): the fields that identify each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_REQUEST, _ANSWER = "request", "answer"
+
+_MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
+    "CreateAccessKey": ("access_key", ((_ANSWER, "accessKey", "accessKeyId"),)),
+    "CreateUser": ("user", ((_ANSWER, "user", "arn"), (_REQUEST, "userName"))),
+    "CreateLoginProfile": ("login_profile", ((_REQUEST, "userName"), (_ANSWER, "loginProfile", "userName"))),
+    "UpdateLoginProfile": ("login_profile", ((_REQUEST, "userName"),)),
+    "CreateRole": ("role", ((_ANSWER, "role", "arn"), (_REQUEST, "roleName"))),
+    "UpdateAssumeRolePolicy": ("trust", ((_REQUEST, "roleName"),)),
+    "PutUserPolicy": ("policy", ((_REQUEST, "userName"),)),
+    "PutRolePolicy": ("policy", ((_REQUEST, "roleName"),)),
+    "PutGroupPolicy": ("policy", ((_REQUEST, "groupName"),)),
+    "AttachUserPolicy": ("policy", ((_REQUEST, "userName"),)),
+    "AttachRolePolicy": ("policy", ((_REQUEST, "roleName"),)),
+    "AttachGroupPolicy": ("policy", ((_REQUEST, "groupName"),)),
+    "CreatePolicy": ("policy", ((_ANSWER, "policy", "arn"), (_REQUEST, "policyName"))),
+    "CreatePolicyVersion": ("policy", ((_REQUEST, "policyArn"),)),
+    "SetDefaultPolicyVersion": ("policy", ((_REQUEST, "policyArn"),)),
+    "AddUserToGroup": ("group_membership", ((_REQUEST, "userName"),)),
+    "AddRoleToInstanceProfile": ("instance_profile", ((_REQUEST, "roleName"),)),
+    "CreateSAMLProvider": ("provider", ((_ANSWER, "sAMLProviderArn"),)),
+    "UpdateSAMLProvider": ("provider", ((_REQUEST, "sAMLProviderArn"),)),
+    "CreateOpenIDConnectProvider": ("provider", ((_ANSWER, "openIDConnectProviderArn"), (_REQUEST, "url"))),
+    "AddClientIDToOpenIDConnectProvider": ("provider", ((_REQUEST, "openIDConnectProviderArn"),)),
+    "UpdateOpenIDConnectProviderThumbprint": ("provider", ((_REQUEST, "openIDConnectProviderArn"),)),
+    "EnableMFADevice": ("mfa_device", ((_REQUEST, "serialNumber"),)),
+    "CreateVirtualMFADevice": ("mfa_device", ((_ANSWER, "virtualMFADevice", "serialNumber"),)),
+    "UploadSSHPublicKey": ("ssh_key", ((_ANSWER, "sSHPublicKey", "sSHPublicKeyId"),)),
+    "UploadSigningCertificate": ("certificate", ((_ANSWER, "certificate", "certificateId"),)),
+    "CreateServiceSpecificCredential": (
+        "service_credential",
+        ((_ANSWER, "serviceSpecificCredential", "serviceSpecificCredentialId"), (_REQUEST, "userName")),
+    ),
+    "CreateTrustAnchor": ("trust_anchor", ((_ANSWER, "trustAnchor", "trustAnchorArn"),)),
+    "CreateProfile": ("anywhere_profile", ((_ANSWER, "profile", "profileArn"),)),
+    "UpdateFunctionCode20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "UpdateFunctionCode20150331": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "CreateFunction20150331": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "CreateFunction20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "UpdateFunctionConfiguration20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "AddPermission20150331v2": ("function_policy", ((_REQUEST, "functionName"),)),
+    "CreateFunctionUrlConfig": ("function_url", ((_REQUEST, "functionName"),)),
+    "RunInstances": ("instance", ()),
+    "AssociateIamInstanceProfile": ("instance_profile", ((_REQUEST, "instanceId"),)),
+    "ReplaceIamInstanceProfileAssociation": ("instance_profile", ((_REQUEST, "associationId"),)),
+    "ModifyInstanceAttribute": ("instance_attribute", ((_REQUEST, "instanceId"),)),
+    "SendCommand": ("command", ((_ANSWER, "command", "commandId"),)),
+    "StartSession": ("ssm_session", ((_ANSWER, "sessionId"), (_REQUEST, "target"))),
+    "CreateActivation": ("activation", ((_ANSWER, "activationId"),)),
+    "CreateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
+    "UpdateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
+    "CreateProject": ("build_project", ((_ANSWER, "project", "arn"), (_REQUEST, "name"))),
+    "CreateDevEndpoint": ("dev_endpoint", ((_REQUEST, "endpointName"),)),
+    "CreateNotebookInstance": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
+    "CreatePresignedNotebookInstanceUrl": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
+    "PutRule": ("rule", ((_ANSWER, "ruleArn"), (_REQUEST, "name"))),
+    "PutTargets": ("rule", ((_REQUEST, "rule"),)),
+    "CreateSchedule": ("schedule", ((_REQUEST, "name"),)),
+    "CreatePermissionSet": ("permission_set", ((_ANSWER, "permissionSet", "permissionSetArn"),)),
+    "PutInlinePolicyToPermissionSet": ("permission_set", ((_REQUEST, "permissionSetArn"),)),
+    "CreateAccountAssignment": ("assignment", ((_REQUEST, "principalId"),)),
+    "CreateGroupMembership": ("group_membership", ((_REQUEST, "groupId"),)),
+    "CreateGrant": ("grant", ((_ANSWER, "grantId"),)),
+    "PutBucketPolicy": ("resource_policy", ((_REQUEST, "bucketName"),)),
+    "PutResourcePolicy": ("resource_policy", ((_REQUEST, "secretId"), (_REQUEST, "resourceArn"))),
+    "PutKeyPolicy": ("resource_policy", ((_REQUEST, "keyId"),)),
+    "SetRepositoryPolicy": ("resource_policy", ((_REQUEST, "repositoryName"),)),
+    "PutBucketReplication": ("replication", ((_REQUEST, "bucketName"),)),
+    "ModifySnapshotAttribute": ("resource_policy", ((_REQUEST, "snapshotId"),)),
+    "ModifyImageAttribute": ("resource_policy", ((_REQUEST, "imageId"),)),
+    "CreateKeyPair": ("key_pair", ((_ANSWER, "keyPairId"), (_REQUEST, "keyName"))),
+    "ImportKeyPair": ("key_pair", ((_ANSWER, "keyPairId"), (_REQUEST, "keyName"))),
+}
+
+
+def made(name: str, request: str | None, response: str | None) -> list[tuple[str, str | None]]:
+    """
+    What a successful call left behind: kind and id of each thing; nothing for calls that leave nothing.
+
+    A key that was made active again counts as made: it works because of this call.
+    """
+    asked, answered = _object(request), _object(response)
+    if name == "UpdateAccessKey":
+        return [("access_key", _text(asked, "accessKeyId"))] if _text(asked, "status") == "Active" else []
+    if name not in _MADE:
+        return []
+    what, paths = _MADE[name]
+    if what == "instance":
+        items = (answered.get("instancesSet") or {}).get("items") or [{}]
+        return [(what, _text(one, "instanceId")) for one in items if isinstance(one, Mapping)]
+    sources = {_REQUEST: asked, _ANSWER: answered}
+    found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
+    return [(what, found)]
+
+
+def _object(text: str | None) -> Mapping[str, Any]:
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Any, *path: str) -> str | None:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,194 @@
+"""
+Ask a forest: which credentials answer to a name, what hangs above and below them, and what they did.
+
+Works on the tables that `grow` derived, through the store's engine; only the part that is asked for is read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.state import Judge, change
+from tokentrail.policy.changes import Change
+from tokentrail.store.interface import Engine
+
+_FORMS = (
+    "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
+    "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
+)
+_INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+
+
+class Forest:
+    """The derived tables of one case at one moment."""
+
+    def __init__(self, engine: Engine, as_of: datetime) -> None:
+        self._engine = engine
+        self.as_of = as_of
+        self._judge: Judge | None = None
+
+    def judge(self) -> Judge:
+        """Judge of this moment, made when first needed."""
+        if self._judge is None:
+            self._judge = Judge(self._changes(), self.as_of)
+        return self._judge
+
+    def _changes(self) -> Iterator[Change]:
+        sql = f"""
+            SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
+                   coalesce(c.account, i.account) AS in_account
+            FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
+            WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND c.time <= {_seconds(self.as_of)}
+              AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
+                              AND l.ordinal = c.ordinal)"""
+        for batch in self._engine.batches(sql):
+            for row in batch.to_pylist():
+                row["account"] = row["in_account"]
+                yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
+
+    def rows(self, where: str = "TRUE", parameters: Sequence[Any] = (), order: str = "") -> Iterator[Row]:
+        """Rows of the forest that meet a condition."""
+        for batch in self._engine.batches(f"SELECT * FROM credentials WHERE {where} {order}", parameters):
+            yield from batch.to_pylist()
+
+    def resolve(self, subject: str) -> set[int]:
+        """
+        The credentials that a subject names.
+
+        Raises:
+            SubjectNotFound: nothing answers to it.
+            UsageError: a prefix fits several.
+        """
+        for where, parameters in _meanings(subject):
+            found = {row["n"] for row in self.rows(where, parameters)}
+            if found:
+                return found
+        found = self._by_event(subject)
+        if found:
+            return found
+        return self._by_prefix(subject)
+
+    def _by_prefix(self, subject: str) -> set[int]:
+        if len(subject) < 4:
+            raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
+        found = list(self.rows("starts_with(id, ?)", (subject,), "ORDER BY id LIMIT 6"))
+        if not found:
+            raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
+        if len(found) > 1:
+            some = ", ".join(row["id"] for row in found[:5])
+            raise UsageError(f"{subject!r}: several credentials begin so ({some}{', …' if len(found) > 5 else ''}). Give more of it.")
+        return {row["n"] for row in found}
+
+    def _by_event(self, subject: str) -> set[int]:
+        raw = uuid_bytes(subject)
+        test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
+        callers = self._engine.table(
+            f"SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.{test}",
+            (value,),
+        )
+        if callers.num_rows:
+            return set(callers["n"].to_pylist())
+        issued = "issue_event = ?" if raw else "issue_text = ?"
+        return {row["n"] for row in self.rows(issued, (value,))}
+
+    def ancestors(self, places: Iterable[int]) -> set[int]:
+        """Everything above: a node's ancestors are those whose range of rows holds it."""
+        self._choose(places)
+        found = self._engine.table(
+            "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size"
+        )
+        return set(found["n"].to_pylist())
+
+    def descendants(self, places: Iterable[int]) -> tuple[set[int], list[Row]]:
+        """Everything below, and the links beyond parents that led to it: what acts through things that others made."""
+        reached: set[int] = set()
+        extra: list[Row] = []
+        fresh = set(places)
+        while fresh:
+            self._choose(fresh)
+            below = self._engine.table(
+                "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n >= s.n AND c.n < s.n + s.size"
+            )
+            added = (set(below["n"].to_pylist()) | fresh) - reached
+            reached |= added
+            self._choose(added)
+            links = self._engine.table(
+                "SELECT l.* FROM links l JOIN chosen s ON s.n = l.parent ORDER BY l.child, l.time, l.parent, l.what"
+            ).to_pylist()
+            extra += links
+            fresh = {link["child"] for link in links} - reached
+        return reached, extra
+
+    def chosen_rows(self, places: Iterable[int]) -> list[Row]:
+        """The rows of some credentials, in their order."""
+        self._choose(places)
+        return self._engine.table("SELECT c.* FROM credentials c JOIN chosen s ON s.n = c.n ORDER BY c.n").to_pylist()
+
+    def done_by(self, places: Iterable[int], select: str) -> list[Row]:
+        """Roll-ups of what some credentials did: `select` reads from `acts` (facts with `n`)."""
+        self._choose(places)
+        sql = """
+            WITH acts AS (SELECT s.n, e.* FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+                          JOIN chosen s ON s.n = w.n)
+            """
+        return self._engine.table(sql + select).to_pylist()
+
+    def changed_by(self, places: Iterable[int]) -> list[Row]:
+        """The changes that some credentials made."""
+        self._choose(places)
+        return self._engine.table("""
+            SELECT s.n, c.* FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
+            JOIN chosen s ON s.n = w.n
+            WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+            ORDER BY c.time, c.event_id""").to_pylist()
+
+    def addresses(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
+        """The source address of some events."""
+        wanted = pa.table({"event_id": pa.array(sorted(set(events)), pa.binary(16))})
+        if not wanted.num_rows:
+            return {}
+        self._engine.register("wanted", wanted)
+        found = self._engine.table("SELECT DISTINCT e.event_id, e.ip FROM facts e JOIN wanted w ON w.event_id = e.event_id")
+        return {row["event_id"]: row["ip"] for row in found.to_pylist()}
+
+    def _choose(self, places: Iterable[int]) -> None:
+        self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
+        self._engine.run("CREATE OR REPLACE TEMP TABLE chosen AS SELECT p.n, c.size FROM picked p JOIN credentials c ON c.n = p.n")
+
+
+def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """What a subject may mean, the most exact first."""
+    yield "id = ? OR list_contains(keys, ?) OR starts_with(id, ? || '@')", (subject, subject, subject)
+    if subject.startswith("arn:"):
+        yield "arn = ? OR child_arn = ? OR (arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?)", (subject,) * 3
+        yield "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)", (subject,) * 3
+        role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
+        if role:  # a role named without its path, or the other way round
+            ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
+            yield "regexp_matches(coalesce(issuer_arn, role_arn), ?)", (ending,)
+    if _is_address(subject):
+        yield "list_contains(ips, ?)", (subject,)
+    if _INSTANCE.fullmatch(subject):
+        yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
+    yield "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')", (subject,) * 4
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _seconds(when: datetime) -> int:
+    return int(when.astimezone(UTC).timestamp())

@@ -1,0 +1,198 @@
+"""
+The typed results of lineage: credentials, links, traces.
+
+Field names are those of the JSON that others script against, so that each document is one `asdict` away.
+Times are aware UTC `datetime`s with whole seconds; absent values are `None`; collections are tuples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal[
+    "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
+    "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
+    "oauth_login", "scoped", "forwarded", "unknown",
+]  # fmt: skip
+State = Literal["active", "expired", "ended", "unknown"]
+ParentLink = Literal["recorded", "shared_event", "matched", "inferred", "created"]
+Origin = Literal[
+    "long_term", "service", "identity_provider", "console_sign_in", "forwarded_call", "not_in_evidence"
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedBy:
+    """The event that issued a credential."""
+
+    api: str
+    event_id: str
+    source_ip: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What a principal acts with: a long-term key, or a temporary credential (session)."""
+
+    id: str
+    """The key id that the issuing event names, or `PRINCIPALID@CREATIONDATE`, or the key id used."""
+    access_key_ids: tuple[str, ...]
+    """Every key id seen for this credential; console and Identity Center sessions show many."""
+    kind: Kind
+    account: str | None
+    principal: str | None
+    """The ARN that it speaks for."""
+    principal_id: str | None
+    role: str | None
+    session_name: str | None
+    source_identity: str | None
+    identity: str | None
+    """The person or workload behind a federated sign-in, where the evidence names one."""
+    mfa: bool | None
+    issued_at: datetime | None
+    """A session's `creationDate`; a long-term key's creation, where seen."""
+    expires_at: datetime | None
+    expires_bound: datetime | None
+    """The latest possible end, when `expires_at` is not known. `None` for long-term keys."""
+    issued_by: IssuedBy | None
+    parent: str | None
+    parent_link: ParentLink | None
+    origin: Origin | None
+    """Why there is no parent; `None` where there is one."""
+    origin_detail: str | None
+    """The sentence behind `origin`, or behind an inferred or created link."""
+    root: str
+    depth: int
+    state: State
+    state_reason: str
+    ended_at: datetime | None
+    ended_by: str | None
+    first_used: datetime | None
+    last_used: datetime | None
+    events: int
+    errors: int
+    source_ips: tuple[str, ...]
+    used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedCredential(Credential):
+    """A credential of a trace."""
+
+    tainted: bool
+    """Whether it counts as the attacker's under the subject, `since` and the addresses given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One edge: `parent` minted `child`, or made what `child` acts through (`created`)."""
+
+    parent: str
+    child: str
+    api: str | None
+    event_id: str | None
+    time: datetime | None
+    link: ParentLink
+    why: str | None = None
+    """For inferred and created links: the sentence that justifies it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """Something that outlives a token, made or changed by a credential."""
+
+    by: str
+    event_id: str
+    time: datetime
+    event_name: str
+    what: str
+    """Its kind: `access_key`, `user`, `login_profile`, `role`, `trust`, `policy`, `function`, `instance`, ..."""
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiUse:
+    """What one credential called, and how often."""
+
+    credential: str
+    event_source: str | None
+    event_name: str | None
+    count: int
+    errors: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """What one credential touched."""
+
+    credential: str
+    arn: str
+    event_name: str | None
+    count: int
+    errors: int
+    bytes_out: int | None
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRead:
+    """What whoever holds the credential now knows."""
+
+    credential: str
+    event_id: str
+    time: datetime
+    event_name: str
+    what: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Evidence that the answer lacks."""
+
+    account: str | None
+    region: str | None
+    start: datetime | None
+    end: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A subject's lineage: ancestors, descendants, what they did, made and learned."""
+
+    as_of: datetime
+    subject: tuple[str, ...]
+    credentials: tuple[TracedCredential, ...]
+    links: tuple[Link, ...]
+    created: tuple[Created, ...]
+    principals: tuple[str, ...]
+    apis: tuple[ApiUse, ...]
+    resources: tuple[ResourceUse, ...]
+    secrets_read: tuple[SecretRead, ...]
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEvent:
+    """One call in a timeline, with the credential that made it."""
+
+    time: datetime
+    event_id: str
+    credential: str
+    account: str | None
+    region: str | None
+    event_source: str | None
+    event_name: str | None
+    error_code: str | None
+    source_ip: str | None
+    user_agent: str | None
+    resources: tuple[str, ...] = field(default=())
+    object: str = ""
+    """The evidence object (SHA-256) and place in it that hold the raw record."""
+    ordinal: int = 0

@@ -1,0 +1,123 @@
+"""
+Number a forest: parents by position, roots, depths, and preorder with subtree sizes.
+
+With these stored, all descendants of a credential are one range of rows, whatever the size of the forest.
+Roots and depths come from pointer doubling: the rounds grow with the logarithm of the longest chain.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+_NONE = -1
+
+
+def number(rows: pa.Table) -> pa.Table:
+    """
+    Place credentials in preorder, siblings and roots by time, then id.
+
+    Args:
+        rows: `ck`, `id`, `parent_ck` (null: none), `moment` (seconds; null: unknown, comes first).
+
+    Returns:
+        `ck`, `n` (place), `parent`, `parent_id`, `root`, `root_id`, `depth`, `size` (of the subtree, itself included).
+    """
+    rows = rows.append_column("when", rows["moment"].combine_chunks().fill_null(0)).sort_by([("when", "ascending"), ("id", "ascending")])
+    count = rows.num_rows
+    cks = rows["ck"].combine_chunks()
+    found = rows["parent_ck"].combine_chunks()
+    parent = _positions(cks, found)
+    depth, root = _depths(parent)
+    size = _sizes(parent, depth)
+    place = _preorder(parent, depth, size)
+    order = np.argsort(place, kind="stable")
+    ids = rows["id"].combine_chunks()
+    sorted_parent = parent[order]
+    has = sorted_parent != _NONE
+    return pa.table({
+        "ck": cks.take(pa.array(order)),
+        "n": pa.array(np.arange(count)),
+        "parent": pa.array(np.where(has, place[sorted_parent], 0), mask=~has),
+        "parent_id": ids.take(pa.array(np.where(has, sorted_parent, 0), mask=~has)),
+        "root": pa.array(place[root[order]]),
+        "root_id": ids.take(pa.array(root[order])),
+        "depth": pa.array(depth[order]),
+        "size": pa.array(size[order]),
+    })  # fmt: skip
+
+
+def _positions(names: pa.Array, wanted: pa.Array) -> Integers:
+    """Where each wanted name stands among `names`; -1 for none."""
+    import pyarrow.compute as pc
+
+    found = pc.index_in(wanted, value_set=names)
+    return np.asarray(pc.fill_null(found, _NONE).cast(pa.int64()).to_numpy(zero_copy_only=False)).copy()
+
+
+def _depths(parent: Integers) -> tuple[Integers, Integers]:
+    """Depth and root of each node; a ring of parents, which only false evidence can hold, is cut at its first node."""
+    count = len(parent)
+    nodes = np.arange(count)
+    while True:
+        above = np.where(parent == _NONE, nodes, parent)
+        depth = (parent != _NONE).astype(np.int64)
+        for _ in range(max(1, count).bit_length() + 1):
+            depth = depth + depth[above]
+            above = above[above]
+        ringed = np.flatnonzero(parent[above] != _NONE) if count else nodes
+        if not len(ringed):
+            return depth, above
+        parent[_first_on_ring(parent, int(ringed[0]))] = _NONE
+
+
+def _first_on_ring(parent: Integers, node: int) -> int:
+    """The lowest node of the ring that `node` hangs on."""
+    visited: set[int] = set()
+    while node not in visited:
+        visited.add(node)
+        node = int(parent[node])
+    ring = [node]
+    while int(parent[ring[-1]]) != node:
+        ring.append(int(parent[ring[-1]]))
+    return min(ring)
+
+
+def _levels(depth: Integers) -> list[Integers]:
+    """Nodes by depth, from the roots down, in order within each."""
+    if not len(depth):
+        return []
+    order = np.argsort(depth, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1)
+
+
+def _sizes(parent: Integers, depth: Integers) -> Integers:
+    size = np.ones(len(parent), dtype=np.int64)
+    for level in reversed(_levels(depth)[1:]):
+        np.add.at(size, parent[level], size[level])
+    return size
+
+
+def _preorder(parent: Integers, depth: Integers, size: Integers) -> Integers:
+    """Each node's place: after its parent and its elder siblings' whole subtrees."""
+    place = np.zeros(len(parent), dtype=np.int64)
+    levels = _levels(depth)
+    if not levels:
+        return place
+    place[levels[0]] = _before(size[levels[0]])
+    for level in levels[1:]:
+        ordered = level[np.argsort(parent[level], kind="stable")]
+        above = parent[ordered]
+        running = _before(size[ordered])
+        first = np.concatenate(([True], above[1:] != above[:-1]))
+        start = np.maximum.accumulate(np.where(first, np.arange(len(ordered)), 0))
+        place[ordered] = place[above] + 1 + running - running[start]
+    return place
+
+
+def _before(sizes: Integers) -> Integers:
+    """The sum of all earlier sizes."""
+    return np.concatenate(([0], np.cumsum(sizes)[:-1]))

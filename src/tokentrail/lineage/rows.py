@@ -1,0 +1,220 @@
+"""From a row of the forest to a `Credential`: names, origin, and the sentences that explain them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
+from tokentrail.lineage.state import Judge, Judgement
+from tokentrail.policy.context import Caller
+
+Row = Mapping[str, Any]
+
+_FEDERATED = frozenset({
+    "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
+})  # fmt: skip
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """A time from seconds since 1970; `None` where there is none, or none that a calendar has."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def event_id(raw: bytes | None, text: str | None) -> str | None:
+    """An event id as CloudTrail spells it."""
+    if text is not None:
+        return text
+    return str(uuid.UUID(bytes=raw)) if raw is not None else None
+
+
+def credential(row: Row, judge: Judge) -> Credential:
+    """Read one row, and judge its state."""
+    who = caller(row)
+    keys = tuple(row["keys"] or ()) or ((row["id"].partition("@")[0],) if "@" not in row["id"] else ())
+    issued = _issued_by(row)
+    expires, bound = moment(row["expires_at"]), moment(row["expires_bound"])
+    judgement: Judgement = judge.judge(
+        who,
+        key_id=keys[0] if row["kind"] == "long_term_key" and keys else None,
+        expires=expires,
+        bound=bound,
+    )
+    parent = row["parent_id"]
+    return Credential(
+        id=row["id"],
+        access_key_ids=keys,
+        kind=cast(Kind, row["kind"]),
+        account=who.account,
+        principal=who.principal,
+        principal_id=who.principal_id,
+        role=who.role,
+        session_name=who.session_name,
+        source_identity=row["source_identity"],
+        identity=_identity(row),
+        mfa=who.mfa,
+        issued_at=moment(row["issued_at"]) or _key_made(row),
+        expires_at=expires,
+        expires_bound=bound,
+        issued_by=issued,
+        parent=parent,
+        parent_link=cast(ParentLink | None, row["parent_link"]) if parent else None,
+        origin=None if parent else origin(row),
+        origin_detail=detail(row),
+        root=row["root_id"],
+        depth=row["depth"],
+        state=judgement.state,
+        state_reason=judgement.reason,
+        ended_at=judgement.ended_at,
+        ended_by=judgement.ended_by,
+        first_used=moment(row["first"]),
+        last_used=moment(row["last"]),
+        events=int(row["events"] or 0),
+        errors=int(row["errors"] or 0),
+        source_ips=tuple(row["ips"] or ()),
+        used=bool(row["events"]),
+    )
+
+
+def caller(row: Row) -> Caller:
+    """The credential as policies see it."""
+    kind = row["kind"]
+    role = _role(row)
+    principal_id = row["principal_id"] or row["child"]
+    session = role and ((principal_id or "").partition(":")[2] or row["session_name"])
+    account = row["seen_account"] or _account(row, role)
+    principal = row["arn"] or _principal(row, role, session, account)
+    own_user = kind in ("long_term_key", "session_token", "console_session", "unknown", "oauth_login", "scoped", "forwarded")
+    user = (principal or "").rpartition("/")[2] if own_user and ":user/" in (principal or "") else None
+    if kind == "federation_token":
+        user = row["caller_name"] or ((row["issuer_arn"] or "").rpartition("/")[2] or None)
+        session = (principal_id or "").partition(":")[2] or row["session_name"]
+    first = moment(row["first"])
+    return Caller(
+        kind=kind,
+        account=account,
+        principal=principal,
+        principal_id=principal_id,
+        role=role,
+        session_name=session or None,
+        user_name=user,
+        issued_at=moment(row["issued_at"]),
+        issued_no_later_than=first,
+        source_identity=row["source_identity"],
+        mfa=True if row["mfa"] is None and row["mfa_serial"] else row["mfa"],
+        sign_in_session_arn=row["sign_in_session"],
+        federated_provider=row["federated_provider"],
+        ec2_instance=row["ec2_delivery"] is not None,
+    )
+
+
+def _role(row: Row) -> str | None:
+    if row["issuer_type"] == "Role" or (row["issuer_arn"] and ":role/" in row["issuer_arn"]):
+        return cast(str | None, row["issuer_arn"])
+    if row["kind"] in ("federation_token", "session_token", "root_session"):
+        return None
+    return cast(str | None, row["role_arn"])
+
+
+def _account(row: Row, role: str | None) -> str | None:
+    if row["kind"] == "root_session":
+        return cast(str | None, row["target"])
+    if role and role.count(":") >= 5:
+        return role.split(":")[4]
+    if row["created_what"] == "access_key" and row["ck"].startswith("L|"):
+        return row["ck"].split("|")[1] or None
+    if row["ck"].startswith("L|"):
+        return row["ck"].split("|")[1] or None
+    return cast(str | None, row["caller_account"])
+
+
+def _principal(row: Row, role: str | None, session: str | None, account: str | None) -> str | None:
+    """The ARN of a credential that nobody was seen using."""
+    if row["child_arn"]:
+        return cast(str, row["child_arn"])
+    if row["kind"] == "root_session":
+        return f"arn:aws:iam::{account}:root"
+    if role and session and role.count(":") >= 5:
+        partition = role.split(":")[1]
+        return f"arn:{partition}:sts::{account}:assumed-role/{role.rpartition('/')[2]}/{session}"
+    if row["kind"] in ("session_token", "console_session", "scoped"):
+        return cast(str | None, row["caller_arn"])
+    return None
+
+
+def _identity(row: Row) -> str | None:
+    return row["subject"] or row["on_behalf_of"] or (row["caller_name"] if row["api"] in _FEDERATED else None)
+
+
+def _key_made(row: Row) -> datetime | None:
+    return moment(row["created_time"]) if row["created_what"] == "access_key" else None
+
+
+def _issued_by(row: Row) -> IssuedBy | None:
+    if row["api"] is not None:
+        found = event_id(row["issue_event"], row["issue_text"])
+        return IssuedBy(api=row["api"], event_id=found or "", source_ip=row["issue_ip"], user_agent=row["issue_agent"])
+    if row["created_what"] == "access_key":
+        found = event_id(row["created_event"], row["created_text"])
+        return IssuedBy(api=row["created_api"], event_id=found or "", source_ip=None, user_agent=None)
+    return None
+
+
+def origin(row: Row) -> Origin:
+    """Why a credential has no parent."""
+    if row["kind"] == "long_term_key":
+        return "long_term"
+    if row["kind"] == "forwarded":
+        return "forwarded_call"
+    if row["api"] in _FEDERATED:
+        return "service" if row["api"] == "CreateSession" and row["caller_type"] == "AWSService" else "identity_provider"
+    if row["api"] == "ConsoleLogin":
+        return "console_sign_in"
+    if row["api"] is not None and row["caller_service"]:
+        return "service"
+    return "not_in_evidence"
+
+
+def detail(row: Row) -> str | None:
+    """The sentence behind an origin, or behind an inferred or created link."""
+    if row["parent_id"]:
+        return _link_detail(row)
+    found = origin(row)
+    if found == "long_term":
+        return None
+    if found == "service":
+        return f"delivered by {row['caller_service']}"
+    if found == "identity_provider":
+        return f"signed in through {row['caller_principal'] or row['api']}"
+    if found == "console_sign_in":
+        return "signed in with a password"
+    if found == "forwarded_call":
+        return "calls that a service made on behalf of a session which is not in the evidence"
+    if row["caller_type"] == "AWSAccount":
+        return (
+            f"minted from account {row['caller_account']} by {row['caller_principal']}; "
+            "that account's trail, or exactly one possible caller in it, is not in the case"
+        )
+    if row["api"] is not None:
+        return f"{row['api']} is in the evidence, its caller is not"
+    return "no event that issued it is in the evidence before its first use"
+
+
+def _link_detail(row: Row) -> str | None:
+    link = row["parent_link"]
+    if link == "created":
+        return f"acts through the {str(row['created_what']).replace('_', ' ')} {row['created_thing']} that its parent made or set"
+    if link == "inferred" and row["api"] == "GetSigninToken":
+        return "the only sign-in URL for this principal in the fifteen minutes before the session began"
+    if link == "inferred":
+        return f"the only credential of {row['caller_principal']} that was alive when it was minted"
+    if link == "matched":
+        return "principal id and creation date equal the issuing event's"
+    return None

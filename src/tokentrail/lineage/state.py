@@ -1,0 +1,129 @@
+"""
+The state of a credential at a moment: from its expiry, and from what the changes in the log did to it.
+
+FACTS part D is the model; the effect of each change is stated once, in `policy`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tokentrail.lineage.model import State
+from tokentrail.policy.changes import Change
+from tokentrail.policy.context import Caller
+from tokentrail.policy.effects import Effects
+
+_DOCUMENT_MEMBER = {"CreateRole": "assumeRolePolicyDocument", "UpdateAssumeRolePolicy": "policyDocument"}
+_ORGANISATION = "organizations.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A state, and the sentence that says why."""
+
+    state: State
+    reason: str
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+
+
+def change(row: Mapping[str, Any], event_id: str) -> Change:
+    """Read one row of `changes`, joined with its caller."""
+    request = _object(row["request"])
+    if row["document"] is not None:
+        member = "content" if row["source"] == _ORGANISATION else _DOCUMENT_MEMBER.get(row["name"], "policyDocument")
+        request[member] = row["document"]
+    return Change(
+        time=datetime.fromtimestamp(row["time"], UTC),
+        event_id=event_id,
+        account=row["account"] or "",
+        event_source=row["source"] or "",
+        event_name=row["name"],
+        request=request,
+        response=_object(row["response"]) or None,
+        caller_user=row["caller_user"],
+    )
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
+
+
+class Judge:
+    """Judges credentials at one moment, in the light of all changes up to it."""
+
+    def __init__(self, changes: Iterable[Change], as_of: datetime) -> None:
+        listed = [one for one in changes if one.time <= as_of]
+        self.as_of = as_of
+        self._effects = Effects(listed)
+        self._everyone = any(one.event_source == _ORGANISATION for one in listed)
+        self._touched = {name.casefold() for one in listed for name in _names(one)}
+
+    def judge(
+        self, caller: Caller, *, key_id: str | None, expires: datetime | None, bound: datetime | None
+    ) -> Judgement:
+        """Tell whether a credential works: `expires` is its known end, `bound` the latest possible one."""
+        ending = None
+        if self._everyone or self._concerned(caller, key_id):
+            ending = self._effects.ended(caller, key_id, self.as_of)
+        end = expires or bound
+        if ending is not None and end is not None and ending.at >= end:
+            ending = None
+        if end is not None and end <= self.as_of and caller.kind != "long_term_key":
+            reason = f"expired {_spelled(end)}" if expires else f"expired {_spelled(end)} at the latest"
+            if ending is not None:
+                reason += f"; ended {_spelled(ending.at)} already: {ending.sentence}"
+            return Judgement(
+                state="expired",
+                reason=reason,
+                ended_at=ending.at if ending else None,
+                ended_by=ending.by if ending else None,
+            )
+        if ending is not None:
+            return Judgement(state="ended", reason=ending.sentence, ended_at=ending.at, ended_by=ending.by)
+        return self._alive(caller, key_id, expires, bound)
+
+    def _alive(
+        self, caller: Caller, key_id: str | None, expires: datetime | None, bound: datetime | None
+    ) -> Judgement:
+        limits = ""
+        if self._everyone or self._concerned(caller, key_id):
+            notes = self._effects.partly(caller, key_id, self.as_of)
+            limits = "".join(f"; {note.sentence}" for note in notes[:3])
+        if caller.kind == "long_term_key":
+            return Judgement(state="active", reason=f"a long-term key; nothing in the evidence ends it{limits}")
+        if expires is not None:
+            return Judgement(state="active", reason=f"valid until {_spelled(expires)}{limits}")
+        if bound is not None:
+            return Judgement(state="unknown", reason=f"its end is not in the evidence; {_spelled(bound)} at the latest{limits}")
+        return Judgement(state="unknown", reason=f"its end is not in the evidence{limits}")
+
+    def _concerned(self, caller: Caller, key_id: str | None) -> bool:
+        """Whether any change names the user, role or key at all: most credentials are never touched."""
+        names = (
+            caller.user_name,
+            (caller.role or "").rpartition("/")[2],
+            key_id,
+            *(part for part in (caller.principal or "").split("/")[1:]),
+        )
+        return any(name and name.casefold() in self._touched for name in names)
+
+
+def _names(one: Change) -> Iterable[str]:
+    for member in ("userName", "roleName", "accessKeyId"):
+        found = one.request.get(member)
+        if isinstance(found, str):
+            yield found
+    if one.caller_user:
+        yield one.caller_user
+
+
+def _spelled(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,103 @@
+"""
+The IAM and Organizations calls that change what credentials may do, as the log records them.
+
+Source: CloudTrail User Guide, 'CloudTrail record contents'; request and response fields are those of the
+API, in lower camel case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+Order = tuple[datetime, int, str]
+"""
+Where a change stands among all: by time, then by rank, then by event id.
+
+Records hold whole seconds. Within one, what makes a thing comes before what uses it, and what removes it
+comes last,
+as IAM would have refused any other order. Where both orders are possible (a deny put and deleted in one
+second), the
+denial loses: better to look for a credential that is dead than to forget one that lives.
+"""
+
+_MAKES, _SETS, _LIFTS, _FORGETS, _ENDS = range(5)
+_RANKS = {
+    "CreateUser": _MAKES,
+    "CreateRole": _MAKES,
+    "CreateGroup": _MAKES,
+    "CreatePolicy": _MAKES,
+    "SetDefaultPolicyVersion": _LIFTS,
+    "RemoveUserFromGroup": _LIFTS,
+    "DeletePolicyVersion": _FORGETS,
+    "DeleteAccessKey": _FORGETS,
+    "DeleteUser": _ENDS,
+    "DeleteRole": _ENDS,
+    "DeleteGroup": _ENDS,
+    "DeletePolicy": _ENDS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One successful call to IAM or Organizations."""
+
+    time: datetime
+    event_id: str
+    account: str
+    """The account that it was made in."""
+    event_source: str
+    event_name: str
+    request: Mapping[str, object] = field(default_factory=dict)
+    response: Mapping[str, object] | None = None
+    caller_user: str | None = None
+    """The IAM user that made the call, for calls that mean the caller's own user by naming none."""
+
+    @property
+    def order(self) -> Order:
+        """Where it stands among all changes."""
+        lifts = self.event_name.startswith(("Delete", "Detach")) or self.asked("status") == "Active"
+        rank = _RANKS.get(self.event_name, _LIFTS if lifts else _SETS)
+        return (self.time, rank, self.event_id)
+
+    def asked(self, name: str) -> str | None:
+        """A request parameter, if it is a text that is not empty."""
+        return _text(self.request, name)
+
+    def answered(self, *path: str) -> str | None:
+        """A text inside the response, by its path."""
+        inner: object = self.response
+        for name in path[:-1]:
+            inner = inner.get(name) if isinstance(inner, Mapping) else None
+        return _text(inner, path[-1])
+
+    def flag(self, name: str) -> bool:
+        """A boolean request parameter, absent meaning false."""
+        value = self.request.get(name) if isinstance(self.request, Mapping) else None
+        return value is True or (isinstance(value, str) and value.casefold() == "true")
+
+    def document(self, name: str) -> object:
+        """A policy document of the request, unread."""
+        return self.request.get(name) if isinstance(self.request, Mapping) else None
+
+
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """Sort changes, each event once, however often and in what order they came."""
+    once: dict[str, Change] = {}
+    for change in changes:
+        other = once.setdefault(change.event_id, change)
+        if other != change:
+            once[change.event_id] = min(other, change, key=_content)
+    return sorted(once.values(), key=lambda change: change.order)
+
+
+def _content(change: Change) -> str:
+    """Tell apart two records that claim one event id, as only a forged or damaged log has them."""
+    return json.dumps(asdict(change), sort_keys=True, default=str)
+
+
+def _text(container: object, name: str) -> str | None:
+    value = container.get(name) if isinstance(container, Mapping) else None
+    return value if isinstance(value, str) and value else None

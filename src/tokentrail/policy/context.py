@@ -1,0 +1,215 @@
+"""
+The condition keys that a request by a credential carries, as far as the log can tell.
+
+Which kind of credential carries which key: IAM User Guide, 'AWS global condition context keys',
+'IAM policy elements: Variables and tags' (table of principal values) and 'Disabling permissions for
+temporary security credentials'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from tokentrail.policy.variables import Context, Known, NoLaterThan, Presence
+
+CallerKind = Literal[
+    "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
+    "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
+    "oauth_login", "scoped", "forwarded", "unknown",
+]  # fmt: skip
+Principal = Literal["user", "federated_user", "role", "root", "unknown"]
+
+ABSENT = Presence.ABSENT
+PRESENT = Presence.PRESENT
+_WITHOUT_MFA = frozenset({"assumed_role_saml", "assumed_role_web_identity", "identity_center"})
+_UNSURE_SIGN_IN = frozenset({"oauth_login", "scoped", "forwarded", "unknown"})
+_EC2_KEYS = (
+    "ec2:sourceinstancearn", "ec2:roledelivery",
+    "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4",
+)  # fmt: skip
+_TYPES = {"user": "User", "federated_user": "FederatedUser", "role": "AssumedRole", "root": "Account"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A credential, as far as policies can tell it from others."""
+
+    kind: CallerKind
+    account: str | None
+    principal: str | None = None
+    """The ARN that it speaks for: user, assumed-role session, federated user, root."""
+    principal_id: str | None = None
+    """`AIDA...`, `AROA...:session`, `account:federated name`, or the account id for root."""
+    role: str | None = None
+    """The role's ARN, with its path, for a role session."""
+    session_name: str | None = None
+    user_name: str | None = None
+    """The IAM user's name; for a federation token, that of the user who asked for it."""
+    issued_at: datetime | None = None
+    issued_no_later_than: datetime | None = None
+    """A bound, such as the first use, where `issued_at` is not known."""
+    source_identity: str | None = None
+    mfa: bool | None = None
+    sign_in_session_arn: str | None = None
+    federated_provider: str | None = None
+    ec2_instance: bool = False
+    """Whether it was delivered to an EC2 instance."""
+
+
+def principal_of(caller: Caller) -> Principal:
+    """Tell what sort of principal a credential speaks for."""
+    resource = _resource(caller.principal)
+    if caller.kind == "root_session" or resource == "root":
+        return "root"
+    if caller.role or resource.startswith("assumed-role/"):
+        return "role"
+    if caller.kind == "federation_token" or resource.startswith("federated-user/"):
+        return "federated_user"
+    if caller.user_name or resource.startswith("user/"):
+        return "user"
+    return "unknown"
+
+
+def context_of(caller: Caller, *, at: datetime | None = None) -> Context:
+    """
+    List what is known of a request that the credential makes (at the time `at`, if given).
+
+    Keys that depend on the single call, such as `aws:SourceIp`, and tags are not there: they are unknown.
+    """
+    principal = principal_of(caller)
+    context: dict[str, Known | None] = {
+        "aws:tokenissuetime": issue_time(caller),
+        "aws:multifactorauthpresent": _mfa(caller, principal),
+        "aws:multifactorauthage": _mfa_age(caller, principal),
+        "aws:userid": _user_id(caller, principal),
+        "aws:username": _user_name(caller, principal),
+        "aws:principalarn": _principal_arn(caller, principal),
+        "aws:principalaccount": (caller.account,) if caller.account else None,
+        "aws:principaltype": (_TYPES[principal],) if principal in _TYPES else None,
+        "aws:principalisawsservice": ("false",),
+        "aws:principalservicename": ABSENT,
+        "aws:principalservicenameslist": ABSENT,
+        "aws:sourceidentity": _source_identity(caller, principal),
+        "aws:assumedroot": ("true",) if caller.kind == "root_session" else ABSENT,
+        "aws:signinsessionarn": _sign_in_session(caller),
+        "aws:federatedprovider": _federated_provider(caller),
+        **{key: PRESENT if caller.ec2_instance else _not_from_ec2(principal) for key in _EC2_KEYS},
+    }
+    known = {key: value for key, value in context.items() if value is not None}
+    return known if at is None else with_time(known, at)
+
+
+def with_time(context: Context, at: datetime) -> Context:
+    """Add the time of the request to what is known of it."""
+    clock = {
+        "aws:currenttime": (at.astimezone(UTC).isoformat(),), "aws:epochtime": (str(int(at.timestamp())),)
+    }  # fmt: skip
+    return {**context, **clock}
+
+
+def issue_time(caller: Caller) -> Known | None:
+    """
+    Tell when the token was issued; a request with a long-term key does not carry it.
+
+    Source: IAM User Guide, 'Revoking IAM role temporary security credentials'.
+    AWS does not say whether the token of GetScopedCredentials carries its own issue time or its parent's,
+    and a forwarded call has a creation date of its own: for these only the latest possible time is known.
+    """
+    if caller.kind == "long_term_key":
+        return ABSENT
+    if caller.issued_at is not None:
+        if caller.kind in ("scoped", "forwarded"):
+            return NoLaterThan(latest=caller.issued_at)
+        return (caller.issued_at.astimezone(UTC).isoformat(),)
+    if caller.issued_no_later_than is not None:
+        return NoLaterThan(latest=caller.issued_no_later_than)
+    return PRESENT if caller.kind != "unknown" else None
+
+
+def _mfa(caller: Caller, principal: Principal) -> Known | None:
+    """Present for temporary credentials of users and roles, but not for federated ones."""
+    if caller.kind == "long_term_key" or principal == "federated_user" or caller.kind in _WITHOUT_MFA:
+        return ABSENT
+    if caller.kind == "root_session" or caller.mfa is None:
+        return None
+    return ("true" if caller.mfa else "false",)
+
+
+def _mfa_age(caller: Caller, principal: Principal) -> Known | None:
+    present = _mfa(caller, principal)
+    if isinstance(present, tuple):
+        return PRESENT if caller.mfa else ABSENT
+    return present
+
+
+def _user_id(caller: Caller, principal: Principal) -> Known | None:
+    if caller.kind == "root_session":
+        return None
+    if principal == "root":
+        return (caller.account,) if caller.account else None
+    identity = caller.principal_id
+    if not identity:
+        return None
+    if principal == "role" and ":" not in identity:
+        return (f"{identity}:{caller.session_name}",) if caller.session_name else None
+    return (identity,)
+
+
+def _user_name(caller: Caller, principal: Principal) -> Known | None:
+    if principal == "user":
+        name = caller.user_name or _resource(caller.principal).rpartition("/")[2]
+        return (name,) if name else None
+    return None if principal == "unknown" else ABSENT
+
+
+def _principal_arn(caller: Caller, principal: Principal) -> Known | None:
+    """
+    Give the role's ARN for a role session, not the session's.
+
+    A federated user's ARN has `iam` in one of AWS's examples; the logs and the key's reference have `sts`.
+    """
+    if principal == "role":
+        return (caller.role,) if caller.role else None
+    if principal == "root":
+        return (f"arn:{_partition(caller.principal)}:iam::{caller.account}:root",) if caller.account else None
+    if caller.principal is None:
+        return None
+    if principal == "federated_user":
+        return (caller.principal.replace(":iam::", ":sts::", 1),)
+    return (caller.principal,)
+
+
+def _source_identity(caller: Caller, principal: Principal) -> Known | None:
+    if caller.source_identity:
+        return (caller.source_identity,)
+    return None if principal == "unknown" else ABSENT
+
+
+def _sign_in_session(caller: Caller) -> Known | None:
+    """Only what `aws login` and OAuth hand out carries it; console sessions never do."""
+    if caller.sign_in_session_arn:
+        return (caller.sign_in_session_arn,)
+    return None if caller.kind in _UNSURE_SIGN_IN else ABSENT
+
+
+def _federated_provider(caller: Caller) -> Known | None:
+    """Only sessions that OpenID Connect opened carry it."""
+    if caller.federated_provider:
+        return (caller.federated_provider,)
+    return None if caller.kind in ("assumed_role_web_identity", *_UNSURE_SIGN_IN) else ABSENT
+
+
+def _not_from_ec2(principal: Principal) -> Known | None:
+    return None if principal == "unknown" else ABSENT
+
+
+def _resource(arn: str | None) -> str:
+    """The sixth part of an ARN, where it is one."""
+    return (arn or "").split(":", 5)[-1] if arn and arn.count(":") >= 5 else ""
+
+
+def _partition(arn: str | None) -> str:
+    parts = (arn or "").split(":")
+    return parts[1] if len(parts) > 1 and parts[1] else "aws"

@@ -1,0 +1,194 @@
+"""
+Policy documents as they stand in log records, read into statements.
+
+A record holds the text as the caller sent it: JSON, at times URL-encoded, at times written by an attacker.
+What IAM would not have stored, or what we can't read with certainty, becomes a `Malformed` with the reason;
+nothing raises.
+Source: IAM User Guide, 'Grammar of the IAM JSON policy language'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from tokentrail.policy.conditions import Condition
+
+LONGEST_TEXT = 1_048_576
+"""Characters; CloudTrail records hold less, and IAM's own limits are far below."""
+CURRENT_VERSION = "2012-10-17"
+"""The version of the language that knows policy variables."""
+_LONGEST_QUOTE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The actions or resources that a statement names: those that match, or (`inverted`) all but those."""
+
+    patterns: tuple[str, ...]
+    inverted: bool = False
+
+
+EVERYTHING = Selection(patterns=("*",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement of a policy document."""
+
+    effect: Literal["Allow", "Deny"]
+    actions: Selection
+    """In lower case, since IAM does not look at the case of actions."""
+    resources: Selection
+    conditions: tuple[Condition, ...] = ()
+    sid: str = ""
+    names_principals: bool = False
+    """Whether it has a (Not)Principal, as resource policies have; then whom it hits is not decided here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A policy document that could be read."""
+
+    statements: tuple[Statement, ...]
+    variables: bool = True
+    """Whether its version knows policy variables."""
+
+    @property
+    def denials(self) -> tuple[Statement, ...]:
+        """The statements that deny."""
+        return tuple(statement for statement in self.statements if statement.effect == "Deny")
+
+    @property
+    def allows(self) -> bool:
+        """Whether any statement allows anything."""
+        return any(statement.effect == "Allow" for statement in self.statements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malformed:
+    """A policy document that could not be read, or is not in the evidence."""
+
+    reason: str
+
+
+class _Unreadable(Exception):
+    """Carries the reason out of the depths of a document."""
+
+
+def parse(text: object) -> Document | Malformed:
+    """Read a policy document out of a request parameter, whatever it may hold."""
+    try:
+        return _document(_decoded(text))
+    except _Unreadable as error:
+        return Malformed(reason=str(error))
+    except RecursionError:
+        return Malformed(reason="it is nested too deeply to be a policy")
+
+
+def quoted(text: str) -> str:
+    """Make text of a log fit to stand in a sentence: one line, no control characters, not too long."""
+    plain = "".join(character if character.isprintable() else "?" for character in text)
+    return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 3] + "..."
+
+
+def _decoded(text: object) -> Mapping[str, object]:
+    if isinstance(text, Mapping):
+        return text
+    if not isinstance(text, str):
+        raise _Unreadable("the record holds no document")
+    if len(text) > LONGEST_TEXT:
+        raise _Unreadable("it is longer than any policy that IAM stores")
+    stripped = text.strip().removeprefix("\ufeff")
+    value = _json(stripped if stripped.startswith("{") else unquote(stripped))
+    if not isinstance(value, dict):
+        raise _Unreadable("it is not a JSON object")
+    return value
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_int=str, parse_float=str, parse_constant=_refused
+        )
+    except ValueError as error:
+        raise _Unreadable("it is not JSON") from error
+
+
+def _refused(constant: str) -> object:
+    raise _Unreadable(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """IAM does not document which of two equal keys counts, so a document that has them is not read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Unreadable("a key stands twice in one object, and IAM does not say which counts")
+    return found
+
+
+def _document(value: Mapping[str, object]) -> Document:
+    version = value.get("Version", "2008-10-17")
+    statements = value.get("Statement")
+    listed = statements if isinstance(statements, list) else [statements]
+    return Document(
+        statements=tuple(_statement(statement) for statement in listed),
+        variables=version == CURRENT_VERSION,
+    )
+
+
+def _statement(value: object) -> Statement:
+    if not isinstance(value, Mapping):
+        raise _Unreadable("a statement is not an object")
+    effect = value.get("Effect")
+    if effect not in ("Allow", "Deny"):
+        raise _Unreadable("a statement's Effect is neither Allow nor Deny")
+    actions = _selection(value, "Action", lower=True)
+    if actions is None:
+        raise _Unreadable("a statement names no action")
+    sid = value.get("Sid", "")
+    return Statement(
+        effect=effect,
+        actions=actions,
+        resources=_selection(value, "Resource") or EVERYTHING,
+        conditions=_conditions(value.get("Condition", {})),
+        sid=sid if isinstance(sid, str) else "",
+        names_principals="Principal" in value or "NotPrincipal" in value,
+    )
+
+
+def _selection(statement: Mapping[str, object], element: str, *, lower: bool = False) -> Selection | None:
+    present = [name for name in (element, f"Not{element}") if name in statement]
+    if len(present) > 1:
+        raise _Unreadable(f"a statement has both {element} and Not{element}")
+    if not present:
+        return None
+    texts = _texts(statement[present[0]], present[0])
+    return Selection(
+        patterns=tuple(text.lower() for text in texts) if lower else texts, inverted=present[0] != element
+    )
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    """Read a text or a list of texts; a JSON boolean counts as its name, as IAM takes it."""
+    listed = value if isinstance(value, list) else [value]
+    texts = tuple(str(item).lower() if isinstance(item, bool) else item for item in listed)
+    if not all(isinstance(text, str) for text in texts):
+        raise _Unreadable(f"{quoted(where)} holds something that is no text")
+    return tuple(str(text) for text in texts)
+
+
+def _conditions(value: object) -> tuple[Condition, ...]:
+    if not isinstance(value, Mapping):
+        raise _Unreadable("a Condition is not an object")
+    found = []
+    for operator, keys in value.items():
+        if not isinstance(keys, Mapping):
+            raise _Unreadable(f"the condition {quoted(str(operator))} is not an object")
+        for key, values in keys.items():
+            name = str(key).casefold()
+            found.append(Condition(operator=str(operator), key=name, values=_texts(values, name)))
+    return tuple(found)

@@ -1,0 +1,253 @@
+"""
+What the changes in the log did to a credential: whether it has been ended, by what, and since when.
+
+An ending counts only while it stands: a policy removed again, or a key made active again, ends nothing any
+more.
+The effect of each call is told in `catalogue`; sources: IAM User Guide, 'Revoking IAM role temporary
+security credentials'
+and 'Disabling permissions for temporary security credentials'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokentrail.policy.changes import Change, in_order
+from tokentrail.policy.context import Caller, principal_of
+from tokentrail.policy.document import quoted
+from tokentrail.policy.ledger import Attachment, Entity, EntityKind, Key, Ledger, Tenure
+from tokentrail.policy.organisation import Organisation
+from tokentrail.policy.replay import enter
+from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
+from tokentrail.policy.steps import Held, Step, gated, standing
+
+__all__ = ["Effects", "Ending", "Note"]
+
+_SERVICE_LINKED = ":role/aws-service-role/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Which user or role a credential is of, or why that can't be told."""
+
+    entity: Entity | None = None
+    doubt: str | None = None
+
+
+class Effects:
+    """
+    The effects of a set of changes on any credential, at any moment.
+
+    Feed it all changes of all accounts, in any order and as often as they come; then ask.
+    """
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        """Enter the changes, in the order in which they happened."""
+        self._ledger = Ledger()
+        self._organisation = Organisation(self._ledger.read)
+        for change in in_order(changes):
+            enter(self._ledger, change)
+            self._organisation.enter(change)
+        self._places: dict[int, list[Place]] = {}
+        self._standings: dict[int, tuple[datetime, Standing]] = {}
+        self._controls: dict[str, tuple[datetime, Standing]] = {}
+
+    def ended(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
+        """
+        Tell what has ended a credential by a moment, changes of that very second included.
+
+        Args:
+            caller: The credential.
+            key_id: Its access key id; it matters for long-term keys alone.
+            as_of: The moment.
+
+        Returns:
+            The earliest ending that still stands then, or `None`.
+        """
+        if caller.issued_at is not None and caller.issued_at > as_of:
+            return None
+        found = self._find(caller, key_id, as_of)
+        standings = self._standing_on(caller, found.entity, as_of)
+        return earliest(
+            ending
+            for ending in (
+                self._key_ending(caller, key_id, as_of),
+                _death(found.entity, caller, as_of),
+                *(item.ending(caller) for item in standings),
+            )
+            if ending is not None
+        )
+
+    def partly(self, caller: Caller, key_id: str | None, as_of: datetime) -> tuple[Note, ...]:
+        """Tell what limits a credential at a moment without ending it, and what the log leaves open."""
+        found = self._find(caller, key_id, as_of)
+        notes = [
+            note for item in self._standing_on(caller, found.entity, as_of) for note in item.notes(caller)
+        ]
+        if found.doubt:
+            notes.append(
+                Note(certainty="undecided", at=None, event_id=None, event_name=None, sentence=found.doubt)
+            )
+        return tuple(sorted(notes, key=lambda note: (note.at or as_of, note.event_id or "", note.sentence)))
+
+    def _standing_on(self, caller: Caller, entity: Entity | None, as_of: datetime) -> Iterator[Standing]:
+        if entity is not None:
+            yield self._standing(entity, as_of)
+        if caller.account and _SERVICE_LINKED not in (caller.role or ""):
+            yield self._controlled(caller.account, as_of)
+
+    def _standing(self, entity: Entity, as_of: datetime) -> Standing:
+        asked, known = self._standings.get(id(entity), (None, None))
+        if known is None or asked != as_of:
+            if id(entity) not in self._places:
+                self._places[id(entity)] = list(_places(entity, self._ledger))
+            known = Standing.at(self._places[id(entity)], as_of)
+            self._standings[id(entity)] = (as_of, known)
+        return known
+
+    def _controlled(self, account: str, as_of: datetime) -> Standing:
+        asked, known = self._controls.get(account, (None, None))
+        if known is None or asked != as_of:
+            places = [
+                Place(
+                    label=f"service control policy {quoted(control.policy)} at {quoted(control.target)}",
+                    steps=control.steps,
+                    doubt=control.doubt,
+                )
+                for control in self._organisation.controls(account)
+            ]
+            known = Standing.at(places, as_of)
+            self._controls[account] = (as_of, known)
+        return known
+
+    def _key(self, caller: Caller, key_id: str | None) -> Key | None:
+        if caller.kind != "long_term_key" or caller.account is None or key_id is None:
+            return None
+        return self._ledger.keys.get((caller.account, key_id))
+
+    def _key_ending(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
+        """Find since when a long-term key has not been active; tokens made with it go on."""
+        key = self._key(caller, key_id)
+        index = standing(key.steps, as_of) if key else -1
+        if key is None or index < 0 or key.steps[index].value == "Active":
+            return None
+        while index > 0 and key.steps[index - 1].value != "Active":
+            index -= 1
+        done = "deleted the key" if key.steps[index].value == "Deleted" else "made the key inactive"
+        return ended_by(key.steps[index], caller, f"{key.steps[index].event_name} {done}")
+
+    def _find(self, caller: Caller, key_id: str | None, as_of: datetime) -> _Found:
+        """Find whose credential it is: by the key's owner, the unique id, or the time of issue."""
+        key = self._key(caller, key_id)
+        if key is not None and key.owner is not None:
+            return _Found(entity=key.owner)
+        named = _name(caller)
+        if named is None:
+            return _Found()
+        kind, account, name = named
+        tenures = self._ledger.tenures.get((account, kind, name.casefold()), [])
+        return _chosen(
+            [tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, f"{kind} {quoted(name)}"
+        )
+
+
+def _name(caller: Caller) -> tuple[EntityKind, str, str] | None:
+    """The account and name of the user or role whose policies bear on the credential."""
+    principal = principal_of(caller)
+    if principal == "role":
+        arn = (caller.role or caller.principal or "").split(":", 5)
+        account = arn[4] if len(arn) == 6 else ""
+        parts = arn[-1].split("/")
+        name = parts[1] if parts[0] == "assumed-role" and len(parts) > 1 else parts[-1]
+        return ("role", account or caller.account or "", name)
+    name = caller.user_name or ""
+    if principal == "user" and not name:
+        name = (caller.principal or "").rpartition("/")[2]
+    if principal in ("user", "federated_user") and name and caller.account:
+        return ("user", caller.account, name)
+    return None
+
+
+def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str) -> _Found:
+    """Pick whose credential it is among those who held the name."""
+    unique = _unique_id(caller)
+    held = [(tenure, tenure.entity) for tenure in begun if tenure.entity is not None]
+    same = [entity for _, entity in held if unique and entity.unique_id == unique]
+    if same:
+        return _Found(entity=same[-1])
+    possible = [pair for pair in held if unique is None or pair[1].unique_id is None]
+    if caller.issued_at is not None:
+        return _by_issue(possible, caller.issued_at, as_of, title)
+    known = [entity for _, entity in possible if not (entity.replaced and _gone(entity, as_of))]
+    candidates = known or [entity for _, entity in possible]
+    if len(candidates) > 1:
+        return _Found(
+            doubt=f"there has been more than one {title}, and which this is of is not in the evidence"
+        )
+    return _Found(entity=candidates[0] if candidates else None)
+
+
+def _by_issue(
+    possible: Sequence[tuple[Tenure, Entity]], issued: datetime, as_of: datetime, title: str
+) -> _Found:
+    """Pick who held the name at the time of issue, unless it may be someone renamed or unseen."""
+    covering = [index for index, (tenure, _) in enumerate(possible) if tenure.covers(issued)]
+    if not covering:
+        return _Found()
+    entity = possible[covering[-1]][1]
+    if entity.died is not None and issued > entity.died.time:
+        return _Found(doubt=f"the {title} was gone when this was issued, and its return was not seen")
+    if _gone(entity, as_of) and any(tenure.renamed for tenure, _ in possible[covering[-1] + 1 :]):
+        return _Found(doubt=f"the {title} was gone, and another has been renamed to it since")
+    return _Found(entity=entity)
+
+
+def _gone(entity: Entity, as_of: datetime) -> bool:
+    return entity.died is not None and entity.died.time <= as_of
+
+
+def _unique_id(caller: Caller) -> str | None:
+    """The unique id of the user or role, without the session's name."""
+    unique = (caller.principal_id or "").split(":")[0]
+    return unique if unique[:4] in ("AIDA", "AROA") else None
+
+
+def _death(entity: Entity | None, caller: Caller, as_of: datetime) -> Ending | None:
+    """Find whether the user or role is gone; another one of its name does not revive its credentials."""
+    if entity is None or entity.died is None or not _gone(entity, as_of):
+        return None
+    title = f"{entity.kind} {quoted(entity.name)}"
+    if entity.replaced:
+        sentence = f"{title} was made anew, so the one that this is of was gone by then"
+    else:
+        sentence = f"{entity.died.event_name} removed the {title}"
+    return ended_by(entity.died, caller, sentence)
+
+
+def _places(entity: Entity, ledger: Ledger) -> Iterator[Place]:
+    """Every policy that bears on a user or role: its own, its boundary, and those of its groups."""
+    where = f"{entity.kind} {quoted(entity.name)}"
+    yield from _policies(entity, ledger, where)
+    for bound in entity.boundary.values():
+        label = f"permissions boundary {quoted(bound.arn)} of {where}"
+        yield Place(label=label, steps=_attached(bound, ledger), boundary=True)
+    for group, gate in entity.groups:
+        for place in _policies(
+            group, ledger, f"group {quoted(group.name)}, with member {quoted(entity.name)},"
+        ):
+            yield Place(label=place.label, steps=gated(gate, place.steps))
+
+
+def _policies(entity: Entity, ledger: Ledger, where: str) -> Iterator[Place]:
+    for slot in entity.inline.values():
+        yield Place(label=f"inline policy {quoted(slot.label)} of {where}", steps=slot.steps)
+    for place in entity.attached.values():
+        steps = _attached(place, ledger)
+        yield Place(label=f"managed policy {quoted(place.arn)} of {where}", steps=steps)
+
+
+def _attached(place: Attachment, ledger: Ledger) -> Sequence[Step[Held]]:
+    documents, before = ledger.says(place.arn)
+    return gated(place.steps, documents, before)

@@ -1,0 +1,199 @@
+"""
+The account's users, groups, roles, keys and policies through time, as the changes in the log tell it.
+
+Names are compared without case, as IAM does (IAM User Guide, 'IAM and AWS STS quotas': names are unique
+regardless of case).
+A name is not an identity: a user or role made anew under an old name is another one, with another unique id
+(IAM User Guide, 'IAM identifiers').
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from tokentrail.policy.changes import Change
+from tokentrail.policy.document import Document, Malformed
+from tokentrail.policy.managed import UNSEEN, Reader, aws_owned
+from tokentrail.policy.steps import Held, Step, step
+
+EntityKind = Literal["user", "group", "role"]
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """A place for a policy: an inline policy's name, or an attachment."""
+
+    label: str
+    """Its name or ARN, as first written."""
+    steps: list[Step[Held]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Attachment:
+    """A managed policy attached, or set as permissions boundary, or not."""
+
+    arn: str
+    steps: list[Step[bool]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entity:
+    """One user, group or role, from its creation to its deletion, through renames."""
+
+    kind: EntityKind
+    account: str
+    name: str
+    """The first name that is known of it."""
+    unique_id: str | None = None
+    born: Step[None] | None = None
+    died: Step[None] | None = None
+    replaced: bool = False
+    """Whether its end was not seen, only that another took its name."""
+    inline: dict[str, Slot] = field(default_factory=dict)
+    attached: dict[str, Attachment] = field(default_factory=dict)
+    boundary: dict[str, Attachment] = field(default_factory=dict)
+    groups: list[tuple[Entity, list[Step[bool]]]] = field(default_factory=list)
+
+    def slot(self, name: str) -> Slot:
+        """The place of an inline policy."""
+        return self.inline.setdefault(name.casefold(), Slot(label=name))
+
+    def attachment(self, arn: str) -> Attachment:
+        """The place of a managed policy."""
+        return self.attached.setdefault(arn.casefold(), Attachment(arn=arn))
+
+    def bound_by(self, arn: str | None, change: Change) -> None:
+        """Set or remove (`None`) the permissions boundary; there is one at most."""
+        for other in self.boundary.values():
+            if arn is None or other.arn.casefold() != arn.casefold():
+                other.steps.append(step(change, False))
+        if arn is not None:
+            place = self.boundary.setdefault(arn.casefold(), Attachment(arn=arn))
+            place.steps.append(step(change, True))
+
+    def membership(self, group: Entity) -> list[Step[bool]]:
+        """The steps of a user's membership in a group."""
+        for member_of, steps in self.groups:
+            if member_of is group:
+                return steps
+        steps = []
+        self.groups.append((group, steps))
+        return steps
+
+    def ends(self, change: Change) -> None:
+        """Delete it, with all that was in force on it."""
+        self.died = step(change, None)
+        for slot in self.inline.values():
+            slot.steps.append(step(change, None))
+        for place in (*self.attached.values(), *self.boundary.values()):
+            place.steps.append(step(change, False))
+        for _, steps in self.groups:
+            steps.append(step(change, False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenure:
+    """From `start` on, a name means this entity, or nobody."""
+
+    start: datetime
+    seen: datetime
+    """When the first change happened that shows it."""
+    entity: Entity | None
+    """`None` where a rename freed the name."""
+    inclusive: bool = False
+    """Whether a credential issued in that very second is the entity's."""
+    renamed: bool = False
+    """Whether the entity took the name by being renamed."""
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether something issued at a moment came under this tenure or a later one."""
+        return self.start <= moment if self.inclusive else self.start < moment
+
+
+@dataclass(slots=True, kw_only=True)
+class Key:
+    """A long-term access key."""
+
+    owner: Entity | None = None
+    steps: list[Step[str]] = field(default_factory=list)
+    """`Active`, `Inactive`, `Deleted`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ManagedPolicy:
+    """A customer's managed policy: its versions, and which of them was the default when."""
+
+    versions: dict[str, Document | Malformed] = field(default_factory=dict)
+    steps: list[Step[Held]] = field(default_factory=list)
+
+
+class Ledger:
+    """What is known of the identities of all accounts, once all changes are entered in order."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self.read = Reader()
+        self.tenures: dict[tuple[str, EntityKind, str], list[Tenure]] = {}
+        self.keys: dict[tuple[str, str], Key] = {}
+        self.policies: dict[str, ManagedPolicy] = {}
+
+    def entity(self, kind: EntityKind, change: Change, name: str) -> Entity:
+        """Whom a name means at the time of a change, be it the first that is heard of it."""
+        tenures = self._tenures(kind, change, name)
+        start = BEGINNING
+        if tenures:
+            last = tenures[-1]
+            if last.entity is not None and last.entity.died is None:
+                return last.entity
+            start = last.start if last.entity is None else _end(last.entity)
+        entity = Entity(kind=kind, account=change.account, name=name)
+        tenures.append(Tenure(start=start, seen=change.time, entity=entity))
+        return entity
+
+    def created(self, kind: EntityKind, change: Change, name: str, unique_id: str | None) -> Entity:
+        """Enter a new user, group or role; whoever had its name before was gone by then."""
+        tenures = self._tenures(kind, change, name)
+        earlier = tenures[-1].entity if tenures else self.entity(kind, change, name)
+        if earlier is not None and earlier.died is None:
+            earlier.ends(change)
+            earlier.replaced = True
+        entity = Entity(
+            kind=kind, account=change.account, name=name, unique_id=unique_id, born=step(change, None)
+        )
+        tenures.append(Tenure(start=change.time, seen=change.time, entity=entity, inclusive=True))
+        return entity
+
+    def renamed(self, kind: EntityKind, change: Change, name: str, new_name: str) -> None:
+        """Carry a user or group over to a new name, with all that it has."""
+        entity = self.entity(kind, change, name)
+        old, new = self._tenures(kind, change, name), self._tenures(kind, change, new_name)
+        if old is not new:
+            start = change.time if new else BEGINNING
+            new.append(Tenure(start=start, seen=change.time, entity=entity, inclusive=True, renamed=True))
+            old.append(Tenure(start=change.time, seen=change.time, entity=None))
+
+    def key(self, change: Change, key_id: str) -> Key:
+        """The record of a long-term key."""
+        return self.keys.setdefault((change.account, key_id), Key())
+
+    def policy(self, arn: str) -> ManagedPolicy:
+        """The record of a customer's managed policy."""
+        return self.policies.setdefault(arn.casefold(), ManagedPolicy())
+
+    def says(self, arn: str) -> tuple[list[Step[Held]], Held]:
+        """What a managed policy says, by time, and what it says before the first change that was seen."""
+        owned = aws_owned(arn)
+        if owned is not None:
+            return [], owned
+        known = self.policies.get(arn.casefold())
+        return (known.steps if known else []), UNSEEN
+
+    def _tenures(self, kind: EntityKind, change: Change, name: str) -> list[Tenure]:
+        return self.tenures.setdefault((change.account, kind, name.casefold()), [])
+
+
+def _end(entity: Entity) -> datetime:
+    return entity.died.time if entity.died else BEGINNING

@@ -1,0 +1,115 @@
+"""
+The documents of policies that AWS keeps, and the reader that knows a document when it sees it again.
+
+Only a few policies kept by AWS deny anything; the rest can only allow, and so end no credential.
+Source: AWS Managed Policy Reference, 'AWSDenyAll' and 'AWSCompromisedKeyQuarantineV3'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from tokentrail.policy.document import EVERYTHING, Document, Malformed, Selection, Statement, parse
+
+_AWS_OWNED = ":iam::aws:policy/"
+
+UNSEEN = Malformed(reason="its document is not in the evidence")
+ALLOWS_ONLY = Document(statements=(Statement(effect="Allow", actions=EVERYTHING, resources=EVERYTHING),))
+"""Stands for a document that denies nothing, whatever it allows."""
+OLD_QUARANTINE = Malformed(reason="AWS has replaced it, and its list of actions is not known here")
+DENIES_ALL = Document(statements=(Statement(effect="Deny", actions=EVERYTHING, resources=EVERYTHING),))
+_QUARANTINED = {
+    "amplify": "CreateBackendEnvironment CreateDeployment",
+    "bedrock": "CreateFoundationModelAgreement CreateModelInvocationJob InvokeModel"
+    " InvokeModelWithResponseStream PutFoundationModelEntitlement",
+    "cloudtrail": "LookupEvents",
+    "codebuild": "CreateProject",
+    "ec2": "AcceptReservedInstancesExchangeQuote CreateReservedInstancesListing"
+    " PurchaseReservedInstancesOffering RequestSpotInstances RunInstances StartInstances",
+    "ecr": "GetAuthorizationToken",
+    "ecs": "CreateCluster CreateService RegisterTaskDefinition",
+    "glue": "CreateJob",
+    "iam": "AddUserToGroup AttachGroupPolicy AttachRolePolicy AttachUserPolicy ChangePassword CreateAccessKey"
+    " CreateInstanceProfile CreateLoginProfile CreatePolicyVersion CreateRole CreateUser DeleteAccessKey"
+    " DeleteRole DetachUserPolicy ListUsers PassRole PutGroupPolicy PutRolePolicy PutUserPermissionsBoundary"
+    " PutUserPolicy SetDefaultPolicyVersion UpdateAccessKey UpdateAccountPasswordPolicy"
+    " UpdateAssumeRolePolicy UpdateLoginProfile UpdateUser",
+    "lambda": "AddLayerVersionPermission AddPermission CreateFunction GetEventSourceMapping GetPolicy"
+    " ListTags PutProvisionedConcurrencyConfig TagResource UntagResource UpdateFunctionCode",
+    "lightsail": "Create* Delete* DownloadDefaultKeyPair GetInstanceAccessDetails Start* Update*",
+    "mediapackagev2": "CreateChannel",
+    "organizations": "CreateAccount CreateOrganization InviteAccountToOrganization",
+    "s3": "CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject DeleteObjectVersion GetObject"
+    " ListAllMyBuckets ListBucket ObjectOwnerOverrideToBucketOwner PutAccountPublicAccessBlock PutBucketAcl"
+    " PutBucketCors PutBucketOwnershipControls PutBucketPolicy PutLifecycleConfiguration",
+    "sagemaker": "CreateEndpointConfig CreateProcessingJob",
+    "savingsplans": "CreateSavingsPlan",
+    "ses": "GetSendQuota ListIdentities",
+    "sns": "GetSMSAttributes",
+    "sts": "GetFederationToken GetSessionToken",
+}
+"""What AWSCompromisedKeyQuarantineV2 (v5) and V3 (v2) deny, as of 2024-10-02; not sts:AssumeRole."""
+QUARANTINE = Document(
+    statements=(
+        Statement(
+            effect="Deny",
+            actions=Selection(
+                patterns=tuple(
+                    f"{service}:{name}".lower()
+                    for service, names in _QUARANTINED.items()
+                    for name in names.split()
+                )
+            ),
+            resources=EVERYTHING,
+        ),
+    )
+)
+"""No containment: whoever holds the key goes on to assume roles."""
+
+
+def aws_owned(policy_arn: str) -> Document | Malformed | None:
+    """What a policy kept by AWS denies, or `None` if the policy is a customer's."""
+    if _AWS_OWNED not in policy_arn:
+        return None
+    name = policy_arn.rpartition("/")[2]
+    if name == "AWSDenyAll":
+        return DENIES_ALL
+    if name in ("AWSCompromisedKeyQuarantineV2", "AWSCompromisedKeyQuarantineV3"):
+        return QUARANTINE
+    return OLD_QUARANTINE if name == "AWSCompromisedKeyQuarantine" else ALLOWS_ONLY
+
+
+class Reader:
+    """
+    Reads documents and keeps only what they deny; the same text is read once.
+
+    Logs repeat documents by the thousand, as automation writes them again and again.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._read: dict[bytes, Document | Malformed] = {}
+
+    def __call__(self, text: object) -> Document | Malformed:
+        """Read a request's document, statements that allow being told only in sum."""
+        if not isinstance(text, str):
+            return _denying(parse(text))
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if digest not in self._read:
+            self._read[digest] = _denying(parse(text))
+        return self._read[digest]
+
+
+def _denying(document: Document | Malformed) -> Document | Malformed:
+    if isinstance(document, Malformed):
+        return document
+    if not document.denials and document.allows:
+        return ALLOWS_ONLY
+    return Document(statements=tuple(_kept(document)), variables=document.variables)
+
+
+def _kept(document: Document) -> Iterator[Statement]:
+    yield from document.denials
+    if document.allows:
+        yield ALLOWS_ONLY.statements[0]

@@ -1,0 +1,243 @@
+"""
+The policies that stand on one principal at one moment, ready to be asked about many credentials.
+
+A role may have a hundred thousand sessions, and its policies may have been written twenty thousand times.
+Documents that
+deny everything before a cutoff, as revocations write them, are therefore kept sorted, and a session is
+looked up among them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from tokentrail.policy.context import Caller, context_of, issue_time, with_time
+from tokentrail.policy.deny import (
+    Extent,
+    Verdict,
+    complete_reason,
+    cutoff_of,
+    denies_everything,
+    widest,
+)
+from tokentrail.policy.document import Document, Malformed
+from tokentrail.policy.operators import instant
+from tokentrail.policy.steps import Held, Step, ValueT, has_clock, standing, with_clock
+from tokentrail.policy.variables import Context, Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What ended a credential, and since when."""
+
+    at: datetime
+    """Since when it has not worked; its issue, where it was covered before it was issued."""
+    by: str
+    """The event that did it."""
+    event_name: str
+    done_at: datetime
+    """When that event happened."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What limits a credential without ending it, or what might have ended it."""
+
+    certainty: Literal["partly", "undecided"]
+    at: datetime | None
+    event_id: str | None
+    event_name: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A policy where it bears on a principal, through time."""
+
+    label: str
+    steps: Sequence[Step[Held]]
+    doubt: str | None = None
+    """Why it may not bear on the principal at all."""
+    boundary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The unbroken sequence of documents with denials in one place, up to the moment asked about."""
+
+    place: Place
+    steps: list[Step[Held]]
+
+    @property
+    def documents(self) -> Iterator[Document]:
+        return (item.value for item in self.steps if isinstance(item.value, Document))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """From a step on until now, all tokens issued before the cutoff are denied everything."""
+
+    cutoff: float
+    step: Step[Held]
+    sentence: str
+
+
+@dataclass(slots=True)
+class Standing:
+    """All that bears on one principal at one moment."""
+
+    plain: list[_Run] = field(default_factory=list)
+    """Runs of documents that all have a cutoff and bear on the principal without doubt."""
+    intricate: list[_Run] = field(default_factory=list)
+    unread: list[tuple[Place, Step[Held], str]] = field(default_factory=list)
+    cutoffs: list[float] = field(default_factory=list)
+    earliest: list[_Cut] = field(default_factory=list)
+    """For each cutoff, the earliest step among the cuts that reach at least as far."""
+
+    @classmethod
+    def at(cls, places: Sequence[Place], as_of: datetime) -> Standing:
+        """Find what stands in each place at a moment."""
+        found = cls()
+        for place in places:
+            index = standing(place.steps, as_of)
+            held = place.steps[index].value if index >= 0 else None
+            if isinstance(held, Malformed):
+                found.unread.append((place, place.steps[index], held.reason))
+            elif isinstance(held, Document) and (held.denials or (place.boundary and not held.allows)):
+                found._add(_Run(place, _run(place.steps, index, as_of)))
+        found._sort()
+        return found
+
+    def _add(self, run: _Run) -> None:
+        plain = run.place.doubt is None and all(cutoff_of(document) is not None for document in run.documents)
+        (self.plain if plain else self.intricate).append(run)
+
+    def _sort(self) -> None:
+        cuts = sorted((cut for run in self.plain for cut in _cuts(run)), key=lambda cut: cut.cutoff)
+        self.cutoffs = [cut.cutoff for cut in cuts]
+        for cut in reversed(cuts):
+            best = self.earliest[-1] if self.earliest else cut
+            self.earliest.append(min(best, cut, key=lambda item: item.step.order))
+        self.earliest.reverse()
+
+    def ending(self, caller: Caller) -> Ending | None:
+        """What ended the credential, the earliest that still stands."""
+        issued = _issue_second(caller)
+        found = [self._by_cutoff(caller, issued)] if issued is not None else []
+        runs = self.intricate if issued is not None else (*self.intricate, *self.plain)
+        if runs:
+            context = context_of(caller)
+            found += [_run_ending(run, caller, context) for run in runs if run.place.doubt is None]
+        return earliest(ending for ending in found if ending is not None)
+
+    def notes(self, caller: Caller) -> Iterator[Note]:
+        """What bears on the credential and does not surely end it."""
+        for place, item, reason in self.unread:
+            yield _note("undecided", item, f"{place.label}: undecided, since {reason}")
+        runs = self.intricate if _issue_second(caller) is not None else (*self.intricate, *self.plain)
+        if runs:
+            context = context_of(caller)
+            for run in runs:
+                yield from _run_notes(run, context)
+
+    def _by_cutoff(self, caller: Caller, issued: float) -> Ending | None:
+        index = bisect_right(self.cutoffs, issued)
+        if index == len(self.cutoffs):
+            return None
+        cut = self.earliest[index]
+        return ended_by(cut.step, caller, cut.sentence)
+
+
+def ended_by(item: Step[ValueT], caller: Caller, sentence: str) -> Ending:
+    """Turn a step into the ending of a credential, which can't lie before its issue."""
+    at = max(item.time, caller.issued_at) if caller.issued_at else item.time
+    return Ending(at=at, by=item.event_id, event_name=item.event_name, done_at=item.time, sentence=sentence)
+
+
+def earliest(endings: Iterable[Ending]) -> Ending | None:
+    """Pick the ending that came first; among those that came at one time, the one done first."""
+    return min(endings, key=lambda ending: (ending.at, ending.done_at, ending.by), default=None)
+
+
+def _run(steps: Sequence[Step[Held]], index: int, as_of: datetime) -> list[Step[Held]]:
+    first = index
+    while first > 0:
+        before = steps[first - 1].value
+        if not (isinstance(before, Document) and before.denials):
+            break
+        first -= 1
+    run = list(steps[first : index + 1])
+    clocks = any(isinstance(item.value, Document) and has_clock(item.value) for item in run)
+    return with_clock(run, as_of) if clocks else run
+
+
+def _cuts(run: _Run) -> Iterator[_Cut]:
+    cutoff = math.inf
+    for item in reversed(run.steps):
+        document = item.value
+        own = cutoff_of(document) if isinstance(document, Document) else None
+        if isinstance(document, Document) and own is not None:
+            cutoff = min(cutoff, own)
+            yield _Cut(cutoff, item, f"{run.place.label} {complete_reason(widest(document))}")
+
+
+def _issue_second(caller: Caller) -> float | None:
+    """When the token was issued, beyond all cutoffs for what carries no such time; `None` if not known."""
+    known = issue_time(caller)
+    if known is Presence.ABSENT:
+        return sys.float_info.max
+    return instant(known[0]) if isinstance(known, tuple) else None
+
+
+def _verdict(item: Step[Held], context: Context) -> Verdict:
+    """Judge a document at the beginning of its step."""
+    if not isinstance(item.value, Document):
+        return Verdict(extent=Extent.NO, reason="denies nothing")
+    asked = with_time(context, item.time) if has_clock(item.value) else context
+    return denies_everything(item.value, asked)
+
+
+def _run_ending(run: _Run, caller: Caller, context: Context) -> Ending | None:
+    """The first of the unbroken steps, up to now, that each deny the credential everything."""
+    since: tuple[Step[Held], Verdict] | None = None
+    for item in reversed(run.steps):
+        verdict = _verdict(item, context)
+        if verdict.extent is not Extent.ALL:
+            break
+        since = (item, verdict)
+    return ended_by(since[0], caller, f"{run.place.label} {since[1].reason}") if since else None
+
+
+def _run_notes(run: _Run, context: Context) -> Iterator[Note]:
+    item, place = run.steps[-1], run.place
+    verdict = _verdict(item, context)
+    if verdict.extent is Extent.ALL and place.doubt:
+        yield _note("undecided", item, f"{place.label} {verdict.reason}, but {place.doubt}")
+    elif verdict.extent is Extent.UNDECIDED:
+        yield _note("undecided", item, f"{place.label} {verdict.reason}")
+    elif verdict.extent is Extent.PARTLY:
+        yield _note("partly", item, f"{place.label} {verdict.reason}")
+    if place.boundary and verdict.extent is not Extent.ALL and not _allows(item):
+        sentence = f"{place.label} allows nothing; only a resource policy that names the session may still do"
+        yield _note("partly", item, sentence)
+
+
+def _allows(item: Step[Held]) -> bool:
+    return not isinstance(item.value, Document) or item.value.allows
+
+
+def _note(certainty: Literal["partly", "undecided"], item: Step[Held], sentence: str) -> Note:
+    return Note(
+        certainty=certainty,
+        at=item.time,
+        event_id=item.event_id,
+        event_name=item.event_name,
+        sentence=sentence,
+    )

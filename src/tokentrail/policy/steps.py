@@ -1,0 +1,119 @@
+"""How one thing changes over time: a sequence of steps, each holding from its time until the next."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from tokentrail.policy.changes import Change, Order
+from tokentrail.policy.document import Document, Malformed
+from tokentrail.policy.operators import instant
+
+Held = Document | Malformed | None
+"""A policy in its place: readable, not readable, or not there."""
+ValueT = TypeVar("ValueT")
+
+_CLOCK_KEYS = frozenset({"aws:currenttime", "aws:epochtime"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[ValueT]):
+    """From its time on, `value` holds; the event made it so."""
+
+    order: Order
+    event_name: str
+    value: ValueT
+
+    @property
+    def time(self) -> datetime:
+        """When it begins."""
+        return self.order[0]
+
+    @property
+    def event_id(self) -> str:
+        """The event that made it."""
+        return self.order[2]
+
+
+def step(change: Change, value: ValueT) -> Step[ValueT]:
+    """The step that a change makes."""
+    return Step(change.order, change.event_name, value)
+
+
+def standing(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
+    """Find the step that holds at a moment, changes of that very second included; -1 before the first."""
+    return bisect_right(steps, as_of, key=lambda item: item.order[0]) - 1
+
+
+def gated(gate: Sequence[Step[bool]], inner: Sequence[Step[Held]], before: Held = None) -> list[Step[Held]]:
+    """
+    Join whether a policy counts (attached, a member of its group) with what it says, into what it does.
+
+    Args:
+        gate: Whether it counts; it does not before the first step.
+        inner: What it says, by time.
+        before: What it says before the first step of `inner`.
+    """
+    joined: list[Step[Held]] = []
+    counts, says, place = False, before, 0
+    for opening in gate:
+        while place < len(inner) and inner[place].order <= opening.order:
+            says, place = inner[place].value, place + 1
+            if counts:
+                joined.append(inner[place - 1])
+        counts = opening.value
+        held = says if counts else None
+        joined.append(Step(opening.order, opening.event_name, held))
+    return joined + (list(inner[place:]) if counts else [])
+
+
+def with_clock(steps: Sequence[Step[Held]], as_of: datetime) -> list[Step[Held]]:
+    """
+    Split the steps up to a moment where a document's own dates (`aws:CurrentTime`) change what it does.
+
+    After this, evaluating a step at its own time tells its effect until the next.
+    """
+    found: list[Step[Held]] = []
+    for index, item in enumerate(steps):
+        if item.time > as_of:
+            break
+        found.append(item)
+        if isinstance(item.value, Document):
+            following = steps[index + 1].time if index + 1 < len(steps) else as_of + timedelta(seconds=1)
+            end = min(following, as_of + timedelta(seconds=1))
+            found += [
+                Step((moment, *item.order[1:]), item.event_name, item.value)
+                for moment in _moments(item.value)
+                if item.time < moment < end
+            ]
+    return found
+
+
+def has_clock(document: Document) -> bool:
+    """Whether what a document denies depends on the time of the request."""
+    return any(
+        condition.key in _CLOCK_KEYS for statement in document.denials for condition in statement.conditions
+    )
+
+
+def _moments(document: Document) -> list[datetime]:
+    """List when conditions on the clock may change their answer: each date, and the second after it."""
+    texts = {
+        text
+        for statement in document.denials
+        for condition in statement.conditions
+        if condition.key in _CLOCK_KEYS
+        for text in condition.values
+    }
+    dates = [moment for moment in map(_moment, texts) if moment is not None]
+    return sorted({*dates, *(date + timedelta(seconds=1) for date in dates)})
+
+
+def _moment(text: str) -> datetime | None:
+    seconds = instant(text)
+    if seconds is None or not 0 <= seconds < 32_503_680_000:
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC)

@@ -1,0 +1,83 @@
+"""
+Policy variables: `${aws:username}`, with defaults, and the escapes `${*}`, `${?}` and `${$}`.
+
+They are replaced only in documents of version 2012-10-17; older ones mean them literally.
+A value that is put in is literal, whatever characters it holds.
+Source: IAM User Guide, 'IAM policy elements: Variables and tags'.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokentrail.policy.wildcard import Glob, Token, glob, literal
+
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_ESCAPES = frozenset("*?$")
+
+
+class Presence(enum.Enum):
+    """What is known of a condition key whose value is not."""
+
+    ABSENT = "absent"
+    """The request surely does not carry it."""
+    PRESENT = "present"
+    """The request surely carries it; with which value, the log does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoLaterThan:
+    """A date key that is there, and of which only the latest possible value is known."""
+
+    latest: datetime
+
+
+Known = tuple[str, ...] | Presence | NoLaterThan
+Context = Mapping[str, Known]
+"""What is known of a request's condition keys, by key in lower case. A key that is not there is unknown."""
+
+
+class Unresolved(enum.Enum):
+    """Why a policy variable could not be replaced."""
+
+    ABSENT = "the request has no such key"
+    UNKNOWN = "the log does not tell the key's value"
+
+
+def resolved(pattern: str, context: Context, *, wildcards: bool, variables: bool) -> Glob | Unresolved:
+    """Replace the variables of a policy value and read its wildcards, if it may have any."""
+    if not variables or "${" not in pattern:
+        return glob(pattern) if wildcards else literal(pattern)
+    tokens: list[Token] = []
+    place = 0
+    for found in _VARIABLE.finditer(pattern):
+        tokens += _plain(pattern[place : found.start()], wildcards)
+        value = _value(found[1], found[0], context)
+        if isinstance(value, Unresolved):
+            return value
+        tokens += value
+        place = found.end()
+    return Glob((*tokens, *_plain(pattern[place:], wildcards)))
+
+
+def _plain(text: str, wildcards: bool) -> tuple[Token, ...]:
+    return (glob(text) if wildcards else literal(text)).tokens
+
+
+def _value(inside: str, whole: str, context: Context) -> str | Unresolved:
+    if inside in _ESCAPES:
+        return inside
+    key, comma, default = inside.partition(",")
+    if not key.strip():
+        return whole
+    match context.get(key.strip().casefold()):
+        case (str() as value,):
+            return value
+        case Presence.ABSENT:
+            return default.strip().removeprefix("'").removesuffix("'") if comma else Unresolved.ABSENT
+        case _:
+            return Unresolved.UNKNOWN

@@ -1,0 +1,72 @@
+"""
+JSON, JSON lines and CSV: the same documents, for programs.
+
+All of it is plain ASCII or visible text, so that evidence stays inert even when a person looks at it on a terminal;
+a cell that a spreadsheet would run as a formula gets an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from tokentrail.present.document import Document, row
+from tokentrail.present.safe import safe
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms included."""
+
+
+def write_json(shown: Any, stream: TextIO) -> None:
+    """Write one document."""
+    stream.write(_indented(shown) + "\n")
+
+
+def write_json_list(items: Iterable[Document], stream: TextIO) -> None:
+    """Write one document that is a list, an item at a time, so that it may be longer than memory."""
+    lead = "[\n"
+    for item in items:
+        stream.write(lead + "  " + _indented(item).replace("\n", "\n  "))
+        lead = ",\n"
+    stream.write("[]\n" if lead == "[\n" else "\n]\n")
+
+
+def write_jsonl(items: Iterable[Document], stream: TextIO) -> None:
+    """Write a line for each item."""
+    for item in items:
+        stream.write(json.dumps(item, ensure_ascii=True, separators=(", ", ": ")) + "\n")
+
+
+def write_csv(items: Iterable[Document], names: Sequence[str], stream: TextIO) -> None:
+    """Write a table, its header first, with these columns."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(names)
+    for item in items:
+        flat = row(item)
+        writer.writerow([_cell(flat.get(name)) for name in names])
+
+
+def _indented(shown: Any) -> str:
+    return json.dumps(shown, ensure_ascii=True, indent=2)
+
+
+def _cell(value: Any) -> str | int | float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    text = _spelled(value)
+    return ("'" if text.startswith(_FORMULA) else "") + safe(text)
+
+
+def _spelled(value: Any) -> str:
+    """Spell a value as text: a list by spaces, a span as `from/to`, what is absent as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return " ".join(_spelled(one) for one in value)
+    if isinstance(value, dict):
+        return "/".join(_spelled(one) for one in value.values())
+    return str(value)

@@ -1,0 +1,126 @@
+"""
+The words for what results hold: kinds, states, links, principals, numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.lineage.model import Credential, Gap, Kind, ParentLink, State
+from tokentrail.present.document import timestamp
+
+KINDS: dict[Kind, str] = {
+    "long_term_key": "long-term key",
+    "session_token": "session token",
+    "federation_token": "federation token",
+    "assumed_role": "role session",
+    "assumed_role_saml": "role session (SAML)",
+    "assumed_role_web_identity": "role session (web identity)",
+    "service_role": "service's role session",
+    "root_session": "root session",
+    "console_session": "console session",
+    "identity_center": "Identity Center session",
+    "oauth_login": "login session (OAuth)",
+    "scoped": "scoped credential",
+    "forwarded": "forwarded session",
+    "unknown": "credential of unknown kind",
+}
+LINKS: dict[ParentLink, str] = {
+    "recorded": "recorded: the issuing event names both",
+    "shared_event": "shared_event: the two accounts' records of one call",
+    "matched": "matched: principal id and creation date are the issuing event's",
+    "inferred": "inferred",
+    "created": "created: acts through what its parent made or set",
+}
+STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+ATTACKERS = "! attacker's"
+"""The sign and the word for what counts as the attacker's."""
+
+
+def kind(one: Credential) -> str:
+    """Name a credential's kind for a reader."""
+    return KINDS.get(one.kind, one.kind)
+
+
+def principal(arn: str | None) -> str:
+    """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
+    if arn is None:
+        return "-"
+    name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
+    return name.removeprefix("assumed-role/")
+
+
+def who(one: Credential) -> str:
+    """Name whom a credential speaks for, with the account, and the person behind it if known."""
+    named = principal(one.principal or one.principal_id)
+    where = f" in {one.account}" if one.account else ""
+    behind = f", {one.identity}" if one.identity and one.identity not in named else ""
+    return f"{named}{where}{behind}"
+
+
+def until(one: Credential) -> str:
+    """Say when a credential ends or ended, `<=` before a bound."""
+    if one.state == "ended" and one.ended_at:
+        return f"  {timestamp(one.ended_at)}"
+    if one.expires_at:
+        return f"  {timestamp(one.expires_at)}"
+    return f"<={timestamp(one.expires_bound)}" if one.expires_bound else "  -"
+
+
+def still_work(credentials: Iterable[Credential]) -> str:
+    """Count those that work, and those that may: `3 still work and 1 may`."""
+    states = [one.state for one in credentials]
+    sure, unsure = states.count("active"), states.count("unknown")
+    if not states:
+        return "none still works"
+    text = f"{sure or 'none'} still {verb(sure or 1, 'works', 'work')}"
+    return f"{text} and {unsure} may" if unsure else text
+
+
+def number(count: int, singular: str, plural: str | None = None) -> str:
+    """Count something: `1 event`, `1,204 events`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def verb(count: int, singular: str, plural: str) -> str:
+    """Make a verb agree."""
+    return singular if count == 1 else plural
+
+
+def size(count: int) -> str:
+    """Spell bytes as people do: `2.1 GB`."""
+    amount, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{count:,} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+
+
+def listed(items: Iterable[str], most: int = 4) -> str:
+    """List some, and say how many more there are."""
+    all_of_them = list(items)
+    shown = ", ".join(all_of_them[:most])
+    more = len(all_of_them) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def joined(items: Iterable[str]) -> str:
+    """List all, with `and` before the last."""
+    *most, last = list(items) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def service(event_source: str | None) -> str:
+    """Shorten an event source: `s3`."""
+    return (event_source or "?").removesuffix(".amazonaws.com")
+
+
+def call(event_source: str | None, event_name: str | None) -> str:
+    """Name a call: `s3:GetObject`."""
+    return f"{service(event_source)}:{event_name or '?'}"
+
+
+def gap(one: Gap) -> str:
+    """Say what evidence is missing, where and when."""
+    where = "/".join(part for part in (one.account, one.region) if part)
+    span = " to ".join(timestamp(moment) for moment in (one.start, one.end) if moment)
+    return ", ".join(part for part in (where, span) if part) + (": " if where or span else "") + one.why

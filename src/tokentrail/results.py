@@ -1,0 +1,99 @@
+"""Typed results of the case as a whole: what an ingest did, and what the case holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectCounts:
+    """Evidence objects of one ingest."""
+
+    read: int
+    repeated: int
+    """Objects whose very bytes the case held already."""
+    skipped: int
+    """Names that are no log objects: digests, folders that can't be listed, unreadable files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCounts:
+    """Records of one ingest: `read` is `new` plus `repeated`; rejected ones come on top."""
+
+    read: int
+    new: int
+    repeated: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A record, a field of one, or a whole object that could not be read."""
+
+    object: str
+    ordinal: int | None
+    """The record's place in the object; `None` where the object as a whole is meant."""
+    field: str | None
+    """The one field that was lost; `None` where the whole record was."""
+    reason: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedObject:
+    """A name that was given and holds no records."""
+
+    object: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSummary:
+    """What one ingest did."""
+
+    objects: ObjectCounts
+    records: RecordCounts
+    rejected: tuple[Rejection, ...]
+    skipped: tuple[SkippedObject, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourGap:
+    """Hours between the first and the last evidence of an account and region in which there is none."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the case has seen of one account and region."""
+
+    account: str | None
+    region: str | None
+    first: datetime
+    last: datetime
+    hours_seen: int
+    gaps: tuple[HourGap, ...]
+    read_only_events: bool
+    """Without read-only management events, AssumeRole is missing (FACTS 0.1)."""
+    data_events: bool
+    digest: str | None = None
+    """State of CloudTrail's digest chain; `None` until it has been verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is in the case."""
+
+    case_id: str
+    objects: int
+    records: int
+    credentials: int
+    first: datetime | None
+    last: datetime | None
+    coverage: tuple[Coverage, ...]
+    rejected: tuple[Rejection, ...]
+    warnings: tuple[str, ...]

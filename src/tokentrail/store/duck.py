@@ -1,0 +1,84 @@
+"""DuckDB behind the store's door, closed to the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tokentrail.errors import CaseError
+from tokentrail.events.columns import TABLES
+
+_CLOSED = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+"""Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB')."""
+
+
+class DuckEngine:
+    """An in-memory DuckDB that spills beside the case and reads its Parquet."""
+
+    def __init__(self, spill: Path | None = None, *, threads: int | None = None) -> None:
+        config: dict[str, Any] = dict(_CLOSED)
+        config["threads"] = threads or os.cpu_count() or 1
+        config["preserve_insertion_order"] = False
+        if spill is not None:
+            config["temp_directory"] = str(spill)
+        self._connection = duckdb.connect(":memory:", config=config)
+        self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
+
+    def run(self, sql: str) -> None:
+        """Run a statement for its effect."""
+        self._execute(sql, ())
+
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The rows of a query."""
+        reader = self._execute(sql, parameters).to_arrow_reader(65536)
+        return reader.read_all()
+
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, a batch at a time."""
+        yield from self._execute(sql, parameters).to_arrow_reader(8192)
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table known under a name."""
+        self._connection.register(name, table)
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write the rows of a query, in its order, to a Parquet file."""
+        self._execute(f"COPY ({sql}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)", ())
+
+    def view(self, name: str, path: Path) -> None:
+        """Make a Parquet file known under a name."""
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))})")
+
+    def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
+        """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""
+        if not folders:
+            self.register(f"no_{name}", TABLES[name].empty_table())
+            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM no_{name}")
+            return
+        files = ", ".join(quoted(str(folder / f"{name}.parquet")) for folder in folders)
+        later = "" if until is None else f" WHERE time <= {int(until)}"
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{files}]){later}")
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._connection.close()
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql, list(parameters))
+        except duckdb.Error as error:
+            raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,175 @@
+"""
+The case folder: evidence by hash, segments of columns, manifests that make them visible.
+
+    case.json            what this folder is
+    objects/ab/cdef…     evidence as received, named by its SHA-256
+    segments/<id>/       Parquet parts of one segment
+    manifests/<id>.json  put in place by rename; a segment without one does not exist
+    derived/<hash>/      tables worked out from the segments whose fingerprint it bears; can be deleted at any time
+
+Nothing else is state, so a killed writer leaves a whole case, and readers and writers never wait for each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tokentrail.errors import CaseError
+from tokentrail.events.columns import SCHEMA_VERSION
+from tokentrail.store.interface import Manifest, Snapshot, StoredObject
+
+FORMAT = 1
+_ABANDONED_AFTER = 24 * 3600
+"""Seconds after which a part without a manifest can't belong to a running ingest any more."""
+
+
+class CaseFolder:
+    """A case on disk."""
+
+    def __init__(self, path: Path, case_id: str) -> None:
+        self.path = path
+        self.case_id = case_id
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = True) -> CaseFolder:
+        """
+        Open a case, or start one in an empty or new folder.
+
+        Raises:
+            CaseError: there is no case at `path`, the folder holds something else, or its format is newer.
+        """
+        marker = path / "case.json"
+        if not marker.exists():
+            if not create:
+                raise CaseError(f"{path}: no case here. Start one with `tokentrail ingest SOURCE --case {path}`.")
+            _start(path, marker)
+        try:
+            found = json.loads(marker.read_text())
+            version, case_id = int(found["format"]), str(found["case_id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
+        if version != FORMAT:
+            raise CaseError(f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}.")
+        return cls(path, case_id)
+
+    def snapshot(self) -> Snapshot:
+        """The segments that are visible now."""
+        manifests = tuple(sorted(self._manifests(), key=lambda one: one.segment))
+        names = "\n".join([f"schema {SCHEMA_VERSION}", *(one.segment for one in manifests)])
+        return Snapshot(
+            fingerprint=hashlib.sha256(names.encode()).hexdigest()[:32],
+            manifests=manifests,
+            folders={one.segment: self.segment(one.segment) for one in manifests},
+        )
+
+    def _manifests(self) -> Iterator[Manifest]:
+        for path in (self.path / "manifests").glob("*.json"):
+            try:
+                found = json.loads(path.read_text())
+                objects = tuple(StoredObject(**one) for one in found["objects"])
+                yield Manifest(segment=str(found["segment"]), objects=objects)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise CaseError(f"{path}: damaged manifest ({error}). Remove it and ingest its logs again.") from error
+
+    def segment(self, name: str) -> Path:
+        """Where a segment's parts lie."""
+        return self.path / "segments" / name
+
+    def object_path(self, sha256: str) -> Path:
+        """Where the case keeps an object."""
+        return self.path / "objects" / sha256[:2] / sha256[2:]
+
+    def keep(self, sha256: str, data: bytes) -> None:
+        """Keep an object's bytes; they may be there already."""
+        target = self.object_path(sha256)
+        if target.exists():
+            return
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        _place(target, data)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make a segment visible, all at once."""
+        text = json.dumps({"segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]})
+        _place(self.path / "manifests" / f"{manifest.segment}.json", text.encode())
+
+    def derived(self, fingerprint: str) -> Path | None:
+        """The folder of tables that were derived from exactly these segments, if it is complete."""
+        folder = self.path / "derived" / fingerprint
+        return folder if folder.exists() else None
+
+    def new_derived(self) -> Path:
+        """A folder to derive tables into; `place_derived` makes it visible."""
+        folder = self.path / "derived" / f".{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700, parents=True)
+        return folder
+
+    def place_derived(self, folder: Path, fingerprint: str) -> Path:
+        """Make derived tables visible; another process that was quicker derived the same."""
+        target = self.path / "derived" / fingerprint
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+        return target
+
+    def tidy(self) -> None:
+        """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
+        published = {path.stem for path in (self.path / "manifests").glob("*.json")}
+        stale = [path for path in (self.path / "segments").iterdir() if path.name not in published]
+        derived = sorted((self.path / "derived").iterdir(), key=lambda path: path.stat().st_mtime)
+        for path in [*stale, *derived[:-1]]:
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def new_segment_number() -> int:
+    """A number that no other segment bears."""
+    return secrets.randbits(62)
+
+
+def segment_name(number: int) -> str:
+    """A segment's folder name."""
+    return f"{number:016x}"
+
+
+def _start(path: Path, marker: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(_foreign(path))):
+        raise CaseError(f"{path}: holds something that is no case. Choose another folder with --case.")
+    for part in ("", "objects", "segments", "manifests", "derived"):
+        (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    if not marker.exists():
+        text = json.dumps({"format": FORMAT, "case_id": secrets.token_hex(8), "made_by": "tokentrail"})
+        _place(marker, text.encode(), replace=False)
+
+
+def _foreign(path: Path) -> Iterable[Path]:
+    ours = {"objects", "segments", "manifests", "derived"}
+    return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
+
+
+def _place(target: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file so that it is there whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    if replace:
+        temporary.replace(target)
+        return
+    try:
+        os.link(temporary, target)  # two processes may start a case at once: the first one's id stands
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

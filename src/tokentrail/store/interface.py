@@ -1,0 +1,84 @@
+"""What the store asks of others, and what it offers: evidence objects in, an engine over columns out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+class EvidenceObject(Protocol):
+    """Something that can be read once; a worker process may do so, so it must pickle."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the user gave it."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes as stored."""
+
+    def read(self) -> bytes:
+        """All of its bytes."""
+
+
+class Engine(Protocol):
+    """Runs SQL in the dialect that DuckDB and Spark share, over tables that it knows by name."""
+
+    def run(self, sql: str) -> None:
+        """Run a statement for its effect."""
+
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The rows of a query."""
+
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, a batch at a time."""
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table known under a name."""
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write the rows of a query to a Parquet file."""
+
+    def view(self, name: str, path: Path) -> None:
+        """Make a Parquet file known under a name."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """One evidence object of the case."""
+
+    sha256: str
+    name: str
+    size: int
+    records: int
+    rejected: int
+    reference: str | None = None
+    """Where it lies, if the case holds no copy of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What makes a segment visible: its parts and the objects that went into it, in their order."""
+
+    segment: str
+    objects: tuple[StoredObject, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The case at one moment: the segments that were visible."""
+
+    fingerprint: str
+    manifests: tuple[Manifest, ...]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def objects(self) -> dict[str, StoredObject]:
+        """Every evidence object by its SHA-256."""
+        return {one.sha256: one for manifest in self.manifests for one in manifest.objects}

@@ -1,0 +1,60 @@
+"""Raw records on demand: by object and ordinal, with secrets blanked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokentrail.errors import CaseError
+from tokentrail.events.gunzip import expand
+from tokentrail.events.split import pieces
+from tokentrail.events.values import HIDDEN
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
+
+_SECRET_MEMBERS = frozenset({"sessiontoken", "secretaccesskey", "session_token", "x-amz-security-token"})
+
+
+def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
+    """
+    One record as received, but for secrets.
+
+    Raises:
+        CaseError: the object is gone or no longer the one that was read, or holds no such record.
+    """
+    path = Path(stored.reference) if stored.reference else folder.object_path(stored.sha256)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CaseError(f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror}).") from error
+    for place, piece in enumerate(pieces(expand(data).data)):
+        if place == ordinal:
+            return blanked(_decoded(piece.raw))
+    raise CaseError(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
+
+
+def _decoded(raw: bytes) -> Any:
+    text = raw.decode("utf-8", "replace")
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {"unreadable": text}
+
+
+def blanked(value: Any) -> Any:
+    """The same value with session tokens and secret keys blanked, those in nested JSON text too."""
+    if isinstance(value, dict):
+        return {key: HIDDEN if _secret(key, item) else blanked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [blanked(item) for item in value]
+    if isinstance(value, str) and value[:1] in "{[" and "oken" in value:
+        try:
+            return json.dumps(blanked(json.loads(value)))
+        except (ValueError, RecursionError):
+            return HIDDEN
+    return value
+
+
+def _secret(key: str, value: Any) -> bool:
+    return isinstance(value, str) and key.lower() in _SECRET_MEMBERS

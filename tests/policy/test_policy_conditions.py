@@ -1,0 +1,217 @@
+"""Conditions over what is known of a request."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from policy_cases import at
+
+from tokentrail.policy.conditions import Condition, all_hold, holds
+from tokentrail.policy.truth import Truth
+from tokentrail.policy.variables import Context, Known, NoLaterThan, Presence
+
+YES, NO, UNDECIDED = Truth.YES, Truth.NO, Truth.UNDECIDED
+PAIRS = [
+    ("StringEquals", "StringNotEquals"),
+    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
+    ("StringLike", "StringNotLike"),
+    ("ArnLike", "ArnNotLike"),
+    ("ArnEquals", "ArnNotEquals"),
+    ("NumericEquals", "NumericNotEquals"),
+    ("DateEquals", "DateNotEquals"),
+    ("IpAddress", "NotIpAddress"),
+]
+POSITIVE = [pair[0] for pair in PAIRS] + ["Bool", "BinaryEquals", "DateLessThan", "NumericGreaterThanEquals"]
+NEGATED = [pair[1] for pair in PAIRS]
+values = st.sampled_from(
+    [
+        "a",
+        "A",
+        "*",
+        "a*",
+        "",
+        "1",
+        "2",
+        "10.0.0.1",
+        "10.0.0.0/8",
+        "2026-01-01",
+        "true",
+        "arn:aws:iam::1:user/a",
+    ]
+)
+knowns: st.SearchStrategy[Known] = st.one_of(
+    st.lists(values, max_size=3).map(tuple), st.sampled_from(Presence), st.just(NoLaterThan(latest=at(0)))
+)
+
+
+def condition(operator: str, *texts: str, key: str = "k") -> Condition:
+    """A condition."""
+    return Condition(operator=operator, key=key, values=texts)
+
+
+def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> Truth:
+    """Ask whether a condition holds when this is known of its key."""
+    texts = (wanted,) if isinstance(wanted, str) else wanted
+    context: Context = {} if known is None else {"k": known}
+    return holds(condition(operator, *texts), context)
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "actual", "expected"),
+    [
+        ("StringEquals", "a", "a", YES),
+        ("StringEquals", "a", "A", NO),
+        ("StringEquals", "*", "a", NO),
+        ("StringEqualsIgnoreCase", "a", "A", YES),
+        ("StringLike", "AROA*:ria", "AROAX:ria", YES),
+        ("StringLike", "aroa*", "AROAX", NO),
+        ("NumericLessThan", "3600", "900", YES),
+        ("NumericLessThanEquals", "3600", "3600.0", YES),
+        ("NumericGreaterThan", "x", "1", UNDECIDED),
+        ("NumericEquals", "1e3", "1000", YES),
+        ("DateLessThan", "2026-11-24T13:45:30Z", "2026-11-24T13:45:29Z", YES),
+        ("DateLessThan", "2026-11-24T13:45:30Z", "2026-11-24T13:45:30Z", NO),
+        ("DateLessThanEquals", "1795527930", "2026-11-24T13:45:30Z", YES),
+        ("DateGreaterThan", "never", "2026-11-24T13:45:30Z", UNDECIDED),
+        ("Bool", "false", "False", YES),
+        ("IpAddress", "203.0.113.0/24", "203.0.113.9", YES),
+        ("IpAddress", "203.0.113.9", "203.0.113.9", YES),
+        ("IpAddress", "2001:db8::/32", "2001:db8::1", YES),
+        ("IpAddress", "203.0.113.0/24", "AWS Internal", NO),
+        ("IpAddress", "somewhere", "203.0.113.9", UNDECIDED),
+        ("ArnLike", "arn:aws:iam::*:role/a*", "arn:aws:iam::1:role/ab/c:d", YES),
+        ("ArnEquals", "arn:aws:iam::*:root", "arn:aws:iam::1:root", YES),
+        ("ArnLike", "arn:*:role/a", "arn:aws:iam::1:role/a", UNDECIDED),
+        ("ArnLike", "arn:aws:*:role/a:*:*", "arn:aws:iam::1:role/a", NO),
+        ("BinaryEquals", base64.b64encode(b"x").decode(), "eA==", YES),
+        ("Unheard", "a", "a", UNDECIDED),
+    ],
+)
+def test_operators(operator: str, wanted: str, actual: str, expected: Truth) -> None:
+    """Each operator compares as IAM's reference says, and what it could not have stored is undecided."""
+    assert expected is asked(operator, wanted, (actual,))
+
+
+@pytest.mark.parametrize("operator", POSITIVE)
+def test_an_absent_key_matches_no_positive_operator(operator: str) -> None:
+    """Where the request has no such key, positive operators do not hold."""
+    assert asked(operator, "a", Presence.ABSENT) is NO
+
+
+@pytest.mark.parametrize("operator", NEGATED)
+def test_an_absent_key_matches_every_negated_operator(operator: str) -> None:
+    """Where the request has no such key, negated operators hold."""
+    assert asked(operator, "a", Presence.ABSENT) is YES
+
+
+@pytest.mark.parametrize("operator", POSITIVE + NEGATED)
+def test_if_exists_holds_where_the_key_is_absent(operator: str) -> None:
+    """`...IfExists` is true for a request without the key."""
+    assert asked(f"{operator}IfExists", "a", Presence.ABSENT) is YES
+
+
+@given(operator=st.sampled_from(POSITIVE + NEGATED), wanted=values, actual=values)
+def test_if_exists_changes_nothing_where_the_key_is_there(operator: str, wanted: str, actual: str) -> None:
+    """With the key present, `...IfExists` is the operator itself."""
+    assert asked(operator, wanted, (actual,)) is asked(f"{operator}IfExists", wanted, (actual,))
+
+
+@given(pair=st.sampled_from(PAIRS), wanted=st.lists(values, max_size=3).map(tuple), known=st.none() | knowns)
+def test_a_negated_operator_is_the_opposite(
+    pair: tuple[str, str], wanted: tuple[str, ...], known: Known | None
+) -> None:
+    """For every request, `X` and `NotX` are opposites; with several values, `NotX` is 'none of them'."""
+    assert asked(pair[0], wanted, known).opposite is asked(pair[1], wanted, known)
+
+
+@given(operator=st.sampled_from(POSITIVE), one=values, two=values, actual=values)
+def test_values_are_joined_by_or(operator: str, one: str, two: str, actual: str) -> None:
+    """A condition with two values holds exactly if it holds with either."""
+    truths = {asked(operator, one, (actual,)), asked(operator, two, (actual,))}
+    expected = YES if YES in truths else UNDECIDED if UNDECIDED in truths else NO
+
+    assert expected is asked(operator, (one, two), (actual,))
+
+
+@given(operator=st.sampled_from(POSITIVE + NEGATED), wanted=values, actual=values)
+def test_conditions_are_joined_by_and(operator: str, wanted: str, actual: str) -> None:
+    """A condition that does not hold outweighs any that is undecided."""
+    pair = [condition(operator, wanted), condition("StringEquals", "x", key="unknown")]
+    alone = asked(operator, wanted, (actual,))
+
+    assert (NO if alone is NO else UNDECIDED) is all_hold(pair, {"k": (actual,)})
+
+
+def test_set_operators() -> None:
+    """`ForAllValues:` needs all of the request's values, `ForAnyValue:` one of them."""
+    assert asked("ForAllValues:StringEquals", ("a", "b"), ("a", "b")) is YES
+    assert asked("ForAllValues:StringEquals", ("a", "b"), ("a", "c")) is NO
+    assert asked("ForAnyValue:StringEquals", ("a", "b"), ("a", "c")) is YES
+    assert asked("ForAnyValue:StringEquals", ("a", "b"), ("c",)) is NO
+    assert asked("ForAnyValue:StringNotEquals", ("a",), ("a", "c")) is YES
+    assert asked("ForAllValues:StringNotEquals", ("a",), ("a", "c")) is NO
+
+
+@pytest.mark.parametrize("operator", POSITIVE + NEGATED)
+def test_set_operators_without_the_key(operator: str) -> None:
+    """Without the key `ForAllValues:` holds and `ForAnyValue:` does not, negated or not."""
+    for nothing in (Presence.ABSENT, ()):
+        assert asked(f"ForAllValues:{operator}", "a", nothing) is YES
+        assert asked(f"ForAnyValue:{operator}", "a", nothing) is NO
+
+
+def test_null() -> None:
+    """`Null: true` asks for absence, `Null: false` for presence, of which the value need not be known."""
+    assert asked("Null", "true", Presence.ABSENT) is YES
+    assert asked("Null", "false", Presence.ABSENT) is NO
+    assert asked("Null", "false", Presence.PRESENT) is YES
+    assert asked("Null", "true", ("x",)) is NO
+    assert asked("Null", "true", None) is UNDECIDED
+    assert asked("Null", "perhaps", ("x",)) is UNDECIDED
+    assert asked("Null", "false", NoLaterThan(latest=at(0))) is YES
+
+
+@pytest.mark.parametrize("operator", POSITIVE + NEGATED + ["StringEqualsIfExists", "ForAllValues:StringLike"])
+def test_an_unknown_key_decides_nothing(operator: str) -> None:
+    """What the log does not tell is undecided, whether the key or its value is unknown."""
+    assert asked(operator, "a", None) is UNDECIDED
+    assert asked(operator, "a", Presence.PRESENT) is UNDECIDED
+
+
+def test_keys_are_found_without_case() -> None:
+    """IAM does not look at the case of condition keys."""
+    assert holds(condition("StringEquals", "ria", key="AWS:UserName"), {"aws:username": ("ria",)}) is YES
+
+
+def test_variables_stand_for_the_requests_keys() -> None:
+    """A value may name another key; one that is absent matches nothing."""
+    context: dict[str, Known] = {"k": ("ria",), "aws:username": ("ria",), "gone": Presence.ABSENT}
+
+    assert holds(condition("StringEquals", "${aws:username}"), context) is YES
+    assert holds(condition("StringEquals", "${aws:username}"), context, variables=False) is NO
+    assert holds(condition("StringEquals", "${gone}"), context) is NO
+    assert holds(condition("StringNotEquals", "${gone}"), context) is UNDECIDED
+
+
+@given(
+    operator=st.sampled_from(
+        [f"Date{suffix}" for suffix in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan")]
+        + ["DateGreaterThanEquals"]
+    ),
+    limit=st.integers(-3, 3),
+    latest=st.integers(-3, 3),
+    earlier=st.integers(0, 6),
+)
+def test_a_bound_decides_only_what_holds_for_every_date_below_it(
+    operator: str, limit: int, latest: int, earlier: int
+) -> None:
+    """What follows from the latest possible date is true of any date up to it."""
+    text = at(limit).isoformat()
+    bound = asked(operator, text, NoLaterThan(latest=at(latest)))
+    actual = (at(latest) - timedelta(minutes=earlier)).isoformat()
+
+    assert bound in (UNDECIDED, asked(operator, text, (actual,)))

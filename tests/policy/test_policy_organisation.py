@@ -1,0 +1,132 @@
+"""Service control policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policy_cases import ACCOUNT, allow, at, change, deny, key, root_session, session, token
+
+from tokentrail.policy.changes import Change
+from tokentrail.policy.context import Caller
+from tokentrail.policy.effects import Effects
+
+MANAGEMENT = "999988887777"
+
+
+def call(minute: float, name: str, request: dict[str, object], **response: object) -> Change:
+    """A call to Organizations in the management account."""
+    return change(
+        minute,
+        name,
+        request,
+        response=response,
+        account=MANAGEMENT,
+        event_source="organizations.amazonaws.com",
+    )
+
+
+def create(minute: float, document: str, *, type_: str = "SERVICE_CONTROL_POLICY") -> Change:
+    """A CreatePolicy."""
+    return call(
+        minute, "CreatePolicy", {"content": document, "type": type_}, policy={"policySummary": {"id": "p-1"}}
+    )
+
+
+def attach(minute: float, target: str = ACCOUNT, *, policy: str = "p-1", verb: str = "Attach") -> Change:
+    """An AttachPolicy or DetachPolicy."""
+    return call(minute, f"{verb}Policy", {"policyId": policy, "targetId": target})
+
+
+def ended(changes: list[Change], caller: Caller, minute: float = 100) -> bool:
+    """Whether a credential has been ended by a minute."""
+    return Effects(changes).ended(caller, None, at(minute)) is not None
+
+
+def certainties(changes: list[Change], caller: Caller, minute: float = 100) -> list[str]:
+    """How sure the notes on a credential are."""
+    return [note.certainty for note in Effects(changes).partly(caller, None, at(minute))]
+
+
+def test_an_scp_on_the_account_ends_every_principal_in_it() -> None:
+    """Users, roles and root alike, from attachment to detachment."""
+    changes = [create(5, deny()), attach(10), attach(20, verb="Detach")]
+
+    for caller in (key(), token(), session(), root_session()):
+        assert [ended(changes, caller, minute) for minute in (7, 15, 25)] == [False, True, False]
+
+
+def test_an_scp_with_conditions_ends_whom_it_names() -> None:
+    """A quarantine by principal ARN spares all others."""
+    changes = [
+        create(5, deny({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::*:user/support"}})),
+        attach(10),
+    ]
+
+    assert ended(changes, key())
+    assert not ended(changes, session())
+
+
+def test_new_content_counts_from_its_update() -> None:
+    """UpdatePolicy without content only renames."""
+    changes = [
+        create(5, allow()),
+        attach(10),
+        call(20, "UpdatePolicy", {"policyId": "p-1", "content": deny()}),
+        call(30, "UpdatePolicy", {"policyId": "p-1", "name": "other"}),
+    ]
+
+    assert [ended(changes, session(), minute) for minute in (15, 25, 35)] == [False, True, True]
+
+
+def test_service_linked_roles_are_beyond_scps() -> None:
+    """SCPs do not bind them."""
+    linked = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
+
+    assert not ended([create(5, deny()), attach(10)], session(role=linked))
+
+
+def test_a_target_above_the_account_leaves_it_open() -> None:
+    """Which accounts lie under a root or unit is not in the log."""
+    changes = [create(5, deny()), attach(10, "ou-abcd-12345678")]
+
+    assert not ended(changes, session())
+    assert certainties(changes, session()) == ["undecided"]
+
+
+def test_another_account_is_not_bound() -> None:
+    """An SCP on one account says nothing of another."""
+    changes = [create(5, deny()), attach(10, "444455556666")]
+
+    assert not ended(changes, session())
+    assert certainties(changes, session()) == []
+
+
+def test_an_scp_that_an_account_put_on_itself_is_doubted() -> None:
+    """It may be the management account, which no SCP binds."""
+    changes = [create(5, deny()), attach(10, MANAGEMENT)]
+    caller = replace(key(), account=MANAGEMENT)
+
+    assert not ended(changes, caller)
+    assert certainties(changes, caller) == ["undecided"]
+
+
+def test_an_scp_that_was_never_seen_is_undecided() -> None:
+    """Its document is not in the evidence."""
+    assert certainties([attach(10, policy="p-2")], session()) == ["undecided"]
+
+
+def test_policies_of_other_types_are_left_alone() -> None:
+    """A tag policy denies nothing."""
+    changes = [create(5, deny(), type_="TAG_POLICY"), attach(10)]
+
+    assert not ended(changes, session())
+    assert certainties(changes, session()) == []
+
+
+def test_taking_full_access_away_is_noted() -> None:
+    """What the other SCPs of the account still allow is not evaluated, and that is said."""
+    attached = attach(5, policy="p-FullAWSAccess")
+    detached = attach(10, policy="p-FullAWSAccess", verb="Detach")
+
+    assert certainties([attached], session()) == []
+    assert certainties([attached, detached], session()) == ["undecided"]

@@ -1,0 +1,54 @@
+"""IAM's wildcards."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.policy.wildcard import covers, glob, may_overlap
+
+patterns = st.text(alphabet="ab:*?", max_size=8)
+texts = st.text(alphabet="ab:*?", max_size=10)
+
+
+def as_regex(pattern: str) -> re.Pattern[str]:
+    """Translate a pattern in another way."""
+    parts = {"*": ".*", "?": "."}
+    return re.compile("".join(parts.get(character, re.escape(character)) for character in pattern), re.DOTALL)
+
+
+@given(pattern=patterns, text=texts)
+def test_matches_like_the_regular_expression(pattern: str, text: str) -> None:
+    """A pattern matches exactly what the regular expression with `.*` and `.` does."""
+    assert (as_regex(pattern).fullmatch(text) is not None) is glob(pattern).matches(text)
+
+
+@given(text=st.text())
+def test_a_star_matches_any_text(text: str) -> None:
+    """`*` matches every text, line breaks included."""
+    assert glob("*").matches(text)
+
+
+@given(pattern=patterns, other=patterns, text=texts)
+def test_covering_is_sound(pattern: str, other: str, text: str) -> None:
+    """Where one pattern covers another, it matches all that the other matches."""
+    if covers(pattern, other) and glob(other).matches(text):
+        assert glob(pattern).matches(text)
+
+
+@given(pattern=patterns, other=patterns, text=texts)
+def test_disjointness_is_sound(pattern: str, other: str, text: str) -> None:
+    """Two patterns that are said not to overlap have no text in common."""
+    if not may_overlap(pattern, other):
+        assert not (glob(pattern).matches(text) and glob(other).matches(text))
+
+
+def test_a_hostile_pattern_is_matched_in_no_time() -> None:
+    """Many stars, on which a backtracking matcher would hang, cost nothing."""
+    begun = time.perf_counter()
+
+    assert not glob("*a" * 200 + "?b").matches("a" * 5_000)
+    assert time.perf_counter() - begun < 5
