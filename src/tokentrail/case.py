@@ -270,7 +270,7 @@ class Case:
         return record(self._folder, stored, ordinal)
 
     def _records(self) -> int:
-        return self._open_view(None).grown.records
+        return self._open_view(None).grown.records if self._folder.snapshot().manifests else 0
 
     def _rejections(self, digests: set[str] | None) -> tuple[Rejection, ...]:
         """What could not be read, of some objects or of all, each object once however often it was read."""

@@ -19,6 +19,8 @@ Codes: TypeAlias = npt.NDArray[np.int32]
 Moments: TypeAlias = npt.NDArray[np.int64]
 _DASHES = (8, 13, 18, 23)
 _UUID_LENGTH = 36
+_SECONDS = pa.timestamp("s", "UTC")
+_SECONDS_LENGTH = len("2024-03-01T00:00:00Z")
 
 
 class Labels(dict[Any, int]):
@@ -49,26 +51,24 @@ class Marks:
 
 def moments(texts: Sequence[str | None]) -> Moments | None:
     """Seconds since 1970 where all texts are spelled `2024-03-01T00:00:00Z`; `None` where one is not."""
-    column = pa.array(texts, pa.string())
-    lengths = pc.min_max(pc.binary_length(column)).as_py()
-    if column.null_count or (texts and lengths != {"min": 20, "max": 20}):
-        return None
-    try:
-        return column.cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
-    except pa.ArrowInvalid:
-        return None
+    column = None if None in texts else _iso_moments(texts)
+    return None if column is None else column.to_numpy()
 
 
 def optional_moments(texts: Sequence[str | None]) -> Array:
     """The same as a nullable column, each text on its own where the quick way fails."""
-    column = pa.array(texts, pa.string())
-    lengths = pc.min_max(pc.binary_length(column)).as_py()
-    if lengths == {"min": 20, "max": 20}:
-        try:
-            return column.cast(pa.timestamp("s", "UTC")).cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass
-    return pa.array([seconds(one) for one in texts], pa.int64())
+    column = _iso_moments(texts)
+    return pa.array([seconds(one) for one in texts], pa.int64()) if column is None else column
+
+
+def _iso_moments(texts: Sequence[str | None]) -> Array | None:
+    present = texts if None not in texts else [text for text in texts if text is not None]
+    if set(map(len, present)) - {_SECONDS_LENGTH}:  # type: ignore[arg-type]
+        return None
+    try:
+        return pa.array(texts, pa.string()).cast(_SECONDS).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
 
 
 def joined(parts: Sequence[Any], kind: pa.DataType) -> Array:
@@ -82,7 +82,7 @@ def labelled(codes: Array, labels: Labels) -> Array:
     """A dictionary column from numbers that `labels` gave; the number of `None` becomes null."""
     absent = labels.get(None)
     if absent is not None:
-        codes = pc.if_else(pc.equal(codes, absent), pa.scalar(None, pa.int32()), codes)
+        codes = pc.if_else(pc.equal(codes, pa.scalar(absent, pa.int32())), pa.scalar(None, pa.int32()), codes)
     values = ["" if value is None else value for value in labels]
     return pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.string()))
 
@@ -94,9 +94,8 @@ def flags(values: Iterable[Any]) -> Array:
 
 def sizes(values: Sequence[float | None]) -> Array:
     """A column of byte counts; what is no sensible count becomes null."""
-    numbers = np.array(values, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        sound = (numbers >= 0) & (numbers < float(1 << 62))
+    numbers = pa.array(values, pa.float64()).to_numpy(zero_copy_only=False)  # NaN where there is none
+    sound = (numbers >= 0) & (numbers < float(1 << 62))
     return pa.array(np.where(sound, numbers, 0).astype(np.int64), mask=~sound)
 
 
@@ -109,7 +108,9 @@ def plain(values: Iterable[Any], kind: pa.DataType) -> Array:
 
 def own_labels(column: Array) -> Array:
     """A dictionary column that carries only the labels it uses, taken from one that carries more."""
-    return column.dictionary_decode().dictionary_encode() if isinstance(column, pa.DictionaryArray) else column
+    return (
+        column.dictionary_decode().dictionary_encode() if isinstance(column, pa.DictionaryArray) else column
+    )
 
 
 def same(value: int, count: int) -> Array:

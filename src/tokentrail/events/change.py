@@ -124,7 +124,9 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
     if found:
         document = next((request[key] for key in found if isinstance(request[key], str)), None)
     if name in IAM_CHANGES or "content" in found:
-        return document, {key: item for key, item in request.items() if key not in found} if found else request
+        return document, {
+            key: item for key, item in request.items() if key not in found
+        } if found else request
     kept = {
         key: item
         for key, item in request.items()

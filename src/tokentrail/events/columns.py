@@ -14,7 +14,12 @@ SCHEMA_VERSION = 1
 
 _label = pa.dictionary(pa.int32(), pa.string())
 
-EVENTS = pa.schema([
+
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns])
+
+
+EVENTS = _schema(
     ("segment", pa.int64()),
     ("object", pa.int32()),
     ("ordinal", pa.int32()),
@@ -35,9 +40,9 @@ EVENTS = pa.schema([
     ("secret", pa.bool_()),  # the answer holds a secret
     ("bytes_out", pa.int64()),
     ("resource", pa.string()),  # ARNs, or the name in the request; several are joined by a line feed
-])  # fmt: skip
+)  # fmt: skip
 
-IDENTITIES = pa.schema([
+IDENTITIES = _schema(
     ("segment", pa.int64()),
     ("identity", pa.int32()),
     ("type", _label),
@@ -59,9 +64,9 @@ IDENTITIES = pa.schema([
     ("invoked_by", _label),
     ("on_behalf_of", _label),
     ("in_scope_of", _label),
-])  # fmt: skip
+)  # fmt: skip
 
-ISSUANCES = pa.schema([
+ISSUANCES = _schema(
     ("segment", pa.int64()),
     ("object", pa.int32()),
     ("ordinal", pa.int32()),
@@ -87,9 +92,9 @@ ISSUANCES = pa.schema([
     ("target", _label),  # AssumeRoot's member account; GetRoleCredentials' account and role
     ("sign_in_session", _label),
     ("subject", pa.string()),  # the person or workload that federated in
-])  # fmt: skip
+)  # fmt: skip
 
-CHANGES = pa.schema([
+CHANGES = _schema(
     ("segment", pa.int64()),
     ("object", pa.int32()),
     ("ordinal", pa.int32()),
@@ -103,15 +108,15 @@ CHANGES = pa.schema([
     ("request", pa.string()),  # JSON: what the effect of the call depends on, without secrets
     ("document", _label),  # the policy document, apart since many repeat
     ("response", pa.string()),  # JSON: ids of what was made
-])  # fmt: skip
+)  # fmt: skip
 
-REJECTED = pa.schema([
+REJECTED = _schema(
     ("segment", pa.int64()),
     ("object", pa.int32()),
     ("ordinal", pa.int32()),  # null: the object as a whole
     ("field", pa.string()),  # null: the whole record; else the one field that was lost
     ("reason", pa.string()),
-])  # fmt: skip
+)  # fmt: skip
 
 TABLES = {
     "events": EVENTS,

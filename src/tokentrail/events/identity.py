@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from tokentrail.events.loose import Each, text
 
@@ -62,7 +63,7 @@ class _Identity(msgspec.Struct, gc=False):
     inScopeOf: _InScopeOf | None = None  # noqa: N815
 
 
-def columns(raws: Sequence[bytes]) -> tuple[list[list[Any]], list[int]]:
+def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:
     """
     Read identities: the columns of `columns.IDENTITIES` from `type` on, `created` still as text.
 
@@ -70,40 +71,47 @@ def columns(raws: Sequence[bytes]) -> tuple[list[list[Any]], list[int]]:
         The columns, and the places of the identities of which some could not be read.
     """
     odd: list[int] = []
-    who = [one or _NOBODY for one in _identities(raws, odd)]
-    contexts = [one.sessionContext or _NO_CONTEXT for one in who]
-    attributes = [one.attributes or _NO_ATTRIBUTES for one in contexts]
-    issuers = [one.sessionIssuer or _NO_ISSUER for one in contexts]
+    who = _identities(raws, odd)
+    kinds, ids, arns, accounts, keys, users, invokers, providers, contexts, behalves, scopes = _columns(
+        who, _NOBODY
+    )
+    attributes, issuers, webs, sources, deliveries, roots, sign_ins = _columns(contexts, _NO_CONTEXT)
+    created, factors = _columns(attributes, _NO_ATTRIBUTES)
+    issuer_kinds, issuer_ids, issuer_arns, _ = _columns(issuers, _NO_ISSUER)
+    (federations,) = _columns(webs, _NO_WEB)
     return [
-        [one.type for one in who],
-        [one.principalId or None for one in who],
-        [one.arn or None for one in who],
-        [one.accountId or None for one in who],
-        [one.accessKeyId or None for one in who],
-        [one.userName or None for one in who],
-        [one.creationDate for one in attributes],
-        [_truth(one.mfaAuthenticated) for one in attributes],
-        [one.type or None for one in issuers],
-        [one.principalId or None for one in issuers],
-        [one.arn or None for one in issuers],
-        [
-            (context.webIdFederationData.federatedProvider if context.webIdFederationData else None)
-            or one.identityProvider
-            or None
-            for one, context in zip(who, contexts, strict=True)
-        ],
-        [one.sourceIdentity or None for one in contexts],
-        [one.ec2RoleDelivery or None for one in contexts],
-        [_truth(one.assumedRoot) for one in contexts],
-        [one.signInSessionArn or None for one in contexts],
-        [one.invokedBy or None for one in who],
-        [(one.onBehalfOf.userId or None) if one.onBehalfOf else None for one in who],
-        [(one.inScopeOf.credentialsIssuedTo or None) if one.inScopeOf else None for one in who],
+        kinds,
+        _filled(ids),
+        _filled(arns),
+        _filled(accounts),
+        _filled(keys),
+        _filled(users),
+        created,
+        [_TRUTH.get(value) for value in factors],
+        issuer_kinds,
+        _filled(issuer_ids),
+        _filled(issuer_arns),
+        [federation or provider or None for federation, provider in zip(federations, providers, strict=True)],
+        _filled(sources),
+        _filled(deliveries),
+        [_TRUTH.get(value) for value in roots],
+        _filled(sign_ins),
+        _filled(invokers),
+        _filled(*_columns(behalves, _NO_BEHALF)),
+        _filled(*_columns(scopes, _NO_SCOPE)),
     ], odd
 
 
-def _truth(value: str | bool | None) -> bool | None:
-    return value if value is None or isinstance(value, bool) else value.lower() == "true"
+def _columns(structs: Sequence[Any], absent: msgspec.Struct) -> list[Sequence[Any]]:
+    """The fields of many structs, field by field; those of `absent` where there is none."""
+    if not structs:
+        return [()] * len(absent.__struct_fields__)
+    return list(zip(*[astuple(one or absent) for one in structs], strict=True))
+
+
+def _filled(texts: Sequence[str | None]) -> Sequence[str | None]:
+    """No text is as good as an empty one: CloudTrail writes either."""
+    return [text or None for text in texts] if "" in texts else texts
 
 
 def _forgiving(value: dict[str, Any]) -> _Identity:
@@ -117,8 +125,12 @@ def _forgiving(value: dict[str, Any]) -> _Identity:
                 creationDate=text(context, "attributes", "creationDate"),
                 mfaAuthenticated=text(context, "attributes", "mfaAuthenticated"),
             ),
-            sessionIssuer=_Issuer(**{name: text(context, "sessionIssuer", name) for name in _Issuer.__struct_fields__}),
-            webIdFederationData=_WebId(federatedProvider=text(context, "webIdFederationData", "federatedProvider")),
+            sessionIssuer=_Issuer(
+                **{name: text(context, "sessionIssuer", name) for name in _Issuer.__struct_fields__}
+            ),
+            webIdFederationData=_WebId(
+                federatedProvider=text(context, "webIdFederationData", "federatedProvider")
+            ),
             sourceIdentity=text(context, "sourceIdentity"),
             ec2RoleDelivery=text(context, "ec2RoleDelivery"),
             assumedRoot=text(context, "assumedRoot"),
@@ -131,3 +143,5 @@ def _forgiving(value: dict[str, Any]) -> _Identity:
 
 _identities = Each(_Identity, _forgiving)
 _NOBODY, _NO_CONTEXT, _NO_ATTRIBUTES, _NO_ISSUER = _Identity(), _Context(), _Attributes(), _Issuer()
+_NO_WEB, _NO_BEHALF, _NO_SCOPE = _WebId(), _OnBehalfOf(), _InScopeOf()
+_TRUTH = {True: True, False: False, "true": True, "false": False, "True": True, "False": False}

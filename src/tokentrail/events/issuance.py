@@ -21,6 +21,7 @@ class _Credentials(msgspec.Struct, gc=False):
 
 class _RoleUser(msgspec.Struct, gc=False):
     assumedRoleId: str | None = None  # noqa: N815
+    assumeRoleId: str | None = None  # noqa: N815 - EKS Auth's spelling
     arn: str | None = None
 
 
@@ -29,13 +30,23 @@ class _FederatedUser(msgspec.Struct, gc=False):
     arn: str | None = None
 
 
+class _Set(msgspec.Struct, gc=False):
+    """What `rolesanywhere:CreateSession` wraps (Roles Anywhere User Guide, 'The CreateSession operation')."""
+
+    credentials: _Credentials | None = None
+    assumedRoleUser: _RoleUser | None = None  # noqa: N815
+    sourceIdentity: str | None = None  # noqa: N815
+
+
 class _Answer(msgspec.Struct, gc=False):
     credentials: _Credentials | None = None
     assumedRoleUser: _RoleUser | None = None  # noqa: N815
+    credentialSet: list[_Set] | None = None  # noqa: N815
     federatedUser: _FederatedUser | None = None  # noqa: N815
     sourceIdentity: str | None = None  # noqa: N815
     subjectFromWebIdentityToken: str | None = None  # noqa: N815
     subject: str | None = None
+    subjectArn: str | None = None  # noqa: N815
     ConsoleLogin: str | None = None
 
 
@@ -56,9 +67,15 @@ def _forgiving_request(value: dict[str, Any]) -> _Request:
 def _forgiving_answer(value: dict[str, Any]) -> _Answer:
     role, federated = "assumedRoleUser", "federatedUser"
     return _Answer(
-        assumedRoleUser=_RoleUser(text(value, role, "assumedRoleId"), text(value, role, "arn")),
-        federatedUser=_FederatedUser(text(value, federated, "federatedUserId"), text(value, federated, "arn")),
-        **{name: text(value, name) for name in _Answer.__struct_fields__[3:]},
+        assumedRoleUser=_RoleUser(**{name: text(value, role, name) for name in _RoleUser.__struct_fields__}),
+        federatedUser=_FederatedUser(
+            text(value, federated, "federatedUserId"), text(value, federated, "arn")
+        ),
+        sourceIdentity=text(value, "sourceIdentity"),
+        subjectFromWebIdentityToken=text(value, "subjectFromWebIdentityToken"),
+        subject=text(value, "subject"),
+        subjectArn=text(value, "subjectArn"),
+        ConsoleLogin=text(value, "ConsoleLogin"),
     )
 
 
@@ -87,13 +104,18 @@ def issuances(
     """
     every = zip(_requests(requests), _answers(answers), answers, details, strict=True)
     return [
-        _issued(asked or _NOTHING_ASKED, answer or _NO_ANSWER, raw, detail) for asked, answer, raw, detail in every
+        _issued(asked or _NOTHING_ASKED, answer or _NO_ANSWER, raw, detail)
+        for asked, answer, raw, detail in every
     ]
 
 
 def _issued(asked: _Request, answer: _Answer, raw: msgspec.Raw, details: msgspec.Raw) -> Issued | None:
     if answer.ConsoleLogin not in (None, "Success"):
         return None
+    if answer.credentialSet:
+        inner = answer.credentialSet[0]
+        answer.credentials, answer.assumedRoleUser = inner.credentials, inner.assumedRoleUser
+        answer.sourceIdentity = inner.sourceIdentity
     credentials = answer.credentials
     if credentials is None or credentials.accessKeyId is None:
         credentials = _any_credentials(raw)
@@ -109,16 +131,16 @@ def _issued(asked: _Request, answer: _Answer, raw: msgspec.Raw, details: msgspec
         number(asked.durationSeconds),
         asked.serialNumber,
         asked.targetPrincipal or (None if details is MISSING else _portal_target(decoded(details))),
-        answer.subjectFromWebIdentityToken or answer.subject,
+        answer.subjectFromWebIdentityToken or answer.subject or answer.subjectArn,
     )
 
 
 def _child(answer: _Answer) -> tuple[str | None, str | None]:
     """Principal id and ARN that the credential will speak under."""
     role, federated = answer.assumedRoleUser, answer.federatedUser
-    if role is not None and role.assumedRoleId is not None:
-        return role.assumedRoleId, role.arn
-    if federated is not None and federated.federatedUserId is not None:
+    if role is not None and (role_id := role.assumedRoleId or role.assumeRoleId):
+        return role_id, role.arn
+    if federated is not None and federated.federatedUserId:
         return federated.federatedUserId, federated.arn
     return None, (role.arn if role else None) or (federated.arn if federated else None)
 

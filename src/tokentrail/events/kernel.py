@@ -115,7 +115,9 @@ class Segment:
             "management": assemble.flags(of["managementEvent"]),
             "console": assemble.flags([one in _TRUE for one in of["sessionCredentialFromConsole"]]),
             "secret": special.secrets(of, marks, succeeded),
-            "bytes_out": assemble.sizes([None if one is None else one.bytesTransferredOut for one in additional]),
+            "bytes_out": assemble.sizes(
+                [None if one is None else one.bytesTransferredOut for one in additional]
+            ),
             "resource": assemble.plain(special.resources(of, marks), pa.string()),
         }
         for name, column in columns.items():
@@ -155,7 +157,9 @@ class Segment:
         arrays = [assemble.same(self.number, len(raws)), assemble.plain(range(len(raws)), pa.int32())]
         for name, column in zip(IDENTITIES.names[2:], values, strict=True):
             kind = IDENTITIES.field(name).type
-            arrays.append(assemble.optional_moments(column) if name == "created" else assemble.plain(column, kind))
+            arrays.append(
+                assemble.optional_moments(column) if name == "created" else assemble.plain(column, kind)
+            )
         return pa.Table.from_arrays(arrays, schema=IDENTITIES)
 
     def _rejected_table(self) -> pa.Table:

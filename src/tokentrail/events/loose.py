@@ -54,7 +54,9 @@ class Each(Generic[Parsed]):
         self._one = msgspec.json.Decoder(kind | None).decode
         self._forgiving = forgiving
 
-    def __call__(self, raws: Sequence[msgspec.Raw | bytes], odd: list[int] | None = None) -> list[Parsed | None]:
+    def __call__(
+        self, raws: Sequence[msgspec.Raw | bytes], odd: list[int] | None = None
+    ) -> list[Parsed | None]:
         """
         Decode the values; `None` where one is null.
 
@@ -69,8 +71,9 @@ class Each(Generic[Parsed]):
 
     def _carefully(self, raw: msgspec.Raw | bytes, place: int, odd: list[int] | None) -> Parsed | None:
         try:
-            return self._one(raw)
+            found: Parsed | None = self._one(raw)
         except FAILURES:
             if odd is not None:
                 odd.append(place)
             return self._forgiving(decoded(raw))
+        return found

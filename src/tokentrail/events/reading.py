@@ -49,8 +49,9 @@ class Reading:
 
 def read_object(data: bytes, *, whole: bool) -> Reading:
     """Read an object's expanded bytes; `whole` says that none are known to be missing."""
-    quick = _quickly(data) if whole else None
-    return quick or _carefully(data)
+    if whole:
+        return _quickly(data) or _carefully(data)
+    return _carefully(data) if data else Reading(())
 
 
 def _quickly(data: bytes) -> Reading | None:
@@ -110,7 +111,9 @@ def _carefully(data: bytes) -> Reading:
         ordinals.append(ordinal)
         times.append(when)
     batches = [
-        Batch(fields, np.array(ordinals[at : at + BATCH], np.int32), np.array(times[at : at + BATCH], np.int64))
+        Batch(
+            fields, np.array(ordinals[at : at + BATCH], np.int32), np.array(times[at : at + BATCH], np.int64)
+        )
         for at, fields in zip(range(0, len(records), BATCH), _columns(records), strict=True)
     ]
     return Reading(batches, refusals)

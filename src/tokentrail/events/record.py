@@ -8,11 +8,13 @@ activity events' and 'CloudTrail userIdentity element'.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from tokentrail.events.loose import FAILURES
 from tokentrail.events.split import fields
 
 MISSING = msgspec.Raw(b"null")
@@ -78,6 +80,10 @@ _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
 _ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
 
+UNREADABLE = "unreadable"
+"""The error code of a record whose own can't be read."""
+_BAD_JSON = "not valid JSON"
+
 Note = tuple[str, str]
 """A field that could not be read, and why."""
 
@@ -91,27 +97,43 @@ def read(raw: bytes) -> tuple[Record, list[Note]] | str:
     """
     try:
         return decode_record(raw), []
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except FAILURES:
         pass
     parts = fields(raw)
     if parts is None:
         return "not a JSON object"
     notes: list[Note] = []
     values = {name: _value(parts[name], name, notes) for name in Record.__struct_fields__ if name in parts}
-    return _coerce(values, notes), notes
+    record = _coerce(values, notes)
+    noted = {name for name, _ in notes}
+    for name in _RAW:
+        if name in parts and name not in noted:
+            setattr(record, name, msgspec.Raw(parts[name]))
+        elif values.get(name) is not None:
+            setattr(record, name, msgspec.Raw(msgspec.json.encode(values[name])))
+    if record.errorCode is None and _may_have_failed(raw, parts, notes):
+        record.errorCode = UNREADABLE
+    return record, notes
+
+
+def _may_have_failed(raw: bytes, parts: Mapping[str, bytes], notes: list[Note]) -> bool:
+    """A failed call must never pass for one that issued something, however its record is damaged."""
+    if parts.get("errorCode", b"null") != b"null":
+        return True
+    return b"errorCode" in raw and "errorCode" not in parts and any(why == _BAD_JSON for _, why in notes)
 
 
 def _value(raw: bytes, name: str, notes: list[Note]) -> Any:
     """Decode one field's value; fall back to the forgiving decoder; `None` with a note where both fail."""
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except FAILURES:
         pass
     try:
         value = _clean(json.loads(raw.decode("utf-8", "replace"), strict=False))
     except (ValueError, RecursionError) as error:
         deep = isinstance(error, RecursionError)
-        notes.append((name, "nested too deeply" if deep else "not valid JSON"))
+        notes.append((name, "nested too deeply" if deep else _BAD_JSON))
         return None
     notes.append((name, "repaired: invalid characters or numbers"))
     return value
@@ -121,7 +143,7 @@ def _clean(value: Any) -> Any:
     """Replace what JSON can't carry: lone surrogates, NaN and infinities."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
         return {_clean(key): _clean(item) for key, item in value.items()}
@@ -131,19 +153,14 @@ def _clean(value: Any) -> Any:
 
 
 def _coerce(values: Mapping[str, Any], notes: list[Note]) -> Record:
-    """Build a record from decoded values of any type."""
+    """Build a record from decoded values of any type; parts that stay raw are left to the caller."""
     record = Record()
     for name in _TEXT:
         setattr(record, name, _text(values.get(name), name, notes))
-    if values.get("errorCode") is not None and record.errorCode is None:
-        record.errorCode = "unreadable"  # a failed call must never pass for one that minted something
     for name in _FLAGS:
         setattr(record, name, _flag(values.get(name), name, notes))
     console = values.get("sessionCredentialFromConsole")
     record.sessionCredentialFromConsole = _flag(console, "sessionCredentialFromConsole", notes)
-    for name in _RAW:
-        if values.get(name) is not None:
-            setattr(record, name, msgspec.Raw(msgspec.json.encode(values[name])))
     record.additionalEventData = _additional(values.get("additionalEventData"), notes)
     record.resources = _resources(values.get("resources"), notes)
     return record

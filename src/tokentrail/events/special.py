@@ -58,7 +58,9 @@ def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Itera
     rows = np.flatnonzero(succeeded & (marks & Mark.CHANGES > 0)).tolist()
     if rows:
         asked, answers = _at(of["requestParameters"], rows), _at(of["responseElements"], rows)
-        yield from zip(rows, zip(*changes(_at(of["eventName"], rows), asked, answers), strict=True), strict=True)
+        yield from zip(
+            rows, zip(*changes(_at(of["eventName"], rows), asked, answers), strict=True), strict=True
+        )
 
 
 def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -8,14 +8,23 @@ pretty-printed files, and for evidence.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
-_TOKEN = re.compile(rb'"(?:[^"\\]+|\\.)*"|[{}\[\],:]|"', re.S)
-_RECORDS = re.compile(rb'"(?:Records|Events)"\s*:\s*\[')
+from tokentrail.events.loose import FAILURES
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|"', re.DOTALL)
+"""Strings and structure; possessive, so that a string that never ends costs one pass and not exponential time."""
+_LISTS = (b'"Records"', b'"Events"')
+_CLOSERS = (b"}", b"]")
+_START = re.compile(rb'[,\n]\s*(\{\s*"eventVersion"\s*:)')
+"""Where a native record starts, for going on after one whose brackets don't close."""
+_RESTARTS = 64
+_LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
 
@@ -28,22 +37,24 @@ class Piece:
     reason: str | None = None
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Envelope(msgspec.Struct, gc=False):
     """What may surround records: a native file, LookupEvents output, or a file that holds none."""
 
     Records: list[msgspec.Raw] | None = None
     Events: list[msgspec.Raw] | None = None
     CloudTrailEvent: str | None = None
-    digestStartTime: msgspec.Raw | None = None  # noqa: N815 - CloudTrail's spelling
-    logFiles: msgspec.Raw | None = None  # noqa: N815
-    eventName: msgspec.Raw | None = None  # noqa: N815
-    userIdentity: msgspec.Raw | None = None  # noqa: N815
+    digestStartTime: msgspec.Raw = _ABSENT  # noqa: N815 - CloudTrail's spelling
+    logFiles: msgspec.Raw = _ABSENT  # noqa: N815
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 DIGEST = "a CloudTrail digest file: holds hashes of log files, no records"
+CUT_OFF = "cut off in the middle of a record"
 
 
 def trim(data: bytes) -> bytes:
@@ -65,7 +76,7 @@ def pieces(data: bytes) -> Iterator[Piece]:
         else:
             yield from _unwrap(data)
         return
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except FAILURES:
         pass
     yield from _lines_or_scan(data)
 
@@ -76,15 +87,14 @@ def _each(items: list[msgspec.Raw]) -> Iterator[Piece]:
 
 
 def _unwrap_or_raw(raw: bytes) -> Iterator[Piece]:
+    """Take the records out of one JSON object; where it is damaged, out of what looks like objects in it."""
     try:
-        found = list(_unwrap(raw))
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        found = [Piece(raw)]
-    yield from found
+        yield from list(_unwrap(raw))
+    except FAILURES:
+        yield from scan(raw)
 
 
 def _unwrap(raw: bytes) -> Iterator[Piece]:
-    """Take the records out of one JSON object."""
     envelope = _decode_envelope(raw)
     if envelope.Records is not None:
         yield from (Piece(bytes(item)) for item in envelope.Records)
@@ -92,7 +102,7 @@ def _unwrap(raw: bytes) -> Iterator[Piece]:
         yield from _each(envelope.Events)
     elif envelope.CloudTrailEvent is not None:
         yield Piece(envelope.CloudTrailEvent.encode())
-    elif envelope.digestStartTime is not None and envelope.logFiles is not None:
+    elif _ABSENT not in (envelope.digestStartTime, envelope.logFiles):
         yield Piece(b"", DIGEST)
     else:
         yield Piece(raw)
@@ -102,42 +112,98 @@ def _lines_or_scan(data: bytes) -> Iterator[Piece]:
     """Read JSON lines where each line starts an object; else scan for balanced objects."""
     lines = [line.strip(_WHITE) for line in data.split(b"\n")]
     lines = [line for line in lines if line]
-    if len(lines) > 1 and all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+    if (
+        len(lines) > 1
+        and all(line[:1] == b"{" for line in lines)
+        and any(line[-1:] == b"}" for line in lines)
+    ):
         for line in lines:
             yield from _unwrap_or_raw(line)
         return
-    start = _RECORDS.search(data)
-    for piece in scan(data, start.end() if start else 0):
-        if piece.reason:
-            yield piece
-        else:
-            yield from _unwrap_or_raw(piece.raw)
+    yield from scan(data)
 
 
-def scan(data: bytes, start: int) -> Iterator[Piece]:
-    """Yield each balanced `{...}` from `start` on; what is cut off at the end is named, not dropped."""
-    depth, opened, at, found = 0, start, start, False
+def scan(data: bytes) -> Iterator[Piece]:
+    """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
+    at = 0
+    for _ in range(_RESTARTS):
+        broken_at = yield from _scan_from(data, at)
+        if broken_at is None:
+            return
+        restart = _START.search(data, broken_at + 1)
+        yield Piece(data[broken_at : restart.start() if restart else len(data)], CUT_OFF)
+        if restart is None:
+            return
+        at = restart.start(1)
+    yield Piece(data[at:], "too much damage to tell records apart")
+
+
+def _scan_from(data: bytes, start: int) -> Generator[Piece, None, int | None]:
+    """Yield balanced objects; the end is the place of one that does not close, if any."""
+    closers = bytearray()
+    opened, around, after = start, 0, start
+    previous = b""
     for match in _TOKEN.finditer(data, start):
         token = match.group()
         if token == b"{":
-            if depth == 0:
+            if not closers:
                 opened = match.start()
-            depth += 1
-        elif token == b"[" and depth:
-            depth += 1
-        elif token in (b"}", b"]"):
-            if depth == 0:
-                continue
-            depth -= 1
-            if depth == 0:
-                found, at = True, match.end()
-                yield Piece(data[opened:at])
-        elif token == b'"':  # a string that never ends: nothing after it can be trusted
-            break
-    if depth:
-        yield Piece(data[opened:], "cut off in the middle of a record")
-    elif not found:
-        yield Piece(data, "no JSON object in it")
+                yield from _outside(data[after:opened])
+            closers += b"}"
+        elif token == b"[":
+            if len(closers) == 1 and previous in _LISTS:  # an envelope: what counts is inside
+                around, after = around + 2, match.end()
+                closers.clear()
+            elif closers:
+                closers += b"]"
+            else:
+                around += 1
+        elif token in _CLOSERS and not closers:
+            around -= 1
+        elif token in _CLOSERS:
+            if token[0] != closers.pop():
+                return opened
+            if not closers:
+                after = match.end()
+                yield from _inside(data[opened:after])
+        elif token == b'"' and closers:
+            return opened
+        if token != b":":
+            previous = token
+    if closers:
+        return opened
+    if after == start and not around:
+        yield Piece(b"", "no JSON object in it")
+        return None
+    yield from _outside(data[after:])
+    if around > 0:
+        yield Piece(b"", "cut off after its last record")
+    return None
+
+
+def _inside(raw: bytes) -> Iterator[Piece]:
+    try:
+        yield from list(_unwrap(raw))
+    except FAILURES:
+        yield Piece(_lookup_event(raw) or raw)
+
+
+def _lookup_event(raw: bytes) -> bytes | None:
+    """The record in an element of LookupEvents output that can't be decoded as a whole."""
+    text = (fields(raw) or {}).get("CloudTrailEvent") if b'"CloudTrailEvent"' in raw else None
+    if text is None:
+        return None
+    try:
+        value = json.loads(text.decode("utf-8", "replace"), strict=False)
+    except ValueError:
+        return None
+    return value.encode("utf-8", "replace") if isinstance(value, str) else None
+
+
+def _outside(gap: bytes) -> Iterator[Piece]:
+    """Text between records that is no JSON of an envelope: perhaps a record without its brackets."""
+    if len(gap) > 1 and _LITERALS.sub(b"", _TOKEN.sub(b"", gap)).strip(_WHITE):
+        yield Piece(gap, "text that is part of no record")
 
 
 def fields(raw: bytes) -> dict[str, bytes] | None:
@@ -159,6 +225,14 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
             if depth == 0:
                 break
         elif depth == 1 and token == b":" and key is None:
-            key, value_from = last[1:-1].decode("utf-8", "replace"), match.end()
+            key, value_from = _key(last), match.end()
         last = token
     return found
+
+
+def _key(token: bytes) -> str:
+    """A member's name, its escapes resolved: `error\\u0043ode` is `errorCode` to every decoder."""
+    try:
+        return str(json.loads(token.decode("utf-8", "replace"), strict=False))
+    except ValueError:
+        return token.decode("utf-8", "replace")

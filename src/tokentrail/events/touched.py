@@ -36,8 +36,10 @@ class _Asked(msgspec.Struct, gc=False):
 
 
 def _forgiving(value: dict[str, Any]) -> _Asked:
+    asked = _Asked()
+    for name in _Asked.__struct_fields__:
+        setattr(asked, name, text(value, name))
     names, decryption = value.get("names"), value.get("withDecryption")
-    asked = _Asked(**{name: text(value, name) for name in _Asked.__struct_fields__})
     asked.names = [item for item in names if isinstance(item, str)] if isinstance(names, list) else None
     asked.withDecryption = decryption if isinstance(decryption, bool | str) else None
     return asked
@@ -61,7 +63,9 @@ def _named(member: str, asked: _Asked) -> str | None:
 
 def held_secrets(names: Sequence[str | None], requests: Sequence[msgspec.Raw]) -> list[bool]:
     """Whether the answers of calls in `vocabulary.SECRET_READS` held the secret itself (FACTS part E)."""
-    return [_held(name or "", asked or _Asked()) for name, asked in zip(names, _requests(requests), strict=True)]
+    return [
+        _held(name or "", asked or _Asked()) for name, asked in zip(names, _requests(requests), strict=True)
+    ]
 
 
 def _held(name: str, asked: _Asked) -> bool:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
-_MONTHS = {name: n + 1 for n, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())}
+_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: n + 1 for n, name in enumerate(_MONTH_NAMES)}
+_HALVES = {"AM": 0, "PM": 12 * 3600}
+_NUMBER = re.compile(r"\d{9,14}(\.\d+)?(e\d+)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TOKEN_MEMBER = re.compile(
-    r'("(?:sessionToken|SessionToken|secretAccessKey|SecretAccessKey|session_token)\\*"\s*:\s*\\*")[^"\\]*'
+_SECRET_MEMBER = re.compile(
+    r'("(?:[\w-]*(?:session|security)[-_]?token|[\w-]*secret[-_]?access[-_]?key|[\w-]*password|secret(?:string|binary))'
+    r'\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
+    re.IGNORECASE | re.ASCII,
 )
+_SECRET_HINTS = ("token", "secret", "password")
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
 
 
@@ -17,39 +24,43 @@ def seconds(text: str | None) -> int | None:
     """
     Read a time as seconds since 1970 UTC; `None` where it can't be read.
 
-    Accepts ISO 8601 in its extended and basic forms, epoch seconds, and the US form of STS answers, with or
-    without a comma after the year and with a narrow no-break space before AM and PM.
+    Accepts ISO 8601 in its extended and basic forms, epoch seconds or milliseconds, and the US form of STS
+    answers, with or without a comma after the year and with any kind of space before AM and PM.
     """
     if not text:
         return None
     try:
-        if text[-1] == "Z" and len(text) in (16, 20):
-            when = datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
-        else:
-            when = datetime.fromisoformat(text)
-        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return _us(text) or _epoch(text)
+        if text[-1] == "M":
+            return _us(text)
+        if _NUMBER.fullmatch(text):
+            return _epoch(float(text))
+        when = datetime.fromisoformat(text)
+        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
     except (ValueError, KeyError, OverflowError):
         return None
 
 
-def _us(text: str) -> int | None:
-    """Read `Nov 30, 2024, 8:43:17 PM`, the year's comma optional, any kind of space."""
-    parts = text.replace(",", " ").split()  # split() knows the narrow no-break space too
-    if len(parts) != 5 or parts[4] not in ("AM", "PM"):
-        return None
-    hour, minute, second = map(int, parts[3].split(":"))
+def _us(text: str) -> int:
+    """Read `Nov 30, 2024, 8:43:17 PM`, the year's comma optional."""
+    minute, end = text.rsplit(":", 1)
+    second, half = end.split()  # knows the narrow no-break space too
+    if not 0 <= int(second) < 60:
+        raise ValueError(text)
+    return _minute(minute) + int(second) + _HALVES[half]
+
+
+@lru_cache(maxsize=1 << 14)
+def _minute(text: str) -> int:
+    """Read `Nov 30, 2024, 8:43` as a time before noon: the minutes of a log repeat."""
+    month, day, year, clock = text.replace(",", " ").split()
+    hour, minute = map(int, clock.split(":"))
     if not 1 <= hour <= 12:
-        return None
-    day = datetime(int(parts[2]), _MONTHS[parts[0]], int(parts[1]), tzinfo=UTC)
-    return int(day.timestamp()) + (hour % 12 + (12 if parts[4] == "PM" else 0)) * 3600 + minute * 60 + second
+        raise ValueError(text)
+    return int(datetime(int(year), _MONTHS[month], int(day), hour % 12, minute, tzinfo=UTC).timestamp())
 
 
-def _epoch(text: str) -> int | None:
-    number = float(text)
+def _epoch(number: float) -> int | None:
+    """Seconds or milliseconds: no log reaches past the year 5138, or back before March 1973 in milliseconds."""
     if not 0 < number < 1e14:
         return None
     return int(number / 1000 if number > 1e11 else number)
@@ -63,7 +74,8 @@ def uuid_bytes(text: str | None) -> bytes | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Blank the values of session tokens and secret keys in JSON text, nested and escaped ones included."""
-    if "Token" not in text and "Secret" not in text and "ecretAccess" not in text and "session_t" not in text:
+    """Blank the values of session tokens, secret keys and passwords in JSON text, nested and escaped ones too."""
+    small = text.lower()
+    if not any(hint in small for hint in _SECRET_HINTS):
         return text
-    return _TOKEN_MEMBER.sub(r"\1" + HIDDEN, text)
+    return _SECRET_MEMBER.sub(r"\1" + HIDDEN, text)

@@ -97,6 +97,7 @@ _OUTPUT = {
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id, o.parent_id, o.root_id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.created_what, p.created_thing, p.created_api, p.created_event, p.created_text, p.created_time,
+               p.created_owner, p.created_ip, p.created_agent,
                d.ck, d.kind, d.keys, d.type, d.seen_account, d.principal_id, d.arn, d.mfa, d.issuer_type, d.issuer_arn,
                d.federated_provider, coalesce(d.seen_source_identity, d.source_identity) AS source_identity,
                d.ec2_delivery, d.sign_in_session, d.on_behalf_of, d.in_scope_of, d.console, d.birth, d.loose, d.twin,

@@ -139,6 +139,8 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
     """The ARN of a credential that nobody was seen using."""
     if row["child_arn"]:
         return cast(str, row["child_arn"])
+    if row["created_what"] == "access_key" and row["created_owner"]:
+        return f"arn:aws:iam::{account}:user/{row['created_owner']}"
     if row["kind"] == "root_session":
         return f"arn:aws:iam::{account}:root"
     if role and session and role.count(":") >= 5:
@@ -163,7 +165,12 @@ def _issued_by(row: Row) -> IssuedBy | None:
         return IssuedBy(api=row["api"], event_id=found or "", source_ip=row["issue_ip"], user_agent=row["issue_agent"])
     if row["created_what"] == "access_key":
         found = event_id(row["created_event"], row["created_text"])
-        return IssuedBy(api=row["created_api"], event_id=found or "", source_ip=None, user_agent=None)
+        return IssuedBy(
+            api=row["created_api"],
+            event_id=found or "",
+            source_ip=row["created_ip"],
+            user_agent=row["created_agent"],
+        )
     return None
 
 

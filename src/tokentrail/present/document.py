@@ -1,20 +1,19 @@
 """
-Results as plain documents: the names, times and orders that others script against.
+Results as plain documents: the names and times that others script against, in the results' own order.
 
-One rule for all: a frozen result becomes a dict of its fields, a time `YYYY-MM-DDTHH:MM:SSZ`, a tuple a list, and an
-absent value `null`. A span of time is spelled `from` and `to`.
+One rule for all: a frozen result becomes a dict of its fields, a time `YYYY-MM-DDTHH:MM:SSZ`, a tuple a list,
+and an absent value `null`; a span of time is spelled `from` and `to`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_type_hints
 
-from tokentrail.lineage.model import Gap, Trace
-from tokentrail.results import HourGap, IngestSummary, Status
+from tokentrail.lineage.model import Gap
+from tokentrail.results import HourGap
 
 Document = dict[str, Any]
 _SPELLED: dict[type, dict[str, str]] = {gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap)}
@@ -27,46 +26,19 @@ def timestamp(moment: datetime) -> str:
 
 def document(result: object) -> Document:
     """Turn a frozen result into its document."""
-    names = _names(type(result))
+    kind: type = type(result)
+    names = _names(kind)
     return {spelled: _plain(getattr(result, name)) for name, spelled in names}
 
 
-def trace_document(trace: Trace) -> Document:
-    """Turn a trace into its document, each list in order of time, then id."""
-    shown = document(trace)
-    for name, order in _ORDERS.items():
-        shown[name].sort(key=order)
-    shown["principals"].sort()
-    return shown
-
-
-def status_document(status: Status) -> Document:
-    """Turn a case's status into its document, its lists in a stable order."""
-    shown = document(status)
-    shown["coverage"].sort(key=lambda row: (row["account"] or "", row["region"] or ""))
-    shown["rejected"].sort(key=lambda row: (row["object"], _number(row["ordinal"]), row["reason"]))
-    return shown
-
-
-def ingest_document(summary: IngestSummary) -> Document:
-    """Turn the summary of an ingest into its document."""
-    shown = document(summary)
-    shown["rejected"].sort(key=lambda row: (row["object"], _number(row["ordinal"]), row["reason"]))
-    return shown
-
-
 def columns(kind: type) -> tuple[str, ...]:
-    """List the columns of a result as a flat row, in order; a nested result has one for each of its fields."""
+    """List the columns of a result as a flat row, in order; a nested result has one for each field."""
     hints = get_type_hints(kind)
-    return tuple(
-        column
-        for name, spelled in _names(kind)
-        for column in (
-            [f"{spelled}_{inner}" for _, inner in _names(nested)]
-            if (nested := _nested(hints[name])) is not None
-            else [spelled]
-        )
-    )
+    found: list[str] = []
+    for name, spelled in _names(kind):
+        nested = _nested(hints[name])
+        found += [f"{spelled}_{inner}" for _, inner in _names(nested)] if nested else [spelled]
+    return tuple(found)
 
 
 def row(shown: Document) -> Document:
@@ -101,23 +73,5 @@ def _plain(value: Any) -> Any:
 
 def _nested(hint: Any) -> type | None:
     candidates = [one for one in getattr(hint, "__args__", (hint,)) if one is not type(None)]
-    return candidates[0] if len(candidates) == 1 and is_dataclass(candidates[0]) else None
-
-
-def _number(ordinal: int | None) -> int:
-    return -1 if ordinal is None else ordinal
-
-
-def _by(*names: str) -> Callable[[Document], tuple[str, ...]]:
-    return lambda one: tuple(str(one[name]) if one[name] is not None else "" for name in names)
-
-
-_ORDERS: dict[str, Callable[[Document], tuple[str, ...]]] = {
-    "credentials": _by("issued_at", "id"),
-    "links": _by("time", "parent", "child", "event_id"),
-    "created": _by("time", "event_id", "what", "id"),
-    "apis": _by("first", "credential", "event_source", "event_name"),
-    "resources": _by("first", "credential", "arn", "event_name"),
-    "secrets_read": _by("time", "event_id", "what"),
-    "gaps": _by("from", "account", "region", "why"),
-}
+    found = candidates[0] if len(candidates) == 1 else None
+    return found if isinstance(found, type) and is_dataclass(found) else None

@@ -11,13 +11,13 @@ from rich.cells import cell_len
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import COLUMNS, Paper, Part, pad
+from tokentrail.present.paper import Paper, Part, pad
 from tokentrail.present.safe import safe
 
-_ID, _KIND, _STATE = 22, 28, 9
+_ID, _KIND, _STATE, _TIME, _NAME = 21, 26, 8, 21, 42
 _HEADINGS = (
-    pad("CREDENTIAL", _ID) + pad("KIND", _KIND) + pad("STATE", _STATE) + "PRINCIPAL",
-    "    " + pad("ISSUED", 22) + pad("  UNTIL (<= AT THE LATEST)", 26) + pad("EVENTS", 10, right=True) + "  PARENT",
+    f"{'CREDENTIAL':<{_ID}}{'KIND':<{_KIND}}{'STATE':<{_STATE}}{'ISSUED':<{_TIME}}  UNTIL",
+    f"    {'PRINCIPAL':<{_NAME}}{'EVENTS':>9}  PARENT",
 )
 
 
@@ -39,15 +39,14 @@ def write_inventory(credentials: Iterable[Credential], paper: Paper) -> int:
 
 def _entry(one: Credential, paper: Paper) -> None:
     shown_id = safe(one.id)
-    gap = max(_ID - cell_len(shown_id), 1) * " "
-    named = words.principal(one.principal or one.principal_id)
-    account: list[Part] = [(f"{one.account} ", "dim")] if one.account else []
-    state: Part = (pad(one.state, _STATE), words.STYLES[one.state])
-    paper.line((shown_id, "bold"), gap, pad(one.kind, _KIND), state, *account, named)
+    if cell_len(shown_id) >= _ID:
+        paper.line((shown_id, "bold"))
+        shown_id = ""
     issued = timestamp(one.issued_at) if one.issued_at else "-"
-    events = pad(f"{one.events:,}", 10, right=True)
-    above = one.parent if one.parent else f"none ({one.origin})"
-    paper.line(f"    {pad(issued, 22)}{pad(words.until(one), 26)}{events}  {safe(above)}")
-
-
-assert len(_HEADINGS[1]) <= COLUMNS  # noqa: S101
+    state: Part = (pad(one.state, _STATE), words.STYLES[one.state])
+    paper.line(
+        (pad(shown_id, _ID), "bold"), pad(one.kind, _KIND), state, pad(issued, _TIME), words.until(one)
+    )
+    name = f"{one.account or '-'} {words.principal(one.principal or one.principal_id)}"
+    above = one.parent or f"none ({one.origin})"
+    paper.line(f"    {pad(name, _NAME)}{one.events:>9,}  {safe(above)}")

@@ -1,8 +1,8 @@
 """
 JSON, JSON lines and CSV: the same documents, for programs.
 
-All of it is plain ASCII or visible text, so that evidence stays inert even when a person looks at it on a terminal;
-a cell that a spreadsheet would run as a formula gets an apostrophe in front.
+All of it is plain ASCII or visible text, so that evidence stays inert even when a person looks at it on a
+terminal; a cell that a spreadsheet would run as a formula gets an apostrophe in front.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tokentrail.present.document import Document, row
 from tokentrail.present.safe import safe
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms included."""
+"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms too."""
 
 
 def write_json(shown: Any, stream: TextIO) -> None:

@@ -42,9 +42,9 @@ class Paper:
         if self._console is None:
             self._stream.write("".join(text for text, _ in kept).rstrip(" ") + "\n")
         else:
-            line = Text.assemble(*kept, end="\n")
+            line = Text.assemble(*kept)
             line.rstrip()
-            self._console.print(line, soft_wrap=True, end="")
+            self._console.print(line, soft_wrap=True)
 
     def wrapped(self, text: str, *, first: str = "", rest: str | None = None, style: str = "") -> None:
         """Write a sentence over as many lines as it takes, behind a lead for the first and for the rest."""
@@ -86,7 +86,8 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
 def _within(pieces: list[tuple[str, str]], columns: int) -> list[tuple[str, str]]:
     if sum(cell_len(text) for text, _ in pieces) <= columns:
         return pieces
-    kept, room = [], columns - len(ELLIPSIS)
+    kept: list[tuple[str, str]] = []
+    room = columns - len(ELLIPSIS)
     for text, style in pieces:
         if cell_len(text) > room:
             return [*kept, (cut(text + ELLIPSIS, room + 1), style)]

@@ -1,12 +1,12 @@
 """
 The one gate between evidence and a terminal.
 
-Session names, user agents and ARNs are chosen by whoever made the call, so that they may hold escape sequences
-that clear the screen, bidi controls that turn an address round, or line breaks that forge a row.
+Session names, user agents and ARNs are chosen by whoever made the call, so that they may hold escape
+sequences that clear the screen, bidi controls that turn an address round, or line breaks that forge a row.
 What could move the cursor, reorder, hide or join text comes out as a visible escape: `\\x1b`, `\\u202e`.
 
-Which characters: general categories Cc, Cf, Cs, Co, Cn, Zl, Zp and every space but the plain one (Unicode Standard,
-chapter 4.5, and UAX #9 for bidi), and the letters and marks that have no width or ink of their own.
+Which characters: general categories Cc, Cf, Cs, Co, Cn, Zl, Zp and every space but the plain one (Unicode
+Standard, chapter 4.5, and UAX #9 for bidi), and the letters and marks that have no width or ink of their own.
 """
 
 from __future__ import annotations
@@ -44,6 +44,16 @@ def cut(text: str, columns: int) -> str:
     if cell_len(text) <= columns:
         return text
     return chop_cells(text, max(columns - 1, 1))[0] + ELLIPSIS if columns > 1 else ELLIPSIS[:columns]
+
+
+def cut_head(text: str, columns: int) -> str:
+    """Cut text that is safe already to its last so many columns, and mark the cut."""
+    if cell_len(text) <= columns:
+        return text
+    for start in range(max(len(text) - columns, 0), len(text)):
+        if cell_len(text[start:]) < columns:
+            return ELLIPSIS + text[start:]
+    return ELLIPSIS[:columns]
 
 
 def _visible(text: str) -> list[str]:

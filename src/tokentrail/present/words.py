@@ -5,8 +5,9 @@ The words for what results hold: kinds, states, links, principals, numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from tokentrail.lineage.model import Credential, Gap, Kind, ParentLink, State
+from tokentrail.lineage.model import Credential, Gap, Kind, State
 from tokentrail.present.document import timestamp
 
 KINDS: dict[Kind, str] = {
@@ -25,15 +26,8 @@ KINDS: dict[Kind, str] = {
     "forwarded": "forwarded session",
     "unknown": "credential of unknown kind",
 }
-LINKS: dict[ParentLink, str] = {
-    "recorded": "recorded: the issuing event names both",
-    "shared_event": "shared_event: the two accounts' records of one call",
-    "matched": "matched: principal id and creation date are the issuing event's",
-    "inferred": "inferred",
-    "created": "created: acts through what its parent made or set",
-}
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
-ATTACKERS = "! attacker's"
+TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
 
@@ -50,12 +44,35 @@ def principal(arn: str | None) -> str:
     return name.removeprefix("assumed-role/")
 
 
-def who(one: Credential) -> str:
-    """Name whom a credential speaks for, with the account, and the person behind it if known."""
+def who(one: Credential, *, account: bool = True) -> str:
+    """Name whom a credential speaks for, with the account if asked, and the person behind it if known."""
     named = principal(one.principal or one.principal_id)
-    where = f" in {one.account}" if one.account else ""
+    where = f" in {one.account}" if one.account and account else ""
     behind = f", {one.identity}" if one.identity and one.identity not in named else ""
     return f"{named}{where}{behind}"
+
+
+def state(one: Credential, *, event: bool = True) -> str:
+    """Say in a sentence what state a credential is in, and why; by which event, if asked."""
+    if one.state == "expired":
+        return one.state_reason
+    return f"{one.state}{' since' if one.state == 'ended' and one.ended_at else ':'} {why(one, event=event)}"
+
+
+def why(one: Credential, *, event: bool = True) -> str:
+    """Say why a credential is in its state; for one that was ended, when, and by which event if asked."""
+    if one.state != "ended" or one.ended_at is None:
+        return one.state_reason
+    by = f" (event {one.ended_by})" if one.ended_by and event else ""
+    return f"{timestamp(one.ended_at)}: {one.state_reason}{by}"
+
+
+def span(first: datetime, last: datetime) -> str:
+    """Spell a span of time, the day only once."""
+    begin, end = timestamp(first), timestamp(last)
+    if begin == end:
+        return begin
+    return f"{begin} to {end[11:] if begin[:10] == end[:10] else end}"
 
 
 def until(one: Credential) -> str:
@@ -71,10 +88,10 @@ def still_work(credentials: Iterable[Credential]) -> str:
     """Count those that work, and those that may: `3 still work and 1 may`."""
     states = [one.state for one in credentials]
     sure, unsure = states.count("active"), states.count("unknown")
-    if not states:
-        return "none still works"
-    text = f"{sure or 'none'} still {verb(sure or 1, 'works', 'work')}"
-    return f"{text} and {unsure} may" if unsure else text
+    text = f"{sure:,} still {verb(sure, 'works', 'work')}" if sure else "none is known to work"
+    if unsure:
+        return f"{text}, {unsure:,} may"
+    return text if sure else "none still works"
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:

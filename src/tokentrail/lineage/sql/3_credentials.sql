@@ -82,7 +82,8 @@ SELECT ck, min(class) AS class, min(account) AS account, min(nullif(principal, '
        min(federated_provider) AS federated_provider, min(source_identity) AS source_identity,
        min(ec2_delivery) AS ec2_delivery, bool_or(assumed_root) AS assumed_root, min(sign_in_session) AS sign_in_session,
        min(on_behalf_of) AS on_behalf_of, min(in_scope_of) AS in_scope_of, bool_or(console) AS console,
-       bool_and(forwarded) AS forwarded, bool_and(loose) AS loose, min(nullif(key, '')) AS some_key
+       bool_and(forwarded) AS forwarded, bool_and(loose) AS loose, 
+       coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key
 FROM placed GROUP BY ck;
 
 CREATE TABLE usage AS

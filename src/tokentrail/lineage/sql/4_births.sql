@@ -61,6 +61,7 @@ SELECT ck, segment, identity, twin FROM (
 -- What calls made that others then act through; `id` is what will show in the records of whoever does.
 CREATE TABLE made AS
 SELECT w.ck, c.segment, c.object, c.ordinal, c.event_id, c.event_id_text, c.time, c.api, c.what, c.account, c.document,
+       CASE WHEN c.what = 'access_key' THEN nullif(regexp_extract(c.response, '"userName":"([^"]+)"', 1), '') END AS owner,
        CASE c.what
          WHEN 'access_key' THEN nullif(regexp_extract(c.response, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(c.response, '"userName":"([^"]+)"', 1), '')

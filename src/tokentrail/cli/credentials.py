@@ -1,0 +1,44 @@
+"""
+`tokentrail credentials`: the inventory.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common
+from tokentrail.lineage.model import Credential, Kind, State
+from tokentrail.present.inventory import write_inventory
+
+
+@click.command(
+    "credentials",
+    short_help="Every credential, its state, and where it came from.",
+    epilog=example("tokentrail credentials --state active --kind session_token"),
+)
+@click.option("--state", type=click.Choice(get_args(State)), help="Only those in this state.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), metavar="KIND", help="Only those of this kind.")
+@click.option("--principal", metavar="ARN", help="Only those that speak for this user, role or session.")
+@click.option("--account", metavar="ID", help="Only those of this account.")
+@common
+def command(
+    told: Common, state: State | None, kind: Kind | None, principal: str | None, account: str | None
+) -> None:
+    """
+    List every credential that the evidence shows, issued or used, with its state and where it came from.
+
+    KIND is one of long_term_key, session_token, federation_token, assumed_role, assumed_role_saml,
+    assumed_role_web_identity, service_role, root_session, console_session, identity_center, oauth_login,
+    scoped, forwarded, unknown.
+    """
+    with Case.open(told.case, create=False) as case:
+        found = case.credentials(
+            as_of=told.as_of, state=state, kind=kind, principal=principal, account=account
+        )
+        output.show_rows(told, Credential, found, write_inventory)
+        output.insist(told, case)

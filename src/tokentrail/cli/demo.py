@@ -1,0 +1,49 @@
+"""
+`tokentrail demo`: the story of a leaked key, on built-in evidence.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, without_case
+from tokentrail.cli.tale import tell, write_tale
+from tokentrail.lineage.model import TracedCredential
+from tokentrail.present.document import columns, document
+
+
+@click.command(
+    "demo",
+    short_help="The leak of a key, step by step, on built-in evidence.",
+    epilog=example("tokentrail demo --case tokentrail-demo"),
+)
+@click.option(
+    "--case", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    default=lambda: Path(tempfile.mkdtemp(prefix="tokentrail-demo-")),
+    show_default="a fresh folder for temporary files", help="A new or empty folder for the demo's case.",
+)  # fmt: skip
+@without_case
+def command(told: Common) -> None:
+    """
+    Walk through the leak of a key on built-in evidence: what each of the responder's steps ended, and what
+    not.
+
+    No account, network or file of yours is touched.
+    --as-of ends the walk early; the case stays behind, so that you can look further with the other verbs.
+    """
+    with Case.open(told.case) as case:
+        tale = tell(case, until=told.as_of)
+        last = document(tale.walk.chapters[-1].trace)
+        chapters = [document(chapter) for chapter in tale.walk.chapters]
+        output.show_one(
+            told, {"case": str(told.case), "credentials": tale.key_ids, "chapters": chapters},
+            lambda paper: write_tale(tale, told.case, paper),
+            lines=chapters, table=(columns(TracedCredential), last["credentials"]),
+        )  # fmt: skip
+        output.insist(told, case)

@@ -1,0 +1,90 @@
+"""
+How a verb ends other than well: a message for a person, and the exit code of its kind.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from tokentrail.errors import TokenTrailError
+from tokentrail.present.safe import safe
+
+if TYPE_CHECKING:
+    from tokentrail.cli.options import Common
+
+UNEXPECTED = 70
+"""The exit code of a fault in TokenTrail itself (sysexits' `EX_SOFTWARE`): 1 always means findings."""
+
+
+class Failure(click.ClickException):
+    """A message for stderr and an exit code; `click` shows the one and `main` exits with the other."""
+
+    def __init__(self, lines: list[str], exit_code: int) -> None:
+        super().__init__("\n".join(lines))
+        self._lines = lines
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message, line by line, made safe for a terminal."""
+        for line in self._lines:
+            click.echo(safe(line), file=file, err=file is None)
+
+
+def guarded(command: Callable[..., None], told: Common, **options: Any) -> None:
+    """Run a verb; turn what goes wrong into a message and an exit code."""
+    try:
+        command(told, **options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_writing()
+        raise click.exceptions.Exit(0) from None
+    except TokenTrailError as error:
+        raise Failure(_message(error, told.verbose), error.exit_code) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except OSError as error:
+        raise Failure([f"Error: {error}", *_cause(error, told.verbose)], TokenTrailError.exit_code) from error
+    except Exception as error:
+        raise Failure(_fault(error, told.verbose), UNEXPECTED) from error
+
+
+def _message(error: TokenTrailError, verbose: bool) -> list[str]:
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    lines = [f"Error: {first}"]
+    if verbose:
+        return [*lines, *rest, *_cause(error, verbose)]
+    hidden = bool(rest) or error.__cause__ is not None
+    return [*lines, "(-v shows the cause)"] if hidden else lines
+
+
+def _cause(error: BaseException, verbose: bool) -> list[str]:
+    lines = []
+    cause = error.__cause__ if verbose else None
+    while cause is not None:
+        lines += f"caused by {type(cause).__name__}: {cause}".splitlines()
+        cause = cause.__cause__
+    return lines
+
+
+def _fault(error: Exception, verbose: bool) -> list[str]:
+    lines = [f"Error: a fault in TokenTrail itself: {type(error).__name__}: {error}".splitlines()[0]]
+    if verbose:
+        return lines + "".join(traceback.format_exception(error)).splitlines()
+    return [*lines, "Run it again with -v and report what it prints."]
+
+
+def _stop_writing() -> None:
+    """Let Python close its streams without a word, though nobody reads them any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(nowhere, stream.fileno())
+        except (OSError, ValueError):
+            continue
+    os.close(nowhere)

@@ -1,0 +1,132 @@
+"""
+The options that all verbs share, and how their values are read.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+
+from tokentrail.cli.failure import guarded
+
+Format = Literal["text", "json", "jsonl", "csv"]
+FORMATS = ("text", "json", "jsonl", "csv")
+DEFAULT_CASE = "tokentrail-case"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What every verb is told."""
+
+    case: Path
+    as_of: datetime | None
+    format: Format
+    strict: bool
+    verbose: bool
+
+
+class Moment(click.ParamType):
+    """A time: ISO 8601, in UTC when no zone is given; or `now`."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read a time, to the second, as CloudTrail has it."""
+        if isinstance(value, datetime):
+            return value
+        if value == "now":
+            return datetime.now(UTC).replace(microsecond=0)
+        try:
+            found = datetime.fromisoformat(value)
+            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time. Give it as 2026-11-23T10:02:00Z, with an offset, or as a date (UTC).",
+                param,
+                ctx,
+            )
+        return found.replace(microsecond=0)
+
+
+class Network(click.ParamType):
+    """An IP address or a network in CIDR notation."""
+
+    name = "IP|CIDR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check an address or network."""
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            self.fail(
+                f"{value!r} is no IP address or network. Give 203.0.113.77 or 203.0.113.0/24.", param, ctx
+            )
+        return str(value)
+
+
+MOMENT, NETWORK = Moment(), Network()
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options to a verb, which gets them as a `Common`; guard it against errors."""
+    case = click.option(
+        "--case", type=click.Path(path_type=Path, file_okay=False), envvar="TOKENTRAIL_CASE",
+        default=DEFAULT_CASE, show_default="$TOKENTRAIL_CASE or ./tokentrail-case", metavar="DIR",
+        help="The case folder.",
+    )  # fmt: skip
+    return case(without_case(command))
+
+
+def without_case(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options but `--case`, for a verb that has its own."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *, case: Path, as_of: datetime | None, format_: str, strict: bool, verbose: bool, **options: Any
+    ) -> None:
+        told = Common(case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose)
+        guarded(command, told, **options)
+
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Show the cause of an error too."),
+        click.option(
+            "--strict", is_flag=True, help="Exit with 3, after printing, if any evidence could not be read."
+        ),
+        click.option(
+            "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True,
+            help="How to print the result.",
+        ),
+        click.option(
+            "--as-of", type=MOMENT, default=None, show_default="the newest event",
+            help="Answer as could be answered then, from evidence up to then; `now` for the clock.",
+        ),
+    ):  # fmt: skip
+        option(wrapped)
+    return wrapped
+
+
+def narrowing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that narrow what counts as the attacker's."""
+    for option in (
+        click.option(
+            "--trusted-ip", "trusted_ips", multiple=True, type=NETWORK,
+            help="Not what was minted from here. Repeatable.",
+        ),
+        click.option(
+            "--source-ip", "source_ips", multiple=True, type=NETWORK,
+            help="Only what was minted from here counts as the attacker's. Repeatable.",
+        ),
+        click.option(
+            "--since", type=MOMENT,
+            help="Only what was minted from the subject at or after this time counts as the attacker's.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command

@@ -1,0 +1,34 @@
+"""
+`tokentrail timeline`: what a subject and its descendants did, in order.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common
+from tokentrail.lineage.model import TimelineEvent
+from tokentrail.present.timeline import write_timeline
+
+
+@click.command(
+    "timeline",
+    short_help="What a subject and its descendants did, in order.",
+    epilog=example("tokentrail timeline AKIAIOSFODNN7EXAMPLE --format csv > timeline.csv"),
+)
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@common
+def command(told: Common, subjects: tuple[str, ...]) -> None:
+    """
+    List the calls of subjects and of all that descends from them, in order of time.
+
+    SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
+    session, a principal id, an IP address, an instance id, or an event id.
+    As text, four or more like calls in a row become one line; the other formats give each call its own.
+    """
+    with Case.open(told.case, create=False) as case:
+        output.show_rows(told, TimelineEvent, case.timeline(subjects, as_of=told.as_of), write_timeline)
+        output.insist(told, case)

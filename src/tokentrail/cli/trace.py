@@ -1,0 +1,57 @@
+"""
+`tokentrail trace`: what a subject descends from, what descends from it, and what all of them did.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.lineage.model import TracedCredential
+from tokentrail.present.document import columns, document
+from tokentrail.present.lineage import write_trace
+
+
+@click.command(
+    "trace",
+    short_help="What a subject descends from, what descends from it, and what it did.",
+    epilog=example(
+        "tokentrail trace AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
+    ),
+)
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.option(
+    "--up", is_flag=True, help="Only what the subject descends from (with --down: both, as by default)."
+)
+@click.option("--down", is_flag=True, help="Only what descends from the subject.")
+@narrowing
+@common
+def command(
+    told: Common, subjects: tuple[str, ...], up: bool, down: bool, since: datetime | None,
+    source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
+) -> None:  # fmt: skip
+    """
+    Trace subjects: what they descend from, what descends from them, what all of it did, made and learned.
+
+    SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
+    session, a principal id, an IP address, an instance id, or an event id.
+    What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
+    --since,
+    --source-ip or --trusted-ip narrow it.
+    """
+    with Case.open(told.case, create=False) as case:
+        found = case.trace(
+            subjects, as_of=told.as_of, up=up or not down, down=down or not up, since=since,
+            source_ips=source_ips, trusted_ips=trusted_ips,
+        )  # fmt: skip
+        whole = document(found)
+        output.show_one(
+            told, whole, lambda paper: write_trace(found, paper, down=down or not up),
+            lines=whole["credentials"], table=(columns(TracedCredential), whole["credentials"]),
+        )  # fmt: skip
+        output.insist(told, case)

@@ -1,0 +1,135 @@
+"""
+What a traced lineage made, learned and touched, and what the answer lacks, as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from tokentrail.lineage.model import Created, Gap, SecretRead, Trace
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import Paper, pad
+
+_MOST = 20
+_TOP = 10
+_CALL = 22
+
+
+@dataclass(slots=True)
+class Tally:
+    """Calls of one kind on one thing, over all tainted credentials."""
+
+    name: str
+    call: str
+    count: int = 0
+    errors: int = 0
+    bytes_out: int = 0
+    inside: int = 0
+    """Things within it that are counted with it, such as the objects of a bucket."""
+
+
+def write_damage(trace: Trace, paper: Paper) -> None:
+    """Write what the tainted credentials made, learned, touched and called."""
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    _made([one for one in trace.created if one.by in tainted], paper)
+    _learned([one for one in trace.secrets_read if one.credential in tainted], paper)
+    _touched(resources(trace, tainted), paper)
+    _called(calls(trace, tainted), paper)
+
+
+def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
+    """Write what evidence the answer lacks."""
+    paper.heading("What this answer lacks")
+    for one in gaps[:_MOST]:
+        paper.wrapped(words.gap(one), first="  - ")
+    if not gaps:
+        paper.line("  No gap in the evidence of these accounts is known.")
+    _and_more(len(gaps), _MOST, paper)
+
+
+def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
+    """Sum up resources, the most bytes first; what lies in a bucket that is listed counts as inside it."""
+    tallies: dict[tuple[str, str], Tally] = {}
+    for one in trace.resources:
+        if one.credential in tainted:
+            key = (one.arn, one.event_name or "?")
+            tally = tallies.setdefault(key, Tally(*key))
+            tally.count += one.count
+            tally.errors += one.errors
+            tally.bytes_out += one.bytes_out or 0
+    for (arn, call), tally in list(tallies.items()):
+        outer, slash, _ = arn.partition("/")
+        if slash and arn.startswith("arn:aws") and (outer, call) in tallies:
+            tallies[outer, call].inside += arn != f"{outer}/"
+            del tallies[tally.name, call]
+    return sorted(tallies.values(), key=lambda one: (-one.bytes_out, -one.count, one.name, one.call))
+
+
+def calls(trace: Trace, tainted: set[str]) -> list[Tally]:
+    """Sum up calls, the most frequent first."""
+    tallies: dict[str, Tally] = {}
+    for one in trace.apis:
+        if one.credential in tainted:
+            name = words.call(one.event_source, one.event_name)
+            tally = tallies.setdefault(name, Tally(name, name))
+            tally.count += one.count
+            tally.errors += one.errors
+    return sorted(tallies.values(), key=lambda one: (-one.count, one.name))
+
+
+def _made(created: Sequence[Created], paper: Paper) -> None:
+    if not created:
+        return
+    paper.heading("Made or changed: this outlives the credential that did it")
+    for one in created[:_MOST]:
+        what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
+        paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")
+    _and_more(len(created), _MOST, paper)
+
+
+def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
+    if not secrets:
+        return
+    paper.heading("Secrets read: change these")
+    for one in secrets[:_MOST]:
+        what = (one.what or "of unknown name").replace("\n", " ")
+        paper.wrapped(f"{what}  ({one.event_name} by {one.credential})", first=f"  {timestamp(one.time)}  ")
+    _and_more(len(secrets), _MOST, paper)
+
+
+def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
+    if not tallies:
+        return
+    paper.heading("Resources touched, the most bytes first")
+    paper.line(f"  {'BYTES OUT':>10}{'CALLS':>9}{'FAILED':>8}  {pad('CALL', _CALL)} RESOURCE")
+    for one in tallies[:_TOP]:
+        size = words.size(one.bytes_out) if one.bytes_out else "-"
+        failed = f"{one.errors:,}" if one.errors else "-"
+        inside = f" and {one.inside:,} in it" if one.inside else ""
+        lead = f"  {size:>10}{one.count:>9,}{failed:>8}  {pad(one.call, _CALL)} "
+        paper.wrapped(one.name + inside, first=lead, rest=" " * len(lead))
+    _and_more(len(tallies), _TOP, paper)
+
+
+def _called(tallies: Sequence[Tally], paper: Paper) -> None:
+    if not tallies:
+        return
+    paper.heading("Calls, the most frequent first")
+    paper.line(f"  {'CALLS':>19}{'FAILED':>8}  CALL")
+    for one in tallies[:_TOP]:
+        failed = f"{one.errors:,}" if one.errors else "-"
+        paper.line(f"  {one.count:>19,}{failed:>8}  {one.call}")
+    _and_more(len(tallies), _TOP, paper)
+
+
+def _and_more(count: int, shown: int, paper: Paper) -> None:
+    if count > shown:
+        paper.line(f"  … and {count - shown:,} more; --format json has all of them")
+
+
+def total_bytes(trace: Trace, credentials: Iterable[str]) -> int:
+    """Add up what some credentials got out, each event once: a bucket's line already holds its objects'."""
+    return sum(map(attrgetter("bytes_out"), resources(trace, set(credentials))))

@@ -1,0 +1,127 @@
+"""
+What a case holds, lacks and could not read, and what an ingest did, as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import Paper, pad
+from tokentrail.results import Coverage, IngestSummary, Rejection, SkippedObject, Status
+
+_MOST = 20
+
+
+def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> None:
+    """
+    Write what a case holds.
+
+    Args:
+        status: What to write.
+        paper: Where to.
+        rejected: Whether to list all that could not be read, instead of counting it.
+    """
+    span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
+    paper.wrapped(
+        f"Case {status.case_id}: {words.number(status.records, 'event')} from "
+        f"{words.number(status.objects, 'evidence object')}, "
+        f"{words.number(status.credentials, 'credential')}{span}."
+    )
+    if status.coverage:
+        _coverage(status.coverage, paper)
+    if status.warnings:
+        paper.heading("What the evidence lacks")
+    for sentence in status.warnings:
+        paper.wrapped(sentence, first="  - ")
+    paper.line()
+    paper.wrapped(_lost(status.rejected) + _how_to_list(status.rejected, rejected))
+    if rejected:
+        write_rejected(status.rejected, paper)
+
+
+def write_rejected(rejections: Sequence[Rejection], paper: Paper) -> None:
+    """List what could not be read: object, place in it, reason."""
+    for one in rejections:
+        place = "" if one.ordinal is None else f", record {one.ordinal}"
+        part = f", field {one.field}" if one.field else ""
+        times = f" ({one.count:,} times)" if one.count > 1 else ""
+        paper.wrapped(f"{one.object}{place}{part}: {one.reason}{times}", first="  - ")
+
+
+def write_ingest(summary: IngestSummary, paper: Paper) -> None:
+    """Write what an ingest did."""
+    objects, records = summary.objects, summary.records
+    paper.line(
+        f"Objects: {objects.read:,} read, {objects.repeated:,} held already, {objects.skipped:,} skipped."
+    )
+    paper.line(
+        f"Records: {records.read:,} read, {records.new:,} new, {records.repeated:,} repeated, "
+        f"{records.rejected:,} rejected; {summary.seconds:.1f} s."
+    )
+    _skipped(summary.skipped, paper)
+    sums = _by_object(summary.rejected)
+    for (name, field, reason), count in sums[:_MOST]:
+        lost = f"field {field} of {words.number(count, 'record')}" if field else words.number(count, "record")
+        paper.wrapped(f"{name}: {lost}: {reason}", first="  - ")
+    if len(sums) > _MOST:
+        paper.line(f"  … and {len(sums) - _MOST:,} more lines; tokentrail status --rejected lists all")
+
+
+def held_before(before: Status, summary: IngestSummary) -> list[str]:
+    """Say so when a case held evidence before an ingest that was more than a repetition of it."""
+    same = not summary.objects.read and summary.objects.repeated >= before.objects
+    if not before.objects or same:
+        return []
+    return [
+        f"This case held other evidence before: {words.number(before.objects, 'object')} with "
+        f"{words.number(before.records, 'event')}. "
+        "The answer rests on all of it; --case NEW_FOLDER starts afresh."
+    ]
+
+
+def _by_object(rejections: Sequence[Rejection]) -> list[tuple[tuple[str, str | None, str], int]]:
+    sums: dict[tuple[str, str | None, str], int] = {}
+    for one in rejections:
+        key = (one.object, one.field, one.reason)
+        sums[key] = sums.get(key, 0) + one.count
+    return list(sums.items())
+
+
+def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
+    paper.line()
+    head = f"{'ACCOUNT':<14}{'REGION':<16}{'FIRST':<22}{'LAST':<22}{'HOURS':>6}{'GAPS':>6}  READS DATA"
+    paper.line((head, "bold"))
+    for one in coverage:
+        reads, data = ("yes" if found else "no" for found in (one.read_only_events, one.data_events))
+        paper.line(
+            pad(one.account or "-", 14), pad(one.region or "-", 16), f"{timestamp(one.first):<22}",
+            f"{timestamp(one.last):<22}{one.hours_seen:>6,}{len(one.gaps):>6,}  {reads:<6}{data}",
+        )  # fmt: skip
+        for gap in one.gaps[:3]:
+            paper.line(f"    nothing in {words.span(gap.start, gap.end)}")
+        if len(one.gaps) > 3:
+            paper.line(f"    … and {words.number(len(one.gaps) - 3, 'more gap')}; --format json lists them")
+    paper.line("READS: read-only management events occur. DATA: data events occur.")
+
+
+def _skipped(skipped: Sequence[SkippedObject], paper: Paper) -> None:
+    for one in skipped[:_MOST]:
+        paper.wrapped(f"{one.object}: skipped, {one.reason}", first="  - ")
+    if len(skipped) > _MOST:
+        paper.line(f"  … and {len(skipped) - _MOST:,} more skipped; --format json lists them")
+
+
+def _lost(rejections: Sequence[Rejection]) -> str:
+    whole = sum(one.count for one in rejections if one.field is None)
+    fields = sum(one.count for one in rejections if one.field is not None)
+    if not whole and not fields:
+        return "Every record was read."
+    parts = [words.number(whole, "record or object", "records or objects") + " rejected"] if whole else []
+    parts += [words.number(fields, "field") + " lost of records otherwise read"] if fields else []
+    return words.joined(parts) + "."
+
+
+def _how_to_list(rejections: Sequence[Rejection], shown: bool) -> str:
+    return "" if shown or not rejections else " `tokentrail status --rejected` lists them."

@@ -1,0 +1,161 @@
+"""
+A trace as text, for a responder at three in the morning: the verdict first, then the tree, then the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from tokentrail.lineage.model import Credential, Link, Trace
+from tokentrail.present import damage, words
+from tokentrail.present.document import timestamp
+from tokentrail.present.family import Family, Fold, Node
+from tokentrail.present.paper import COLUMNS, Paper, Part
+from tokentrail.present.safe import safe
+
+_DEEPEST = 12
+"""Levels drawn with their branches; below that, the level is written instead."""
+_HIDDEN = 20
+
+
+def write_trace(trace: Trace, paper: Paper, *, down: bool = True) -> None:
+    """
+    Write a trace.
+
+    Args:
+        trace: What to write.
+        paper: Where to.
+        down: Whether descendants were asked for.
+    """
+    family = Family(trace)
+    _verdict(trace, family, paper, down)
+    paper.line()
+    links = _more_links(trace)
+    accounts = {one.account for one in trace.credentials if one.account}
+    for item in family.walk():
+        if isinstance(item, Node):
+            who = words.who(item.one, account=len(accounts) > 1)
+            _node(item, f"{words.kind(item.one)} of {who}", links.get(item.one.id, ()), paper)
+        else:
+            _fold(item, paper)
+    _hidden_but_alive(family, paper)
+    damage.write_damage(trace, paper)
+    damage.write_gaps(trace.gaps, paper)
+
+
+def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
+    subjects, below = family.subjects(), family.descendants()
+    name = words.listed(trace.subject, 3)
+    verdict = f"As of {timestamp(trace.as_of)}: "
+    if down:
+        count = f"{len(below):,}" if below else "no"
+        noun = words.verb(len(below), "credential descends", "credentials descend")
+        verdict += f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else ".")
+    else:
+        verdict += f"{name}, and what it descends from; descendants were not asked for."
+    paper.wrapped(verdict, style="bold")
+    if len(subjects) == 1:
+        (one,) = subjects
+        paper.wrapped(f"{one.id} itself: {words.state(one)}.")
+    else:
+        paper.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
+    tainted = [one for one in below if one.tainted]
+    if len(tainted) < len(below):
+        noun = words.verb(len(tainted), "counts", "count")
+        paper.wrapped(
+            f"{len(tainted):,} of the descendants {noun} as the attacker's ({words.TAINTED}), "
+            f"{words.still_work(tainted)}."
+        )
+
+
+def _more_links(trace: Trace) -> dict[str, list[Link]]:
+    """Ties that the tree has no branch for, by child."""
+    parents = {one.id: one.parent for one in trace.credentials}
+    found: dict[str, list[Link]] = {}
+    for link in trace.links:
+        if parents.get(link.child) != link.parent:
+            found.setdefault(link.child, []).append(link)
+    return found
+
+
+def _node(node: Node, who: str, links: Sequence[Link], paper: Paper) -> None:
+    one = node.one
+    lead, rest = _branches(node.lasts, open_below=node.open)
+    head: list[Part] = [lead, (one.id, "bold"), "  ", (one.state, words.STYLES[one.state])]
+    if one.tainted:
+        head += ["  ", (words.TAINTED, "red")]
+    used = sum(cell_len(safe(part if isinstance(part, str) else part[0])) for part in head) + 2
+    fits = used + cell_len(safe(who)) <= COLUMNS
+    paper.line(*head, *(["  ", who] if fits else []))
+    sentences = [*([] if fits else [who]), words.why(one), birth(one), *map(_tie, links), uses(one)]
+    for sentence in sentences:
+        paper.wrapped(sentence, first=rest, rest=rest)
+
+
+def _branches(lasts: Sequence[bool], *, open_below: bool) -> tuple[str, str]:
+    """Draw what stands before a credential's first line, and before its other lines."""
+    stem = "│  " if open_below else "   "
+    if not lasts:
+        return "", stem
+    above = "".join("   " if last else "│  " for last in lasts[:-1][:_DEEPEST])
+    if len(lasts) > _DEEPEST:
+        return f"{above}{len(lasts)} deep: ", above + stem
+    return above + ("└─ " if lasts[-1] else "├─ "), above + ("   " if lasts[-1] else "│  ") + stem
+
+
+def birth(one: Credential) -> str:
+    """Say where a credential came from, and how sure that is."""
+    issued = one.issued_by
+    if one.parent is not None:
+        when = f"minted {timestamp(one.issued_at)}" if one.issued_at else "minted"
+        by = f" by {issued.api}" + (f" from {issued.source_ip}" if issued.source_ip else "") if issued else ""
+        why = f": {one.origin_detail}" if one.origin_detail else ""
+        return f"{when}{by} ({one.parent_link}{why})"
+    if one.origin == "long_term":
+        return f"made {timestamp(one.issued_at)}" if one.issued_at else "made before the evidence begins"
+    when = f"since {timestamp(one.issued_at)}, " if one.issued_at else ""
+    detail = f": {one.origin_detail}" if one.origin_detail else ""
+    return f"{when}no parent: {(one.origin or 'unknown').replace('_', ' ')}{detail}"
+
+
+def _tie(link: Link) -> str:
+    return f"tied to {link.parent} as well ({link.link}{f': {link.why}' if link.why else ''})"
+
+
+def uses(one: Credential) -> str:
+    """Say how much a credential was used, from where and when."""
+    if not one.used:
+        return "not used in the evidence"
+    failed = f", {one.errors:,} of them refused or failed" if one.errors else ""
+    span = ""
+    if one.first_used and one.last_used:
+        span = f", {words.span(one.first_used, one.last_used)}"
+    where = f", from {words.listed(one.source_ips)}" if one.source_ips else ""
+    return f"{words.number(one.events, 'call')}{failed}{span}{where}"
+
+
+def _fold(fold: Fold, paper: Paper) -> None:
+    lead, rest = _branches(fold.lasts, open_below=False)
+    first = fold.siblings[0]
+    alike = {(one.kind, one.role or one.principal) for one in fold.siblings}
+    of = f" of {words.principal(first.role or first.principal)}" if len(alike) == 1 else ""
+    noun = words.kind(first) + "s" if len(alike) == 1 else "credentials"
+    below = f", with {fold.below:,} below them" if fold.below else ""
+    alive = f"{fold.working:,} still active" if fold.working else "none active"
+    maybe = f", {fold.maybe:,} of unknown state" if fold.maybe else ""
+    text = f"… and {len(fold.siblings):,} more {noun}{of}{below}: {alive}{maybe}"
+    paper.wrapped(text, first=lead, rest=rest)
+
+
+def _hidden_but_alive(family: Family, paper: Paper) -> None:
+    alive = [one for one in family.hidden() if one.state == "active"]
+    if not alive:
+        return
+    paper.heading("Active, though folded away above")
+    for one in alive[:_HIDDEN]:
+        paper.line("  ", (one.id, "bold"), f"  {words.kind(one)} of {words.who(one)}")
+        paper.wrapped(words.why(one), first="    ")
+    if len(alive) > _HIDDEN:
+        paper.line(f"  … and {len(alive) - _HIDDEN:,} more; --format jsonl lists every credential")

@@ -1,0 +1,142 @@
+"""
+A timeline as text: a line for a call, and one line for a run of calls that are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from tokentrail.lineage.model import TimelineEvent
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import COLUMNS, Paper, Part, pad
+from tokentrail.present.safe import cut_head, safe
+
+_TAIL = 6
+_NAME, _CALL, _ADDRESS = 12, 27, 16
+_LEAST = 12
+"""Columns below which the end of a resource's name says nothing any more."""
+RUN = 4
+"""Calls in a row of one credential, name, address and outcome, from which on they become one line."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Calls in a row that are alike."""
+
+    first: TimelineEvent
+    last: TimelineEvent
+    count: int
+
+
+class ShortNames:
+    """Short names of credentials, such as `ASIA…OPQSY7`, no two alike; a legend says what they stand for."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def short(self, credential: str) -> str:
+        """Give a credential's short name: its beginning and as much of its end as no other has."""
+        if credential not in self._names:
+            self._names[credential] = self._new(credential)
+            self._taken.add(self._names[credential])
+        return self._names[credential]
+
+    def legend(self) -> list[tuple[str, str]]:
+        """List the short names and what they stand for, by first appearance."""
+        return [(short, credential) for credential, short in self._names.items()]
+
+    def _new(self, credential: str) -> str:
+        for tail in range(_TAIL, len(credential) - 4):
+            short = f"{credential[:4]}…{credential[-tail:]}"
+            if short not in self._taken:
+                return short
+        return credential
+
+
+def write_timeline(events: Iterable[TimelineEvent], paper: Paper) -> int:
+    """
+    Write a timeline, then what the short names stand for.
+
+    Returns:
+        How many events there were.
+    """
+    names, count = ShortNames(), 0
+    for run in runs(events):
+        if not count:
+            head = f"{'TIME':<21}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"
+            paper.line((head, "bold"))
+        count += run.count
+        if run.count >= RUN:
+            _line(run.first, names, paper, run=run)
+        else:
+            _line(run.first, names, paper)
+    if count:
+        paper.heading("Credentials")
+        for short, credential in names.legend():
+            paper.line(f"  {pad(short, _NAME)}{safe(credential)}")
+    return count
+
+
+def runs(events: Iterable[TimelineEvent]) -> Iterator[Run]:
+    """Group calls in a row that are alike; runs too short to be worth it come out call by call."""
+    held: list[TimelineEvent] = []
+    run: Run | None = None
+    for event in events:
+        if run is not None and _alike(run.first, event):
+            run.last, run.count = event, run.count + 1
+            if run.count < RUN:
+                held.append(event)
+            continue
+        yield from _done(run, held)
+        run, held = Run(event, event, 1), [event]
+    yield from _done(run, held)
+
+
+def _done(run: Run | None, held: list[TimelineEvent]) -> Iterator[Run]:
+    if run is not None and run.count >= RUN:
+        yield run
+    else:
+        yield from (Run(event, event, 1) for event in held)
+
+
+def _alike(one: TimelineEvent, other: TimelineEvent) -> bool:
+    return _kind(one) == _kind(other)
+
+
+def _kind(event: TimelineEvent) -> tuple[str | None, ...]:
+    return (
+        event.credential, event.event_source, event.event_name, event.source_ip, event.error_code,
+        event.account, event.region,
+    )  # fmt: skip
+
+
+def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | None = None) -> None:
+    error = f"! {event.error_code} " if event.error_code else ""
+    times = f"x{run.count:,} to {timestamp(run.last.time)[11:]} " if run else ""
+    lead: list[Part] = [
+        f"{timestamp(event.time):<21}",
+        (_column(names.short(event.credential), _NAME), "bold"),
+        _column(words.call(event.event_source, event.event_name), _CALL),
+        _column(event.source_ip or "-", _ADDRESS),
+        (safe(error), "yellow"),
+        times,
+    ]
+    room = COLUMNS - sum(cell_len(part if isinstance(part, str) else part[0]) for part in lead)
+    paper.line(*lead, cut_head(safe(resource(event)), room) if room >= _LEAST else "")
+
+
+def _column(text: str, columns: int) -> str:
+    """Fill a column; what is longer takes its room from the next, since no id or address may be cut."""
+    shown = safe(text)
+    return pad(shown, columns) if cell_len(shown) < columns else shown + " "
+
+
+def resource(event: TimelineEvent) -> str:
+    """Name the thing that a call was about, without the head of its ARN, which says nothing."""
+    named = max((one for one in event.resources if one), key=len, default="")
+    return named.split(":", 5)[-1] if named.startswith("arn:") else named

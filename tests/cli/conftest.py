@@ -1,0 +1,70 @@
+"""What the tests of the command line share: the story as a case, and a way to run a verb."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tokentrail.case import Case
+from tokentrail.cli.root import main
+from tokentrail.testing.story import Story, story
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(name="run")
+def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run `tokentrail` with arguments, as the shell would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
+
+    def run(*arguments: object) -> Ran:
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["tokentrail", *map(str, arguments)])
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(name="told", scope="session")
+def _told() -> Story:
+    return story()
+
+
+@pytest.fixture(name="logs", scope="session")
+def _logs(told: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The story's log files."""
+    folder = tmp_path_factory.mktemp("logs")
+    told.world.write(folder)
+    return folder
+
+
+@pytest.fixture(name="case", scope="session")
+def _case(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case that holds the story."""
+    folder = tmp_path_factory.mktemp("case") / "story"
+    with Case.open(folder) as case:
+        case.ingest([str(logs)])
+    return folder

@@ -1,0 +1,133 @@
+"""How verbs fail: the exit code, one plain line on stderr, nothing on stdout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from conftest import Run
+
+from tokentrail.cli import failure
+from tokentrail.cli.options import Common
+from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("trace",), "Missing argument 'SUBJECT...'"),
+        (("nonsense",), "No such command 'nonsense'"),
+        (("status", "--case", "nowhere"), "nowhere: no case here"),
+        (("ingest", "no-such-file"), "no-such-file: no such file or folder"),
+        (("trace", "x", "--as-of", "yesterday"), "2026-11-23T10:02:00Z"),
+        (("trace", "x", "--as-of", "0001-01-01T00:00+14:00"), "is no time"),
+        (("trace", "x", "--source-ip", "office"), "no IP address or network"),
+        (("credentials", "--kind", "unheard_of"), "'session_token'"),
+        (("credentials", "--state", "dead"), "'active'"),
+        (("status", "--format", "xml"), "'jsonl'"),
+        (("ingest", "x", "--workers", "0"), "--workers"),
+        (("ingest", "x", "--max-expansion", "0"), "--max-expansion"),
+    ],
+)
+def test_wrong_use_is_2_and_says_what_is_right(arguments: tuple[str, ...], said: str, run: Run) -> None:
+    """Wrong use, a missing case and a missing source end with 2 and a message that helps."""
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("verb", ["trace", "timeline"])
+def test_an_unknown_subject_is_told_the_possible_forms(verb: str, run: Run, case: Path) -> None:
+    """A subject that nothing answers to ends with 2, and the message says what a subject can be."""
+    ran = run(verb, "AKIANOBODYHASTHIS", "--case", case)
+    assert ran.code == 2
+    for form in ("access key id", "prefix", "ARN", "principal id", "IP address", "instance id", "event id"):
+        assert form in ran.err
+
+
+def test_an_ambiguous_prefix_lists_what_fits(run: Run, case: Path) -> None:
+    """A prefix that several credentials have ends with 2 and names some."""
+    ran = run("trace", "ASIARTX3GSDS", "--case", case)
+    assert ran.code == 2
+    assert ran.err.count("ASIARTX3GSDS") > 3
+
+
+@pytest.fixture(name="flawed")
+def _flawed(tmp_path: Path) -> Path:
+    path = tmp_path / "flawed.json"
+    path.write_text('{"Records": [{"eventTime": "nonsense"}, 7]}')
+    return path
+
+
+def test_strict_is_3_after_printing(run: Run, flawed: Path, tmp_path: Path) -> None:
+    """Rejected records end with 3 under --strict, on every verb, and the result is printed all the same."""
+    case = tmp_path / "case"
+    assert run("ingest", flawed, "--case", case).code == 0
+    for verb in (("ingest", flawed), ("investigate", flawed), ("credentials",), ("status",)):
+        ran = run(*verb, "--case", case, "--strict", "--format", "json")
+        assert ran.code == (3 if verb[0] != "ingest" or json.loads(ran.out)["records"]["rejected"] else 0)
+        assert ran.out
+    assert "--strict" in run("status", "--case", case, "--strict").err
+
+
+def test_strict_is_0_when_all_was_read(run: Run, case: Path, logs: Path) -> None:
+    """Evidence that was read whole is no reason to fail."""
+    assert run("status", "--case", case, "--strict").code == 0
+    assert run("ingest", logs, "--strict").code == 0
+
+
+def test_what_was_rejected_is_listed(run: Run, flawed: Path, tmp_path: Path) -> None:
+    """`status --rejected` lists object, place and reason, in text and as a table."""
+    case = tmp_path / "case"
+    run("ingest", flawed, "--case", case)
+    assert "flawed.json, record 1" in run("status", "--rejected", "--case", case).out
+    assert "flawed.json" in run("status", "--rejected", "--case", case, "--format", "csv").out
+    assert "--rejected` lists them" in run("status", "--case", case).out
+
+
+def _fails(error: Exception, *, verbose: bool = False) -> tuple[int, str]:
+    def command(told: Common) -> None:
+        raise error from ValueError("the \x1b[31mcause")
+
+    told = Common(case=Path("c"), as_of=None, format="text", strict=False, verbose=verbose)
+    with pytest.raises(click.ClickException) as failed:
+        failure.guarded(command, told)
+    return failed.value.exit_code, failed.value.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CaseError("no"), 2),
+        (EvidenceIncomplete("no"), 3),
+        (ActionRefused("no"), 4),
+        (OSError("disk full"), 2),
+    ],
+)
+def test_each_error_has_its_exit_code(error: Exception, code: int) -> None:
+    """The exit code is the error's own, and the first line alone is shown."""
+    assert _fails(error)[0] == code
+    assert _fails(error)[1].splitlines()[0].startswith("Error: ")
+
+
+def test_verbose_shows_the_cause() -> None:
+    """The cause is shown with -v only."""
+    assert "cause" in _fails(CaseError("first line\nSELECT 1"), verbose=True)[1]
+    assert "SELECT 1" in _fails(CaseError("first line\nSELECT 1"), verbose=True)[1]
+    assert _fails(CaseError("first line\nSELECT 1"))[1] == "Error: first line\n(-v shows the cause)"
+
+
+def test_a_fault_of_ours_is_never_taken_for_findings() -> None:
+    """An unexpected exception ends with 70, not with Python's 1, which would mean findings."""
+    assert _fails(ZeroDivisionError("oops"))[0] == 70
+    assert "Traceback" in _fails(ZeroDivisionError("oops"), verbose=True)[1]
+    assert "Traceback" not in _fails(ZeroDivisionError("oops"))[1]
+
+
+def test_a_message_is_safe_to_show(run: Run, case: Path) -> None:
+    """What a message repeats can't act on the terminal."""
+    ran = run("trace", "AKIA\x1b[2J\u202e", "--case", case)
+    assert ran.code == 2
+    assert "\x1b" not in ran.err and "\u202e" not in ran.err

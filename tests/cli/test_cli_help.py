@@ -1,0 +1,67 @@
+"""Every verb is documented."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from conftest import Run
+
+from tokentrail import __version__
+from tokentrail.cli.root import root
+
+VERBS = ("demo", "investigate", "ingest", "status", "credentials", "trace", "timeline")
+
+
+def test_the_verbs_stand_in_order_of_use(run: Run) -> None:
+    """The list of commands tells in which order one would use them, each with its whole short help."""
+    listed = run("--help").out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert tuple(line.split()[0] for line in listed) == VERBS
+    assert not any(line.endswith("...") for line in listed)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_says_what_it_does_and_ends_with_an_example(verb: str, run: Run) -> None:
+    """Help begins with a sentence, explains every option, and ends with one example of that verb."""
+    ran = run(verb, "--help")
+    assert ran.code == 0
+    assert ran.out.rstrip().splitlines()[-2:][0] == "  Example:"
+    assert ran.out.rstrip().splitlines()[-1].startswith(f"    tokentrail {verb}")
+    assert max(map(len, ran.out.splitlines())) <= 100
+    command = root.commands[verb]
+    assert command.help
+    assert all(one.help for one in command.params if isinstance(one, click.Option))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_the_common_options(verb: str) -> None:
+    """Case, moment, format, strictness and verbosity are there on every verb."""
+    names = {option for one in root.commands[verb].params for option in one.opts}
+    assert names >= {"--case", "--as-of", "--format", "--strict", "--verbose", "-v"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_example_can_be_parsed(verb: str) -> None:
+    """The example names only options and arguments that exist."""
+    command = root.commands[verb]
+    words = str(command.epilog).rpartition("\n")[2].partition(">")[0].split()
+    assert words[:2] == ["tokentrail", verb]
+    command.make_context(verb, words[2:])
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    """`--version` names the program and its version."""
+    assert run("--version").out == f"tokentrail {__version__}\n"
+
+
+def test_bodies_are_short() -> None:
+    """A verb parses, calls and shows: no body is longer than twenty lines."""
+    import ast
+    from pathlib import Path
+
+    import tokentrail.cli
+
+    for file in Path(str(tokentrail.cli.__file__)).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "command":
+                first = node.body[1]
+                assert (node.end_lineno or 0) - first.lineno < 20, file

@@ -1,0 +1,123 @@
+"""The command line as a process: its pipes, its terminal, its hostile evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from tokentrail.testing import World
+from tokentrail.testing.story import Story
+
+PROGRAM = [sys.executable, "-c", "from tokentrail.cli.root import main; main()"]
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """Run the program on a narrow terminal, and give what it showed there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=theirs, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "70"},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # Linux's way to say that the other side is closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+        process.wait()
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_and_a_pipe_get_the_same_text(run: Run, case: Path, told: Story) -> None:
+    """But for colour, a narrow terminal shows what a pipe gets, on a hundred columns; a pipe gets no colour."""
+    piped = run("trace", told.a.key_id, "--case", case).out
+    shown = on_a_terminal("trace", told.a.key_id, "--case", str(case))
+    assert "\x1b[" in shown and "\x1b" not in piped
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == piped
+    assert max(map(len, piped.splitlines())) <= 100
+
+
+def test_a_closed_pipe_is_no_error(case: Path) -> None:
+    """`tokentrail ... | head` ends without a word."""
+    command = [*PROGRAM, "credentials", "--case", str(case), "--format", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.read(10)
+        process.stdout.close()
+        assert "Error" not in process.stderr.read().decode()
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_will_do(encoding: str, case: Path, told: Story) -> None:
+    """A terminal that can't show a branch or an ellipsis gets an escape, never a crash."""
+    done = subprocess.run(
+        [*PROGRAM, "trace", told.a.key_id, "--case", str(case)], capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert told.e.key_id.encode() in done.stdout
+
+
+def test_standard_input_is_a_source(told: Story, tmp_path: Path) -> None:
+    """`-` reads evidence from a pipe, and progress doesn't appear where nobody looks."""
+    records = json.dumps({"Records": told.world.records()[:50]})
+    done = subprocess.run(
+        [*PROGRAM, "ingest", "-", "--case", str(tmp_path / "case"), "--format", "json"], check=False,
+        input=records.encode(), capture_output=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["records"]["new"] == 50
+    assert b"Reading" not in done.stderr
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J[bold red]=cmd|' /C calc'!A0\u202e\u2066\u200b\r\n\x9b31m"
+
+
+@pytest.fixture(name="hostile")
+def _hostile(tmp_path: Path) -> tuple[Path, str]:
+    """A case of evidence whose every free text is an attack, and the key that it starts from."""
+    from datetime import UTC, datetime
+
+    world = World(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
+    key = world.user("support")
+    session = key.seen_from("203.0.113.77", EVIL).assumes("MyBucketRole", EVIL)
+    session.calls("s3:GetObject", {"bucketName": "b", "key": EVIL})
+    session.denied("s3:PutObject", EVIL)
+    session.calls("secretsmanager:GetSecretValue", {"secretId": EVIL})
+    records = world.records()
+    for name in ("eventName", "eventSource", "awsRegion", "errorCode", "sourceIPAddress"):
+        records.append({**records[-1], name: EVIL, "eventID": f"{EVIL}{name}"})
+    (tmp_path / f"evil{chr(27)}[2J.json").write_text(json.dumps({"Records": [*records, 7]}))
+    return tmp_path, key.key_id
+
+
+def test_hostile_evidence_stays_inert(hostile: tuple[Path, str], run: Run) -> None:
+    """No verb and no format lets evidence move a cursor, run as a formula, be markup, or leave its line."""
+    folder, key_id = hostile
+    case = folder / "case"
+    for format_ in ("text", "json", "jsonl", "csv"):
+        for verb in (
+            ("ingest", folder), ("investigate", folder, "--subject", key_id), ("credentials",), ("trace", key_id),
+            ("timeline", key_id), ("status", "--rejected"),
+        ):  # fmt: skip
+            ran = run(*verb, "--case", case, "--format", format_)
+            assert ran.code == 0
+            for character in set(ran.out + ran.err) - {"\n"}:
+                assert character == " " or unicodedata.category(character)[0] not in "CZ"
+            assert all(len(line) <= 100 for line in ran.out.splitlines() if format_ == "text")
+    text = run("trace", key_id, "--case", case).out
+    assert "\\x1b[2J[bold red]" in text

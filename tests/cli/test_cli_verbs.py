@@ -1,0 +1,220 @@
+"""What each verb prints, in each format, on the story."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+from tokentrail.testing import FAKE_SESSION_TOKEN
+from tokentrail.testing.story import Story
+
+FORMATS = ("text", "json", "jsonl", "csv")
+
+
+def lines(text: str) -> list[Any]:
+    """The documents of JSON lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """The rows of CSV."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_ingest_prints_what_came_in(run: Run, logs: Path) -> None:
+    """Read, new, repeated, rejected; a second run finds all of it held already."""
+    ran = run("ingest", logs, "--format", "json")
+    shown = json.loads(ran.out)
+    assert ran.code == 0
+    assert set(shown) >= {"objects", "records", "rejected", "seconds"}
+    assert shown["records"]["new"] == shown["records"]["read"] > 3000
+    again = json.loads(run("ingest", logs, "--format", "jsonl").out)
+    assert again["records"]["new"] == 0
+    assert again["objects"]["repeated"] == shown["objects"]["read"]
+    assert run("ingest", logs).out.startswith("Objects: 0 read, ")
+
+
+def test_the_same_credentials_in_every_format(run: Run, case: Path, told: Story) -> None:
+    """JSON, JSON lines and CSV list the same ids in the same order, and text has each of them."""
+    whole = json.loads(run("credentials", "--case", case, "--format", "json").out)
+    ids = [one["id"] for one in whole]
+    assert len(ids) == len(told.world.truth)
+    assert lines(run("credentials", "--case", case, "--format", "jsonl").out) == whole
+    assert [row["id"] for row in table(run("credentials", "--case", case, "--format", "csv").out)] == ids
+    text = run("credentials", "--case", case).out
+    assert [line.split()[0] for line in text.splitlines() if line[0] in "A"] == ids
+
+
+def test_the_inventory_can_be_narrowed(run: Run, case: Path, told: Story) -> None:
+    """By state, kind, principal and account, all of which must fit."""
+    narrowed = run(
+        "credentials", "--case", case, "--state", "active", "--kind", "session_token", "--principal", told.user.arn,
+        "--account", "111122223333", "--format", "jsonl",
+    )  # fmt: skip
+    assert [one["id"] for one in lines(narrowed.out)] == [told.b.key_id]
+    assert run("credentials", "--case", case, "--account", "1", "--format", "json").out == "[]\n"
+
+
+def test_a_trace_in_every_format(run: Run, case: Path, told: Story) -> None:
+    """The document holds the lineage; lines and table are its credentials; text has every id."""
+    whole = json.loads(run("trace", told.a.key_id, "--case", case, "--format", "json").out)
+    ids = [one["id"] for one in whole["credentials"]]
+    assert sorted(ids) == sorted(told.key_ids.values())
+    assert whole["subject"] == [told.a.key_id]
+    assert lines(run("trace", told.a.key_id, "--case", case, "--format", "jsonl").out) == whole["credentials"]
+    assert [
+        row["id"] for row in table(run("trace", told.a.key_id, "--case", case, "--format", "csv").out)
+    ] == ids
+    assert all(one in run("trace", told.a.key_id, "--case", case).out for one in ids)
+
+
+def test_up_and_down_choose_a_direction(run: Run, case: Path, told: Story) -> None:
+    """From B: up are A and B, down are B, D and E, and both are the default."""
+
+    def traced(*options: str) -> set[str]:
+        ran = run("trace", told.b.key_id, "--case", case, "--format", "jsonl", *options)
+        letters = {key_id: letter for letter, key_id in told.key_ids.items()}
+        return {letters[one["id"]] for one in lines(ran.out)}
+
+    assert traced("--up") == {"A", "B"}
+    assert traced("--down") == {"B", "D", "E"}
+    assert traced() == traced("--up", "--down") == {"A", "B", "D", "E"}
+    assert "descendants were not asked for" in run("trace", told.b.key_id, "--case", case, "--up").out
+
+
+@pytest.mark.parametrize(
+    ("options", "tainted"),
+    [
+        ((), "ABCDE"),
+        (("--since", "2026-11-23T09:45:00"), "AC"),
+        (("--source-ip", "203.0.113.0/24"), "ABCDE"),
+        (("--source-ip", "198.51.100.23"), "A"),
+        (("--trusted-ip", "203.0.113.77"), "A"),
+        (("--trusted-ip", "192.0.2.0/24"), "ABCDE"),
+    ],
+)
+def test_options_narrow_what_is_the_attackers(
+    options: tuple[str, ...], tainted: str, run: Run, case: Path, told: Story
+) -> None:
+    """Time and address of minting from the subject decide what is tainted, with all that descends from it."""
+    ran = run("trace", told.a.key_id, "--case", case, "--format", "jsonl", *options)
+    found = {one["id"] for one in lines(ran.out) if one["tainted"]}
+    assert found == {told.key_ids[letter] for letter in tainted}
+
+
+def test_the_moment_of_the_answer_can_be_chosen(run: Run, case: Path, told: Story) -> None:
+    """Before the key was deactivated it was active, and D and E were not born; times take UTC for granted."""
+    for moment in ("2026-11-23T10:01:59", "2026-11-23T10:01:59Z", "2026-11-23T11:01:59.7+01:00"):
+        found = lines(run("trace", told.a.key_id, "--case", case, "--as-of", moment, "--format", "jsonl").out)
+        assert {one["id"]: one["state"] for one in found} == {
+            told.key_ids[letter]: "active" for letter in "ABC"
+        }  # fmt: skip
+    assert run("status", "--case", case, "--as-of", "now").code == 0
+
+
+def test_a_timeline_in_every_format(run: Run, case: Path, told: Story) -> None:
+    """The calls of A's descendants in order, one for each line but in text, where like calls are one line."""
+    whole = json.loads(run("timeline", told.a.key_id, "--case", case, "--format", "json").out)
+    assert [one["time"] for one in whole] == sorted(one["time"] for one in whole)
+    assert {one["credential"] for one in whole} == set(told.key_ids.values())
+    assert lines(run("timeline", told.a.key_id, "--case", case, "--format", "jsonl").out) == whole
+    assert len(table(run("timeline", told.a.key_id, "--case", case, "--format", "csv").out)) == len(whole)
+    assert len(run("timeline", told.a.key_id, "--case", case).out.splitlines()) < 80
+
+
+def test_the_status_in_every_format(run: Run, case: Path) -> None:
+    """What the case holds, and coverage by account and region."""
+    whole = json.loads(run("status", "--case", case, "--format", "json").out)
+    assert set(whole) >= {
+        "case_id", "objects", "records", "credentials", "first", "last", "coverage", "rejected",
+    }  # fmt: skip
+    assert lines(run("status", "--case", case, "--format", "jsonl").out) == [whole]
+    rows = table(run("status", "--case", case, "--format", "csv").out)
+    assert [row["account"] for row in rows] == [one["account"] for one in whole["coverage"]]
+    assert "Every record was read." in run("status", "--case", case).out
+
+
+def test_investigate_does_it_all(run: Run, logs: Path, told: Story) -> None:
+    """Logs in, trace and timeline out; what is not built yet is said on stderr, and is null in the document."""
+    ran = run("investigate", logs, "--subject", told.a.key_id, "--format", "json")
+    whole = json.loads(ran.out)
+    assert ran.code == 0
+    assert {one["id"] for one in whole["trace"]["credentials"]} == set(told.key_ids.values())
+    assert whole["timeline"] and whole["ingest"]["records"]["new"]
+    assert (whole["findings"], whole["plan"], whole["overview"]) == (None, None, None)
+    assert "detection is not built" in ran.err and "containment is not built" in ran.err
+    assert "held other evidence" not in ran.err
+    sections = lines(run("investigate", logs, "--subject", told.a.key_id, "--format", "jsonl").out)
+    assert {one["section"] for one in sections} == {"credential", "event"}
+    text = run("investigate", logs, "--subject", told.a.key_id).out
+    assert text.index("4 credentials descend") < text.index("\nTimeline\n")
+
+
+def test_investigate_names_where_to_start(run: Run, logs: Path, told: Story) -> None:
+    """Without a subject it lists the keys and tokens that minted most, and how to go on."""
+    ran = run("investigate", logs, "--format", "json")
+    assert ran.code == 0
+    found = json.loads(ran.out)["overview"]["candidates"]
+    assert {found[0]["id"], found[1]["id"]} == {told.a.key_id, told.b.key_id}
+    assert "--subject" in ran.err
+    assert "Possible subjects" in run("investigate", logs).out
+    assert table(run("investigate", logs, "--format", "csv").out)[0]["id"] == found[0]["id"]
+
+
+def test_investigate_says_that_a_case_held_other_evidence(
+    run: Run, logs: Path, case: Path, tmp_path: Path
+) -> None:
+    """An answer that rests on more than the logs given says so; the same logs again are no other evidence."""
+    shutil.copytree(case, tmp_path / "copy")
+    assert "held other evidence" not in run("investigate", logs, "--case", tmp_path / "copy").err
+    other = tmp_path / "other.json"
+    other.write_text("[]")
+    assert (
+        "This case held other evidence before" in run("investigate", other, "--case", tmp_path / "copy").err
+    )
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize(
+    "verb", ["ingest", "credentials", "trace", "timeline", "status", "investigate", "demo"]
+)
+def test_no_session_token_is_ever_printed(
+    verb: str, format_: str, run: Run, case: Path, logs: Path, told: Story
+) -> None:
+    """The evidence is full of session tokens; no verb prints one in any format, on either stream."""
+    arguments = {
+        "ingest": (logs, "--case", "new"), "investigate": (logs, "--subject", told.a.key_id, "--case", "new"),
+        "trace": (told.a.key_id, "--case", case), "timeline": (told.a.key_id, "--case", case),
+        "demo": ("--case", "new"),
+    }.get(verb, ("--case", case))  # fmt: skip
+    ran = run(verb, *arguments, "--format", format_)
+    assert ran.code == 0
+    assert ran.out
+    assert FAKE_SESSION_TOKEN not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_output_is_the_same_every_time(format_: str, run: Run, case: Path, told: Story) -> None:
+    """The same case and arguments give the same bytes."""
+    for verb in (("credentials",), ("trace", told.a.key_id), ("timeline", told.a.key_id), ("status",)):
+        once, again = (run(*verb, "--case", case, "--format", format_).out for _ in range(2))
+        assert once == again
+
+
+def test_the_case_may_be_named_by_the_environment(
+    run: Run, case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TOKENTRAIL_CASE stands for --case; but the demo never touches that case."""
+    monkeypatch.setenv("TOKENTRAIL_CASE", str(case))
+    assert run("status").code == 0
+    demo = run("demo", "--format", "json")
+    assert demo.code == 0
+    assert Path(json.loads(demo.out)["case"]).resolve() != case.resolve()
+    shutil.rmtree(json.loads(demo.out)["case"])

@@ -1,0 +1,110 @@
+"""Expanding evidence."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+
+import pytest
+from events_cases import gzipped
+
+from tokentrail.events.gunzip import Expanded, expand
+
+TEXT = random.Random(1).randbytes(150_000).hex().encode()
+
+
+def test_plain_bytes_are_handed_back() -> None:
+    """What is no gzip is handed back as it came."""
+    assert Expanded(b"{}", None) == expand(b"{}")
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 300_000])
+def test_one_member(size: int) -> None:
+    """A single member of any size is expanded."""
+    assert Expanded(TEXT[:size], None) == expand(gzipped(TEXT[:size]))
+
+
+def test_several_members_are_joined() -> None:
+    """All members of a file are read, not just the first."""
+    data = b"".join(gzipped(TEXT[at : at + 100_000]) for at in range(0, 300_000, 100_000))
+
+    assert Expanded(TEXT, None) == expand(data)
+
+
+def test_zero_padding_is_forgiven() -> None:
+    """Zeros after and between members are padding."""
+    assert Expanded(TEXT, None) == expand(gzipped(TEXT) + b"\0" * 512)
+
+
+def test_trailing_bytes_are_named() -> None:
+    """Bytes after the last member that are no gzip are named, and what stands before them is kept."""
+    found = expand(gzipped(TEXT) + b"garbage")
+
+    assert found.data == TEXT
+    assert "follow the last one" in (found.broken or "")
+
+
+@pytest.mark.parametrize("cut", [9, 40, 5_000, 100_000])
+def test_a_truncated_member_keeps_what_came_before(cut: int) -> None:
+    """A member cut off anywhere yields a prefix of its text and says so."""
+    found = expand(gzipped(TEXT)[:-cut])
+
+    assert "truncated gzip" == found.broken
+    assert TEXT.startswith(found.data)
+    assert len(found.data) > len(TEXT) - 4 * cut - 1000
+
+
+def test_a_wrong_checksum_keeps_everything() -> None:
+    """A wrong checksum is named; the text, and the members after it, are kept."""
+    packed = bytearray(gzipped(TEXT))
+    packed[-8] ^= 1
+    found = expand(bytes(packed) + gzipped(b"next"))
+
+    assert TEXT + b"next" == found.data
+    assert "corrupt gzip" in (found.broken or "")
+
+
+def test_a_wrong_checksum_after_a_long_header() -> None:
+    """A header with a file name, a comment, extra data and a checksum of its own is skipped whole."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    body = deflate.compress(TEXT) + deflate.flush()
+    header = b"\x1f\x8b\x08\x1f" + bytes(6) + b"\x02\0ab" + b"name\0" + b"comment\0" + b"\0\0"
+    found = expand(header + body + bytes(8))
+
+    assert TEXT == found.data
+    assert "corrupt gzip" in (found.broken or "")
+
+
+def test_corruption_in_the_middle_keeps_a_prefix() -> None:
+    """Damage inside the stream costs what follows it, not what stands before it."""
+    packed = bytearray(
+        gzip.compress(TEXT, 0, mtime=0)
+    )  # stored blocks: damage to a block's header is found at once
+    packed[100_000:100_400] = b"\xff" * 400
+    found = expand(bytes(packed))
+
+    assert found.broken is not None
+    assert len(found.data) >= 60_000
+    assert TEXT[:60_000] == found.data[:60_000]
+
+
+def test_a_bomb_stops_at_the_bound() -> None:
+    """A file that expands beyond the bound is cut there and the bound is named."""
+    found = expand(gzipped(bytes(10_000_000)), bound=1_000_000)
+
+    assert 1_000_000 == len(found.data)
+    assert "bound of 1000000" in (found.broken or "")
+
+
+def test_many_small_members_share_the_bound() -> None:
+    """The bound is for the whole object, however many members it has."""
+    found = expand(gzipped(bytes(1_000)) * 2_000, bound=100_000)
+
+    assert 100_000 == len(found.data)
+    assert "bound" in (found.broken or "")
+
+
+def test_text_of_exactly_the_bound_is_whole() -> None:
+    """The bound itself is still within bounds."""
+    assert Expanded(TEXT, None) == expand(gzipped(TEXT), bound=len(TEXT))

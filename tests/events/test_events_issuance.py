@@ -1,0 +1,269 @@
+"""The credentials that calls issue, API by API (FACTS part B)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from events_cases import ACCOUNT, TOKEN, issuing, record, tables_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.events.issuance import ISSUED, issuances, issued_credentials
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
+KEY = {"accessKeyId": "ASIAEXAMPLE", "sessionToken": TOKEN, "expiration": "Mar 1, 2024, 1:00:00 AM"}
+AN_HOUR_LATER = 1_709_254_800
+ROLE_USER = {"assumedRoleId": "AROAEXAMPLE:ada", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/Deploy/ada"}
+ASKED = {"roleArn": ROLE, "roleSessionName": "ada", "durationSeconds": 3600}
+SESSION = {
+    "role_arn": ROLE,
+    "session_name": "ada",
+    "duration": 3600,
+    "child_id": "AROAEXAMPLE:ada",
+    "child_arn": ROLE_USER["arn"],
+}
+
+
+def issued(one: dict[str, Any]) -> dict[str, Any] | None:
+    """The issuances row of one record, what is empty left out."""
+    rows = tables_of([one])["issuances"]
+    return {name: value for name, value in rows[0].items() if value is not None} if rows else None
+
+
+def sts(name: str, asked: Any, **answer: Any) -> dict[str, Any]:
+    """A successful STS call."""
+    return record(
+        eventSource="sts.amazonaws.com", eventName=name, requestParameters=asked, responseElements=answer
+    )
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "AssumeRole": (
+        sts("AssumeRole", {**ASKED, "serialNumber": "arn:mfa"}, credentials=KEY, assumedRoleUser=ROLE_USER, sourceIdentity="ada@"),
+        {**SESSION, "mfa_serial": "arn:mfa", "source_identity": "ada@"},
+    ),
+    "AssumeRole for EC2, without assumedRoleUser": (
+        sts("AssumeRole", {**ASKED, "roleSessionName": "i-1"}, credentials=KEY),
+        {"role_arn": ROLE, "session_name": "i-1", "duration": 3600},
+    ),
+    "AssumeRoleWithSAML": (
+        sts("AssumeRoleWithSAML", ASKED, credentials=KEY, assumedRoleUser=ROLE_USER, subject="ada@example.com"),
+        {**SESSION, "subject": "ada@example.com"},
+    ),
+    "AssumeRoleWithWebIdentity": (
+        sts("AssumeRoleWithWebIdentity", ASKED, credentials=KEY, assumedRoleUser=ROLE_USER, subjectFromWebIdentityToken="repo:a"),
+        {**SESSION, "subject": "repo:a"},
+    ),
+    "AssumeRoot": (
+        sts("AssumeRoot", {"targetPrincipal": ACCOUNT, "durationSeconds": 900}, credentials=KEY),
+        {"target": ACCOUNT, "duration": 900},
+    ),
+    "GetSessionToken": (
+        sts("GetSessionToken", {"durationSeconds": "43200", "serialNumber": "arn:mfa"}, credentials=KEY),
+        {"duration": 43_200, "mfa_serial": "arn:mfa"},
+    ),
+    "GetSessionToken without a request": (sts("GetSessionToken", None, credentials=KEY), {}),
+    "GetFederationToken": (
+        sts("GetFederationToken", {"name": "ada", "durationSeconds": 3600.0}, credentials=KEY,
+            federatedUser={"federatedUserId": f"{ACCOUNT}:ada", "arn": "arn:federated"}),
+        {"session_name": "ada", "duration": 3600, "child_id": f"{ACCOUNT}:ada", "child_arn": "arn:federated"},
+    ),
+    "GetScopedCredentials": (sts("GetScopedCredentials", {"durationSeconds": 60}, scoped={"x": KEY}), {"duration": 60}),
+    "GetDelegatedAccessToken": (sts("GetDelegatedAccessToken", None, credentials=KEY), {}),
+    "CreateSession of Roles Anywhere": (
+        record(eventSource="rolesanywhere.amazonaws.com", eventName="CreateSession", requestParameters=ASKED,
+               responseElements={"credentialSet": [{"credentials": KEY, "assumedRoleUser": ROLE_USER, "sourceIdentity": "CN"}],
+                                 "subjectArn": "arn:subject"}),
+        {**SESSION, "source_identity": "CN", "subject": "arn:subject"},
+    ),
+    "AssumeRoleForPodIdentity": (
+        record(eventSource="eks-auth.amazonaws.com", eventName="AssumeRoleForPodIdentity",
+               responseElements={"credentials": KEY, "assumedRoleUser": {"arn": "arn:pod", "assumeRoleId": "AROA:eks"}}),
+        {"child_arn": "arn:pod", "child_id": "AROA:eks"},
+    ),
+    "GetSigninToken with a duration": (
+        record(eventSource="signin.amazonaws.com", eventName="GetSigninToken",
+               responseElements={"credentials": {"accessKeyId": "ASIAEXAMPLE"}, "GetSigninToken": "Success"}),
+        {"expires": None},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_api_that_shows_the_key(name: str) -> None:
+    """An API whose answer carries the new key id issues that key, with all that request and answer say of it."""
+    one, told = CASES[name]
+    expected = {"key_id": "ASIAEXAMPLE", "expires": AN_HOUR_LATER, **told}
+
+    assert {column: value for column, value in expected.items() if value is not None} == {
+        column: value for column, value in (issued(one) or {}).items() if column in ISSUED
+    }
+
+
+KEYLESS = [
+    ("signin.amazonaws.com", "ConsoleLogin", {"responseElements": {"ConsoleLogin": "Success"}}),
+    ("signin.amazonaws.com", "SwitchRole", {"responseElements": {"SwitchRole": "Success"}}),
+    ("signin.amazonaws.com", "GetSigninToken", {}),
+    ("signin.amazonaws.com", "CreateOAuth2Token", {"additionalEventData": {"signInSessionArn": "arn:signin", "success": "true"}}),
+    ("signin.amazonaws.com", "CreateOAuth2TokenWithIAM", {}),
+    ("sso.amazonaws.com", "GetRoleCredentials", {"serviceEventDetails": {"role_name": "Admin", "account_id": ACCOUNT}}),
+    ("rolesanywhere.amazonaws.com", "CreateSession", {}),
+    ("eks-auth.amazonaws.com", "AssumeRoleForPodIdentity", {}),
+    ("cognito-identity.amazonaws.com", "GetCredentialsForIdentity", {}),
+    ("s3.amazonaws.com", "GetDataAccess", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "name", "members"), KEYLESS)
+def test_an_api_that_shows_no_key(source: str, name: str, members: dict[str, Any]) -> None:
+    """An API that issues without showing the key id has a row without one."""
+    found = issued(record(eventSource=source, eventName=name, **members)) or {}
+
+    assert (name, source) == (found["api"], found["source"])
+    assert "key_id" not in found
+    assert members.get("additionalEventData", {}).get("signInSessionArn") == found.get("sign_in_session")
+
+
+def test_the_portal_names_account_and_role() -> None:
+    """`GetRoleCredentials` tells account and permission set only in `serviceEventDetails` (FACTS B6)."""
+    details = {"role_name": "Admin", "account_id": ACCOUNT}
+    found = issued(
+        record(eventSource="sso.amazonaws.com", eventName="GetRoleCredentials", serviceEventDetails=details)
+    )
+
+    assert f"{ACCOUNT}/Admin" == (found or {})["target"]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        issuing(errorCode="AccessDenied"),
+        issuing(errorCode=403),
+        issuing(responseElements=None),
+        issuing(name="GetCallerIdentity", responseElements={"accountId": ACCOUNT}),
+        record(
+            eventSource="signin.amazonaws.com",
+            eventName="ConsoleLogin",
+            responseElements={"ConsoleLogin": "Failure"},
+        ),
+        record(
+            eventSource="signin.amazonaws.com",
+            eventName="CreateOAuth2Token",
+            additionalEventData={"success": "false"},
+        ),
+        record(
+            eventSource="signin.amazonaws.com",
+            eventName="CreateOAuth2Token",
+            additionalEventData={"success": False},
+        ),
+        record(eventSource="bedrock.amazonaws.com", eventName="CreateSession"),
+        record(
+            eventSource="iam.amazonaws.com",
+            eventName="CreateAccessKey",
+            responseElements={"accessKey": {"accessKeyId": "AKIA"}},
+        ),
+    ],
+)
+def test_what_issues_nothing(one: dict[str, Any]) -> None:
+    """Failed calls, answers without a key and calls that only share a name with an issuer issue nothing."""
+    assert issued(one) is None
+
+
+def test_where_and_when_a_credential_was_issued() -> None:
+    """A row of issuances repeats its event: place, time, id, caller, account, address, agent."""
+    one = issuing(sharedEventID="01234567-89ab-cdef-0123-456789abcdef")
+    rows = tables_of([record(), one])
+    event, found = rows["events"][1], rows["issuances"][0]
+    shared = (
+        "segment",
+        "object",
+        "ordinal",
+        "time",
+        "event_id",
+        "event_id_text",
+        "identity",
+        "account",
+        "source",
+        "ip",
+        "agent",
+    )
+
+    assert {name: event[name] for name in shared} == {name: found[name] for name in shared}
+    assert (event["name"], 1) == (found["api"], found["ordinal"])
+    assert bytes.fromhex("0123456789abcdef0123456789abcdef") == found["shared_id"]
+
+
+def test_shared_ids_in_other_spellings_meet() -> None:
+    """Two sides with the same odd `sharedEventID` have the same sixteen bytes, others have others."""
+    ids = [
+        one["shared_id"]
+        for one in tables_of([issuing(sharedEventID=text) for text in ("X", "X", "Y")])["issuances"]
+    ]
+
+    assert ids[0] == ids[1] != ids[2]
+    assert {16} == {len(one) for one in ids}
+
+
+def test_other_spellings_of_expiration() -> None:
+    """`expiration` may be ISO 8601, epoch seconds as a number, or hold a narrow no-break space."""
+    spellings = ["2024-03-01T01:00:00Z", AN_HOUR_LATER, str(AN_HOUR_LATER), "Mar 1, 2024, 1:00:00\u202fAM"]
+    rows = tables_of(
+        [issuing(responseElements={"credentials": {**KEY, "expiration": one}}) for one in spellings]
+    )
+
+    assert {AN_HOUR_LATER} == {one["expires"] for one in rows["issuances"]}
+
+
+def test_odd_answers_keep_what_can_be_read() -> None:
+    """Odd types in one answer cost neither its own key nor its neighbours."""
+    odd = issuing(
+        responseElements={"credentials": KEY, "assumedRoleUser": "odd", "subject": [1]}, requestParameters=[1]
+    )
+    rows = tables_of([issuing(), odd, issuing(requestParameters={"roleArn": 7, "durationSeconds": True})])[
+        "issuances"
+    ]
+
+    assert ["ASIAEXAMPLE"] * 3 == [one["key_id"] for one in rows]
+    assert [None, None, "7"] == [one["role_arn"] for one in rows]
+    assert {None} == {one["duration"] for one in rows}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["accessKeyId", "arn", "x"]), inner, max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+ANSWERS = JSON | st.fixed_dictionaries({}, optional={
+    "credentials": JSON | st.just(KEY), "assumedRoleUser": JSON | st.just(ROLE_USER), "federatedUser": JSON,
+    "sourceIdentity": JSON, "subject": JSON, "ConsoleLogin": JSON | st.just("Success"),
+})  # fmt: skip
+REQUESTS = JSON | st.fixed_dictionaries(
+    {}, optional={"roleArn": JSON, "roleSessionName": JSON, "durationSeconds": JSON, "name": JSON}
+)
+
+
+@given(st.lists(st.tuples(REQUESTS, ANSWERS), max_size=4))
+def test_many_at_once_are_read_like_each_alone(many: list[tuple[Any, Any]]) -> None:
+    """A batch with an odd answer in it is read as if each were alone; nothing raises."""
+    asked = [json.dumps(one).encode() for one, _ in many]
+    answers = [json.dumps(one).encode() for _, one in many]
+    details = [b"null"] * len(many)
+
+    assert (
+        issuances(asked, answers, details)
+        == [  # type: ignore[arg-type]
+            one
+            for n in range(len(many))
+            for one in issuances(asked[n : n + 1], answers[n : n + 1], details[:1])  # type: ignore[arg-type]
+        ]
+    )
+
+
+@given(JSON)
+def test_a_key_is_found_anywhere_or_not_at_all(value: Any) -> None:
+    """Looking for a key in any JSON ends, with an object that carries one or with nothing."""
+    found = issued_credentials(value)
+
+    assert found is None or isinstance(found["accessKeyId"], str)

@@ -1,0 +1,69 @@
+"""Resources named and secrets read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from events_cases import record, tables_of
+
+from tokentrail.events.vocabulary import NAMED_BY_REQUEST
+
+
+def event(**members: Any) -> dict[str, Any]:
+    """The events row of one record."""
+    [found] = tables_of([record(**members)])["events"]
+    return found
+
+
+def test_listed_resources_are_joined() -> None:
+    """The ARNs that a record lists stand one a line."""
+    listed = [{"type": "AWS::S3::Object", "ARN": "arn:o"}, {"ARN": "arn:b", "accountId": "1"}, {"type": "x"}]
+
+    assert "arn:o\narn:b" == event(resources=listed)["resource"]
+
+
+@pytest.mark.parametrize("source", NAMED_BY_REQUEST)
+def test_a_request_names_what_a_record_does_not_list(source: str) -> None:
+    """Where a record lists no resources, the request's own name for it stands in."""
+    member = NAMED_BY_REQUEST[source]
+
+    assert "it" == event(eventSource=source, requestParameters={member: "it", "noise": 1})["resource"]
+    assert (
+        "arn:x"
+        == event(eventSource=source, requestParameters={member: "it"}, resources=[{"ARN": "arn:x"}])[
+            "resource"
+        ]
+    )
+    assert event(eventSource=source, requestParameters={member: ["odd"]})["resource"] is None
+    assert event(eventSource=source)["resource"] is None
+
+
+def test_several_parameters() -> None:
+    """`GetParameters` names several; `GetParametersByPath` a path."""
+    assert (
+        "a\nb" == event(eventSource="ssm.amazonaws.com", requestParameters={"names": ["b", "a"]})["resource"]
+    )
+    assert "/p" == event(eventSource="ssm.amazonaws.com", requestParameters={"path": "/p"})["resource"]
+    assert "a" == event(eventSource="ssm.amazonaws.com", requestParameters={"names": ["a", 7]})["resource"]
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "held"),
+    [
+        ("GetSecretValue", {"secretId": "s"}, True),
+        ("GetParameter", {"name": "p", "withDecryption": True}, True),
+        ("GetParameters", {"names": ["p"], "withDecryption": "true"}, True),
+        ("GetParameter", {"name": "p"}, False),
+        ("GetParameter", None, False),
+        ("GetParameter", {"withDecryption": False, "name": ["odd"]}, False),
+        ("DescribeInstanceAttribute", {"attribute": "userData"}, True),
+        ("DescribeInstanceAttribute", {"attribute": "instanceType"}, False),
+        ("GetPasswordData", {}, True),
+        ("ListSecrets", {}, False),
+    ],
+)
+def test_secrets_read(name: str, request_: Any, held: bool) -> None:
+    """A successful call whose answer held a secret is marked; a failed one is not (FACTS part E)."""
+    assert held is event(eventName=name, requestParameters=request_)["secret"]
+    assert event(eventName=name, requestParameters=request_, errorCode="AccessDenied")["secret"] is False

@@ -1,0 +1,27 @@
+"""The lists of calls."""
+
+from __future__ import annotations
+
+from tokentrail.events import vocabulary as words
+from tokentrail.events.vocabulary import Mark, name_marks, source_marks
+
+
+def test_each_name_is_in_one_list() -> None:
+    """A call issues, changes or reveals: no name is in two lists."""
+    assert not words.KEYLESS_ISSUERS & words.CHANGES
+    assert not words.SECRET_READS & (words.CHANGES | words.KEYLESS_ISSUERS)
+
+
+def test_marks_follow_the_lists() -> None:
+    """The marks of names and sources are those of the lists they stand in, and they never meet."""
+    assert {Mark.NAMES_ISSUER} == {name_marks(name) for name in words.KEYLESS_ISSUERS}
+    assert {Mark.CHANGES} == {name_marks(name) for name in words.CHANGES}
+    assert {Mark.READS_SECRET} == {name_marks(name) for name in words.SECRET_READS}
+    assert all(source_marks(source) & Mark.FROM_ISSUER for source in words.ISSUING_SOURCES)
+    assert all(source_marks(source) & Mark.NAMES_RESOURCE for source in words.NAMED_BY_REQUEST)
+    assert (0, 0) == (name_marks(None), source_marks(None))
+
+
+def test_sources_are_spelled_as_cloudtrail_does() -> None:
+    """Every source is a service's DNS name."""
+    assert all(one.endswith(".amazonaws.com") for one in words.KEYLESS_SOURCES | set(words.NAMED_BY_REQUEST))

@@ -1,0 +1,69 @@
+"""A hundred columns, the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tokentrail.present.paper import COLUMNS, Paper, pad, wrap
+
+anything = st.text(max_size=300)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@given(parts=st.lists(st.tuples(anything, st.sampled_from(["", "bold", "red"])), max_size=4))
+def test_a_line_is_one_line_of_a_hundred_columns(parts: list[tuple[str, str]]) -> None:
+    """Whatever is written, a line stays one line, and within the page."""
+    stream = io.StringIO()
+    Paper(stream).line(*parts)
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().endswith("\n")
+    assert cell_len(stream.getvalue()[:-1]) <= COLUMNS
+
+
+@given(parts=st.lists(st.tuples(anything, st.sampled_from(["", "bold", "red"])), max_size=4))
+def test_a_terminal_gets_the_same_text(parts: list[tuple[str, str]]) -> None:
+    """Without its colours, what a terminal gets is what a pipe gets."""
+    terminal, pipe = Terminal(), io.StringIO()
+    Paper(terminal).line(*parts)
+    Paper(pipe).line(*parts)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
+
+
+@pytest.mark.parametrize(
+    "setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}]
+)
+def test_the_environment_does_not_change_the_width(
+    setting: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the kind nor the width of the terminal moves a line break, and a pipe never gets colour."""
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        Paper(stream).wrapped("word " * 60, first="  - ", style="red")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
+    assert "\x1b" not in pipe.getvalue()
+
+
+@given(text=st.text(st.characters(exclude_categories=["C", "Z", "M"], include_characters=" "), max_size=200))
+def test_wrapping_loses_nothing(text: str) -> None:
+    """All words of a sentence come out, in order, whatever their length."""
+    assert "".join(wrap(text, 20)).replace(" ", "") == text.replace(" ", "")
+
+
+@given(text=anything, right=st.booleans())
+def test_a_column_has_its_width(text: str, right: bool) -> None:
+    """A padded text takes exactly its columns."""
+    assert cell_len(pad(text, 12, right=right)) == 12

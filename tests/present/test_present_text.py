@@ -1,0 +1,307 @@
+"""What people read: traces, inventories, timelines, holdings."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, plain, trace, written
+from rich.cells import cell_len
+
+from tokentrail.lineage.model import ApiUse, Created, Gap, ResourceUse, SecretRead, TimelineEvent, Trace
+from tokentrail.present.holdings import held_before, write_ingest, write_status
+from tokentrail.present.inventory import write_inventory
+from tokentrail.present.lineage import write_trace
+from tokentrail.present.overview import overview, write_overview
+from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
+from tokentrail.results import (
+    Coverage,
+    HourGap,
+    IngestSummary,
+    ObjectCounts,
+    RecordCounts,
+    Rejection,
+    SkippedObject,
+    Status,
+)
+
+BUCKET = "arn:aws:s3:::loot"
+
+
+def lineage() -> Trace:
+    """A key that is inactive, a token that works, and a session minted by it, with all that a trace can hold."""
+    key = credential(
+        id=KEY, kind="long_term_key", role=None, principal="arn:aws:iam::111122223333:user/support",
+        issued_by=None, issued_at=None, expires_at=None, origin="long_term", origin_detail=None, state="ended",
+        state_reason="UpdateAccessKey made the key inactive", ended_at=NINE + timedelta(minutes=30),
+        ended_by="3d029ec7", events=25, errors=3,
+    )  # fmt: skip
+    token = child(1, KEY, id=TOKEN, kind="session_token", role=None, principal=key.principal, used=False)
+    session = child(2, TOKEN, id=SESSION, parent_link="inferred", origin_detail="the only one alive")
+    when = {"first": NINE, "last": NINE}
+    return trace(
+        key, token, session,
+        created=(Created(by=SESSION, event_id="e", time=NINE, event_name="CreateUser", what="user", id="eve"),),
+        apis=(ApiUse(credential=SESSION, event_source="s3.amazonaws.com", event_name="GetObject", count=1204,
+                     errors=2, **when),),
+        resources=tuple(
+            ResourceUse(credential=SESSION, arn=arn, event_name="GetObject", count=count, errors=0,
+                        bytes_out=size, **when)
+            for arn, count, size in ((BUCKET, 2, 3_000_000), (f"{BUCKET}/a", 1, 1_000_000), (f"{BUCKET}/b", 1, 2_000_000))
+        ),
+        secrets_read=(SecretRead(credential=SESSION, event_id="e", time=NINE, event_name="GetSecretValue",
+                                 what="prod/database"),),
+        gaps=(Gap(account="111122223333", region="us-east-1", start=NINE, end=NINE + timedelta(hours=1),
+                  why="no read-only management events: AssumeRole calls are missing"),),
+    )  # fmt: skip
+
+
+GOLDEN = """\
+As of 2026-11-23T09:00:00Z: 2 credentials descend from AKIAIOSFODNN7EXAMPLE, 2 still work.
+AKIAIOSFODNN7EXAMPLE itself: ended since 2026-11-23T09:30:00Z: UpdateAccessKey made the key inactive
+(event 3d029ec7).
+
+AKIAIOSFODNN7EXAMPLE  ended  ! tainted  long-term key of user/support
+│  2026-11-23T09:30:00Z: UpdateAccessKey made the key inactive (event 3d029ec7)
+│  made before the evidence begins
+│  25 calls, 3 of them refused or failed, 2026-11-23T09:00:00Z, from 203.0.113.77
+└─ ASIAIOSFODNN7TOKENBB  active  ! tainted  session token of user/support
+   │  valid until 2026-11-23T10:00:00Z
+   │  minted 2026-11-23T09:00:01Z by AssumeRole from 203.0.113.77 (recorded)
+   │  not used in the evidence
+   └─ ASIAIOSFODNN7SESSION  active  ! tainted  role session of MyBucketRole/support
+         valid until 2026-11-23T10:00:00Z
+         minted 2026-11-23T09:00:02Z by AssumeRole from 203.0.113.77 (inferred: the only one alive)
+         3 calls, 1 of them refused or failed, 2026-11-23T09:00:00Z, from 203.0.113.77
+
+Made or changed: this outlives the credential that did it
+  2026-11-23T09:00:00Z  CreateUser: user eve, by ASIAIOSFODNN7SESSION
+
+Secrets read: change these
+  2026-11-23T09:00:00Z  prod/database  (GetSecretValue by ASIAIOSFODNN7SESSION)
+
+Resources touched, the most bytes first
+   BYTES OUT    CALLS  FAILED  CALL                   RESOURCE
+      3.0 MB        2       -  GetObject              arn:aws:s3:::loot and 2 in it
+
+Calls, the most frequent first
+                CALLS  FAILED  CALL
+                1,204       2  s3:GetObject
+
+What this answer lacks
+  - 111122223333/us-east-1, 2026-11-23T09:00:00Z to 2026-11-23T10:00:00Z: no read-only management
+    events: AssumeRole calls are missing
+"""
+
+
+def test_a_trace_reads_verdict_first() -> None:
+    """The verdict, the tree, what was made, learned and touched, and what is missing, in this order."""
+    assert written(lambda paper: write_trace(lineage(), paper)) == GOLDEN
+
+
+def test_a_narrowed_trace_counts_the_attackers_own() -> None:
+    """Where not all descendants are tainted, the verdict says how many are, and only tainted ones are marked."""
+    whole = lineage()
+    narrowed = replace(
+        whole, credentials=(*whole.credentials[:2], replace(whole.credentials[2], tainted=False))
+    )
+    text = written(lambda paper: write_trace(narrowed, paper))
+    assert "1 of the descendants counts as the attacker's (! tainted), 1 still works." in text
+    assert f"{SESSION}  active  role session" in text
+    assert "Secrets read" not in text
+
+
+def test_a_subject_of_several_credentials_is_counted() -> None:
+    """A role as the subject: its own sessions and their descendants are told apart."""
+    one, other = credential(id="ASIAONE"), credential(id="ASIATWO", state="unknown", state_reason="not known")
+    text = written(lambda paper: write_trace(trace(one, other, subject=("role/R",)), paper))
+    assert text.startswith("As of 2026-11-23T09:00:00Z: no credentials descend from role/R.\n")
+    assert "role/R: 2 credentials, of which 1 still works, 1 may." in text
+
+
+def test_accounts_are_named_where_there_are_several() -> None:
+    """A lineage across accounts says for each credential which account it is of."""
+    text = written(
+        lambda paper: write_trace(trace(credential(), child(1, SESSION, account="444455556666")), paper)
+    )
+    assert "of MyBucketRole/support in 444455556666" in text
+    assert "of MyBucketRole/support in 111122223333" in text
+
+
+def test_the_inventory_shows_every_id_and_time_whole() -> None:
+    """Two lines for a credential; an id that is longer than a key id has a line of its own."""
+    long_id = "AROAIOSFODNN7EXAMPLE1@2026-11-23T09:00:00Z"
+    bounded = credential(
+        id=long_id, expires_at=None, expires_bound=NINE, kind="console_session", state="unknown"
+    )
+    text = written(lambda paper: write_inventory([plain(child(1, KEY)), plain(bounded)], paper))
+    assert (
+        text
+        == """\
+CREDENTIAL           KIND                      STATE   ISSUED                 UNTIL
+    PRINCIPAL                                    EVENTS  PARENT
+ASIA0000000000000001 assumed_role              active  2026-11-23T09:00:01Z   2026-11-23T10:00:00Z
+    111122223333 MyBucketRole/support                 3  AKIAIOSFODNN7EXAMPLE
+AROAIOSFODNN7EXAMPLE1@2026-11-23T09:00:00Z
+                     console_session           unknown 2026-11-23T09:00:00Z <=2026-11-23T09:00:00Z
+    111122223333 MyBucketRole/support                 3  none (not_in_evidence)
+"""
+    )
+
+
+def test_a_timeline_folds_what_is_alike() -> None:
+    """A run of like calls is one line; the credentials have short names, and a legend."""
+    events = [event(time=NINE + timedelta(seconds=n), resources=(f"{BUCKET}/{n}",)) for n in range(RUN)]
+    events.append(event(error_code="AccessDenied", event_name="ListBuckets", resources=(), credential=KEY))
+    assert (
+        written(lambda paper: write_timeline(events, paper))
+        == """\
+TIME                 CREDENTIAL  CALL                       FROM            RESULT, RESOURCE
+2026-11-23T09:00:00Z ASIA…ESSION s3:GetObject               203.0.113.77    x4 to 09:00:03Z
+2026-11-23T09:00:00Z AKIA…XAMPLE s3:ListBuckets             203.0.113.77    ! AccessDenied
+
+Credentials
+  ASIA…ESSION ASIAIOSFODNN7SESSION
+  AKIA…XAMPLE AKIAIOSFODNN7EXAMPLE
+"""
+    )
+
+
+@given(kinds=st.lists(st.sampled_from(["A", "B"]), max_size=40))
+def test_a_timeline_counts_every_call(kinds: list[str]) -> None:
+    """However calls follow each other, the runs hold all of them, in order, and no short run."""
+    events = [event(event_name=kind, event_id=str(n)) for n, kind in enumerate(kinds)]
+    found = list(runs(events))
+    assert sum(run.count for run in found) == len(events)
+    assert all(run.count == 1 or run.count >= RUN for run in found)
+    assert [run.first.event_name for run in found for _ in range(run.count)] == kinds
+
+
+@given(ids=st.lists(st.text("ASI0", min_size=1, max_size=24), unique=True, max_size=30))
+def test_short_names_are_told_apart(ids: list[str]) -> None:
+    """No two credentials have the same short name, whatever their ids, and each keeps its own."""
+    names = ShortNames()
+    assert len({names.short(one) for one in ids}) == len(ids)
+    assert [names.short(one) for one in ids] == [short for short, _ in names.legend()]
+
+
+def status(**changes: object) -> Status:
+    """A case of one account with a gap."""
+    values: dict[str, object] = {
+        "case_id": "c1", "objects": 1, "records": 1200, "credentials": 2, "first": NINE,
+        "last": NINE + timedelta(days=1),
+        "coverage": (Coverage(account="111122223333", region="us-east-1", first=NINE, last=NINE, hours_seen=2,
+                              gaps=(HourGap(start=NINE, end=NINE + timedelta(hours=2)),), read_only_events=False,
+                              data_events=True),),
+        "rejected": (Rejection(object="a.json", ordinal=3, field=None, reason="no JSON", count=1),
+                     Rejection(object="a.json", ordinal=4, field="eventTime", reason="no time", count=2)),
+        "warnings": ("111122223333: no read-only management events.",),
+    }  # fmt: skip
+    return Status(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_the_status_reads_in_words() -> None:
+    """What is held, by account and region, what is missing, and what could not be read."""
+    assert (
+        written(lambda paper: write_status(status(), paper, rejected=True))
+        == """\
+Case c1: 1,200 events from 1 evidence object, 2 credentials, 2026-11-23T09:00:00Z to
+2026-11-24T09:00:00Z.
+
+ACCOUNT       REGION          FIRST                 LAST                   HOURS  GAPS  READS DATA
+111122223333  us-east-1       2026-11-23T09:00:00Z  2026-11-23T09:00:00Z       2     1  no    yes
+    nothing in 2026-11-23T09:00:00Z to 11:00:00Z
+READS: read-only management events occur. DATA: data events occur.
+
+What the evidence lacks
+  - 111122223333: no read-only management events.
+
+1 record or object rejected and 2 fields lost of records otherwise read.
+  - a.json, record 3: no JSON
+  - a.json, record 4, field eventTime: no time (2 times)
+"""
+    )
+    assert "--rejected` lists them." in written(lambda paper: write_status(status(), paper))
+
+
+def summary(read: int = 1, repeated: int = 0) -> IngestSummary:
+    """An ingest that lost some."""
+    return IngestSummary(
+        objects=ObjectCounts(read=read, repeated=repeated, skipped=1),
+        records=RecordCounts(read=2, new=1, repeated=1, rejected=2),
+        rejected=tuple(Rejection(object="a", ordinal=n, field=None, reason="no JSON", count=1) for n in (1, 2)),
+        skipped=(SkippedObject(object="d", reason="a digest"),), seconds=1.24,
+    )  # fmt: skip
+
+
+def test_an_ingest_is_summed_up() -> None:
+    """Read, held already, skipped; read, new, repeated, rejected; and why, once for each object and reason."""
+    assert (
+        written(lambda paper: write_ingest(summary(), paper))
+        == """\
+Objects: 1 read, 0 held already, 1 skipped.
+Records: 2 read, 1 new, 1 repeated, 2 rejected; 1.2 s.
+  - d: skipped, a digest
+  - a: 2 records: no JSON
+"""
+    )
+
+
+def test_other_evidence_is_mentioned() -> None:
+    """A case that held something else before is called that; a fresh one, or the same logs again, is not."""
+    assert held_before(status(objects=0, records=0), summary()) == []
+    assert held_before(status(objects=1), summary(read=0, repeated=1)) == []
+    assert "1 object with 1,200 events" in held_before(status(objects=1), summary())[0]
+    assert held_before(status(objects=2), summary(read=0, repeated=1)) != []
+
+
+def test_an_overview_names_where_to_start() -> None:
+    """Kinds and states are counted; long-term keys and session tokens stand in order of what they minted."""
+    found = overview(plain(one) for one in lineage().credentials)
+    assert [(one.id, one.minted) for one in found.candidates] == [(KEY, 1), (TOKEN, 1)]
+    text = written(lambda paper: write_overview(found, paper))
+    assert "3 credentials in all" in text
+    assert "AKIAIOSFODNN7EXAMPLE  long_term_key  ended          1      25  111122223333 user/support" in text
+
+
+anything = st.text(st.characters(codec=None), max_size=150)
+
+
+@given(text=anything)
+def test_evidence_never_acts_on_a_terminal(text: str) -> None:
+    """Whatever the evidence holds in any name, every writer keeps the page's width and shows no control."""
+    one = credential(
+        id=text or "x", principal=text, role=text, account=text, identity=text, state_reason=text, origin_detail=text,
+        source_ips=(text,), ended_by=text,
+    )  # fmt: skip
+    whole = replace(
+        trace(one, child(1, one.id, principal=text)), subject=(text,),
+        created=(Created(by=one.id, event_id=text, time=NINE, event_name=text, what=text, id=text),),
+        resources=(ResourceUse(credential=one.id, arn=text, event_name=text, count=1, errors=0, bytes_out=1,
+                               first=NINE, last=NINE),),
+        apis=(ApiUse(credential=one.id, event_source=text, event_name=text, count=1, errors=0, first=NINE, last=NINE),),
+        secrets_read=(SecretRead(credential=one.id, event_id=text, time=NINE, event_name=text, what=text),),
+        gaps=(Gap(account=text, region=text, start=None, end=None, why=text),),
+    )  # fmt: skip
+    call: TimelineEvent = event(
+        credential=text,
+        event_name=text,
+        event_source=text,
+        error_code=text,
+        source_ip=text,
+        resources=(text,),
+    )
+    lost = Rejection(object=text, ordinal=None, field=text, reason=text, count=1)
+    texts = [
+        written(lambda paper: write_trace(whole, paper)),
+        written(lambda paper: write_inventory([plain(one)], paper)),
+        written(lambda paper: write_timeline([call], paper)),
+        written(lambda paper: write_status(status(rejected=(lost,), warnings=(text,)), paper, rejected=True)),
+        written(lambda paper: write_overview(overview([plain(one)]), paper)),
+    ]
+    for line in "".join(texts).split("\n"):
+        assert cell_len(line) <= 100
+        assert all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in line)
