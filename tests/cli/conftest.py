@@ -5,27 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_cases import Ran, Run
 
 from tokentrail.case import Case
 from tokentrail.cli.root import main
 from tokentrail.testing.story import Story, story
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a run ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
 
 
 @pytest.fixture(name="run")

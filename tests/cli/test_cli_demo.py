@@ -5,12 +5,81 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import Run
+from cli_cases import Run
 
 from tokentrail.case import Case
 from tokentrail.testing.story import Story
 
 GOLDEN = """\
+The leak of key A, told from its CloudTrail logs
+Built-in evidence: 2026-11-23 (UTC) in a small company, 3,029 events, 80 credentials, and one theft
+among them. An engineer's access key, A, has leaked, and a responder follows the usual runbook. At
+each turn, TokenTrail answers from the log up to that moment alone.
+
+09:41:12  The first call with A from an address where nobody works: 203.0.113.77.
+          A  AKIARTX3GSDSTOAG574N  long-term key of user/support
+             active: a long-term key; nothing in the evidence ends it; 13 calls so far
+
+09:46:30  Five minutes later.
+          A  active: a long-term key; nothing in the evidence ends it; 6 calls since
+          B  ASIARTX3GSDSR4OQPSY7  session token of user/support
+             active: valid until 2026-11-24T21:44:05Z; not used
+          C  ASIARTX3GSDSSEVRUTQY  role session of MyBucketRole/support
+             active: valid until 2026-11-23T10:46:30Z; not used
+          => A minted B with GetSessionToken at 09:44:05Z.
+          => A minted C with AssumeRole at 09:46:30Z.
+          => Alive: A, B and C.
+
+10:02:00  First step: the responder deactivates A.
+          A  ended since 2026-11-23T10:02:00Z: UpdateAccessKey made the key inactive
+          B  active: valid until 2026-11-24T21:44:05Z; not used
+          C  active: valid until 2026-11-23T10:46:30Z; 193 calls since
+          => Ended: A. Not ended: B and C.
+          => 1.5 GB got out so far.
+
+10:12:00  Second step: the responder revokes the active sessions of MyBucketRole.
+          B  active: valid until 2026-11-24T21:44:05Z; not used
+          C  ended since 2026-11-23T10:12:00Z: inline policy AWSRevokeOlderSessions of role
+             MyBucketRole denies every action on every resource where aws:tokenissuetime
+             DateLessThan 2026-11-23T10:12:30.000Z
+          => Ended: C. Not ended: B.
+          => It ended MyBucketRole/ria (ASIARTX3GSDS3ANFQHX6) as well: a colleague at work.
+          => 2.3 GB got out so far.
+
+10:13:20  A minute later. Both steps of the runbook are done.
+          B  active: valid until 2026-11-24T21:44:05Z; 1 call since
+          D  ASIARTX3GSDS5JO3PHEL  role session of MyBucketRole/support
+             active: valid until 2026-11-23T11:13:20Z; not used
+          => B minted D with AssumeRole at 10:13:20Z, after the step that ended C in the same role.
+          => Alive: B and D.
+
+11:10:00  The evidence ends here.
+          B  active: valid until 2026-11-24T21:44:05Z; 1 call since
+          D  active: valid until 2026-11-23T11:13:20Z; 231 calls since
+          E  ASIARTX3GSDS7JLUDHZC  role session of MyBucketRole/support-eu
+             active: valid until 2026-11-23T11:41:45Z; 263 calls so far
+          => B minted E with AssumeRole at 10:41:45Z, after the step that ended C in the same role.
+          => Alive: B, D and E.
+          => 6.5 GB got out so far.
+
+What would end it
+After all that was done, B, D and E still work:
+  - B: no key to delete, and no session that a role's revocation reaches. user/support itself must
+    be denied what B may do, or be deleted.
+  - D and E: the sessions of role/MyBucketRole must be revoked once more, which alone lasts only
+    until the next is minted.
+All of it, in an order that leaves no moment to mint another in. Finding that order and proving that
+it holds is not built yet.
+
+Look further
+  # the whole lineage, and the damage
+  tokentrail trace AKIARTX3GSDSTOAG574N --case here
+  # every call, in order
+  tokentrail timeline AKIARTX3GSDSTOAG574N --case here
+  # what works at the end, of everybody's
+  tokentrail credentials --state active --case here
+  # what the evidence covers
+  tokentrail status --case here
 """
 
 
@@ -35,9 +104,13 @@ def test_every_state_in_it_is_what_the_case_says(run: Run, told: Story) -> None:
 
 
 _NAMES = {
-    "09:41:12": "leaked", "09:46:30": "c_minted", "10:02:00": "key_deactivated", "10:12:00": "sessions_revoked",
-    "10:13:20": "d_minted", "11:10:00": "end",
-}  # fmt: skip
+    "09:41:12": "leaked",
+    "09:46:30": "c_minted",
+    "10:02:00": "key_deactivated",
+    "10:12:00": "sessions_revoked",
+    "10:13:20": "d_minted",
+    "11:10:00": "end",
+}
 
 
 def test_the_commands_that_it_ends_with_work(run: Run, told: Story) -> None:

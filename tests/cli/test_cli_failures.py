@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import Run
+from cli_cases import Run
 
 from tokentrail.cli import failure
 from tokentrail.cli.options import Common

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 import pytest
-from conftest import Run
+from cli_cases import Run
 
 from tokentrail import __version__
 from tokentrail.cli.root import root

@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from cli_cases import Run
 
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
@@ -24,9 +24,12 @@ def on_a_terminal(*arguments: str) -> str:
     """Run the program on a narrow terminal, and give what it showed there."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*PROGRAM, *arguments], stdout=theirs, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        [*PROGRAM, *arguments],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "70"},
-    ) as process:  # fmt: skip
+    ) as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -43,7 +46,7 @@ def on_a_terminal(*arguments: str) -> str:
 
 
 def test_a_terminal_and_a_pipe_get_the_same_text(run: Run, case: Path, told: Story) -> None:
-    """But for colour, a narrow terminal shows what a pipe gets, on a hundred columns; a pipe gets no colour."""
+    """A narrow terminal shows what a pipe gets, on a hundred columns; only the terminal gets colour."""
     piped = run("trace", told.a.key_id, "--case", case).out
     shown = on_a_terminal("trace", told.a.key_id, "--case", str(case))
     assert "\x1b[" in shown and "\x1b" not in piped
@@ -66,9 +69,11 @@ def test_a_closed_pipe_is_no_error(case: Path) -> None:
 def test_any_encoding_will_do(encoding: str, case: Path, told: Story) -> None:
     """A terminal that can't show a branch or an ellipsis gets an escape, never a crash."""
     done = subprocess.run(
-        [*PROGRAM, "trace", told.a.key_id, "--case", str(case)], capture_output=True, check=False,
+        [*PROGRAM, "trace", told.a.key_id, "--case", str(case)],
+        capture_output=True,
+        check=False,
         env={**os.environ, "PYTHONIOENCODING": encoding},
-    )  # fmt: skip
+    )
     assert done.returncode == 0
     assert told.e.key_id.encode() in done.stdout
 
@@ -77,9 +82,11 @@ def test_standard_input_is_a_source(told: Story, tmp_path: Path) -> None:
     """`-` reads evidence from a pipe, and progress doesn't appear where nobody looks."""
     records = json.dumps({"Records": told.world.records()[:50]})
     done = subprocess.run(
-        [*PROGRAM, "ingest", "-", "--case", str(tmp_path / "case"), "--format", "json"], check=False,
-        input=records.encode(), capture_output=True,
-    )  # fmt: skip
+        [*PROGRAM, "ingest", "-", "--case", str(tmp_path / "case"), "--format", "json"],
+        check=False,
+        input=records.encode(),
+        capture_output=True,
+    )
     assert json.loads(done.stdout)["records"]["new"] == 50
     assert b"Reading" not in done.stderr
 
@@ -111,9 +118,13 @@ def test_hostile_evidence_stays_inert(hostile: tuple[Path, str], run: Run) -> No
     case = folder / "case"
     for format_ in ("text", "json", "jsonl", "csv"):
         for verb in (
-            ("ingest", folder), ("investigate", folder, "--subject", key_id), ("credentials",), ("trace", key_id),
-            ("timeline", key_id), ("status", "--rejected"),
-        ):  # fmt: skip
+            ("ingest", folder),
+            ("investigate", folder, "--subject", key_id),
+            ("credentials",),
+            ("trace", key_id),
+            ("timeline", key_id),
+            ("status", "--rejected"),
+        ):
             ran = run(*verb, "--case", case, "--format", format_)
             assert ran.code == 0
             for character in set(ran.out + ran.err) - {"\n"}:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from cli_cases import Run
 
 from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import Story
@@ -55,9 +55,20 @@ def test_the_same_credentials_in_every_format(run: Run, case: Path, told: Story)
 def test_the_inventory_can_be_narrowed(run: Run, case: Path, told: Story) -> None:
     """By state, kind, principal and account, all of which must fit."""
     narrowed = run(
-        "credentials", "--case", case, "--state", "active", "--kind", "session_token", "--principal", told.user.arn,
-        "--account", "111122223333", "--format", "jsonl",
-    )  # fmt: skip
+        "credentials",
+        "--case",
+        case,
+        "--state",
+        "active",
+        "--kind",
+        "session_token",
+        "--principal",
+        told.user.arn,
+        "--account",
+        "111122223333",
+        "--format",
+        "jsonl",
+    )
     assert [one["id"] for one in lines(narrowed.out)] == [told.b.key_id]
     assert run("credentials", "--case", case, "--account", "1", "--format", "json").out == "[]\n"
 
@@ -86,7 +97,7 @@ def test_up_and_down_choose_a_direction(run: Run, case: Path, told: Story) -> No
     assert traced("--up") == {"A", "B"}
     assert traced("--down") == {"B", "D", "E"}
     assert traced() == traced("--up", "--down") == {"A", "B", "D", "E"}
-    assert "descendants were not asked for" in run("trace", told.b.key_id, "--case", case, "--up").out
+    assert "descendants were not" in run("trace", told.b.key_id, "--case", case, "--up").out
 
 
 @pytest.mark.parametrize(
@@ -110,12 +121,12 @@ def test_options_narrow_what_is_the_attackers(
 
 
 def test_the_moment_of_the_answer_can_be_chosen(run: Run, case: Path, told: Story) -> None:
-    """Before the key was deactivated it was active, and D and E were not born; times take UTC for granted."""
+    """Before the key was deactivated it was active, and D and E were not born; times are UTC by default."""
     for moment in ("2026-11-23T10:01:59", "2026-11-23T10:01:59Z", "2026-11-23T11:01:59.7+01:00"):
         found = lines(run("trace", told.a.key_id, "--case", case, "--as-of", moment, "--format", "jsonl").out)
         assert {one["id"]: one["state"] for one in found} == {
             told.key_ids[letter]: "active" for letter in "ABC"
-        }  # fmt: skip
+        }
     assert run("status", "--case", case, "--as-of", "now").code == 0
 
 
@@ -133,8 +144,15 @@ def test_the_status_in_every_format(run: Run, case: Path) -> None:
     """What the case holds, and coverage by account and region."""
     whole = json.loads(run("status", "--case", case, "--format", "json").out)
     assert set(whole) >= {
-        "case_id", "objects", "records", "credentials", "first", "last", "coverage", "rejected",
-    }  # fmt: skip
+        "case_id",
+        "objects",
+        "records",
+        "credentials",
+        "first",
+        "last",
+        "coverage",
+        "rejected",
+    }
     assert lines(run("status", "--case", case, "--format", "jsonl").out) == [whole]
     rows = table(run("status", "--case", case, "--format", "csv").out)
     assert [row["account"] for row in rows] == [one["account"] for one in whole["coverage"]]
@@ -142,7 +160,7 @@ def test_the_status_in_every_format(run: Run, case: Path) -> None:
 
 
 def test_investigate_does_it_all(run: Run, logs: Path, told: Story) -> None:
-    """Logs in, trace and timeline out; what is not built yet is said on stderr, and is null in the document."""
+    """Logs in, trace and timeline out; what is not built yet is said, and is null in the document."""
     ran = run("investigate", logs, "--subject", told.a.key_id, "--format", "json")
     whole = json.loads(ran.out)
     assert ran.code == 0
@@ -190,10 +208,12 @@ def test_no_session_token_is_ever_printed(
 ) -> None:
     """The evidence is full of session tokens; no verb prints one in any format, on either stream."""
     arguments = {
-        "ingest": (logs, "--case", "new"), "investigate": (logs, "--subject", told.a.key_id, "--case", "new"),
-        "trace": (told.a.key_id, "--case", case), "timeline": (told.a.key_id, "--case", case),
+        "ingest": (logs, "--case", "new"),
+        "investigate": (logs, "--subject", told.a.key_id, "--case", "new"),
+        "trace": (told.a.key_id, "--case", case),
+        "timeline": (told.a.key_id, "--case", case),
         "demo": ("--case", "new"),
-    }.get(verb, ("--case", case))  # fmt: skip
+    }.get(verb, ("--case", case))
     ran = run(verb, *arguments, "--format", format_)
     assert ran.code == 0
     assert ran.out

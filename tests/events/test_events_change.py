@@ -150,7 +150,7 @@ def test_many_at_once_are_read_like_each_alone(many: list[tuple[str | None, Any,
     names = [name for name, _, _ in many]
     asked = [json.dumps(one).encode() for _, one, _ in many]
     answers = [json.dumps(one).encode() for _, _, one in many]
-    together = list(zip(*changes(names, asked, answers), strict=True))  # type: ignore[arg-type]
-    alone = [changes(names[n : n + 1], asked[n : n + 1], answers[n : n + 1]) for n in range(len(many))]  # type: ignore[arg-type]
+    together = list(zip(*changes(names, asked, answers), strict=True))
+    alone = [changes(names[n : n + 1], asked[n : n + 1], answers[n : n + 1]) for n in range(len(many))]
 
     assert together == [(one[0][0], one[1][0], one[2][0]) for one in alone]

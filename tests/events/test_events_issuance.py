@@ -251,14 +251,9 @@ def test_many_at_once_are_read_like_each_alone(many: list[tuple[Any, Any]]) -> N
     answers = [json.dumps(one).encode() for _, one in many]
     details = [b"null"] * len(many)
 
-    assert (
-        issuances(asked, answers, details)
-        == [  # type: ignore[arg-type]
-            one
-            for n in range(len(many))
-            for one in issuances(asked[n : n + 1], answers[n : n + 1], details[:1])  # type: ignore[arg-type]
-        ]
-    )
+    assert issuances(asked, answers, details) == [
+        one for n in range(len(many)) for one in issuances(asked[n : n + 1], answers[n : n + 1], details[:1])
+    ]
 
 
 @given(JSON)

@@ -47,7 +47,7 @@ def test_every_credential_is_drawn_or_counted(drawn: Trace) -> None:
 
 def test_a_few_children_are_all_drawn() -> None:
     """Up to a dozen of one role and kind are drawn one by one, in order of time."""
-    drawn = [item for item in Family(trace(TOP, *(child(n, TOP.id) for n in range(MANY)))).walk()]
+    drawn = list(Family(trace(TOP, *(child(n, TOP.id) for n in range(MANY)))).walk())
     assert [item.one.id for item in drawn if isinstance(item, Node)][1:] == [
         child(n, TOP.id).id for n in range(MANY)
     ]
@@ -86,9 +86,14 @@ def test_the_subject_is_what_no_tainted_credential_minted_or_made() -> None:
     backdoor = child(1, colleague.id)
     drawn = trace(TOP, colleague, backdoor)
     through = drawn.links[0].__class__(
-        parent=TOP.id, child=backdoor.id, api="UpdateAssumeRolePolicy", event_id="e", time=None, link="created",
+        parent=TOP.id,
+        child=backdoor.id,
+        api="UpdateAssumeRolePolicy",
+        event_id="e",
+        time=None,
+        link="created",
         why="acts through the trust",
-    )  # fmt: skip
+    )
     family = Family(trace(*drawn.credentials, links=(*drawn.links, through)))
     assert [one.id for one in family.subjects()] == [TOP.id]
     text = written(lambda paper: write_trace(trace(*drawn.credentials, links=(*drawn.links, through)), paper))

@@ -18,11 +18,35 @@ from tokentrail.present.machine import write_csv, write_json, write_json_list, w
 from tokentrail.results import Coverage, HourGap, IngestSummary, ObjectCounts, RecordCounts
 
 CONTRACT = {
-    "id", "access_key_ids", "kind", "account", "principal", "role", "session_name", "source_identity", "mfa",
-    "issued_at", "expires_at", "expires_bound", "issued_by", "parent", "parent_link", "origin", "root", "depth",
-    "state", "state_reason", "ended_at", "ended_by", "first_used", "last_used", "events", "errors", "source_ips",
+    "id",
+    "access_key_ids",
+    "kind",
+    "account",
+    "principal",
+    "role",
+    "session_name",
+    "source_identity",
+    "mfa",
+    "issued_at",
+    "expires_at",
+    "expires_bound",
+    "issued_by",
+    "parent",
+    "parent_link",
+    "origin",
+    "root",
+    "depth",
+    "state",
+    "state_reason",
+    "ended_at",
+    "ended_by",
+    "first_used",
+    "last_used",
+    "events",
+    "errors",
+    "source_ips",
     "used",
-}  # fmt: skip
+}
 
 
 def test_a_credential_has_the_names_of_the_contract() -> None:
@@ -31,8 +55,11 @@ def test_a_credential_has_the_names_of_the_contract() -> None:
     assert set(shown) >= CONTRACT
     assert "tainted" not in shown
     assert shown["issued_by"] == {
-        "api": "AssumeRole", "event_id": "e-1", "source_ip": "203.0.113.77", "user_agent": "Boto3",
-    }  # fmt: skip
+        "api": "AssumeRole",
+        "event_id": "e-1",
+        "source_ip": "203.0.113.77",
+        "user_agent": "Boto3",
+    }
     assert (shown["issued_at"], shown["parent"]) == ("2026-11-23T09:00:00Z", None)
     assert document(credential())["tainted"] is True
 
@@ -50,18 +77,32 @@ def test_a_span_is_from_and_to() -> None:
         {"account": "1", "region": None, "from": "2026-11-23T09:00:00Z", "to": None, "why": "no events"}
     ]
     covered = Coverage(
-        account="1", region="x", first=NINE, last=NINE, hours_seen=1, gaps=(HourGap(start=NINE, end=NINE),),
-        read_only_events=True, data_events=False,
-    )  # fmt: skip
+        account="1",
+        region="x",
+        first=NINE,
+        last=NINE,
+        hours_seen=1,
+        gaps=(HourGap(start=NINE, end=NINE),),
+        read_only_events=True,
+        data_events=False,
+    )
     assert list(document(covered)["gaps"][0]) == ["from", "to"]
 
 
 def test_a_trace_has_the_names_of_the_contract() -> None:
     """The parts of a trace are there, in order, empty or not."""
     assert list(document(trace(credential()))) == [
-        "as_of", "subject", "credentials", "links", "created", "principals", "apis", "resources", "secrets_read",
+        "as_of",
+        "subject",
+        "credentials",
+        "links",
+        "created",
+        "principals",
+        "apis",
+        "resources",
+        "secrets_read",
         "gaps",
-    ]  # fmt: skip
+    ]
     made = Created(by=KEY, event_id="e", time=NINE, event_name="CreateUser", what="user", id="eve")
     assert set(document(made)) == {"by", "event_id", "time", "event_name", "what", "id"}
 
@@ -70,8 +111,11 @@ def test_an_ingest_summary_has_the_names_of_the_contract() -> None:
     """Counts of objects and records are nested as others expect them."""
     summary = IngestSummary(
         objects=ObjectCounts(read=1, repeated=0, skipped=0),
-        records=RecordCounts(read=2, new=2, repeated=0, rejected=0), rejected=(), skipped=(), seconds=0.1,
-    )  # fmt: skip
+        records=RecordCounts(read=2, new=2, repeated=0, rejected=0),
+        rejected=(),
+        skipped=(),
+        seconds=0.1,
+    )
     assert document(summary)["objects"] == {"read": 1, "repeated": 0, "skipped": 0}
     assert document(summary)["records"] == {"read": 2, "new": 2, "repeated": 0, "rejected": 0}
 
@@ -95,12 +139,10 @@ def test_a_streamed_list_is_what_one_dump_would_be(items: list[dict[str, Any]]) 
 @given(text=st.text(st.characters(codec=None)))
 def test_json_is_printable_ascii(text: str) -> None:
     """Whatever a name holds, JSON shows it in printable ASCII, and gives it back."""
-    for write in (
-        lambda one, stream: write_json(one, stream),
-        lambda one, stream: write_jsonl([one], stream),
-    ):
-        stream = io.StringIO()
-        write({"name": text}, stream)
+    single, lines = io.StringIO(), io.StringIO()
+    write_json({"name": text}, single)
+    write_jsonl([{"name": text}], lines)
+    for stream in (single, lines):
         assert stream.getvalue().replace("\n", "").isascii()
         assert stream.getvalue().replace("\n", "").isprintable()
         assert json.loads(stream.getvalue()) == {"name": text}
@@ -121,15 +163,22 @@ def read_csv(text: str) -> list[list[str]]:
 
 
 def test_csv_has_a_column_for_each_value() -> None:
-    """A nested value has columns of its own, a list is joined by spaces, absent is empty, even with no rows."""
+    """A nested value has columns of its own, a list is joined by spaces, absent is empty."""
     stream = io.StringIO()
     one = credential(source_ips=("203.0.113.77", "10.0.0.1"), issued_by=None)
     write_csv([document(one), document(credential())], columns(TracedCredential), stream)
     head, first, second = read_csv(stream.getvalue())
-    assert dict(zip(head, first, strict=True)).items() >= {
-        "id": SESSION, "issued_by_api": "", "source_ips": "203.0.113.77 10.0.0.1", "tainted": "true",
-        "parent": "", "depth": "0",
-    }.items()  # fmt: skip
+    assert (
+        dict(zip(head, first, strict=True)).items()
+        >= {
+            "id": SESSION,
+            "issued_by_api": "",
+            "source_ips": "203.0.113.77 10.0.0.1",
+            "tainted": "true",
+            "parent": "",
+            "depth": "0",
+        }.items()
+    )
     assert second[head.index("issued_by_source_ip")] == "203.0.113.77"
     empty = io.StringIO()
     write_csv([], columns(Credential), empty)

@@ -63,5 +63,5 @@ def test_a_limit_is_kept_in_columns(text: str, limit: int) -> None:
     ],
 )
 def test_each_trick_becomes_a_visible_escape(text: str, shown: str) -> None:
-    """Escapes, bidi, separators, zero-width, surrogates, tags and stacked marks are spelled out; names are not."""
+    """Escapes, bidi, separators, zero-width, surrogates and stacked marks are spelled out; names aren't."""
     assert safe(text) == shown

@@ -32,31 +32,75 @@ BUCKET = "arn:aws:s3:::loot"
 
 
 def lineage() -> Trace:
-    """A key that is inactive, a token that works, and a session minted by it, with all that a trace can hold."""
+    """An inactive key, a token that works, and a session minted by it, with all that a trace can hold."""
     key = credential(
-        id=KEY, kind="long_term_key", role=None, principal="arn:aws:iam::111122223333:user/support",
-        issued_by=None, issued_at=None, expires_at=None, origin="long_term", origin_detail=None, state="ended",
-        state_reason="UpdateAccessKey made the key inactive", ended_at=NINE + timedelta(minutes=30),
-        ended_by="3d029ec7", events=25, errors=3,
-    )  # fmt: skip
+        id=KEY,
+        kind="long_term_key",
+        role=None,
+        principal="arn:aws:iam::111122223333:user/support",
+        issued_by=None,
+        issued_at=None,
+        expires_at=None,
+        origin="long_term",
+        origin_detail=None,
+        state="ended",
+        state_reason="UpdateAccessKey made the key inactive",
+        ended_at=NINE + timedelta(minutes=30),
+        ended_by="3d029ec7",
+        events=25,
+        errors=3,
+    )
     token = child(1, KEY, id=TOKEN, kind="session_token", role=None, principal=key.principal, used=False)
     session = child(2, TOKEN, id=SESSION, parent_link="inferred", origin_detail="the only one alive")
     when = {"first": NINE, "last": NINE}
     return trace(
-        key, token, session,
-        created=(Created(by=SESSION, event_id="e", time=NINE, event_name="CreateUser", what="user", id="eve"),),
-        apis=(ApiUse(credential=SESSION, event_source="s3.amazonaws.com", event_name="GetObject", count=1204,
-                     errors=2, **when),),
-        resources=tuple(
-            ResourceUse(credential=SESSION, arn=arn, event_name="GetObject", count=count, errors=0,
-                        bytes_out=size, **when)
-            for arn, count, size in ((BUCKET, 2, 3_000_000), (f"{BUCKET}/a", 1, 1_000_000), (f"{BUCKET}/b", 1, 2_000_000))
+        key,
+        token,
+        session,
+        created=(
+            Created(by=SESSION, event_id="e", time=NINE, event_name="CreateUser", what="user", id="eve"),
         ),
-        secrets_read=(SecretRead(credential=SESSION, event_id="e", time=NINE, event_name="GetSecretValue",
-                                 what="prod/database"),),
-        gaps=(Gap(account="111122223333", region="us-east-1", start=NINE, end=NINE + timedelta(hours=1),
-                  why="no read-only management events: AssumeRole calls are missing"),),
-    )  # fmt: skip
+        apis=(
+            ApiUse(
+                credential=SESSION,
+                event_source="s3.amazonaws.com",
+                event_name="GetObject",
+                count=1204,
+                errors=2,
+                **when,
+            ),
+        ),
+        resources=tuple(
+            ResourceUse(
+                credential=SESSION,
+                arn=arn,
+                event_name="GetObject",
+                count=count,
+                errors=0,
+                bytes_out=size,
+                **when,
+            )
+            for arn, count, size in (
+                (BUCKET, 2, 3_000_000),
+                (f"{BUCKET}/a", 1, 1_000_000),
+                (f"{BUCKET}/b", 1, 2_000_000),
+            )
+        ),
+        secrets_read=(
+            SecretRead(
+                credential=SESSION, event_id="e", time=NINE, event_name="GetSecretValue", what="prod/database"
+            ),
+        ),
+        gaps=(
+            Gap(
+                account="111122223333",
+                region="us-east-1",
+                start=NINE,
+                end=NINE + timedelta(hours=1),
+                why="no read-only management events: AssumeRole calls are missing",
+            ),
+        ),
+    )
 
 
 GOLDEN = """\
@@ -103,7 +147,7 @@ def test_a_trace_reads_verdict_first() -> None:
 
 
 def test_a_narrowed_trace_counts_the_attackers_own() -> None:
-    """Where not all descendants are tainted, the verdict says how many are, and only tainted ones are marked."""
+    """Where not all descendants are tainted, the verdict counts those that are, and only they are marked."""
     whole = lineage()
     narrowed = replace(
         whole, credentials=(*whole.credentials[:2], replace(whole.credentials[2], tainted=False))
@@ -191,15 +235,30 @@ def test_short_names_are_told_apart(ids: list[str]) -> None:
 def status(**changes: object) -> Status:
     """A case of one account with a gap."""
     values: dict[str, object] = {
-        "case_id": "c1", "objects": 1, "records": 1200, "credentials": 2, "first": NINE,
+        "case_id": "c1",
+        "objects": 1,
+        "records": 1200,
+        "credentials": 2,
+        "first": NINE,
         "last": NINE + timedelta(days=1),
-        "coverage": (Coverage(account="111122223333", region="us-east-1", first=NINE, last=NINE, hours_seen=2,
-                              gaps=(HourGap(start=NINE, end=NINE + timedelta(hours=2)),), read_only_events=False,
-                              data_events=True),),
-        "rejected": (Rejection(object="a.json", ordinal=3, field=None, reason="no JSON", count=1),
-                     Rejection(object="a.json", ordinal=4, field="eventTime", reason="no time", count=2)),
+        "coverage": (
+            Coverage(
+                account="111122223333",
+                region="us-east-1",
+                first=NINE,
+                last=NINE,
+                hours_seen=2,
+                gaps=(HourGap(start=NINE, end=NINE + timedelta(hours=2)),),
+                read_only_events=False,
+                data_events=True,
+            ),
+        ),
+        "rejected": (
+            Rejection(object="a.json", ordinal=3, field=None, reason="no JSON", count=1),
+            Rejection(object="a.json", ordinal=4, field="eventTime", reason="no time", count=2),
+        ),
         "warnings": ("111122223333: no read-only management events.",),
-    }  # fmt: skip
+    }
     return Status(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -232,13 +291,16 @@ def summary(read: int = 1, repeated: int = 0) -> IngestSummary:
     return IngestSummary(
         objects=ObjectCounts(read=read, repeated=repeated, skipped=1),
         records=RecordCounts(read=2, new=1, repeated=1, rejected=2),
-        rejected=tuple(Rejection(object="a", ordinal=n, field=None, reason="no JSON", count=1) for n in (1, 2)),
-        skipped=(SkippedObject(object="d", reason="a digest"),), seconds=1.24,
-    )  # fmt: skip
+        rejected=tuple(
+            Rejection(object="a", ordinal=n, field=None, reason="no JSON", count=1) for n in (1, 2)
+        ),
+        skipped=(SkippedObject(object="d", reason="a digest"),),
+        seconds=1.24,
+    )
 
 
 def test_an_ingest_is_summed_up() -> None:
-    """Read, held already, skipped; read, new, repeated, rejected; and why, once for each object and reason."""
+    """Read, held already, skipped; new, repeated, rejected; and why, once for each object and reason."""
     assert (
         written(lambda paper: write_ingest(summary(), paper))
         == """\
@@ -274,18 +336,46 @@ anything = st.text(st.characters(codec=None), max_size=150)
 def test_evidence_never_acts_on_a_terminal(text: str) -> None:
     """Whatever the evidence holds in any name, every writer keeps the page's width and shows no control."""
     one = credential(
-        id=text or "x", principal=text, role=text, account=text, identity=text, state_reason=text, origin_detail=text,
-        source_ips=(text,), ended_by=text,
-    )  # fmt: skip
+        id=text or "x",
+        principal=text,
+        role=text,
+        account=text,
+        identity=text,
+        state_reason=text,
+        origin_detail=text,
+        source_ips=(text,),
+        ended_by=text,
+    )
     whole = replace(
-        trace(one, child(1, one.id, principal=text)), subject=(text,),
+        trace(one, child(1, one.id, principal=text)),
+        subject=(text,),
         created=(Created(by=one.id, event_id=text, time=NINE, event_name=text, what=text, id=text),),
-        resources=(ResourceUse(credential=one.id, arn=text, event_name=text, count=1, errors=0, bytes_out=1,
-                               first=NINE, last=NINE),),
-        apis=(ApiUse(credential=one.id, event_source=text, event_name=text, count=1, errors=0, first=NINE, last=NINE),),
+        resources=(
+            ResourceUse(
+                credential=one.id,
+                arn=text,
+                event_name=text,
+                count=1,
+                errors=0,
+                bytes_out=1,
+                first=NINE,
+                last=NINE,
+            ),
+        ),
+        apis=(
+            ApiUse(
+                credential=one.id,
+                event_source=text,
+                event_name=text,
+                count=1,
+                errors=0,
+                first=NINE,
+                last=NINE,
+            ),
+        ),
         secrets_read=(SecretRead(credential=one.id, event_id=text, time=NINE, event_name=text, what=text),),
         gaps=(Gap(account=text, region=text, start=None, end=None, why=text),),
-    )  # fmt: skip
+    )
     call: TimelineEvent = event(
         credential=text,
         event_name=text,

@@ -11,9 +11,15 @@ from tokentrail.lineage.model import TracedCredential
 from tokentrail.present.walk import Chapter, Walk, findings, what_would_end_it, write_walk
 
 A = credential(
-    id=KEY, kind="long_term_key", role=None, issued_by=None, issued_at=None, expires_at=None,
-    principal="arn:aws:iam::111122223333:user/support", state_reason="nothing ends it",
-)  # fmt: skip
+    id=KEY,
+    kind="long_term_key",
+    role=None,
+    issued_by=None,
+    issued_at=None,
+    expires_at=None,
+    principal="arn:aws:iam::111122223333:user/support",
+    state_reason="nothing ends it",
+)
 B = child(1, KEY, id=TOKEN, kind="session_token", role=None, principal=A.principal)
 C = child(2, KEY, id=SESSION)
 D = child(3, TOKEN)
@@ -46,7 +52,8 @@ def test_what_a_step_ended_comes_from_the_traces() -> None:
     assert findings(told, first, second) == ["Ended: A. Not ended: B and C."]
     assert findings(told, second, third) == ["Ended: C. Not ended: B."]
     assert findings(told, third, fourth) == [
-        "B minted D with AssumeRole at 09:00:03Z, after the step that ended C in the same role."
+        "B minted D with AssumeRole at 09:00:03Z, after the step that ended C in the same role.",
+        "Alive: B and D.",
     ]
 
 

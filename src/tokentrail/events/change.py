@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.loose import Each, text
+from tokentrail.events.loose import Each, Raw, text
 from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES
 
@@ -103,7 +103,7 @@ Texts = list[str | None]
 
 
 def changes(
-    names: Sequence[str | None], requests: Sequence[msgspec.Raw], answers: Sequence[msgspec.Raw]
+    names: Sequence[str | None], requests: Sequence[Raw], answers: Sequence[Raw]
 ) -> tuple[Texts, Texts, Texts]:
     """Requests, policy documents and answers of changes, as JSON text without secrets and without bulk."""
     asked, documents = [], []

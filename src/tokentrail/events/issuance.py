@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.loose import Each, decoded, number, text
+from tokentrail.events.loose import Each, Raw, decoded, number, text
 from tokentrail.events.record import MISSING
 from tokentrail.events.values import seconds
 
@@ -94,9 +94,7 @@ ISSUED = (
 """The columns of `columns.ISSUANCES` that `issuances` fills, in its order."""
 
 
-def issuances(
-    requests: Sequence[msgspec.Raw], answers: Sequence[msgspec.Raw], details: Sequence[msgspec.Raw]
-) -> list[Issued | None]:
+def issuances(requests: Sequence[Raw], answers: Sequence[Raw], details: Sequence[Raw]) -> list[Issued | None]:
     """
     What successful issuing calls say of their credentials; `None` where the answer tells of a failure.
 
@@ -109,7 +107,7 @@ def issuances(
     ]
 
 
-def _issued(asked: _Request, answer: _Answer, raw: msgspec.Raw, details: msgspec.Raw) -> Issued | None:
+def _issued(asked: _Request, answer: _Answer, raw: Raw, details: Raw) -> Issued | None:
     if answer.ConsoleLogin not in (None, "Success"):
         return None
     if answer.credentialSet:
@@ -162,7 +160,7 @@ def issued_credentials(value: Any, depth: int = 0) -> dict[str, Any] | None:
     return None
 
 
-def _any_credentials(raw: msgspec.Raw) -> _Credentials:
+def _any_credentials(raw: Raw) -> _Credentials:
     if raw is MISSING:
         return _Credentials()
     found = issued_credentials(decoded(raw)) or {}

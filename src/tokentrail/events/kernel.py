@@ -175,7 +175,8 @@ def _special_table(
     """The events at the rows' places, and what their calls had to tell."""
     places, *values = zip(*rows, strict=True) if rows else [()] * (1 + len(names))
     told = dict(zip(names, values, strict=True))
-    shown = events.take(assemble.plain(places, pa.int64()))
+    shared = [name for name in events.column_names if name in {*schema.names, "name"} - told.keys()]
+    shown = events.select(shared).take(assemble.plain(places, pa.int64()))
     columns = []
     for name in schema.names:
         if name == "shared_id":

@@ -7,17 +7,19 @@ Nothing here raises for bad data: wrong types count as absent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 Parsed = TypeVar("Parsed")
+Raw: TypeAlias = "msgspec.Raw | bytes"
+"""A complete JSON value that nobody has decoded yet."""
 
 FAILURES = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """All that the decoder raises for bad input."""
 
 
-def decoded(raw: msgspec.Raw | bytes) -> dict[str, Any]:
+def decoded(raw: Raw) -> dict[str, Any]:
     """The object in `raw`; an empty one where there is none."""
     try:
         value = msgspec.json.decode(raw)
@@ -54,9 +56,7 @@ class Each(Generic[Parsed]):
         self._one = msgspec.json.Decoder(kind | None).decode
         self._forgiving = forgiving
 
-    def __call__(
-        self, raws: Sequence[msgspec.Raw | bytes], odd: list[int] | None = None
-    ) -> list[Parsed | None]:
+    def __call__(self, raws: Sequence[Raw], odd: list[int] | None = None) -> list[Parsed | None]:
         """
         Decode the values; `None` where one is null.
 
@@ -69,7 +69,7 @@ class Each(Generic[Parsed]):
         except FAILURES:
             return [self._carefully(raw, n, odd) for n, raw in enumerate(raws)]
 
-    def _carefully(self, raw: msgspec.Raw | bytes, place: int, odd: list[int] | None) -> Parsed | None:
+    def _carefully(self, raw: Raw, place: int, odd: list[int] | None) -> Parsed | None:
         try:
             found: Parsed | None = self._one(raw)
         except FAILURES:

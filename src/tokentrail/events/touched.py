@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.loose import Each, text
+from tokentrail.events.loose import Each, Raw, text
 from tokentrail.events.record import Resource
 
 
@@ -48,7 +48,7 @@ def _forgiving(value: dict[str, Any]) -> _Asked:
 _requests = Each(_Asked, _forgiving)
 
 
-def named_resources(members: Sequence[str], requests: Sequence[msgspec.Raw]) -> list[str | None]:
+def named_resources(members: Sequence[str], requests: Sequence[Raw]) -> list[str | None]:
     """The resource that each request names in its member of `vocabulary.NAMED_BY_REQUEST`."""
     every = zip(members, _requests(requests), strict=True)
     return [_named(member, asked) if asked is not None else None for member, asked in every]
@@ -61,7 +61,7 @@ def _named(member: str, asked: _Asked) -> str | None:
     return "\n".join(sorted(asked.names)) if asked.names else asked.path or None
 
 
-def held_secrets(names: Sequence[str | None], requests: Sequence[msgspec.Raw]) -> list[bool]:
+def held_secrets(names: Sequence[str | None], requests: Sequence[Raw]) -> list[bool]:
     """Whether the answers of calls in `vocabulary.SECRET_READS` held the secret itself (FACTS part E)."""
     return [
         _held(name or "", asked or _Asked()) for name, asked in zip(names, _requests(requests), strict=True)

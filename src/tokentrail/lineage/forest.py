@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row, caller, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
 from tokentrail.store.interface import Engine
@@ -37,19 +37,29 @@ class Forest:
         self._judge: Judge | None = None
 
     def judge(self) -> Judge:
-        """Judge of this moment, made when first needed."""
+        """Judge of this moment, for any credential; made when first needed."""
         if self._judge is None:
             self._judge = Judge(self._changes(), self.as_of)
         return self._judge
 
-    def _changes(self) -> Iterator[Change]:
+    def judge_of(self, found: Iterable[Row]) -> Judge:
+        """Judge for some credentials: knows the changes in their accounts, and those to service control policies."""
+        accounts = {account for row in found if (account := caller(row).account)}
+        return self._judge or Judge(self._changes(accounts), self.as_of)
+
+    def _changes(self, accounts: set[str] | None = None) -> Iterator[Change]:
+        if accounts is not None:
+            self._engine.register("accounts", pa.table({"account": pa.array(sorted(accounts), pa.string())}))
+        only = "" if accounts is None else """
+              AND (c.source = 'organizations.amazonaws.com'
+                   OR coalesce(c.account, i.account) IN (SELECT account FROM accounts))"""
         sql = f"""
             SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
                    coalesce(c.account, i.account) AS in_account
             FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
             WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND c.time <= {_seconds(self.as_of)}
               AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
-                              AND l.ordinal = c.ordinal)"""
+                              AND l.ordinal = c.ordinal){only}"""
         for batch in self._engine.batches(sql):
             for row in batch.to_pylist():
                 row["account"] = row["in_account"]

@@ -68,8 +68,7 @@ def grow(engine: Engine, folder: Path) -> Grown:
     for name in ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created"):
         for statement in statements(f"{name}.sql"):
             engine.run(statement)
-    order = number(engine.table("SELECT ck, id, parent_ck, moment FROM (SELECT p.*, coalesce(n.issued_at, n.first, "
-                                "p.created_time) AS moment FROM parents p JOIN numbered n ON n.ck = p.ck)"))  # fmt: skip
+    order = number(engine.table("SELECT ck, id, parent_ck, moment FROM parents"))
     engine.register("placement", order)
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
     for name, query in _OUTPUT.items():
@@ -108,7 +107,7 @@ _OUTPUT = {
                CASE WHEN d.expires_at IS NULL AND d.longest IS NOT NULL
                     THEN coalesce(d.issued_at, d.first) + d.longest END AS expires_bound,
                d.events, d.errors, d.first, d.last, d.ips
-        FROM places o JOIN parents p ON p.ck = o.ck JOIN numbered d ON d.ck = o.ck
+        FROM places o JOIN parents p ON p.ck = o.ck JOIN lives d ON d.ck = o.ck
         ORDER BY o.n""",
     "who": "SELECT w.segment, w.identity, o.n FROM who w JOIN places o ON o.ck = w.ck ORDER BY w.segment, w.identity",
     "links": """

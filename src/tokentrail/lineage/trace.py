@@ -83,7 +83,7 @@ def trace(
     listed = {row["n"]: row for row in forest.chosen_rows(below | above)}
     links = _links(listed, extra)
     tainted = _tainted(forest, starts, listed, links, narrowing)
-    judge = forest.judge()
+    judge = forest.judge_of(listed.values())
     ids = {n: row["id"] for n, row in listed.items()}
     credentials = tuple(
         sorted(

@@ -120,6 +120,7 @@ class Standing:
         (self.plain if plain else self.intricate).append(run)
 
     def _sort(self) -> None:
+        self.intricate = _distinct(self.intricate)
         cuts = sorted((cut for run in self.plain for cut in _cuts(run)), key=lambda cut: cut.cutoff)
         self.cutoffs = [cut.cutoff for cut in cuts]
         for cut in reversed(cuts):
@@ -153,6 +154,18 @@ class Standing:
             return None
         cut = self.earliest[index]
         return ended_by(cut.step, caller, cut.sentence)
+
+
+def _distinct(runs: Sequence[_Run]) -> list[_Run]:
+    """Of runs that are one and the same document, put in several places, the one put first: it decides for all."""
+    first: dict[object, _Run] = {}
+    for run in runs:
+        alone = len(run.steps) == 1 and run.place.doubt is None and not run.place.boundary
+        name: object = id(run.steps[0].value) if alone else id(run)
+        known = first.get(name)
+        if known is None or run.steps[0].order < known.steps[0].order:
+            first[name] = run
+    return list(first.values())
 
 
 def ended_by(item: Step[ValueT], caller: Caller, sentence: str) -> Ending:

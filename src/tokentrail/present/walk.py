@@ -79,8 +79,11 @@ def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
         sentences.append(
             f"Ended: {_names(walk, ended)}. Not ended: {_names(walk, alive) if alive else 'nothing is left'}."
         )
+    elif before is not None and new and alive:
+        sentences.append(f"Alive: {_names(walk, alive)}.")
     sentences += _collateral(before, now)
-    if gone := total_bytes(now.trace, [one.id for one in current if one.tainted]):
+    gone = _got_out(now)
+    if gone > (_got_out(before) if before else 0):
         sentences.append(f"{words.size(gone)} got out so far.")
     return sentences
 
@@ -119,6 +122,10 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
     if not steps:
         paper.wrapped("Nothing that descends from the key works any more.")
         return
+    alive = [one for one in last.trace.credentials if one.state in _ALIVE and one.tainted]
+    paper.wrapped(
+        f"After all that was done, {_names(walk, alive)} still {words.verb(len(alive), 'works', 'work')}:"
+    )
     for step in steps:
         paper.wrapped(step, first="  - ")
     paper.wrapped(
@@ -161,6 +168,10 @@ def _in_spite(walk: Walk, one: Credential, current: Sequence[Credential]) -> str
         and other.ended_at < one.issued_at
     ]  # fmt: skip
     return f", after the step that ended {_names(walk, gone)} in the same role" if gone else ""
+
+
+def _got_out(chapter: Chapter) -> int:
+    return total_bytes(chapter.trace, [one.id for one in chapter.trace.credentials if one.tainted])
 
 
 def _collateral(before: Chapter | None, now: Chapter) -> list[str]:

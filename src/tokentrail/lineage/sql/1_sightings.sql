@@ -20,12 +20,7 @@ FROM identities i;
 
 CREATE TABLE sightings AS
 SELECT p.class, p.account, p.key, p.principal, p.created, p.forwarded,
-       min(p.type) AS type, min(p.arn) AS arn, min(p.user_name) AS user_name, bool_or(p.mfa) AS mfa,
-       min(p.issuer_type) AS issuer_type, min(p.issuer_id) AS issuer_id, min(p.issuer_arn) AS issuer_arn,
-       min(p.federated_provider) AS federated_provider, min(p.source_identity) AS source_identity,
-       min(p.ec2_delivery) AS ec2_delivery, bool_or(p.assumed_root) AS assumed_root,
-       min(p.sign_in_session) AS sign_in_session, min(p.on_behalf_of) AS on_behalf_of,
-       min(p.in_scope_of) AS in_scope_of, bool_or(u.console) AS console
+       min(p.issuer_arn) AS issuer_arn, bool_or(u.console) AS console
 FROM people p
 JOIN (SELECT segment, identity, bool_or(console) AS console FROM uses GROUP BY segment, identity) u
   ON u.segment = p.segment AND u.identity = p.identity

@@ -16,21 +16,19 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.event_id_text, i.sh
 FROM issuances i JOIN people p ON p.segment = i.segment AND p.identity = i.identity
 WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
-CREATE TABLE issued AS
-SELECT * FROM (
-  SELECT c.*,
-         count(*) OVER (PARTITION BY key, time) AS sides,
-         row_number() OVER (PARTITION BY key, time ORDER BY
-           CASE WHEN caller_type = 'AWSAccount' THEN 1 ELSE 0 END, CASE WHEN child = '' THEN 1 ELSE 0 END,
-           event_id, segment, object, ordinal) AS place
-  FROM calls c WHERE key <> '' AND NOT (api = 'GetSigninToken' AND key = caller_key)
-) WHERE place = 1;
+CREATE VIEW keyed AS SELECT * FROM calls WHERE key <> '' AND NOT (api = 'GetSigninToken' AND key = caller_key);
 
--- What a role's own account calls it, where the caller's account kept silent about the answer.
-CREATE TABLE twins AS
-SELECT a.key, a.time, min(b.event_id) AS event_id
-FROM issued a JOIN calls b ON b.shared_id = a.shared_id AND b.event_id <> a.event_id
-GROUP BY a.key, a.time;
+CREATE TABLE contested AS SELECT key, time, count(*) AS sides FROM keyed GROUP BY key, time HAVING count(*) > 1;
+
+CREATE TABLE issued AS
+SELECT k.* FROM keyed k WHERE NOT EXISTS (SELECT 1 FROM contested c WHERE c.key = k.key AND c.time = k.time)
+UNION ALL
+SELECT * EXCLUDE (place) FROM (
+  SELECT k.*, row_number() OVER (PARTITION BY k.key, k.time ORDER BY
+           CASE WHEN k.caller_type = 'AWSAccount' THEN 1 ELSE 0 END, CASE WHEN k.child = '' THEN 1 ELSE 0 END,
+           k.event_id, k.segment, k.object, k.ordinal) AS place
+  FROM keyed k JOIN contested c ON c.key = k.key AND c.time = k.time
+) WHERE place = 1;
 
 CREATE TABLE signed_in AS
 SELECT * FROM (

@@ -75,16 +75,25 @@ SELECT p.segment, p.identity, q.ck FROM people p
 JOIN placed q ON q.class = p.class AND q.account = p.account AND q.key = p.key AND q.principal = p.principal
              AND q.created = p.created AND q.forwarded = p.forwarded;
 
-CREATE TABLE seen AS
-SELECT ck, min(class) AS class, min(account) AS account, min(nullif(principal, '')) AS principal_id,
-       min(nullif(created, -1)) AS created, min(type) AS type, min(arn) AS arn, min(user_name) AS user_name,
-       bool_or(mfa) AS mfa, min(issuer_type) AS issuer_type, min(issuer_id) AS issuer_id, min(issuer_arn) AS issuer_arn,
-       min(federated_provider) AS federated_provider, min(source_identity) AS source_identity,
-       min(ec2_delivery) AS ec2_delivery, bool_or(assumed_root) AS assumed_root, min(sign_in_session) AS sign_in_session,
-       min(on_behalf_of) AS on_behalf_of, min(in_scope_of) AS in_scope_of, bool_or(console) AS console,
-       bool_and(forwarded) AS forwarded, bool_and(loose) AS loose, 
+CREATE TABLE held AS
+SELECT ck, bool_or(console) AS console, bool_and(loose) AS loose,
        coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key
 FROM placed GROUP BY ck;
+
+CREATE TABLE seen AS
+SELECT h.ck, h.console, h.loose, h.some_key, p.class, p.account, p.principal_id, p.created, p.type, p.arn, p.user_name,
+       p.mfa, p.issuer_type, p.issuer_id, p.issuer_arn, p.federated_provider, p.source_identity, p.ec2_delivery,
+       p.assumed_root, p.sign_in_session, p.on_behalf_of, p.in_scope_of, p.forwarded
+FROM held h JOIN (
+  SELECT w.ck, min(class) AS class, min(account) AS account, min(nullif(principal, '')) AS principal_id,
+         min(nullif(created, -1)) AS created, min(type) AS type, min(arn) AS arn, min(user_name) AS user_name,
+         bool_or(mfa) AS mfa, min(issuer_type) AS issuer_type, min(issuer_id) AS issuer_id, min(issuer_arn) AS issuer_arn,
+         min(federated_provider) AS federated_provider, min(source_identity) AS source_identity,
+         min(ec2_delivery) AS ec2_delivery, bool_or(assumed_root) AS assumed_root, min(sign_in_session) AS sign_in_session,
+         min(on_behalf_of) AS on_behalf_of, min(in_scope_of) AS in_scope_of, bool_and(forwarded) AS forwarded
+  FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
+  GROUP BY w.ck
+) p ON p.ck = h.ck;
 
 CREATE TABLE usage AS
 SELECT w.ck, sum(u.events) AS events, sum(u.errors) AS errors, min(u.first) AS first, max(u.last) AS last,

@@ -30,7 +30,7 @@ SELECT d.*,
   END AS kind
 FROM described d;
 
-CREATE VIEW lives AS
+CREATE TABLE lives AS
 SELECT k.*,
   CASE WHEN kind = 'long_term_key' THEN NULL ELSE coalesce(created, issued_time) END AS issued_at,
   CASE WHEN expires IS NOT NULL THEN expires
@@ -49,27 +49,35 @@ SELECT k.*,
        ELSE 43200 END AS longest
 FROM kinds k;
 
-CREATE VIEW named AS
-SELECT l.*,
-  CASE WHEN ck LIKE 'I|%' THEN issued_key
+CREATE TABLE named AS
+SELECT ck, CASE WHEN ck LIKE 'I|%' THEN issued_key
        WHEN ck LIKE 'G|%' THEN coalesce(principal_id, child) || '@' || iso(coalesce(created, issued_time))
        WHEN ck LIKE 'L|%' THEN coalesce(some_key, split_part(ck, '|', 3))
        WHEN some_key IS NULL THEN coalesce(principal_id, '') || '@' || iso(created)
        ELSE some_key END AS natural_id
-FROM lives l;
+FROM lives;
 
-CREATE TABLE numbered AS
-SELECT n.*, CASE WHEN alike = 1 THEN natural_id
-                 WHEN ck LIKE 'G|%' THEN natural_id
-                 WHEN ck LIKE 'L|%' OR issued_at IS NULL THEN natural_id || '@' || coalesce(principal_id, seen_account, '')
-                 ELSE natural_id || '@' || iso(issued_at) END AS wanted_id
-FROM (SELECT n.*, count(*) OVER (PARTITION BY natural_id) AS alike FROM named n) n;
+-- One id for several credentials is a collision: the date, or the principal, tells them apart.
+CREATE TABLE alike AS
+SELECT l.ck, n.natural_id,
+       CASE WHEN l.ck LIKE 'G|%' THEN n.natural_id
+            WHEN l.ck LIKE 'L|%' OR l.issued_at IS NULL
+                 THEN n.natural_id || '@' || coalesce(l.principal_id, l.seen_account, '')
+            ELSE n.natural_id || '@' || iso(l.issued_at) END AS wanted_id
+FROM lives l JOIN named n ON n.ck = l.ck
+JOIN (SELECT natural_id FROM named GROUP BY natural_id HAVING count(*) > 1) m ON m.natural_id = n.natural_id;
+
+CREATE TABLE ids AS
+SELECT n.ck, CASE WHEN a.ck IS NULL THEN n.natural_id WHEN o.wanted_id IS NULL THEN a.wanted_id
+                  ELSE a.wanted_id || '@' || n.ck END AS id
+FROM named n LEFT JOIN alike a ON a.ck = n.ck
+LEFT JOIN (SELECT wanted_id FROM alike GROUP BY wanted_id HAVING count(*) > 1) o ON o.wanted_id = a.wanted_id;
 
 -- A parent by inference: only one credential of the caller that the other account's trail does not name was alive.
 CREATE TABLE inferred AS
 SELECT ck, parent FROM (
   SELECT x.ck, p.ck AS parent, count(*) OVER (PARTITION BY x.ck) AS candidates
-  FROM numbered x JOIN numbered p ON p.principal_id = x.caller_principal AND p.seen_account = x.caller_account
+  FROM lives x JOIN lives p ON p.principal_id = x.caller_principal AND p.seen_account = x.caller_account
   WHERE x.caller_type = 'AWSAccount' AND x.caller_ck IS NULL AND p.ck <> x.ck
     AND coalesce(p.issued_at, p.first) <= x.issued_time
     AND (p.longest IS NULL OR x.issued_time < coalesce(p.expires_at, coalesce(p.issued_at, p.first) + p.longest))

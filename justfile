@@ -1,0 +1,42 @@
+# Every chore of the project. `just` lists them; `just check` is what CI runs.
+
+_default:
+    @just --list --unsorted
+
+# Make the development environment in .venv.
+setup:
+    uv sync --locked --group dev
+
+# Put imports and layout in order, and mend what can be mended.
+fix:
+    uv run --locked --group dev ruff check --fix .
+    uv run --locked --group dev ruff format .
+
+# Form, types, rooms, dependencies, spelling.
+lint:
+    uv run --locked --group dev ruff check --quiet .
+    uv run --locked --group dev ruff format --check --quiet .
+    uv run --locked --group dev mypy --no-error-summary
+    uv run --locked --group dev lint-imports --no-logo
+    uv run --locked --group dev deptry --no-ansi .
+    uv run --locked --group dev typos
+
+# The tests, but for the long ones.
+test *arguments:
+    uv run --locked --group test pytest {{ arguments }}
+
+# The tests that take minutes: kills, a million events.
+long *arguments:
+    uv run --locked --group test pytest -m long {{ arguments }}
+
+# Which lines no test reaches.
+coverage:
+    uv run --locked --group dev coverage run -m pytest
+    uv run --locked --group dev coverage report --skip-covered
+
+# The story on built-in evidence.
+demo:
+    uv run --locked tokentrail demo
+
+# All that must hold before a change goes in.
+check: lint test
