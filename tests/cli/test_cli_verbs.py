@@ -235,6 +235,6 @@ def test_the_case_may_be_named_by_the_environment(
     monkeypatch.setenv("TOKENTRAIL_CASE", str(case))
     assert run("status").code == 0
     demo = run("demo", "--format", "json")
-    assert demo.code == 0
+    assert demo.code == 0, demo.err
     assert Path(json.loads(demo.out)["case"]).resolve() != case.resolve()
     shutil.rmtree(json.loads(demo.out)["case"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -127,58 +127,84 @@ def scan(data: bytes) -> Iterator[Piece]:
     """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
     at = 0
     for _ in range(_RESTARTS):
-        broken_at = yield from _scan_from(data, at)
-        if broken_at is None:
+        found = _Scan(data, at)
+        yield from found.pieces()
+        if found.broken_at is None:
             return
-        restart = _START.search(data, broken_at + 1)
-        yield Piece(data[broken_at : restart.start() if restart else len(data)], CUT_OFF)
+        restart = _START.search(data, found.broken_at + 1)
+        yield Piece(data[found.broken_at : restart.start() if restart else len(data)], CUT_OFF)
         if restart is None:
             return
         at = restart.start(1)
     yield Piece(data[at:], "too much damage to tell records apart")
 
 
-def _scan_from(data: bytes, start: int) -> Generator[Piece, None, int | None]:
-    """Yield balanced objects; the end is the place of one that does not close, if any."""
-    closers = bytearray()
-    opened, around, after = start, 0, start
-    previous = b""
-    for match in _TOKEN.finditer(data, start):
-        token = match.group()
-        if token == b"{":
-            if not closers:
-                opened = match.start()
-                yield from _outside(data[after:opened])
-            closers += b"}"
-        elif token == b"[":
-            if len(closers) == 1 and previous in _LISTS:  # an envelope: what counts is inside
-                around, after = around + 2, match.end()
-                closers.clear()
-            elif closers:
-                closers += b"]"
-            else:
-                around += 1
-        elif token in _CLOSERS and not closers:
-            around -= 1
-        elif token in _CLOSERS:
-            if token[0] != closers.pop():
-                return opened
-            if not closers:
-                after = match.end()
-                yield from _inside(data[opened:after])
-        elif token == b'"' and closers:
-            return opened
-        if token != b":":
-            previous = token
-    if closers:
-        return opened
-    if after == start and not around:
-        yield Piece(b"", "no JSON object in it")
-        return None
-    yield from _outside(data[after:])
-    if around > 0:
-        yield Piece(b"", "cut off after its last record")
-    return None
+class _Scan:
+    """Finds balanced objects by their brackets alone, and where one does not close."""
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self._data, self._start = data, start
+        self._closers = bytearray()
+        """What would close the brackets that are open, from the outermost record on."""
+        self._around = 0
+        """Brackets open around records: those of an array or of an envelope."""
+        self._opened = self._after = start
+        self.broken_at: int | None = None
+        """Where the object starts whose brackets don't close."""
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the objects up to the end or to one that does not close."""
+        previous = b""
+        for match in _TOKEN.finditer(self._data, self._start):
+            token = match.group()
+            if token == b"[":
+                self._open_list(previous, match.end())
+            elif token == b"{":
+                yield from self._open_object(match.start())
+            elif token in _CLOSERS:
+                yield from self._close(token[0], match.end())
+            elif token == b'"' and self._closers:  # a string that never ends
+                self.broken_at = self._opened
+            if self.broken_at is not None:
+                return
+            if token != b":":
+                previous = token
+        yield from self._end()
+
+    def _open_list(self, previous: bytes, end: int) -> None:
+        if len(self._closers) == 1 and previous in _LISTS:  # an envelope: what counts is inside
+            self._around += 2
+            self._after = end
+            self._closers.clear()
+        elif self._closers:
+            self._closers += b"]"
+        else:
+            self._around += 1
+
+    def _open_object(self, start: int) -> Iterator[Piece]:
+        if not self._closers:
+            self._opened = start
+            yield from _outside(self._data[self._after : start])
+        self._closers += b"}"
+
+    def _close(self, closer: int, end: int) -> Iterator[Piece]:
+        if not self._closers:
+            self._around -= 1
+        elif closer != self._closers.pop():
+            self.broken_at = self._opened
+        elif not self._closers:
+            self._after = end
+            yield from _inside(self._data[self._opened : end])
+
+    def _end(self) -> Iterator[Piece]:
+        if self._closers:
+            self.broken_at = self._opened
+        elif self._after == self._start and not self._around:
+            yield Piece(b"", "no JSON object in it")
+        else:
+            yield from _outside(self._data[self._after :])
+            if self._around > 0:
+                yield Piece(b"", "cut off after its last record")
 
 
 def _inside(raw: bytes) -> Iterator[Piece]:

@@ -17,7 +17,7 @@ _SECRET_MEMBER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _SECRET_HINTS = ("ntoken", "ytoken", "_token", "-token", "secret", "password")
-"""One of these is in every text that the expression finds something in, and none in `clientToken`: quick to look for."""
+"""One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
 
 

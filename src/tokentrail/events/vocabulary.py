@@ -33,7 +33,8 @@ KEYLESS_SOURCES = ISSUING_SOURCES | {"s3.amazonaws.com"}
 
 IAM_CHANGES = frozenset({
     "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
-    "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup", "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile",
+    "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup",
+    "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile",
     "CreateRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
     "PutUserPolicy", "DeleteUserPolicy", "PutRolePolicy", "DeleteRolePolicy", "PutGroupPolicy",
     "DeleteGroupPolicy", "AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
@@ -59,7 +60,7 @@ OTHER_CHANGES = frozenset({
     "CreatePresignedNotebookInstanceUrl", "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
     "CreateSchedule", "CreatePermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
     "CreateGroupMembership", "CreateGrant", "PutBucketPolicy", "PutResourcePolicy", "PutKeyPolicy",
-    "SetRepositoryPolicy", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
+    "SetRepositoryPolicy", "PutRepositoryPolicy", "SetQueueAttributes", "AddPermission", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
     "CreateKeyPair", "ImportKeyPair", "EnableOutboundWebIdentityFederation", "AcceptDelegationRequest",
     "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
     "PutEventSelectors", "DeleteDetector",

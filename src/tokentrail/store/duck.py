@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ _CLOSED = {
 """Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB')."""
 
 
+_BATCH = 8_192
+
+
 class DuckEngine:
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
@@ -35,16 +39,18 @@ class DuckEngine:
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
-        self._execute(sql, ())
+        with _explained(sql):
+            self._connection.execute(sql)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
-        reader = self._execute(sql, parameters).to_arrow_reader(65536)
-        return reader.read_all()
+        with _explained(sql):
+            return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
-        yield from self._execute(sql, parameters).to_arrow_reader(8192)
+        with _explained(sql):
+            yield from self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH)
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""
@@ -52,7 +58,7 @@ class DuckEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
-        self._execute(f"COPY ({sql}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)", ())
+        self.run(f"COPY ({sql}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
@@ -72,11 +78,14 @@ class DuckEngine:
         """Let go of everything."""
         self._connection.close()
 
-    def _execute(self, sql: str, parameters: Sequence[Any]) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connection.execute(sql, list(parameters))
-        except duckdb.Error as error:
-            raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+
+@contextmanager
+def _explained(sql: str) -> Iterator[None]:
+    """Turn an engine's error into ours, with the statement that failed."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
 
 
 def quoted(text: str) -> str:

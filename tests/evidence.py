@@ -1,0 +1,157 @@
+"""Short ways from records to answers, for the tests of the case, the store and lineage."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokentrail import Case, Credential
+from tokentrail.lineage.model import Trace
+from tokentrail.present.document import document
+from tokentrail.testing import World, native
+
+Json = dict[str, Any]
+HOME, AWAY = "111122223333", "444455556666"
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+REAL = Path(__file__).parents[2] / "shared" / "data"
+"""Real evidence, which lies beside the project and not in it."""
+
+
+def real(*parts: str) -> Path:
+    """A part of the real evidence; the test is skipped where it is absent."""
+    path = REAL.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"the real evidence is not at {path}")
+    return path
+
+
+def at(clock: str) -> datetime:
+    """A time on the day of the tests, or an ISO 8601 time, in UTC."""
+    text = clock if "-" in clock else f"2026-11-23T{clock}"
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@contextmanager
+def held(*files: bytes | Iterable[Json] | World) -> Iterator[Case]:
+    """A case that holds some files, each given as its bytes, its records, or a world's records."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = []
+        for number, content in enumerate(files):
+            path = Path(folder) / f"{number:05}.json"
+            records = content.records() if isinstance(content, World) else content
+            path.write_bytes(records if isinstance(records, bytes) else native(records))
+            names.append(str(path))
+        with Case.open(Path(folder) / "case") as case:
+            case.ingest(names, workers=1)
+            yield case
+
+
+def answers(*files: bytes | Iterable[Json] | World, as_of: datetime | None = None) -> dict[str, Credential]:
+    """Every credential that the evidence shows, by id."""
+    with held(*files) as case:
+        return by_id(case.credentials(as_of=as_of))
+
+
+def by_id(credentials: Iterable[Credential]) -> dict[str, Credential]:
+    """The same by id, which no two may share."""
+    listed = list(credentials)
+    found = {one.id: one for one in listed}
+    assert len(listed) == len(found)
+    return found
+
+
+def traced(evidence: World | Sequence[Json], *subjects: str, **options: Any) -> Trace:
+    """A trace of some subjects."""
+    with held(evidence) as case:
+        return case.trace(subjects, **options)
+
+
+def text(results: Iterable[object]) -> str:
+    """Results as the JSON that people pipe into other programs."""
+    return "\n".join(json.dumps(document(one)) for one in results)
+
+
+def born(one: Credential) -> tuple[str, str | None, str | None, str | None]:
+    """What a test of births compares: kind, parent, link, origin."""
+    return one.kind, one.parent, one.parent_link, one.origin
+
+
+def states(evidence: World | Sequence[Json], *ids: str, as_of: datetime | None = None) -> list[str]:
+    """The states of some credentials at a moment."""
+    found = answers(evidence, as_of=as_of)
+    return [found[one].state for one in ids]
+
+
+def assume_role(
+    when: str = "2026-11-23T09:00:00Z",
+    *,
+    key: str = "ASIAIOSFODNN7EXAMPL1",
+    caller: Json | None = None,
+    role: str = "Deploy",
+    name: str = "s",
+    **fields: Any,
+) -> Json:
+    """A raw AssumeRole, for shapes that the builder does not write."""
+    arn = f"arn:aws:iam::{HOME}:role/{role}"
+    session = {
+        "assumedRoleId": f"AROA{role.upper():A<17}:{name}",
+        "arn": f"arn:aws:sts::{HOME}:assumed-role/{role}/{name}",
+    }
+    return call(
+        "AssumeRole",
+        when,
+        caller or user(),
+        requestParameters={"roleArn": arn, "roleSessionName": name},
+        responseElements={"credentials": {"accessKeyId": key, "sessionToken": "t"}, "assumedRoleUser": session},
+        **fields,
+    )
+
+
+def call(name: str, when: str, caller: Json, *, source: str = "sts.amazonaws.com", **fields: Any) -> Json:
+    """A raw record with an event id that follows from what it says."""
+    import uuid
+
+    written = {
+        "eventVersion": "1.11", "userIdentity": caller, "eventTime": when, "eventSource": source,
+        "eventName": name, "awsRegion": "us-east-1", "sourceIPAddress": "192.0.2.10", "userAgent": "test",
+        "requestParameters": None, "responseElements": None, "readOnly": True, "eventType": "AwsApiCall",
+        "managementEvent": True, "recipientAccountId": HOME, **fields,
+    }  # fmt: skip
+    written.setdefault("eventID", str(uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(written))))
+    return written
+
+
+def user(name: str = "ada", key: str = "AKIAIOSFODNN7EXAMPLE", **fields: Any) -> Json:
+    """The identity of an IAM user with a long-term key."""
+    return {
+        "type": "IAMUser", "principalId": f"AIDA{name.upper():A<17}", "arn": f"arn:aws:iam::{HOME}:user/{name}",
+        "accountId": HOME, "accessKeyId": key, "userName": name, **fields,
+    }  # fmt: skip
+
+
+def session(
+    key: str = "ASIAIOSFODNN7EXAMPL1",
+    created: str = "2026-11-23T09:00:00Z",
+    *,
+    role: str = "Deploy",
+    name: str = "s",
+    **fields: Any,
+) -> Json:
+    """The identity of a role session."""
+    issuer = {
+        "type": "Role", "principalId": f"AROA{role.upper():A<17}", "arn": f"arn:aws:iam::{HOME}:role/{role}",
+        "accountId": HOME, "userName": role,
+    }  # fmt: skip
+    return {
+        "type": "AssumedRole", "principalId": f"AROA{role.upper():A<17}:{name}",
+        "arn": f"arn:aws:sts::{HOME}:assumed-role/{role}/{name}", "accountId": HOME, "accessKeyId": key,
+        "sessionContext": {"sessionIssuer": issuer, "attributes": {"creationDate": created, "mfaAuthenticated": "false"}},
+        **fields,
+    }  # fmt: skip

@@ -1,0 +1,209 @@
+"""The laws of the forest: order, repetition and splitting of evidence don't matter, and what was done is found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from evidence import AWAY, HOME, answers, by_id, held, text
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import worlds
+
+from tokentrail import Case, Credential
+from tokentrail.lineage.trace import Trace
+from tokentrail.testing import FAKE_SESSION_TOKEN, TrueCredential, World
+from tokentrail.testing.names import Json
+
+SEEDS = st.integers(0, 999)
+
+
+def everything(case: Case) -> str:
+    """All that a case answers, as JSON: the inventory and the trace of every credential."""
+    listed = list(case.credentials())
+    ids = [one.id for one in listed]
+    return text([*listed, case.trace(ids), case.trace(ids[-1:]), *case.timeline(ids[:1])])
+
+
+def places_forgotten(answer: str) -> str:
+    """The same without what names evidence objects, which do differ when evidence is cut differently."""
+    import re
+
+    return re.sub(r'"object": "[0-9a-f]*", "ordinal": \d+', "", answer)
+
+
+def shuffled(records: Sequence[Json], seed: int) -> list[list[Json]]:
+    """The records in another order, some twice, spread over several files."""
+    chance = random.Random(seed)
+    again = [*records, *chance.sample(records, len(records) // 2)]
+    chance.shuffle(again)
+    pieces = chance.randint(1, 5)
+    return [again[start::pieces] for start in range(pieces)]
+
+
+@given(worlds(rare=True), SEEDS)
+def test_order_repetition_and_splitting_change_nothing(world: World, seed: int) -> None:
+    """Any permutation, repetition and split of the same records gives byte-identical answers."""
+    records = world.records()
+    with held(records) as case:
+        expected = places_forgotten(everything(case))
+
+    with held(*shuffled(records, seed)) as case:
+        assert expected == places_forgotten(everything(case))
+
+
+@given(worlds(rare=True), SEEDS)
+def test_ingesting_in_two_steps_is_ingesting_at_once(world: World, seed: int) -> None:
+    """What was asked in between leaves no trace, and a second ingest of the same brings no new record."""
+    import tempfile
+    from pathlib import Path
+
+    from tokentrail.testing import native
+
+    records = world.records()
+    cut = seed % (len(records) + 1)
+    with held(records) as whole:
+        expected = places_forgotten(everything(whole))
+    with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
+        first, second, both = (Path(folder) / name for name in ("1.json", "2.json", "3.json"))
+        first.write_bytes(native(records[cut:]))
+        second.write_bytes(native(records[:cut]))
+        both.write_bytes(native(records[::-1]))
+        case.ingest([str(first)])
+        list(case.credentials())
+        case.ingest([str(second)])
+        assert expected == places_forgotten(everything(case))
+
+        again = case.ingest([str(first), str(second), str(both)])
+        assert 0 == again.records.new
+        assert expected == places_forgotten(everything(case))
+
+
+_COMPARED = (
+    ("kind", "kind"), ("account", "account"), ("principal", "principal"), ("parent", "parent"), ("link", "parent_link"),
+    ("origin", "origin"), ("root", "root"), ("depth", "depth"), ("issued_at", "issued_at"), ("expires_at", "expires_at"),
+    ("access_key_ids", "access_key_ids"),
+)  # fmt: skip
+
+
+def differences(world: World, found: dict[str, Credential]) -> list[tuple[str, object, object]]:
+    """Where the answer differs from the truth, beyond the parents that the builder leaves to the reader."""
+    truth: dict[str, TrueCredential] = {one.id: one for one in world.truth}
+    assert set(truth) == set(found)
+    guessed = {one.id for one in found.values() if _beyond_the_truth(one)}
+    wrong = []
+    for true in truth.values():
+        one = found[true.id]
+        hangs_elsewhere = bool(guessed.intersection(_ancestry(one, found)))
+        for theirs, ours in _COMPARED:
+            if hangs_elsewhere and ours in ("parent", "parent_link", "origin", "root", "depth"):
+                continue
+            if getattr(true, theirs) != getattr(one, ours):
+                wrong.append((f"{true.id}.{ours}", getattr(true, theirs), getattr(one, ours)))
+    return wrong
+
+
+def _beyond_the_truth(one: Credential) -> bool:
+    """A role-side-only assumption with one possible caller; a sign-in through a password or user that was made."""
+    return one.parent_link == "inferred" or (one.parent_link == "created" and one.kind != "long_term_key")
+
+
+def _ancestry(one: Credential, found: dict[str, Credential]) -> list[str]:
+    line = [one.id]
+    while (parent := found[line[-1]].parent) is not None:
+        line.append(parent)
+    return line
+
+
+@given(worlds())
+def test_growing_the_records_of_a_world_gives_its_truth(world: World) -> None:
+    """grow(records(world)) = world.truth, for the ways in that AWS documents in full."""
+    assert [] == differences(world, answers(world))
+
+
+@given(worlds(rare=True))
+def test_growing_the_rarer_ways_in_gives_the_truth_too(world: World) -> None:
+    """grow(records(world)) = world.truth with aws login, sign-in tokens, scoped, root and certificate sessions."""
+    assert [] == differences(world, answers(world))
+
+
+@given(worlds(rare=True), SEEDS)
+def test_the_answer_at_a_moment_knows_nothing_later(world: World, seed: int) -> None:
+    """The answer as of T is that of a case which only holds the records up to T."""
+    records = world.records()
+    moment = world.now.fromisoformat(str(records[seed % len(records)]["eventTime"]))
+    earlier = [one for one in records if world.now.fromisoformat(str(one["eventTime"])) <= moment]
+    with held(earlier) as case:
+        expected = places_forgotten(everything(case))
+
+    with held(records) as case:
+        listed = list(case.credentials(as_of=moment))
+        ids = [one.id for one in listed]
+        got = [
+            *listed, case.trace(ids, as_of=moment), case.trace(ids[-1:], as_of=moment),
+            *case.timeline(ids[:1], as_of=moment),
+        ]  # fmt: skip
+        assert expected == places_forgotten(text(got))
+
+
+@given(worlds(rare=True))
+def test_a_trace_holds_exactly_the_line_above_and_the_tree_below(world: World) -> None:
+    """Descendants are the closure over parents and created links; ancestors the parents of parents; nothing else."""
+    with held(world) as case:
+        found = by_id(case.credentials())
+        edges: Trace = case.trace(list(found))
+        children: dict[str, set[str]] = {}
+        for link in edges.links:
+            children.setdefault(link.parent, set()).add(link.child)
+        for one in found.values():
+            below, fresh = {one.id}, [one.id]
+            while fresh:
+                added = children.get(fresh.pop(), set()) - below
+                below |= added
+                fresh += added
+            down = {item.id for item in case.trace([one.id], up=False).credentials}
+            up = {item.id for item in case.trace([one.id], down=False).credentials}
+            assert below == down
+            assert set(_ancestry(one, found)) == up
+            assert (len(up) - 1, _ancestry(one, found)[-1]) == (one.depth, one.root)
+
+
+@given(worlds(rare=True))
+def test_the_parents_of_the_inventory_are_the_links_of_the_trace(world: World) -> None:
+    """Each parent stands as a link of the same name, and what hangs below a link began no earlier than its call."""
+    with held(world) as case:
+        found = by_id(case.credentials())
+        links = case.trace(list(found)).links
+    expected = {(one.parent, one.id, one.parent_link) for one in found.values() if one.parent}
+
+    assert expected <= {(one.parent, one.child, one.link) for one in links}
+
+
+@given(worlds(rare=True))
+def test_session_tokens_are_in_no_answer(world: World) -> None:
+    """No result, no repr and no table holds a session token, though every issuing record does."""
+    records = world.records()
+    with held(records) as case:
+        listed = list(case.credentials())
+        ids = [one.id for one in listed]
+        trace, line, status = case.trace(ids), list(case.timeline(ids)), case.status()
+        shown = repr((listed, trace, line, status)) + text([*listed, trace, *line, status])
+        stored = [path.read_bytes() for path in case.path.rglob("*.parquet")]
+        table = str(case.credentials_table().to_pylist())
+
+        assert FAKE_SESSION_TOKEN not in shown + table
+        assert all(FAKE_SESSION_TOKEN.encode() not in one for one in stored)
+
+
+@given(worlds(), st.sampled_from([HOME, AWAY]))
+def test_filters_choose_among_what_is_listed(world: World, account: str) -> None:
+    """Filters by account, kind, state and principal give what filtering the whole list gives, in its order."""
+    with held(world) as case:
+        every = list(case.credentials())
+        some = every[len(every) // 2]
+        assert [one for one in every if one.account == account] == list(case.credentials(account=account))
+        assert [one for one in every if one.kind == some.kind] == list(case.credentials(kind=some.kind))
+        assert [one for one in every if one.state == some.state] == list(case.credentials(state=some.state))
+        assert [one for one in every if some.principal in (one.principal, one.role)] == list(
+            case.credentials(principal=some.principal)
+        )
