@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tokentrail.lineage.model import Credential, Trace
 
 __version__ = "0.1.0"
-__all__ = ["Case", "Credential", "Trace", "TokenTrailError", "__version__"]
+__all__ = ["Case", "Credential", "TokenTrailError", "Trace", "__version__"]
 
 _HOMES = {
     "Case": "tokentrail.case",

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,12 @@ from tokentrail.lineage.grow import Grown, grow
 from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent, Trace
 from tokentrail.lineage.trace import Narrowing, networks, timeline, trace
 from tokentrail.results import (
-    IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject, Status,
+    IngestSummary,
+    ObjectCounts,
+    RecordCounts,
+    Rejection,
+    SkippedObject,
+    Status,
 )  # fmt: skip
 from tokentrail.sources import files
 from tokentrail.store.duck import DuckEngine
@@ -44,6 +49,9 @@ from tokentrail.store.ingest import Options, Outcome, ingest
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.records import record
 
+_BY_TIME = (
+    "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
+)
 _DERIVED = ("credentials", "who", "links", "losers")
 
 
@@ -132,7 +140,7 @@ class Case:
         skipped: list[SkippedObject] = []
         for one in files.objects(sources):
             if isinstance(one, files.Skipped):
-                skipped.append(SkippedObject(object=one.name, reason=one.reason))
+                skipped.append(SkippedObject(object=one.name, reason=one.reason, lost=True))
             else:
                 given.append(one)
         options = Options(reference=reference, bound=bound)
@@ -146,8 +154,12 @@ class Case:
     ) -> IngestSummary:
         rejections = self._rejections({one.sha256 for one in outcomes if one.sha256 and one.rejected})
         digests = {one.object for one in rejections if one.reason == DIGEST}
-        skipped += [SkippedObject(object=one.name, reason=one.failed) for one in outcomes if one.failed]
-        skipped += [SkippedObject(object=one.object, reason=one.reason) for one in rejections if one.reason == DIGEST]
+        skipped += [
+            SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed
+        ]
+        skipped += [
+            SkippedObject(object=one.object, reason=one.reason) for one in rejections if one.reason == DIGEST
+        ]
         kept = [one for one in rejections if one.reason != DIGEST]
         seen: set[str] = set()
         repeated = 0
@@ -190,8 +202,7 @@ class Case:
         forest = self._forest(as_of)
         judge = forest.judge()
         where, parameters = ("kind = ?", (kind,)) if kind else ("TRUE", ())
-        order = "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
-        for row in forest.rows(where, parameters, order):
+        for row in forest.rows(where, parameters, _BY_TIME):
             found = rows.credential(row, judge)
             if (
                 (state is None or found.state == state)
@@ -235,7 +246,7 @@ class Case:
         found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
         accounts = {one.account for one in found.credentials if one.account}
         lacking = coverage.gaps(coverage.coverage(self._open_view(as_of).engine), accounts)
-        return _with_gaps(found, lacking + found.gaps)
+        return replace(found, gaps=lacking + found.gaps)
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
@@ -279,8 +290,10 @@ class Case:
         engine.segments("rejected", list(snapshot.folders.values()))
         objects = {int(manifest.segment, 16): manifest.objects for manifest in snapshot.manifests}
         found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
-        names = {}
-        for row in engine.table("SELECT * FROM rejected ORDER BY segment, object, ordinal, field, reason").to_pylist():
+        names: dict[str, str] = {}
+        for row in engine.table(
+            "SELECT * FROM rejected ORDER BY segment, object, ordinal, field, reason"
+        ).to_pylist():
             stored = objects[row["segment"]][row["object"]]
             if digests is not None and stored.sha256 not in digests:
                 continue
@@ -330,10 +343,7 @@ class Case:
             engine = self._engine(snapshot, None)
             try:
                 grown = grow(engine, fresh)
-                text = json.dumps(
-                    {"records": grown.records, "credentials": grown.credentials, "first": grown.first, "last": grown.last}
-                )
-                (fresh / "grown.json").write_text(text)
+                (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
@@ -371,9 +381,3 @@ class Case:
         engine.run("""
             CREATE VIEW facts AS SELECT e.* FROM events e WHERE NOT EXISTS (
               SELECT 1 FROM losers l WHERE l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal)""")
-
-
-def _with_gaps(found: Trace, gaps: Any) -> Trace:
-    from dataclasses import replace
-
-    return replace(found, gaps=gaps)

@@ -46,6 +46,8 @@ class SkippedObject:
 
     object: str
     reason: str
+    lost: bool = False
+    """Whether evidence may have been missed: a digest file holds none, an unreadable file may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,6 @@ from tokentrail.present.paper import Paper
 from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
-_READ = "a CloudTrail digest file"
-"""How the reason begins for which skipping an object loses nothing."""
 
 
 def show_rows(
@@ -129,7 +127,7 @@ def insist_on_all(told: Common, summary: IngestSummary) -> None:
     Raises:
         EvidenceIncomplete: records were rejected, or objects could not be read.
     """
-    failed = [one for one in summary.skipped if not one.reason.startswith(_READ)]
+    failed = [one for one in summary.skipped if one.lost]
     if told.strict and (failed or summary.records.rejected):
         raise EvidenceIncomplete(
             f"--strict: {words.number(summary.records.rejected, 'record')} rejected, "

@@ -49,7 +49,9 @@ class _InScopeOf(msgspec.Struct, gc=False):
     credentialsIssuedTo: str | None = None  # noqa: N815
 
 
-class _Identity(msgspec.Struct, gc=False):
+class Identity(msgspec.Struct, gc=False):
+    """The members of `userIdentity` that lineage reads."""
+
     type: str | None = None
     principalId: str | None = None  # noqa: N815
     arn: str | None = None
@@ -114,12 +116,12 @@ def _filled(texts: Sequence[str | None]) -> Sequence[str | None]:
     return [text or None for text in texts] if "" in texts else texts
 
 
-def _forgiving(value: dict[str, Any]) -> _Identity:
+def _forgiving(value: dict[str, Any]) -> Identity:
     """Take from any JSON object the members that have the right type."""
     context = value.get("sessionContext")
     context = context if isinstance(context, dict) else {}
-    return _Identity(
-        **{name: text(value, name) for name in _Identity.__struct_fields__[:8]},
+    return Identity(
+        **{name: text(value, name) for name in Identity.__struct_fields__[:8]},
         sessionContext=_Context(
             attributes=_Attributes(
                 creationDate=text(context, "attributes", "creationDate"),
@@ -141,7 +143,7 @@ def _forgiving(value: dict[str, Any]) -> _Identity:
     )
 
 
-_identities = Each(_Identity, _forgiving)
-_NOBODY, _NO_CONTEXT, _NO_ATTRIBUTES, _NO_ISSUER = _Identity(), _Context(), _Attributes(), _Issuer()
+_identities = Each(Identity, _forgiving)
+_NOBODY, _NO_CONTEXT, _NO_ATTRIBUTES, _NO_ISSUER = Identity(), _Context(), _Attributes(), _Issuer()
 _NO_WEB, _NO_BEHALF, _NO_SCOPE = _WebId(), _OnBehalfOf(), _InScopeOf()
 _TRUTH = {True: True, False: False, "true": True, "false": False, "True": True, "False": False}

@@ -19,13 +19,14 @@ KEYLESS_ISSUERS = frozenset({
     "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
     "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "CreateSession", "AssumeRoleForPodIdentity",
     "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken", "GetDataAccess",
+    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetSessionToken", "GetFederationToken",
 })  # fmt: skip
 """
 Calls that issue a credential whose key id the log may not show.
 
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'. Where the layout of an answer is not documented, the key id is taken if it is there and the
-link is left to principal and creation date if it is not.
+link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as too long.
 """
 
 KEYLESS_SOURCES = ISSUING_SOURCES | {"s3.amazonaws.com"}
@@ -60,7 +61,8 @@ OTHER_CHANGES = frozenset({
     "CreatePresignedNotebookInstanceUrl", "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
     "CreateSchedule", "CreatePermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
     "CreateGroupMembership", "CreateGrant", "PutBucketPolicy", "PutResourcePolicy", "PutKeyPolicy",
-    "SetRepositoryPolicy", "PutRepositoryPolicy", "SetQueueAttributes", "AddPermission", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
+    "SetRepositoryPolicy", "PutRepositoryPolicy",
+    "SetQueueAttributes", "AddPermission", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
     "CreateKeyPair", "ImportKeyPair", "EnableOutboundWebIdentityFederation", "AcceptDelegationRequest",
     "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
     "PutEventSelectors", "DeleteDetector",

@@ -69,14 +69,22 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
     """What an answer about some accounts lacks."""
     concerned = [one for one in covered if one.account in accounts]
     found = [
-        Gap(account=one.account, region=one.region, start=gap.start, end=gap.end, why="no events in these hours")
+        Gap(
+            account=one.account,
+            region=one.region,
+            start=gap.start,
+            end=gap.end,
+            why="no events in these hours",
+        )
         for one in concerned
         for gap in one.gaps
     ]
     for account in sorted(accounts):
         own = [one for one in concerned if one.account == account]
         if not own:
-            found.append(Gap(account=account, region=None, start=None, end=None, why="no evidence of this account"))
+            found.append(
+                Gap(account=account, region=None, start=None, end=None, why="no evidence of this account")
+            )
             continue
         first, last = min(one.first for one in own), max(one.last for one in own)
         if not any(one.read_only_events for one in own):

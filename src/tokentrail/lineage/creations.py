@@ -49,7 +49,10 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "UpdateFunctionCode20150331": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
     "CreateFunction20150331": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
     "CreateFunction20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
-    "UpdateFunctionConfiguration20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
+    "UpdateFunctionConfiguration20150331v2": (
+        "function",
+        ((_ANSWER, "functionArn"), (_REQUEST, "functionName")),
+    ),
     "AddPermission20150331v2": ("function_policy", ((_REQUEST, "functionName"),)),
     "CreateFunctionUrlConfig": ("function_url", ((_REQUEST, "functionName"),)),
     "RunInstances": ("instance", ()),

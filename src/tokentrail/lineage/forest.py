@@ -50,9 +50,13 @@ class Forest:
     def _changes(self, accounts: set[str] | None = None) -> Iterator[Change]:
         if accounts is not None:
             self._engine.register("accounts", pa.table({"account": pa.array(sorted(accounts), pa.string())}))
-        only = "" if accounts is None else """
+        only = (
+            ""
+            if accounts is None
+            else """
               AND (c.source = 'organizations.amazonaws.com'
                    OR coalesce(c.account, i.account) IN (SELECT account FROM accounts))"""
+        )
         sql = f"""
             SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
                    coalesce(c.account, i.account) AS in_account
@@ -95,18 +99,20 @@ class Forest:
             raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
         if len(found) > 1:
             some = ", ".join(row["id"] for row in found[:5])
-            raise UsageError(f"{subject!r}: several credentials begin so ({some}{', …' if len(found) > 5 else ''}). Give more of it.")
+            more = ", …" if len(found) > 5 else ""
+            raise UsageError(f"{subject!r}: several credentials begin so ({some}{more}). Give more of it.")
         return {row["n"] for row in found}
 
     def _by_event(self, subject: str) -> set[int]:
         raw = uuid_bytes(subject)
         test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
         callers = self._engine.table(
-            f"SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.{test}",
+            "SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity "
+            f"WHERE e.{test}",
             (value,),
         )
         if callers.num_rows:
-            return set(callers["n"].to_pylist())
+            return _places(callers)
         issued = "issue_event = ?" if raw else "issue_text = ?"
         return {row["n"] for row in self.rows(issued, (value,))}
 
@@ -116,7 +122,7 @@ class Forest:
         found = self._engine.table(
             "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size"
         )
-        return set(found["n"].to_pylist())
+        return _places(found)
 
     def descendants(self, places: Iterable[int]) -> tuple[set[int], list[Row]]:
         """Everything below, and the links beyond parents that led to it: what acts through things that others made."""
@@ -128,7 +134,7 @@ class Forest:
             below = self._engine.table(
                 "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n >= s.n AND c.n < s.n + s.size"
             )
-            added = (set(below["n"].to_pylist()) | fresh) - reached
+            added = (_places(below) | fresh) - reached
             reached |= added
             self._choose(added)
             links = self._engine.table(
@@ -138,12 +144,14 @@ class Forest:
             fresh = {link["child"] for link in links} - reached
         return reached, extra
 
-    def chosen_rows(self, places: Iterable[int]) -> list[Row]:
+    def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
         self._choose(places)
-        return self._engine.table("SELECT c.* FROM credentials c JOIN chosen s ON s.n = c.n ORDER BY c.n").to_pylist()
+        return self._engine.table(
+            "SELECT c.* FROM credentials c JOIN chosen s ON s.n = c.n ORDER BY c.n"
+        ).to_pylist()
 
-    def done_by(self, places: Iterable[int], select: str) -> list[Row]:
+    def done_by(self, places: Iterable[int], select: str) -> Sequence[Row]:
         """Roll-ups of what some credentials did: `select` reads from `acts` (facts with `n`)."""
         self._choose(places)
         sql = """
@@ -152,13 +160,14 @@ class Forest:
             """
         return self._engine.table(sql + select).to_pylist()
 
-    def changed_by(self, places: Iterable[int]) -> list[Row]:
+    def changed_by(self, places: Iterable[int]) -> Sequence[Row]:
         """The changes that some credentials made."""
         self._choose(places)
         return self._engine.table("""
             SELECT s.n, c.* FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
             JOIN chosen s ON s.n = w.n
-            WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+            WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
+                              AND l.ordinal = c.ordinal)
             ORDER BY c.time, c.event_id""").to_pylist()
 
     def addresses(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
@@ -167,20 +176,33 @@ class Forest:
         if not wanted.num_rows:
             return {}
         self._engine.register("wanted", wanted)
-        found = self._engine.table("SELECT DISTINCT e.event_id, e.ip FROM facts e JOIN wanted w ON w.event_id = e.event_id")
+        found = self._engine.table(
+            "SELECT DISTINCT e.event_id, e.ip FROM facts e JOIN wanted w ON w.event_id = e.event_id"
+        )
         return {row["event_id"]: row["ip"] for row in found.to_pylist()}
 
     def _choose(self, places: Iterable[int]) -> None:
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
-        self._engine.run("CREATE OR REPLACE TEMP TABLE chosen AS SELECT p.n, c.size FROM picked p JOIN credentials c ON c.n = p.n")
+        self._engine.run(
+            "CREATE OR REPLACE TEMP TABLE chosen AS "
+            "SELECT p.n, c.size FROM picked p JOIN credentials c ON c.n = p.n"
+        )
+
+
+def _places(found: pa.Table) -> set[int]:
+    return {row["n"] for row in found.select(["n"]).to_pylist()}
 
 
 def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """What a subject may mean, the most exact first."""
     yield "id = ? OR list_contains(keys, ?) OR starts_with(id, ? || '@')", (subject, subject, subject)
     if subject.startswith("arn:"):
-        yield "arn = ? OR child_arn = ? OR (arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?)", (subject,) * 3
-        yield "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)", (subject,) * 3
+        unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
+        yield f"arn = ? OR child_arn = ? OR ({unused})", (subject,) * 3
+        yield (
+            "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
+            (subject,) * 3,
+        )
         role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
         if role:  # a role named without its path, or the other way round
             ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
@@ -189,7 +211,10 @@ def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
         yield "list_contains(ips, ?)", (subject,)
     if _INSTANCE.fullmatch(subject):
         yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
-    yield "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')", (subject,) * 4
+    principal = (
+        "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')"
+    )
+    yield principal, (subject,) * 4
 
 
 def _is_address(text: str) -> bool:

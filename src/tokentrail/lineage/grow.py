@@ -79,8 +79,13 @@ def grow(engine: Engine, folder: Path) -> Grown:
 
 def _facts(engine: Engine) -> int:
     """Set aside repeated records; answers how many distinct ones there are."""
-    engine.run("CREATE TABLE repeats AS SELECT event_id, count(*) AS copies FROM events GROUP BY event_id HAVING count(*) > 1")
-    found = engine.table("SELECT count(*) AS ids, coalesce(sum(copies), 0) AS copies FROM repeats").to_pylist()[0]
+    engine.run(
+        "CREATE TABLE repeats AS "
+        "SELECT event_id, count(*) AS copies FROM events GROUP BY event_id HAVING count(*) > 1"
+    )
+    found = engine.table(
+        "SELECT count(*) AS ids, coalesce(sum(copies), 0) AS copies FROM repeats"
+    ).to_pylist()[0]
     total = engine.table("SELECT count(*) AS records FROM events").to_pylist()[0]["records"]
     if found["ids"]:
         engine.run(_LOSERS)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
@@ -26,7 +27,8 @@ def number(rows: pa.Table) -> pa.Table:
     Returns:
         `ck`, `n` (place), `parent`, `parent_id`, `root`, `root_id`, `depth`, `size` (of the subtree, itself included).
     """
-    rows = rows.append_column("when", rows["moment"].combine_chunks().fill_null(0)).sort_by([("when", "ascending"), ("id", "ascending")])
+    rows = rows.append_column("when", rows["moment"].combine_chunks().fill_null(0))
+    rows = rows.sort_by([("when", "ascending"), ("id", "ascending")])
     count = rows.num_rows
     cks = rows["ck"].combine_chunks()
     found = rows["parent_ck"].combine_chunks()
@@ -39,23 +41,21 @@ def number(rows: pa.Table) -> pa.Table:
     sorted_parent = parent[order]
     has = sorted_parent != _NONE
     return pa.table({
-        "ck": cks.take(pa.array(order)),
+        "ck": cks.take(order),
         "n": pa.array(np.arange(count)),
         "parent": pa.array(np.where(has, place[sorted_parent], 0), mask=~has),
-        "parent_id": ids.take(pa.array(np.where(has, sorted_parent, 0), mask=~has)),
+        "parent_id": pc.if_else(pa.array(has), ids.take(np.where(has, sorted_parent, 0)), pa.scalar(None, pa.string())),
         "root": pa.array(place[root[order]]),
-        "root_id": ids.take(pa.array(root[order])),
+        "root_id": ids.take(root[order]),
         "depth": pa.array(depth[order]),
         "size": pa.array(size[order]),
     })  # fmt: skip
 
 
-def _positions(names: pa.Array, wanted: pa.Array) -> Integers:
+def _positions(names: Any, wanted: Any) -> Integers:
     """Where each wanted name stands among `names`; -1 for none."""
-    import pyarrow.compute as pc
-
-    found = pc.index_in(wanted, value_set=names)
-    return np.asarray(pc.fill_null(found, _NONE).cast(pa.int64()).to_numpy(zero_copy_only=False)).copy()
+    found: Any = pc.index_in(wanted, value_set=names)
+    return np.array(found.cast(pa.int64()).fill_null(_NONE).to_numpy(zero_copy_only=False))
 
 
 def _depths(parent: Integers) -> tuple[Integers, Integers]:

@@ -91,8 +91,7 @@ def caller(row: Row) -> Caller:
     session = role and ((principal_id or "").partition(":")[2] or row["session_name"])
     account = row["seen_account"] or _account(row, role)
     principal = row["arn"] or _principal(row, role, session, account)
-    own_user = kind in ("long_term_key", "session_token", "console_session", "unknown", "oauth_login", "scoped", "forwarded")
-    user = (principal or "").rpartition("/")[2] if own_user and ":user/" in (principal or "") else None
+    user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
     if kind == "federation_token":
         user = row["caller_name"] or ((row["issuer_arn"] or "").rpartition("/")[2] or None)
         session = (principal_id or "").partition(":")[2] or row["session_name"]
@@ -162,7 +161,9 @@ def _key_made(row: Row) -> datetime | None:
 def _issued_by(row: Row) -> IssuedBy | None:
     if row["api"] is not None:
         found = event_id(row["issue_event"], row["issue_text"])
-        return IssuedBy(api=row["api"], event_id=found or "", source_ip=row["issue_ip"], user_agent=row["issue_agent"])
+        return IssuedBy(
+            api=row["api"], event_id=found or "", source_ip=row["issue_ip"], user_agent=row["issue_agent"]
+        )
     if row["created_what"] == "access_key":
         found = event_id(row["created_event"], row["created_text"])
         return IssuedBy(
@@ -181,7 +182,8 @@ def origin(row: Row) -> Origin:
     if row["kind"] == "forwarded":
         return "forwarded_call"
     if row["api"] in _FEDERATED:
-        return "service" if row["api"] == "CreateSession" and row["caller_type"] == "AWSService" else "identity_provider"
+        by_service = row["api"] == "CreateSession" and row["caller_type"] == "AWSService"
+        return "service" if by_service else "identity_provider"
     if row["api"] == "ConsoleLogin":
         return "console_sign_in"
     if row["api"] is not None and row["caller_service"]:
@@ -217,7 +219,8 @@ def detail(row: Row) -> str | None:
 def _link_detail(row: Row) -> str | None:
     link = row["parent_link"]
     if link == "created":
-        return f"acts through the {str(row['created_what']).replace('_', ' ')} {row['created_thing']} that its parent made or set"
+        what = str(row["created_what"]).replace("_", " ")
+        return f"acts through the {what} {row['created_thing']} that its parent made or set"
     if link == "inferred" and row["api"] == "GetSigninToken":
         return "the only sign-in URL for this principal in the fifteen minutes before the session began"
     if link == "inferred":

@@ -35,7 +35,11 @@ def change(row: Mapping[str, Any], event_id: str) -> Change:
     """Read one row of `changes`, joined with its caller."""
     request = _object(row["request"])
     if row["document"] is not None:
-        member = "content" if row["source"] == _ORGANISATION else _DOCUMENT_MEMBER.get(row["name"], "policyDocument")
+        member = (
+            "content"
+            if row["source"] == _ORGANISATION
+            else _DOCUMENT_MEMBER.get(row["name"], "policyDocument")
+        )
         request[member] = row["document"]
     return Change(
         time=datetime.fromtimestamp(row["time"], UTC),
@@ -98,11 +102,14 @@ class Judge:
             notes = self._effects.partly(caller, key_id, self.as_of)
             limits = "".join(f"; {note.sentence}" for note in notes[:3])
         if caller.kind == "long_term_key":
-            return Judgement(state="active", reason=f"a long-term key; nothing in the evidence ends it{limits}")
+            return Judgement(
+                state="active", reason=f"a long-term key; nothing in the evidence ends it{limits}"
+            )
         if expires is not None:
             return Judgement(state="active", reason=f"valid until {_spelled(expires)}{limits}")
         if bound is not None:
-            return Judgement(state="unknown", reason=f"its end is not in the evidence; {_spelled(bound)} at the latest{limits}")
+            reason = f"its end is not in the evidence; {_spelled(bound)} at the latest{limits}"
+            return Judgement(state="unknown", reason=reason)
         return Judgement(state="unknown", reason=f"its end is not in the evidence{limits}")
 
     def _concerned(self, caller: Caller, key_id: str | None) -> bool:

@@ -12,7 +12,15 @@ from tokentrail.errors import UsageError
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import (
-    ApiUse, Created, Gap, Link, ResourceUse, SecretRead, TimelineEvent, Trace, TracedCredential,
+    ApiUse,
+    Created,
+    Gap,
+    Link,
+    ResourceUse,
+    SecretRead,
+    TimelineEvent,
+    Trace,
+    TracedCredential,
 )  # fmt: skip
 from tokentrail.lineage.rows import Row, event_id, moment
 
@@ -95,7 +103,12 @@ def trace(
         as_of=forest.as_of,
         subject=tuple(subjects),
         credentials=credentials,
-        links=tuple(sorted((link for _, _, link in links), key=lambda one: (one.time or forest.as_of, one.child, one.parent))),
+        links=tuple(
+            sorted(
+                (link for _, _, link in links),
+                key=lambda one: (one.time or forest.as_of, one.child, one.parent),
+            )
+        ),
         created=_created(forest, ids),
         principals=tuple(sorted({one.principal for one in credentials if one.principal})),
         apis=_apis(forest, ids),
@@ -105,7 +118,9 @@ def trace(
     )
 
 
-def timeline(forest: Forest, subjects: Sequence[str], objects: dict[int, tuple[str, ...]]) -> Iterable[TimelineEvent]:
+def timeline(
+    forest: Forest, subjects: Sequence[str], objects: dict[int, tuple[str, ...]]
+) -> Iterable[TimelineEvent]:
     """The events of subjects and of all that descends from them, in order."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     below, _ = forest.descendants(starts)
@@ -146,7 +161,9 @@ def _links(listed: dict[int, Row], extra: Sequence[Row]) -> list[_Edge]:
             continue
         created = row["parent_link"] == "created"
         event, text = (
-            (row["created_event"], row["created_text"]) if created else (row["issue_event"], row["issue_text"])
+            (row["created_event"], row["created_text"])
+            if created
+            else (row["issue_event"], row["issue_text"])
         )
         link = Link(
             parent=row["parent_id"],
@@ -230,7 +247,11 @@ def _apis(forest: Forest, ids: dict[int, str]) -> tuple[ApiUse, ...]:
         )
         for row in forest.done_by(ids, _APIS)
     )
-    return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.event_source or "", one.event_name or "")))
+    return tuple(
+        sorted(
+            found, key=lambda one: (one.first, one.credential, one.event_source or "", one.event_name or "")
+        )
+    )
 
 
 def _resources(forest: Forest, ids: dict[int, str]) -> tuple[ResourceUse, ...]:

@@ -75,12 +75,12 @@ class Change:
 
     def flag(self, name: str) -> bool:
         """A boolean request parameter, absent meaning false."""
-        value = self.request.get(name) if isinstance(self.request, Mapping) else None
+        value = self.request.get(name)
         return value is True or (isinstance(value, str) and value.casefold() == "true")
 
     def document(self, name: str) -> object:
         """A policy document of the request, unread."""
-        return self.request.get(name) if isinstance(self.request, Mapping) else None
+        return self.request.get(name)
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:

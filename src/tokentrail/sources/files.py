@@ -65,7 +65,9 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
         elif path.exists():
             yield _file(path)
         else:
-            raise SourceError(f"{source}: no such file or folder. Give log files, folders of them, or - for stdin.")
+            raise SourceError(
+                f"{source}: no such file or folder. Give log files, folders of them, or - for stdin."
+            )
 
 
 def _folder(folder: Path) -> Iterator[FileObject | Skipped]:

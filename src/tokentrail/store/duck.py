@@ -45,7 +45,8 @@ class DuckEngine:
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
         with _explained(sql):
-            return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+            found: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+            return found
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""

@@ -49,7 +49,9 @@ class CaseFolder:
         marker = path / "case.json"
         if not marker.exists():
             if not create:
-                raise CaseError(f"{path}: no case here. Start one with `tokentrail ingest SOURCE --case {path}`.")
+                raise CaseError(
+                    f"{path}: no case here. Start one with `tokentrail ingest SOURCE --case {path}`."
+                )
             _start(path, marker)
         try:
             found = json.loads(marker.read_text())
@@ -77,7 +79,9 @@ class CaseFolder:
                 objects = tuple(StoredObject(**one) for one in found["objects"])
                 yield Manifest(segment=str(found["segment"]), objects=objects)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise CaseError(f"{path}: damaged manifest ({error}). Remove it and ingest its logs again.") from error
+                raise CaseError(
+                    f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
+                ) from error
 
     def segment(self, name: str) -> Path:
         """Where a segment's parts lie."""

@@ -66,7 +66,7 @@ def ingest(
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Outcome]:
     """Read objects into the case; yields what became of each as its segment becomes visible."""
-    known = {digest: one for digest, one in folder.snapshot().objects().items()}
+    known = folder.snapshot().objects()
     tasks = list(_tasks(objects))
     total = sum(task.size for task in tasks)
     done = 0
@@ -137,7 +137,9 @@ def read_task(
         try:
             data = one.read()
         except OSError as error:
-            outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {error.strerror}"))
+            outcomes.append(
+                Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {error.strerror}")
+            )
             continue
         digest = hashlib.sha256(data).hexdigest()
         before = known.get(digest) or stored.get(digest)

@@ -27,7 +27,9 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CaseError(f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror}).") from error
+        raise CaseError(
+            f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror})."
+        ) from error
     for place, piece in enumerate(pieces(expand(data).data)):
         if place == ordinal:
             return blanked(_decoded(piece.raw))

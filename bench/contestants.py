@@ -1,0 +1,238 @@
+"""
+What is measured against what; each contestant runs in a process of its own and tells seconds, events and more.
+
+    python bench/contestants.py NAME FOLDER CORES
+
+`floor` is the least that any reader in Python must do: gunzip and decode just the fields that the columns hold,
+then throw them away. Everything else here does more, and is worth what it does more.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+TASK_BYTES = 6 << 20
+Result = dict[str, float]
+
+
+def tasks(folder: Path) -> list[list[str]]:
+    """The evidence in tasks of a few megabytes, as `tokentrail ingest` cuts it."""
+    found: list[list[str]] = [[]]
+    size = 0
+    for path in sorted(folder.rglob("*.json.gz")):
+        found[-1].append(str(path))
+        size += path.stat().st_size
+        if size >= TASK_BYTES:
+            found.append([])
+            size = 0
+    return [task for task in found if task]
+
+
+# ---------------------------------------------------------------- the floor
+
+
+@cache
+def _floor_decoder() -> Callable[[bytes], Any]:
+    """A decoder of all that the columns hold of an event, requests and answers left raw."""
+    from tokentrail.events.identity import Identity
+    from tokentrail.events.record import Record
+
+    fields: list[tuple[str, Any, Any]] = []
+    for one in msgspec.structs.fields(Record):
+        if one.name == "userIdentity":
+            fields.append((one.name, Identity | None, None))
+        else:
+            fields.append((one.name, one.type, one.default))
+    record = msgspec.defstruct("FloorRecord", fields, gc=False)
+    file = msgspec.defstruct("FloorFile", [("Records", list[record])], gc=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(file).decode
+
+
+def _read_floor(paths: Sequence[str]) -> int:
+    from isal import isal_zlib
+
+    decode = _floor_decoder()
+    return sum(len(decode(isal_zlib.decompress(Path(path).read_bytes(), 31)).Records) for path in paths)
+
+
+# ---------------------------------------------------------------- the kernel alone
+
+
+def _read_kernel(paths: Sequence[str]) -> int:
+    from tokentrail.events.kernel import Segment
+    from tokentrail.store.segment import write_segment
+
+    segment = Segment(int.from_bytes(os.urandom(7), "big"))
+    events = sum(segment.add(Path(path).read_bytes()).records for path in paths)
+    with tempfile.TemporaryDirectory() as folder:
+        write_segment(segment.tables(), Path(folder) / "segment")
+    return events
+
+
+# ---------------------------------------------------------------- processes
+
+
+def _start() -> None:
+    gc.disable()
+    import tokentrail.events.kernel
+    import tokentrail.store.segment  # noqa: F401 - a process that has just started would pay for it in its first task
+
+
+def _in_processes(read: Callable[[Sequence[str]], int], folder: Path, cores: int) -> Result:
+    """Read all tasks; processes are started and warm before the clock runs."""
+    work = tasks(folder)
+    if cores == 1:
+        _start()
+        read(work[0][:3])
+        started = time.perf_counter()
+        events = sum(map(read, work))
+        return {"seconds": time.perf_counter() - started, "events": events}
+    with get_context("spawn").Pool(cores, _start) as pool:
+        pool.map(read, [work[0][:3]] * cores * 2, chunksize=1)
+        started = time.perf_counter()
+        events = sum(pool.imap_unordered(read, work))
+        seconds = time.perf_counter() - started
+        pool.close()
+        pool.join()
+    return {"seconds": seconds, "events": events}
+
+
+def floor(folder: Path, cores: int) -> Result:
+    return _in_processes(_read_floor, folder, cores)
+
+
+def kernel(folder: Path, cores: int) -> Result:
+    return _in_processes(_read_kernel, folder, cores)
+
+
+# ---------------------------------------------------------------- the whole way
+
+
+def case(folder: Path, cores: int) -> Result:
+    """From gzip to a committed case, and on to one that can be traced; start-up of workers counts."""
+    from tokentrail.case import Case
+
+    with tempfile.TemporaryDirectory() as parent:
+        path = Path(parent) / "case"
+        started = time.perf_counter()
+        with Case.open(path) as opened:
+            opened.ingest([str(folder)], workers=cores)
+            committed = time.perf_counter()
+            rows = opened.credentials_table().num_rows
+            linked = time.perf_counter()
+        columns = sum(one.stat().st_size for one in path.rglob("*.parquet") if one.stem in _TABLES)
+        events = _count(path)
+    return {
+        "seconds": committed - started,
+        "linked": linked - started,
+        "events": events,
+        "credentials": rows,
+        "column_bytes": columns / events,
+    }
+
+
+_TABLES = ("events", "identities", "issuances", "changes", "rejected")
+
+
+def _count(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(one).num_rows for one in path.rglob("events.parquet"))
+
+
+# ---------------------------------------------------------------- others
+
+_IDENTITY = """STRUCT("type" VARCHAR, principalId VARCHAR, arn VARCHAR, accountId VARCHAR, accessKeyId VARCHAR,
+  userName VARCHAR, invokedBy VARCHAR, identityProvider VARCHAR, sessionContext STRUCT(
+    attributes STRUCT(creationDate VARCHAR, mfaAuthenticated VARCHAR), sourceIdentity VARCHAR, ec2RoleDelivery VARCHAR,
+    sessionIssuer STRUCT("type" VARCHAR, principalId VARCHAR, arn VARCHAR, userName VARCHAR)))"""
+_RECORD = f"""STRUCT(eventTime VARCHAR, eventSource VARCHAR, eventName VARCHAR, awsRegion VARCHAR,
+  sourceIPAddress VARCHAR, userAgent VARCHAR, errorCode VARCHAR, eventID VARCHAR, sharedEventID VARCHAR,
+  recipientAccountId VARCHAR, readOnly BOOLEAN, managementEvent BOOLEAN, sessionCredentialFromConsole VARCHAR,
+  additionalEventData STRUCT(bytesTransferredOut DOUBLE, signInSessionArn VARCHAR),
+  resources STRUCT(ARN VARCHAR)[], userIdentity {_IDENTITY}, requestParameters JSON, responseElements JSON)"""
+_DUCKDB = """
+COPY (
+  SELECT filename, r.* EXCLUDE (requestParameters, responseElements, resources, eventTime, eventID),
+    epoch(r.eventTime::TIMESTAMP)::BIGINT AS time, r.eventID::UUID AS event_id,
+    list_aggregate([x.ARN FOR x IN r.resources], 'string_agg', chr(10)) AS resource,
+    CASE WHEN r.eventSource = 'sts.amazonaws.com' THEN r.responseElements->>'$.credentials.accessKeyId' END AS key_id,
+    CASE WHEN r.eventSource = 'sts.amazonaws.com' THEN r.responseElements->>'$.credentials.expiration' END AS expires,
+    CASE WHEN r.eventSource = 'sts.amazonaws.com'
+      THEN r.responseElements->>'$.assumedRoleUser.assumedRoleId' END AS child_id,
+    CASE WHEN r.eventSource = 'sts.amazonaws.com' THEN r.requestParameters->>'$.roleArn' END AS role_arn,
+    CASE WHEN r.eventSource = 'iam.amazonaws.com' AND NOT r.readOnly THEN r.requestParameters END AS request
+  FROM (SELECT filename, unnest(Records) AS r FROM read_json($files, format = 'unstructured', records = true,
+        auto_detect = false, maximum_object_size = 268435456, filename = true, columns = {columns}))
+) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+"""
+
+
+def duckdb(folder: Path, cores: int) -> Result:
+    """DuckDB's own JSON reader with every setting that helps it, to the same columns in zstd Parquet."""
+    import duckdb as engine
+
+    files = [path for task in tasks(folder) for path in task]
+    with tempfile.TemporaryDirectory() as parent:
+        target = Path(parent) / "all.parquet"
+        connection = engine.connect(config={"threads": cores, "preserve_insertion_order": False})
+        sql = _DUCKDB.replace("{columns}", f"{{'Records': '{_RECORD}[]'}}").replace("{target}", str(target))
+        started = time.perf_counter()
+        connection.execute(sql, {"files": files})
+        seconds = time.perf_counter() - started
+        [events] = connection.execute(f"SELECT count(*) FROM '{target}'").fetchone() or (0,)
+        size = target.stat().st_size
+    return {"seconds": seconds, "events": events, "column_bytes": size / events}
+
+
+def trailscraper(folder: Path, cores: int) -> Result:
+    """Its `select` over a tenth of the evidence, printing every record; it knows one process only."""
+    import subprocess
+
+    program = os.environ.get("TRAILSCRAPER") or shutil.which("trailscraper")
+    if program is None:
+        return {}
+    with tempfile.TemporaryDirectory() as parent:
+        for path in [Path(path) for task in tasks(folder) for path in task][::10]:
+            target = Path(parent) / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        started = time.perf_counter()
+        command = [program, "select", "--log-dir", parent, "--from", "2000-01-01", "--to", "2100-01-01"]
+        out = subprocess.run(command, check=True, capture_output=True).stdout
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, "events": len(json.loads(out)["Records"])}
+
+
+CONTESTANTS: dict[str, Callable[[Path, int], Result]] = {
+    one.__name__: one for one in (floor, kernel, case, duckdb, trailscraper)
+}
+
+
+def measure(name: str, folder: Path, cores: int) -> Iterator[tuple[str, float]]:
+    result = CONTESTANTS[name](folder, cores)
+    yield from result.items()
+    who = (
+        resource.RUSAGE_CHILDREN
+        if cores > 1 and name in ("floor", "kernel", "case")
+        else resource.RUSAGE_SELF
+    )
+    yield "megabytes", resource.getrusage(who).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(dict(measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))))

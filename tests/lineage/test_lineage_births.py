@@ -1,0 +1,485 @@
+"""How each credential comes to be: kind, parent, link, origin, and the bounds of its life."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, session, user
+
+from tokentrail import Credential
+from tokentrail.testing import World
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return World(START)
+
+
+def of(world: World, credential_id: str) -> Credential:
+    return answers(world)[credential_id]
+
+
+def hours(number: float) -> timedelta:
+    return timedelta(hours=number)
+
+
+def test_assume_role_names_both_keys(world: World) -> None:
+    """AssumeRole inside an account: recorded, with the event's expiry and who asked for it from where."""
+    made = of(world, world.user("ada").assumes("Deploy", "build", source_identity="ada", mfa="arn:mfa").id)
+
+    assert ("assumed_role", world.user("ada").id, "recorded", None) == born(made)
+    assert (START, START + hours(1), None) == (made.issued_at, made.expires_at, made.expires_bound)
+    assert (f"arn:aws:iam::{HOME}:role/Deploy", "build", "ada", True) == (
+        made.role, made.session_name, made.source_identity, made.mfa,
+    )  # fmt: skip
+    assert made.issued_by is not None
+    assert ("AssumeRole", "192.0.2.10") == (made.issued_by.api, made.issued_by.source_ip)
+
+
+def test_get_session_token_makes_a_session_token(world: World) -> None:
+    """GetSessionToken: the same user, 36 hours when asked for."""
+    token = world.user("ada").gets_session_token(duration=129600)
+    token.calls("s3:ListBuckets")
+    made = of(world, token.id)
+
+    assert ("session_token", world.user("ada").id, "recorded", None) == born(made)
+    assert (world.user("ada").arn, START + hours(36)) == (made.principal, made.expires_at)
+
+
+def test_get_federation_token_makes_a_federated_user(world: World) -> None:
+    """GetFederationToken: a principal of its own, below the key that asked."""
+    token = world.user("ada").gets_federation_token("guest")
+    token.calls("s3:ListBuckets")
+    made = of(world, token.id)
+
+    assert ("federation_token", world.user("ada").id, "recorded", None) == born(made)
+    assert f"arn:aws:sts::{HOME}:federated-user/guest" == made.principal
+
+
+def test_assume_root_makes_a_root_session_of_the_member(world: World) -> None:
+    """AssumeRoot: root of the member account, fifteen minutes, below the caller in the other account."""
+    caller = world.user("ada").assumes("Admin")
+    root = caller.assumes_root(AWAY)
+    root.calls("s3:DeleteBucketPolicy", {"bucketName": "locked"})
+    made = of(world, root.id)
+
+    assert ("root_session", caller.id, "recorded", None) == born(made)
+    assert (AWAY, f"arn:aws:iam::{AWAY}:root", hours(0.25)) == (
+        made.account, made.principal, (made.expires_at or START) - (made.issued_at or START),
+    )  # fmt: skip
+
+
+def test_scoped_credentials_hang_below_the_session(world: World) -> None:
+    """GetScopedCredentials: a child with the same identity, below the session that asked."""
+    parent = world.user("ada").assumes("Deploy")
+    world.wait(60)
+    child = parent.gets_scoped_credentials(duration=900)
+    child.calls("s3:ListBuckets")
+
+    assert ("scoped", parent.id, "recorded", None) == born(of(world, child.id))
+
+
+def test_saml_comes_from_the_identity_provider(world: World) -> None:
+    """AssumeRoleWithSAML: no parent credential, and the person's name as identity."""
+    made = of(world, world.saml("Deploy", "ada@example.com").id)
+
+    assert ("assumed_role_saml", None, None, "identity_provider") == born(made)
+    assert "ada@example.com" == made.identity
+
+
+@pytest.mark.parametrize("provider", ["token.actions.githubusercontent.com", "oidc.eks.us-east-1.amazonaws.com"])
+def test_web_identity_comes_from_the_identity_provider(world: World, provider: str) -> None:
+    """AssumeRoleWithWebIdentity: no parent, and the token's subject as identity."""
+    made = of(world, world.oidc("Deploy", "repo:example/shop", provider=provider).id)
+
+    assert ("assumed_role_web_identity", None, None, "identity_provider") == born(made)
+    assert "repo:example/shop" == made.identity
+
+
+def test_cognito_comes_from_the_identity_provider(world: World) -> None:
+    """Cognito's AssumeRoleWithWebIdentity is a web identity too."""
+    session = world.cognito("App")
+    session.calls("s3:ListBuckets")
+
+    assert ("assumed_role_web_identity", None, None, "identity_provider") == born(of(world, session.id))
+
+
+def test_a_certificate_comes_from_roles_anywhere(world: World) -> None:
+    """Roles Anywhere: CreateSession and the service's AssumeRole are one session, with the subject's name."""
+    session = world.roles_anywhere("Deploy", "host-1")
+    session.calls("s3:ListBuckets")
+    found = answers(world)
+
+    assert [session.id] == list(found)
+    assert ("service_role", None, None, "service") == born(found[session.id])
+    assert "CN=host-1" == found[session.id].source_identity
+
+
+@pytest.mark.parametrize("way", ["instance", "function", "task", "pod_identity"])
+def test_workloads_get_service_roles(world: World, way: str) -> None:
+    """EC2 and Lambda name no assumedRoleUser, ECS and EKS do: all are service roles with the session's principal."""
+    made = {
+        "instance": lambda: world.instance("Work"), "function": lambda: world.function("Work", "thumbs"),
+        "task": lambda: world.task("Work"), "pod_identity": lambda: world.pod_identity("Work"),
+    }[way]()  # fmt: skip
+    world.wait(90)
+    made.calls("s3:ListBuckets")
+    found = answers(world)
+
+    assert [made.id] == list(found)
+    assert ("service_role", None, None, "service") == born(found[made.id])
+    assert (made.arn, 1) == (found[made.id].principal, found[made.id].events)
+
+
+def test_a_service_role_never_used_is_listed_with_its_principal(world: World) -> None:
+    """Without assumedRoleUser the principal of an unused session follows from role and session name."""
+    made = world.instance("Work")
+
+    assert made.arn == of(world, made.id).principal
+
+
+def test_rotated_instance_credentials_stay_apart(world: World) -> None:
+    """Two deliveries under one session name are two credentials."""
+    first = world.instance("Work")
+    first.calls("s3:ListBuckets")
+    world.wait(hours=6)
+    second = first.rotates()
+    second.calls("s3:ListBuckets", count=2)
+    found = answers(world)
+
+    assert {first.id: 1, second.id: 2} == {one.id: one.events for one in found.values()}
+
+
+def test_service_linked_calls_without_key_belong_to_the_service_session(world: World) -> None:
+    """A service's calls that show no key id are its issued session's."""
+    made = world.service("backup.amazonaws.com", "AWSServiceRoleForBackup")
+    made.calls("ec2:DescribeVolumes", count=3)
+    found = answers(world)
+
+    assert [(made.id, 3)] == [(one.id, one.events) for one in found.values()]
+    assert ("service_role", None, None, "service") == born(found[made.id])
+
+
+def test_a_console_session_is_one_row_whatever_its_calls_show(world: World) -> None:
+    """Fresh keys, some of them unflagged, and one sign-in: one row named by principal and creation date."""
+    browser = world.console_sign_in(world.user("ada"), mfa=True, console_share=0.3)
+    browser.calls("s3:ListBuckets", count=8)
+    found = answers(world)
+
+    assert [f"{world.user('ada').user.id}@2026-11-23T09:00:00Z"] == list(found)
+    assert ("console_session", None, None, "console_sign_in") == born(found[browser.id])
+    assert (8, 8, True) == (found[browser.id].events, len(found[browser.id].access_key_ids), found[browser.id].mfa)
+
+
+def test_a_console_sign_in_without_calls_is_a_row(world: World) -> None:
+    """ConsoleLogin alone shows the session; a failed one shows nothing."""
+    browser = world.console_sign_in(world.user("ada"))
+    world.wait(60)
+    world.failed_console_sign_in(world.user("grace"))
+
+    assert {browser.id: ("console_session", None, None, "console_sign_in")} == {
+        key: born(one) for key, one in answers(world).items()
+    }
+
+
+def test_a_console_session_whose_sign_in_is_lost_is_one_row_too(world: World) -> None:
+    """Flagged and unflagged calls of one creation date are one console session without its sign-in."""
+    with world.unlogged():
+        browser = world.console_sign_in(world.user("ada"), console_share=0.3)
+    browser.calls("s3:ListBuckets", count=6)
+    found = answers(world)
+
+    assert {browser.id: ("console_session", None, None, "not_in_evidence")} == {
+        key: born(one) for key, one in found.items()
+    }
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_identity_center_shows_another_key_than_was_issued(world: World, console: bool) -> None:
+    """The row bears the issued key's id, holds the used ones, and names the person."""
+    person = world.identity_center("ria@example.com", "Support", console=console)
+    person.calls("s3:ListBuckets", count=3)
+    found = answers(world)
+
+    assert [person.id] == list(found)
+    assert ("identity_center", None, None, "identity_provider") == born(found[person.id])
+    assert person.id in found[person.id].access_key_ids
+    assert (4 if console else 2, 3) == (len(found[person.id].access_key_ids), found[person.id].events)
+    assert "ria@example.com" == found[person.id].identity
+
+
+def test_a_switched_role_is_matched_to_its_assumption(world: World) -> None:
+    """Console keys after SwitchRole match the AssumeRole by principal and second."""
+    browser = world.console_sign_in(world.user("ada"))
+    switched = browser.switches_role("Audit")
+    switched.calls("iam:ListUsers", count=3)
+    found = answers(world)
+
+    assert {browser.id, switched.id} == set(found)
+    assert ("assumed_role", browser.id, "matched", None) == born(found[switched.id])
+
+
+def test_a_sign_in_url_makes_a_console_session_below_the_credential(world: World) -> None:
+    """GetSigninToken that repeats the key makes a browser session below it."""
+    token = world.user("ada").assumes("Admin")
+    world.wait(60)
+    browser = token.gets_signin_token()
+    browser.calls("s3:ListBuckets", count=2)
+
+    assert ("console_session", token.id, "matched", None) == born(of(world, browser.id))
+
+
+def test_aws_login_is_matched_to_its_grant(world: World) -> None:
+    """CreateOAuth2Token names no key: the session is matched, and lives fifteen minutes at most."""
+    browser = world.console_sign_in(world.user("ada"))
+    login = browser.logs_in()
+    login.calls("s3:ListBuckets")
+    made = of(world, login.id)
+
+    assert ("oauth_login", browser.id, "matched", None) == born(made)
+    assert (None, hours(0.25)) == (made.expires_at, (made.expires_bound or START) - (made.issued_at or START))
+
+
+# ------------------------------------------------------------------------------- across accounts
+
+
+@pytest.mark.parametrize(("sides", "link"), [("both", "shared_event"), ("caller", "recorded")])
+def test_the_callers_side_names_the_parent(world: World, sides: Any, link: str) -> None:
+    """With the caller's trail the parent is known; with both, the shared id says so."""
+    made = world.user("ada").assumes("Deploy", account=AWAY, sides=sides)
+    made.calls("s3:ListBuckets")
+
+    assert ("assumed_role", world.user("ada").id, link, None) == born(of(world, made.id))
+
+
+def test_the_roles_side_alone_is_inferred_from_the_only_candidate(world: World) -> None:
+    """The role's account names the caller's principal: its only living credential is the parent, with the reason."""
+    caller = world.user("ada")
+    caller.calls("s3:ListBuckets")
+    found = of(world, caller.assumes("Deploy", account=AWAY, sides="role").id)
+
+    assert ("assumed_role", caller.id, "inferred", None) == born(found)
+    assert "only credential" in (found.origin_detail or "")
+
+
+@pytest.mark.parametrize("others", ["none", "two"])
+def test_the_roles_side_alone_without_one_candidate_is_no_guess(world: World, others: str) -> None:
+    """With no or several possible callers the parent is not in evidence, and the sentence names the account."""
+    caller = world.user("ada")
+    if others == "two":
+        caller.calls("s3:ListBuckets")
+        caller.key().calls("s3:ListBuckets")
+    found = of(world, caller.assumes("Deploy", account=AWAY, sides="role").id)
+
+    assert ("assumed_role", None, None, "not_in_evidence") == born(found)
+    assert HOME in (found.origin_detail or "")
+
+
+def test_an_expired_credential_is_no_candidate(world: World) -> None:
+    """Only what was alive at the time can have called."""
+    caller = world.user("ada").assumes("Deploy", "s", duration=900)
+    caller.calls("s3:ListBuckets")
+    world.wait(hours=2)
+    made = caller.assumes("Audit", account=AWAY, sides="role")
+
+    assert ("assumed_role", None, None, "not_in_evidence") == born(of(world, made.id))
+
+
+def test_twins_without_a_shared_id_are_one(world: World) -> None:
+    """Both sides name the same new key in the same second: one credential, and the side that names a key speaks."""
+    made = world.user("ada").assumes("Deploy", account=AWAY)
+    records = world.records()
+    for record in records:
+        record.pop("sharedEventID", None)
+    found = answers(records)
+
+    assert {world.user("ada").id, made.id} == set(found)
+    assert ("assumed_role", world.user("ada").id, "recorded", None) == born(found[made.id])
+
+
+def test_a_third_account_that_calls_is_named(world: World) -> None:
+    """A vendor's assumption leaves only the role's side: no parent, and the vendor's account in the sentence."""
+    stranger = {"type": "AWSAccount", "principalId": "AROAVENDOR:job", "accountId": "999988887777"}
+    found = answers([assume_role(caller=stranger)])
+
+    assert ("assumed_role", None, None, "not_in_evidence") == born(found["ASIAIOSFODNN7EXAMPL1"])
+    assert "999988887777" in (found["ASIAIOSFODNN7EXAMPL1"].origin_detail or "")
+
+
+# ------------------------------------------------------------------------------- forwarded calls
+
+
+@pytest.mark.parametrize("fresh_key", [True, False])
+def test_forwarded_calls_are_their_sessions_activity(world: World, fresh_key: bool) -> None:
+    """Calls that a service makes in a session's name are counted there, with a key of their own or not."""
+    caller = world.user("ada").assumes("Deploy")
+    caller.calls("cloudformation:CreateStack")
+    caller.via("cloudformation.amazonaws.com", fresh_key=fresh_key).calls("ec2:DescribeVpcs", count=2)
+    found = answers(world)
+
+    assert {world.user("ada").id, caller.id} == set(found)
+    assert 3 == found[caller.id].events
+
+
+def test_forwarded_calls_of_an_orphan_join_it(world: World) -> None:
+    """A session whose issuance is lost takes its forwarded calls in too."""
+    with world.unlogged():
+        caller = world.user("ada").assumes("Deploy")
+    caller.calls("cloudformation:CreateStack")
+    caller.via("cloudformation.amazonaws.com").calls("ec2:DescribeVpcs", count=2)
+
+    assert [(caller.id, 3)] == [(one.id, one.events) for one in answers(world).values()]
+
+
+def test_forwarded_calls_without_their_session_are_one_row(world: World) -> None:
+    """Where the evidence holds no session, forwarded calls of one creation date make one row, whatever their keys."""
+    with world.unlogged():
+        caller = world.user("ada").assumes("Deploy")
+    caller.via("cloudformation.amazonaws.com").calls("ec2:DescribeVpcs")
+    caller.via("athena.amazonaws.com").calls("glue:GetTable")
+    (one,) = answers(world).values()
+
+    assert ("forwarded", None, None, "forwarded_call") == born(one)
+    assert (f"{caller.identity.principal_id}@2026-11-23T09:00:00Z", 2, 2) == (one.id, one.events, len(one.access_key_ids))
+
+
+def test_a_long_term_keys_forwarded_calls_are_no_session_token(world: World) -> None:
+    """IAMUser and ASIA with invokedBy is a forwarded call, never an unknown token."""
+    world.user("ada").calls("s3:ListBuckets")
+    world.user("ada").via("athena.amazonaws.com").calls("glue:GetTable")
+
+    assert ["forwarded", "long_term_key"] == sorted(one.kind for one in answers(world).values())
+
+
+# ------------------------------------------------------------------------------- not in evidence
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "bound"),
+    [
+        ("role", "assumed_role", 12), ("token", "unknown", 36), ("federation", "federation_token", 36),
+        ("identity_center", "identity_center", 12), ("oidc", "assumed_role_web_identity", 12),
+        ("instance", "service_role", 12), ("function", "service_role", 12), ("root", "root_session", 0.25),
+    ],
+)  # fmt: skip
+def test_an_orphan_has_the_broadest_kind_and_its_bound(world: World, way: str, kind: str, bound: float) -> None:
+    """Used, never seen issued: the kind that uses prove, no expiry, and the latest possible one."""
+    with world.unlogged():
+        made = {
+            "role": lambda: world.user("ada").assumes("Deploy"),
+            "token": lambda: world.user("ada").gets_session_token(),
+            "federation": lambda: world.user("ada").gets_federation_token("guest"),
+            "identity_center": lambda: world.identity_center("ria@example.com", "Support"),
+            "oidc": lambda: world.oidc("Deploy", "repo:example/shop"),
+            "instance": lambda: world.instance("Work"),
+            "function": lambda: world.function("Work", "thumbs"),
+            "root": lambda: world.user("ada").assumes_root(AWAY),
+        }[way]()
+    made.calls("s3:ListBuckets", count=2)
+    (one,) = answers(world).values()
+
+    assert (kind, None, None, "not_in_evidence") == born(one)
+    assert (None, START + hours(bound), 2) == (one.expires_at, one.expires_bound, one.events)
+
+
+def test_an_orphans_children_hang_below_it(world: World) -> None:
+    """What an orphan mints is recorded below it."""
+    with world.unlogged():
+        orphan = world.user("ada").assumes("Deploy")
+    child = orphan.assumes("Audit")
+
+    assert ("assumed_role", orphan.id, "recorded", None) == born(of(world, child.id))
+
+
+def test_a_chained_session_without_expiry_lives_an_hour_at_most() -> None:
+    """A role session asked for by a role session is bounded by the hour of chaining; by a user, by twelve."""
+    records = [
+        assume_role(key="ASIAIOSFODNN7EXAMPL1"),
+        assume_role("2026-11-23T09:05:00Z", key="ASIAIOSFODNN7EXAMPL2", role="Audit", caller=session()),
+    ]
+    found = answers(records)
+
+    assert START + hours(12) == found["ASIAIOSFODNN7EXAMPL1"].expires_bound
+    assert at("09:05:00") + hours(1) == found["ASIAIOSFODNN7EXAMPL2"].expires_bound
+
+
+# ------------------------------------------------------------------------------- what mints nothing
+
+
+@pytest.mark.parametrize("error", ["AccessDenied", 403, {"code": "AccessDenied"}, ["AccessDenied"], True])
+def test_failed_calls_mint_nothing(error: Any) -> None:
+    """A record with an error code, of whatever type, issues nothing, even if it names a key."""
+    found = answers([assume_role(errorCode=error)])
+
+    assert ["AKIAIOSFODNN7EXAMPLE"] == list(found)
+
+
+def test_a_refused_assumption_mints_nothing_and_counts_as_error(world: World) -> None:
+    """AccessDenied is an event and an error of the caller."""
+    world.user("ada").denied("sts:AssumeRole", world.role("Deploy"))
+    (one,) = answers(world).values()
+
+    assert (1, 1) == (one.events, one.errors)
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"credentials": None}, {"credentials": {"accessKeyId": ""}}, "odd", 7])
+def test_an_answer_without_a_key_makes_no_key(answer: Any) -> None:
+    """AssumeRole whose answer is lost shows no credential until somebody uses one."""
+    found = answers([{**assume_role(), "responseElements": answer}])
+
+    assert ["AKIAIOSFODNN7EXAMPLE"] == list(found)
+
+
+@pytest.mark.xfail(strict=True, reason="the kernel drops an AssumeRole whose answer names no key")
+def test_an_assumption_whose_answer_is_lost_is_matched_by_principal_and_second() -> None:
+    """Role, session name and creation date tie a used key to the AssumeRole that hides its answer."""
+    hidden = {**assume_role(), "responseElements": None}
+    found = answers([hidden, call("ListBuckets", "2026-11-23T09:01:00Z", session(), source="s3.amazonaws.com")])
+
+    assert ("assumed_role", "AKIAIOSFODNN7EXAMPLE", "matched", None) == born(found["ASIAIOSFODNN7EXAMPL1"])
+
+
+def test_portal_and_federated_sign_ins_are_no_rows(world: World) -> None:
+    """Who signs in through a portal or provider holds no AWS credential: no row of its own."""
+    world.identity_center("ria@example.com", "Support", directory_account=AWAY)
+    world.saml("Deploy", "ada@example.com")
+    world.oidc("Deploy", "repo:example/shop")
+
+    assert ["assumed_role_saml", "assumed_role_web_identity", "identity_center"] == sorted(
+        one.kind for one in answers(world).values()
+    )
+
+
+def test_epoch_of_the_bounds(world: World) -> None:
+    """A long-term key has neither expiry nor bound, nor a time of issue that nobody saw."""
+    world.user("ada").calls("s3:ListBuckets")
+    (one,) = answers(world).values()
+    nothing: tuple[datetime | None, ...] = (None, None, None)
+
+    assert nothing == (one.issued_at, one.expires_at, one.expires_bound)
+    assert ("long_term_key", None, None, "long_term") == born(one)
+
+
+def test_root_asks_for_more_and_gets_an_hour() -> None:
+    """GetSessionToken by root lives an hour at most, whatever it asked for."""
+    root = {"type": "Root", "principalId": HOME, "arn": f"arn:aws:iam::{HOME}:root", "accountId": HOME, "accessKeyId": "AKIAROOTROOTROOTROOT"}
+    asked = call(
+        "GetSessionToken", "2026-11-23T09:00:00Z", root, requestParameters={"durationSeconds": 43200},
+        responseElements={"credentials": {"accessKeyId": "ASIAROOTROOTROOTROOT"}},
+    )  # fmt: skip
+    made = answers([asked])["ASIAROOTROOTROOTROOT"]
+
+    assert START + hours(1) == made.expires_at
+    assert ("session_token", "AKIAROOTROOTROOTROOT", "recorded", None) == born(made)
+
+
+def test_a_user_known_only_by_name_still_has_children() -> None:
+    """A caller whose key id is missing is no credential; what it minted says that its caller is not in evidence."""
+    nameless = user()
+    del nameless["accessKeyId"]
+    found = answers([assume_role(caller=nameless)])
+
+    assert ["ASIAIOSFODNN7EXAMPL1"] == list(found)
+    assert "not_in_evidence" == found["ASIAIOSFODNN7EXAMPL1"].origin
