@@ -31,7 +31,9 @@ class Labels(dict[Any, int]):
         return number
 
     def codes(self, values: Iterable[Any], count: int) -> Codes:
-        """The numbers of `count` values."""
+        """The numbers of `count` values; native files are of one account and region, which is seen at once."""
+        if isinstance(values, tuple) and values[0] == values[-1] and values.count(values[0]) == count:
+            return np.full(count, self[values[0]], np.int32)
         return np.fromiter(map(self.__getitem__, values), np.int32, count)
 
 

@@ -32,14 +32,14 @@ def text(value: Any, *path: str) -> str | None:
     """The text at `path`, numbers spelled out; `None` where there is none."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     return str(value) or None
 
 
 def number(value: Any) -> int | None:
     """A whole number that fits 63 bits, also where it is spelled as text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
         found = value if isinstance(value, int) else int(float(value))

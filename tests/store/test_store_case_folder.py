@@ -1,0 +1,274 @@
+"""The case folder: whole at any time, for its owner alone, and plain about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from evidence import HOME, START, call, user
+
+from tokentrail import Case
+from tokentrail.errors import CaseError, SourceError
+from tokentrail.store import ingest as store_ingest
+from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
+from tokentrail.testing.names import Json
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    world = World(START)
+    session = world.user("ada").assumes("Deploy")
+    world.user("ada").gets_session_token()
+    session.calls("s3:ListBuckets", count=3)
+    return world
+
+
+@pytest.fixture(name="log")
+def _log(world: World, tmp_path: Path) -> Path:
+    path = tmp_path / "log.json"
+    path.write_bytes(native(world.records()))
+    return path
+
+
+def test_everything_in_a_case_is_its_owners_alone(log: Path, tmp_path: Path) -> None:
+    """The case is 0700; no file or folder in it can be reached by others."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        list(case.credentials())
+
+    assert 0o700 == (tmp_path / "case").stat().st_mode & 0o777
+    folders = [path for path in (tmp_path / "case").rglob("*") if path.is_dir()]
+    assert {0o700} == {path.stat().st_mode & 0o777 for path in folders}
+    assert all(0 == path.stat().st_mode & 0o077 for path in (tmp_path / "case" / "objects").rglob("*") if path.is_file())
+
+
+def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path) -> None:
+    """The bytes lie under objects/ by their SHA-256."""
+    from hashlib import sha256
+
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    digest = sha256(log.read_bytes()).hexdigest()
+
+    assert log.read_bytes() == (tmp_path / "case" / "objects" / digest[:2] / digest[2:]).read_bytes()
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_raw_record_comes_back_with_its_secrets_blanked(world: World, log: Path, tmp_path: Path, reference: bool) -> None:
+    """Object and ordinal of a timeline's event lead to the record as it was, but for session tokens."""
+    records: dict[str, Json] = {record["eventID"]: record for record in world.records()}
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)], reference=reference)
+        events = list(case.timeline([world.user("ada").id]))
+        found = {one.event_id: case.record(one.object, one.ordinal) for one in events}
+    for record in records.values():
+        answer = record["responseElements"]
+        if answer and "credentials" in answer:
+            assert FAKE_SESSION_TOKEN in answer["credentials"]["sessionToken"]
+            answer["credentials"]["sessionToken"] = found[record["eventID"]]["responseElements"]["credentials"]["sessionToken"]
+
+    assert records == found
+    assert FAKE_SESSION_TOKEN not in json.dumps(found)
+
+
+def test_reference_keeps_no_copy_and_says_when_the_original_is_gone(log: Path, tmp_path: Path) -> None:
+    """With --reference the evidence stays where it is; if it goes, answers remain and the raw record says why not."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)], reference=True)
+        (event, *_) = case.timeline(["AKIA"])
+        assert [] == [path for path in (tmp_path / "case" / "objects").rglob("*") if path.is_file()]
+        log.unlink()
+        assert 3 == len(list(case.credentials()))
+        with pytest.raises(CaseError, match="can't be read"):
+            case.record(event.object, event.ordinal)
+
+
+def test_a_referenced_object_that_changed_is_not_taken_for_the_one_that_was_read(log: Path, tmp_path: Path) -> None:
+    """Other bytes under the same name are other evidence: the raw record is refused, not shown."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)], reference=True)
+        (event, *_) = case.timeline(["AKIA"])
+        log.write_bytes(native([call("Forged", "2026-11-23T09:00:00Z", user())] * 9))
+        with pytest.raises(CaseError):
+            case.record(event.object, event.ordinal)
+
+
+@pytest.mark.parametrize(("digest", "ordinal"), [("0" * 64, 0), (None, 99)])
+def test_a_record_that_is_not_there_is_refused(log: Path, tmp_path: Path, digest: str | None, ordinal: int) -> None:
+    """An unknown object or ordinal is an error in words."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        (event, *_) = case.timeline(["AKIA"])
+        with pytest.raises(CaseError, match="no"):
+            case.record(digest or event.object, ordinal)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    """A folder that holds other things is never made a case, and nothing is put into it."""
+    (tmp_path / "thesis.tex").write_text("...")
+    with pytest.raises(CaseError, match="no case"):
+        Case.open(tmp_path)
+
+    assert ["thesis.tex"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_file_is_no_case(tmp_path: Path) -> None:
+    """A plain file where a case should be is refused in words."""
+    (tmp_path / "case").write_text("...")
+    with pytest.raises(CaseError, match="case"):
+        Case.open(tmp_path / "case")
+
+
+def test_a_missing_case_is_only_made_when_asked(tmp_path: Path) -> None:
+    """With create=False, nothing appears on disk and the message tells how to start a case."""
+    with pytest.raises(CaseError, match="tokentrail ingest"):
+        Case.open(tmp_path / "case", create=False)
+
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": "x", "case_id": "y"}', "null"])
+def test_a_damaged_marker_is_named(tmp_path: Path, text: str) -> None:
+    """A case.json that can't be read is an error that names it."""
+    Case.open(tmp_path / "case").close()
+    (tmp_path / "case" / "case.json").write_text(text)
+    with pytest.raises(CaseError, match=r"case\.json"):
+        Case.open(tmp_path / "case")
+
+
+def test_a_case_of_another_format_says_so(tmp_path: Path) -> None:
+    """A newer format is refused with both numbers."""
+    Case.open(tmp_path / "case").close()
+    (tmp_path / "case" / "case.json").write_text('{"format": 99, "case_id": "x"}')
+    with pytest.raises(CaseError, match="99"):
+        Case.open(tmp_path / "case")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"segment": "x"}', '{"segment": "x", "objects": [1]}', '{"segment": "x", "objects": [{"odd": 1}]}'])
+def test_a_damaged_manifest_is_named_with_the_way_out(log: Path, tmp_path: Path, text: str) -> None:
+    """What can't be read is not passed over: the message names the file and says what to do."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    (manifest,) = (tmp_path / "case" / "manifests").iterdir()
+    manifest.write_text(text)
+    with Case.open(tmp_path / "case") as case, pytest.raises(CaseError, match=f"{manifest.name}.*ingest"):
+        list(case.credentials())
+
+
+def test_a_lost_segment_is_an_error_in_words(log: Path, tmp_path: Path) -> None:
+    """A manifest whose Parquet is gone never makes a silent, smaller answer."""
+    import shutil
+
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    for path in [*(tmp_path / "case" / "segments").iterdir(), *(tmp_path / "case" / "derived").iterdir()]:
+        shutil.rmtree(path)
+    with Case.open(tmp_path / "case") as case, pytest.raises(CaseError):
+        list(case.credentials())
+
+
+def test_derived_tables_can_be_deleted_at_any_time(log: Path, tmp_path: Path) -> None:
+    """derived/ is no state: without it the same answers come again."""
+    import shutil
+
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        expected = list(case.credentials())
+    shutil.rmtree(tmp_path / "case" / "derived")
+    with Case.open(tmp_path / "case") as case:
+        assert expected == list(case.credentials())
+
+
+def test_a_segment_without_manifest_does_not_exist(log: Path, tmp_path: Path) -> None:
+    """What a killed writer left, finished or half-written, is in no answer."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    (manifest,) = (tmp_path / "case" / "manifests").iterdir()
+    manifest.rename(manifest.with_name(f".{manifest.name}.half"))
+    with Case.open(tmp_path / "case") as case:
+        assert [] == list(case.credentials())
+        assert 5 == case.ingest([str(log)]).records.new
+        assert 3 == len(list(case.credentials()))
+
+
+def test_the_same_object_under_another_name_is_a_repeat(log: Path, tmp_path: Path) -> None:
+    """Bytes, not names, tell objects apart; in one ingest and in the next."""
+    twin = tmp_path / "twin.json"
+    twin.write_bytes(log.read_bytes())
+    with Case.open(tmp_path / "case") as case:
+        first = case.ingest([str(log), str(twin)])
+        second = case.ingest([str(twin)])
+
+    assert (1, 1, 5, 5) == (first.objects.read, first.objects.repeated, first.records.new, first.records.repeated)
+    assert (0, 1, 0, 5) == (second.objects.read, second.objects.repeated, second.records.new, second.records.repeated)
+
+
+def test_the_same_records_in_another_carrier_are_repeats(world: World, log: Path, tmp_path: Path) -> None:
+    """JSON lines of records that the case holds bring an object and no new record."""
+    lines = tmp_path / "lines.jsonl"
+    lines.write_bytes(json_lines(world.records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        expected = list(case.credentials())
+        again = case.ingest([str(lines)])
+        assert (1, 0, 5) == (again.objects.read, again.records.new, again.records.repeated)
+        assert expected == list(case.credentials())
+
+
+def test_a_killed_worker_says_what_to_do(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that the system kills makes an error that says what is kept and how to go on."""
+    from loky.process_executor import TerminatedWorkerError
+
+    def killed(*_: object, **__: object) -> object:
+        raise TerminatedWorkerError("SIGKILL(-9)")
+
+    monkeypatch.setattr(store_ingest, "IN_PROCESS_BYTES", 0)
+    monkeypatch.setattr(store_ingest, "TASK_OBJECTS", 1)
+    monkeypatch.setattr("loky.ProcessPoolExecutor", lambda **_: _Pool(killed))
+    other = tmp_path / "other.json"
+    other.write_bytes(native([call("ListBuckets", "2026-11-23T09:00:00Z", user(), recipientAccountId=HOME)]))
+    with Case.open(tmp_path / "case") as case, pytest.raises(SourceError, match="run the same ingest again.*--workers 1"):
+        case.ingest([str(log), str(other)], workers=2)
+
+
+class _Pool:
+    """A pool whose workers fail as told."""
+
+    def __init__(self, act: object) -> None:
+        self._act = act
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, *_: object) -> object:
+        from concurrent.futures import Future
+
+        future: Future[object] = Future()
+        try:
+            self._act()  # type: ignore[operator]
+        except Exception as error:  # noqa: BLE001 - handed on, as a pool does
+            future.set_exception(error)
+        return future
+
+
+def test_many_segments_read_in_workers_are_the_same_case(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process or two, one segment or many: the same answers."""
+    names = []
+    for number, record in enumerate(world.records()):
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(native([record]))
+        names.append(str(path))
+    with Case.open(tmp_path / "one") as case:
+        case.ingest(names, workers=1)
+        expected = list(case.credentials())
+    monkeypatch.setattr(store_ingest, "IN_PROCESS_BYTES", 0)
+    monkeypatch.setattr(store_ingest, "TASK_OBJECTS", 1)
+    with Case.open(tmp_path / "two") as case:
+        summary = case.ingest(names, workers=2)
+        assert (5, 5) == (summary.objects.read, summary.records.new)
+        assert 5 == len(list((tmp_path / "two" / "manifests").iterdir()))
+        assert expected == list(case.credentials())
