@@ -25,9 +25,9 @@ lint:
 test *arguments:
     uv run --locked --group test pytest {{ arguments }}
 
-# The tests that take minutes: kills, a million events.
+# All tests, the long ones too, and Hypothesis trying harder: takes many minutes.
 long *arguments:
-    uv run --locked --group test pytest -m long {{ arguments }}
+    HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -m "long or not long" {{ arguments }}
 
 # Which lines no test reaches.
 coverage:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -92,23 +92,33 @@ def _start() -> None:
     import tokentrail.store.segment  # noqa: F401 - a process that has just started would pay for it in its first task
 
 
-def _in_processes(read: Callable[[Sequence[str]], int], folder: Path, cores: int) -> Result:
+Reader = Callable[[Sequence[str]], int]
+
+
+def _timed(read: Reader, paths: Sequence[str]) -> tuple[int, float]:
+    """Events read, and seconds of processor time that they took."""
+    started = time.process_time()
+    return read(paths), time.process_time() - started
+
+
+def _in_processes(read: Reader, folder: Path, cores: int) -> Result:
     """Read all tasks; processes are started and warm before the clock runs."""
     work = tasks(folder)
     if cores == 1:
         _start()
         read(work[0][:3])
         started = time.perf_counter()
-        events = sum(map(read, work))
-        return {"seconds": time.perf_counter() - started, "events": events}
+        done = [_timed(read, task) for task in work]
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "events": sum(one for one, _ in done), "cpu": sum(cpu for _, cpu in done)}
     with get_context("spawn").Pool(cores, _start) as pool:
         pool.map(read, [work[0][:3]] * cores * 2, chunksize=1)
         started = time.perf_counter()
-        events = sum(pool.imap_unordered(read, work))
+        done = list(pool.imap_unordered(partial(_timed, read), work))
         seconds = time.perf_counter() - started
         pool.close()
         pool.join()
-    return {"seconds": seconds, "events": events}
+    return {"seconds": seconds, "events": sum(one for one, _ in done), "cpu": sum(cpu for _, cpu in done)}
 
 
 def floor(folder: Path, cores: int) -> Result:
@@ -128,16 +138,17 @@ def case(folder: Path, cores: int) -> Result:
 
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / "case"
-        started = time.perf_counter()
+        started, before = time.perf_counter(), sum(os.times()[:4])
         with Case.open(path) as opened:
             opened.ingest([str(folder)], workers=cores)
-            committed = time.perf_counter()
+            committed, cpu = time.perf_counter(), sum(os.times()[:4]) - before
             rows = opened.credentials_table().num_rows
             linked = time.perf_counter()
         columns = sum(one.stat().st_size for one in path.rglob("*.parquet") if one.stem in _TABLES)
         events = _count(path)
     return {
         "seconds": committed - started,
+        "cpu": cpu,
         "linked": linked - started,
         "events": events,
         "credentials": rows,
@@ -224,7 +235,9 @@ CONTESTANTS: dict[str, Callable[[Path, int], Result]] = {
 
 
 def measure(name: str, folder: Path, cores: int) -> Iterator[tuple[str, float]]:
+    started = sum(os.times()[:4])
     result = CONTESTANTS[name](folder, cores)
+    yield "cpu", sum(os.times()[:4]) - started
     yield from result.items()
     who = (
         resource.RUSAGE_CHILDREN

@@ -19,7 +19,8 @@ KEYLESS_ISSUERS = frozenset({
     "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
     "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "CreateSession", "AssumeRoleForPodIdentity",
     "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken", "GetDataAccess",
-    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetSessionToken", "GetFederationToken",
+    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
+    "GetSessionToken", "GetFederationToken",
 })  # fmt: skip
 """
 Calls that issue a credential whose key id the log may not show.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
         raise CaseError(
             f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror})."
         ) from error
+    if hashlib.sha256(data).hexdigest() != stored.sha256:
+        raise CaseError(f"{path}: no longer the evidence that was read (SHA-256 {stored.sha256[:12]}…): it was changed.")
     for place, piece in enumerate(pieces(expand(data).data)):
         if place == ordinal:
             return blanked(_decoded(piece.raw))

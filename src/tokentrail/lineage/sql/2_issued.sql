@@ -16,14 +16,17 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.event_id_text, i.sh
 FROM issuances i JOIN people p ON p.segment = i.segment AND p.identity = i.identity
 WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
-CREATE VIEW keyed AS SELECT * FROM calls WHERE key <> '' AND NOT (api = 'GetSigninToken' AND key = caller_key);
+CREATE VIEW keyed AS
+SELECT segment, object, ordinal, time, key, child, role_arn, session_name, api, caller_type, event_id FROM calls
+WHERE key <> '' AND NOT (api = 'GetSigninToken' AND key = caller_key);
 
-CREATE TABLE contested AS SELECT key, time, count(*) AS sides FROM keyed GROUP BY key, time HAVING count(*) > 1;
+CREATE TABLE contested AS SELECT key, time FROM keyed GROUP BY key, time HAVING count(*) > 1;
 
 CREATE TABLE issued AS
-SELECT k.* FROM keyed k WHERE NOT EXISTS (SELECT 1 FROM contested c WHERE c.key = k.key AND c.time = k.time)
+SELECT segment, object, ordinal, event_id, time, key, child, role_arn, session_name FROM keyed k
+WHERE NOT EXISTS (SELECT 1 FROM contested c WHERE c.key = k.key AND c.time = k.time)
 UNION ALL
-SELECT * EXCLUDE (place) FROM (
+SELECT segment, object, ordinal, event_id, time, key, child, role_arn, session_name FROM (
   SELECT k.*, row_number() OVER (PARTITION BY k.key, k.time ORDER BY
            CASE WHEN k.caller_type = 'AWSAccount' THEN 1 ELSE 0 END, CASE WHEN k.child = '' THEN 1 ELSE 0 END,
            CASE WHEN k.api = 'CreateSession' THEN 1 ELSE 0 END, k.event_id, k.segment, k.object, k.ordinal) AS place

@@ -68,7 +68,7 @@ LEFT JOIN claimed c ON c.key = b.key AND c.time = s.created
 LEFT JOIN long_keys l ON l.account = s.account AND l.key = s.key
 LEFT JOIN (SELECT DISTINCT account, key, principal, created FROM sightings
            WHERE class = 'temporary' AND NOT forwarded AND key <> '') o
-  ON s.forwarded AND o.account = s.account AND o.key = s.key AND o.principal = s.principal AND o.created = s.created;
+  ON o.account = s.account AND o.key = s.key AND o.principal = s.principal AND o.created = s.created;
 
 CREATE TABLE who AS
 SELECT p.segment, p.identity, q.ck FROM people p

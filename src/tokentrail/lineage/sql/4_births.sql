@@ -2,22 +2,22 @@
 
 -- Issuing calls whose answer the log does not show: found by principal and second.
 CREATE TABLE unkeyed AS
-SELECT s.ck, c.segment, c.object, c.ordinal, c.time, c.api, 'matched' AS link,
+SELECT s.ck, c.segment, c.object, c.ordinal, c.event_id, c.time, 'matched' AS link,
        CASE WHEN c.sign_in_session = s.sign_in_session THEN 0 ELSE 1 END AS weaker, abs(c.time - s.created) AS apart
 FROM seen s JOIN calls c ON c.child = s.principal_id AND abs(c.time - s.created) <= 2
 WHERE s.ck NOT LIKE 'I|%' AND s.class = 'temporary' AND NOT s.forwarded AND c.api NOT IN ('SwitchRole', 'GetRoleCredentials')
   AND (c.key = '' OR c.api = 'GetSigninToken') AND (c.api <> 'ConsoleLogin' OR c.caller_class = 'none')
   AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
 UNION ALL
-SELECT s.ck, c.segment, c.object, c.ordinal, c.time, c.api, 'matched', 1, abs(c.time - s.created)
+SELECT s.ck, c.segment, c.object, c.ordinal, c.event_id, c.time, 'matched', 1, abs(c.time - s.created)
 FROM seen s JOIN calls c ON c.role_arn = s.issuer_arn AND abs(c.time - s.created) <= 2
 WHERE s.ck NOT LIKE 'I|%' AND s.class = 'temporary' AND NOT s.forwarded AND c.key = '' AND c.child = ''
   AND c.api NOT IN ('SwitchRole', 'GetRoleCredentials')
   AND coalesce(c.session_name, split_part(s.principal_id, ':', 2)) = split_part(s.principal_id, ':', 2)
 UNION ALL
 -- A sign-in URL is good for 15 minutes (IAM User Guide, 'Enabling custom identity broker access to the AWS console').
-SELECT ck, segment, object, ordinal, time, api, 'inferred', 2, apart FROM (
-  SELECT s.ck, c.segment, c.object, c.ordinal, c.time, c.api, s.created - c.time AS apart,
+SELECT ck, segment, object, ordinal, event_id, time, 'inferred', 2, apart FROM (
+  SELECT s.ck, c.segment, c.object, c.ordinal, c.event_id, c.time, s.created - c.time AS apart,
          min(c.caller_key) OVER (PARTITION BY s.ck) AS lowest, max(c.caller_key) OVER (PARTITION BY s.ck) AS highest
   FROM seen s JOIN calls c ON c.child = s.principal_id AND c.time BETWEEN s.created - 900 AND s.created
   WHERE s.ck LIKE 'G|%' AND s.console AND c.api = 'GetSigninToken'
@@ -25,7 +25,7 @@ SELECT ck, segment, object, ordinal, time, api, 'inferred', 2, apart FROM (
 ) WHERE lowest = highest;
 
 CREATE TABLE sign_ins AS
-SELECT coalesce(found.ck, 'G|' || l.child || '|' || l.time) AS ck, l.segment, l.object, l.ordinal, l.time, l.api,
+SELECT coalesce(found.ck, 'G|' || l.child || '|' || l.time) AS ck, l.segment, l.object, l.ordinal, l.event_id, l.time,
        'recorded' AS link, 0 AS weaker, coalesce(found.apart, 0) AS apart
 FROM signed_in l LEFT JOIN (
   SELECT * FROM (
@@ -38,8 +38,8 @@ FROM signed_in l LEFT JOIN (
 
 CREATE TABLE births AS
 SELECT * FROM (
-  SELECT b.*, row_number() OVER (PARTITION BY ck ORDER BY weaker, apart, time, segment, object, ordinal) AS place FROM (
-    SELECT 'I|' || key || '|' || time AS ck, segment, object, ordinal, time, api, 'recorded' AS link, 0 AS weaker, 0 AS apart
+  SELECT b.*, row_number() OVER (PARTITION BY ck ORDER BY weaker, apart, time, event_id) AS place FROM (
+    SELECT 'I|' || key || '|' || time AS ck, segment, object, ordinal, event_id, time, 'recorded' AS link, 0 AS weaker, 0 AS apart
     FROM issued
     UNION ALL SELECT * FROM unkeyed
     UNION ALL SELECT * FROM sign_ins
@@ -48,15 +48,19 @@ SELECT * FROM (
 
 -- Where a role's account names no caller key, the caller's account may: the two share an id.
 CREATE TABLE callers AS
-SELECT ck, segment, identity, twin FROM (
-  SELECT b.ck, coalesce(t.segment, c.segment) AS segment, coalesce(t.identity, c.identity) AS identity,
-         t.event_id IS NOT NULL OR o.event_id IS NOT NULL AS twin,
-         row_number() OVER (PARTITION BY b.ck ORDER BY t.event_id) AS place
-  FROM births b
-  JOIN calls c ON c.segment = b.segment AND c.object = b.object AND c.ordinal = b.ordinal
-  LEFT JOIN calls t ON c.caller_type = 'AWSAccount' AND t.shared_id = c.shared_id AND t.caller_type <> 'AWSAccount'
-  LEFT JOIN calls o ON c.caller_type <> 'AWSAccount' AND o.shared_id = c.shared_id AND o.caller_type = 'AWSAccount'
-) WHERE place = 1;
+SELECT b.ck, coalesce(t.segment, c.segment) AS segment, coalesce(t.identity, c.identity) AS identity,
+       t.shared_id IS NOT NULL OR o.shared_id IS NOT NULL AS twin
+FROM births b
+JOIN calls c ON c.segment = b.segment AND c.object = b.object AND c.ordinal = b.ordinal
+LEFT JOIN (
+  SELECT shared_id, 'AWSAccount' AS other_type, arg_min(segment, event_id) AS segment, arg_min(identity, event_id) AS identity
+  FROM calls WHERE caller_type <> 'AWSAccount' AND shared_id IS NOT NULL GROUP BY shared_id
+) t ON t.shared_id = c.shared_id AND t.other_type = c.caller_type
+LEFT JOIN (
+  SELECT c.segment, c.object, c.ordinal, min(c.shared_id) AS shared_id FROM calls c
+  JOIN calls a ON a.shared_id = c.shared_id AND a.caller_type = 'AWSAccount'
+  WHERE c.caller_type <> 'AWSAccount' GROUP BY c.segment, c.object, c.ordinal
+) o ON o.segment = c.segment AND o.object = c.object AND o.ordinal = c.ordinal;
 
 -- What calls made that others then act through; `id` is what will show in the records of whoever does.
 CREATE TABLE made AS

@@ -1,0 +1,330 @@
+"""Traces: subjects of every form, taint, what was made, touched and learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from evidence import AWAY, HOME, START, at, born, by_id, held, traced
+
+from tokentrail import Case
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.testing import World
+from tokentrail.testing.administration import trust_policy
+from tokentrail.testing.story import ATTACKER, ATTACKER_LATER, Story, story
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return World(START)
+
+
+@pytest.fixture(name="told", scope="module")
+def _told() -> Story:
+    return story(ordinary_day=False)
+
+
+@pytest.fixture(name="case", scope="module")
+def _case(told: Story) -> Iterator[Case]:
+    with held(told.world) as case:
+        yield case
+
+
+def letters(told: Story, ids: object) -> str:
+    """Credentials by the story's letters; `?` for others."""
+    names = {key: letter for letter, key in told.key_ids.items()}
+    return "".join(sorted(names.get(one, "?") for one in ids))  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------- subjects
+
+FORMS: dict[str, tuple[Callable[[Story], str], str]] = {
+    "key id": (lambda told: told.b.key_id, "B"),
+    "unique prefix": (lambda told: told.b.key_id[:19], "B"),
+    "user ARN": (lambda told: told.user.arn, "AB"),
+    "principal id of a user": (lambda told: told.user.id, "AB"),
+    "session ARN": (lambda told: told.e.arn, "E"),
+    "principal id of a session": (lambda told: told.e.identity.principal_id, "E"),
+    "role ARN": (lambda told: told.role.arn, "??CDE"),
+    "principal id of a role": (lambda told: told.role.id, "??CDE"),
+    "address": (lambda _: ATTACKER_LATER, "BDE"),
+    "event id of a use": (lambda told: _event(told, told.c.key_id), "C"),
+}
+
+
+def _event(told: Story, key: str) -> str:
+    return next(
+        str(one["eventID"]) for one in told.world.records() if one["userIdentity"].get("accessKeyId") == key
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_subject_may_be_named_in_every_form(told: Story, case: Case, form: str) -> None:
+    """Key id, prefix, ARN, principal id, address and event id all find what they name."""
+    name, expected = FORMS[form]
+    found = case.trace([name(told)], up=False, down=False)
+
+    assert expected == letters(told, [one.id for one in found.credentials])
+
+
+def test_an_instance_id_names_all_its_sessions(world: World) -> None:
+    """An instance id stands for each credential delivered to it."""
+    first = world.instance("Work", instance_id="i-0123456789abcdef0")
+    world.wait(hours=6)
+    second = first.rotates()
+    found = traced(world, "i-0123456789abcdef0")
+
+    assert {first.id, second.id} == {one.id for one in found.credentials}
+
+
+def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
+    """Two subjects, one answer."""
+    found = case.trace([told.c.key_id, told.d.key_id], up=False)
+
+    assert "CD" == letters(told, [one.id for one in found.credentials])
+
+
+@pytest.mark.parametrize("subject", ["AKIANOBODYNOBODYNOBO", "arn:aws:iam::111122223333:user/nobody", "203.0.113.200", "i-0fffffffffffffff0", "7f3b3c7e-0000-4000-8000-000000000000"])
+def test_what_nothing_answers_to_is_said(case: Case, subject: str) -> None:
+    """An unknown subject is an error that lists the forms."""
+    with pytest.raises(SubjectNotFound, match="principal id"):
+        case.trace([subject])
+
+
+@pytest.mark.parametrize("subject", ["ASIA", "A", ""])
+def test_an_ambiguous_or_empty_prefix_is_refused(case: Case, subject: str) -> None:
+    """A prefix of several, or too short a one, is wrong use."""
+    with pytest.raises(UsageError):
+        case.trace([subject])
+
+
+# ------------------------------------------------------------------------------- up, down and taint
+
+
+def test_up_and_down_are_chosen_apart(told: Story, case: Case) -> None:
+    """Up gives the line to the root, down what descends, neither the subject alone."""
+    found = {
+        (up, down): letters(told, [one.id for one in case.trace([told.b.key_id], up=up, down=down).credentials])
+        for up in (True, False) for down in (True, False)
+    }  # fmt: skip
+
+    assert {(True, True): "ABDE", (True, False): "AB", (False, True): "BDE", (False, False): "B"} == found
+
+
+@pytest.mark.parametrize(
+    ("narrowing", "expected"),
+    [
+        ({}, "ABCDE"),
+        ({"since": at("09:46:00")}, "AC"),
+        ({"since": at("09:44:05")}, "ABCDE"),
+        ({"since": at("11:00:00")}, "A"),
+        ({"source_ips": [ATTACKER]}, "ABCDE"),
+        ({"source_ips": ["203.0.113.0/24"]}, "ABCDE"),
+        ({"source_ips": [ATTACKER_LATER]}, "A"),
+        ({"trusted_ips": [ATTACKER]}, "A"),
+        ({"trusted_ips": ["192.0.2.0/24"]}, "ABCDE"),
+    ],
+)
+def test_narrowing_says_what_counts_as_the_attackers(
+    told: Story, case: Case, narrowing: dict[str, object], expected: str
+) -> None:
+    """Minted from the subject since then, from there and not from these; their descendants always; the subject too."""
+    found = case.trace([told.a.key_id], **narrowing)  # type: ignore[arg-type]
+
+    assert expected == letters(told, [one.id for one in found.credentials if one.tainted])
+    assert "ABCDE" == letters(told, [one.id for one in found.credentials])
+
+
+def test_ancestors_are_not_tainted(told: Story, case: Case) -> None:
+    """What stands above the subject is shown, and is not the attacker's for that."""
+    found = case.trace([told.b.key_id])
+
+    assert "BDE" == letters(told, [one.id for one in found.credentials if one.tainted])
+
+
+@pytest.mark.parametrize("text", ["not-an-address", "300.1.1.1", "10.0.0.0/99"])
+def test_an_address_that_is_none_is_wrong_use(told: Story, case: Case, text: str) -> None:
+    """Networks are checked before anything is asked."""
+    with pytest.raises(UsageError, match="CIDR"):
+        case.trace([told.a.key_id], source_ips=[text])
+
+
+def test_a_deep_trace_of_the_story_leaves_the_colleague_out(told: Story, case: Case) -> None:
+    """Ria's sessions of the same role are in no trace of the leaked key."""
+    ids = {one.id for one in case.trace([told.a.key_id]).credentials}
+
+    assert not ids & {told.ria.id, told.ria_before.id, told.ria_after.id}
+
+
+# ------------------------------------------------------------------------------- made by sessions
+
+
+def test_what_acts_through_created_things_is_offspring(world: World) -> None:
+    """Key, user, password, role, instance and function that a session made: all that acts through them is its own."""
+    session = world.user("ada").assumes("Admin")
+    key = session.creates_access_key(world.user("grace"))
+    key.calls("s3:ListBuckets")
+    backdoor = session.creates_user("backdoor")
+    session.iam("CreateLoginProfile", userName="backdoor")
+    world.wait(60)
+    browser = world.console_sign_in(backdoor)
+    browser.calls("s3:ListBuckets")
+    instance = session.runs_instance("Work")
+    function = session.creates_function("hook", "Work")
+    role = session.creates_role("Door", {"AWS": f"arn:aws:iam::{AWAY}:root"})
+    world.wait(60)
+    outsider = world.user("mallory", account=AWAY).assumes(role, "in", sides="role")
+    found = traced(world, session.id, up=False)
+    ids = {one.id: one for one in found.credentials}
+
+    assert {session.id, key.id, browser.id, instance.id, function.id, outsider.id} == set(ids)
+    assert all(one.tainted for one in ids.values())
+    assert {"created"} == {one.parent_link for one in ids.values() if one.id != session.id}
+    assert {"access_key", "user", "login_profile", "instance", "function", "role"} == {one.what for one in found.created}
+
+
+def test_a_password_set_for_somebody_else_taints_the_sign_in(world: World) -> None:
+    """UpdateLoginProfile by the subject: whoever signs in afterwards came through it."""
+    session = world.user("ada").assumes("Admin")
+    session.iam("UpdateLoginProfile", userName="grace")
+    world.wait(60)
+    browser = world.console_sign_in(world.user("grace"))
+
+    assert {session.id, browser.id} == {one.id for one in traced(world, session.id, up=False).credentials}
+
+
+def test_a_sign_in_before_the_password_was_set_is_not_the_makers(world: World) -> None:
+    """What came before is nobody's offspring."""
+    world.console_sign_in(world.user("grace"))
+    world.wait(60)
+    session = world.user("ada").assumes("Admin")
+    session.iam("UpdateLoginProfile", userName="grace")
+
+    assert {session.id} == {one.id for one in traced(world, session.id, up=False).credentials}
+
+
+def test_a_trust_opened_to_another_account_is_a_way_in(world: World) -> None:
+    """UpdateAssumeRolePolicy that trusts an account: its next session in the role is the changer's offspring."""
+    session = world.user("ada").assumes("Admin")
+    session.iam("UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=trust_policy({"AWS": f"arn:aws:iam::{AWAY}:root"}))
+    world.wait(60)
+    outsider = world.user("mallory", account=AWAY).assumes(world.role("Deploy"), "in", sides="role")
+    found = by_id(traced(world, session.id, up=False).credentials)
+
+    assert ("assumed_role", session.id, "created", None) == born(found[outsider.id])
+
+
+def test_a_provider_that_was_made_is_a_way_in(world: World) -> None:
+    """CreateOpenIDConnectProvider by the subject: sessions through it are its offspring."""
+    session = world.user("ada").assumes("Admin")
+    arn = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+    session.calls("iam:CreateOpenIDConnectProvider", {"url": "https://token.actions.githubusercontent.com"},
+                  response={"openIDConnectProviderArn": arn}, read_only=False)  # fmt: skip
+    world.wait(60)
+    outsider = world.oidc("Deploy", "repo:evil/x")
+
+    assert {session.id, outsider.id} == {one.id for one in traced(world, session.id, up=False).credentials}
+
+
+def test_changed_code_is_a_link_and_no_parent(world: World) -> None:
+    """Whoever changed a function's code is behind its later sessions, but did not make it."""
+    early = world.function("Work", "hook")
+    session = world.user("ada").assumes("Admin")
+    session.updates_function("hook")
+    world.wait(60)
+    later = early.rotates()
+    found = traced(world, session.id, up=False)
+
+    assert {session.id, later.id} == {one.id for one in found.credentials}
+    assert (None, "service") == next((one.parent, one.origin) for one in found.credentials if one.id == later.id)
+    assert [("created", "UpdateFunctionCode20150331v2")] == [(one.link, one.api) for one in found.links]
+
+
+def test_a_key_made_active_again_counts_as_made(world: World) -> None:
+    """UpdateAccessKey to Active stands among what was created; to Inactive it does not."""
+    admin, key = world.user("ada"), world.user("grace")
+    key.calls("s3:ListBuckets")
+    admin.deactivates(key)
+    admin.iam("UpdateAccessKey", userName="grace", accessKeyId=key.id, status="Active")
+    found = traced(world, admin.id)
+
+    assert [("access_key", key.id)] == [(one.what, one.id) for one in found.created]
+
+
+# ------------------------------------------------------------------------------- what they did
+
+
+def test_resources_carry_bytes_and_errors(world: World) -> None:
+    """Per credential and resource: how often, how many failed, how much went out."""
+    session = world.user("ada").assumes("Deploy")
+    session.calls("s3:GetObject", {"bucketName": "loot", "key": "a"}, count=3, bytes_out=1000)
+    session.denied("s3:GetObject", "arn:aws:s3:::loot/a", params={"bucketName": "loot", "key": "a"})
+    (one,) = [one for one in traced(world, session.id, up=False).resources if one.arn.endswith("loot/a")]
+
+    assert (session.id, "arn:aws:s3:::loot/a", "GetObject", 4, 1) == (one.credential, one.arn, one.event_name, one.count, one.errors)
+    assert 3000 == one.bytes_out
+
+
+def test_secrets_read_are_those_whose_answer_held_one(world: World) -> None:
+    """GetSecretValue and decrypted parameters count; plain parameters and refused calls do not."""
+    session = world.user("ada").assumes("Deploy")
+    session.calls("secretsmanager:GetSecretValue", {"secretId": "prod/db"})
+    session.calls("ssm:GetParameter", {"name": "/plain", "withDecryption": False})
+    session.calls("ssm:GetParameter", {"name": "/secret", "withDecryption": True})
+    session.calls("secretsmanager:GetSecretValue", {"secretId": "prod/other"}, error="AccessDenied")
+    found = traced(world, session.id).secrets_read
+
+    assert [("GetSecretValue", "prod/db"), ("GetParameter", "/secret")] == [
+        (one.event_name, (one.what or "").partition("secret:")[2] or one.what) for one in found
+    ]
+    assert {session.id} == {one.credential for one in found}
+
+
+def test_apis_count_calls_and_errors(world: World) -> None:
+    """Per credential and call: how often and how many failed."""
+    session = world.user("ada").assumes("Deploy")
+    session.calls("ec2:DescribeInstances", count=3)
+    session.denied("ec2:DescribeInstances")
+    (one,) = [one for one in traced(world, session.id, up=False).apis if one.event_name == "DescribeInstances"]
+
+    assert (session.id, "ec2.amazonaws.com", 4, 1) == (one.credential, one.event_source, one.count, one.errors)
+
+
+def test_gaps_name_silent_hours_and_orphans(world: World) -> None:
+    """Hours without events, missing kinds of events, and each credential whose origin is not in the evidence."""
+    with world.unlogged():
+        orphan = world.user("ada").assumes("Deploy")
+    orphan.calls("s3:ListBuckets")
+    world.at("2026-11-23T12:30:00")
+    orphan.calls("s3:ListBuckets")
+    whys = [(one.start, one.end, one.why) for one in traced(world, orphan.id).gaps]
+
+    assert (at("10:00:00"), at("12:00:00"), "no events in these hours") in whys
+    assert any(why.startswith(orphan.id) for _, _, why in whys)
+    assert any("no data events" in why for _, _, why in whys)
+
+
+def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:
+    """Every event of the subject and its descendants, by time, then id."""
+    keys = set(told.key_ids.values())
+    expected = sorted(
+        (str(one["eventTime"]), str(one["eventID"])) for one in told.world.records()
+        if one["userIdentity"].get("accessKeyId") in keys or _forwarded(one, told)
+    )  # fmt: skip
+    found = [(f"{one.time:%Y-%m-%dT%H:%M:%SZ}", one.event_id) for one in case.timeline([told.a.key_id])]
+
+    assert expected == found
+
+
+def _forwarded(record: dict[str, object], told: Story) -> bool:
+    identity = record["userIdentity"]
+    assert isinstance(identity, dict)
+    return "invokedBy" in identity and identity.get("principalId") == told.c.identity.principal_id
+
+
+def test_an_empty_case_answers_with_nothing(tmp_path: object) -> None:
+    """No evidence: no credential, no time, and a status of zeros."""
+    with held() as case:
+        assert [] == list(case.credentials())
+        assert None is case.newest()
+        assert (0, 0, 0) == (case.status().objects, case.status().records, case.status().credentials)

@@ -1,0 +1,145 @@
+"""Evidence on disk: files, folders, standard input, and names that are none of these."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+from evidence import START, by_id
+
+from tokentrail import Case
+from tokentrail.errors import SourceError
+from tokentrail.sources.files import FileObject, Skipped, objects
+from tokentrail.testing import World, json_array, json_lines, lookup_events, native
+from tokentrail.testing.names import Json
+
+
+@pytest.fixture(name="records")
+def _records() -> list[Json]:
+    world = World(START)
+    world.user("ada").assumes("Deploy").calls("ec2:DescribeInstances", count=2)
+    return world.records()
+
+
+def names(*sources: object) -> list[str]:
+    return [one.name for one in objects(str(source) for source in sources)]
+
+
+def test_a_folder_is_walked_in_order_of_name(tmp_path: Path) -> None:
+    """Folders in folders, in an order that does not depend on the disk."""
+    for name in ("b/2.json", "b/1.json", "a.json", "c/d/e.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+
+    assert [str(tmp_path / name) for name in ("a.json", "b/1.json", "b/2.json", "c/d/e.json")] == names(tmp_path)
+
+
+def test_sources_come_in_the_order_given(tmp_path: Path) -> None:
+    """A file named is an object, whatever its name."""
+    for name in ("b", "a"):
+        (tmp_path / name).write_text("{}")
+
+    assert [str(tmp_path / "b"), str(tmp_path / "a")] == names(tmp_path / "b", tmp_path / "a")
+
+
+def test_a_source_that_does_not_exist_says_what_may_be_given(tmp_path: Path) -> None:
+    """The message names it and the forms."""
+    with pytest.raises(SourceError, match=r"gone.*folders"):
+        names(tmp_path / "gone")
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    """A loop of links ends: the link is skipped with its reason; a link to a file is the file."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text("{}")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path)
+    (tmp_path / "in" / "file").symlink_to(tmp_path / "in" / "a.json")
+    found = list(objects([str(tmp_path)]))
+
+    assert [FileObject, FileObject, Skipped] == [type(one) for one in found]
+    assert "not followed" in [one.reason for one in found if isinstance(one, Skipped)][0]
+
+
+def test_a_broken_link_and_a_pipe_are_skipped(tmp_path: Path) -> None:
+    """Nothing that can't be read as a file stops or blocks the walk."""
+    (tmp_path / "broken").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe")
+    found = list(objects([str(tmp_path)]))
+
+    assert [Skipped, Skipped] == [type(one) for one in found]
+
+
+def test_an_object_travels_to_a_worker(tmp_path: Path) -> None:
+    """What is listed pickles, and reads there."""
+    (tmp_path / "a.json").write_text("{}")
+    (one,) = objects([str(tmp_path)])
+    assert isinstance(one, FileObject)
+
+    assert b"{}" == pickle.loads(pickle.dumps(one)).read()
+
+
+def test_standard_input_is_an_object(records: list[Json], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads records from a pipe."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(native(records))))
+    with Case.open(tmp_path / "case") as case:
+        assert 3 == case.ingest(["-"]).records.new
+
+
+@pytest.mark.parametrize("pack", ["plain", "gzip", "members"])
+@pytest.mark.parametrize("carrier", [native, json_array, json_lines, lookup_events])
+def test_carriers_give_the_same_credentials(records: list[Json], tmp_path: Path, carrier: object, pack: str) -> None:
+    """Native files, arrays, lines and LookupEvents output, plain, compressed and in several members: all the same."""
+    assert callable(carrier)
+    content = carrier(records)
+    half = len(content) // 2
+    packed = {
+        "plain": content, "gzip": gzip.compress(content),
+        "members": gzip.compress(content[:half]) + gzip.compress(content[half:]),
+    }[pack]  # fmt: skip
+    (tmp_path / "plain.json").write_bytes(native(records))
+    (tmp_path / "other").write_bytes(packed)
+    with Case.open(tmp_path / "one") as one, Case.open(tmp_path / "two") as two:
+        one.ingest([str(tmp_path / "plain.json")])
+        assert 3 == two.ingest([str(tmp_path / "other")]).records.new
+        assert by_id(one.credentials()) == by_id(two.credentials())
+
+
+def test_an_unreadable_file_is_skipped_and_the_rest_is_read(records: list[Json], tmp_path: Path) -> None:
+    """A file that vanishes between listing and reading costs itself only, and is named."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.json").write_bytes(native(records))
+    listed = [*objects([str(tmp_path / "logs")]), FileObject(str(tmp_path / "gone.json"), 7)]
+    from tokentrail.store.folder import CaseFolder
+    from tokentrail.store.ingest import Options, ingest
+
+    folder = CaseFolder.open(tmp_path / "case")
+    outcomes = list(ingest(folder, [one for one in listed if not isinstance(one, Skipped)], options=Options(), workers=1))
+
+    assert [None, "can't be read: No such file or directory"] == [one.failed for one in outcomes]
+    assert 3 == outcomes[0].records
+
+
+def test_a_bad_record_costs_itself_only(records: list[Json], tmp_path: Path) -> None:
+    """Between good records, a number and a truncated end: what is good is in, the rest is counted with its place."""
+    content = json_lines(records) + b"7\n" + b'{"eventName": "Cut'
+    (tmp_path / "log.jsonl").write_bytes(content)
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(tmp_path / "log.jsonl")])
+        assert (3, 2) == (summary.records.new, summary.records.rejected)
+        assert [3, 4] == [one.ordinal for one in summary.rejected if one.field is None]
+        assert summary.rejected == case.status().rejected
+
+
+def test_a_bomb_is_stopped_at_its_bound(records: list[Json], tmp_path: Path) -> None:
+    """An object that expands beyond the bound is rejected in words, and what came before the bound is kept or named."""
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b" " * 50_000_000))
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(tmp_path / "bomb.gz")], bound=1_000_000)
+
+    assert 0 == summary.records.new
+    assert 1 == len(summary.rejected)
