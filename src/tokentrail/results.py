@@ -80,7 +80,11 @@ class Coverage:
     hours_seen: int
     gaps: tuple[HourGap, ...]
     read_only_events: bool
-    """Without read-only management events, AssumeRole is missing (FACTS 0.1)."""
+    """
+    Without read-only management events, AssumeRole is missing, which is logged as read-only.
+
+    Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'.
+    """
     data_events: bool
     digest: str | None = None
     """State of CloudTrail's digest chain; `None` until it has been verified."""

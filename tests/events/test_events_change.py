@@ -1,4 +1,4 @@
-"""What changes say (FACTS part E)."""
+"""What changes say."""
 
 from __future__ import annotations
 

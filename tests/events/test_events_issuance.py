@@ -1,4 +1,4 @@
-"""The credentials that calls issue, API by API (FACTS part B)."""
+"""The credentials that calls issue, API by API."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_an_answer_that_was_left_out(name: str) -> None:
 
 
 def test_the_portal_names_account_and_role() -> None:
-    """`GetRoleCredentials` tells account and permission set only in `serviceEventDetails` (FACTS B6)."""
+    """`GetRoleCredentials` tells account and permission set only in `serviceEventDetails`."""
     details = {"role_name": "Admin", "account_id": ACCOUNT}
     found = issued(
         record(eventSource="sso.amazonaws.com", eventName="GetRoleCredentials", serviceEventDetails=details)

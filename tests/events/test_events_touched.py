@@ -64,6 +64,6 @@ def test_several_parameters() -> None:
     ],
 )
 def test_secrets_read(name: str, request_: Any, held: bool) -> None:
-    """A successful call whose answer held a secret is marked; a failed one is not (FACTS part E)."""
+    """A successful call whose answer held a secret is marked; a failed one is not."""
     assert held is event(eventName=name, requestParameters=request_)["secret"]
     assert event(eventName=name, requestParameters=request_, errorCode="AccessDenied")["secret"] is False

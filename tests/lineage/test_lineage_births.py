@@ -432,7 +432,6 @@ def test_an_answer_without_a_key_makes_no_key(answer: Any) -> None:
     assert ["AKIAIOSFODNN7EXAMPLE"] == list(found)
 
 
-@pytest.mark.xfail(strict=True, reason="the kernel drops an AssumeRole whose answer names no key")
 def test_an_assumption_whose_answer_is_lost_is_matched_by_principal_and_second() -> None:
     """Role, session name and creation date tie a used key to the AssumeRole that hides its answer."""
     hidden = {**assume_role(), "responseElements": None}

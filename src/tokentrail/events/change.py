@@ -50,7 +50,7 @@ class _Instances(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class _Made(msgspec.Struct, gc=False, omit_defaults=True):
-    """What an answer says was made, at the paths of FACTS part E."""
+    """What an answer says was made, at the paths of each API's own output."""
 
     accessKey: _Thing | None = None  # noqa: N815
     user: _Thing | None = None

@@ -98,7 +98,8 @@ def issuances(requests: Sequence[Raw], answers: Sequence[Raw], details: Sequence
     """
     What successful issuing calls say of their credentials; `None` where the answer tells of a failure.
 
-    Source: FACTS parts B1, B5 and B6: shapes of STS, Sign-In, Identity Center and Roles Anywhere answers.
+    Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
+    'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'.
     """
     every = zip(_requests(requests), _answers(answers), answers, details, strict=True)
     return [

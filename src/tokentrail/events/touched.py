@@ -62,7 +62,7 @@ def _named(member: str, asked: _Asked) -> str | None:
 
 
 def held_secrets(names: Sequence[str | None], requests: Sequence[Raw]) -> list[bool]:
-    """Whether the answers of calls in `vocabulary.SECRET_READS` held the secret itself (FACTS part E)."""
+    """Whether the answers of calls in `vocabulary.SECRET_READS` held the secret itself."""
     return [
         _held(name or "", asked or _Asked()) for name, asked in zip(names, _requests(requests), strict=True)
     ]

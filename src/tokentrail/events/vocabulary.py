@@ -68,7 +68,7 @@ OTHER_CHANGES = frozenset({
     "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
     "PutEventSelectors", "DeleteDetector",
 })  # fmt: skip
-"""Calls outside IAM whose result outlives the token that made them, or that blind the log (FACTS part E)."""
+"""Calls outside IAM whose result outlives the token that made them, or that blind the log (API References)."""
 
 POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
 """Organizations' service control policies; CreatePolicy and DeletePolicy share their names with IAM."""

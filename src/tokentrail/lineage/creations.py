@@ -1,7 +1,8 @@
 """
 Things that outlive the token that made them: what was made, and by what id it will be known.
 
-FACTS part E (IAM, Lambda, EC2, Systems Manager, Roles Anywhere... API References): the fields that identify each.
+The fields that identify each are those of the API's own output, in CloudTrail's lower camel case (IAM, Lambda,
+EC2, Systems Manager, IAM Roles Anywhere and other API References).
 """
 
 from __future__ import annotations
@@ -83,6 +84,21 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "PutBucketReplication": ("replication", ((_REQUEST, "bucketName"),)),
     "ModifySnapshotAttribute": ("resource_policy", ((_REQUEST, "snapshotId"),)),
     "ModifyImageAttribute": ("resource_policy", ((_REQUEST, "imageId"),)),
+    "PutRepositoryPolicy": ("resource_policy", ((_REQUEST, "repositoryName"),)),
+    "SetQueueAttributes": ("resource_policy", ((_REQUEST, "queueUrl"),)),
+    "AddPermission": ("resource_policy", ((_REQUEST, "queueUrl"), (_REQUEST, "topicArn"), (_REQUEST, "functionName"))),
+    "UpdateTrustAnchor": ("trust_anchor", ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn"))),
+    "EnableTrustAnchor": ("trust_anchor", ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn"))),
+    "ResetServiceSpecificCredential": ("service_credential", ((_REQUEST, "serviceSpecificCredentialId"),)),
+    "CreateAssociation": ("association", ((_REQUEST, "name"),)),
+    "UpdateNotebookInstanceLifecycleConfig": ("notebook", ((_REQUEST, "notebookInstanceLifecycleConfigName"),)),
+    "EnableOutboundWebIdentityFederation": ("outbound_federation", ()),
+    "AcceptDelegationRequest": ("delegation", ((_REQUEST, "delegationRequestId"),)),
+    "SendDelegationToken": ("delegation", ((_REQUEST, "delegationRequestId"),)),
+    "CreateOAuth2PublicClient": ("oauth_client", ((_REQUEST, "clientName"),)),
+    "CreateInstanceProfile": ("instance_profile", ((_REQUEST, "instanceProfileName"),)),
+    "PutRolePermissionsBoundary": ("boundary", ((_REQUEST, "roleName"),)),
+    "PutUserPermissionsBoundary": ("boundary", ((_REQUEST, "userName"),)),
     "CreateKeyPair": ("key_pair", ((_ANSWER, "keyPairId"), (_REQUEST, "keyName"))),
     "ImportKeyPair": ("key_pair", ((_ANSWER, "keyPairId"), (_REQUEST, "keyName"))),
 }
@@ -101,8 +117,9 @@ def made(name: str, request: str | None, response: str | None) -> list[tuple[str
         return []
     what, paths = _MADE[name]
     if what == "instance":
-        items = (answered.get("instancesSet") or {}).get("items") or [{}]
-        return [(what, _text(one, "instanceId")) for one in items if isinstance(one, Mapping)]
+        listed = answered.get("instancesSet")
+        items = listed.get("items") if isinstance(listed, Mapping) else None
+        return [(what, _text(one, "instanceId")) for one in items] if isinstance(items, list) else [(what, None)]
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]

@@ -1,7 +1,8 @@
 """
 The state of a credential at a moment: from its expiry, and from what the changes in the log did to it.
 
-FACTS part D is the model; the effect of each change is stated once, in `policy`.
+The effect of each change is stated once, in `policy`.
+Source: IAM User Guide, 'Disabling permissions for temporary security credentials'.
 """
 
 from __future__ import annotations

