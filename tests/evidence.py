@@ -109,7 +109,10 @@ def assume_role(
         when,
         caller or user(),
         requestParameters={"roleArn": arn, "roleSessionName": name},
-        responseElements={"credentials": {"accessKeyId": key, "sessionToken": "t"}, "assumedRoleUser": session},
+        responseElements={
+            "credentials": {"accessKeyId": key, "sessionToken": "t"},
+            "assumedRoleUser": session,
+        },
         **fields,
     )
 

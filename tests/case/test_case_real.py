@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evidence import REAL, real
 
+from evidence import REAL, real
 from tokentrail import Case, Credential
 from tokentrail.results import IngestSummary
 
@@ -40,12 +40,22 @@ def test_all_of_invictus_is_read(case: Case) -> None:
         summary.objects.read, summary.records.read, summary.records.new, summary.records.repeated, summary.records.rejected,
     )  # fmt: skip
     assert () == summary.rejected
-    assert {"service_role": 26, "assumed_role": 10, "forwarded": 8, "long_term_key": 5, "console_session": 4} == kinds(case)
+    assert {
+        "service_role": 26,
+        "assumed_role": 10,
+        "forwarded": 8,
+        "long_term_key": 5,
+        "console_session": 4,
+    } == kinds(case)
 
 
 def test_invictus_holds_no_session_token(case: Case) -> None:
     """All 563 events of IAMUser with an ASIA key are a console session's or a forwarded call's; none is invented."""
-    records = [record for path in real(*INVICTUS).glob("*.json") for record in json.loads(path.read_text())["Records"]]
+    records = [
+        record
+        for path in real(*INVICTUS).glob("*.json")
+        for record in json.loads(path.read_text())["Records"]
+    ]
     temporary: list[dict[str, Any]] = [
         one["userIdentity"] for one in records
         if one["userIdentity"].get("type") == "IAMUser" and str(one["userIdentity"].get("accessKeyId")).startswith("ASIA")
@@ -58,12 +68,20 @@ def test_invictus_holds_no_session_token(case: Case) -> None:
     assert {"console_session", "forwarded"} == {holders[one["accessKeyId"]].kind for one in temporary}
     assert not [one for one in rows if one.kind in ("session_token", "unknown")]
     users = {one["principalId"] for one in temporary}
-    assert 563 == sum(one.events for one in rows if one.kind in ("console_session", "forwarded") and one.principal_id in users)
+    assert 563 == sum(
+        one.events
+        for one in rows
+        if one.kind in ("console_session", "forwarded") and one.principal_id in users
+    )
 
 
 def test_every_event_of_invictus_with_a_caller_is_counted_once(case: Case) -> None:
     """Events over all credentials are the distinct records that name a credential as caller."""
-    records = [record for path in real(*INVICTUS).glob("*.json") for record in json.loads(path.read_text())["Records"]]
+    records = [
+        record
+        for path in real(*INVICTUS).glob("*.json")
+        for record in json.loads(path.read_text())["Records"]
+    ]
     named = {
         one["eventID"] for one in records
         if one["userIdentity"].get("accessKeyId") or "creationDate" in json.dumps(one["userIdentity"])
@@ -107,7 +125,9 @@ def test_the_table_of_stratus_logs_is_complete() -> None:
     """No log of the collection is left out."""
     folder = real("stratus-detonation-logs", "detonation-logs")
 
-    assert set(STRATUS) == {path.name.removeprefix("aws.").removesuffix(".json") for path in folder.glob("*.json")}
+    assert set(STRATUS) == {
+        path.name.removeprefix("aws.").removesuffix(".json") for path in folder.glob("*.json")
+    }
 
 
 def test_stratuss_federation_token_is_found(case: Case) -> None:
@@ -116,7 +136,10 @@ def test_stratuss_federation_token_is_found(case: Case) -> None:
     found = {one.kind: one for one in case.credentials()}
 
     assert {"long_term_key", "federation_token"} == set(found)
-    assert (found["long_term_key"].id, "recorded") == (found["federation_token"].parent, found["federation_token"].parent_link)
+    assert (found["long_term_key"].id, "recorded") == (
+        found["federation_token"].parent,
+        found["federation_token"].parent_link,
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +157,10 @@ def test_every_event_version_is_read(case: Case, name: str) -> None:
     ("name", "expected"),
     [
         ("assume_root_and_use.aws-docs.json", {"root_session": 1}),
-        ("saml_webidentity.aws-docs.comma-repaired.json", {"assumed_role_saml": 1, "assumed_role_web_identity": 1}),
+        (
+            "saml_webidentity.aws-docs.comma-repaired.json",
+            {"assumed_role_saml": 1, "assumed_role_web_identity": 1},
+        ),
         ("aws_login_createoauth2token.aws-blog-2025.json", {"assumed_role": 1}),
         ("mcp_oauth_signinsessionarn.aws-docs-2026.json", {"assumed_role": 1}),
     ],
@@ -168,11 +194,18 @@ def test_an_organisations_tree_is_walked(case: Case) -> None:
     """Files and gzip files of several accounts and regions."""
     summary = ingested(case, "flaws1-slice-umccr", "AWSLogs", "o-abcd")
 
-    assert (5, 184, 1, 0) == (summary.objects.read, summary.records.new, summary.records.repeated, summary.records.rejected)
+    assert (5, 184, 1, 0) == (
+        summary.objects.read,
+        summary.records.new,
+        summary.records.repeated,
+        summary.records.rejected,
+    )
     assert {"811596193553"} == {one.account for one in case.credentials()}
 
 
-@pytest.mark.parametrize(("folder", "new"), [(("trailscraper", "cloudtrail"), 2), (("stevezieglerva", "trail"), 4)])
+@pytest.mark.parametrize(
+    ("folder", "new"), [(("trailscraper", "cloudtrail"), 2), (("stevezieglerva", "trail"), 4)]
+)
 def test_json_and_its_gzip_are_repeats(case: Case, folder: tuple[str, ...], new: int) -> None:
     """The same events, plain and compressed, are new once."""
     summary = ingested(case, *folder)
@@ -185,8 +218,12 @@ def test_digests_are_skipped_by_name_and_what_is_no_record_is_rejected(case: Cas
     summary = ingested(case, "stevezieglerva", "trail")
 
     assert 2 == summary.objects.skipped
-    assert ["digest"] * 2 == ["digest" for one in summary.skipped if "Digest" in one.object and "digest" in one.reason]
-    assert [("s3_putobject_event.json", 0)] == [(Path(one.object).name, one.ordinal) for one in summary.rejected]
+    assert ["digest"] * 2 == [
+        "digest" for one in summary.skipped if "Digest" in one.object and "digest" in one.reason
+    ]
+    assert [("s3_putobject_event.json", 0)] == [
+        (Path(one.object).name, one.ordinal) for one in summary.rejected
+    ]
 
 
 def test_all_real_evidence_in_one_case_is_the_same_in_any_order(tmp_path: Path) -> None:

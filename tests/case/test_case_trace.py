@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from evidence import AWAY, HOME, START, at, born, by_id, held, traced
 
+from evidence import AWAY, HOME, START, at, born, by_id, held, traced
 from tokentrail import Case
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.testing import World
@@ -84,7 +84,16 @@ def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
     assert "CD" == letters(told, [one.id for one in found.credentials])
 
 
-@pytest.mark.parametrize("subject", ["AKIANOBODYNOBODYNOBO", "arn:aws:iam::111122223333:user/nobody", "203.0.113.200", "i-0fffffffffffffff0", "7f3b3c7e-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "AKIANOBODYNOBODYNOBO",
+        "arn:aws:iam::111122223333:user/nobody",
+        "203.0.113.200",
+        "i-0fffffffffffffff0",
+        "7f3b3c7e-0000-4000-8000-000000000000",
+    ],
+)
 def test_what_nothing_answers_to_is_said(case: Case, subject: str) -> None:
     """An unknown subject is an error that lists the forms."""
     with pytest.raises(SubjectNotFound, match="principal id"):
@@ -180,7 +189,9 @@ def test_what_acts_through_created_things_is_offspring(world: World) -> None:
     assert {session.id, key.id, browser.id, instance.id, function.id, outsider.id} == set(ids)
     assert all(one.tainted for one in ids.values())
     assert {"created"} == {one.parent_link for one in ids.values() if one.id != session.id}
-    assert {"access_key", "user", "login_profile", "instance", "function", "role"} == {one.what for one in found.created}
+    assert {"access_key", "user", "login_profile", "instance", "function", "role"} == {
+        one.what for one in found.created
+    }
 
 
 def test_a_password_set_for_somebody_else_taints_the_sign_in(world: World) -> None:
@@ -206,7 +217,11 @@ def test_a_sign_in_before_the_password_was_set_is_not_the_makers(world: World) -
 def test_a_trust_opened_to_another_account_is_a_way_in(world: World) -> None:
     """UpdateAssumeRolePolicy that trusts an account: its next session in the role is the changer's offspring."""
     session = world.user("ada").assumes("Admin")
-    session.iam("UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=trust_policy({"AWS": f"arn:aws:iam::{AWAY}:root"}))
+    session.iam(
+        "UpdateAssumeRolePolicy",
+        roleName="Deploy",
+        policyDocument=trust_policy({"AWS": f"arn:aws:iam::{AWAY}:root"}),
+    )
     world.wait(60)
     outsider = world.user("mallory", account=AWAY).assumes(world.role("Deploy"), "in", sides="role")
     found = by_id(traced(world, session.id, up=False).credentials)
@@ -236,7 +251,9 @@ def test_changed_code_is_a_link_and_no_parent(world: World) -> None:
     found = traced(world, session.id, up=False)
 
     assert {session.id, later.id} == {one.id for one in found.credentials}
-    assert (None, "service") == next((one.parent, one.origin) for one in found.credentials if one.id == later.id)
+    assert (None, "service") == next(
+        (one.parent, one.origin) for one in found.credentials if one.id == later.id
+    )
     assert [("created", "UpdateFunctionCode20150331v2")] == [(one.link, one.api) for one in found.links]
 
 
@@ -261,7 +278,13 @@ def test_resources_carry_bytes_and_errors(world: World) -> None:
     session.denied("s3:GetObject", "arn:aws:s3:::loot/a", params={"bucketName": "loot", "key": "a"})
     (one,) = [one for one in traced(world, session.id, up=False).resources if one.arn.endswith("loot/a")]
 
-    assert (session.id, "arn:aws:s3:::loot/a", "GetObject", 4, 1) == (one.credential, one.arn, one.event_name, one.count, one.errors)
+    assert (session.id, "arn:aws:s3:::loot/a", "GetObject", 4, 1) == (
+        one.credential,
+        one.arn,
+        one.event_name,
+        one.count,
+        one.errors,
+    )
     assert 3000 == one.bytes_out
 
 
@@ -285,9 +308,16 @@ def test_apis_count_calls_and_errors(world: World) -> None:
     session = world.user("ada").assumes("Deploy")
     session.calls("ec2:DescribeInstances", count=3)
     session.denied("ec2:DescribeInstances")
-    (one,) = [one for one in traced(world, session.id, up=False).apis if one.event_name == "DescribeInstances"]
+    (one,) = [
+        one for one in traced(world, session.id, up=False).apis if one.event_name == "DescribeInstances"
+    ]
 
-    assert (session.id, "ec2.amazonaws.com", 4, 1) == (one.credential, one.event_source, one.count, one.errors)
+    assert (session.id, "ec2.amazonaws.com", 4, 1) == (
+        one.credential,
+        one.event_source,
+        one.count,
+        one.errors,
+    )
 
 
 def test_gaps_name_silent_hours_and_orphans(world: World) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from evidence import AWAY, HOME, answers, by_id, held, text
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import worlds
 
+from evidence import AWAY, HOME, answers, by_id, held, text
+from strategies import worlds
 from tokentrail import Case, Credential
 from tokentrail.lineage.trace import Trace
 from tokentrail.testing import FAKE_SESSION_TOKEN, TrueCredential, World

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, session, user
 
+from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, session, user
 from tokentrail import Credential
 from tokentrail.testing import World
 
@@ -89,7 +89,9 @@ def test_saml_comes_from_the_identity_provider(world: World) -> None:
     assert "ada@example.com" == made.identity
 
 
-@pytest.mark.parametrize("provider", ["token.actions.githubusercontent.com", "oidc.eks.us-east-1.amazonaws.com"])
+@pytest.mark.parametrize(
+    "provider", ["token.actions.githubusercontent.com", "oidc.eks.us-east-1.amazonaws.com"]
+)
 def test_web_identity_comes_from_the_identity_provider(world: World, provider: str) -> None:
     """AssumeRoleWithWebIdentity: no parent, and the token's subject as identity."""
     made = of(world, world.oidc("Deploy", "repo:example/shop", provider=provider).id)
@@ -170,7 +172,11 @@ def test_a_console_session_is_one_row_whatever_its_calls_show(world: World) -> N
 
     assert [f"{world.user('ada').user.id}@2026-11-23T09:00:00Z"] == list(found)
     assert ("console_session", None, None, "console_sign_in") == born(found[browser.id])
-    assert (8, 8, True) == (found[browser.id].events, len(found[browser.id].access_key_ids), found[browser.id].mfa)
+    assert (8, 8, True) == (
+        found[browser.id].events,
+        len(found[browser.id].access_key_ids),
+        found[browser.id].mfa,
+    )
 
 
 def test_a_console_sign_in_without_calls_is_a_row(world: World) -> None:
@@ -342,7 +348,11 @@ def test_forwarded_calls_without_their_session_are_one_row(world: World) -> None
     (one,) = answers(world).values()
 
     assert ("forwarded", None, None, "forwarded_call") == born(one)
-    assert (f"{caller.identity.principal_id}@2026-11-23T09:00:00Z", 2, 2) == (one.id, one.events, len(one.access_key_ids))
+    assert (f"{caller.identity.principal_id}@2026-11-23T09:00:00Z", 2, 2) == (
+        one.id,
+        one.events,
+        len(one.access_key_ids),
+    )
 
 
 def test_a_long_term_keys_forwarded_calls_are_no_session_token(world: World) -> None:
@@ -364,7 +374,9 @@ def test_a_long_term_keys_forwarded_calls_are_no_session_token(world: World) -> 
         ("instance", "service_role", 12), ("function", "service_role", 12), ("root", "root_session", 0.25),
     ],
 )  # fmt: skip
-def test_an_orphan_has_the_broadest_kind_and_its_bound(world: World, way: str, kind: str, bound: float) -> None:
+def test_an_orphan_has_the_broadest_kind_and_its_bound(
+    world: World, way: str, kind: str, bound: float
+) -> None:
     """Used, never seen issued: the kind that uses prove, no expiry, and the latest possible one."""
     with world.unlogged():
         made = {
@@ -424,7 +436,9 @@ def test_a_refused_assumption_mints_nothing_and_counts_as_error(world: World) ->
     assert (1, 1) == (one.events, one.errors)
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"credentials": None}, {"credentials": {"accessKeyId": ""}}, "odd", 7])
+@pytest.mark.parametrize(
+    "answer", [None, {}, {"credentials": None}, {"credentials": {"accessKeyId": ""}}, "odd", 7]
+)
 def test_an_answer_without_a_key_makes_no_key(answer: Any) -> None:
     """AssumeRole whose answer is lost shows no credential until somebody uses one."""
     found = answers([{**assume_role(), "responseElements": answer}])
@@ -435,7 +449,9 @@ def test_an_answer_without_a_key_makes_no_key(answer: Any) -> None:
 def test_an_assumption_whose_answer_is_lost_is_matched_by_principal_and_second() -> None:
     """Role, session name and creation date tie a used key to the AssumeRole that hides its answer."""
     hidden = {**assume_role(), "responseElements": None}
-    found = answers([hidden, call("ListBuckets", "2026-11-23T09:01:00Z", session(), source="s3.amazonaws.com")])
+    found = answers(
+        [hidden, call("ListBuckets", "2026-11-23T09:01:00Z", session(), source="s3.amazonaws.com")]
+    )
 
     assert ("assumed_role", "AKIAIOSFODNN7EXAMPLE", "matched", None) == born(found["ASIAIOSFODNN7EXAMPL1"])
 
@@ -463,7 +479,13 @@ def test_epoch_of_the_bounds(world: World) -> None:
 
 def test_root_asks_for_more_and_gets_an_hour() -> None:
     """GetSessionToken by root lives an hour at most, whatever it asked for."""
-    root = {"type": "Root", "principalId": HOME, "arn": f"arn:aws:iam::{HOME}:root", "accountId": HOME, "accessKeyId": "AKIAROOTROOTROOTROOT"}
+    root = {
+        "type": "Root",
+        "principalId": HOME,
+        "arn": f"arn:aws:iam::{HOME}:root",
+        "accountId": HOME,
+        "accessKeyId": "AKIAROOTROOTROOTROOT",
+    }
     asked = call(
         "GetSessionToken", "2026-11-23T09:00:00Z", root, requestParameters={"durationSeconds": 43200},
         responseElements={"credentials": {"accessKeyId": "ASIAROOTROOTROOTROOT"}},
@@ -482,3 +504,22 @@ def test_a_user_known_only_by_name_still_has_children() -> None:
 
     assert ["ASIAIOSFODNN7EXAMPL1"] == list(found)
     assert "not_in_evidence" == found["ASIAIOSFODNN7EXAMPL1"].origin
+
+
+def test_a_sign_in_seconds_after_a_forwarded_call_is_a_session_of_its_own(world: World) -> None:
+    """Calls forwarded for a long-term key have a creation date of their own: no sign-in is glued to them."""
+    world.user("ada").via("athena.amazonaws.com").calls("glue:GetTable")
+    browser = world.console_sign_in(world.user("ada"))
+    found = answers(world)
+
+    assert {"forwarded", "console_session"} == {one.kind for one in found.values()}
+    assert ("console_session", None, None, "console_sign_in") == born(found[browser.id])
+
+
+def test_aws_login_from_identity_center_is_named_by_the_key_used(world: World) -> None:
+    """An `aws login` session is no Identity Center session though its role is: its key id names it."""
+    browser = world.identity_center("ria@example.com", "Support", console=True)
+    login = browser.logs_in()
+    login.calls("s3:ListBuckets")
+
+    assert ("oauth_login", browser.id, "matched", None) == born(of(world, login.id))

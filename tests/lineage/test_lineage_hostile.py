@@ -6,8 +6,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from evidence import AWAY, HOME, START, answers, assume_role, born, call, session, user
 
+from evidence import AWAY, HOME, START, answers, assume_role, born, call, session, user
 from tokentrail.testing import World
 
 KEY, OTHER_KEY, LONG = "ASIAIOSFODNN7EXAMPL1", "ASIAIOSFODNN7EXAMPL2", "AKIAIOSFODNN7EXAMPLE"
@@ -190,7 +190,9 @@ def test_a_use_without_session_context_finds_its_issuance() -> None:
     assert ("assumed_role", LONG, "recorded", None) == born(found[KEY])
 
 
-@pytest.mark.parametrize("context", [None, "", 7, [], {"attributes": None}, {"attributes": {"creationDate": "soon"}}])
+@pytest.mark.parametrize(
+    "context", [None, "", 7, [], {"attributes": None}, {"attributes": {"creationDate": "soon"}}]
+)
 def test_an_odd_session_context_costs_itself_only(context: Any) -> None:
     """A sessionContext of any type loses the creation date, not the credential."""
     found = answers([use("2026-11-23T09:01:00Z", {**session(), "sessionContext": context})])
@@ -198,7 +200,10 @@ def test_an_odd_session_context_costs_itself_only(context: Any) -> None:
     assert [KEY] == list(found)
 
 
-@pytest.mark.parametrize("date", ["20261123T090000Z", "2026-11-23T09:00:00Z", "2026-11-23T09:00:00.000Z", "Nov 23, 2026 9:00:00 AM"])
+@pytest.mark.parametrize(
+    "date",
+    ["20261123T090000Z", "2026-11-23T09:00:00Z", "2026-11-23T09:00:00.000Z", "Nov 23, 2026 9:00:00 AM"],
+)
 def test_creation_dates_are_read_in_every_spelling(date: str) -> None:
     """Basic and extended ISO, with fractions, or as STS spells times."""
     (one,) = answers([use("2026-11-23T09:01:00Z", session(created=date))]).values()
@@ -255,7 +260,10 @@ def test_quotes_and_control_characters_in_names_stay_text() -> None:
     found = answers([assume_role(name=odd), use("2026-11-23T09:01:00Z", session(name=odd))])
 
     assert {LONG, KEY} == set(found)
-    assert (1, odd.replace("\u0000", "")) == (found[KEY].events, (found[KEY].session_name or "").replace("\u0000", ""))
+    assert (1, odd.replace("\u0000", "")) == (
+        found[KEY].events,
+        (found[KEY].session_name or "").replace("\u0000", ""),
+    )
 
 
 def test_times_before_1970_and_far_ahead_do_not_break_the_answer() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from evidence import AWAY, HOME, START, answers, at, by_id, held, states
 
+from evidence import AWAY, HOME, START, answers, at, by_id, held, states
 from tokentrail import Case
 from tokentrail.testing import World
 from tokentrail.testing.administration import revoke_older_sessions
@@ -58,7 +58,9 @@ def test_the_story_at_each_moment(told: Story, case: Case, when: object, expecte
     """What is alive as the responder's steps are taken, and what does not exist yet."""
     letters = {key: letter for letter, key in told.key_ids.items()}
     found = {
-        letters[one.id]: one.state for one in case.credentials(as_of=when) if one.id in letters  # type: ignore[arg-type]
+        letters[one.id]: one.state
+        for one in case.credentials(as_of=when)
+        if one.id in letters  # type: ignore[arg-type]
     }
 
     assert expected == found
@@ -68,10 +70,20 @@ def test_the_story_says_what_ended_what(told: Story, case: Case) -> None:
     """The ended name the event that did it; A ends at the call, C when the policy was put."""
     found = by_id(case.credentials(as_of=MOMENTS.d_minted))
     ids = told.key_ids
-    changes = {record["eventName"]: record["eventID"] for record in told.world.records() if record["eventName"] in ("UpdateAccessKey", "PutRolePolicy")}
+    changes = {
+        record["eventName"]: record["eventID"]
+        for record in told.world.records()
+        if record["eventName"] in ("UpdateAccessKey", "PutRolePolicy")
+    }
 
-    assert (changes["UpdateAccessKey"], MOMENTS.key_deactivated) == (found[ids["A"]].ended_by, found[ids["A"]].ended_at)
-    assert (changes["PutRolePolicy"], MOMENTS.sessions_revoked) == (found[ids["C"]].ended_by, found[ids["C"]].ended_at)
+    assert (changes["UpdateAccessKey"], MOMENTS.key_deactivated) == (
+        found[ids["A"]].ended_by,
+        found[ids["A"]].ended_at,
+    )
+    assert (changes["PutRolePolicy"], MOMENTS.sessions_revoked) == (
+        found[ids["C"]].ended_by,
+        found[ids["C"]].ended_at,
+    )
     assert None is found[ids["B"]].ended_by
 
 
@@ -256,7 +268,9 @@ def test_awss_own_deny_all_is_known(world: World) -> None:
     key.calls("s3:ListBuckets")
     other.calls("s3:ListBuckets")
     admin.iam("AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-    admin.iam("AttachUserPolicy", userName="eve", policyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3")
+    admin.iam(
+        "AttachUserPolicy", userName="eve", policyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    )
 
     assert ["ended", "active"] == states(world, key.id, other.id)
 
@@ -292,7 +306,10 @@ def test_denies_by_identity_end_whom_they_name(world: World, key: str, hit: str,
     found = []
     for number, value in enumerate((miss, hit)):
         condition = {"StringEquals": {key: value.format(id=session.identity.principal_id)}}
-        document = {"Version": "2012-10-17", "Statement": [{**DENY_ALL["Statement"][0], "Condition": condition}]}  # type: ignore[dict-item]
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [{**DENY_ALL["Statement"][0], "Condition": condition}],
+        }  # type: ignore[dict-item]
         when = world.wait(minutes=1)
         admin.iam("PutRolePolicy", roleName="Deploy", policyName=f"P{number}", policyDocument=document)
         found.append(states(world, session.id, as_of=when))
@@ -311,7 +328,10 @@ def test_expiry_is_the_first_second_in_which_it_no_longer_works(world: World) ->
 
     with held(world) as case:
         end = START + timedelta(hours=1)
-        found = [by_id(case.credentials(as_of=when))[session.id].state for when in (end - timedelta(seconds=1), end)]
+        found = [
+            by_id(case.credentials(as_of=when))[session.id].state
+            for when in (end - timedelta(seconds=1), end)
+        ]
     assert ["active", "expired"] == found
 
 
@@ -347,7 +367,10 @@ def test_an_orphan_is_unknown_until_its_bound_and_expired_after(world: World) ->
 
     with held(world) as case:
         bound = START + timedelta(hours=12)
-        found = [by_id(case.credentials(as_of=when))[session.id].state for when in (at("10:00:00"), bound - timedelta(seconds=1), bound)]
+        found = [
+            by_id(case.credentials(as_of=when))[session.id].state
+            for when in (at("10:00:00"), bound - timedelta(seconds=1), bound)
+        ]
     assert ["unknown", "unknown", "expired"] == found
 
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from evidence import HOME, START, call, user
 
+from evidence import HOME, START, call, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.store import ingest as store_ingest
@@ -40,7 +40,11 @@ def test_everything_in_a_case_is_its_owners_alone(log: Path, tmp_path: Path) -> 
     assert 0o700 == (tmp_path / "case").stat().st_mode & 0o777
     folders = [path for path in (tmp_path / "case").rglob("*") if path.is_dir()]
     assert {0o700} == {path.stat().st_mode & 0o777 for path in folders}
-    assert all(0 == path.stat().st_mode & 0o077 for path in (tmp_path / "case" / "objects").rglob("*") if path.is_file())
+    assert all(
+        0 == path.stat().st_mode & 0o077
+        for path in (tmp_path / "case" / "objects").rglob("*")
+        if path.is_file()
+    )
 
 
 def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path) -> None:
@@ -55,7 +59,9 @@ def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("reference", [False, True])
-def test_a_raw_record_comes_back_with_its_secrets_blanked(world: World, log: Path, tmp_path: Path, reference: bool) -> None:
+def test_a_raw_record_comes_back_with_its_secrets_blanked(
+    world: World, log: Path, tmp_path: Path, reference: bool
+) -> None:
     """Object and ordinal of a timeline's event lead to the record as it was, but for session tokens."""
     records: dict[str, Json] = {record["eventID"]: record for record in world.records()}
     with Case.open(tmp_path / "case") as case:
@@ -66,7 +72,9 @@ def test_a_raw_record_comes_back_with_its_secrets_blanked(world: World, log: Pat
         answer = record["responseElements"]
         if answer and "credentials" in answer:
             assert FAKE_SESSION_TOKEN in answer["credentials"]["sessionToken"]
-            answer["credentials"]["sessionToken"] = found[record["eventID"]]["responseElements"]["credentials"]["sessionToken"]
+            answer["credentials"]["sessionToken"] = found[record["eventID"]]["responseElements"][
+                "credentials"
+            ]["sessionToken"]
 
     assert records == found
     assert FAKE_SESSION_TOKEN not in json.dumps(found)
@@ -84,7 +92,9 @@ def test_reference_keeps_no_copy_and_says_when_the_original_is_gone(log: Path, t
             case.record(event.object, event.ordinal)
 
 
-def test_a_referenced_object_that_changed_is_not_taken_for_the_one_that_was_read(log: Path, tmp_path: Path) -> None:
+def test_a_referenced_object_that_changed_is_not_taken_for_the_one_that_was_read(
+    log: Path, tmp_path: Path
+) -> None:
     """Other bytes under the same name are other evidence: the raw record is refused, not shown."""
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(log)], reference=True)
@@ -95,7 +105,9 @@ def test_a_referenced_object_that_changed_is_not_taken_for_the_one_that_was_read
 
 
 @pytest.mark.parametrize(("digest", "ordinal"), [("0" * 64, 0), (None, 99)])
-def test_a_record_that_is_not_there_is_refused(log: Path, tmp_path: Path, digest: str | None, ordinal: int) -> None:
+def test_a_record_that_is_not_there_is_refused(
+    log: Path, tmp_path: Path, digest: str | None, ordinal: int
+) -> None:
     """An unknown object or ordinal is an error in words."""
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(log)])
@@ -145,7 +157,17 @@ def test_a_case_of_another_format_says_so(tmp_path: Path) -> None:
         Case.open(tmp_path / "case")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"segment": "x"}', '{"segment": "x", "objects": [1]}', '{"segment": "x", "objects": [{"odd": 1}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"segment": "x"}',
+        '{"segment": "x", "objects": [1]}',
+        '{"segment": "x", "objects": [{"odd": 1}]}',
+    ],
+)
 def test_a_damaged_manifest_is_named_with_the_way_out(log: Path, tmp_path: Path, text: str) -> None:
     """What can't be read is not passed over: the message names the file and says what to do."""
     with Case.open(tmp_path / "case") as case:
@@ -200,8 +222,18 @@ def test_the_same_object_under_another_name_is_a_repeat(log: Path, tmp_path: Pat
         first = case.ingest([str(log), str(twin)])
         second = case.ingest([str(twin)])
 
-    assert (1, 1, 5, 5) == (first.objects.read, first.objects.repeated, first.records.new, first.records.repeated)
-    assert (0, 1, 0, 5) == (second.objects.read, second.objects.repeated, second.records.new, second.records.repeated)
+    assert (1, 1, 5, 5) == (
+        first.objects.read,
+        first.objects.repeated,
+        first.records.new,
+        first.records.repeated,
+    )
+    assert (0, 1, 0, 5) == (
+        second.objects.read,
+        second.objects.repeated,
+        second.records.new,
+        second.records.repeated,
+    )
 
 
 def test_the_same_records_in_another_carrier_are_repeats(world: World, log: Path, tmp_path: Path) -> None:
@@ -228,7 +260,10 @@ def test_a_killed_worker_says_what_to_do(log: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("loky.ProcessPoolExecutor", lambda **_: _Pool(killed))
     other = tmp_path / "other.json"
     other.write_bytes(native([call("ListBuckets", "2026-11-23T09:00:00Z", user(), recipientAccountId=HOME)]))
-    with Case.open(tmp_path / "case") as case, pytest.raises(SourceError, match="run the same ingest again.*--workers 1"):
+    with (
+        Case.open(tmp_path / "case") as case,
+        pytest.raises(SourceError, match=r"run the same ingest again.*--workers 1"),
+    ):
         case.ingest([str(log), str(other)], workers=2)
 
 
@@ -255,7 +290,9 @@ class _Pool:
         return future
 
 
-def test_many_segments_read_in_workers_are_the_same_case(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_segments_read_in_workers_are_the_same_case(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One process or two, one segment or many: the same answers."""
     names = []
     for number, record in enumerate(world.records()):

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from evidence import START
 
+from evidence import START
 from tokentrail import Case, Credential
 from tokentrail.testing import World, native
 
@@ -52,7 +52,9 @@ def _undisturbed(logs: list[str], tmp_path_factory: pytest.TempPathFactory) -> t
 
 def ingesting(case: Path, logs: list[str]) -> subprocess.Popen[str]:
     """Start an ingest in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", _INGEST, str(case), *logs], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", _INGEST, str(case), *logs], stdout=subprocess.PIPE, text=True
+    )
 
 
 def begun(process: subprocess.Popen[str]) -> None:
@@ -92,7 +94,10 @@ def test_two_ingests_at_once_are_as_good_as_one(
 ) -> None:
     """Two processes with overlapping inputs, into a case that neither has started: the same as one."""
     half = FILES // 2
-    pair = [ingesting(tmp_path / "case", logs[: half + 10]), ingesting(tmp_path / "case", logs[half - 10 :][::-1])]
+    pair = [
+        ingesting(tmp_path / "case", logs[: half + 10]),
+        ingesting(tmp_path / "case", logs[half - 10 :][::-1]),
+    ]
 
     assert [0, 0] == [ended(process) for process in pair]
     with Case.open(tmp_path / "case") as case:
@@ -121,7 +126,9 @@ def test_a_case_started_by_many_at_once_has_one_id(tmp_path: Path) -> None:
     """Whoever starts the case first names it."""
     script = "import sys; from tokentrail import Case; print(Case.open(sys.argv[1]).case_id)"
     many = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "case")], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "case")], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     ids = {process.communicate()[0] for process in many}

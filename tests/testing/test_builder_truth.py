@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import worlds
 
+from strategies import worlds
 from tokentrail.testing import TrueCredential, World
 
 OTHER = "444455556666"

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import worlds
 
+from strategies import worlds
 from tokentrail.testing import FAKE_SESSION_TOKEN, World
 from tokentrail.testing.story import story
 

@@ -51,6 +51,7 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 DIGEST = "a CloudTrail digest file: holds hashes of log files, no records"
@@ -114,13 +115,22 @@ def _lines_or_scan(data: bytes) -> Iterator[Piece]:
     lines = [line for line in lines if line]
     if (
         len(lines) > 1
-        and all(line[:1] == b"{" for line in lines)
+        and all(line[:1] == b"{" or _stands_alone(line) for line in lines)
         and any(line[-1:] == b"}" for line in lines)
     ):
         for line in lines:
             yield from _unwrap_or_raw(line)
         return
     yield from scan(data)
+
+
+def _stands_alone(line: bytes) -> bool:
+    """Whether a line that starts no object is JSON by itself: a stray number, say, and no part of a longer text."""
+    try:
+        _decode_any(line)
+    except FAILURES:
+        return False
+    return True
 
 
 def scan(data: bytes) -> Iterator[Piece]:

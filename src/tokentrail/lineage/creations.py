@@ -86,12 +86,24 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "ModifyImageAttribute": ("resource_policy", ((_REQUEST, "imageId"),)),
     "PutRepositoryPolicy": ("resource_policy", ((_REQUEST, "repositoryName"),)),
     "SetQueueAttributes": ("resource_policy", ((_REQUEST, "queueUrl"),)),
-    "AddPermission": ("resource_policy", ((_REQUEST, "queueUrl"), (_REQUEST, "topicArn"), (_REQUEST, "functionName"))),
-    "UpdateTrustAnchor": ("trust_anchor", ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn"))),
-    "EnableTrustAnchor": ("trust_anchor", ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn"))),
+    "AddPermission": (
+        "resource_policy",
+        ((_REQUEST, "queueUrl"), (_REQUEST, "topicArn"), (_REQUEST, "functionName")),
+    ),
+    "UpdateTrustAnchor": (
+        "trust_anchor",
+        ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn")),
+    ),
+    "EnableTrustAnchor": (
+        "trust_anchor",
+        ((_REQUEST, "trustAnchorId"), (_ANSWER, "trustAnchor", "trustAnchorArn")),
+    ),
     "ResetServiceSpecificCredential": ("service_credential", ((_REQUEST, "serviceSpecificCredentialId"),)),
     "CreateAssociation": ("association", ((_REQUEST, "name"),)),
-    "UpdateNotebookInstanceLifecycleConfig": ("notebook", ((_REQUEST, "notebookInstanceLifecycleConfigName"),)),
+    "UpdateNotebookInstanceLifecycleConfig": (
+        "notebook",
+        ((_REQUEST, "notebookInstanceLifecycleConfigName"),),
+    ),
     "EnableOutboundWebIdentityFederation": ("outbound_federation", ()),
     "AcceptDelegationRequest": ("delegation", ((_REQUEST, "delegationRequestId"),)),
     "SendDelegationToken": ("delegation", ((_REQUEST, "delegationRequestId"),)),
@@ -119,7 +131,9 @@ def made(name: str, request: str | None, response: str | None) -> list[tuple[str
     if what == "instance":
         listed = answered.get("instancesSet")
         items = listed.get("items") if isinstance(listed, Mapping) else None
-        return [(what, _text(one, "instanceId")) for one in items] if isinstance(items, list) else [(what, None)]
+        return (
+            [(what, _text(one, "instanceId")) for one in items] if isinstance(items, list) else [(what, None)]
+        )
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]

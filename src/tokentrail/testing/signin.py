@@ -77,7 +77,7 @@ def signin_token(actor: Actor, *, session_duration: int | None, share: float) ->
     session = replace(identity, created=created)
     entry = issue(
         stage, session, kind="console_session", kind_from_uses=actor.entry.kind_from_uses, key=None,
-        expires=expires if new else None, parent=actor.entry, link="recorded" if new else "matched",
+        expires=expires, parent=actor.entry, link="recorded" if new else "matched",
         issued_key=new,
     )  # fmt: skip
     stage.pass_tick()

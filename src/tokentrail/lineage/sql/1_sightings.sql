@@ -20,7 +20,8 @@ FROM identities i;
 
 CREATE TABLE sightings AS
 SELECT p.class, p.account, p.key, p.principal, p.created, p.forwarded,
-       min(p.issuer_arn) AS issuer_arn, bool_or(u.console) AS console
+       min(p.issuer_arn) AS issuer_arn, bool_or(u.console) AS console,
+       bool_or(p.sign_in_session IS NOT NULL) AS signed_in
 FROM people p
 JOIN (SELECT segment, identity, bool_or(console) AS console FROM uses GROUP BY segment, identity) u
   ON u.segment = p.segment AND u.identity = p.identity

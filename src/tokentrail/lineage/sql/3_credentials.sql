@@ -6,7 +6,7 @@
 CREATE TABLE groups AS
 SELECT principal, created,
        bool_or(console) AS console,
-       bool_or(coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%') AS portal,
+       bool_or(coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AND NOT signed_in) AS portal,
        bool_or(key = '') AS keyless,
        count(DISTINCT CASE WHEN NOT forwarded AND key <> '' THEN account || '|' || key END) AS direct_keys,
        min(CASE WHEN NOT forwarded AND key <> '' THEN account || '|' || key END) AS direct_key

@@ -32,7 +32,7 @@ FROM signed_in l LEFT JOIN (
     SELECT l.child, l.time, s.ck, abs(s.created - l.time) AS apart,
            row_number() OVER (PARTITION BY l.child, l.time ORDER BY abs(s.created - l.time), s.created) AS place
     FROM signed_in l JOIN seen s ON s.principal_id = l.child AND abs(s.created - l.time) <= 2
-    WHERE s.ck LIKE 'G|%'
+    WHERE s.ck LIKE 'G|%' AND (s.created = l.time OR NOT s.forwarded)
   ) WHERE place = 1
 ) found ON found.child = l.child AND found.time = l.time;
 
