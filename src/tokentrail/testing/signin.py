@@ -62,9 +62,9 @@ def signin_token(actor: Actor, *, session_duration: int | None, share: float) ->
     expires = (
         created + timedelta(seconds=session_duration)
         if session_duration is not None
-        else actor.entry.expires_at
+        else actor.entry.expires_at or created + timedelta(hours=12)
     )
-    answer = credentials(stage.ids, new or actor.key_id, expires or created + timedelta(hours=12))
+    answer = credentials(stage.ids, new or actor.key_id, expires)
     params = None if session_duration is None else {"sessionDuration": session_duration}
     response = {"credentials": answer, "GetSigninToken": "Success"}
     actor.act(

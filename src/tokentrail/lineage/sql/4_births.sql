@@ -7,6 +7,8 @@ SELECT s.ck, c.segment, c.object, c.ordinal, c.event_id, c.time, 'matched' AS li
 FROM seen s JOIN calls c ON c.child = s.principal_id AND abs(c.time - s.created) <= 2
 WHERE s.ck NOT LIKE 'I|%' AND s.class = 'temporary' AND NOT s.forwarded AND c.api NOT IN ('SwitchRole', 'GetRoleCredentials')
   AND (c.key = '' OR c.api = 'GetSigninToken') AND (c.api <> 'ConsoleLogin' OR c.caller_class = 'none')
+  AND (c.api NOT LIKE 'CreateOAuth2Token%' OR (s.ck LIKE 'K|%' AND NOT s.console))
+  AND (c.api <> 'GetSigninToken' OR s.ck LIKE 'G|%')
   AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
 UNION ALL
 SELECT s.ck, c.segment, c.object, c.ordinal, c.event_id, c.time, 'matched', 1, abs(c.time - s.created)
