@@ -102,7 +102,7 @@ _OUTPUT = {
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.created_what, p.created_thing, p.created_api, p.created_event, p.created_text, p.created_time,
                p.created_owner, p.created_ip, p.created_agent,
-               d.ck, d.kind, d.keys, d.type, d.seen_account, d.principal_id, d.arn, d.mfa, d.issuer_type, d.issuer_arn,
+               d.ck, d.kind, y.keys, d.type, d.seen_account, d.principal_id, d.arn, d.mfa, d.issuer_type, d.issuer_arn,
                d.federated_provider, coalesce(d.seen_source_identity, d.source_identity) AS source_identity,
                d.ec2_delivery, d.sign_in_session, d.on_behalf_of, d.in_scope_of, d.console, d.birth, d.loose, d.twin,
                d.api, d.issue_event, d.issue_text, d.issue_ip, d.issue_agent, d.issued_time, d.child, d.child_arn,
@@ -111,8 +111,9 @@ _OUTPUT = {
                d.issued_at, d.expires_at,
                CASE WHEN d.expires_at IS NULL AND d.longest IS NOT NULL
                     THEN coalesce(d.issued_at, d.first) + d.longest END AS expires_bound,
-               d.events, d.errors, d.first, d.last, d.ips
+               d.events, d.errors, d.first, d.last, u.ips
         FROM places o JOIN parents p ON p.ck = o.ck JOIN lives d ON d.ck = o.ck
+        LEFT JOIN keys y ON y.ck = o.ck LEFT JOIN usage u ON u.ck = o.ck
         ORDER BY o.n""",
     "who": "SELECT w.segment, w.identity, o.n FROM who w JOIN places o ON o.ck = w.ck ORDER BY w.segment, w.identity",
     "links": """

@@ -111,12 +111,11 @@ SELECT k.ck, s.class, s.account AS seen_account, s.principal_id, s.created, s.ty
        c.agent AS issue_agent, c.child, c.child_arn, c.role_arn, c.session_name, c.source_identity, c.expires, c.duration,
        c.mfa_serial, c.target, c.subject, c.caller_type, c.caller_account, c.caller_principal, c.caller_arn, c.caller_name,
        c.caller_service, c.caller_class, c.caller_mfa, c.caller_provider, c.key AS issued_key, r.twin, w.ck AS caller_ck,
-       u.events, u.errors, u.first, u.last, u.ips, y.keys
+       u.events, u.errors, u.first, u.last
 FROM known k
 LEFT JOIN seen s ON s.ck = k.ck
 LEFT JOIN births b ON b.ck = k.ck
 LEFT JOIN calls c ON c.segment = b.segment AND c.object = b.object AND c.ordinal = b.ordinal
 LEFT JOIN callers r ON r.ck = k.ck
 LEFT JOIN who w ON w.segment = r.segment AND w.identity = r.identity
-LEFT JOIN usage u ON u.ck = k.ck
-LEFT JOIN keys y ON y.ck = k.ck;
+LEFT JOIN usage u ON u.ck = k.ck;
