@@ -65,7 +65,7 @@ def optional_moments(texts: Sequence[str | None]) -> Array:
 
 def _iso_moments(texts: Sequence[str | None]) -> Array | None:
     present = texts if None not in texts else [text for text in texts if text is not None]
-    if set(map(len, present)) - {_SECONDS_LENGTH}:  # type: ignore[arg-type]
+    if set(map(len, present)) - {_SECONDS_LENGTH}:  # type: ignore[arg-type]  # stubs want sized items; None is gone here
         return None
     try:
         return pa.array(texts, pa.string()).cast(_SECONDS).cast(pa.int64())

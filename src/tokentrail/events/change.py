@@ -19,30 +19,30 @@ _LONGEST = 2048
 class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     """The ids of one thing that an answer describes: a key, user, role, policy, provider, profile..."""
 
-    accessKeyId: str | None = None  # noqa: N815 - CloudTrail's spelling, here and below
-    userName: str | None = None  # noqa: N815
-    userId: str | None = None  # noqa: N815
+    accessKeyId: str | None = None
+    userName: str | None = None
+    userId: str | None = None
     arn: str | None = None
-    roleName: str | None = None  # noqa: N815
-    roleId: str | None = None  # noqa: N815
-    versionId: str | None = None  # noqa: N815
-    isDefaultVersion: bool | None = None  # noqa: N815
-    defaultVersionId: str | None = None  # noqa: N815
-    trustAnchorArn: str | None = None  # noqa: N815
-    profileArn: str | None = None  # noqa: N815
-    commandId: str | None = None  # noqa: N815
+    roleName: str | None = None
+    roleId: str | None = None
+    versionId: str | None = None
+    isDefaultVersion: bool | None = None
+    defaultVersionId: str | None = None
+    trustAnchorArn: str | None = None
+    profileArn: str | None = None
+    commandId: str | None = None
     id: str | None = None
     status: str | None = None
-    serviceSpecificCredentialId: str | None = None  # noqa: N815
-    serviceUserName: str | None = None  # noqa: N815
-    certificateId: str | None = None  # noqa: N815
-    sSHPublicKeyId: str | None = None  # noqa: N815
-    serialNumber: str | None = None  # noqa: N815
-    permissionSetArn: str | None = None  # noqa: N815
+    serviceSpecificCredentialId: str | None = None
+    serviceUserName: str | None = None
+    certificateId: str | None = None
+    sSHPublicKeyId: str | None = None
+    serialNumber: str | None = None
+    permissionSetArn: str | None = None
 
 
 class _Instance(msgspec.Struct, gc=False, omit_defaults=True):
-    instanceId: str | None = None  # noqa: N815
+    instanceId: str | None = None
 
 
 class _Instances(msgspec.Struct, gc=False, omit_defaults=True):
@@ -52,32 +52,32 @@ class _Instances(msgspec.Struct, gc=False, omit_defaults=True):
 class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     """What an answer says was made, at the paths of each API's own output."""
 
-    accessKey: _Thing | None = None  # noqa: N815
+    accessKey: _Thing | None = None
     user: _Thing | None = None
-    loginProfile: _Thing | None = None  # noqa: N815
+    loginProfile: _Thing | None = None
     role: _Thing | str | None = None
     policy: _Thing | str | None = None
-    policyVersion: _Thing | None = None  # noqa: N815
-    trustAnchor: _Thing | None = None  # noqa: N815
+    policyVersion: _Thing | None = None
+    trustAnchor: _Thing | None = None
     profile: _Thing | None = None
     project: _Thing | None = None
     command: _Thing | None = None
-    permissionSet: _Thing | None = None  # noqa: N815
-    serviceSpecificCredential: _Thing | None = None  # noqa: N815
+    permissionSet: _Thing | None = None
+    serviceSpecificCredential: _Thing | None = None
     certificate: _Thing | None = None
-    sSHPublicKey: _Thing | None = None  # noqa: N815
-    virtualMFADevice: _Thing | None = None  # noqa: N815
-    instancesSet: _Instances | None = None  # noqa: N815
-    functionArn: str | None = None  # noqa: N815
-    functionName: str | None = None  # noqa: N815
-    stackId: str | None = None  # noqa: N815
-    sessionId: str | None = None  # noqa: N815
-    activationId: str | None = None  # noqa: N815
-    grantId: str | None = None  # noqa: N815
-    sAMLProviderArn: str | None = None  # noqa: N815
-    openIDConnectProviderArn: str | None = None  # noqa: N815
-    keyPairId: str | None = None  # noqa: N815
-    ruleArn: str | None = None  # noqa: N815
+    sSHPublicKey: _Thing | None = None
+    virtualMFADevice: _Thing | None = None
+    instancesSet: _Instances | None = None
+    functionArn: str | None = None
+    functionName: str | None = None
+    stackId: str | None = None
+    sessionId: str | None = None
+    activationId: str | None = None
+    grantId: str | None = None
+    sAMLProviderArn: str | None = None
+    openIDConnectProviderArn: str | None = None
+    keyPairId: str | None = None
+    ruleArn: str | None = None
 
 
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:

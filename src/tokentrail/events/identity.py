@@ -16,53 +16,53 @@ from tokentrail.events.loose import Each, text
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    creationDate: str | None = None  # noqa: N815 - CloudTrail's spelling
-    mfaAuthenticated: str | bool | None = None  # noqa: N815
+    creationDate: str | None = None
+    mfaAuthenticated: str | bool | None = None
 
 
 class _Issuer(msgspec.Struct, gc=False):
     type: str | None = None
-    principalId: str | None = None  # noqa: N815
+    principalId: str | None = None
     arn: str | None = None
-    userName: str | None = None  # noqa: N815
+    userName: str | None = None
 
 
 class _WebId(msgspec.Struct, gc=False):
-    federatedProvider: str | None = None  # noqa: N815
+    federatedProvider: str | None = None
 
 
 class _Context(msgspec.Struct, gc=False):
     attributes: _Attributes | None = None
-    sessionIssuer: _Issuer | None = None  # noqa: N815
-    webIdFederationData: _WebId | None = None  # noqa: N815
-    sourceIdentity: str | None = None  # noqa: N815
-    ec2RoleDelivery: str | None = None  # noqa: N815
-    assumedRoot: str | bool | None = None  # noqa: N815
-    signInSessionArn: str | None = None  # noqa: N815
+    sessionIssuer: _Issuer | None = None
+    webIdFederationData: _WebId | None = None
+    sourceIdentity: str | None = None
+    ec2RoleDelivery: str | None = None
+    assumedRoot: str | bool | None = None
+    signInSessionArn: str | None = None
 
 
 class _OnBehalfOf(msgspec.Struct, gc=False):
-    userId: str | None = None  # noqa: N815
+    userId: str | None = None
 
 
 class _InScopeOf(msgspec.Struct, gc=False):
-    credentialsIssuedTo: str | None = None  # noqa: N815
+    credentialsIssuedTo: str | None = None
 
 
 class Identity(msgspec.Struct, gc=False):
     """The members of `userIdentity` that lineage reads."""
 
     type: str | None = None
-    principalId: str | None = None  # noqa: N815
+    principalId: str | None = None
     arn: str | None = None
-    accountId: str | None = None  # noqa: N815
-    accessKeyId: str | None = None  # noqa: N815
-    userName: str | None = None  # noqa: N815
-    invokedBy: str | None = None  # noqa: N815
-    identityProvider: str | None = None  # noqa: N815
-    sessionContext: _Context | None = None  # noqa: N815
-    onBehalfOf: _OnBehalfOf | None = None  # noqa: N815
-    inScopeOf: _InScopeOf | None = None  # noqa: N815
+    accountId: str | None = None
+    accessKeyId: str | None = None
+    userName: str | None = None
+    invokedBy: str | None = None
+    identityProvider: str | None = None
+    sessionContext: _Context | None = None
+    onBehalfOf: _OnBehalfOf | None = None
+    inScopeOf: _InScopeOf | None = None
 
 
 def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:

@@ -15,18 +15,18 @@ _DEEPEST = 6
 
 
 class _Credentials(msgspec.Struct, gc=False):
-    accessKeyId: str | None = None  # noqa: N815 - CloudTrail's spelling, here and below
+    accessKeyId: str | None = None
     expiration: str | None = None
 
 
 class _RoleUser(msgspec.Struct, gc=False):
-    assumedRoleId: str | None = None  # noqa: N815
-    assumeRoleId: str | None = None  # noqa: N815 - EKS Auth's spelling
+    assumedRoleId: str | None = None
+    assumeRoleId: str | None = None
     arn: str | None = None
 
 
 class _FederatedUser(msgspec.Struct, gc=False):
-    federatedUserId: str | None = None  # noqa: N815
+    federatedUserId: str | None = None
     arn: str | None = None
 
 
@@ -34,30 +34,30 @@ class _Set(msgspec.Struct, gc=False):
     """What `rolesanywhere:CreateSession` wraps (Roles Anywhere User Guide, 'The CreateSession operation')."""
 
     credentials: _Credentials | None = None
-    assumedRoleUser: _RoleUser | None = None  # noqa: N815
-    sourceIdentity: str | None = None  # noqa: N815
+    assumedRoleUser: _RoleUser | None = None
+    sourceIdentity: str | None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
     credentials: _Credentials | None = None
-    assumedRoleUser: _RoleUser | None = None  # noqa: N815
-    credentialSet: list[_Set] | None = None  # noqa: N815
-    federatedUser: _FederatedUser | None = None  # noqa: N815
-    sourceIdentity: str | None = None  # noqa: N815
-    subjectFromWebIdentityToken: str | None = None  # noqa: N815
+    assumedRoleUser: _RoleUser | None = None
+    credentialSet: list[_Set] | None = None
+    federatedUser: _FederatedUser | None = None
+    sourceIdentity: str | None = None
+    subjectFromWebIdentityToken: str | None = None
     subject: str | None = None
-    subjectArn: str | None = None  # noqa: N815
+    subjectArn: str | None = None
     ConsoleLogin: str | None = None
 
 
 class _Request(msgspec.Struct, gc=False):
-    roleArn: str | None = None  # noqa: N815
-    roleSessionName: str | None = None  # noqa: N815
+    roleArn: str | None = None
+    roleSessionName: str | None = None
     name: str | None = None
-    sourceIdentity: str | None = None  # noqa: N815
-    durationSeconds: int | float | str | None = None  # noqa: N815
-    serialNumber: str | None = None  # noqa: N815
-    targetPrincipal: str | None = None  # noqa: N815
+    sourceIdentity: str | None = None
+    durationSeconds: int | float | str | None = None
+    serialNumber: str | None = None
+    targetPrincipal: str | None = None
 
 
 def _forgiving_request(value: dict[str, Any]) -> _Request:

@@ -52,7 +52,7 @@ class Each(Generic[Parsed]):
     """Decodes many small values in one call; one by one, and forgivingly, where one of them is odd."""
 
     def __init__(self, kind: type[Parsed], forgiving: Callable[[dict[str, Any]], Parsed]) -> None:
-        self._every = msgspec.json.Decoder(list[kind | None]).decode  # type: ignore[valid-type]
+        self._every = msgspec.json.Decoder(list[kind | None]).decode  # type: ignore[valid-type]  # `kind` is a type at run time
         self._one = msgspec.json.Decoder(kind | None).decode
         self._forgiving = forgiving
 

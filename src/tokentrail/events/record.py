@@ -29,8 +29,8 @@ class Resource(msgspec.Struct, gc=False):
 class Additional(msgspec.Struct, gc=False):
     """The members of `additionalEventData` that lineage reads."""
 
-    bytesTransferredOut: float | None = None  # noqa: N815 - CloudTrail's spelling
-    signInSessionArn: str | None = None  # noqa: N815
+    bytesTransferredOut: float | None = None
+    signInSessionArn: str | None = None
     grant_type: str | None = None
     success: str | bool | None = None
     MFAUsed: str | None = None
@@ -40,25 +40,25 @@ class Additional(msgspec.Struct, gc=False):
 class Record(msgspec.Struct, gc=False):
     """A CloudTrail record. Nested parts that few events need stay raw until somebody asks."""
 
-    eventTime: str | None = None  # noqa: N815
-    eventSource: str | None = None  # noqa: N815
-    eventName: str | None = None  # noqa: N815
-    awsRegion: str | None = None  # noqa: N815
-    sourceIPAddress: str | None = None  # noqa: N815
-    userAgent: str | None = None  # noqa: N815
-    errorCode: str | None = None  # noqa: N815
-    eventID: str | None = None  # noqa: N815
-    sharedEventID: str | None = None  # noqa: N815
-    recipientAccountId: str | None = None  # noqa: N815
-    readOnly: bool | None = None  # noqa: N815
-    managementEvent: bool | None = None  # noqa: N815
-    sessionCredentialFromConsole: str | bool | None = None  # noqa: N815
-    additionalEventData: Additional | None = None  # noqa: N815
+    eventTime: str | None = None
+    eventSource: str | None = None
+    eventName: str | None = None
+    awsRegion: str | None = None
+    sourceIPAddress: str | None = None
+    userAgent: str | None = None
+    errorCode: str | None = None
+    eventID: str | None = None
+    sharedEventID: str | None = None
+    recipientAccountId: str | None = None
+    readOnly: bool | None = None
+    managementEvent: bool | None = None
+    sessionCredentialFromConsole: str | bool | None = None
+    additionalEventData: Additional | None = None
     resources: list[Resource] | None = None
-    userIdentity: msgspec.Raw = MISSING  # noqa: N815
-    requestParameters: msgspec.Raw = MISSING  # noqa: N815
-    responseElements: msgspec.Raw = MISSING  # noqa: N815
-    serviceEventDetails: msgspec.Raw = MISSING  # noqa: N815
+    userIdentity: msgspec.Raw = MISSING
+    requestParameters: msgspec.Raw = MISSING
+    responseElements: msgspec.Raw = MISSING
+    serviceEventDetails: msgspec.Raw = MISSING
 
 
 class LogFile(msgspec.Struct, gc=False):

@@ -46,8 +46,8 @@ class _Envelope(msgspec.Struct, gc=False):
     Records: list[msgspec.Raw] | None = None
     Events: list[msgspec.Raw] | None = None
     CloudTrailEvent: str | None = None
-    digestStartTime: msgspec.Raw = _ABSENT  # noqa: N815 - CloudTrail's spelling
-    logFiles: msgspec.Raw = _ABSENT  # noqa: N815
+    digestStartTime: msgspec.Raw = _ABSENT
+    logFiles: msgspec.Raw = _ABSENT
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode

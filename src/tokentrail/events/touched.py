@@ -19,19 +19,19 @@ def arns(resources: list[Resource] | None) -> str | None:
 class _Asked(msgspec.Struct, gc=False):
     """The members of a request that name a resource, or say whether a secret is wanted in the clear."""
 
-    secretId: str | None = None  # noqa: N815 - CloudTrail's spelling, here and below
+    secretId: str | None = None
     name: str | None = None
     names: list[str] | None = None
     path: str | None = None
-    functionName: str | None = None  # noqa: N815
-    tableName: str | None = None  # noqa: N815
-    bucketName: str | None = None  # noqa: N815
-    keyId: str | None = None  # noqa: N815
-    dBInstanceIdentifier: str | None = None  # noqa: N815
-    repositoryName: str | None = None  # noqa: N815
-    queueUrl: str | None = None  # noqa: N815
-    topicArn: str | None = None  # noqa: N815
-    withDecryption: bool | str | None = None  # noqa: N815
+    functionName: str | None = None
+    tableName: str | None = None
+    bucketName: str | None = None
+    keyId: str | None = None
+    dBInstanceIdentifier: str | None = None
+    repositoryName: str | None = None
+    queueUrl: str | None = None
+    topicArn: str | None = None
+    withDecryption: bool | str | None = None
     attribute: str | None = None
 
 

@@ -136,7 +136,7 @@ class Family:
         for one in reversed(self._order):
             own = (1, int(one.state == "active"), int(one.state == "unknown"))
             below = [weights[child.id] for child in self._children[one.id]]
-            weights[one.id] = tuple(map(sum, zip(own, *below, strict=True)))  # type: ignore[assignment]
+            weights[one.id] = tuple(map(sum, zip(own, *below, strict=True)))  # type: ignore[assignment]  # as many as in `own`
         return weights
 
     def _choose(self) -> tuple[set[str], dict[str | None, list[list[TracedCredential]]]]:
