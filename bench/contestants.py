@@ -144,7 +144,7 @@ def case(folder: Path, cores: int) -> Result:
         started, before = time.perf_counter(), sum(os.times()[:4])
         given = [one for one in objects([str(folder)]) if isinstance(one, FileObject)]
         list(ingest(CaseFolder.open(path), given, options=Options(), workers=cores))
-        committed, cpu = time.perf_counter(), sum(os.times()[:4]) - before
+        committed, cpu, megabytes = time.perf_counter(), sum(os.times()[:4]) - before, _megabytes()
         with Case.open(path) as opened:
             opened.newest()  # grows the forest, which every answer rests on
             linked = time.perf_counter()
@@ -158,7 +158,14 @@ def case(folder: Path, cores: int) -> Result:
         "events": events,
         "credentials": rows,
         "column_bytes": columns / events,
+        "megabytes": megabytes,
     }
+
+
+def _megabytes() -> float:
+    """The peak of resident memory of the largest process so far: this one, or a worker that has ended."""
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(who).ru_maxrss for who in both) / 1024
 
 
 _TABLES = ("events", "identities", "issuances", "changes", "rejected")
@@ -243,13 +250,8 @@ def measure(name: str, folder: Path, cores: int) -> Iterator[tuple[str, float]]:
     started = sum(os.times()[:4])
     result = CONTESTANTS[name](folder, cores)
     yield "cpu", sum(os.times()[:4]) - started
+    yield "megabytes", _megabytes()
     yield from result.items()
-    who = (
-        resource.RUSAGE_CHILDREN
-        if cores > 1 and name in ("floor", "kernel", "case")
-        else resource.RUSAGE_SELF
-    )
-    yield "megabytes", resource.getrusage(who).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

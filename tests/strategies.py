@@ -5,11 +5,12 @@ Hypothesis strategies: random worlds of credentials, small enough to draw by the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from tokentrail.testing import ConsoleSession, Credential, LongTermKey, WorkloadSession, World
+from tokentrail.testing import ConsoleSession, Credential, LongTermKey, User, WorkloadSession, World
 from tokentrail.testing.sts import Sides
 
 HOME, AWAY = "111122223333", "444455556666"
@@ -285,3 +286,226 @@ def _played(steps: list[tuple[Step, int, int]], seed: int) -> World:
     for step, a, b in steps:
         step(play, a, b)
     return play.world
+
+
+# ------------------------------------------------------------------------------------------------ containment
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A theft in the midst of other people's work."""
+
+    world: World
+    subject: str
+    """The leaked key's id."""
+    tainted: frozenset[str]
+    """All that came of it, by id, expired and ended ones too."""
+    innocents: frozenset[str]
+    """Everything else that the evidence shows."""
+    at: datetime
+    """The moment, which is that of the newest event."""
+
+
+class Theft:
+    """Applies drawn deeds to a world: the thief's, the colleagues', the responder's."""
+
+    def __init__(self, seed: int) -> None:
+        self.world = World(START, seed)
+        self.leaked = self.world.user("support")
+        self.theirs: list[Credential] = []
+        self.colleagues: list[Credential] = []
+        self.dead: set[str] = set()
+        self.cutoffs: dict[str, datetime] = {}
+        self.passwords: set[str] = set()
+        self.steals(self.leaked)
+
+    def steals(self, credential: Credential) -> None:
+        """Count a credential among the thief's, and let it be seen."""
+        credential.calls("s3:ListBuckets")
+        self.theirs.append(credential)
+
+    def comes(self, credential: Credential) -> None:
+        """Count a credential among the colleagues', and let it be seen."""
+        credential.calls("ec2:DescribeInstances")
+        self.colleagues.append(credential)
+
+    def thief(self, number: int, kind: type[Credential] = Credential) -> Credential | None:
+        """Choose one of the thief's that still works; every other time the newest."""
+        able = [one for one in self.theirs if isinstance(one, kind) and self._works(one)]
+        return (able[-1] if number % 2 else able[number // 2 % len(able)]) if able else None
+
+    def _works(self, one: Credential) -> bool:
+        created, issuer = one.identity.created, (one.identity.issuer or {}).get("arn", "")
+        if one.id in self.dead or (one.entry.expires_at and one.entry.expires_at <= self.world.now):
+            return False
+        return issuer not in self.cutoffs or (created is not None and created >= self.cutoffs[issuer])
+
+
+Deed = Callable[[Theft, int, int], None]
+SESSION_NAMES = ("support", "grace", "deploy")
+
+
+def _may_assume(one: Credential) -> bool:
+    return one.identity.type in ("IAMUser", "AssumedRole")
+
+
+def thief_assumes(theft: Theft, a: int, b: int) -> None:
+    """Assume a role here or in the other account, under whatever name; twice, and roles juggle."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        account = AWAY if b % 3 == 0 else HOME
+        theft.steals(one.assumes(ROLES[b % 4], SESSION_NAMES[a % 3], account=account))
+
+
+def thief_juggles(theft: Theft, a: int, b: int) -> None:
+    """Assume one role from another, and back."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        back = (
+            one.assumes(ROLES[b % 4], "ping")
+            .assumes(ROLES[(b + 1) % 4], "pong")
+            .assumes(ROLES[b % 4], "ping")
+        )
+        theft.steals(back)
+
+
+def thief_gets_session_token(theft: Theft, a: int, b: int) -> None:
+    """Get a session that outlives the key."""
+    if isinstance(one := theft.thief(a, LongTermKey), LongTermKey):
+        theft.steals(one.gets_session_token(duration=(129600, 900, None)[b % 3]))
+
+
+def thief_gets_federation_token(theft: Theft, a: int, b: int) -> None:
+    """Get a federated user, and carry it into a browser."""
+    if isinstance(one := theft.thief(a, LongTermKey), LongTermKey):
+        token = one.gets_federation_token(f"guest-{b % 2}")
+        theft.steals(token)
+        if b % 3 == 0:
+            theft.steals(token.gets_signin_token(session_duration=None))
+
+
+def thief_creates_key(theft: Theft, a: int, b: int) -> None:
+    """Make a key for somebody else, or for a user of one's own."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        if b % 2 or one.account != HOME:
+            owner: User = one.creates_user(f"helper-{theft.world.now:%H%M%S}")
+        else:
+            owner = theft.world.user("grace").user
+        theft.steals(one.creates_access_key(owner))
+
+
+def thief_sets_password(theft: Theft, a: int, b: int) -> None:
+    """Give a colleague a password, and sign in with it, or not yet."""
+    one = theft.thief(a)
+    if one and _may_assume(one) and one.account == HOME:
+        one.iam("CreateLoginProfile", userName=NAMES[b % 2])
+        theft.passwords.add(NAMES[b % 2])
+        theft.world.user(NAMES[b % 2])
+        if b % 3:
+            theft.steals(theft.world.console_sign_in(theft.world.user(NAMES[b % 2])))
+
+
+def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
+    """Start a machine whose role gives credentials for as long as it runs."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        theft.steals(one.runs_instance(ROLES[b % 4]))
+
+
+def colleague_assumes(theft: Theft, a: int, b: int) -> None:
+    """Work in a role that the thief may be in too, under a name that the thief may use too."""
+    who = theft.world.user(NAMES[a % 2])
+    theft.comes(who.assumes(ROLES[b % 4], SESSION_NAMES[a % 3], account=AWAY if b % 3 == 0 else HOME))
+
+
+def colleague_chains(theft: Theft, a: int, b: int) -> None:
+    """Come from Identity Center into a role."""
+    person = theft.world.identity_center(f"{NAMES[a % 2]}@example.com", "Support", directory_account=AWAY)
+    theft.comes(person)
+    theft.comes(person.assumes(ROLES[b % 4], SESSION_NAMES[a % 3]))
+
+
+def colleague_of_the_user(theft: Theft, a: int, b: int) -> None:
+    """Use another key of the very user whose key was stolen, and a session of it."""
+    key = theft.world.user("support").key()
+    theft.comes(key)
+    if a % 2:
+        theft.comes(key.gets_session_token())
+
+
+def colleague_calls(theft: Theft, a: int, b: int) -> None:
+    """Use one's own key or token."""
+    key = theft.world.user(NAMES[a % 2])
+    theft.comes(key.gets_session_token() if b % 2 else key)
+
+
+def colleague_console(theft: Theft, a: int, b: int) -> None:
+    """Sign in to the console; by a password that the thief has set, nobody can say who it is."""
+    session = theft.world.console_sign_in(theft.world.user(NAMES[a % 2]))
+    (theft.steals if NAMES[a % 2] in theft.passwords else theft.comes)(session)
+
+
+def machine(theft: Theft, a: int, b: int) -> None:
+    """Run an instance, in a role that people assume too."""
+    theft.comes(theft.world.instance(ROLES[b % 4]))
+
+
+def responder_deactivates(theft: Theft, a: int, b: int) -> None:
+    """Do the first thing that comes to mind."""
+    if theft.leaked.id not in theft.dead:
+        responder = theft.world.user("responder")
+        responder.deactivates(theft.leaked)
+        theft.comes(responder)
+        theft.dead.add(theft.leaked.id)
+        theft.world.wait(10)
+
+
+def responder_revokes(theft: Theft, a: int, b: int) -> None:
+    """Do the second thing."""
+    role, responder = theft.world.role(ROLES[b % 4]), theft.world.user("responder")
+    theft.cutoffs[role.arn] = theft.world.now + timedelta(seconds=30)
+    responder.revokes_sessions(role)
+    theft.comes(responder)
+    theft.world.wait(40)
+
+
+def time_passes(theft: Theft, a: int, b: int) -> None:
+    """Let a second or an hour go by."""
+    theft.world.wait((1, 20, 300, 1500, 4000)[a % 5])
+
+
+DEEDS: Sequence[Deed] = (
+    thief_assumes, thief_assumes, thief_assumes, thief_juggles, thief_gets_session_token,
+    thief_gets_session_token, thief_gets_federation_token, thief_creates_key, thief_sets_password,
+    thief_starts_instance, colleague_assumes, colleague_assumes, colleague_chains, colleague_of_the_user,
+    colleague_calls, colleague_console, machine, responder_deactivates, responder_revokes, time_passes,
+    time_passes,
+)  # fmt: skip
+
+
+def incidents(*, largest: int = 10, deeds: Sequence[Deed] = DEEDS) -> st.SearchStrategy[Incident]:
+    """
+    Draw thefts of a support engineer's key, as of their newest event.
+
+    Args:
+        largest: The most deeds that an incident takes.
+        deeds: What may be done.
+    """
+    numbers = st.integers(0, 59)
+    drawn = st.lists(st.tuples(st.sampled_from(list(deeds)), numbers, numbers), max_size=largest)
+    return st.builds(_committed, drawn, st.integers(0, 9))
+
+
+def _committed(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
+    theft = Theft(seed)
+    for deed, a, b in deeds:
+        deed(theft, a, b)
+    world = theft.world
+    shown = {one.id for one in world.truth}
+    tainted = {one.id for one in theft.theirs}
+    while more := {one.id for one in world.truth if one.parent in tainted} - tainted:
+        tainted |= more
+    return Incident(
+        world=world,
+        subject=theft.leaked.id,
+        tainted=frozenset(tainted & shown),
+        innocents=frozenset(shown - tainted),
+        at=datetime.fromisoformat(world.records()[-1]["eventTime"]),
+    )

@@ -59,6 +59,8 @@ class IngestSummary:
     rejected: tuple[Rejection, ...]
     skipped: tuple[SkippedObject, ...]
     seconds: float
+    asked: tuple[str, ...] = ()
+    """What was asked of a source of which not all was fetched, and what that leaves out; a sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,10 @@ class Coverage:
     """
     data_events: bool
     digest: str | None = None
-    """State of CloudTrail's digest chain; `None` until it has been verified."""
+    """
+    What CloudTrail's digests prove of these hours: `complete`, `altered`, `missing` or `partial`, and by what; `None`
+    until it has been verified.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +108,34 @@ class Status:
     coverage: tuple[Coverage, ...]
     rejected: tuple[Rejection, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPeriod:
+    """A stretch of time of one account and region, and what CloudTrail's digests prove of its log files."""
+
+    account: str
+    region: str
+    start: datetime
+    end: datetime
+    verdict: str
+    """`complete`: every log file is as it was delivered; `altered`; or `missing`."""
+    proof: str
+    """`signature`, or `hash chain` where signatures could not be checked."""
+    files: int
+    not_in_case: int
+    """Log files that are as they were delivered, but that the case does not hold."""
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogVerification:
+    """What verifying log files by their digests showed."""
+
+    periods: tuple[LogPeriod, ...]
+    digests: int
+    files: int
+    unlisted: tuple[str, ...]
+    """Log files of the case in these hours of which the digests know nothing."""
+    said: tuple[str, ...]
+    """What could not be verified, and why."""

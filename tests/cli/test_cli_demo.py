@@ -62,20 +62,25 @@ each turn, TokenTrail answers from the log up to that moment alone.
           => Alive: B, D and E.
           => 6.5 GB got out so far.
 
-What would end it
-After all that was done, B, D and E still work:
-  - B: no key to delete, and no session that a role's revocation reaches. user/support itself must
-    be denied what B may do, or be deleted.
-  - D and E: the sessions of role/MyBucketRole must be revoked once more, which alone lasts only
-    until the next is minted.
-All of it, in an order that leaves no moment to mint another in. Finding that order and proving that
-it holds is not built yet.
+What ends it
+After all that was done, B, D and E still work. This ends it, proved against an attacker who uses
+every live credential between the steps:
+  1. revoke-user-sessions on user/support: ends B; D and E go on.
+  2. revoke-role-sessions on role/MyBucketRole: ends D and E; nothing is left. It hits
+     ASIARTX3GSDS4AAJM3KB as well, which --strategy surgical or --spare avoids.
+Asked before the first step, the proof of the runbook says how it fails:
+  - after step 2, B (session token of user/support) still works until 2026-11-24T21:44:05Z: no step
+    ends it
+  - after step 2, B (session token of user/support) mints a new role/MyBucketRole session at
+    2026-11-23T10:04:05Z, which the cutoff 2026-11-23T10:04:00Z of step 2 does not cover
 
 Look further
   # the whole lineage, and the damage
   tokentrail trace AKIARTX3GSDSTOAG574N --case here
   # every call, in order
   tokentrail timeline AKIARTX3GSDSTOAG574N --case here
+  # the plan, its calls and its proof
+  tokentrail contain AKIARTX3GSDSTOAG574N --case here
   # what works at the end, of everybody's
   tokentrail credentials --state active --case here
   # what the evidence covers
@@ -117,7 +122,7 @@ def test_the_commands_that_it_ends_with_work(run: Run, told: Story) -> None:
     """The reader can go on with the demo's case, by the very commands that it prints."""
     ran = run("demo", "--case", "my case")
     commands = [line.split() for line in ran.out.splitlines() if line.startswith("  tokentrail ")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert command[-3:] == ["--case", "'my", "case'"]
         assert run(*command[1:-2], "my case").code == 0

@@ -9,7 +9,10 @@ from cli_cases import Run
 from tokentrail import __version__
 from tokentrail.cli.root import root
 
-VERBS = ("demo", "investigate", "ingest", "status", "credentials", "trace", "timeline")
+VERBS = (
+    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
+    "contain", "apply", "verify", "undo", "report",
+)  # fmt: skip
 
 
 def test_the_verbs_stand_in_order_of_use(run: Run) -> None:

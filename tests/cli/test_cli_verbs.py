@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_cases import Run
 
-from tokentrail.testing import FAKE_SESSION_TOKEN
+from tokentrail.testing import FAKE_SESSION_TOKEN, World
 from tokentrail.testing.story import Story
 
 FORMATS = ("text", "json", "jsonl", "csv")
@@ -160,30 +161,50 @@ def test_the_status_in_every_format(run: Run, case: Path) -> None:
 
 
 def test_investigate_does_it_all(run: Run, logs: Path, told: Story) -> None:
-    """Logs in, trace and timeline out; what is not built yet is said, and is null in the document."""
+    """Logs in; findings, trace, timeline and a proved plan out; the exit code says that there are findings."""
     ran = run("investigate", logs, "--subject", told.a.key_id, "--format", "json")
     whole = json.loads(ran.out)
-    assert ran.code == 0
+    assert ran.code == 1
     assert {one["id"] for one in whole["trace"]["credentials"]} == set(told.key_ids.values())
     assert whole["timeline"] and whole["ingest"]["records"]["new"]
-    assert (whole["findings"], whole["plan"], whole["overview"]) == (None, None, None)
-    assert "detection is not built" in ran.err and "containment is not built" in ran.err
+    assert whole["overview"] is None
+    assert {one["subject"] for one in whole["findings"]} == {told.a.key_id}
+    assert whole["plan"]["proof"]["complete"] and set(whole["plan"]["tainted"]) == set(told.key_ids.values())
     assert "held other evidence" not in ran.err
     sections = lines(run("investigate", logs, "--subject", told.a.key_id, "--format", "jsonl").out)
-    assert {one["section"] for one in sections} == {"credential", "event"}
+    assert {one["section"] for one in sections} == {"finding", "credential", "event", "plan"}
     text = run("investigate", logs, "--subject", told.a.key_id).out
-    assert text.index("4 credentials descend") < text.index("\nTimeline\n")
+    places = [
+        text.index(one) for one in ("findings: ", "4 credentials descend", "\nTimeline\n", "\nContainment\n")
+    ]
+    assert places == sorted(places)
 
 
-def test_investigate_names_where_to_start(run: Run, logs: Path, told: Story) -> None:
-    """Without a subject it lists the keys and tokens that minted most, and how to go on."""
+def test_investigate_starts_from_the_worst_finding(run: Run, logs: Path, told: Story) -> None:
+    """Without a subject it traces and plans from the credential behind the worst finding, and says so."""
     ran = run("investigate", logs, "--format", "json")
+    whole = json.loads(ran.out)
+    assert ran.code == 1
+    assert f"starts from {told.a.key_id}" in ran.err
+    assert whole["trace"]["subject"] == [told.a.key_id]
+    assert whole["plan"]["proof"]["complete"]
+
+
+def test_investigate_names_where_to_start(run: Run, tmp_path: Path) -> None:
+    """Where nothing is found either, it lists the keys and tokens that minted most, and how to go on."""
+    place = World(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
+    key = place.user("ada")
+    key.assumes("Deploy", "ada").calls("s3:ListBuckets")
+    place.write(tmp_path / "quiet")
+    ran = run("investigate", tmp_path / "quiet", "--format", "json")
     assert ran.code == 0
-    found = json.loads(ran.out)["overview"]["candidates"]
-    assert {found[0]["id"], found[1]["id"]} == {told.a.key_id, told.b.key_id}
+    whole = json.loads(ran.out)
+    assert (whole["findings"], whole["trace"], whole["plan"]) == ([], None, None)
+    assert [one["id"] for one in whole["overview"]["candidates"]] == [key.key_id]
     assert "--subject" in ran.err
-    assert "Possible subjects" in run("investigate", logs).out
-    assert table(run("investigate", logs, "--format", "csv").out)[0]["id"] == found[0]["id"]
+    text = run("investigate", tmp_path / "quiet").out
+    assert "Nothing found." in text and "Possible subjects" in text
+    assert table(run("investigate", tmp_path / "quiet", "--format", "csv").out)[0]["id"] == key.key_id
 
 
 def test_investigate_says_that_a_case_held_other_evidence(
@@ -201,7 +222,7 @@ def test_investigate_says_that_a_case_held_other_evidence(
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize(
-    "verb", ["ingest", "credentials", "trace", "timeline", "status", "investigate", "demo"]
+    "verb", ["ingest", "credentials", "trace", "timeline", "status", "investigate", "demo", "detect"]
 )
 def test_no_session_token_is_ever_printed(
     verb: str, format_: str, run: Run, case: Path, logs: Path, told: Story
@@ -215,7 +236,7 @@ def test_no_session_token_is_ever_printed(
         "demo": ("--case", "new"),
     }.get(verb, ("--case", case))
     ran = run(verb, *arguments, "--format", format_)
-    assert ran.code == 0
+    assert ran.code == (verb in ("investigate", "detect"))
     assert ran.out
     assert FAKE_SESSION_TOKEN not in ran.out + ran.err
 
@@ -223,7 +244,13 @@ def test_no_session_token_is_ever_printed(
 @pytest.mark.parametrize("format_", FORMATS)
 def test_output_is_the_same_every_time(format_: str, run: Run, case: Path, told: Story) -> None:
     """The same case and arguments give the same bytes."""
-    for verb in (("credentials",), ("trace", told.a.key_id), ("timeline", told.a.key_id), ("status",)):
+    for verb in (
+        ("credentials",),
+        ("trace", told.a.key_id),
+        ("timeline", told.a.key_id),
+        ("status",),
+        ("detect",),
+    ):
         once, again = (run(*verb, "--case", case, "--format", format_).out for _ in range(2))
         assert once == again
 

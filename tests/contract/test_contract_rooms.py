@@ -16,7 +16,7 @@ import tokentrail
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 400
-HEAVY = {"duckdb", "boto3", "botocore", "rich", "click", "loky", "pyspark"}
+HEAVY = {"duckdb", "boto3", "botocore", "rich", "click", "pyspark"}
 
 
 def named(path: Path) -> str:

@@ -11,11 +11,16 @@ from events_cases import issuing, native, raw, record, tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.events.record import MISSING, Record, read
+from tokentrail.events.record import MISSING, Record, SoundRecord, read
 
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.none()), st.just({"a": 1})
 )
+
+
+def test_records_are_taken_apart_alike() -> None:
+    """Records read quickly and carefully have the same fields in the same places: a batch may hold both."""
+    assert SoundRecord.__struct_fields__ == Record.__struct_fields__
 
 
 def sound(data: bytes) -> tuple[Record, dict[str, str]]:

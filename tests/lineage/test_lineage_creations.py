@@ -10,6 +10,7 @@ _KNOWN_OTHERWISE = {
     "UpdateAccessKey",  # only when it makes a key active again
     "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in
     "UpdateTrail", "PutEventSelectors",  # the log itself
+    "DisableTrustAnchor",  # shuts a way in
     "AttachPolicy", "UpdatePolicy",  # service control policies
 }  # fmt: skip
 

@@ -271,3 +271,13 @@ def test_times_before_1970_and_far_ahead_do_not_break_the_answer() -> None:
     found = answers([use("1902-01-01T00:00:00Z", user("ada")), use("9998-12-31T23:59:59Z", session())])
 
     assert {LONG, KEY} == set(found)
+
+
+def test_separators_in_forged_ids_join_no_two_credentials() -> None:
+    """Key id and principal are told apart however they are spelled: no spelling of one reaches into the other."""
+    one, other = session(), session()
+    one["accessKeyId"], one["principalId"] = "ASIAFORGED|AROAFORGED", "AROAOTHER:s"
+    other["accessKeyId"], other["principalId"] = "ASIAFORGED", "AROAFORGED|AROAOTHER:s"
+    found = answers([use("2026-11-23T09:01:00Z", one), use("2026-11-23T09:02:00Z", other)])
+
+    assert {"ASIAFORGED|AROAFORGED", "ASIAFORGED"} == set(found)

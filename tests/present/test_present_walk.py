@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, plain, trace, written
 
+from tokentrail.containment.model import Collateral, Plan, Proof, Step
 from tokentrail.lineage.model import TracedCredential
-from tokentrail.present.walk import Chapter, Walk, findings, what_would_end_it, write_walk
+from tokentrail.present.walk import Chapter, Walk, findings, write_walk
 
 A = credential(
     id=KEY,
@@ -45,6 +46,25 @@ def walk(*moments: tuple[TracedCredential, ...]) -> Walk:
     )
 
 
+def step(n: int, *, ends: tuple[str, ...], alive: tuple[str, ...] = (), hits: tuple[str, ...] = ()) -> Step:
+    """A step of a plan, as far as the walk tells of it."""
+    user = "arn:aws:iam::111122223333:user/support"
+    return Step(
+        n=n, action="revoke-user-sessions", account="111122223333", principal=user, principals=(user,), targets=(user,),
+        calls=(), cutoff=None, ends=ends, alive_after=alive, undo=(), safe_to_undo_after=None, reversible=True,
+        collateral=tuple(Collateral(credential=one, principal=None) for one in hits), bites_within=50, needs=(), why="",
+    )  # fmt: skip
+
+
+def plan(*steps: Step) -> Plan:
+    """A complete plan of some steps."""
+    proof = Proof(complete=True, scope="observed-edges", survivors=(), counterexample=(), holds_if=())
+    return Plan(
+        version=1, case_id="c", as_of=NINE, subjects=(KEY,), strategy="standard", margin=60, lag=900, narrowing={},
+        tainted=(KEY,), steps=steps, proof=proof, not_spared=(), residual_risks=(),
+    )  # fmt: skip
+
+
 def test_what_a_step_ended_comes_from_the_traces() -> None:
     """What was alive before and isn't now was ended; what is alive now was not; what is new was minted."""
     told = walk((A, B, C), (ended(A), B, C), (ended(A), B, ended(C)), (ended(A), B, ended(C), D))
@@ -67,14 +87,32 @@ def test_a_colleague_who_is_cut_off_is_named() -> None:
     )
 
 
-def test_what_would_end_it_follows_what_is_alive() -> None:
-    """A token needs its user denied, a session its role revoked, a key deactivated; the dead need nothing."""
-    told = walk((ended(A), B, ended(C), D), (A,), (ended(A), ended(B)))
-    tokens, key, nothing = (what_would_end_it(told, chapter) for chapter in told.chapters)
-    assert [step[:2] for step in tokens] == ["B:", "D:"]
-    assert "user/support itself must be denied" in tokens[0]
-    assert "the sessions of role/MyBucketRole must be revoked once more" in tokens[1]
-    assert key == ["A: to be deactivated, or its user or role denied."]
-    assert nothing == []
-    text = written(lambda paper: write_walk(walk((A,), (ended(A),)), paper))
-    assert text.endswith("Nothing that descends from the key works any more.\n")
+def test_the_plan_is_told_by_letters() -> None:
+    """Each step says what it ends, what goes on, and whom it hits; a dead lineage needs none."""
+    told = replace(
+        walk((ended(A), B, ended(C), D)),
+        plan=plan(step(1, ends=(TOKEN,), alive=(D.id,)), step(2, ends=(D.id,), hits=("ASIARIA",))),
+    )
+    text = written(lambda paper: write_walk(told, paper))
+    assert "  1. revoke-user-sessions on user/support: ends B; D goes on.\n" in text
+    assert "ends D; nothing is left. It hits ASIARIA as well" in text
+    nothing = written(lambda paper: write_walk(replace(walk((A,), (ended(A),)), plan=plan()), paper))
+    assert nothing.endswith("Nothing that descends from the key works any more.\n")
+
+
+def test_the_runbook_is_refuted_by_letters() -> None:
+    """What a proof would have said of the steps that were taken stands below the plan that works."""
+    refuted = replace(
+        plan(),
+        proof=Proof(
+            complete=False,
+            scope="observed-edges",
+            survivors=(),
+            holds_if=(),
+            counterexample=(f"after step 2, {TOKEN} mints a new session",),
+        ),
+    )
+    told = replace(walk((ended(A), B)), plan=plan(step(1, ends=(TOKEN,))), runbook=refuted)
+    assert written(lambda paper: write_walk(told, paper)).endswith(
+        "  - after step 2, B mints a new session\n"
+    )

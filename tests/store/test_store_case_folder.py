@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,6 +17,10 @@ from evidence import HOME, START, call, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.store import ingest as store_ingest
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.ingest import Options, Outcome
+from tokentrail.store.interface import EvidenceObject
+from tokentrail.store.workers import shared
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
 from tokentrail.testing.names import Json
 
@@ -248,46 +258,62 @@ def test_the_same_records_in_another_carrier_are_repeats(world: World, log: Path
         assert expected == list(case.credentials())
 
 
-def test_a_killed_worker_says_what_to_do(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that the system kills makes an error that says what is kept and how to go on."""
-    from loky.process_executor import TerminatedWorkerError
+@dataclass(frozen=True)
+class Elsewhere:
+    """An object that goes wrong in any process but the one that it was made in."""
 
-    def killed(*_: object, **__: object) -> object:
-        raise TerminatedWorkerError("SIGKILL(-9)")
+    name: str
+    failure: str
+    home: int = field(default_factory=os.getpid)
+    size: int = 1 << 20
+    identity: str | None = None
+    distant: bool = False
 
+    def read(self) -> bytes:
+        if os.getpid() == self.home:
+            return native([call("ListBuckets", "2026-11-23T09:00:00Z", user(), recipientAccountId=HOME)])
+        if self.failure == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ZeroDivisionError(self.failure)
+
+
+def read_in_workers(
+    case: Path, objects: Sequence[EvidenceObject], monkeypatch: pytest.MonkeyPatch
+) -> list[Outcome]:
+    """Ingest with a worker beside this process, an object a task."""
     monkeypatch.setattr(store_ingest, "IN_PROCESS_BYTES", 0)
     monkeypatch.setattr(store_ingest, "TASK_OBJECTS", 1)
-    monkeypatch.setattr("loky.ProcessPoolExecutor", lambda **_: _Pool(killed))
-    other = tmp_path / "other.json"
-    other.write_bytes(native([call("ListBuckets", "2026-11-23T09:00:00Z", user(), recipientAccountId=HOME)]))
-    with (
-        Case.open(tmp_path / "case") as case,
-        pytest.raises(SourceError, match=r"run the same ingest again.*--workers 1"),
-    ):
-        case.ingest([str(log), str(other)], workers=2)
+    return list(store_ingest.ingest(CaseFolder.open(case), objects, options=Options(), workers=2))
 
 
-class _Pool:
-    """A pool whose workers fail as told."""
+def test_a_killed_worker_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that the system kills makes an error that says what is kept and how to go on; what was read stays."""
+    objects = [Elsewhere("theirs", "killed"), Elsewhere("ours", "killed")]
+    with pytest.raises(SourceError, match=r"run the same ingest again.*--workers 1"):
+        read_in_workers(tmp_path / "case", objects, monkeypatch)
 
-    def __init__(self, act: object) -> None:
-        self._act = act
+    [kept] = CaseFolder.open(tmp_path / "case").snapshot().manifests
+    assert ["ours"] == [one.name for one in kept.objects]
 
-    def __enter__(self) -> _Pool:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        pass
+def test_what_goes_wrong_in_a_worker_is_raised_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a worker is raised where the ingest was asked for, and tells where it came from."""
+    with pytest.raises(ZeroDivisionError, match="odd") as caught:
+        read_in_workers(tmp_path / "case", [Elsewhere("a", "odd"), Elsewhere("b", "odd")], monkeypatch)
 
-    def submit(self, *_: object) -> object:
-        from concurrent.futures import Future
+    assert "in a worker process" in caught.value.__notes__[0]
 
-        future: Future[object] = Future()
-        try:
-            self._act()  # type: ignore[operator]
-        except Exception as error:  # noqa: BLE001 - handed on, as a pool does
-            future.set_exception(error)
-        return future
+
+def test_an_ingest_that_is_given_up_leaves_no_worker() -> None:
+    """Workers end with the ingest, also if nobody asks for the rest of it."""
+    tasks = [str(number) for number in range(50)]
+    outcomes = shared(len, tasks, processes=3, prepare=gc.freeze)
+    next(outcomes)
+    processes = [one for one in gc.get_objects() if isinstance(one, subprocess.Popen) and one.poll() is None]
+    outcomes.close()  # type: ignore[attr-defined]  # a generator
+
+    assert 2 == len(processes)
+    assert all(one.poll() is not None for one in processes)
 
 
 def test_many_segments_read_in_workers_are_the_same_case(

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.intake import Intake, intake_options
+from tokentrail.cli.intake import Intake, days, intake_options
 from tokentrail.cli.options import Common, common
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
@@ -19,22 +21,33 @@ from tokentrail.results import IngestSummary
 @click.command(
     "ingest",
     short_help="Read evidence into the case.",
-    epilog=example("tokentrail ingest AWSLogs/ --case leak-2026-11"),
+    epilog=example("tokentrail ingest s3://my-trail/AWSLogs/ --since 2026-11-20 --case leak-2026-11"),
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--subject", "subjects", multiple=True, metavar="KEY",
+    help="Of lookup-events:, only what a trace of this access key needs. Repeatable.",
+)  # fmt: skip
+@days
 @intake_options
 @common
-def command(told: Common, sources: tuple[str, ...], intake: Intake) -> None:
+def command(
+    told: Common, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None, until: datetime | None,
+    intake: Intake,
+) -> None:  # fmt: skip
     """
-    Read evidence into the case: log files, folders of them, or - for standard input.
+    Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX, or
+    lookup-events: for what CloudTrail itself keeps for 90 days.
 
     CloudTrail's own files, JSON arrays, JSON lines, single records and the output of LookupEvents are
     understood, compressed with gzip or not.
-    What the case holds already is not read twice; a record that can't be read is counted and listed.
+    What the case holds already is not read twice, so that a run which ended too soon goes on when it is
+    repeated; a record that can't be read is counted and listed.
+    Days, accounts and regions choose folders and files by their names; a file is read whole.
     All of it goes in, whatever --as-of says.
     """
     with Case.open(told.case) as case, output.progress_bar("Reading evidence") as progress:
-        summary = intake.into(case, sources, progress)
+        summary = intake.of(since, until, subjects).into(case, sources, progress)
     shown = document(summary)
     output.show_one(
         told, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])

@@ -1,18 +1,21 @@
 """
-How evidence is read in: the options that `ingest` and `investigate` share.
+How evidence is read in: the options that `ingest`, `investigate` and `verify-logs` share.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import click
 
 from tokentrail.case import Case
+from tokentrail.cli.options import MOMENT
 from tokentrail.results import IngestSummary
+from tokentrail.sources.interface import Access, Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,12 @@ class Intake:
     reference: bool
     workers: int | None
     max_expansion: int | None
+    access: tuple[Access, ...]
+    wanted: Wanted = field(default_factory=Wanted)
+
+    def of(self, since: datetime | None, until: datetime | None, subjects: Sequence[str]) -> Intake:
+        """The same, for some days, or for what a trace of some keys needs."""
+        return replace(self, wanted=replace(self.wanted, since=since, until=until, subjects=tuple(subjects)))
 
     def into(
         self, case: Case, sources: Sequence[str], progress: Callable[[int, int], None] | None
@@ -29,16 +38,22 @@ class Intake:
         """Read sources into a case."""
         bound = {} if self.max_expansion is None else {"bound": self.max_expansion}
         return case.ingest(
-            sources, reference=self.reference, workers=self.workers, progress=progress, **bound
-        )
+            sources, reference=self.reference, workers=self.workers, progress=progress, access=self.access,
+            wanted=self.wanted, **bound,
+        )  # fmt: skip
 
 
 def intake_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options to a verb, which gets them as an `Intake`."""
 
     @functools.wraps(command)
-    def wrapped(*, reference: bool, workers: int | None, max_expansion: int | None, **options: Any) -> None:
-        intake = Intake(reference=reference, workers=workers, max_expansion=max_expansion)
+    def wrapped(
+        *, reference: bool, workers: int | None, max_expansion: int | None, access: tuple[Access, ...], wanted: Wanted,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        intake = Intake(
+            reference=reference, workers=workers, max_expansion=max_expansion, access=access, wanted=wanted
+        )
         command(intake=intake, **options)
 
     for option in (
@@ -56,4 +71,54 @@ def intake_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
     ):  # fmt: skip
         option(wrapped)
+    return reaching(wrapped)
+
+
+def reaching(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how AWS is reached and which part is wanted; the verb gets `access` and `wanted`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *, profiles: tuple[str, ...], role_arn: str | None, endpoint_url: str | None, request_payer: bool,
+        accounts: tuple[str, ...], regions: tuple[str, ...], **options: Any,
+    ) -> None:  # fmt: skip
+        access = tuple(
+            Access(profile=one, role_arn=role_arn, endpoint_url=endpoint_url, request_payer=request_payer)
+            for one in profiles or (None,)
+        )
+        wanted = Wanted(accounts=frozenset(accounts), regions=frozenset(regions))
+        command(access=access, wanted=wanted, **options)
+
+    for option in (
+        click.option(
+            "--request-payer", is_flag=True, help="Agree to pay for reading from a bucket whose requester pays."
+        ),
+        click.option(
+            "--endpoint-url", metavar="URL", help="Read from this address instead of AWS, such as a local stack's."
+        ),
+        click.option("--role-arn", metavar="ARN", help="Assume this role for reading from AWS."),
+        click.option(
+            "--profile", "profiles", multiple=True, metavar="NAME",
+            help="The profile of the SDK's configuration to read with; repeatable for lookup-events:.",
+        ),
+        click.option(
+            "--region", "regions", multiple=True, metavar="REGION",
+            help="Only this region's logs, where their names tell. Repeatable.",
+        ),
+        click.option(
+            "--account", "accounts", multiple=True, metavar="ACCOUNT",
+            help="Only this account's logs, where their names tell. Repeatable.",
+        ),
+    ):  # fmt: skip
+        option(wrapped)
     return wrapped
+
+
+def days(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose days."""
+    for option in (
+        click.option("--until", type=MOMENT, help="Only logs up to this time, where their names tell."),
+        click.option("--since", type=MOMENT, help="Only logs from this time on, where their names tell."),
+    ):
+        command = option(command)
+    return command

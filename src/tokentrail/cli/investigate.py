@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
@@ -12,14 +13,20 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
-from tokentrail.cli.investigation import look_around, look_into
+from tokentrail.cli.investigation import Told, look_around, look_into, start_from
+from tokentrail.cli.judging import FOUND, Judging, judging_options
 from tokentrail.cli.options import Common, common, narrowing
 from tokentrail.cli.output import take_in
+from tokentrail.cli.report import write_report
+from tokentrail.containment.model import Plan
+from tokentrail.detection.model import Finding
+from tokentrail.dossier import Question
+from tokentrail.results import IngestSummary
 
 
 @click.command(
     "investigate",
-    short_help="The main job in one go: ingest, trace, timeline.",
+    short_help="The main job in one go: ingest, findings, trace, timeline, containment plan.",
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE --case leak"),
 )
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")
@@ -27,28 +34,58 @@ from tokentrail.cli.output import take_in
     "--subject", "subjects", multiple=True, metavar="SUBJECT",
     help="A key id, credential id, ARN, address, instance or event to start from. Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
+    help="Write the page of `tokentrail report` too.",
+)  # fmt: skip
 @narrowing
+@judging_options
 @intake_options
 @common
 def command(
-    told: Common, logs: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None,
-    source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake,
+    told: Common, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, since: datetime | None,
+    source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake, judging: Judging,
 ) -> None:  # fmt: skip
     """
-    Read logs into a case, trace the subject, and list what it and its descendants did.
+    Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
 
-    Without --subject, it counts the credentials and names those that an investigation might start from.
-    Findings and a containment plan are not part of the answer yet.
+    Findings come first. Without --subject, the trace starts from the worst of them; where there is none, credentials
+    are counted and those named that an investigation might start from. The exit code is 1 if there are findings, or
+    if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
+    plan = None
     with Case.open(told.case) as case:
-        summary = take_in(case, logs, intake)
-        if subjects:
-            trace = case.trace(
-                subjects, as_of=told.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips
-            )
-            look_into(told, summary, trace, list(case.timeline(subjects, as_of=told.as_of)))
+        summary = take_in(case, logs, intake.of(None, None, subjects))
+        findings = judging.judge(case, told.as_of)
+        asked = Question(
+            subjects=subjects or start_from(findings), as_of=told.as_of, since=since, source_ips=source_ips,
+            trusted_ips=trusted_ips,
+        )  # fmt: skip
+        if asked.subjects:
+            plan = _look_into(told, case, asked, summary, findings)
         else:
-            look_around(told, summary, case)
+            look_around(told, summary, findings, case)
+        if page is not None:
+            write_report(case, asked, page, None, findings)
         output.insist_on_all(told, summary)
         output.insist(told, case)
+    if findings or (plan is not None and not plan.proof.complete):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _look_into(
+    told: Common, case: Case, asked: Question, summary: IngestSummary, findings: tuple[Finding, ...]
+) -> Plan:
+    """Trace and plan, and print all of it."""
+    trace = case.trace(
+        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
+        trusted_ips=asked.trusted_ips,
+    )  # fmt: skip
+    plan = case.contain(
+        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
+        trusted_ips=asked.trusted_ips,
+    )  # fmt: skip
+    events = list(case.timeline(asked.subjects, as_of=asked.as_of))
+    look_into(told, Told(summary, findings, trace, events, plan))
+    return plan

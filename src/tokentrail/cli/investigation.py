@@ -5,64 +5,100 @@ How the parts of an investigation are put together for each format.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import Common
+from tokentrail.containment.model import Plan
+from tokentrail.detection.model import Finding
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
+from tokentrail.present.findings import worst_first, write_findings
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import Candidate, overview, write_overview
 from tokentrail.present.paper import Paper
+from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
 from tokentrail.results import IngestSummary
 
-NO_FINDINGS = "Findings are not part of this answer yet: detection is not built."
-NO_PLAN = "A containment plan is not part of this answer yet: containment is not built."
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The parts of an investigation."""
+
+    summary: IngestSummary
+    findings: Sequence[Finding]
+    trace: Trace
+    events: Sequence[TimelineEvent]
+    plan: Plan
 
 
-def look_into(told: Common, summary: IngestSummary, trace: Trace, events: Sequence[TimelineEvent]) -> None:
-    """Print the trace and the timeline of the subjects."""
-    traced = document(trace)
-    listed = [document(event) for event in events]
+def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Choose the subject of the worst finding that has one, and say so."""
+    for one in worst_first(findings):
+        if one.subject is not None:
+            output.say(
+                f"No --subject was given: the trace starts from {one.subject}, as the worst finding does."
+            )
+            return (one.subject,)
+    return ()
+
+
+def look_into(told: Common, found: Told) -> None:
+    """Print findings, the trace and the timeline of the subjects, and the plan that ends them."""
+    traced, findings = document(found.trace), [document(one) for one in found.findings]
+    listed = [document(event) for event in found.events]
 
     def text(paper: Paper) -> None:
-        write_trace(trace, paper)
+        write_findings(found.findings, paper)
+        paper.heading("Lineage")
+        write_trace(found.trace, paper)
         paper.heading("Timeline")
-        write_timeline(events, paper)
+        write_timeline(found.events, paper)
+        paper.heading("Containment")
+        write_plan(found.plan, paper)
 
     output.show_one(
         told,
-        _whole(summary, trace=traced, timeline=listed),
+        _whole(found.summary, findings=findings, trace=traced, timeline=listed, plan=document(found.plan)),
         text,
-        lines=[*_lines("credential", traced["credentials"]), *_lines("event", listed)],
+        lines=[
+            *_lines("finding", findings),
+            *_lines("credential", traced["credentials"]),
+            *_lines("event", listed),
+            *_lines("plan", [document(found.plan)]),
+        ],
         table=(columns(TracedCredential), traced["credentials"]),
     )
-    output.say(NO_FINDINGS, NO_PLAN)
 
 
-def look_around(told: Common, summary: IngestSummary, case: Case) -> None:
+def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding], case: Case) -> None:
     """Print what credentials there are, and which might be the subject."""
     found = overview(case.credentials(as_of=told.as_of))
-    whole = document(found)
+    whole, judged = document(found), [document(one) for one in findings]
+
+    def text(paper: Paper) -> None:
+        write_findings(findings, paper)
+        paper.line()
+        write_overview(found, paper)
+
     output.show_one(
         told,
-        _whole(summary, overview=whole),
-        lambda paper: write_overview(found, paper),
-        lines=_lines("candidate", whole["candidates"]),
+        _whole(summary, overview=whole, findings=judged),
+        text,
+        lines=[*_lines("finding", judged), *_lines("candidate", whole["candidates"])],
         table=(columns(Candidate), whole["candidates"]),
     )
     output.say(
-        NO_FINDINGS,
-        NO_PLAN,
-        "So it can't choose a subject by itself: run it again with --subject ID and one of the above, "
-        "or whatever else you know (an ARN, an address, an event id).",
+        "No finding names a credential to start from: run it again with --subject ID and one of the above, "
+        "or whatever else you know (an ARN, an address, an event id)."
     )
 
 
 def _whole(summary: IngestSummary, **parts: object) -> Document:
     """Give each part its name; a part that this answer does not have is null."""
-    names = ("overview", "trace", "timeline", "findings", "plan")
+    names = ("findings", "overview", "trace", "timeline", "plan")
     return {"ingest": document(summary), **{name: parts.get(name) for name in names}}
 
 

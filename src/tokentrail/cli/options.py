@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import click
 
 from tokentrail.cli.failure import guarded
 
-Format = Literal["text", "json", "jsonl", "csv"]
+Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid"]
 FORMATS = ("text", "json", "jsonl", "csv")
 DEFAULT_CASE = "tokentrail-case"
 
@@ -74,17 +74,22 @@ class Network(click.ParamType):
 MOMENT, NETWORK = Moment(), Network()
 
 
-def common(command: Callable[..., None]) -> Callable[..., None]:
+def common_with(*formats: Format) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the shared options to a verb that prints in more formats than the others."""
+    return functools.partial(common, formats=(*FORMATS, *formats))
+
+
+def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
     """Add the shared options to a verb, which gets them as a `Common`; guard it against errors."""
     case = click.option(
         "--case", type=click.Path(path_type=Path, file_okay=False), envvar="TOKENTRAIL_CASE",
         default=DEFAULT_CASE, show_default="$TOKENTRAIL_CASE or ./tokentrail-case", metavar="DIR",
         help="The case folder.",
     )  # fmt: skip
-    return case(without_case(command))
+    return case(without_case(command, formats=formats))
 
 
-def without_case(command: Callable[..., None]) -> Callable[..., None]:
+def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
     """Add the shared options but `--case`, for a verb that has its own."""
 
     @functools.wraps(command)
@@ -100,7 +105,7 @@ def without_case(command: Callable[..., None]) -> Callable[..., None]:
             "--strict", is_flag=True, help="Exit with 3, after printing, if any evidence could not be read."
         ),
         click.option(
-            "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True,
+            "--format", "format_", type=click.Choice(formats), default="text", show_default=True,
             help="How to print the result.",
         ),
         click.option(

@@ -10,12 +10,29 @@ from io import TextIOWrapper
 import click
 
 from tokentrail import __version__
-from tokentrail.cli import credentials, demo, ingest, investigate, status, timeline, trace
+from tokentrail.cli import (
+    apply,
+    contain,
+    credentials,
+    demo,
+    detect,
+    ingest,
+    investigate,
+    report,
+    rules,
+    status,
+    timeline,
+    trace,
+    undo,
+    verify,
+    verify_logs,
+)  # fmt: skip
 from tokentrail.cli.example import example
 
 _VERBS = (
-    demo.command, investigate.command, ingest.command, status.command, credentials.command, trace.command,
-    timeline.command,
+    demo.command, investigate.command, ingest.command, verify_logs.command, status.command,
+    credentials.command, trace.command, timeline.command, detect.command, rules.command, contain.command,
+    apply.command, verify.command, undo.command, report.command,
 )  # fmt: skip
 
 

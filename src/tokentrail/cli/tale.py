@@ -7,11 +7,12 @@ from __future__ import annotations
 import shlex
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tokentrail.case import Case
 from tokentrail.cli.output import progress_bar
+from tokentrail.containment.model import Plan
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
@@ -23,6 +24,7 @@ from tokentrail.testing.story import ATTACKER, Story, story
 _LOOK_FURTHER = (
     ("trace {a}", "the whole lineage, and the damage"),
     ("timeline {a}", "every call, in order"),
+    ("contain {a}", "the plan, its calls and its proof"),
     ("credentials --state active", "what works at the end, of everybody's"),
     ("status", "what the evidence covers"),
 )
@@ -57,7 +59,9 @@ def tell(case: Case, *, until: datetime | None) -> Tale:
         raise UsageError(f"--as-of: the story begins at {told.moments.leaked:%Y-%m-%dT%H:%M:%SZ}.")
     letters = {key_id: letter for letter, key_id in told.key_ids.items()}
     chapters = tuple(_chapter(case, told, moment, title) for moment, title in turns)
-    return Tale(walk=Walk(letters=letters, chapters=chapters), key_ids=told.key_ids, status=case.status())
+    plan = case.contain([told.a.key_id], as_of=turns[-1][0])
+    walk = Walk(letters=letters, chapters=chapters, plan=plan, runbook=_runbook(case, told, turns[-1][0]))
+    return Tale(walk=walk, key_ids=told.key_ids, status=case.status())
 
 
 def write_tale(tale: Tale, folder: Path, paper: Paper) -> None:
@@ -89,6 +93,15 @@ def _turns(told: Story) -> list[tuple[datetime, str]]:
         (at.d_minted, "A minute later. Both steps of the runbook are done."),
         (at.end, "The evidence ends here."),
     ]
+
+
+def _runbook(case: Case, told: Story, until: datetime) -> Plan | None:
+    """What the proof says of the responder's two steps, a minute before the first, if the walk gets that far."""
+    before = told.moments.key_deactivated - timedelta(minutes=1)
+    if until < told.moments.sessions_revoked:
+        return None
+    steps = (f"deactivate-key:{told.a.key_id}", f"revoke-role-sessions:{told.role.arn}")
+    return case.contain([told.a.key_id], as_of=before, what_if=steps)
 
 
 def _chapter(case: Case, told: Story, moment: datetime, title: str) -> Chapter:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tokentrail.case import Case
@@ -12,6 +14,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
+from tokentrail.present.timesketch import write_timesketch
 
 
 @click.command(
@@ -28,7 +31,12 @@ def command(told: Common, subjects: tuple[str, ...]) -> None:
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
     session, a principal id, an IP address, an instance id, or an event id.
     As text, four or more like calls in a row become one line; the other formats give each call its own.
+    As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
     with Case.open(told.case, create=False) as case:
-        output.show_rows(told, TimelineEvent, case.timeline(subjects, as_of=told.as_of), write_timeline)
+        events = case.timeline(subjects, as_of=told.as_of)
+        if told.format == "csv":
+            write_timesketch(events, sys.stdout)
+        else:
+            output.show_rows(told, TimelineEvent, events, write_timeline)
         output.insist(told, case)

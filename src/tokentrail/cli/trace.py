@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 
 import click
@@ -11,9 +12,10 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common, narrowing
-from tokentrail.lineage.model import TracedCredential
+from tokentrail.cli.options import Common, common_with, narrowing
+from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present.document import columns, document
+from tokentrail.present.graph import write_dot, write_mermaid
 from tokentrail.present.lineage import write_trace
 
 
@@ -30,7 +32,7 @@ from tokentrail.present.lineage import write_trace
 )
 @click.option("--down", is_flag=True, help="Only what descends from the subject.")
 @narrowing
-@common
+@common_with("dot", "mermaid")
 def command(
     told: Common, subjects: tuple[str, ...], up: bool, down: bool, since: datetime | None,
     source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
@@ -43,15 +45,25 @@ def command(
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
     --since,
     --source-ip or --trusted-ip narrow it.
+    As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
     with Case.open(told.case, create=False) as case:
         found = case.trace(
             subjects, as_of=told.as_of, up=up or not down, down=down or not up, since=since,
             source_ips=source_ips, trusted_ips=trusted_ips,
         )  # fmt: skip
-        whole = document(found)
-        output.show_one(
-            told, whole, lambda paper: write_trace(found, paper, down=down or not up),
-            lines=whole["credentials"], table=(columns(TracedCredential), whole["credentials"]),
-        )  # fmt: skip
+        _show(told, found, down=down or not up)
         output.insist(told, case)
+
+
+def _show(told: Common, found: Trace, *, down: bool) -> None:
+    """Print a trace."""
+    if told.format in ("dot", "mermaid"):
+        write = write_dot if told.format == "dot" else write_mermaid
+        return write(found, sys.stdout)
+    whole = document(found)
+    output.show_one(
+        told, whole, lambda paper: write_trace(found, paper, down=down),
+        lines=whole["credentials"], table=(columns(TracedCredential), whole["credentials"]),
+    )  # fmt: skip
+    return None

@@ -119,18 +119,18 @@ def changes(
 
 def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """Part the policy document from the rest of a request, and leave bulk out of requests outside IAM."""
-    document = None
-    found = [key for key in _DOCUMENTS if key in request]
-    if found:
-        document = next((request[key] for key in found if isinstance(request[key], str)), None)
-    if name in IAM_CHANGES or "content" in found:
-        return document, {
-            key: item for key, item in request.items() if key not in found
-        } if found else request
+    document: str | None = None
+    whole = name in IAM_CHANGES or "content" in request
+    for key in _DOCUMENTS:
+        found = request.pop(key, None)
+        if document is None and isinstance(found, str):
+            document = found
+    if whole:
+        return document, request
     kept = {
         key: item
         for key, item in request.items()
-        if isinstance(item, str | int) and len(str(item)) <= _LONGEST and key not in found
+        if (isinstance(item, str) and len(item) <= _LONGEST) or isinstance(item, int)
     }
     for key in _NESTED:
         if isinstance(request.get(key), dict | list):

@@ -106,8 +106,8 @@ def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:
 
 def _columns(structs: Sequence[Any], absent: msgspec.Struct) -> list[Sequence[Any]]:
     """The fields of many structs, field by field; those of `absent` where there is none."""
-    if not structs:
-        return [()] * len(absent.__struct_fields__)
+    if not any(structs):  # often none has one
+        return [[None] * len(structs) for _ in absent.__struct_fields__]
     return list(zip(*[astuple(one or absent) for one in structs], strict=True))
 
 

@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from tokentrail.events import assemble, identity, special
 from tokentrail.events.assemble import Labels, Marks
+from tokentrail.events.batch import Batch, Gathering
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.issuance import ISSUED
-from tokentrail.events.reading import Batch, read_object
+from tokentrail.events.reading import read_object
 from tokentrail.events.vocabulary import name_marks, source_marks
 
 _LABELLED = {
@@ -38,14 +39,14 @@ _CHANGE_ROW = special.CHANGE
 _TRUE = frozenset((True, "true", "True"))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ObjectSummary:
     """What became of one object."""
 
-    records: int = 0
-    rejected: int = 0
-    first: int | None = None
-    last: int | None = None
+    records: int
+    rejected: int
+    first: int | None
+    last: int | None
 
 
 def _labels() -> dict[str, Labels]:
@@ -65,6 +66,7 @@ class Segment:
     bound: int = DEFAULT_BOUND
     objects: int = 0
     _rows: int = 0
+    _waiting: Gathering = field(default_factory=Gathering)
     _labels: dict[str, Labels] = field(default_factory=_labels)
     _parts: dict[str, list[Any]] = field(default_factory=_parts)
     _identities: Labels = field(default_factory=Labels)
@@ -87,17 +89,18 @@ class Segment:
         if expanded.broken:
             refusals.append((None, None, expanded.broken))
         self._rejected.extend((number, *refusal) for refusal in refusals)
-        summary = ObjectSummary(rejected=sum(name is None for _, name, _ in refusals))
-        for batch in reading.batches:
-            self._append(batch, number)
-            summary.records += len(batch.times)
-        if reading.batches:
-            summary.first = min(int(batch.times.min()) for batch in reading.batches)
-            summary.last = max(int(batch.times.max()) for batch in reading.batches)
-        return summary
+        for batch in self._waiting.add(number, reading):
+            self._append(batch)
+        times = reading.times
+        return ObjectSummary(
+            records=len(times),
+            rejected=sum(name is None for _, name, _ in refusals),
+            first=int(times.min()) if len(times) else None,
+            last=int(times.max()) if len(times) else None,
+        )
 
-    def _append(self, batch: Batch, number: int) -> None:
-        """Add some records of one object, column by column."""
+    def _append(self, batch: Batch) -> None:
+        """Add some records, column by column."""
         of, count = batch.fields, len(batch.times)
         codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
         marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
@@ -105,7 +108,7 @@ class Segment:
         ids, id_texts = assemble.event_ids(of["eventID"])
         additional = of["additionalEventData"]
         columns: dict[str, Any] = codes | {
-            "object": np.full(count, number, np.int32),
+            "object": batch.objects,
             "ordinal": batch.ordinals,
             "time": batch.times,
             "event_id": ids,
@@ -128,6 +131,8 @@ class Segment:
 
     def tables(self) -> dict[str, pa.Table]:
         """The collected columns as Arrow tables, named as in `columns.TABLES`."""
+        for batch in self._waiting.rest():
+            self._append(batch)
         events = self._events_table()
         identities = self._identities_table(events)
         return {
@@ -154,7 +159,7 @@ class Segment:
             at = int(np.argmax(events["identity"].to_numpy() == code))
             place = events["object"][at].as_py(), events["ordinal"][at].as_py()
             self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
-        arrays = [assemble.same(self.number, len(raws)), assemble.plain(range(len(raws)), pa.int32())]
+        arrays = [assemble.same(self.number, len(raws)), pa.array(np.arange(len(raws), dtype=np.int32))]
         for name, column in zip(IDENTITIES.names[2:], values, strict=True):
             kind = IDENTITIES.field(name).type
             arrays.append(

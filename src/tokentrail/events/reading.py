@@ -7,22 +7,26 @@ Both ways give the same records in the same order; the careful one also says wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec.structs import astuple
 
 from tokentrail.events.assemble import Codes, Moments, moments
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.record import Record, decode_array, decode_file, decode_lines, decode_record, read
+from tokentrail.events.record import (
+    Record,
+    SoundRecord,
+    decode_array,
+    decode_file,
+    decode_lines,
+    decode_one,
+    read,
+)
 from tokentrail.events.split import pieces, trim
 from tokentrail.events.values import seconds
 
-BATCH = 2_000
-"""Records that are taken through all columns together: as many as the processor's caches hold."""
 NOTIFICATION = "aws:s3"
 """The source of S3 event notifications, whose envelope looks like a log file's."""
 
@@ -31,19 +35,12 @@ Refusal = tuple[int | None, str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Some records, column by column: each of `Record`'s fields, their places in the object, their seconds."""
+class Reading:
+    """The records of one object, their places in it, their seconds; and what of it could not be read."""
 
-    fields: dict[str, tuple[Any, ...]]
+    records: Sequence[Record]
     ordinals: Codes
     times: Moments
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The records of one object, and what of it could not be read."""
-
-    batches: Sequence[Batch]
     refusals: Sequence[Refusal] = ()
 
 
@@ -51,7 +48,7 @@ def read_object(data: bytes, *, whole: bool) -> Reading:
     """Read an object's expanded bytes; `whole` says that none are known to be missing."""
     if whole:
         return _quickly(data) or _carefully(data)
-    return _carefully(data) if data else Reading(())
+    return _carefully(data) if data else Reading((), np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 
 def _quickly(data: bytes) -> Reading | None:
@@ -64,28 +61,10 @@ def _quickly(data: bytes) -> Reading | None:
             continue
         if records is None:
             continue
-        batches = _whole(records)
-        if batches is not None:
-            return Reading(batches)
+        times = moments([record.eventTime for record in records])
+        if times is not None and NOTIFICATION not in [record.eventSource for record in records]:
+            return Reading(records, np.arange(len(records), dtype=np.int32), times)
     return None
-
-
-def _columns(records: list[Record]) -> Iterator[dict[str, tuple[Any, ...]]]:
-    for at in range(0, len(records), BATCH):
-        columns = zip(*map(astuple, records[at : at + BATCH]), strict=True)
-        yield dict(zip(Record.__struct_fields__, columns, strict=True))
-
-
-def _whole(records: list[Record]) -> list[Batch] | None:
-    """The records in batches, if all of them have a name, an id and a time; `None` where one has not."""
-    batches: list[Batch] = []
-    for at, fields in zip(range(0, len(records), BATCH), _columns(records), strict=True):
-        times = moments(fields["eventTime"])
-        unusable = not all(fields["eventName"]) or not all(fields["eventID"])
-        if times is None or unusable or NOTIFICATION in fields["eventSource"]:
-            return None
-        batches.append(Batch(fields, np.arange(at, at + len(times), dtype=np.int32), times))
-    return batches
 
 
 def _carefully(data: bytes) -> Reading:
@@ -110,24 +89,18 @@ def _carefully(data: bytes) -> Reading:
         records.append(record)
         ordinals.append(ordinal)
         times.append(when)
-    batches = [
-        Batch(
-            fields, np.array(ordinals[at : at + BATCH], np.int32), np.array(times[at : at + BATCH], np.int64)
-        )
-        for at, fields in zip(range(0, len(records), BATCH), _columns(records), strict=True)
-    ]
-    return Reading(batches, refusals)
+    return Reading(records, np.array(ordinals, np.int32), np.array(times, np.int64), refusals)
 
 
-def _native(data: bytes) -> list[Record] | None:
+def _native(data: bytes) -> Sequence[SoundRecord] | None:
     return decode_file(data).Records
 
 
-def _single(data: bytes) -> list[Record]:
-    return [decode_record(data)]
+def _single(data: bytes) -> Sequence[SoundRecord]:
+    return [decode_one(data)]
 
 
-_DECODERS: dict[bytes, tuple[Callable[[bytes], list[Record] | None], ...]] = {
+_DECODERS: dict[bytes, tuple[Callable[[bytes], Sequence[SoundRecord] | None], ...]] = {
     b"{": (_native, decode_lines, _single),
     b"[": (decode_array,),
 }

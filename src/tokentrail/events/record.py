@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -40,36 +40,49 @@ class Additional(msgspec.Struct, gc=False):
 class Record(msgspec.Struct, gc=False):
     """A CloudTrail record. Nested parts that few events need stay raw until somebody asks."""
 
-    eventTime: str | None = None
+    userIdentity: msgspec.Raw = MISSING
     eventSource: str | None = None
-    eventName: str | None = None
     awsRegion: str | None = None
     sourceIPAddress: str | None = None
     userAgent: str | None = None
     errorCode: str | None = None
-    eventID: str | None = None
-    sharedEventID: str | None = None
-    recipientAccountId: str | None = None
-    readOnly: bool | None = None
-    managementEvent: bool | None = None
-    sessionCredentialFromConsole: str | bool | None = None
-    additionalEventData: Additional | None = None
-    resources: list[Resource] | None = None
-    userIdentity: msgspec.Raw = MISSING
     requestParameters: msgspec.Raw = MISSING
     responseElements: msgspec.Raw = MISSING
+    additionalEventData: Additional | None = None
+    readOnly: bool | None = None
+    resources: list[Resource] | None = None
+    managementEvent: bool | None = None
+    recipientAccountId: str | None = None
     serviceEventDetails: msgspec.Raw = MISSING
+    sharedEventID: str | None = None
+    sessionCredentialFromConsole: str | bool | None = None
+    eventTime: str | None = None
+    eventName: str | None = None
+    eventID: str | None = None
+
+
+class SoundRecord(Record, gc=False, kw_only=True):
+    """
+    A record that has all that an event needs, which the decoder checks for next to nothing.
+
+    What it declares anew stands last, there as in `Record`: batches hold both, and take them apart by place.
+    """
+
+    eventTime: Annotated[str, msgspec.Meta(min_length=20, max_length=20)]
+    eventName: Annotated[str, msgspec.Meta(min_length=1)]
+    eventID: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class LogFile(msgspec.Struct, gc=False):
     """A native log file."""
 
-    Records: list[Record] | None = None
+    Records: list[SoundRecord] | None = None
 
 
 decode_file = msgspec.json.Decoder(LogFile).decode
-decode_array = msgspec.json.Decoder(list[Record]).decode
-decode_lines = msgspec.json.Decoder(Record).decode_lines
+decode_array = msgspec.json.Decoder(list[SoundRecord]).decode
+decode_lines = msgspec.json.Decoder(SoundRecord).decode_lines
+decode_one = msgspec.json.Decoder(SoundRecord).decode
 decode_record = msgspec.json.Decoder(Record).decode
 
 _TEXT = (

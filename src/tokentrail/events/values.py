@@ -9,6 +9,13 @@ from functools import lru_cache
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: n + 1 for n, name in enumerate(_MONTH_NAMES)}
 _HALVES = {"AM": 0, "PM": 12 * 3600}
+_TAILS = {
+    f":{second:02}{space}{half}": second + more
+    for second in range(60)
+    for space in (" ", "\u202f")
+    for half, more in _HALVES.items()
+}
+"""How nearly all times in the US form end, and the seconds that this says."""
 _NUMBER = re.compile(r"\d{9,14}(\.\d+)?(e\d+)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SECRET_MEMBER = re.compile(
@@ -43,8 +50,11 @@ def seconds(text: str | None) -> int | None:
 
 def _us(text: str) -> int:
     """Read `Nov 30, 2024, 8:43:17 PM`, the year's comma optional."""
+    tail = _TAILS.get(text[-6:])
+    if tail is not None:
+        return _minute(text[:-6]) + tail
     minute, end = text.rsplit(":", 1)
-    second, half = end.split()  # knows the narrow no-break space too
+    second, half = end.split()  # knows any kind of space
     if not 0 <= int(second) < 60:
         raise ValueError(text)
     return _minute(minute) + int(second) + _HALVES[half]

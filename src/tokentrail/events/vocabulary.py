@@ -36,7 +36,7 @@ KEYLESS_SOURCES = ISSUING_SOURCES | {"s3.amazonaws.com"}
 IAM_CHANGES = frozenset({
     "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
     "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup",
-    "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile",
+    "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile", "ChangePassword",
     "CreateRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
     "PutUserPolicy", "DeleteUserPolicy", "PutRolePolicy", "DeleteRolePolicy", "PutGroupPolicy",
     "DeleteGroupPolicy", "AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
@@ -53,7 +53,8 @@ IAM_CHANGES = frozenset({
 """IAM calls whose whole request matters to a credential's state or offspring (IAM API Reference)."""
 
 OTHER_CHANGES = frozenset({
-    "CreateTrustAnchor", "CreateProfile", "UpdateTrustAnchor", "EnableTrustAnchor",
+    "CreateTrustAnchor", "CreateProfile", "UpdateTrustAnchor", "EnableTrustAnchor", "DisableTrustAnchor",
+    "DeleteTrustAnchor",
     "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
     "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig",
     "RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute",

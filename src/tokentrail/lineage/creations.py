@@ -11,11 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tokentrail.events.vocabulary import IAM_CHANGES
+
 _REQUEST, _ANSWER = "request", "answer"
 
 _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "CreateAccessKey": ("access_key", ((_ANSWER, "accessKey", "accessKeyId"),)),
     "CreateUser": ("user", ((_ANSWER, "user", "arn"), (_REQUEST, "userName"))),
+    "ChangePassword": ("login_profile", ()),
     "CreateLoginProfile": ("login_profile", ((_REQUEST, "userName"), (_ANSWER, "loginProfile", "userName"))),
     "UpdateLoginProfile": ("login_profile", ((_REQUEST, "userName"),)),
     "CreateRole": ("role", ((_ANSWER, "role", "arn"), (_REQUEST, "roleName"))),
@@ -116,13 +119,25 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
 }
 
 
-def made(name: str, request: str | None, response: str | None) -> list[tuple[str, str | None]]:
+_OWN: dict[str, tuple[str, ...]] = {
+    "CreateProfile": ("rolesanywhere",), "RunInstances": ("ec2",), "SendCommand": ("ssm",), "StartSession": ("ssm",),
+    "CreateProject": ("codebuild",), "CreateStack": ("cloudformation",), "UpdateStack": ("cloudformation",),
+}  # fmt: skip
+"""Names that several services use: whose calls are meant."""
+
+
+def made(
+    name: str, request: str | None, response: str | None, source: str | None = None
+) -> list[tuple[str, str | None]]:
     """
     What a successful call left behind: kind and id of each thing; nothing for calls that leave nothing.
 
-    A key that was made active again counts as made: it works because of this call.
+    A key that was made active again counts as made: it works because of this call. Names of IAM's calls occur in
+    other services too (`transfer:CreateUser`), where they make nothing of the kind.
     """
     asked, answered = _object(request), _object(response)
+    if source is not None and source.partition(".")[0] not in _services(name, source):
+        return []
     if name == "UpdateAccessKey":
         return [("access_key", _text(asked, "accessKeyId"))] if _text(asked, "status") == "Active" else []
     if name not in _MADE:
@@ -137,6 +152,11 @@ def made(name: str, request: str | None, response: str | None) -> list[tuple[str
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]
+
+
+def _services(name: str, source: str) -> tuple[str, ...]:
+    """The services whose call of a name is meant."""
+    return ("iam", "organizations") if name in IAM_CHANGES else _OWN.get(name, (source.partition(".")[0],))
 
 
 def _object(text: str | None) -> Mapping[str, Any]:

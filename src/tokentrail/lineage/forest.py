@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.grow import described
 from tokentrail.lineage.rows import Row, caller, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
@@ -35,19 +36,21 @@ class Forest:
         self._engine = engine
         self.as_of = as_of
         self._judge: Judge | None = None
+        self._gathered: frozenset[int] | None = None
 
     def judge(self) -> Judge:
         """Judge of this moment, for any credential; made when first needed."""
         if self._judge is None:
-            self._judge = Judge(self._changes(), self.as_of)
+            self._judge = Judge(self.changes(), self.as_of)
         return self._judge
 
     def judge_of(self, found: Iterable[Row]) -> Judge:
         """Judge for some credentials: knows the changes in their accounts, and those to service control policies."""
         accounts = {account for row in found if (account := caller(row).account)}
-        return self._judge or Judge(self._changes(accounts), self.as_of)
+        return self._judge or Judge(self.changes(accounts), self.as_of)
 
-    def _changes(self, accounts: set[str] | None = None) -> Iterator[Change]:
+    def changes(self, accounts: set[str] | None = None) -> Iterator[Change]:
+        """The IAM and Organizations changes up to this moment, of some accounts (and all of Organizations) or all."""
         if accounts is not None:
             self._engine.register("accounts", pa.table({"account": pa.array(sorted(accounts), pa.string())}))
         only = (
@@ -82,8 +85,11 @@ class Forest:
             SubjectNotFound: nothing answers to it.
             UsageError: a prefix fits several.
         """
+        found = self._named("id = ? OR list_contains(keys, ?) OR starts_with(id, ? || '@')", (subject,) * 3)
+        if found:
+            return found
         for where, parameters in _meanings(subject):
-            found = {row["n"] for row in self.rows(where, parameters)}
+            found = _places(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
             if found:
                 return found
         found = self._by_event(subject)
@@ -91,10 +97,15 @@ class Forest:
             return found
         return self._by_prefix(subject)
 
+    def _named(self, where: str, parameters: Sequence[Any]) -> set[int]:
+        return _places(self._engine.table(f"SELECT n FROM forest WHERE {where}", parameters))
+
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:
             raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
-        found = list(self.rows("starts_with(id, ?)", (subject,), "ORDER BY id LIMIT 6"))
+        found = self._engine.table(
+            "SELECT n, id FROM forest WHERE starts_with(id, ?) ORDER BY id LIMIT 6", (subject,)
+        ).to_pylist()
         if not found:
             raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
         if len(found) > 1:
@@ -120,7 +131,7 @@ class Forest:
         """Everything above: a node's ancestors are those whose range of rows holds it."""
         self._choose(places)
         found = self._engine.table(
-            "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size"
+            "SELECT DISTINCT c.n FROM forest c JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size"
         )
         return _places(found)
 
@@ -132,7 +143,7 @@ class Forest:
         while fresh:
             self._choose(fresh)
             below = self._engine.table(
-                "SELECT DISTINCT c.n FROM credentials c JOIN chosen s ON c.n >= s.n AND c.n < s.n + s.size"
+                "SELECT DISTINCT c.n FROM forest c JOIN chosen s ON c.n >= s.n AND c.n < s.n + s.size"
             )
             added = (_places(below) | fresh) - reached
             reached |= added
@@ -146,29 +157,49 @@ class Forest:
 
     def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
-        self._choose(places)
-        return self._engine.table(
-            "SELECT c.* FROM credentials c JOIN chosen s ON s.n = c.n ORDER BY c.n"
-        ).to_pylist()
+        self._gather(places)
+        return self._engine.table(f"{described(chosen=True)} ORDER BY n").to_pylist()
 
     def done_by(self, places: Iterable[int], select: str) -> Sequence[Row]:
         """Roll-ups of what some credentials did: `select` reads from `acts` (facts with `n`)."""
-        self._choose(places)
-        sql = """
-            WITH acts AS (SELECT s.n, e.* FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-                          JOIN chosen s ON s.n = w.n)
-            """
-        return self._engine.table(sql + select).to_pylist()
+        self._gather(places)
+        return self._engine.table(select).to_pylist()
 
     def changed_by(self, places: Iterable[int]) -> Sequence[Row]:
         """The changes that some credentials made."""
-        self._choose(places)
+        self._gather(places)
         return self._engine.table("""
-            SELECT s.n, c.* FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
+            SELECT s.n, c.* FROM some_changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
             JOIN chosen s ON s.n = w.n
             WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
                               AND l.ordinal = c.ordinal)
             ORDER BY c.time, c.event_id""").to_pylist()
+
+    def mints(self) -> Sequence[Row]:
+        """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
+        return self._engine.table("""
+            SELECT by_arn, into_arn, count(*) AS count, min(time) AS time,
+                   arg_min(event, time) AS event, arg_min(text, time) AS text
+            FROM (SELECT CASE WHEN p.issuer_arn IS NOT NULL THEN p.issuer_arn
+                              WHEN p.kind = 'federation_token' THEN p.caller_arn
+                              ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
+                         coalesce(c.issuer_arn, c.role_arn) AS into_arn, c.issued_time AS time,
+                         c.issue_event AS event, c.issue_text AS text
+                  FROM credentials c JOIN credentials p ON p.n = c.parent_n
+                  WHERE c.api = 'AssumeRole' AND c.parent_link <> 'created')
+            WHERE by_arn IS NOT NULL AND into_arn IS NOT NULL
+            GROUP BY by_arn, into_arn ORDER BY by_arn, into_arn""").to_pylist()
+
+    def callers_of(self, names: Sequence[str]) -> Sequence[Row]:
+        """Who made changes of some names: the caller's `n` and id, and what was asked."""
+        return self._engine.table(
+            """
+            SELECT r.n, r.id, c.name, c.request, c.time FROM changes c
+            JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN forest r ON r.n = w.n
+            WHERE c.name IN (SELECT unnest(?)) AND NOT EXISTS (
+              SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)""",
+            (list(names),),
+        ).to_pylist()
 
     def addresses(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
         """The source address of some events."""
@@ -181,11 +212,30 @@ class Forest:
         )
         return {row["event_id"]: row["ip"] for row in found.to_pylist()}
 
+    def _gather(self, places: Iterable[int]) -> None:
+        """Know some credentials as `chosen`, what they did as `acts`, and all else about them as `some_` tables."""
+        wanted = frozenset(places)
+        if wanted == self._gathered:
+            return
+        self._choose(wanted)
+        found = self._engine.table("""
+            SELECT w.segment FROM who w JOIN chosen s ON s.n = w.n
+            UNION SELECT segment FROM chosen WHERE segment IS NOT NULL""")
+        self._engine.narrow({int(row["segment"]) for row in found.to_pylist()})
+        self._engine.run("""
+            CREATE OR REPLACE TEMP TABLE acts AS
+            SELECT w.n, e.* FROM some_events e
+            JOIN (SELECT w.segment, w.identity, w.n FROM who w JOIN chosen s ON s.n = w.n) w
+              ON w.segment = e.segment AND w.identity = e.identity
+            WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = e.segment AND l.object = e.object
+                              AND l.ordinal = e.ordinal)""")
+        self._gathered = wanted
+
     def _choose(self, places: Iterable[int]) -> None:
+        self._gathered = None
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
         self._engine.run(
-            "CREATE OR REPLACE TEMP TABLE chosen AS "
-            "SELECT p.n, c.size FROM picked p JOIN credentials c ON c.n = p.n"
+            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT c.* FROM forest c JOIN picked p ON p.n = c.n"
         )
 
 
@@ -195,7 +245,6 @@ def _places(found: pa.Table) -> set[int]:
 
 def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """What a subject may mean, the most exact first."""
-    yield "id = ? OR list_contains(keys, ?) OR starts_with(id, ? || '@')", (subject, subject, subject)
     if subject.startswith("arn:"):
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
         yield f"arn = ? OR child_arn = ? OR ({unused})", (subject,) * 3

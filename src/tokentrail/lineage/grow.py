@@ -8,6 +8,7 @@ forest is arithmetic on arrays. Nothing here depends on the order in which recor
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,14 @@ from pathlib import Path
 from tokentrail.lineage.number import number
 from tokentrail.store.interface import Engine
 
+LINKING = 2
+"""Part of the name of what is derived: a case that was linked otherwise is linked anew."""
+
 _COMMENT = re.compile(r"--[^\n]*")
+
+_MAKES = re.compile(r"CREATE (?:TABLE|VIEW) (\w+)")
+_WORD = re.compile(r"\w+")
+_FILES = ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created")
 
 _LOSERS = """
 CREATE TABLE losers AS
@@ -61,13 +69,11 @@ def grow(engine: Engine, folder: Path) -> Grown:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
 
-    Writes `credentials` (one row a credential, in preorder: descendants of row `n` are rows `n+1` to `n+size-1`),
-    `who` (segment, identity → n), `links` (what acts through things that others made, beyond parents), `made`.
+    Writes `forest` (one row a credential, in preorder: descendants of row `n` are rows `n+1` to `n+size-1`),
+    `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), `made`.
     """
     total = _facts(engine)
-    for name in ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created"):
-        for statement in statements(f"{name}.sql"):
-            engine.run(statement)
+    engine.run_all(in_order([one for name in _FILES for one in statements(f"{name}.sql")]))
     order = number(engine.table("SELECT ck, id, parent_ck, moment FROM parents"))
     engine.register("placement", order)
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
@@ -75,6 +81,61 @@ def grow(engine: Engine, folder: Path) -> Grown:
         engine.write(query, folder / f"{name}.parquet")
     bounds = engine.table("SELECT min(first) AS first, max(last) AS last FROM uses").to_pylist()[0]
     return Grown(total, order.num_rows, bounds["first"], bounds["last"])
+
+
+def in_order(listed: Sequence[str]) -> list[tuple[str, frozenset[int]]]:
+    """Each statement with the places of the earlier ones that it builds on: those whose tables it names."""
+    makes = [_MAKES.match(one) for one in listed]
+    names = {found[1]: place for place, found in enumerate(makes) if found}
+    return [
+        (one, frozenset(names[word] for word in _WORD.findall(one) if names.get(word, place) < place))
+        for place, one in enumerate(listed)
+    ]
+
+
+def reopen(engine: Engine, folder: Path) -> None:
+    """Make what `grow` derived known to an engine that knows the evidence: its tables, `facts` and `credentials`."""
+    for name in _OUTPUT:
+        engine.view(name, folder / f"{name}.parquet")
+    engine.run(_FACTS)
+    engine.run(f"CREATE VIEW credentials AS {described()}")
+
+
+def described(*, chosen: bool = False) -> str:
+    """
+    The query for all that is known of each credential.
+
+    Of those in `chosen` alone, if wanted, from their `acts` and the `some_` tables that hold all about them.
+    """
+    [text] = statements("7_credentials.sql")
+    for name, source in (_CHOSEN if chosen else _EVERY).items():
+        text = text.replace(f"{{{name}}}", source)
+    return text
+
+
+_EVERY = {
+    "forest": "forest",
+    "kin": "forest",
+    "who": "who",
+    "identities": "identities",
+    "callers": "identities",
+    "issuances": "issuances",
+    "acts": "(SELECT w.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity)",
+}
+_CHOSEN = {
+    "forest": "chosen",
+    "kin": """(SELECT k.n, k.id FROM forest k
+               JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)""",
+    "who": "(SELECT w.* FROM who w JOIN chosen h ON h.n = w.n)",
+    "identities": "some_identities",
+    "callers": """(SELECT p.* FROM some_identities p
+                   JOIN (SELECT DISTINCT segment, identity FROM chosen) h
+                     ON h.segment = p.segment AND h.identity = p.identity)""",
+    "issuances": """(SELECT c.* FROM some_issuances c
+                     JOIN (SELECT DISTINCT segment, object, ordinal FROM chosen) h
+                       ON h.segment = c.segment AND h.object = c.object AND h.ordinal = c.ordinal)""",
+    "acts": "acts",
+}
 
 
 def _facts(engine: Engine) -> int:
@@ -97,25 +158,18 @@ def _facts(engine: Engine) -> int:
 
 
 _OUTPUT = {
-    "credentials": """
-        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id, o.parent_id, o.root_id,
+    "forest": """
+        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.created_what, p.created_thing, p.created_api, p.created_event, p.created_text, p.created_time,
-               p.created_owner, p.created_ip, p.created_agent,
-               d.ck, d.kind, y.keys, d.type, d.seen_account, d.principal_id, d.arn, d.mfa, d.issuer_type, d.issuer_arn,
-               d.federated_provider, coalesce(d.seen_source_identity, d.source_identity) AS source_identity,
-               d.ec2_delivery, d.sign_in_session, d.on_behalf_of, d.in_scope_of, d.console, d.birth, d.loose, d.twin,
-               d.api, d.issue_event, d.issue_text, d.issue_ip, d.issue_agent, d.issued_time, d.child, d.child_arn,
-               d.role_arn, d.session_name, d.mfa_serial, d.target, d.subject, d.caller_type, d.caller_account,
-               d.caller_principal, d.caller_arn, d.caller_name, d.caller_service,
-               d.issued_at, d.expires_at,
-               CASE WHEN d.expires_at IS NULL AND d.longest IS NOT NULL
-                    THEN coalesce(d.issued_at, d.first) + d.longest END AS expires_bound,
-               d.events, d.errors, d.first, d.last, u.ips
-        FROM places o JOIN parents p ON p.ck = o.ck JOIN lives d ON d.ck = o.ck
-        LEFT JOIN keys y ON y.ck = o.ck LEFT JOIN usage u ON u.ck = o.ck
+               p.created_owner, p.created_ip, p.created_agent, p.kind,
+               CASE WHEN p.form = 'long' THEN nullif(f.account, '') END AS key_account, y.keys,
+               c.segment, c.object, c.ordinal, c.identity, p.issued_time, p.issued_at, p.expires_at, p.expires_bound,
+               p.events, p.errors, p.first, p.last
+        FROM places o JOIN parents p ON p.ck = o.ck LEFT JOIN forms f ON f.ck = o.ck
+        LEFT JOIN calls c ON c.call = p.call LEFT JOIN keyrings y ON y.ck = o.ck
         ORDER BY o.n""",
-    "who": "SELECT w.segment, w.identity, o.n FROM who w JOIN places o ON o.ck = w.ck ORDER BY w.segment, w.identity",
+    "who": "SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck ORDER BY o.n",
     "links": """
         SELECT c.n AS child, m.n AS parent, t.what, t.thing, t.api, t.event_id, t.event_id_text, t.time
         FROM makers t JOIN places c ON c.ck = t.ck JOIN places m ON m.ck = t.maker

@@ -22,40 +22,56 @@ def number(rows: pa.Table) -> pa.Table:
     Place credentials in preorder, siblings and roots by time, then id.
 
     Args:
-        rows: `ck`, `id`, `parent_ck` (null: none), `moment` (seconds; null: unknown, comes first).
+        rows: `ck`, `parent_ck` (integers; null: none), `id`, `moment` (seconds; null: unknown, comes first).
 
     Returns:
-        `ck`, `n` (place), `parent`, `parent_id`, `root`, `root_id`, `depth`, `size` (of the subtree, itself included).
+        `ck`, `n` (place), `parent`, `root`, `depth`, `size` (of the subtree, itself included).
     """
-    rows = rows.append_column("when", rows["moment"].combine_chunks().fill_null(0))
-    rows = rows.sort_by([("when", "ascending"), ("id", "ascending")])
+    elder = _by_age(rows)
     count = rows.num_rows
-    cks = rows["ck"].combine_chunks()
-    found = rows["parent_ck"].combine_chunks()
-    parent = _positions(cks, found)
+    cks = _integers(rows["ck"])[elder]
+    parent = _positions(cks, _integers(rows["parent_ck"])[elder])
     depth, root = _depths(parent)
     size = _sizes(parent, depth)
     place = _preorder(parent, depth, size)
     order = np.argsort(place, kind="stable")
-    ids = rows["id"].combine_chunks()
     sorted_parent = parent[order]
     has = sorted_parent != _NONE
     return pa.table({
-        "ck": cks.take(order),
+        "ck": pa.array(cks[order]),
         "n": pa.array(np.arange(count)),
         "parent": pa.array(np.where(has, place[sorted_parent], 0), mask=~has),
-        "parent_id": pc.if_else(pa.array(has), ids.take(np.where(has, sorted_parent, 0)), pa.scalar(None, pa.string())),
         "root": pa.array(place[root[order]]),
-        "root_id": ids.take(root[order]),
         "depth": pa.array(depth[order]),
         "size": pa.array(size[order]),
     })  # fmt: skip
 
 
-def _positions(names: Any, wanted: Any) -> Integers:
+def _integers(column: pa.ChunkedArray[Any], unknown: int = _NONE) -> Integers:
+    filled: Any = column.combine_chunks().cast(pa.int64()).fill_null(unknown)
+    return np.array(filled.to_numpy(zero_copy_only=False))
+
+
+def _by_age(rows: pa.Table) -> Integers:
+    """Order rows by time, then id; ids are compared only where times are the same."""
+    moment = _integers(rows["moment"], 0)
+    order = np.argsort(moment, kind="stable")
+    timed = moment[order]
+    same = timed[1:] == timed[:-1]
+    shared = np.flatnonzero(np.concatenate((same, [False])) | np.concatenate(([False], same)))
+    crowd = order[shared]
+    ids: Any = rows["id"].combine_chunks()
+    listed = pa.table({"moment": pa.array(timed[shared]), "id": ids.take(pa.array(crowd))})
+    by_id = pc.sort_indices(listed, sort_keys=[("moment", "ascending"), ("id", "ascending")])
+    order[shared] = crowd[by_id.to_numpy()]
+    return order
+
+
+def _positions(names: Integers, wanted: Integers) -> Integers:
     """Where each wanted name stands among `names`; -1 for none."""
-    found: Any = pc.index_in(wanted, value_set=names)
-    return np.array(found.cast(pa.int64()).fill_null(_NONE).to_numpy(zero_copy_only=False))
+    where = np.full(max(names.max(initial=0), wanted.max(initial=0)) + 2, _NONE, dtype=np.int64)
+    where[names] = np.arange(len(names))
+    return where[wanted]
 
 
 def _depths(parent: Integers) -> tuple[Integers, Integers]:

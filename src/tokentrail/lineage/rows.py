@@ -92,8 +92,9 @@ def caller(row: Row) -> Caller:
     account = row["seen_account"] or _account(row, role)
     principal = row["arn"] or _principal(row, role, session, account)
     user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
-    if kind == "federation_token":
-        user = row["caller_name"] or ((row["issuer_arn"] or "").rpartition("/")[2] or None)
+    if kind == "federation_token" or (principal and ":federated-user/" in principal):
+        behind = (row["issuer_arn"] or "").partition(":user/")[2].rpartition("/")[2]
+        user = behind or (row["caller_name"] if kind == "federation_token" else None)
         session = (principal_id or "").partition(":")[2] or row["session_name"]
     first = moment(row["first"])
     return Caller(
@@ -127,10 +128,8 @@ def _account(row: Row, role: str | None) -> str | None:
         return cast(str | None, row["target"])
     if role and role.count(":") >= 5:
         return role.split(":")[4]
-    if row["created_what"] == "access_key" and row["ck"].startswith("L|"):
-        return row["ck"].split("|")[1] or None
-    if row["ck"].startswith("L|"):
-        return row["ck"].split("|")[1] or None
+    if row["kind"] == "long_term_key":
+        return cast(str | None, row["key_account"])
     return cast(str | None, row["caller_account"])
 
 

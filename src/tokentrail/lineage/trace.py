@@ -220,7 +220,7 @@ def _tainted(
 def _created(forest: Forest, ids: dict[int, str]) -> tuple[Created, ...]:
     found = []
     for row in forest.changed_by(ids):
-        for what, thing in creations.made(row["name"], row["request"], row["response"]):
+        for what, thing in creations.made(row["name"], row["request"], row["response"], row["source"]):
             found.append(
                 Created(
                     by=ids[row["n"]],

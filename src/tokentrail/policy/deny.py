@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from tokentrail.policy.conditions import Condition, all_hold, holds
 from tokentrail.policy.document import Document, Malformed, Selection, Statement, quoted
 from tokentrail.policy.operators import instant
+from tokentrail.policy.selects import stars
 from tokentrail.policy.truth import Truth, every, some
 from tokentrail.policy.variables import Context, Unresolved, resolved
 from tokentrail.policy.wildcard import Glob, covers, may_overlap
@@ -128,7 +129,7 @@ def all_actions(statement: Statement) -> bool:
 def all_resources(statement: Statement) -> bool:
     """Whether a statement surely names every resource."""
     selection = statement.resources
-    return not selection.inverted and any(_stars(pattern) for pattern in selection.patterns)
+    return not selection.inverted and any(stars(pattern) for pattern in selection.patterns)
 
 
 def cutoff_of(document: Document) -> float | None:
@@ -160,13 +161,9 @@ def widest(document: Document) -> Statement:
     return max(document.denials, key=lambda statement: _cutoff(statement) or -math.inf)
 
 
-def _stars(pattern: str) -> bool:
-    return bool(pattern) and not pattern.strip("*")
-
-
 def _any_action(pattern: str) -> bool:
     service, colon, name = pattern.partition(":")
-    return _stars(service) and (not colon or _stars(name))
+    return stars(service) and (not colon or stars(name))
 
 
 def _selects_action(selection: Selection, action: str) -> Truth:
@@ -179,7 +176,7 @@ def _selects_action(selection: Selection, action: str) -> Truth:
 def _selects_resource(
     selection: Selection, resource: str | None, document: Document, context: Context
 ) -> Truth:
-    if not selection.inverted and any(_stars(pattern) for pattern in selection.patterns):
+    if not selection.inverted and any(stars(pattern) for pattern in selection.patterns):
         return Truth.YES
     if resource is None:
         return Truth.UNDECIDED

@@ -80,6 +80,19 @@ class Effects:
             if ending is not None
         )
 
+    def denies(self, caller: Caller, key_id: str | None, action: str, as_of: datetime) -> bool:
+        """
+        Tell whether a credential is surely denied an action on every resource at a moment.
+
+        Args:
+            caller: The credential.
+            key_id: Its access key id; it matters for long-term keys alone.
+            action: Such as `sts:AssumeRole`.
+            as_of: The moment.
+        """
+        found = self._find(caller, key_id, as_of)
+        return any(item.denies(caller, action) for item in self._standing_on(caller, found.entity, as_of))
+
     def partly(self, caller: Caller, key_id: str | None, as_of: datetime) -> tuple[Note, ...]:
         """Tell what limits a credential at a moment without ending it, and what the log leaves open."""
         found = self._find(caller, key_id, as_of)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from tokentrail.policy.conditions import Condition
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Selection, Statement, parse
 
 _AWS_OWNED = ":iam::aws:policy/"
@@ -78,6 +79,85 @@ def aws_owned(policy_arn: str) -> Document | Malformed | None:
     if name in ("AWSCompromisedKeyQuarantineV2", "AWSCompromisedKeyQuarantineV3"):
         return QUARANTINE
     return OLD_QUARANTINE if name == "AWSCompromisedKeyQuarantine" else ALLOWS_ONLY
+
+
+_UNSEEN_TEXT = (Condition(operator="StringEquals", key="what AWS's policy says", values=("",)),)
+"""Holds for no known request and fails for none, so that what it guards stays undecided."""
+_WATCHED = ("sts:*", "iam:*", "organizations:*")
+_READING = Document(
+    statements=(
+        Statement(
+            effect="Allow",
+            actions=Selection(patterns=("iam:get*", "iam:list*", "sts:getaccesskeyinfo")),
+            resources=EVERYTHING,
+        ),
+        Statement(
+            effect="Allow",
+            actions=Selection(patterns=_WATCHED, inverted=True),
+            resources=EVERYTHING,
+            conditions=_UNSEEN_TEXT,
+        ),
+    )
+)
+"""
+Stands for a policy that only reads: of STS, IAM and Organizations it allows nothing that mints or writes.
+
+What it allows of other services is left undecided.
+"""
+_POWER_USER = Document(
+    statements=(
+        Statement(
+            effect="Allow",
+            actions=Selection(patterns=("iam:*", "organizations:*", "account:*"), inverted=True),
+            resources=EVERYTHING,
+        ),
+        Statement(
+            effect="Allow",
+            actions=Selection(
+                patterns=(
+                    "iam:createservicelinkedrole", "iam:deleteservicelinkedrole", "iam:listroles",
+                    "organizations:describeeffectivepolicy", "organizations:describeorganization",
+                    "account:get*", "account:listregions",
+                )
+            ),
+            resources=EVERYTHING,
+        ),
+    )
+)  # fmt: skip
+_IAM_FULL = Document(
+    statements=(
+        Statement(
+            effect="Allow",
+            actions=Selection(patterns=("iam:*", "organizations:describe*", "organizations:list*")),
+            resources=EVERYTHING,
+        ),
+    )
+)
+_KNOWN = {
+    "AdministratorAccess": ALLOWS_ONLY,
+    "PowerUserAccess": _POWER_USER,
+    "IAMFullAccess": _IAM_FULL,
+    "ReadOnlyAccess": _READING,
+    "SecurityAudit": _READING,
+    "ViewOnlyAccess": _READING,
+    "IAMReadOnlyAccess": _READING,
+    "AWSDenyAll": DENIES_ALL,
+    "AWSCompromisedKeyQuarantineV2": QUARANTINE,
+    "AWSCompromisedKeyQuarantineV3": QUARANTINE,
+}
+
+
+def aws_document(policy_arn: str) -> Document | Malformed:
+    """
+    What a policy says whose document is not at hand: known of a few that AWS keeps, else not.
+
+    Of those that only read, and of what IAMFullAccess allows of Organizations, only what matters to credentials
+    is told.
+    Source: AWS Managed Policy Reference, 'AdministratorAccess', 'PowerUserAccess', 'IAMFullAccess',
+    'ReadOnlyAccess', 'SecurityAudit', 'ViewOnlyAccess', 'IAMReadOnlyAccess'.
+    """
+    name = policy_arn.rpartition("/")[2]
+    return _KNOWN.get(name, UNSEEN) if _AWS_OWNED in policy_arn else UNSEEN
 
 
 class Reader:

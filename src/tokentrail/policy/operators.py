@@ -63,9 +63,12 @@ def _like(wanted: Glob, actual: str) -> Truth:
 
 def _arn(wanted: Glob, actual: str) -> Truth:
     """Compare the six parts of an ARN one by one; `ArnEquals` and `ArnLike` are the same."""
-    patterns, parts = wanted.parts(":", _ARN_PARTS), actual.split(":", _ARN_PARTS - 1)
+    patterns = wanted.arn
     if len(patterns) != _ARN_PARTS:
         return Truth.NO if wanted.literal is not None else Truth.UNDECIDED
+    if wanted.literal is not None:
+        return Truth.of(wanted.literal == actual)
+    parts = actual.split(":", _ARN_PARTS - 1)
     if len(parts) != _ARN_PARTS:
         return Truth.NO
     return Truth.of(all(pattern.matches(part) for pattern, part in zip(patterns, parts, strict=True)))

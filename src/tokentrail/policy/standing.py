@@ -23,12 +23,14 @@ from tokentrail.policy.deny import (
     Verdict,
     complete_reason,
     cutoff_of,
+    denies,
     denies_everything,
     widest,
 )
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
 from tokentrail.policy.steps import Held, Step, ValueT, has_clock, standing, with_clock
+from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context, Presence
 
 
@@ -137,6 +139,18 @@ class Standing:
             context = context_of(caller)
             found += [_run_ending(run, caller, context) for run in runs if run.place.doubt is None]
         return earliest(ending for ending in found if ending is not None)
+
+    def denies(self, caller: Caller, action: str) -> bool:
+        """Whether a policy that stands surely denies the credential an action on every resource."""
+        runs = [run for run in (*self.plain, *self.intricate) if run.place.doubt is None]
+        if not runs:
+            return False
+        context = context_of(caller)
+        documents = [run.steps[-1].value for run in runs]
+        return any(
+            isinstance(document, Document) and denies(document, context, action) is Truth.YES
+            for document in documents
+        )
 
     def notes(self, caller: Caller) -> Iterator[Note]:
         """What bears on the credential and does not surely end it."""

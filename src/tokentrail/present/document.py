@@ -2,21 +2,25 @@
 Results as plain documents: the names and times that others script against, in the results' own order.
 
 One rule for all: a frozen result becomes a dict of its fields, a time `YYYY-MM-DDTHH:MM:SSZ`, a tuple a list,
-and an absent value `null`; a span of time is spelled `from` and `to`.
+and an absent value `null`; a span of time is spelled `from` and `to`. A mapping keeps its own names, such as the
+parameters of an AWS call.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_type_hints
 
 from tokentrail.lineage.model import Gap
-from tokentrail.results import HourGap
+from tokentrail.results import HourGap, LogPeriod
 
 Document = dict[str, Any]
-_SPELLED: dict[type, dict[str, str]] = {gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap)}
+_SPELLED: dict[type, dict[str, str]] = {
+    gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap, LogPeriod)
+}
 
 
 def timestamp(moment: datetime) -> str:
@@ -68,6 +72,8 @@ def _plain(value: Any) -> Any:
         return timestamp(value)
     if isinstance(value, (tuple, list)):
         return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
     return document(value)
 
 

@@ -60,6 +60,8 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
         f"Records: {records.read:,} read, {records.new:,} new, {records.repeated:,} repeated, "
         f"{records.rejected:,} rejected; {summary.seconds:.1f} s."
     )
+    for sentence in summary.asked:
+        paper.wrapped(sentence, first="  - ")
     _skipped(summary.skipped, paper)
     sums = _by_object(summary.rejected)
     for (name, field, reason), count in sums[:_MOST]:
@@ -99,6 +101,8 @@ def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
             pad(one.account or "-", 14), pad(one.region or "-", 16), f"{timestamp(one.first):<22}",
             f"{timestamp(one.last):<22}{one.hours_seen:>6,}{len(one.gaps):>6,}  {reads:<6}{data}",
         )  # fmt: skip
+        if one.digest:
+            paper.line(f"    digests: {one.digest}")
         for gap in one.gaps[:3]:
             paper.line(f"    nothing in {words.span(gap.start, gap.end)}")
         if len(one.gaps) > 3:

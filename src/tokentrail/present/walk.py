@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.containment.model import Plan, Step
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.damage import total_bytes
@@ -40,6 +41,10 @@ class Walk:
     letters: Mapping[str, str]
     """Letter by credential id."""
     chapters: tuple[Chapter, ...]
+    plan: Plan | None = None
+    """What ends what is alive in the end."""
+    runbook: Plan | None = None
+    """What a proof says of the steps that were taken, asked before the first of them."""
 
     def letter(self, one: Credential) -> str:
         """What a credential is called."""
@@ -88,50 +93,46 @@ def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
     return sentences
 
 
-def what_would_end_it(walk: Walk, last: Chapter) -> list[str]:
-    """Say what each kind of credential that is alive in the end needs."""
-    alive = [one for one in last.trace.credentials if one.state in _ALIVE and one.tainted]
-    tokens = [one for one in alive if one.kind in ("session_token", "federation_token")]
-    sessions = [one for one in alive if one.role and one not in tokens]
-    others = [one for one in alive if one not in tokens and one not in sessions]
-    steps = []
-    for name, group in _by_principal(tokens, role=False):
-        letters = _names(walk, group)
-        steps.append(
-            f"{letters}: no key to delete, and no session that a role's revocation reaches. "
-            f"{name} itself must be denied what {letters} may do, or be deleted."
-        )
-    for name, group in _by_principal(sessions, role=True):
-        again = " once more, which alone lasts only until the next is minted" if tokens else ""
-        steps.append(f"{_names(walk, group)}: the sessions of {name} must be revoked{again}.")
-    if others:
-        steps.append(f"{_names(walk, others)}: to be deactivated, or its user or role denied.")
-    return steps
-
-
-def _by_principal(credentials: Sequence[Credential], *, role: bool) -> list[tuple[str, list[Credential]]]:
-    groups: dict[str, list[Credential]] = {}
-    for one in credentials:
-        groups.setdefault(words.principal(one.role if role else one.principal), []).append(one)
-    return sorted(groups.items())
-
-
 def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
-    paper.heading("What would end it")
-    steps = what_would_end_it(walk, last)
-    if not steps:
-        paper.wrapped("Nothing that descends from the key works any more.")
+    """What is left, the proved plan that ends it, and what a proof would have said of the runbook."""
+    if walk.plan is None:
         return
     alive = [one for one in last.trace.credentials if one.state in _ALIVE and one.tainted]
+    paper.heading("What ends it")
+    if not alive and not walk.plan.steps:
+        paper.wrapped("Nothing that descends from the key works any more.")
+        return
     paper.wrapped(
-        f"After all that was done, {_names(walk, alive)} still {words.verb(len(alive), 'works', 'work')}:"
+        f"After all that was done, {_names(walk, alive)} still {words.verb(len(alive), 'works', 'work')}. "
+        f"{'This ends it' if walk.plan.proof.complete else 'This is not enough'}, proved against an attacker who "
+        "uses every live credential between the steps:"
     )
-    for step in steps:
-        paper.wrapped(step, first="  - ")
-    paper.wrapped(
-        "All of it, in an order that leaves no moment to mint another in. "
-        "Finding that order and proving that it holds is not built yet."
-    )
+    for step in walk.plan.steps:
+        paper.wrapped(_told(walk, step), first=f"  {step.n}. ")
+    if walk.runbook is not None:
+        paper.wrapped("Asked before the first step, the proof of the runbook says how it fails:")
+        for sentence in walk.runbook.proof.counterexample[:2]:
+            paper.wrapped(_lettered(walk, sentence), first="  - ")
+
+
+def _told(walk: Walk, step: Step) -> str:
+    on = ", ".join(words.principal(one) if one.startswith("arn:") else one for one in step.targets)
+    ends = _joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
+    left = _joined([walk.letters.get(one, one) for one in step.alive_after])
+    rest = f"{left} {words.verb(len(step.alive_after), 'goes', 'go')} on" if left else "nothing is left"
+    hit = _joined([one.credential for one in step.collateral])
+    also = f". It hits {hit} as well, which --strategy surgical or --spare avoids" if hit else ""
+    return f"{step.action} on {on}: ends {ends}; {rest}{also}."
+
+
+def _lettered(walk: Walk, sentence: str) -> str:
+    for name, letter in walk.letters.items():
+        sentence = sentence.replace(name, letter)
+    return sentence
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> None:

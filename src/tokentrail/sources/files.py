@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokentrail.errors import SourceError
+from tokentrail.sources.interface import Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,9 @@ class FileObject:
 
     name: str
     size: int
+
+    identity = None
+    distant = False
 
     def read(self) -> bytes:
         """The file's bytes as they are."""
@@ -30,6 +34,9 @@ class BytesObject:
     name: str
     data: bytes
 
+    identity = None
+    distant = False
+
     @property
     def size(self) -> int:
         """Bytes."""
@@ -38,14 +45,6 @@ class BytesObject:
     def read(self) -> bytes:
         """The bytes."""
         return self.data
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A name that is no evidence object, and why."""
-
-    name: str
-    reason: str
 
 
 def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipped]:
@@ -66,7 +65,8 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
             yield _file(path)
         else:
             raise SourceError(
-                f"{source}: no such file or folder. Give log files, folders of them, or - for stdin."
+                f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX "
+                "or lookup-events: ."
             )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ _CLOSED = {
 
 
 _BATCH = 8_192
+_AT_ONCE = 2
+_ROWS = 20_480
+"""Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
 
 
 class DuckEngine:
@@ -34,13 +38,33 @@ class DuckEngine:
         config["preserve_insertion_order"] = False
         if spill is not None:
             config["temp_directory"] = str(spill)
+        self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._connection = duckdb.connect(":memory:", config=config)
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
+        self.run("CREATE MACRO numbered() AS row_number() OVER ()")
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         with _explained(sql):
             self._connection.execute(sql)
+
+    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+        """Run statements, each after those whose places it names; two at a time, as most are small."""
+        waiting = dict(enumerate(listed))
+        running: dict[Future[None], int] = {}
+        done: set[int] = set()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while waiting or running:
+                ready = [place for place, (_, needs) in waiting.items() if needs <= done]
+                for place in ready[: _AT_ONCE - len(running)]:
+                    running[pool.submit(self._run_apart, waiting.pop(place)[0])] = place
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    done.add(running.pop(future))
+
+    def _run_apart(self, sql: str) -> None:
+        with _explained(sql), self._connection.cursor() as cursor:
+            cursor.execute(sql)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
@@ -59,7 +83,8 @@ class DuckEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
-        self.run(f"COPY ({sql}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS}"
+        self.run(f"COPY ({sql}) TO {quoted(str(path))} ({options})")
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
@@ -69,11 +94,22 @@ class DuckEngine:
         """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""
         if not folders:
             self.register(f"no_{name}", TABLES[name].empty_table())
-            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM no_{name}")
+            self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM no_{name}")
+            self._parts[name] = ({}, None)
             return
+        self._parts[name] = ({int(folder.name, 16): folder for folder in folders}, until)
+        self._segments_view(name, name, folders, until)
+
+    def narrow(self, segments: Set[int]) -> None:
+        """Make each table of segments known as `some_<name>` too, with those segments alone."""
+        for name, (parts, until) in self._parts.items():
+            self._segments_view(f"some_{name}", name, [parts[one] for one in sorted(segments)], until)
+
+    def _segments_view(self, view: str, name: str, folders: Sequence[Path], until: int | None) -> None:
         files = ", ".join(quoted(str(folder / f"{name}.parquet")) for folder in folders)
+        source = f"read_parquet([{files}])" if files else f"(SELECT * FROM {name} LIMIT 0)"
         later = "" if until is None else f" WHERE time <= {int(until)}"
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{files}]){later}")
+        self.run(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {source}{later}")
 
     def close(self) -> None:
         """Let go of everything."""

@@ -5,6 +5,7 @@ The case folder: evidence by hash, segments of columns, manifests that make them
     objects/ab/cdef…     evidence as received, named by its SHA-256
     segments/<id>/       Parquet parts of one segment
     manifests/<id>.json  put in place by rename; a segment without one does not exist
+    notes/<name>.json    small documents beside the evidence: how far a source was read, what its digests prove
     derived/<hash>/      tables worked out from the segments whose fingerprint it bears; can be deleted at any time
 
 Nothing else is state, so a killed writer leaves a whole case, and readers and writers never wait for each other.
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
@@ -96,13 +98,31 @@ class CaseFolder:
         target = self.object_path(sha256)
         if target.exists():
             return
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        _place(target, data)
+        try:
+            _place(target, data)
+        except FileNotFoundError:  # the first object whose name starts like this
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            _place(target, data)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
         text = json.dumps({"segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]})
         _place(self.path / "manifests" / f"{manifest.segment}.json", text.encode())
+
+    def note(self, name: str) -> Any:
+        """A document that the case keeps beside its evidence, or `None`."""
+        path = self.path / "notes" / f"{name}.json"
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CaseError(f"{path}: damaged ({error}). Remove it; it can be had again.") from error
+
+    def place_note(self, name: str, value: Any) -> None:
+        """Keep a document, all of it or not at all."""
+        (self.path / "notes").mkdir(mode=0o700, exist_ok=True)
+        _place(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
     def derived(self, fingerprint: str) -> Path | None:
         """The folder of tables that were derived from exactly these segments, if it is complete."""
@@ -158,7 +178,7 @@ def _start(path: Path, marker: Path) -> None:
 
 
 def _foreign(path: Path) -> Iterable[Path]:
-    ours = {"objects", "segments", "manifests", "derived"}
+    ours = {"objects", "segments", "manifests", "notes", "derived"}
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 

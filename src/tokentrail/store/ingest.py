@@ -1,7 +1,7 @@
 """
 From evidence objects to visible segments, in as many processes as there are cores.
 
-Each worker reads objects, keeps their bytes, runs the kernel and publishes its own segment; killed anywhere, it
+Each process reads objects, keeps their bytes, runs the kernel and publishes its own segment; killed anywhere, it
 leaves either a visible segment or nothing. An object that a visible segment holds is not read into columns again.
 """
 
@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,13 +22,15 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
+from tokentrail.store.reading import read_all
 from tokentrail.store.segment import write_segment
+from tokentrail.store.workers import WorkerLost, shared
 
 TASK_BYTES = 6 << 20
 """Stored bytes of evidence that make one segment: large enough to compress well, small enough to balance."""
 TASK_OBJECTS = 2_000
-IN_PROCESS_BYTES = 4 << 20
-"""Below this, starting workers costs more than it brings."""
+IN_PROCESS_BYTES = 12 << 20
+"""Below this, starting workers costs more than they bring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +72,59 @@ def ingest(
 ) -> Iterator[Outcome]:
     """Read objects into the case; yields what became of each as its segment becomes visible."""
     known = folder.snapshot().objects()
-    tasks = list(_tasks(objects))
+    held, new = _apart(objects, known.values())
+    yield from held
+    tasks = list(_tasks(new))
     total = sum(task.size for task in tasks)
+    work = partial(_work, folder.path, known, options)
+    processes = (workers or os.cpu_count() or 1) if total >= IN_PROCESS_BYTES else 1
     done = 0
-    for size, outcomes in _run(folder.path, tasks, known, options, workers or os.cpu_count() or 1, total):
-        done += size
-        if progress:
-            progress(done, total)
-        yield from outcomes
+    try:
+        for size, outcomes in shared(work, tasks, processes=processes, prepare=_prepare):
+            done += size
+            if progress:
+                progress(done, total)
+            yield from outcomes
+    except WorkerLost as error:
+        raise SourceError(
+            "a worker process was killed (out of memory?). What was read is kept; run the same ingest again"
+            " to go on, with --workers 1 if memory is short."
+        ) from error
 
 
-def _run(
-    path: Path, tasks: list[_Task], known: dict[str, StoredObject], options: Options, workers: int, total: int
-) -> Iterator[tuple[int, list[Outcome]]]:
-    if workers == 1 or len(tasks) <= 1 or total < IN_PROCESS_BYTES:
-        for task in tasks:
-            yield task.size, read_task(path, task.objects, known, options)
-        return
-    from loky import ProcessPoolExecutor, as_completed  # costs start-up time that a small ingest saves
-    from loky.process_executor import BrokenProcessPool
-
-    with ProcessPoolExecutor(max_workers=workers, initializer=_start_worker, initargs=(known,)) as pool:
-        futures = {pool.submit(_in_worker, path, task.objects, options): task.size for task in tasks}
-        try:
-            for future in as_completed(futures):
-                yield futures.pop(future), future.result()
-        except BrokenProcessPool as error:
-            raise SourceError(
-                "a worker process was killed (out of memory?). What was read is kept; run the same ingest again"
-                " to go on, with --workers 1 if memory is short."
-            ) from error
+def _apart(
+    objects: Iterable[EvidenceObject], known: Iterable[StoredObject]
+) -> tuple[list[Outcome], list[EvidenceObject]]:
+    """Part what the case is sure to hold, since it is known by where it lies, from what must be read."""
+    by_source = {one.source: one for one in known if one.source is not None}
+    held: list[Outcome] = []
+    new: list[EvidenceObject] = []
+    for one in objects:
+        before = by_source.get(one.identity) if one.identity is not None else None
+        if before is None:
+            new.append(one)
+        else:
+            held.append(Outcome(one.name, before.sha256, before.size, before.records, before.rejected, True))
+    return held, new
 
 
-_known: dict[str, StoredObject] = {}
-
-
-def _start_worker(known: dict[str, StoredObject]) -> None:
-    _known.update(known)
+def _prepare() -> None:
+    """Make a process that does nothing but this work fit for it."""
     pa.set_memory_pool(pa.system_memory_pool())  # gives memory back between segments: 50 MB a worker
-    gc.disable()  # records hold no cycles; the collector would walk millions of them for nothing
+    gc.freeze()  # what is imported will stay: nobody need look through it
 
 
-def _in_worker(path: Path, objects: list[EvidenceObject], options: Options) -> list[Outcome]:
-    outcomes = read_task(path, objects, _known, options)
-    gc.collect()
-    return outcomes
+def _work(
+    path: Path, known: dict[str, StoredObject], options: Options, task: _Task
+) -> tuple[int, list[Outcome]]:
+    """Read a task's objects, undisturbed by the collector: it would walk millions of records that hold no cycles."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return task.size, read_task(path, task.objects, known, options)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _tasks(objects: Iterable[EvidenceObject]) -> Iterator[_Task]:
@@ -136,13 +147,9 @@ def read_task(
     segment = Segment(new_segment_number(), bound=options.bound)
     outcomes: list[Outcome] = []
     stored: dict[str, StoredObject] = {}
-    for one in objects:
-        try:
-            data = one.read()
-        except OSError as error:
-            outcomes.append(
-                Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {error.strerror}")
-            )
+    for one, data in read_all(objects):
+        if isinstance(data, OSError):
+            outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
             continue
         digest = hashlib.sha256(data).hexdigest()
         before = known.get(digest) or stored.get(digest)
@@ -159,6 +166,7 @@ def read_task(
             records=summary.records,
             rejected=summary.rejected,
             reference=str(Path(one.name).resolve()) if options.reference else None,
+            source=one.identity,
         )
         outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
     if stored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,14 @@ class EvidenceObject(Protocol):
     def size(self) -> int:
         """Its bytes as stored."""
 
+    @property
+    def identity(self) -> str | None:
+        """What stays the same as long as the object where it lies does; `None` if only its bytes tell."""
+
+    @property
+    def distant(self) -> bool:
+        """Whether reading it waits for a network, so that several should be read at once."""
+
     def read(self) -> bytes:
         """All of its bytes."""
 
@@ -30,6 +38,9 @@ class Engine(Protocol):
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
+
+    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+        """Run statements, each after those whose places in the list it names; several at once if that is quicker."""
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
@@ -42,6 +53,9 @@ class Engine(Protocol):
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query to a Parquet file."""
+
+    def narrow(self, segments: Set[int]) -> None:
+        """Make each table of segments known as `some_<name>` too, with those segments alone."""
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
@@ -61,6 +75,8 @@ class StoredObject:
     rejected: int
     reference: str | None = None
     """Where it lies, if the case holds no copy of its own."""
+    source: str | None = None
+    """What it was known by where it lay, such as bucket, key and ETag, so that it need not be fetched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
     Raises:
         CaseError: the object is gone or no longer the one that was read, or holds no such record.
     """
+    for _, found in records(folder, stored, {ordinal}):
+        return found
+    raise CaseError(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
+
+
+def records(folder: CaseFolder, stored: StoredObject, ordinals: Set[int]) -> Iterator[tuple[int, Any]]:
+    """
+    Some records of one object, with their ordinals, in order; the object is read once.
+
+    Raises:
+        CaseError: the object is gone or no longer the one that was read.
+    """
     path = Path(stored.reference) if stored.reference else folder.object_path(stored.sha256)
     try:
         data = path.read_bytes()
@@ -33,10 +46,12 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
         ) from error
     if hashlib.sha256(data).hexdigest() != stored.sha256:
         raise CaseError(f"{path}: changed since it was read as evidence {stored.sha256[:12]}.")
+    last = max(ordinals, default=-1)
     for place, piece in enumerate(pieces(expand(data).data)):
-        if place == ordinal:
-            return blanked(_decoded(piece.raw))
-    raise CaseError(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
+        if place > last:
+            return
+        if place in ordinals:
+            yield place, blanked(_decoded(piece.raw))
 
 
 def _decoded(raw: bytes) -> Any:

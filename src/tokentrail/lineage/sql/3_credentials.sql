@@ -1,108 +1,122 @@
--- Which sightings are one credential. A credential's name here (`ck`) says why:
---   I|key|time             an issuing event names the key
---   G|principal|created    a session that shows many keys: console, Identity Center, forwarded calls
---   K|account|key|...      used, never seen issued        L|account|key  a long-term key
-
-CREATE TABLE groups AS
-SELECT principal, created,
-       bool_or(console) AS console,
-       bool_or(coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AND NOT signed_in) AS portal,
-       bool_or(key = '') AS keyless,
-       count(DISTINCT CASE WHEN NOT forwarded AND key <> '' THEN account || '|' || key END) AS direct_keys,
-       min(CASE WHEN NOT forwarded AND key <> '' THEN account || '|' || key END) AS direct_key
-FROM sightings WHERE class = 'temporary' AND created >= 0 AND principal <> ''
-GROUP BY principal, created;
+-- Which sightings are one credential. A credential's number (`ck`) is its own for the time of the linking only:
+-- that of the call that issued it, else one past all calls. What makes several sightings one credential is its form:
+--   issued   an issuing event names the key
+--   group    a session that shows many keys, by principal and creation date: console, Identity Center, forwarded calls
+--   key      used, never seen issued: by account, key, principal and creation date
+--   long     a long-term key: by account and key; by principal too, where several hold it
 
 CREATE TABLE by_key AS
-SELECT account, key, principal, created, forwarded, issued_key, issued_time FROM (
-  SELECT s.account, s.key, s.principal, s.created, s.forwarded, i.key AS issued_key, i.time AS issued_time,
-         row_number() OVER (PARTITION BY s.account, s.key, s.principal, s.created, s.forwarded
-                            ORDER BY abs(s.created - i.time), i.time) AS place
-  FROM sightings s JOIN issued i ON i.key = s.key
-  WHERE s.class = 'temporary'
-    AND (s.created = -1 OR abs(s.created - i.time) <= 2)
-    AND (i.child = s.principal OR s.principal = ''
-         OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', 2)) = split_part(s.principal, ':', 2)))
-) WHERE place = 1;
+SELECT s.sighting, arg_min(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
+FROM sightings s JOIN issued i ON i.key = s.key
+WHERE s.class = 'temporary'
+  AND (s.created = -1 OR abs(s.created - i.time) <= 2)
+  AND (i.child = s.principal OR s.principal = ''
+       OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', 2)) = split_part(s.principal, ':', 2)))
+GROUP BY s.sighting;
+
+CREATE TABLE unclear AS
+SELECT sighting, account, key, principal, created, forwarded FROM sightings s
+WHERE class = 'temporary' AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = s.sighting);
+
+-- All that is seen under the principals and creation dates of those.
+CREATE TABLE circles AS
+SELECT s.* FROM sightings s
+JOIN (SELECT DISTINCT principal, created FROM unclear) u ON u.principal = s.principal AND u.created = s.created
+WHERE s.class = 'temporary' AND s.created >= 0 AND s.principal <> '';
+
+CREATE TABLE direct AS
+SELECT DISTINCT principal, created, account, key FROM circles WHERE NOT forwarded AND key <> '';
+
+CREATE TABLE groups AS
+SELECT g.principal, g.created, g.console, g.portal, g.keyless, coalesce(d.direct_keys, 0) AS direct_keys, d.account, d.key
+FROM (
+  SELECT principal, created, bool_or(console) AS console,
+         bool_or(coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AND sign_in_session IS NULL) AS portal,
+         bool_or(key = '') AS keyless
+  FROM circles GROUP BY principal, created
+) g LEFT JOIN (
+  SELECT principal, created, count(*) AS direct_keys, min(account) AS account, min(key) AS key
+  FROM direct GROUP BY principal, created
+) d ON d.principal = g.principal AND d.created = g.created;
 
 -- Issuances by the principal and second that later calls repeat, and how many there are.
 CREATE TABLE by_second AS
-SELECT principal, created, count(DISTINCT key) AS candidates, min(key) AS key FROM (
-  SELECT child AS principal, time AS created, key FROM issued WHERE child <> ''
+SELECT principal, created, count(DISTINCT key) AS candidates, arg_min(call, key) AS ck FROM (
+  SELECT u.principal, u.created, i.key, i.call FROM issued i
+  JOIN (SELECT DISTINCT principal, created FROM unclear) u ON u.principal = i.child AND u.created = i.time
+  WHERE i.child <> ''
   UNION ALL
-  SELECT s.principal, s.created, i.key FROM issued i
-  JOIN sightings s ON s.issuer_arn = i.role_arn AND s.created = i.time AND split_part(s.principal, ':', 2) = i.session_name
-  WHERE i.child = '' AND s.class = 'temporary'
+  SELECT s.principal, s.created, i.key, i.call FROM issued i
+  JOIN circles s ON s.issuer_arn = i.role_arn AND s.created = i.time AND split_part(s.principal, ':', 2) = i.session_name
+  WHERE i.child = ''
 ) GROUP BY principal, created;
 
-CREATE TABLE claimed AS SELECT DISTINCT issued_key AS key, issued_time AS time FROM by_key WHERE NOT forwarded;
+CREATE TABLE claimed AS
+SELECT DISTINCT k.ck FROM by_key k JOIN sightings s ON s.sighting = k.sighting WHERE NOT s.forwarded;
+
+CREATE TABLE cleared AS
+SELECT s.*, b.ck, g.account AS direct_account, g.key AS direct_key,
+  CASE
+    WHEN s.created = -1 OR s.principal = '' THEN 'key'
+    WHEN (g.console OR g.portal OR s.key = '') AND b.ck IS NOT NULL THEN 'issued'
+    WHEN g.console OR g.portal OR g.keyless THEN 'group'
+    WHEN s.forwarded AND b.candidates = 1 THEN 'issued'
+    WHEN s.forwarded AND g.direct_keys = 1 AND b.ck IS NULL THEN 'direct'
+    WHEN s.forwarded AND g.direct_keys > 1 AND o.key IS NOT NULL THEN 'key'
+    WHEN s.forwarded THEN 'group'
+    WHEN b.candidates = 1 AND g.direct_keys = 1 AND c.ck IS NULL THEN 'issued'
+    ELSE 'key'
+  END AS form
+FROM unclear s
+LEFT JOIN groups g ON g.principal = s.principal AND g.created = s.created
+LEFT JOIN by_second b ON b.principal = s.principal AND b.created = s.created
+LEFT JOIN claimed c ON c.ck = b.ck
+LEFT JOIN direct o ON o.account = s.account AND o.key = s.key AND o.principal = s.principal AND o.created = s.created;
 
 CREATE TABLE long_keys AS
 SELECT account, key, count(DISTINCT CASE WHEN principal <> '' THEN principal END) AS holders
 FROM sightings WHERE class = 'long' GROUP BY account, key;
 
+CREATE TABLE formed AS
+SELECT sighting, form, '' AS account, '' AS key, principal, created FROM cleared WHERE form = 'group'
+UNION ALL
+SELECT sighting, form, account, key, principal, created FROM cleared WHERE form = 'key'
+UNION ALL
+SELECT sighting, 'key', direct_account, direct_key, principal, created FROM cleared WHERE form = 'direct'
+UNION ALL
+SELECT s.sighting, 'long', s.account, s.key, CASE WHEN l.holders > 1 THEN s.principal ELSE '' END, -1
+FROM sightings s JOIN long_keys l ON l.account = s.account AND l.key = s.key WHERE s.class = 'long';
+
+CREATE TABLE seen_forms AS
+SELECT numbered() + (SELECT coalesce(max(call), 0) FROM calls) AS ck, f.*
+FROM (SELECT DISTINCT form, account, key, principal, created FROM formed) f;
+
 CREATE TABLE placed AS
-SELECT s.*, k.issued_key IS NULL AND s.class = 'temporary' AS loose,
-  CASE
-    WHEN s.class = 'long' AND l.holders > 1 THEN 'L|' || s.account || '|' || s.key || '|' || s.principal
-    WHEN s.class = 'long' THEN 'L|' || s.account || '|' || s.key
-    WHEN k.issued_key IS NOT NULL THEN 'I|' || k.issued_key || '|' || k.issued_time
-    WHEN s.created = -1 OR s.principal = '' THEN 'K|' || s.account || '|' || s.key || '|' || s.principal || '|' || s.created
-    WHEN (g.console OR g.portal OR s.key = '') AND b.key IS NOT NULL THEN 'I|' || b.key || '|' || s.created
-    WHEN g.console OR g.portal OR g.keyless THEN 'G|' || s.principal || '|' || s.created
-    WHEN s.forwarded AND b.candidates = 1 THEN 'I|' || b.key || '|' || s.created
-    WHEN s.forwarded AND g.direct_keys = 1 AND b.key IS NULL
-         THEN 'K|' || g.direct_key || '|' || s.principal || '|' || s.created
-    WHEN s.forwarded AND g.direct_keys > 1 AND o.key IS NOT NULL
-         THEN 'K|' || s.account || '|' || s.key || '|' || s.principal || '|' || s.created
-    WHEN s.forwarded THEN 'G|' || s.principal || '|' || s.created
-    WHEN b.candidates = 1 AND g.direct_keys = 1 AND c.key IS NULL THEN 'I|' || b.key || '|' || s.created
-    ELSE 'K|' || s.account || '|' || s.key || '|' || s.principal || '|' || s.created
-  END AS ck
-FROM sightings s
-LEFT JOIN groups g ON g.principal = s.principal AND g.created = s.created
-LEFT JOIN by_key k ON k.account = s.account AND k.key = s.key AND k.principal = s.principal
-                  AND k.created = s.created AND k.forwarded = s.forwarded
-LEFT JOIN by_second b ON b.principal = s.principal AND b.created = s.created
-LEFT JOIN claimed c ON c.key = b.key AND c.time = s.created
-LEFT JOIN long_keys l ON l.account = s.account AND l.key = s.key
-LEFT JOIN (SELECT DISTINCT account, key, principal, created FROM sightings
-           WHERE class = 'temporary' AND NOT forwarded AND key <> '') o
-  ON o.account = s.account AND o.key = s.key AND o.principal = s.principal AND o.created = s.created;
+SELECT sighting, ck, FALSE AS loose FROM by_key
+UNION ALL
+SELECT sighting, ck, TRUE FROM cleared WHERE form = 'issued'
+UNION ALL
+SELECT f.sighting, n.ck, f.form <> 'long' FROM formed f
+JOIN seen_forms n ON n.form = f.form AND n.account = f.account AND n.key = f.key AND n.principal = f.principal
+                 AND n.created = f.created;
 
 CREATE TABLE who AS
 SELECT p.segment, p.identity, q.ck FROM people p
-JOIN placed q ON q.class = p.class AND q.account = p.account AND q.key = p.key AND q.principal = p.principal
-             AND q.created = p.created AND q.forwarded = p.forwarded;
-
-CREATE TABLE held AS
-SELECT ck, bool_or(console) AS console, bool_and(loose) AS loose,
-       coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key
-FROM placed GROUP BY ck;
+JOIN (SELECT s.class, s.account, s.key, s.principal, s.created, s.forwarded, o.ck
+      FROM sightings s JOIN placed o ON o.sighting = s.sighting) q
+  ON q.class = p.class AND q.account = p.account AND q.key = p.key AND q.principal = p.principal
+     AND q.created = p.created AND q.forwarded = p.forwarded;
 
 CREATE TABLE seen AS
-SELECT h.ck, h.console, h.loose, h.some_key, p.class, p.account, p.principal_id, p.created, p.type, p.arn, p.user_name,
-       p.mfa, p.issuer_type, p.issuer_id, p.issuer_arn, p.federated_provider, p.source_identity, p.ec2_delivery,
-       p.assumed_root, p.sign_in_session, p.on_behalf_of, p.in_scope_of, p.forwarded
-FROM held h JOIN (
-  SELECT w.ck, min(class) AS class, min(account) AS account, min(nullif(principal, '')) AS principal_id,
-         min(nullif(created, -1)) AS created, min(type) AS type, min(arn) AS arn, min(user_name) AS user_name,
-         bool_or(mfa) AS mfa, min(issuer_type) AS issuer_type, min(issuer_id) AS issuer_id, min(issuer_arn) AS issuer_arn,
-         min(federated_provider) AS federated_provider, min(source_identity) AS source_identity,
-         min(ec2_delivery) AS ec2_delivery, bool_or(assumed_root) AS assumed_root, min(sign_in_session) AS sign_in_session,
-         min(on_behalf_of) AS on_behalf_of, min(in_scope_of) AS in_scope_of, bool_and(forwarded) AS forwarded
-  FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
-  GROUP BY w.ck
-) p ON p.ck = h.ck;
-
-CREATE TABLE usage AS
-SELECT w.ck, sum(u.events) AS events, sum(u.errors) AS errors, min(u.first) AS first, max(u.last) AS last,
-       list_sort(list(DISTINCT u.ip) FILTER (WHERE u.ip IS NOT NULL)) AS ips
-FROM uses u JOIN who w ON w.segment = u.segment AND w.identity = u.identity
-GROUP BY w.ck;
-
-CREATE TABLE keys AS
-SELECT ck, list_sort(list(DISTINCT key)) AS keys FROM (
-  SELECT ck, key FROM placed WHERE key <> ''
-  UNION ALL SELECT 'I|' || key || '|' || time, key FROM issued
-) GROUP BY ck;
+SELECT s.*, coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AS portal, federated_provider IS NOT NULL AS federated,
+       some_hosted OR coalesce(issuer_arn, '') LIKE '%:role/aws-service-role/%' AS hosted
+FROM (
+  SELECT p.ck, bool_or(console) AS console, bool_and(loose) AS loose, bool_and(forwarded) AS forwarded,
+         coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key,
+         min(nullif(key, '')) AS lowest_key, max(nullif(key, '')) AS highest_key,
+         min(account) AS account, min(nullif(principal, '')) AS principal_id, min(nullif(created, -1)) AS created,
+         min(type) AS type, min(issuer_arn) AS issuer_arn, min(federated_provider) AS federated_provider,
+         min(sign_in_session) AS sign_in_session, bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS some_hosted,
+         sum(events) AS events, sum(errors) AS errors, min(first) AS first, max(last) AS last
+  FROM sightings s JOIN placed p ON p.sighting = s.sighting GROUP BY p.ck
+) s;

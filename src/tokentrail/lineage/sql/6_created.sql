@@ -1,37 +1,66 @@
 -- What acts through something that a credential made: the key, user, password, role, trust, function or instance.
 
+-- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
+CREATE TABLE makers_of_keys AS
+SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id_text, m.time, m.owner, m.segment, m.object,
+       m.ordinal
+FROM forms f JOIN made m ON m.what = 'access_key' AND m.id = f.key AND m.account = f.account
+JOIN lives n ON n.ck = f.ck WHERE f.form = 'long' AND m.ck <> n.ck;
+
+CREATE TABLE made_users AS SELECT * FROM made WHERE what IN ('user', 'login_profile');
+
+CREATE TABLE users AS
+SELECT n.ck, n.kind, coalesce(n.issued_at, n.first) AS moment, coalesce(s.account, c.caller_account) AS account,
+       regexp_extract(coalesce(a.arn, p.arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
+FROM lives n
+LEFT JOIN seen s ON s.ck = n.ck
+LEFT JOIN (SELECT w.ck, min(i.arn) AS arn FROM who w JOIN identities i ON i.segment = w.segment AND i.identity = w.identity
+           WHERE w.ck IN (SELECT ck FROM lives WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'unknown',
+                                                              'federation_token'))
+             AND EXISTS (SELECT 1 FROM made_users)
+           GROUP BY w.ck) a ON a.ck = n.ck
+LEFT JOIN calls c ON c.call = n.call
+LEFT JOIN identities p ON p.segment = c.segment AND p.identity = c.identity
+WHERE n.kind IN ('long_term_key', 'session_token', 'console_session', 'unknown', 'federation_token')
+  AND EXISTS (SELECT 1 FROM made_users);
+
+CREATE TABLE made_roles AS SELECT * FROM made WHERE what IN ('role', 'trust');
+
+CREATE TABLE sessions AS
+SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, coalesce(p.federated_provider, s.federated_provider) AS provider,
+       regexp_extract(coalesce(c.role_arn, s.issuer_arn), '([^/]+)$', 1) AS role_name,
+       split_part(coalesce(c.role_arn, s.issuer_arn), ':', 5) AS role_account
+FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
+LEFT JOIN people p ON p.segment = c.segment AND p.identity = c.identity
+WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider'));
+
+CREATE TABLE hosts AS
+SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
+       coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
+FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
+WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'function'));
+
 CREATE TABLE through AS
-SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id_text, m.time,
-       coalesce(n.issued_at, n.first, m.time) AS moment, m.owner, m.segment, m.object, m.ordinal
-FROM lives n JOIN made m ON m.what = 'access_key' AND m.id = split_part(n.ck, '|', 3) AND m.account = split_part(n.ck, '|', 2)
-WHERE n.ck LIKE 'L|%' AND m.ck <> n.ck
+SELECT * FROM makers_of_keys
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, coalesce(n.issued_at, n.first), NULL, NULL, NULL, NULL
-FROM (SELECT *, regexp_extract(coalesce(arn, caller_arn), ':user/(?:.*/)?([^/]+)$', 1) AS user_name FROM lives
-      WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'unknown', 'federation_token')) n
-JOIN made m ON m.account = coalesce(n.seen_account, n.caller_account) AND m.id = n.user_name
-           AND (m.what = 'user' OR (m.what = 'login_profile' AND n.kind = 'console_session'))
-WHERE m.time <= coalesce(n.issued_at, n.first) AND m.ck <> n.ck
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind = 'console_session')
+WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, n.issued_at, NULL, NULL, NULL, NULL
-FROM (SELECT *, regexp_extract(coalesce(role_arn, issuer_arn), '([^/]+)$', 1) AS role_name,
-             split_part(coalesce(role_arn, issuer_arn), ':', 5) AS role_account
-      FROM lives WHERE coalesce(role_arn, issuer_arn) IS NOT NULL) n
-JOIN made m ON m.account = n.role_account AND m.id = n.role_name
-           AND (m.what = 'role' OR (m.what = 'trust' AND n.caller_ck IS NULL AND n.caller_service IS NULL
-                AND (m.document LIKE '%"*"%' OR m.document LIKE '%' || coalesce(n.caller_account, '-') || '%'
-                     OR m.document LIKE '%' || coalesce(n.caller_provider, n.federated_provider, '-') || '%')))
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+FROM sessions n
+JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
+                 AND (m.what = 'role' OR (n.caller_ck IS NULL AND NOT coalesce(n.caller_service, FALSE)
+                      AND (m.document LIKE '%"*"%' OR m.document LIKE '%' || coalesce(n.caller_account, '-') || '%'
+                           OR m.document LIKE '%' || coalesce(n.provider, '-') || '%')))
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, n.issued_at, NULL, NULL, NULL, NULL
-FROM (SELECT *, coalesce(session_name, split_part(principal_id, ':', 2)) AS host FROM lives
-      WHERE kind = 'service_role') n
-JOIN made m ON m.id = n.host AND m.what IN ('instance', 'function')
-           AND m.account = coalesce(n.seen_account, split_part(n.role_arn, ':', 5))
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'function') AND m.account = n.account
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, n.issued_at, NULL, NULL, NULL, NULL
-FROM lives n JOIN made m ON m.what = 'provider' AND m.id = coalesce(n.caller_provider, n.federated_provider)
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+FROM sessions n JOIN made m ON m.what = 'provider' AND m.id = n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 
 -- The latest maker before the credential came to be is its parent where nobody is recorded to have minted it.
@@ -39,23 +68,43 @@ WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 CREATE TABLE makers AS
 SELECT * FROM (
   SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' THEN 2 ELSE 1 END,
-                                 time DESC, event_id, maker, what) AS place
+                                 time DESC, event_id, what) AS place
   FROM through t
 );
 
+CREATE TABLE made_by AS
+SELECT m.*, f.ip, f.agent FROM makers m
+LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal
+WHERE m.place = 1 AND m.api NOT LIKE 'UpdateFunction%';
+
 CREATE TABLE parents AS
-SELECT n.ck,
-       coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,
+SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,
        CASE WHEN n.caller_ck <> n.ck THEN
               CASE WHEN birth = 'inferred' THEN 'inferred' WHEN twin THEN 'shared_event'
                    WHEN birth = 'matched' OR loose THEN 'matched' ELSE 'recorded' END
             WHEN i.parent IS NOT NULL THEN 'inferred'
             WHEN m.maker IS NOT NULL THEN 'created' END AS parent_link,
        CASE WHEN (n.caller_ck IS NULL OR n.caller_ck = n.ck) AND i.parent IS NULL THEN m.what END AS created_what,
+       coalesce(r.id, n.natural_id) AS id, coalesce(n.issued_at, n.first, m.time) AS moment,
+       n.form, n.kind, n.call, n.issued_time, n.issued_at, n.expires_at,
+       CASE WHEN n.expires_at IS NULL AND n.longest IS NOT NULL
+            THEN coalesce(n.issued_at, n.first) + n.longest END AS expires_bound,
+       CAST(n.events AS BIGINT) AS events, CAST(n.errors AS BIGINT) AS errors, n.first, n.last,
        m.thing AS created_thing, m.api AS created_api, m.event_id AS created_event, m.event_id_text AS created_text,
-       m.time AS created_time, m.owner AS created_owner, f.ip AS created_ip, f.agent AS created_agent,
-       d.id, coalesce(n.issued_at, n.first, m.time) AS moment
-FROM lives n JOIN ids d ON d.ck = n.ck
+       m.time AS created_time, m.owner AS created_owner, m.ip AS created_ip, m.agent AS created_agent
+FROM lives n
+LEFT JOIN renamed r ON r.ck = n.ck
 LEFT JOIN inferred i ON i.ck = n.ck
-LEFT JOIN (SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%') m ON m.ck = n.ck
-LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal
+LEFT JOIN made_by m ON m.ck = n.ck;
+
+-- Key ids of the credentials that show several, or are known by another name.
+CREATE TABLE keyrings AS
+SELECT k.ck, list_sort(list(DISTINCT k.key)) AS keys FROM (
+  SELECT p.ck, s.key FROM placed p JOIN sightings s ON s.sighting = p.sighting WHERE s.key <> ''
+  UNION ALL SELECT call, key FROM issued
+) k
+WHERE k.ck IN (
+  SELECT p.ck FROM parents p LEFT JOIN seen s ON s.ck = p.ck
+  WHERE s.lowest_key <> p.id OR s.highest_key <> p.id OR p.id LIKE '%@%'
+)
+GROUP BY k.ck;

@@ -1,0 +1,89 @@
+"""What an ingest did, and what of the evidence could not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tokentrail.events.split import DIGEST
+from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.ingest import Outcome
+
+
+def summary(
+    folder: CaseFolder,
+    outcomes: Sequence[Outcome],
+    skipped: Sequence[SkippedObject],
+    new: int,
+    seconds: float,
+) -> IngestSummary:
+    """
+    Sum up one ingest.
+
+    Args:
+        folder: The case.
+        outcomes: What became of each object that was given.
+        skipped: Names that were no objects.
+        new: Records that the case did not hold before.
+        seconds: How long it took.
+    """
+    skipped = list(skipped)
+    known = {one.sha256 for one in outcomes if one.sha256 and one.rejected}
+    found = rejections(folder, known)
+    digests = {one.object for one in found if one.reason == DIGEST}
+    skipped += [
+        SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed
+    ]
+    skipped += [SkippedObject(object=one.object, reason=one.reason) for one in found if one.reason == DIGEST]
+    kept = [one for one in found if one.reason != DIGEST]
+    seen: set[str] = set()
+    repeated = 0
+    for one in outcomes:
+        if one.sha256 and (one.repeated or one.sha256 in seen):
+            repeated += 1
+        seen.add(one.sha256 or "")
+    total = sum(one.records for one in outcomes)
+    return IngestSummary(
+        objects=ObjectCounts(
+            read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(digests),
+            repeated=repeated,
+            skipped=len(skipped),
+        ),
+        records=RecordCounts(
+            read=total,
+            new=new,
+            repeated=total - new,
+            rejected=sum(one.count for one in kept if one.field is None),
+        ),
+        rejected=tuple(kept),
+        skipped=tuple(skipped),
+        seconds=round(seconds, 3),
+    )
+
+
+def rejections(folder: CaseFolder, digests: set[str] | None) -> tuple[Rejection, ...]:
+    """What could not be read, of some objects or of all, each object once however often it was read."""
+    snapshot = folder.snapshot()
+    engine = DuckEngine()
+    engine.segments("rejected", list(snapshot.folders.values()))
+    objects = {int(manifest.segment, 16): manifest.objects for manifest in snapshot.manifests}
+    found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
+    names: dict[str, str] = {}
+    for row in engine.table(
+        "SELECT * FROM rejected ORDER BY segment, object, ordinal, field, reason"
+    ).to_pylist():
+        stored = objects[row["segment"]][row["object"]]
+        if digests is not None and stored.sha256 not in digests:
+            continue
+        segment, counts = found.setdefault(stored.sha256, (row["segment"], Counter()))
+        names[stored.sha256] = min(names.get(stored.sha256, stored.name), stored.name)
+        if segment == row["segment"]:
+            counts[row["ordinal"], row["field"], row["reason"]] += 1
+    engine.close()
+    return tuple(
+        Rejection(object=names[digest], ordinal=ordinal, field=field, reason=reason, count=count)
+        for digest, (_, counts) in sorted(found.items(), key=lambda item: names[item[0]])
+        for (ordinal, field, reason), count in counts.items()
+    )

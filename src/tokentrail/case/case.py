@@ -1,0 +1,365 @@
+"""
+The front door: a case that evidence goes into and answers come out of.
+
+    from tokentrail import Case
+
+    with Case.open("leak-2026-11") as case:
+        case.ingest(["AWSLogs/"])
+        for credential in case.credentials(state="active"):
+            print(credential.id, credential.principal)
+        trace = case.trace(["AKIA..."])
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from tokentrail.case.bookkeeping import rejections, summary
+from tokentrail.case.proofs import periods, verify_logs
+from tokentrail.case.raw import reader
+from tokentrail.case.views import Views
+from tokentrail.containment import whatif
+from tokentrail.containment.model import Plan, Strategy
+from tokentrail.containment.plan import LAG, MARGIN, check_margin, contain
+from tokentrail.containment.plan import what_if as prove_steps
+from tokentrail.containment.staging import Asked, stage
+from tokentrail.detection import run as detection
+from tokentrail.detection.model import Finding, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.suppress import Allowed
+from tokentrail.detection.thresholds import Thresholds
+from tokentrail.errors import CaseError
+from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.lineage import coverage, proofs, rows
+from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent, Trace
+from tokentrail.lineage.trace import Narrowing, networks, timeline, trace
+from tokentrail.policy.reach import Reach
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.results import (
+    IngestSummary,
+    LogVerification,
+    SkippedObject,
+    Status,
+)  # fmt: skip
+from tokentrail.sources import given
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.ingest import Options, Outcome, ingest
+from tokentrail.store.records import record
+
+if TYPE_CHECKING:
+    from tokentrail.detection.sigma.reading import SigmaRules
+
+_BY_TIME = (
+    "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
+)
+
+
+class Case:
+    """A case folder and what can be asked of it."""
+
+    def __init__(self, folder: CaseFolder) -> None:
+        self._folder = folder
+        self._views = Views(folder)
+
+    @classmethod
+    def open(cls, path: str | Path, *, create: bool = True) -> Self:
+        """
+        Open a case folder, or start one.
+
+        Raises:
+            CaseError: there is no case at `path` and `create` is false, or something else lies there.
+        """
+        return cls(CaseFolder.open(Path(path), create=create))
+
+    @property
+    def path(self) -> Path:
+        """The case folder."""
+        return self._folder.path
+
+    @property
+    def case_id(self) -> str:
+        """What the case is known by in plans and reports."""
+        return self._folder.case_id
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the engine; the case on disk is whole at any time."""
+        self._views.close()
+
+    def ingest(
+        self,
+        sources: Sequence[str],
+        *,
+        reference: bool = False,
+        workers: int | None = None,
+        bound: int = DEFAULT_BOUND,
+        progress: Callable[[int, int], None] | None = None,
+        access: Sequence[Access] = (),
+        wanted: Wanted | None = None,
+    ) -> IngestSummary:
+        """
+        Read evidence into the case: files, folders, `-` for standard input, `s3://bucket/prefix`, `lookup-events:`.
+
+        Args:
+            sources: What to read; what the case holds already is not read twice.
+            reference: Leave evidence where it is instead of keeping a copy in the case.
+            workers: Processes; as many as there are cores by default.
+            bound: Bytes that one object may expand to.
+            progress: Told bytes done and bytes in all.
+            access: How AWS is reached; several ways are for `lookup-events:` over several accounts.
+            wanted: Which accounts, regions and days; of `lookup-events:`, which keys to follow.
+
+        Raises:
+            SourceError: a source can't be listed or read; what was read until then is kept.
+        """
+        started = time.monotonic()
+        before = self._records()
+        outcomes: list[Outcome] = []
+        skipped: list[SkippedObject] = []
+        asked: list[str] = []
+        options = Options(reference=reference, bound=bound)
+        for batch in given.batches(
+            sources, access or (Access(),), wanted or Wanted(), self._folder, reference=reference
+        ):
+            outcomes += ingest(
+                self._folder, batch.objects, options=options, workers=workers, progress=progress
+            )
+            batch.kept()
+            skipped += (
+                SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
+            )
+            asked += batch.said
+        self._folder.tidy()
+        after = self._records()
+        done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
+        return replace(done, asked=tuple(asked))
+
+    def verify_logs(
+        self,
+        sources: Sequence[str],
+        *,
+        access: Access | None = None,
+        wanted: Wanted | None = None,
+        public_keys: Sequence[Path] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> LogVerification:
+        """
+        Verify log files by CloudTrail's digests: those that the case holds, and at the source those that it does not.
+
+        Args:
+            sources: Folders or `s3://bucket/prefix` with digests.
+            access: How AWS is reached.
+            wanted: Which accounts, regions and days.
+            public_keys: Files with what `aws cloudtrail list-public-keys` prints; else it is asked.
+            progress: Told digests done and digests in all.
+
+        Raises:
+            SourceError: a source can't be listed, or has no digests.
+        """
+        return verify_logs(
+            self._folder, sources, access or Access(), wanted or Wanted(), public_keys, progress
+        )
+
+    def newest(self) -> datetime | None:
+        """The time of the newest event: the default moment of every answer."""
+        return rows.moment(self._views.open(None).grown.last)
+
+    def credentials(
+        self,
+        *,
+        as_of: datetime | None = None,
+        state: State | None = None,
+        kind: Kind | None = None,
+        principal: str | None = None,
+        account: str | None = None,
+    ) -> Iterator[Credential]:
+        """Every credential that the evidence shows, issued or used, by time, then id."""
+        forest = self._views.forest(as_of)
+        judge = forest.judge()
+        where, parameters = ("kind = ?", (kind,)) if kind else ("TRUE", ())
+        for row in forest.rows(where, parameters, _BY_TIME):
+            found = rows.credential(row, judge)
+            if (
+                (state is None or found.state == state)
+                and (account is None or found.account == account)
+                and (principal is None or principal in (found.principal, found.role))
+            ):
+                yield found
+
+    def credentials_table(self, *, as_of: datetime | None = None) -> pa.Table:
+        """The inventory as an Arrow table, one row a credential, names and types as in `Credential`."""
+        from tokentrail.lineage.arrow import table
+
+        return table(self.credentials(as_of=as_of))
+
+    def trace(
+        self,
+        subjects: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        up: bool = True,
+        down: bool = True,
+        since: datetime | None = None,
+        source_ips: Sequence[str] = (),
+        trusted_ips: Sequence[str] = (),
+    ) -> Trace:
+        """
+        Trace subjects: what they descend from, what descends from them, what all of them did and made.
+
+        Args:
+            subjects: Key ids, credential ids or unique prefixes, ARNs, principal ids, addresses, instance or event ids.
+            since: Only what was minted from the subject at or after this time counts as the attacker's, ...
+            source_ips: ... and only from these addresses or networks, ...
+            trusted_ips: ... and not from these.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject.
+            UsageError: a prefix fits several, or an address can't be read.
+        """
+        forest = self._views.forest(as_of)
+        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
+        accounts = {one.account for one in found.credentials if one.account}
+        lacking = coverage.gaps(self._views.open(as_of).covered(), accounts)
+        unproven = proofs.gaps(periods(self._folder), accounts)
+        return replace(found, gaps=unproven + lacking + found.gaps)
+
+    def contain(
+        self,
+        subjects: Sequence[str],
+        *,
+        strategy: Strategy = "standard",
+        what_if: Sequence[str] = (),
+        as_of: datetime | None = None,
+        since: datetime | None = None,
+        source_ips: Sequence[str] = (),
+        trusted_ips: Sequence[str] = (),
+        margin: int = MARGIN,
+        lag: int = LAG,
+        spare: Sequence[str] = (),
+        snapshots: Sequence[Snapshot] = (),
+        without_access: Sequence[str] = (),
+        management_account: str | None = None,
+    ) -> Plan:
+        """
+        Plan what ends all tainted credentials of a trace, and prove it; nothing is changed anywhere.
+
+        Args:
+            subjects: As in `trace`, and so are `since`, `source_ips` and `trusted_ips`.
+            strategy: `standard`, `surgical` or `scorched`.
+            what_if: Steps to prove instead of planning: `ACTION:TARGET`, in order.
+            margin: Seconds between sending a cutoff and the moment that it names.
+            lag: Seconds by which the log may be late.
+            spare: Credentials that are to be left alone.
+            snapshots: IAM as `aws iam get-account-authorization-details` shows it, one an account.
+            without_access: Accounts in which nothing can be changed.
+            management_account: The organisation's, if its service control policies can be used.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject.
+            UsageError: a step, margin, address or prefix can't be used.
+        """
+        check_margin(margin, lag)
+        as_of = as_of.replace(microsecond=0) if as_of else None  # policies hold whole seconds
+        found = self.trace(
+            subjects, as_of=as_of, up=False, since=since, source_ips=source_ips, trusted_ips=trusted_ips
+        )
+        asked = Asked(
+            case_id=self.case_id,
+            margin=margin,
+            lag=lag,
+            narrowing=Narrowing(since, networks(source_ips), networks(trusted_ips)),
+            reach=Reach(snapshots) if snapshots else None,
+            without_access=frozenset(without_access),
+            management_account=management_account,
+            also=whatif.named(what_if),
+        )
+        covered = self._views.open(as_of).covered()
+        scene = stage(self._views.forest(as_of), found, covered, asked)
+        return (
+            prove_steps(scene, what_if, found.gaps)
+            if what_if
+            else contain(scene, strategy, spare, found.gaps)
+        )
+
+    def detect(
+        self,
+        *,
+        as_of: datetime | None = None,
+        rules: Sequence[str] | None = None,
+        sigma: SigmaRules | None = None,
+        min_severity: Severity | None = None,
+        allowed: Allowed | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> tuple[Finding, ...]:
+        """
+        Judge the evidence by the catalogue: findings, by time, then id.
+
+        Args:
+            as_of: The moment.
+            rules: Ids of the rules of the catalogue to judge by; all by default.
+            sigma: Anybody's Sigma rules, as `detection.sigma.reading.read_rules` reads them.
+            min_severity: Leave out what is less.
+            allowed: Findings to leave out, as known to be harmless.
+            thresholds: Other numbers than the default ones.
+
+        Raises:
+            UsageError: a rule does not exist.
+        """
+        chosen = detection.chosen(rules)
+        forest = self._views.forest(as_of)
+        scene = Scene(self._views.open(as_of).engine, forest, thresholds, reader(self._folder))
+        return detection.detect(
+            scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed
+        )
+
+    def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
+        """The events of subjects and of all that descends from them, in order of time, then id."""
+        names = {
+            int(manifest.segment, 16): tuple(one.sha256 for one in manifest.objects)
+            for manifest in self._folder.snapshot().manifests
+        }
+        yield from timeline(self._views.forest(as_of), subjects, names)
+
+    def status(self, *, as_of: datetime | None = None) -> Status:
+        """What is in the case, and what it lacks."""
+        view = self._views.open(as_of)
+        covered = proofs.proven(view.covered(), periods(self._folder))
+        rejected = rejections(self._folder, None)
+        return Status(
+            case_id=self.case_id,
+            objects=len(self._folder.snapshot().objects()),
+            records=view.grown.records,
+            credentials=view.grown.credentials,
+            first=rows.moment(view.grown.first),
+            last=rows.moment(view.grown.last),
+            coverage=covered,
+            rejected=rejected,
+            warnings=coverage.warnings(covered),
+        )
+
+    def record(self, sha256: str, ordinal: int) -> Any:
+        """One raw record by its evidence object and place in it, secrets blanked."""
+        stored = self._folder.snapshot().objects().get(sha256)
+        if stored is None:
+            raise CaseError(f"no evidence object {sha256[:12]} in this case.")
+        return record(self._folder, stored, ordinal)
+
+    def _records(self) -> int:
+        return self._views.open(None).grown.records if self._folder.snapshot().manifests else 0

@@ -1,0 +1,96 @@
+"""Log files verified by their digests, and what the case remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tokentrail.errors import CaseError
+from tokentrail.results import LogPeriod, LogVerification
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
+
+_NOTE = "digests"
+
+
+def verify_logs(
+    folder: CaseFolder,
+    sources: Sequence[str],
+    access: Access,
+    wanted: Wanted,
+    keys: Sequence[Path],
+    progress: Callable[[int, int], None] | None,
+) -> LogVerification:
+    """Verify the log files of a case, and remember what that showed."""
+    from tokentrail.sources.signatures import from_files  # loads the SDK, which other verbs do without
+    from tokentrail.sources.verification import verify
+
+    found = verify(sources, access, wanted, _held(folder), from_files(keys), progress)
+    periods = tuple(LogPeriod(**asdict(one)) for one in found.periods)
+    _remember(folder, periods)
+    return LogVerification(
+        periods=periods,
+        digests=found.digests,
+        files=sum(one.files for one in periods),
+        unlisted=found.unlisted,
+        said=found.said,
+    )
+
+
+def periods(folder: CaseFolder) -> tuple[LogPeriod, ...]:
+    """
+    What was proven of the logs of a case.
+
+    Raises:
+        CaseError: the case's note of it is damaged.
+    """
+    noted = folder.note(_NOTE)
+    try:
+        return tuple(_period(one) for one in noted["periods"]) if noted else ()
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaseError(
+            f"{folder.path}: its note of what digests prove is damaged. Run `tokentrail verify-logs` again."
+        ) from error
+
+
+def _held(folder: CaseFolder) -> Iterator[Any]:
+    from tokentrail.sources.verification import Held
+
+    for one in folder.snapshot().objects().values():
+        yield Held(one.name, partial(_bytes, folder, one))
+
+
+def _bytes(folder: CaseFolder, stored: StoredObject) -> bytes:
+    return (Path(stored.reference) if stored.reference else folder.object_path(stored.sha256)).read_bytes()
+
+
+def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
+    """Keep what is proven now; of other accounts, regions and times, what was proven before."""
+    spans: dict[tuple[str, str], list[datetime]] = {}
+    for one in fresh:
+        spans.setdefault((one.account, one.region), []).extend((one.start, one.end))
+    kept = [
+        one
+        for one in periods(folder)
+        if (span := spans.get((one.account, one.region))) is None
+        or one.end <= min(span)
+        or one.start >= max(span)
+    ]
+    together = sorted([*kept, *fresh], key=lambda one: (one.account, one.region, one.start, one.end))
+    folder.place_note(_NOTE, {"periods": [_plain(asdict(one)) for one in together]})
+
+
+def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in one.items()}
+
+
+def _period(one: Mapping[str, Any]) -> LogPeriod:
+    found = {one.name for one in fields(LogPeriod)}
+    values = {name: value for name, value in one.items() if name in found}
+    values |= {name: datetime.fromisoformat(one[name]) for name in ("start", "end")}
+    return LogPeriod(**{**values, "why": tuple(one["why"])})

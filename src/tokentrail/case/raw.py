@@ -1,0 +1,30 @@
+"""Raw records by place, many at a time: each evidence object is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tokentrail.errors import CaseError
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.records import records
+
+Place = tuple[int, int, int]
+
+
+def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]:
+    """Give what reads the records of a case by segment, object and ordinal, secrets blanked."""
+    manifests = {int(one.segment, 16): one.objects for one in folder.snapshot().manifests}
+
+    def read(places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
+        by_object: dict[tuple[int, int], set[int]] = {}
+        for segment, number, ordinal in places:
+            by_object.setdefault((segment, number), set()).add(ordinal)
+        for (segment, number), ordinals in sorted(by_object.items()):
+            try:
+                for ordinal, record in records(folder, manifests[segment][number], ordinals):
+                    yield (segment, number, ordinal), record
+            except CaseError:  # gone, or no longer what was read: the columns are left
+                continue
+
+    return read

@@ -1,0 +1,127 @@
+"""
+The case as it could be seen at a moment: the stored forest, or one grown from the evidence up to then alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tokentrail.lineage import coverage, rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
+from tokentrail.results import Coverage
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import Snapshot
+
+
+@dataclass(slots=True)
+class View:
+    """The case as it could be seen at one moment."""
+
+    fingerprint: str
+    until: int | None
+    engine: DuckEngine
+    grown: Grown
+    scratch: Path | None
+    _covered: tuple[Coverage, ...] | None = None
+
+    def covered(self) -> tuple[Coverage, ...]:
+        """What the evidence of the view covers; worked out when first asked for."""
+        if self._covered is None:
+            self._covered = coverage.coverage(self.engine)
+        return self._covered
+
+    def close(self) -> None:
+        """Let go of the engine, and of a forest that was grown for this view alone."""
+        self.engine.close()
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class Views:
+    """Opens views of a case folder, and keeps the last one open."""
+
+    def __init__(self, folder: CaseFolder) -> None:
+        self._folder = folder
+        self._view: View | None = None
+
+    def close(self) -> None:
+        """Let go of the engine."""
+        if self._view:
+            self._view.close()
+            self._view = None
+
+    def forest(self, as_of: datetime | None) -> Forest:
+        """The forest as of a moment."""
+        view = self.open(as_of)
+        return Forest(view.engine, as_of or rows.moment(view.grown.last) or datetime.fromtimestamp(0, UTC))
+
+    def open(self, as_of: datetime | None) -> View:
+        """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""
+        snapshot = self._folder.snapshot()
+        if self._view and self._view.fingerprint == snapshot.fingerprint:
+            until = self._until(as_of, self._view)
+            if until == self._view.until:
+                return self._view
+        self.close()
+        view = self._whole(snapshot)
+        until = self._until(as_of, view)
+        if until is not None:
+            view.close()
+            view = self._earlier(snapshot, until)
+        self._view = view
+        return view
+
+    def _until(self, as_of: datetime | None, view: View) -> int | None:
+        if as_of is None:
+            return None
+        seconds = int(as_of.timestamp())
+        newest = view.grown.last if view.until is None else None
+        return None if newest is not None and seconds >= newest else seconds
+
+    def _whole(self, snapshot: Snapshot) -> View:
+        """The forest of all evidence: derived once, then stored."""
+        name = f"{snapshot.fingerprint}-{LINKING}"
+        folder = self._folder.derived(name)
+        if folder is None:
+            fresh = self._folder.new_derived()
+            engine = self._engine(snapshot, None)
+            try:
+                grown = grow(engine, fresh)
+                (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            finally:
+                engine.close()
+            folder = self._folder.place_derived(fresh, name)
+        engine = self._engine(snapshot, None)
+        reopen(engine, folder)
+        found = json.loads((folder / "grown.json").read_text())
+        return View(snapshot.fingerprint, None, engine, Grown(**found), None)
+
+    def _earlier(self, snapshot: Snapshot, until: int) -> View:
+        """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
+        scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
+        engine = self._engine(snapshot, until)
+        try:
+            grown = grow(engine, scratch)
+        finally:
+            engine.close()
+        engine = self._engine(snapshot, until)
+        reopen(engine, scratch)
+        return View(snapshot.fingerprint, until, engine, grown, scratch)
+
+    def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
+        engine = DuckEngine(self._folder.path / "derived" / ".spill")
+        folders = list(snapshot.folders.values())
+        for name in ("events", "issuances", "changes"):
+            engine.segments(name, folders, until=until)
+        engine.segments("identities", folders)
+        return engine

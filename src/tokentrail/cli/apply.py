@@ -1,0 +1,116 @@
+"""
+`tokentrail apply`: carry a plan out.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output, reach
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common
+from tokentrail.containment import fitness, planfile
+from tokentrail.containment.apply import Means, apply
+from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.outcome import Applied, StepDone
+from tokentrail.errors import ActionRefused
+from tokentrail.lineage.model import Trace
+from tokentrail.present.deeds import write_applied, write_calls, write_deed
+from tokentrail.present.document import columns, document, timestamp
+from tokentrail.present.paper import Paper
+
+
+@click.command(
+    "apply",
+    short_help="Carry a plan out in AWS.",
+    epilog=example("tokentrail apply PLAN.json --profile-for 111122223333=incident-response"),
+)
+@reach.PLAN
+@reach.routed
+@click.option("--dry-run", is_flag=True, help="Show every call, and send nothing.")
+@click.option(
+    "--done", "done", multiple=True, type=click.IntRange(min=1), metavar="N",
+    help="Step N, which a person must do, has been done. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--yes-cut-my-own-session", "cut", is_flag=True,
+    help="Go on although a step cuts off the identity that carries it out.",
+)  # fmt: skip
+@reach.CONSENT
+@common
+def command(
+    told: Common,
+    path: Path,
+    route: reach.Route,
+    dry_run: bool,
+    done: tuple[int, ...],
+    cut: bool,
+    consent: bool,
+) -> None:
+    """
+    Carry out the steps of a plan, in order, in the accounts that it names.
+
+    Every call is shown first.
+    What was there, what is sent and what is answered goes into a journal beside the plan, so that a run that was
+    broken off goes on where it stopped when it is run again, and `undo` can take all of it back.
+    Just before a step is sent, its cutoff moves to the clock plus the plan's margin.
+    After the last step took effect, everything is read back, and what somebody undid meanwhile is done again.
+    """
+    plan = planfile.load(path)
+    if dry_run:
+        _show(told, plan)
+        return
+    write_calls(plan, Paper(sys.stderr))
+    reach.insist_on_consent(fitness.accounts(plan), consent=consent)
+    with reach.case_of(told, plan) as case, route.opened(path, plan) as (cloud, journal):
+        retrace = (lambda: _retrace(case, plan, told.as_of)) if case else None
+        applied = apply(plan, cloud, journal, _means(done), retrace=retrace, own_session_may_be_cut=cut)
+    _tell(told, applied)
+
+
+def _show(told: Common, plan: Plan) -> None:
+    whole = document(plan)
+    output.show_one(
+        told, whole, lambda paper: write_calls(plan, paper), lines=whole["steps"],
+        table=(columns(Step), whole["steps"]),
+    )  # fmt: skip
+
+
+def _tell(told: Common, applied: Applied) -> None:
+    whole = document(applied)
+    output.show_one(
+        told, whole, lambda paper: write_applied(applied, paper), lines=whole["steps"],
+        table=(columns(StepDone), whole["steps"]),
+    )  # fmt: skip
+    if applied.stopped:
+        raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")
+
+
+def _retrace(case: Case, plan: Plan, as_of: datetime | None) -> Trace:
+    return case.trace(plan.subjects, as_of=as_of, up=False, **plan.narrowing)
+
+
+def _means(done: tuple[int, ...]) -> Means:
+    paper = Paper(sys.stderr)
+
+    def confirm(step: Step, why: str) -> bool:
+        if step.n in done:
+            return True
+        paper.wrapped(why, first=f"Step {step.n} ({step.action}) is for a person: ")
+        return sys.stdin.isatty() and click.confirm("Has it been done?", err=True)
+
+    def waiting(until: datetime) -> None:
+        paper.wrapped(
+            f"Waiting until {timestamp(until)}, when the last step has taken effect, to read all of it back."
+        )
+
+    return Means(
+        clock=reach.clock, sleep=time.sleep, confirm=confirm, tell=lambda deed: write_deed(deed, paper),
+        waiting=waiting,
+    )  # fmt: skip

@@ -1,0 +1,126 @@
+"""
+`tokentrail contain`: what ends all of an attacker's credentials, with its proof.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.containment.model import Plan, Step, Strategy
+from tokentrail.containment.plan import LAG, MARGIN
+from tokentrail.containment.planfile import save
+from tokentrail.errors import UsageError
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.present.document import columns, document
+from tokentrail.present.plan import write_plan, write_script
+
+STRATEGIES = ("standard", "surgical", "scorched")
+UNPROVEN = 1
+"""The exit code of an incomplete plan."""
+
+
+@click.command(
+    "contain",
+    short_help="What ends all of the attacker's credentials and nobody else's, with proof.",
+    epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
+)
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.option(
+    "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
+    help="standard revokes older sessions (colleagues sign in again), surgical ends exactly the tainted ones and what "
+    "nobody can see yet, scorched denies all on tainted principals.",
+)  # fmt: skip
+@click.option(
+    "--what-if", "what_if", multiple=True, metavar="ACTION:TARGET",
+    help="Prove these steps, in this order, instead of planning. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--iam", "snapshots", multiple=True, metavar="SNAPSHOT", type=click.Path(path_type=Path, dir_okay=False),
+    help="Output of `aws iam get-account-authorization-details`, one file an account: the proof then walks trust "
+    "policies and permissions. Repeatable.",
+)  # fmt: skip
+@click.option("--spare", multiple=True, metavar="ID", help="A credential to leave alone. Repeatable.")
+@click.option(
+    "--margin", type=int, default=MARGIN, show_default=True, metavar="SECONDS",
+    help="How far ahead of its sending a cutoff lies, to cover the time that IAM takes.",
+)  # fmt: skip
+@click.option(
+    "--lag", type=int, default=LAG, show_default=True, metavar="SECONDS", help="How late the log may be.",
+)  # fmt: skip
+@click.option(
+    "--no-access", "without_access", multiple=True, metavar="ACCOUNT",
+    help="An account in which you can't change anything. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--management-account", metavar="ACCOUNT",
+    help="The organisation's management account, if you can attach service control policies there.",
+)  # fmt: skip
+@click.option("--script", is_flag=True, help="Print the plan as a script of aws-cli calls.")
+@click.option(
+    "-o", "plan_file", type=click.Path(path_type=Path, dir_okay=False), metavar="PLAN.json",
+    help="Write the plan to a file, for `tokentrail apply`.",
+)  # fmt: skip
+@narrowing
+@common
+def command(
+    told: Common, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...], snapshots: tuple[Path, ...],
+    spare: tuple[str, ...], margin: int, lag: int, without_access: tuple[str, ...], management_account: str | None,
+    script: bool, plan_file: Path | None, since: datetime | None, source_ips: tuple[str, ...],
+    trusted_ips: tuple[str, ...],
+) -> None:  # fmt: skip
+    """
+    Plan the smallest ordered set of steps after which nothing of the attacker's works or can be minted again.
+
+    Nothing is changed: `tokentrail apply` carries a plan out. The plan is proved against an adversary who uses every
+    live tainted credential between the steps; one that does not hold is shown with the way around it, and the exit
+    code is 1. SUBJECT is as in `tokentrail trace`.
+    """
+    with Case.open(told.case, create=False) as case:
+        plan = case.contain(
+            subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=told.as_of, since=since,
+            source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
+            snapshots=[read_snapshot(path) for path in snapshots], without_access=without_access,
+            management_account=management_account,
+        )  # fmt: skip
+        if plan_file is not None:
+            save(plan, plan_file)
+            output.say(f"Plan written to {plan_file}; `tokentrail apply {plan_file}` carries it out.")
+        if script:
+            write_script(plan, sys.stdout)
+        else:
+            show_plan(told, plan)
+        output.insist(told, case)
+    if not plan.proof.complete:
+        raise click.exceptions.Exit(UNPROVEN)
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """
+    Read an IAM snapshot.
+
+    Raises:
+        UsageError: the file can't be read, or is none.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror or error}.") from error
+    return Snapshot.read(content, str(path))
+
+
+def show_plan(told: Common, plan: Plan) -> None:
+    """Print a plan: as JSON lines and CSV, its steps."""
+    whole = document(plan)
+    output.show_one(
+        told, whole, lambda paper: write_plan(plan, paper),
+        lines=whole["steps"] if told.format == "jsonl" else None, table=(columns(Step), whole["steps"]),
+    )  # fmt: skip

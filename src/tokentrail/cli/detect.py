@@ -1,0 +1,44 @@
+"""
+`tokentrail detect`: findings.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.judging import FOUND, Judging, judging_options
+from tokentrail.cli.options import Common, common
+from tokentrail.detection.model import Finding
+from tokentrail.present.findings import write_findings
+
+
+@click.command(
+    "detect",
+    short_help="Findings: what looks like theft, why, and what answers it.",
+    epilog=example("tokentrail detect --min-severity medium --case leak"),
+)
+@click.option(
+    "--rule",
+    "only",
+    multiple=True,
+    metavar="ID",
+    help="Judge by this rule of the catalogue alone. Repeatable.",
+)
+@judging_options
+@common
+def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
+    """
+    Judge the evidence by the catalogue that `tokentrail rules` lists.
+
+    One finding tells one story of one lineage, and names the command that answers it. Text shows the worst first;
+    JSON, JSON lines and CSV go by time. The exit code is 1 if there is any finding.
+    """
+    with Case.open(told.case, create=False) as case:
+        found = judging.judge(case, told.as_of, only)
+        output.show_rows(told, Finding, found, write_findings)
+        output.insist(told, case)
+    if found:
+        raise click.exceptions.Exit(FOUND)

@@ -1,0 +1,161 @@
+"""
+How `apply`, `verify` and `undo` reach AWS accounts, and what they ask before they change one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.options import Common
+from tokentrail.containment import planfile
+from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.model import Plan
+from tokentrail.errors import ActionRefused, CaseError
+
+if TYPE_CHECKING:
+    from tokentrail.containment.aws import Accounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How each account is reached."""
+
+    profiles: Mapping[str, str]
+    role_arn: str | None
+    endpoint_url: str | None
+
+    def accounts(self, run: str) -> Accounts:
+        """Make the way to the accounts; nothing is called yet."""
+        from tokentrail.containment.aws import Accounts  # loads the SDK, which other verbs do without
+
+        return Accounts(run, profiles=self.profiles, role_arn=self.role_arn, endpoint_url=self.endpoint_url)
+
+    @contextmanager
+    def opened(self, path: Path, plan: Plan) -> Iterator[tuple[Accounts, Journal]]:
+        """Open the accounts and the journal of a plan, under the id of a new run."""
+        run = new_run()
+        with (
+            Journal(journal_path(path), plan=planfile.digest(plan), run=run) as journal,
+            self.accounts(run) as accounts,
+        ):
+            yield accounts, journal
+
+
+class _ProfileFor(click.ParamType):
+    name = "ACCOUNT=NAME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        account, _, profile = str(value).partition("=")
+        if not re.fullmatch(r"\d{12}", account) or not profile:
+            self.fail(f"{value!r} is not ACCOUNT=NAME, such as 111122223333=incident-response.", param, ctx)
+        return account, profile
+
+
+PLAN = click.argument("path", metavar="PLAN.json", type=click.Path(path_type=Path, dir_okay=False))
+CONSENT = click.option(
+    "--yes-change-my-account", "consent", is_flag=True,
+    help="Change the accounts without asking for their ids to be typed back.",
+)  # fmt: skip
+
+
+def routed(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how accounts are reached; the verb gets them as a `Route`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *arguments: Any, profiles: tuple[tuple[str, str], ...], role_arn: str | None, endpoint_url: str | None,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        route = Route(profiles=dict(profiles), role_arn=role_arn, endpoint_url=endpoint_url)
+        command(*arguments, route=route, **options)
+
+    for option in (
+        click.option(
+            "--endpoint-url", metavar="URL", help="Call this address instead of AWS, such as a local stack's."
+        ),
+        click.option(
+            "--role-arn", metavar="ARN",
+            help="Assume this role in each account without a profile; {account} stands for the account's id.",
+        ),
+        click.option(
+            "--profile-for", "profiles", multiple=True, type=_ProfileFor(),
+            help="The profile of the SDK's configuration for an account. Repeatable.",
+        ),
+    ):  # fmt: skip
+        option(wrapped)
+    return wrapped
+
+
+def new_run() -> str:
+    """A fresh id for a run: it stands in the journal, the user agent and the session names."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def clock() -> datetime:
+    """The time now."""
+    return datetime.now(UTC)
+
+
+def insist_on_consent(accounts: Sequence[str], *, consent: bool) -> None:
+    """
+    Have a person agree to a change by typing the accounts' ids.
+
+    Raises:
+        ActionRefused: nobody is there to ask, or what was typed is something else.
+    """
+    if consent or not accounts:
+        return
+    named = ", ".join(accounts)
+    if not sys.stdin.isatty():
+        raise ActionRefused(
+            f"this changes {'accounts' if len(accounts) > 1 else 'account'} {named}, and nobody is there to ask. "
+            "Nothing was sent. Say --yes-change-my-account."
+        )
+    typed = click.prompt(
+        f"This changes {named}. Type the account id{'s' if len(accounts) > 1 else ''} to go on",
+        err=True, default="", show_default=False,
+    )  # fmt: skip
+    if set(re.findall(r"\d{12}", typed)) != set(accounts):
+        raise ActionRefused(f"what was typed is not {named}. Nothing was sent.")
+
+
+@contextmanager
+def case_of(told: Common, plan: Plan) -> Iterator[Case | None]:
+    """
+    Open the case that a plan was made from; `None`, and a word about it, where there is none here.
+
+    Raises:
+        ActionRefused: another case lies there.
+    """
+    try:
+        case = Case.open(told.case, create=False)
+    except CaseError:
+        if told.case.exists():
+            raise
+        output.say(
+            f"There is no case at {told.case}: evidence newer than the plan is not looked at (--case)."
+        )
+        yield None
+        return
+    with case:
+        if case.case_id != plan.case_id:
+            raise ActionRefused(
+                f"the plan was made from case {plan.case_id}, and {told.case} is case {case.case_id}. "
+                "Name the plan's case with --case DIR."
+            )
+        yield case

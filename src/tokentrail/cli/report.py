@@ -1,0 +1,143 @@
+"""
+`tokentrail report`: one page that stands alone, for the incident's ticket.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import click
+
+from tokentrail import __version__
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.investigation import start_from
+from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.containment.model import Strategy
+from tokentrail.detection.model import Finding
+from tokentrail.dossier import Question, gather
+from tokentrail.errors import UsageError
+from tokentrail.present.document import columns, document
+from tokentrail.present.html.case_page import case_page
+from tokentrail.present.html.page import lifelines_file, report_page
+from tokentrail.present.overview import overview
+from tokentrail.present.paper import Paper
+
+STRATEGIES = ("standard", "surgical", "scorched")
+_STDOUT = Path("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A file that was written."""
+
+    file: str
+    bytes: int
+    credentials: int
+
+
+@click.command(
+    "report",
+    short_help="One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
+    epilog=example("tokentrail report AKIAIOSFODNN7EXAMPLE -o leak.html"),
+)
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
+@click.option(
+    "-o", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
+    help="Where the page goes; `-` for standard output.",
+)  # fmt: skip
+@click.option(
+    "--lifelines", "picture", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
+    help="Where the picture alone goes, as SVG.",
+)  # fmt: skip
+@click.option(
+    "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
+    help="Of the plan on the page, as in `tokentrail contain`.",
+)  # fmt: skip
+@narrowing
+@common
+def command(
+    told: Common, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
+    since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
+) -> None:  # fmt: skip
+    """
+    Write one HTML file that shows a subject's lineage, what still works, what ends it, and what was taken.
+
+    The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
+    page starts from the worst finding; where there is none, it shows what the case holds and where to start.
+    """
+    if page is None and picture is None:
+        raise UsageError(
+            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg)."
+        )
+    question = Question(
+        subjects=subjects, as_of=told.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
+        strategy=cast(Strategy, strategy),
+    )  # fmt: skip
+    with Case.open(told.case, create=False) as case:
+        findings = case.detect(as_of=told.as_of)
+        question = replace(question, subjects=subjects or start_from(findings))
+        written = write_report(case, question, page, picture, findings)
+        _tell(told, written)
+        output.insist(told, case)
+
+
+def write_report(
+    case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding]
+) -> list[Written]:
+    """
+    Write the page, the picture, or both.
+
+    Raises:
+        UsageError: a file can't be written, or there is no subject to draw.
+    """
+    told = [document(one) for one in findings]
+    if not question.subjects:
+        if page is None or picture is not None:
+            raise UsageError("the picture needs a subject: name a key id, ARN, address, instance or event.")
+        found = overview(case.credentials(as_of=question.as_of))
+        text = case_page(case.case_id, found, told, case.status(as_of=question.as_of), __version__)
+        return [_put(page, text, found.credentials)]
+    written = []
+    for path, draw in ((page, report_page), (picture, lifelines_file)):
+        if path is not None:
+            dossier = gather(case, question, told)
+            written.append(_put(path, draw(dossier), len(dossier.trace.credentials)))
+    return written
+
+
+def _put(path: Path, text: str, credentials: int) -> Written:
+    content = text.encode()
+    if path == _STDOUT:
+        sys.stdout.write(text)
+    else:
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise UsageError(f"{path}: can't be written: {error.strerror or error}.") from error
+    return Written(file=str(path), bytes=len(content), credentials=credentials)
+
+
+def _tell(told: Common, written: list[Written]) -> None:
+    """Print what was written, but not behind a page that went to standard output."""
+    if any(one.file == "-" for one in written):
+        return
+    shown = [document(one) for one in written]
+    output.show_one(
+        told,
+        {"written": shown},
+        lambda paper: _write(written, paper),
+        lines=shown,
+        table=(columns(Written), shown),
+    )
+
+
+def _write(written: list[Written], paper: Paper) -> None:
+    for one in written:
+        paper.wrapped(f"{one.file}: {one.credentials:,} credentials, {one.bytes:,} bytes")

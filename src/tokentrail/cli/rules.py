@@ -1,0 +1,37 @@
+"""
+`tokentrail rules`: the catalogue.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.judging import SIGMA, sigma_rules
+from tokentrail.cli.options import Common, common
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.present.findings import CatalogueEntry, entry, unusable, write_catalogue
+
+
+@click.command(
+    "rules",
+    short_help="The catalogue of what `detect` looks for.",
+    epilog=example("tokentrail rules --format jsonl"),
+)
+@SIGMA
+@common
+def command(told: Common, folders: tuple[Path, ...]) -> None:
+    """
+    List what `tokentrail detect` judges by: why it matters, how to tell a false alarm, where it is from.
+
+    With --rules, the Sigma rules of those folders too, and at the end those that can't be run, with the reason.
+    """
+    listed = [entry(one) for one in CATALOGUE]
+    found = sigma_rules(folders)
+    if found is not None:
+        listed += [entry(one.rule, source=one.file) for one in (*found.simple, *found.correlations)]
+        listed += [unusable(one.title, one.file, one.problem) for one in found.unusable]
+    output.show_rows(told, CatalogueEntry, listed, write_catalogue)

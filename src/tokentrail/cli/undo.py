@@ -1,0 +1,73 @@
+"""
+`tokentrail undo`: take back what a plan's `apply` did.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tokentrail.cli import output, reach
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common
+from tokentrail.containment import planfile
+from tokentrail.containment.journal import journal_path
+from tokentrail.containment.outcome import Restored, Undone
+from tokentrail.containment.undo import Undo
+from tokentrail.errors import ActionRefused
+from tokentrail.present.deeds import write_intended, write_undone
+from tokentrail.present.document import columns, document
+from tokentrail.present.paper import Paper
+
+
+@click.command(
+    "undo",
+    short_help="Take back what a plan did.",
+    epilog=example("tokentrail undo PLAN.json --profile-for 111122223333=incident-response"),
+)
+@reach.PLAN
+@reach.routed
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back, and send nothing.")
+@click.option(
+    "--yes-reactivate-leaked-key", "reactivate", is_flag=True,
+    help="Also lift what keeps a leaked long-term key from working.",
+)  # fmt: skip
+@reach.CONSENT
+@common
+def command(
+    told: Common, path: Path, route: reach.Route, dry_run: bool, reactivate: bool, consent: bool
+) -> None:
+    """
+    Put back what was there before `apply`, as its journal saved it, the newest change first.
+
+    A change stays where somebody else has changed the same thing since, and while lifting it could revive a
+    credential of the attacker's: then it says from when it is safe.
+    """
+    plan = planfile.load(path)
+    if not journal_path(path).exists():
+        raise ActionRefused(f"{path}: there is no journal beside it, so nothing that `apply` did is known.")
+    with route.opened(path, plan) as (cloud, journal):
+        undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate)
+        takings = undo.look()
+        intended = [(one.record.key, one.outcome, one.why, one.calls) for one in takings]
+        write_intended(intended, Paper(sys.stdout if dry_run else sys.stderr))
+        if dry_run:
+            return
+        changing = sorted({call.account for one in takings for call in one.calls})
+        reach.insist_on_consent(changing, consent=consent)
+        undone = undo.go(takings)
+    _tell(told, undone)
+
+
+def _tell(told: Common, undone: Undone) -> None:
+    whole = document(undone)
+    output.show_one(
+        told, whole, lambda paper: write_undone(undone, paper), lines=whole["things"],
+        table=(columns(Restored), whole["things"]),
+    )  # fmt: skip
+    stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
+    if stayed:
+        more = f" ({len(stayed) - 1} more stay too)" if len(stayed) > 1 else ""
+        raise ActionRefused(f"{stayed[0].thing} in account {stayed[0].account} stays: {stayed[0].why}{more}.")

@@ -1,0 +1,76 @@
+"""
+`tokentrail verify`: whether a plan that was carried out has held.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output, reach
+from tokentrail.cli.example import example
+from tokentrail.cli.options import Common, common
+from tokentrail.containment import planfile
+from tokentrail.containment.history import history
+from tokentrail.containment.journal import journal_path, read
+from tokentrail.containment.model import Plan
+from tokentrail.containment.outcome import CredentialVerdict, Verification
+from tokentrail.containment.verify import Evidence, verify
+from tokentrail.present.deeds import write_verification
+from tokentrail.present.document import columns, document
+
+UNPROVEN = 1
+"""The exit code of a plan that is not proven to have held."""
+
+
+@click.command(
+    "verify",
+    short_help="Whether a plan that was carried out has held.",
+    epilog=example("tokentrail verify PLAN.json --profile-for 111122223333=incident-response"),
+)
+@reach.PLAN
+@reach.routed
+@click.option("--offline", is_flag=True, help="Look at the evidence only, and call no account.")
+@common
+def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None:
+    """
+    Judge whether each step of a plan has held: proven, not yet proven, or refuted with the event.
+
+    Each step is read back in its account, and the case is searched for what the attacker's credentials did since;
+    ingest newer logs first.
+    A success after its step took effect refutes, and so does a session minted with it then.
+    A refusal that names an explicit deny proves; silence does not.
+    Exit code 1 unless all of it is proven.
+    """
+    plan = planfile.load(path)
+    lines = read(journal_path(path), plan=planfile.digest(plan))
+    with ExitStack() as stack:
+        cloud = None if offline or not lines else stack.enter_context(route.accounts(reach.new_run()))
+        case = stack.enter_context(reach.case_of(told, plan))
+        evidence = _evidence(case, plan, told) if case is not None else None
+        found = verify(plan, history(lines), cloud, evidence, now=reach.clock())
+        _tell(told, found)
+        if case is not None:
+            output.insist(told, case)
+    if found.verdict != "proven":
+        raise click.exceptions.Exit(UNPROVEN)
+
+
+def _tell(told: Common, found: Verification) -> None:
+    whole = document(found)
+    output.show_one(
+        told, whole, lambda paper: write_verification(found, paper), lines=whole["credentials"],
+        table=(columns(CredentialVerdict), whole["credentials"]),
+    )  # fmt: skip
+
+
+def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:
+    return Evidence(
+        newest=told.as_of or case.newest(),
+        retrace=lambda: case.trace(plan.subjects, as_of=told.as_of, up=False, **plan.narrowing),
+        timeline=lambda: case.timeline(plan.subjects, as_of=told.as_of),
+        record=case.record,
+    )

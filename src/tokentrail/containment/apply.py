@@ -1,0 +1,233 @@
+"""
+Carry a plan out: its steps in order, the calls of one step together, each written down before and after.
+
+Just before a step is sent, its cutoff is moved to the clock plus the plan's margin: never earlier than the plan says,
+nor before the steps already taken have bitten, since until then they let sessions be minted.
+After the last step bit, everything is read back, and what somebody undid meanwhile is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tokentrail.containment import fitness
+from tokentrail.containment.cloud import CallFailed, Cloud
+from tokentrail.containment.cutoff import whole_second
+from tokentrail.containment.history import History, StepRecord, history
+from tokentrail.containment.journal import Journal, stamp
+from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.operations import change
+from tokentrail.containment.outcome import Applied, Deed, StepDone
+from tokentrail.containment.sending import Sender, read_all, settle
+from tokentrail.lineage.model import Trace
+
+TRIES = 4
+"""How often a step is sent whose calls took too long for its cutoff."""
+ROUNDS = 3
+"""How often what was undone meanwhile is done again."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What carrying out needs of the world."""
+
+    clock: Clock
+    sleep: Callable[[float], None]
+    confirm: Callable[[Step, str], bool]
+    """Asks whether a person has done a step, told why a person must."""
+    tell: Callable[[Deed], None] = lambda deed: None
+    """Told of each call once it is answered."""
+    waiting: Callable[[datetime], None] = lambda until: None
+    """Told until when there is nothing to do but wait."""
+
+
+def apply(
+    plan: Plan,
+    cloud: Cloud,
+    journal: Journal,
+    means: Means,
+    *,
+    retrace: Callable[[], Trace] | None = None,
+    own_session_may_be_cut: bool = False,
+) -> Applied:
+    """
+    Carry out what is left of a plan.
+
+    Args:
+        plan: What to do.
+        cloud: The accounts.
+        journal: The plan's journal, which tells what was done before.
+        means: Clock, patience, and whom to ask.
+        retrace: Traces the plan's subjects in the case as it is now; without it, newer evidence is not looked at.
+        own_session_may_be_cut: Go on although a step cuts off whoever carries it out.
+
+    Raises:
+        UsageError: the plan holds a call that can't be made.
+        ActionRefused: it must not be carried out, or not by this identity.
+    """
+    fitness.insist_on_calls(plan, cloud)
+    fitness.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
+    if retrace is not None:
+        fitness.insist_on_evidence(plan, retrace)
+    return _Run(plan, cloud, journal, means).go()
+
+
+class _Run:
+    def __init__(self, plan: Plan, cloud: Cloud, journal: Journal, means: Means) -> None:
+        self._plan, self._cloud, self._journal, self._means = plan, cloud, journal, means
+        self._sender = Sender(cloud, journal, means.clock, means.tell)
+        self._repeated: list[str] = []
+
+    def go(self) -> Applied:
+        settle(self._sender, "apply")
+        done: list[StepDone] = []
+        for step in self._plan.steps:
+            record = self._history().steps.get(step.n)
+            done.append(self._kept(step, record) if record else self._take(step))
+            if done[-1].why is not None:
+                rest = [_not_reached(one) for one in self._plan.steps[len(done) :]]
+                return self._result([*done, *rest], f"step {step.n} ({step.action}): {done[-1].why}")
+        stopped = self._hold()
+        return self._result([self._refreshed(one) for one in done], stopped)
+
+    def _result(self, steps: Sequence[StepDone], stopped: str | None) -> Applied:
+        return Applied(
+            run=self._journal.run, journal=str(self._journal.path), complete=stopped is None, steps=tuple(steps),
+            repeated=tuple(self._repeated), stopped=stopped,
+        )  # fmt: skip
+
+    def _history(self) -> History:
+        return history(self._journal.lines)
+
+    def _take(self, step: Step) -> StepDone:
+        why = fitness.by_hand(step, self._cloud)
+        return self._send(step) if why is None else self._ask(step, why)
+
+    def _ask(self, step: Step, why: str) -> StepDone:
+        """Have a person do a step, and go on only once it is done."""
+        if not self._means.confirm(step, why):
+            waits = (
+                f"waits for a person. {why} Once it is done, run the same command again with --done {step.n}"
+            )
+            return replace(_not_reached(step), outcome="failed", why=waits)
+        now = self._means.clock()
+        return self._finished(step, "by-person", now, None, ())
+
+    def _send(self, step: Step) -> StepDone:
+        """Send a step, and again with a later cutoff if it took too long."""
+        deeds: list[Deed] = []
+        margin = timedelta(seconds=self._plan.margin)
+        for _ in range(TRIES):
+            began = self._means.clock()
+            sent = self._sender.send(step, lambda: self._cutoff(step, margin))  # noqa: B023 - called at once
+            deeds += sent.deeds
+            if sent.why is not None:
+                return replace(
+                    _not_reached(step), outcome="failed", cutoff=sent.cutoff, deeds=tuple(deeds), why=sent.why
+                )
+            now = self._means.clock()
+            reserve = timedelta(seconds=min(step.bites_within, self._plan.margin))
+            if sent.cutoff is None or now <= sent.cutoff - reserve:
+                return self._finished(step, "done", now, sent.cutoff, deeds)
+            margin = max(margin, 2 * (now - began) + reserve)
+        why = f"its calls take so long that no cutoff is still ahead when they are sent, {TRIES} times over"
+        return replace(_not_reached(step), outcome="failed", deeds=tuple(deeds), why=why)
+
+    def _cutoff(self, step: Step, margin: timedelta) -> datetime | None:
+        """The moment for a step's documents if it is sent now."""
+        if step.cutoff is None:
+            return None
+        bites = [one.bites_at for n, one in self._history().steps.items() if n < step.n]
+        return whole_second(max(step.cutoff, self._means.clock() + margin, *bites))
+
+    def _finished(
+        self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[Deed]
+    ) -> StepDone:
+        bites_at = now + timedelta(seconds=step.bites_within)
+        self._journal.write(
+            {
+                "kind": "step", "verb": "apply", "n": step.n, "outcome": outcome, "sent_at": stamp(now),
+                "bites_at": stamp(bites_at), "cutoff": stamp(cutoff) if cutoff else None,
+            },
+            now,
+        )  # fmt: skip
+        sent = any(one.outcome == "done" for one in deeds)
+        return StepDone(
+            n=step.n, action=step.action, cutoff=cutoff, sent_at=now, bites_at=bites_at, deeds=tuple(deeds), why=None,
+            outcome="by-person" if outcome == "by-person" else "done" if sent else "already",
+        )  # fmt: skip
+
+    def _kept(self, step: Step, record: StepRecord) -> StepDone:
+        return StepDone(
+            n=step.n, action=step.action, outcome="by-person" if record.outcome == "by-person" else "already",
+            cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at, deeds=(), why=None,
+        )  # fmt: skip
+
+    def _refreshed(self, done: StepDone) -> StepDone:
+        record = self._history().steps[done.n]
+        return replace(done, cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at)
+
+    def _hold(self) -> str | None:
+        """
+        Read back after the last bite, and do again what somebody undid.
+
+        Returns:
+            Why the plan does not hold; `None` where it does.
+        """
+        for last in (False,) * ROUNDS + (True,):
+            self._wait()
+            try:
+                broken = self._broken()
+            except CallFailed as failure:
+                return f"what was done can't be read back: {failure}. Run the same command again to look"
+            if not broken:
+                return None
+            if last:
+                break
+            self._repeated += [f"{key} (step {n})" for n, key in broken]
+            failed = self._repeat(min(n for n, _ in broken), {n for n, _ in broken})
+            if failed:
+                return failed
+        return (
+            f"somebody undoes it again and again: {broken[0][1]} (step {broken[0][0]}). Only a service control policy "
+            "stops one who may write IAM: plan again with --strategy scorched, or from the management account"
+        )
+
+    def _wait(self) -> None:
+        bites = [one.bites_at for one in self._history().steps.values()]
+        until = max(bites, default=self._means.clock())
+        left = (until - self._means.clock()).total_seconds()
+        if left > 0:
+            self._means.waiting(until)
+            self._means.sleep(left)
+
+    def _broken(self) -> list[tuple[int, str]]:
+        """What is not as it was left, with the last step that touched it."""
+        records = list(self._history().things.values())
+        changes = [change(one.call, one.region) for one in records]
+        states = read_all(self._cloud, [one.thing for one in changes])
+        return sorted(
+            (max(record.steps), record.key)
+            for record, meant, state in zip(records, changes, states, strict=True)
+            if not meant.stands(state)
+        )
+
+    def _repeat(self, first: int, broken: set[int]) -> str | None:
+        """Send broken steps again, and every later one with a cutoff: sessions may have been minted meanwhile."""
+        for step in self._plan.steps:
+            if step.n in broken or (step.n > first and step.cutoff and step.calls):
+                done = self._take(step)
+                if done.why is not None:
+                    return f"step {step.n} ({step.action}), undone by somebody meanwhile: {done.why}"
+        return None
+
+
+def _not_reached(step: Step) -> StepDone:
+    return StepDone(
+        n=step.n, action=step.action, outcome="not-reached", cutoff=None, sent_at=None, bites_at=None, deeds=(),
+        why=None,
+    )  # fmt: skip

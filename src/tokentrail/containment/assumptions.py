@@ -1,0 +1,105 @@
+"""
+What a proof rests on, and what goes on whatever is done: the sentences that stand beside every plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tokentrail.containment.catalogue import OUTLIVES
+from tokentrail.containment.move import Move
+from tokentrail.containment.principal import short
+from tokentrail.containment.prover import Outcome
+from tokentrail.containment.scene import Scene
+from tokentrail.lineage.model import Gap
+
+_MOST = 6
+
+
+def holds_if(
+    scene: Scene, moves: Sequence[Move], outcome: Outcome, gaps: Sequence[Gap], *, bites: int
+) -> Iterator[str]:
+    """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
+    if moves:
+        yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
+    yield from _reach(scene)
+    yield from _writers(scene, moves)
+    yield from _by_hand(moves)
+    yield from _unseen(scene, outcome, gaps)
+
+
+def _reach(scene: Scene) -> Iterator[str]:
+    if scene.reach is None:
+        yield (
+            "the attacker assumes no role that its principals were not seen to assume: give --iam SNAPSHOT for a proof "
+            "over trust policies and permissions"
+        )
+        return
+    missing = sorted({one.account for one in scene.known} - set(scene.reach.accounts))
+    if missing:
+        yield f"in accounts without a snapshot ({', '.join(missing)}) no role is assumed that was not seen assumed"
+    yield "IAM is as in the snapshots, and what the attacker changed since they were taken widens nothing"
+    yield from scene.beyond[:_MOST]
+    if len(scene.beyond) > _MOST:
+        yield f"and {len(scene.beyond) - _MOST} more of the kind, from other principals"
+
+
+def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """An attacker who may write IAM can undo what was done: only an SCP stands against that, or looking again."""
+    shielded = {one for move in moves[:1] if move.shields for one in move.principals}
+    if scene.writers and not scene.writing <= shielded:
+        name, why = scene.writers[0]
+        more = f" and {len(scene.writers) - 1} more" if len(scene.writers) > 1 else ""
+        yield (
+            f"a read-back after the last step finds every step in place and no new key, user, role, password or trust: "
+            f"{name}{more}, which {why}, may undo and create until it is ended; apply reads back and repeats, and what "
+            "it finds new needs a new plan"
+        )
+
+
+def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
+    for number, move in enumerate(moves, 1):
+        if not move.calls:
+            before = f" before step {number + 1}" if number < len(moves) else ""
+            yield f"step {number} is carried out by hand{before}"
+        if move.action == "scp-deny":
+            accounts = ", ".join(sorted({one.account for one in move.principals}))
+            yield f"{accounts} is a member account of the organisation, not its management account"
+
+
+def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
+    for source in scene.sources:
+        if source.mints.kind == "unknown":
+            yield f"nobody comes in unseen through {source.id} before it is closed ({source.why})"
+    seconds = sorted({moment for _, moment in outcome.twins})
+    if seconds:
+        some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")
+        yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
+    silent = [gap for gap in gaps if "data events" not in gap.why]
+    if silent:
+        yield f"nothing was minted in the {len(silent)} gaps of the evidence that `trace` lists"
+    if any(source.kind == "password" for source in scene.sources):
+        yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
+    if any(one.kind in ("assumed_role_saml", "assumed_role_web_identity") for one in scene.held):
+        yield "the identity provider behind the federated sessions lets the attacker in no more"
+
+
+def residual_risks(scene: Scene) -> Iterator[str]:
+    """What no step ends."""
+    yield from scene.residual_risks
+    for principal in sorted({one.principal for one in scene.held}):
+        known = scene.known.get(principal)
+        if known and known.service_linked:
+            yield (
+                f"{short(known.arn)} is a service-linked role: its sessions can't be revoked; remove what the service "
+                "acts for"
+            )
+    for account in sorted({one.principal.account for one in scene.held if one.principal.is_root}):
+        yield (
+            f"no IAM policy binds root of {account}: a service control policy does in a member account, and nothing "
+            "does in the management account, where its session tokens end by themselves within the hour"
+        )
+    for account in sorted(scene.without_access):
+        yield f"account {account}: without access to it, only its owner or the organisation can end what lives there"
+    if scene.held:
+        yield f"what a deny does not end: {', '.join(OUTLIVES)}"

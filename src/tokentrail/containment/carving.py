@@ -1,0 +1,107 @@
+"""
+Cut some tokens of a principal and leave others: by user id, by the second of issue, by windows, within IAM's sizes.
+
+Never by name alone: an attacker can take any session name. Tokens that share a user id with an innocent one are told
+apart by the second in which they were issued; two of the same name and second can't be told apart.
+Source: IAM User Guide, 'Disabling permissions for temporary security credentials'; 'IAM and AWS STS quotas'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokentrail.containment import documents, moves
+from tokentrail.containment.documents import MANAGED, ROLE_INLINE, USER_INLINE, Statement
+from tokentrail.containment.model import Call
+from tokentrail.containment.move import Move
+from tokentrail.containment.principal import Principal
+from tokentrail.containment.scene import Held, Scene
+
+_MANAGED_AT_MOST = 5
+"""Of the ten managed policies that a role or user may have, those that a plan takes for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What to cut of one principal."""
+
+    principal: Principal
+    tainted: tuple[Held, ...]
+    others: tuple[Held, ...]
+    """All innocents that live."""
+    kept: tuple[Held, ...]
+    """Those of them that are to be left."""
+    since: datetime | None
+    """From when on all is cut that is not kept; `None` for all of whatever age."""
+
+
+def carve(scene: Scene, cut: Cut) -> Move:
+    """The move that makes a cut; if that is too long for IAM's limits, a wider one that spares fewer."""
+    spared = [one.token for one in cut.kept if one.token is not None]
+    if cut.since is None:
+        statements = documents.older(scene.cutoff, spared)
+    else:
+        statements = _listed(scene, cut) + documents.window(cut.since, scene.cutoff, spared)
+    name = moves.own(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
+    why = ""
+    calls = _calls(scene, cut.principal, name, statements)
+    if calls is None:
+        start = cut.since and min([cut.since, *(one.issued_at for one in cut.tainted if one.issued_at)])
+        statements = documents.window(start, scene.cutoff) if start else documents.older(scene.cutoff)
+        spared = []
+        calls = _calls(scene, cut.principal, name, statements) or ([], [])
+        why = (
+            f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
+            f"all issued {f'since {documents.spelled(start)}' if start else 'before the cutoff'} are ended. "
+        )
+    return Move(
+        action="deny-sessions", targets=(scene.arn(cut.principal),), principals=(cut.principal,),
+        calls=tuple(calls[0]), undo=tuple(calls[1]), cutoff=scene.cutoff, why=why,
+        spares=frozenset((cut.principal, one.issued_at, one.user_id) for one in spared),
+    )  # fmt: skip
+
+
+def _listed(scene: Scene, cut: Cut) -> list[Statement]:
+    """Deny the tainted tokens that the window does not reach."""
+    assert cut.since is not None
+    shared = {one.user_id for one in cut.others}
+    if cut.principal.kind == "user":
+        shared |= {one.user_id for one in cut.tainted if ":" not in (one.user_id or "")}
+    early = [one for one in cut.tainted if one.issued_at is None or one.issued_at < cut.since]
+    own = {one.user_id for one in early if one.user_id and one.user_id not in shared}
+    single = {token for one in early if one.user_id not in own and (token := one.token) is not None}
+    unknown = {
+        one.user_id
+        for one in early
+        if (one.issued_at is None or one.kind == "scoped") and one.user_id and one.user_id in shared
+    }
+    return documents.named(own | unknown, scene.cutoff) + documents.brackets(single)
+
+
+def _calls(
+    scene: Scene, principal: Principal, name: str, statements: Sequence[Statement]
+) -> tuple[list[Call], list[Call]] | None:
+    """Inline if it fits, else in managed policies; `None` if even those are too few."""
+    text = documents.text(statements)
+    if documents.size(text) <= _room(scene, principal):
+        return moves.put_policy(scene, principal, name, text)
+    texts: list[str] = []
+    batch: list[Statement] = []
+    for statement in statements:
+        if documents.size(documents.text([statement])) > MANAGED:
+            return None
+        if documents.size(documents.text([*batch, statement])) > MANAGED:
+            texts.append(documents.text(batch))
+            batch = []
+        batch.append(statement)
+    texts.append(documents.text(batch))
+    return moves.attach_policies(scene, principal, name, texts) if len(texts) <= _MANAGED_AT_MOST else None
+
+
+def _room(scene: Scene, principal: Principal) -> int:
+    """Characters left for an inline policy: all of them where no snapshot shows what is there."""
+    limit = USER_INLINE if principal.kind == "user" else ROLE_INLINE
+    taken = scene.inline_size(principal)
+    return limit - taken

@@ -1,0 +1,129 @@
+"""
+How each thing that mints by itself is stopped: by a call where there is one, else by a person who is told how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tokentrail.containment import documents
+from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.model import Action, Call
+from tokentrail.containment.move import Move
+from tokentrail.containment.moves import DENY, delete_user, iam, with_document
+from tokentrail.containment.scene import Scene, Source, SourceKind
+
+Means = tuple[tuple[Call, ...], str]
+"""The calls that stop a source, and what a person is told."""
+
+
+def close_source(scene: Scene, source: Source) -> Move:
+    """Stop what mints by itself."""
+    if source.kind == "user":
+        return delete_user(scene, source.mints, scene.held, "delete-created-user")
+    if source.kind == "role":
+        return with_document(scene, "deny-role", DENY, documents.deny_all(), [source.mints])
+    if source.kind == "key":
+        return _unused_key(scene, source)
+    action, means = _CLOSING[source.kind]
+    return _closing(action, scene, source, *means(source))
+
+
+def _password(source: Source) -> Means:
+    if source.mints.is_root:
+        return (), "Sign in as root, change the password and the MFA device: no IAM call can. "
+    return (iam(source.account, "DeleteLoginProfile", UserName=source.id),), ""
+
+
+def _trust(source: Source) -> Means:
+    document = source.before.get("document")
+    if document:
+        put = {"RoleName": source.id, "PolicyDocument": document}
+        return (iam(source.account, "UpdateAssumeRolePolicy", **put),), ""
+    return (), (
+        f"What the trust policy of {source.id} said before is not in the evidence: put it back by hand, from your "
+        "templates or AWS Config. "
+    )
+
+
+def _portal(source: Source) -> Means:
+    return (), (
+        f"In IAM Identity Center remove the assignments of {source.id}, delete its active sessions, and only then "
+        "disable the user; shut it out at the identity provider too. "
+    )
+
+
+def _sign_in(source: Source) -> Means:
+    if source.id.startswith("arn:"):
+        call = Call(
+            account=source.account, service="signin", operation="BatchRevokeSessions",
+            parameters={"sessionArns": [source.id]},
+        )  # fmt: skip
+        return (call,), ""
+    return (), (
+        f"List the sign-in sessions of {source.mints.name} (`aws signin list-sessions`) and revoke them: which one "
+        "refreshes these credentials is not in the evidence. "
+    )
+
+
+def _unused_key(scene: Scene, source: Source) -> Move:
+    """A key that nobody was seen to use, or a credential of a user that no call of ours takes back."""
+    key_id, user = source.before.get("id"), source.mints.name
+    action: Action = "delete-created-key" if source.made else "deactivate-key"
+    if not key_id or source.mints.kind != "user" or not user:
+        return _closing(action, scene, source, (), f"{source.why}: find it and delete it. ")
+    named = {"UserName": user, "AccessKeyId": key_id}
+    if source.made:
+        return _closing(action, scene, source, (iam(source.account, "DeleteAccessKey", **named),), "")
+    off = _closing(
+        action,
+        scene,
+        source,
+        (iam(source.account, "UpdateAccessKey", **named, Status="Inactive"),),
+        "",
+    )
+    return replace(off, undo=(iam(source.account, "UpdateAccessKey", **named, Status="Active"),))
+
+
+def _provider(source: Source) -> Means:
+    by_hand = f"Look at {source.id} and put back what it was, or delete it. "
+    if not source.made:
+        return (), by_hand
+    if ":oidc-provider/" in source.id:
+        return (iam(source.account, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id),), ""
+    if ":saml-provider/" in source.id:
+        return (iam(source.account, "DeleteSAMLProvider", SAMLProviderArn=source.id),), ""
+    return (), f"Disable the trust anchor {source.id}: `aws rolesanywhere disable-trust-anchor`. "
+
+
+def _host(source: Source) -> Means:
+    if source.id.startswith("i-"):
+        return (), (
+            f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
+            f"it in a security group without rules (`aws ec2 modify-instance-attribute --instance-id {source.id} "
+            "--groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or stop it. "
+        )
+    return (), (
+        f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
+        f"`aws lambda put-function-concurrency --function-name {source.id} --reserved-concurrent-executions 0`, for a "
+        "task stop its service, for a pod delete it. "
+    )
+
+
+def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ...], why: str) -> Move:
+    target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
+    return Move(
+        action=action, targets=(target,), principals=(source.mints,), calls=calls, closes=frozenset({source.name}),
+        reversible=CATALOGUE[action].reversible, why=why,
+    )  # fmt: skip
+
+
+_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], Means]]] = {
+    "password": ("remove-login-profile", _password),
+    "trust": ("revert-trust", _trust),
+    "provider": ("revert-trust", _provider),
+    "portal": ("disable-identity-center-user", _portal),
+    "sign_in": ("revoke-sign-in-sessions", _sign_in),
+    "host": ("isolate-instance", _host),
+}

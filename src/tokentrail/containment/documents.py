@@ -1,0 +1,134 @@
+"""
+The policy documents that containment writes: what they deny, to whom, and how long they are.
+
+Sources: IAM User Guide, 'Revoking IAM role temporary security credentials' (a deny by `aws:TokenIssueTime`), 'Disabling
+permissions for temporary security credentials' (a deny by `aws:userid`), 'IAM and AWS STS quotas' (sizes), AWS
+Organizations User Guide, 'Service control policies (SCPs)'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Statement = dict[str, Any]
+_SECOND = timedelta(seconds=1)
+_ISSUED = "aws:TokenIssueTime"
+_WHO = "aws:userid"
+
+USER_INLINE, ROLE_INLINE, MANAGED, CONTROL = 2_048, 10_240, 6_144, 5_120
+"""Characters without white space: all inline policies of a user or role together, a managed policy, an SCP."""
+MANAGED_MOST = 10
+"""Managed policies on one role or user, by default."""
+_NAMED_MOST = 50
+"""User ids of one statement, so that each statement fits a managed policy (an id has 86 characters at most)."""
+MINTING = ("sts:*", "iam:*")
+"""What `freeze-role` denies: every call that mints a credential or makes something that will."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Token:
+    """A temporary credential, as a deny can tell it from others."""
+
+    issued_at: datetime
+    user_id: str | None
+    """Its `aws:userid`; `None` where others may have the same one, so that only the time tells it apart."""
+
+
+def spelled(moment: datetime) -> str:
+    """A time as policies hold it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def text(statements: Sequence[Statement]) -> str:
+    """A document as the JSON text that IAM is given."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
+
+
+def size(document: str) -> int:
+    """Its length as IAM counts it: without white space."""
+    return len("".join(document.split()))
+
+
+def deny(conditions: dict[str, dict[str, Any]] | None = None, actions: Sequence[str] = ("*",)) -> Statement:
+    """A statement that denies on all resources, all actions unless some are named."""
+    listed = actions[0] if len(actions) == 1 else list(actions)
+    statement: Statement = {"Effect": "Deny", "Action": listed, "Resource": "*"}
+    return statement | ({"Condition": conditions} if conditions else {})
+
+
+def deny_all() -> str:
+    """Deny everything to everyone whom the policy is on."""
+    return text([deny()])
+
+
+def freeze() -> str:
+    """Deny every call that mints."""
+    return text([deny(actions=MINTING)])
+
+
+def older(cutoff: datetime, spared: Iterable[Token] = ()) -> list[Statement]:
+    """Deny everything to tokens issued before a cutoff, but not to the spared ones."""
+    return list(_window(None, cutoff, spared))
+
+
+def window(start: datetime, cutoff: datetime, spared: Iterable[Token] = ()) -> list[Statement]:
+    """Deny everything to tokens issued from `start` and before the cutoff, but not to the spared ones."""
+    return list(_window(start, cutoff, spared))
+
+
+def named(user_ids: Iterable[str], cutoff: datetime | None) -> list[Statement]:
+    """Deny everything to tokens of some `aws:userid`s, of whatever time or issued before a cutoff."""
+    listed = sorted(set(user_ids))
+    until = {} if cutoff is None else _between(None, cutoff)
+    return [
+        deny({"StringEquals": {_WHO: listed[at : at + _NAMED_MOST]}} | until)
+        for at in range(0, len(listed), _NAMED_MOST)
+    ]
+
+
+def brackets(tokens: Iterable[Token]) -> list[Statement]:
+    """Deny everything to single tokens: each in the very second of its issue, and under its `aws:userid` if given."""
+    return [
+        deny(({"StringEquals": {_WHO: one.user_id}} if one.user_id else {}) | _second(one.issued_at))
+        for one in sorted(set(tokens), key=lambda one: (one.issued_at, one.user_id or ""))
+    ]
+
+
+def control(arns: Sequence[str], cutoff: datetime | None) -> Statement:
+    """Deny everything to some principals of the accounts that an SCP is attached to."""
+    conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
+    if cutoff is not None:
+        conditions["DateLessThan"] = {_ISSUED: spelled(cutoff)}
+    return deny(conditions)
+
+
+def _window(start: datetime | None, end: datetime, spared: Iterable[Token]) -> Iterator[Statement]:
+    """Split a window around the seconds of those spared; within such a second, deny it to all others."""
+    seconds: dict[datetime, set[str | None]] = {}
+    for one in spared:
+        if (start is None or one.issued_at >= start) and one.issued_at < end:
+            seconds.setdefault(one.issued_at, set()).add(one.user_id)
+    for moment, user_ids in sorted(seconds.items()):
+        if start is None or start < moment:
+            yield deny(_between(start, moment))
+        if None not in user_ids:
+            others = {"StringNotEquals": {_WHO: sorted(str(one) for one in user_ids)}}
+            yield deny(others | _second(moment))
+        start = moment + _SECOND
+    if start is None or start < end:
+        yield deny(_between(start, end))
+
+
+def _second(moment: datetime) -> dict[str, dict[str, Any]]:
+    return _between(moment, moment + _SECOND)
+
+
+def _between(start: datetime | None, end: datetime) -> dict[str, dict[str, Any]]:
+    conditions: dict[str, dict[str, Any]] = {"DateLessThan": {_ISSUED: spelled(end)}}
+    if start is not None:
+        conditions["DateGreaterThanEquals"] = {_ISSUED: spelled(start)}
+    return conditions

@@ -1,0 +1,73 @@
+"""
+Which principals can mint sessions of which roles: seen in the log, or allowed by the policies of a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentrail.containment.principal import Principal, arn_of, of_arn, of_caller
+from tokentrail.containment.scene import Edge
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.policy.reach import Reach
+
+
+def seen_edges(forest: Forest) -> Iterator[Edge]:
+    """Who was seen to assume which role, each pair once."""
+    once: dict[tuple[Principal, Principal], Edge] = {}
+    for row in forest.mints():
+        by, into = of_arn(row["by_arn"]), of_arn(row["into_arn"])
+        if by is None or into is None:
+            continue
+        event = rows.event_id(row["event"], row["text"])
+        once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRole, event {event}", seen=True))
+    for by, into, event in _roots(forest):
+        once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True))
+    yield from once.values()
+
+
+def _roots(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
+    """Who became root of a member account, with the event."""
+    found = list(forest.rows("api = 'AssumeRoot' AND parent_n IS NOT NULL", (), "ORDER BY issued_time, id"))
+    parents = {
+        row["n"]: row for row in forest.rows("n IN (SELECT unnest(?))", ([row["parent_n"] for row in found],))
+    }
+    for row in found:
+        event = rows.event_id(row["issue_event"], row["issue_text"])
+        yield of_caller(rows.caller(parents[row["parent_n"]])), of_caller(rows.caller(row)), event
+
+
+def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[Edge]) -> Iterator[Edge]:
+    """What trust policies and permissions allow beyond what was seen, from any principal that can be reached."""
+    done = {(edge.by, edge.into) for edge in seen}
+    into: dict[Principal, set[Principal]] = {}
+    for edge in seen:
+        into.setdefault(edge.by, set()).add(edge.into)
+    fresh, reached = list(concerned), set(concerned)
+    while fresh:
+        by = fresh.pop()
+        further = set(into.get(by, ()))
+        for arn, way in reach.assumable(arn_of(by)) if by.kind in ("user", "role") else ():
+            role = of_arn(arn)
+            if role is None:
+                continue
+            further.add(role)
+            if (by, role) not in done:
+                done.add((by, role))
+                yield Edge(by=by, into=role, why=way.why, seen=False)
+        fresh += further - reached
+        reached |= further
+
+
+def closure(starts: Iterable[Principal], edges: Iterable[Edge]) -> set[Principal]:
+    """All principals that can be reached from some, themselves too."""
+    into: dict[Principal, set[Principal]] = {}
+    for edge in edges:
+        into.setdefault(edge.by, set()).add(edge.into)
+    reached, fresh = set(starts), list(starts)
+    while fresh:
+        further = into.get(fresh.pop(), set()) - reached
+        reached |= further
+        fresh += further
+    return reached

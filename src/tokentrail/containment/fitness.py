@@ -1,0 +1,158 @@
+"""
+Whether a plan may be carried out: by whom, with which calls, and whether the evidence still says what it said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tokentrail.containment.cloud import Caller, Cloud
+from tokentrail.containment.cutoff import spelled
+from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.operations import change, known, references
+from tokentrail.containment.principal import of_arn
+from tokentrail.errors import ActionRefused, UsageError
+from tokentrail.lineage.model import Trace
+
+RESERVE = 10
+"""Seconds before a cutoff by which its step must have been sent: the longest that IAM was seen to lag, doubled."""
+
+
+def accounts(plan: Plan) -> list[str]:
+    """The accounts in which a plan makes calls."""
+    return sorted({call.account for step in plan.steps for call in step.calls})
+
+
+def by_hand(step: Step, cloud: Cloud) -> str | None:
+    """Why a person must do a step; `None` where calls do it."""
+    if not step.calls:
+        return step.why
+    faults = (cloud.fault(call) for call in step.calls if call.service == "signin")
+    lacking = next((fault for fault in faults if fault and "knows no" in fault), None)
+    return f"{lacking}: do it by hand, or with a newer boto3. {step.why}" if lacking else None
+
+
+def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
+    """
+    Check each call before any is sent.
+
+    Raises:
+        UsageError: one is no call that TokenTrail makes, or AWS would not understand it.
+        ActionRefused: the plan's margin is too small for IAM to follow.
+    """
+    for step in plan.steps:
+        if step.cutoff and step.calls and plan.margin < RESERVE:
+            raise ActionRefused(
+                f"step {step.n}: the margin is {plan.margin} seconds, and IAM may take {RESERVE} to follow, so that "
+                "its cutoff could be older than a session that it must end. Plan again with --margin 60."
+            )
+        if by_hand(step, cloud):
+            continue
+        for index, call in enumerate(step.calls):
+            fault = f"no call that TokenTrail carries out: {call.service}:{call.operation}"
+            fault = (cloud.fault(call) or "") if known(call) else fault
+            if any(place >= index for place in references(call)):
+                fault = "refers to a call that does not come before it"
+            if fault:
+                raise UsageError(
+                    f"step {step.n}, call {index + 1}: {fault}. Nothing was sent; make the plan anew with "
+                    "`tokentrail contain`."
+                )
+            change(call)
+
+
+def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[Caller, ...]:
+    """
+    Check who would make the calls, in every account of a plan.
+
+    Raises:
+        ActionRefused: nobody can, or it is somebody who must not: in another account, tainted, or cut by a step.
+    """
+    found = tuple(cloud.caller(account) for account in accounts(plan))
+    for caller in found:
+        _insist_on_untainted(plan, caller)
+        _insist_on_clock(caller)
+        cutting = [step for step in plan.steps if _cuts(step, caller)]
+        if cutting and not may_be_cut:
+            raise ActionRefused(
+                f"step {cutting[0].n} ({cutting[0].action}) would cut off {caller.arn}, which carries out the plan in "
+                f"account {caller.account}. Use another identity (--profile-for {caller.account}=NAME), or go on with "
+                "--yes-cut-my-own-session."
+            )
+    return found
+
+
+def _insist_on_untainted(plan: Plan, caller: Caller) -> None:
+    behind = {one for one in plan.tainted if one in caller.access_key_ids}
+    behind |= {
+        one
+        for one in plan.tainted
+        if "@" in one and _session(one) in (*caller.access_key_ids, caller.user_id)
+    }
+    if behind:
+        raise ActionRefused(
+            f"{caller.arn} would carry out the plan in account {caller.account}, and {min(behind)} counts as the "
+            f"attacker's. Use credentials of another identity: --profile-for {caller.account}=NAME."
+        )
+
+
+def _session(credential: str) -> str:
+    """The principal or key id in a credential's id: what stands before the date of one such as `AROA…:name@DATE`."""
+    return credential.rpartition("@")[0] or credential
+
+
+def _insist_on_clock(caller: Caller) -> None:
+    if abs(caller.clock_ahead) > RESERVE:
+        way = "ahead of" if caller.clock_ahead > 0 else "behind"
+        raise ActionRefused(
+            f"this computer's clock is {abs(caller.clock_ahead):.0f} seconds {way} AWS's in account {caller.account}, "
+            "so that cutoffs would name the wrong moment. Set the clock, and run the same command again."
+        )
+
+
+def _cuts(step: Step, caller: Caller) -> bool:
+    """Whether a step acts on whoever calls: by principal, key or session."""
+    own = of_arn(caller.arn)
+    named = {of_arn(arn) for arn in (*step.principals, *([step.principal] if step.principal else []))} - {
+        None
+    }
+    hit = {_session(one.credential) for one in step.collateral}
+    return (
+        (own is not None and own in named)
+        or caller.arn in (*step.principals, *step.targets)
+        or bool(hit & {*caller.access_key_ids, caller.user_id})
+        or bool(set(step.targets) & set(caller.access_key_ids))
+    )
+
+
+def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace]) -> None:
+    """
+    Check that evidence taken in since the plan was made adds nothing to what it must end.
+
+    Raises:
+        ActionRefused: it adds a tainted credential, or something that one made or changed.
+    """
+    trace = retrace()
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    added = sorted(tainted - set(plan.tainted))
+    made = [one for one in trace.created if one.by in tainted and one.time > plan.as_of]
+    if added:
+        raise ActionRefused(
+            f"the case holds evidence that the plan does not know of: {_some(added)} came from the attacker's "
+            f"credentials too. Plan again: `{_again(plan)}`."
+        )
+    if made:
+        raise ActionRefused(
+            f"the case holds evidence that the plan does not know of: {made[0].by} made or changed "
+            f"{made[0].id or made[0].what} at {spelled(made[0].time)} (event {made[0].event_id}). "
+            f"Plan again: `{_again(plan)}`."
+        )
+
+
+def _again(plan: Plan) -> str:
+    return f"tokentrail contain {' '.join(plan.subjects)} -o NEW-PLAN.json"
+
+
+def _some(ids: Iterable[str]) -> str:
+    first, *rest = ids
+    return f"{first} and {len(rest)} more" if rest else first

@@ -1,0 +1,252 @@
+"""
+The journal: what was there, what was sent and what came of it, a line of JSON each, beside the plan.
+
+A line is on the disk before the call that it speaks of is sent, and another after its answer, so that a run that is
+killed anywhere can be taken up again, and all of it taken back. Nothing is ever rewritten; a last line that was
+torn off in the middle is set aside into a file of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tokentrail.errors import ActionRefused
+
+JOURNAL_VERSION = 1
+_SECRET = frozenset(
+    {
+        "secretaccesskey",
+        "sessiontoken",
+        "token",
+        "password",
+        "servicepassword",
+        "base32stringseed",
+        "qrcodepng",
+    }
+)
+"""Members of AWS's parameters and answers that a journal must not hold."""
+Line = dict[str, Any]
+
+
+def journal_path(plan: Path) -> Path:
+    """The journal of a plan file."""
+    return plan.with_name(plan.name + ".journal.jsonl")
+
+
+class Journal:
+    """
+    A journal that is open for writing, by one process at a time.
+
+    Args:
+        path: The file; see `journal_path`.
+        plan: The digest of the plan that it belongs to.
+        run: The id of this run.
+    """
+
+    def __init__(self, path: Path, *, plan: str, run: str) -> None:
+        self.path = path
+        self.run = run
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._descriptor = _opened(path)
+        try:
+            self.lines = _settled(self._descriptor, path)
+            _of_plan(self.lines, plan, path)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def write(self, line: Mapping[str, Any], at: datetime) -> int:
+        """
+        Put a line on the disk.
+
+        Returns:
+            Its number, by which others may refer to it.
+
+        Raises:
+            ActionRefused: it can't be written, so that nothing may be sent.
+        """
+        return self.write_all([line], at)[0]
+
+    def write_all(self, lines: Sequence[Mapping[str, Any]], at: datetime) -> list[int]:
+        """Put some lines on the disk at once; see `write`."""
+        with self._lock:
+            lines = lines if self.lines else [self._head(), *lines]
+            first = len(self.lines) + 1
+            whole: list[Line] = [
+                {"seq": first + place, "run": self.run, "at": stamp(at), **without_secrets(dict(line))}
+                for place, line in enumerate(lines)
+            ]
+            text = "".join(json.dumps(one, ensure_ascii=True, separators=(",", ":")) + "\n" for one in whole)
+            try:
+                _write_whole(self._descriptor, text.encode("ascii"))
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise ActionRefused(
+                    f"{self.path}: the journal can't be written: {error.strerror or error}. Nothing is sent without "
+                    "it. Make room, and run the same command again."
+                ) from error
+            self.lines += whole
+            return [one["seq"] for one in whole if one["kind"] != "journal"]
+
+    def _head(self) -> Line:
+        """The first line, written with the first deed: a run that was refused leaves nothing behind."""
+        return {"kind": "journal", "version": JOURNAL_VERSION, "plan": self._plan}
+
+
+def read(path: Path, *, plan: str) -> list[Line]:
+    """
+    Read a journal without touching it; what a torn last line held is left out.
+
+    Raises:
+        ActionRefused: it is damaged, or another plan's.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ActionRefused(f"{path}: the journal can't be read: {error.strerror or error}.") from error
+    lines, _ = _parsed(content, path)
+    _of_plan(lines, plan, path)
+    return lines
+
+
+def other_plan(path: Path, plan: str) -> bool:
+    """Whether a journal lies there that holds deeds of another plan."""
+    try:
+        read(path, plan=plan)
+    except ActionRefused:
+        return True
+    return False
+
+
+def stamp(moment: datetime) -> str:
+    """Spell a moment to the microsecond."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """Read a moment that `stamp` spelled."""
+    return datetime.fromisoformat(text)
+
+
+def without_secrets(value: Any) -> Any:
+    """Blank what must not be written down, and spell what JSON can't hold."""
+    if isinstance(value, Mapping):
+        return {
+            str(name): "(not kept)" if str(name).lower() in _SECRET else without_secrets(one)
+            for name, one in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(one) for one in value]
+    if isinstance(value, datetime):
+        return stamp(value)
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
+def _opened(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ActionRefused(
+            f"{path}: the journal can't be opened: {error.strerror or error}. Nothing is sent without it; move the "
+            "plan to a folder that can be written."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ActionRefused(
+            f"{path}: another process is carrying out or taking back this plan. Wait until it has ended."
+        ) from error
+    return descriptor
+
+
+def _settled(descriptor: int, path: Path) -> list[Line]:
+    """Read all lines; set a torn last one aside, and end a whole one that lacks its line break."""
+    content = b""
+    while piece := os.pread(descriptor, 1 << 20, len(content)):
+        content += piece
+    lines, torn = _parsed(content, path)
+    if torn:
+        aside = os.open(
+            path.with_name(path.name + ".torn"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        try:
+            _write_whole(aside, torn + b"\n")
+            os.fsync(aside)
+        finally:
+            os.close(aside)
+        os.ftruncate(descriptor, len(content) - len(torn))
+    elif not content:
+        _keep_entry(path.parent)
+    elif not content.endswith(b"\n"):
+        _write_whole(descriptor, b"\n")
+    os.fsync(descriptor)
+    return lines
+
+
+def _keep_entry(folder: Path) -> None:
+    """Put a new file's entry in its folder on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _parsed(content: bytes, path: Path) -> tuple[list[Line], bytes]:
+    """The lines, and what was torn off in the last."""
+    lines: list[Line] = []
+    pieces = content.split(b"\n")
+    for number, piece in enumerate(pieces, 1):
+        if not piece:
+            continue
+        try:
+            line = json.loads(piece)
+            if not isinstance(line, dict) or line.get("seq") != len(lines) + 1:
+                raise ValueError("not the next line of a journal")
+        except (ValueError, RecursionError) as error:
+            if number == len(pieces):
+                return lines, piece
+            raise ActionRefused(
+                f"{path}: line {number} is damaged: {error}. It tells what was there before, so nothing is sent on a "
+                "guess. Restore the file; or move it away to begin anew, and take back by hand what it tells."
+            ) from error
+        lines.append(line)
+    return lines, b""
+
+
+def _of_plan(lines: list[Line], plan: str, path: Path) -> None:
+    if not lines:
+        return
+    first = lines[0]
+    if first.get("kind") != "journal" or first.get("version") != JOURNAL_VERSION:
+        raise ActionRefused(f"{path}: no journal of this version of TokenTrail. Move it away to begin anew.")
+    if first.get("plan") != plan:
+        raise ActionRefused(
+            f"{path}: the journal of another plan, which lay in the same file before. Save this plan under another "
+            "name; the journal is what `undo` needs to take back the other."
+        )
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

@@ -1,0 +1,232 @@
+"""
+Judge whether what was done has held: steps, credentials and events in, verdicts out. Pure.
+
+A success after a credential's step bit refutes, and so does a session minted with it then; only a refusal that names
+an explicit deny proves. Silence is neither: an attacker may wait.
+GetCallerIdentity and GetSessionToken answer even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
+permissions for GetSessionToken'), so that they say nothing.
+CloudTrail's times are whole seconds, cut off, so that an event is later than a moment only if its second is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tokentrail.containment.model import Action
+from tokentrail.containment.outcome import CredentialVerdict, StepVerdict, Verdict
+from tokentrail.policy.deny import UNDENIABLE
+
+KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
+"""After these the key itself no longer signs, so that no denial can ever be seen in the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bite:
+    """A step, and what became of it."""
+
+    n: int
+    action: Action
+    ends: frozenset[str]
+    at: datetime | None
+    """When it took effect at the latest; `None` where it is not done."""
+    reads_back: bool | None
+    """Whether what it did still stands; `None` where nobody could look."""
+    changed: str | None = None
+    """What no longer stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A credential of the attacker's, as the evidence shows it now."""
+
+    id: str
+    planned: bool
+    """Whether the plan knew of it."""
+    issued_at: datetime | None
+    issued_in: str | None
+    """The event that issued it."""
+    expires: datetime | None
+    """Its end, or the latest possible; `None` for a long-term key."""
+    parent: str | None
+    survives: bool = False
+    """Whether the plan itself says that it is not ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One call of a credential."""
+
+    time: datetime
+    event_id: str
+    credential: str
+    call: str
+    """Such as `s3:GetObject`."""
+    denied: bool
+    failed: bool
+    explicit: bool
+    """Whether the refusal names an explicit deny."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """All that is judged."""
+
+    bites: Sequence[Bite]
+    credentials: Sequence[Held]
+    events: Sequence[Seen]
+    newest: datetime | None
+    """The time of the newest evidence; `None` where there is none to look at."""
+    lag: timedelta
+    now: datetime
+
+
+def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
+    """Judge each step, each credential, and the whole."""
+    credentials = tuple(_Credentials(scene).verdicts())
+    steps = tuple(_step(bite, credentials) for bite in scene.bites)
+    verdicts = {*(one.verdict for one in steps), *(one.verdict for one in credentials)}
+    return steps, credentials, _worst(verdicts) if scene.bites else "not-yet-proven"
+
+
+class _Credentials:
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._by_credential: dict[str, list[Seen]] = {}
+        for event in sorted(scene.events, key=lambda one: (one.time, one.event_id)):
+            self._by_credential.setdefault(event.credential, []).append(event)
+        self._children: dict[str, list[Held]] = {}
+        for one in scene.credentials:
+            if one.parent:
+                self._children.setdefault(one.parent, []).append(one)
+        self._last = max(scene.bites, key=lambda bite: bite.n, default=None)
+
+    def verdicts(self) -> Iterator[CredentialVerdict]:
+        return (self._verdict(one) for one in self._scene.credentials)
+
+    def _verdict(self, one: Held) -> CredentialVerdict:
+        bite = next((step for step in self._scene.bites if one.id in step.ends), None)
+        step = bite or self._last
+        if step is None or step.at is None:
+            why = f"step {step.n} is not done" if step else "the plan has no step"
+            return self._told(one, bite, "not-yet-proven", why)
+        return (
+            self._refuted(one, bite, step.at)
+            or self._proven(one, bite, step)
+            or self._silent(one, bite, step.at)
+        )
+
+    def _refuted(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
+        for event in self._after(one, at):
+            if not event.failed and event.call.lower() not in UNDENIABLE:
+                why = f"it succeeded with {event.call} at {_clock(event.time)}, after {_its_step(bite)} took effect"
+                return self._told(one, bite, "refuted", why, event.event_id)
+        for child in self._children.get(one.id, ()):
+            if child.issued_at and child.issued_at >= at:
+                why = f"{child.id} was minted with it at {_clock(child.issued_at)}, after {_its_step(bite)} took effect"
+                return self._told(one, bite, "refuted", why, child.issued_in)
+        if bite is not None and bite.reads_back is False and not self._expired(one):
+            return self._told(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
+        return None
+
+    def _proven(self, one: Held, bite: Bite | None, step: Bite) -> CredentialVerdict | None:
+        at = step.at
+        assert at is not None
+        if self._expired(one) and one.expires:
+            return self._told(
+                one, bite, "proven", f"it expired by itself at {_clock(one.expires)} at the latest"
+            )
+        if one.survives:
+            return None
+        earlier = {event.call for event in self._events(one) if event.denied and event.time < at}
+        for event in self._after(one, at):
+            if event.explicit and event.call not in earlier:
+                why = f"{event.call} was refused with an explicit deny at {_clock(event.time)}"
+                return self._told(one, bite, "proven", why, event.event_id)
+        if bite is not None and bite.action in KEY_ACTIONS and bite.reads_back and self._covered(at):
+            what = "the key reads back as no longer active, and the evidence shows no use of it since"
+            return self._told(one, bite, "proven", what)
+        if bite is None and one.planned:
+            return self._told(
+                one, bite, "proven", "it had ended before the plan was made, and nothing says otherwise"
+            )
+        return None
+
+    def _silent(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict:
+        newest = self._scene.newest
+        if one.survives:
+            why = "the plan itself does not end it"
+        elif newest is None:
+            why = "there is no evidence to look at"
+        elif newest < at:
+            why = (
+                f"the evidence ends at {_clock(newest)}, before {_its_step(bite)} took effect at {_clock(at)}"
+            )
+        else:
+            why = f"nothing was heard of it after {_clock(at)}: silence is no proof"
+        return self._told(one, bite, "not-yet-proven", why)
+
+    def _events(self, one: Held) -> Sequence[Seen]:
+        return self._by_credential.get(one.id, ())
+
+    def _after(self, one: Held, at: datetime) -> list[Seen]:
+        return [event for event in self._events(one) if event.time >= at]
+
+    def _expired(self, one: Held) -> bool:
+        return one.expires is not None and one.expires <= self._scene.now
+
+    def _covered(self, at: datetime) -> bool:
+        """Whether the evidence reaches so far past a moment that what happened then would be in it."""
+        return self._scene.newest is not None and self._scene.newest >= at + self._scene.lag
+
+    def _told(
+        self, one: Held, bite: Bite | None, verdict: Verdict, why: str, event_id: str | None = None
+    ) -> CredentialVerdict:
+        return CredentialVerdict(
+            credential=one.id, step=bite.n if bite else None, verdict=verdict, event_id=event_id, why=why
+        )
+
+
+def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
+    own = [one for one in credentials if one.step == bite.n]
+    if bite.at is None:
+        verdict, why = _worst({"not-yet-proven", *(one.verdict for one in own)}), "it is not done"
+    elif bite.reads_back is False:
+        verdict, why = "refuted", f"it no longer stands: {bite.changed}"
+    else:
+        verdict = _worst({one.verdict for one in own}) if own else _unattended(bite)
+        why = _counted(own) if own else "it ends no credential that was seen"
+        if bite.reads_back is None:
+            why += "; nobody could look whether it still stands"
+    return StepVerdict(
+        n=bite.n, action=bite.action, verdict=verdict, reads_back=bite.reads_back, bites_at=bite.at, why=why
+    )
+
+
+def _unattended(bite: Bite) -> Verdict:
+    """A step that ends nothing that was seen is proven by standing."""
+    return "proven" if bite.reads_back else "not-yet-proven"
+
+
+def _counted(own: Sequence[CredentialVerdict]) -> str:
+    counts: Mapping[Verdict, int] = {
+        verdict: sum(1 for one in own if one.verdict == verdict)
+        for verdict in ("refuted", "proven", "not-yet-proven")
+    }
+    words = {"refuted": "refuted", "proven": "proven", "not-yet-proven": "not yet proven"}
+    told = ", ".join(f"{count} {words[verdict]}" for verdict, count in counts.items() if count)
+    return f"of the {len(own)} it ends: {told}"
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    found = set(verdicts)
+    return "refuted" if "refuted" in found else "not-yet-proven" if "not-yet-proven" in found else "proven"
+
+
+def _its_step(bite: Bite | None) -> str:
+    return f"step {bite.n}" if bite else "the last step"
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

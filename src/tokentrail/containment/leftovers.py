@@ -1,0 +1,297 @@
+"""
+What tainted credentials left behind that mints again: keys, users, passwords, roles, trusts, providers, hosts.
+
+Which call makes what: `lineage.creations`. What somebody else has put right since is no longer there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from tokentrail.containment.principal import Principal, of_arn
+from tokentrail.containment.scene import Held, Source
+from tokentrail.lineage import creations
+from tokentrail.policy.changes import Change
+
+_UNTOLD = {
+    "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
+    "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
+    "command": "an SSM command", "ssm_session": "an SSM session", "activation": "an SSM activation",
+    "stack": "a CloudFormation stack", "build_project": "a CodeBuild project", "rule": "an EventBridge rule",
+    "schedule": "a schedule", "permission_set": "a permission set", "assignment": "an account assignment",
+    "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
+    "boundary": "a permissions boundary", "group_membership": "a group membership",
+    "instance_profile": "a change to an instance profile", "function_policy": "a function's policy",
+    "function_url": "a function URL", "notebook": "a notebook", "association": "an SSM association",
+    "dev_endpoint": "a Glue endpoint", "anywhere_profile": "a Roles Anywhere profile",
+    "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
+    "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
+}  # fmt: skip
+"""Things that no step takes back: they are named as residual risks."""
+_KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
+"""Credentials that carry no issue time, so that no revocation of tokens ends them."""
+_HOSTING = frozenset({"instance_profile"})
+"""Changes by which a host is handed a role's sessions from then on."""
+_NAMED = {
+    "user": ("user", "userName"), "role": ("role", "roleName"), "login_profile": ("password", "userName"),
+    "trust": ("trust", "roleName"),
+}  # fmt: skip
+"""Things known by a name: the kind of source that each is, and the parameter that names it."""
+PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
+_PUT_RIGHT = {
+    "user": ("DeleteUser",),
+    "role": ("DeleteRole",),
+    "password": PASSWORD_CHANGES,
+    "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
+    "provider": (
+        "DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider", "DisableTrustAnchor",
+        "DeleteTrustAnchor",
+    ),
+}  # fmt: skip
+"""What ends each: a deletion whoever did it, anything else only if somebody else did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One change that a tainted credential made, seen to succeed."""
+
+    by: str
+    event_id: str
+    time: datetime
+    account: str
+    source: str
+    name: str
+    request: str | None
+    response: str | None
+    document: str | None = None
+    """The policy document of the request."""
+    user: str | None = None
+    """The IAM user that made the change, for calls that mean the caller's own user by naming none."""
+    certain: bool = True
+    """Whether it is the attacker's, and not perhaps that of the owner of the key that leaked."""
+
+    @property
+    def writes_iam(self) -> bool:
+        """Whether it shows that the credential may write IAM or Organizations."""
+        return self.source.startswith(("iam.", "organizations."))
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """Sorted by what can be done about each."""
+
+    sources: list[Source] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    users: set[Principal] = field(default_factory=set)
+    roles: set[Principal] = field(default_factory=set)
+    risks: list[str] = field(default_factory=list)
+    uncertain: set[str] = field(default_factory=set)
+    """Ids of what the owner of the leaked key may have made."""
+
+
+def left_behind(deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence[Held]) -> Leftovers:
+    """
+    Sort out what deeds left.
+
+    Args:
+        deeds: The changes of tainted credentials.
+        changes: Everybody's changes, by which something may have been put right.
+        held: The tainted credentials, of which some live on a host.
+    """
+    own = {deed.event_id for deed in deeds}
+    others = [one for one in changes if one.event_id not in own or one.event_name.startswith("Delete")]
+    found = Leftovers()
+    untold: dict[tuple[str, str], list[str]] = {}
+    for deed in deeds:
+        for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
+            if what in _KEYLIKE or what in _HOSTING:
+                found.sources.append(_by_hand(deed, what, thing))
+            elif what in _UNTOLD:
+                said = f"{deed.name}{f' on {thing}' if thing else ''} (event {deed.event_id})"
+                untold.setdefault((deed.by, _UNTOLD[what]), []).append(said)
+            else:
+                _enter(found, deed, what, thing, others, held)
+    for (by, what), deeds_told in untold.items():
+        some = ", ".join(deeds_told[:3]) + (f" and {len(deeds_told) - 3} more" if len(deeds_told) > 3 else "")
+        found.risks.append(f"{by} left {what} behind, which no step takes back; look at it by hand: {some}")
+    gone = found.users | found.roles
+    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in gone]
+    found.sources = list({one.name: one for one in kept}.values())
+    return found
+
+
+def _enter(
+    found: Leftovers, deed: Deed, what: str, thing: str | None, others: Sequence[Change], held: Sequence[Held]
+) -> None:
+    name = (thing or deed.user or "").rpartition("/")[2]
+    if what == "access_key":
+        found.sources.extend(_key(found, deed, thing, held))
+    elif what in ("provider", "trust_anchor"):
+        found.sources.extend(_provider(deed, thing or "", others, held))
+    elif what in ("function", "instance"):
+        found.sources.extend(_host(deed, what, thing or "", held))
+    elif what in _NAMED:
+        kind, member = _NAMED[what]
+        if not _later(deed, others, _PUT_RIGHT[kind], member, name):
+            found.sources.append(_standing(deed, kind, name, others))
+    for source in found.sources[-1:]:
+        if not deed.certain:
+            found.uncertain.add(source.id)
+        if source.kind == "user":
+            found.users.add(source.mints)
+        elif source.kind == "role":
+            found.roles.add(source.mints)
+
+
+def _standing(deed: Deed, kind: str, name: str, others: Sequence[Change]) -> Source:
+    """A user, role, password or trust that stands as the attacker left it."""
+    if kind == "password":
+        return _password(deed, name)
+    if kind == "trust":
+        return _trust(deed, name, others)
+    return _made(deed, "user" if kind == "user" else "role", name)
+
+
+def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
+    return Source(
+        kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account,
+        made=True,
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) made the {kind} {name}",
+    )  # fmt: skip
+
+
+def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) -> Iterator[Source]:
+    """A key that the attacker made or made active again: one that nobody was seen to use may be used yet."""
+    made = deed.name == "CreateAccessKey"
+    if thing and any(one.key_id == thing for one in held):
+        if made:
+            found.keys.add(thing)
+        if not deed.certain:
+            found.uncertain.add(thing)
+        return
+    user = _object(deed.request).get("userName") or deed.user or ""
+    yield Source(
+        kind="key", id=thing or f"a key of {user}", account=deed.account, made=made,
+        mints=Principal(deed.account, "user", str(user)), before={"id": thing} if thing else {},
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) gave {user} a key",
+    )  # fmt: skip
+
+
+def _by_hand(deed: Deed, what: str, thing: str | None) -> Source:
+    """Something that acts or mints for ever and that no call of ours takes back."""
+    user = _object(deed.request).get("userName") or deed.user
+    hosts = what in _HOSTING
+    owner = Principal(deed.account, "user", str(user)) if user and not hosts else None
+    return Source(
+        kind="host" if hosts else "key", id=thing or f"what {deed.name} made", account=deed.account,
+        mints=owner or Principal(deed.account, "unknown", thing or deed.name),
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {_UNTOLD[what]} behind",
+    )  # fmt: skip
+
+
+def _password(deed: Deed, name: str) -> Source:
+    return Source(
+        kind="password", id=name, mints=Principal(deed.account, "user", name), account=deed.account,
+        why=f"{deed.name} by {deed.by} set the password of {name}", made=True,
+    )  # fmt: skip
+
+
+def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
+    document = _before(deed, name, others)
+    return Source(
+        kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account,
+        why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
+        before={"document": document} if document else {},
+    )  # fmt: skip
+
+
+def _before(deed: Deed, name: str, others: Iterable[Change]) -> str | None:
+    """What a role's trust policy said before a deed, where the evidence shows it."""
+    earlier = [
+        one for one in others
+        if one.time < deed.time and one.account == deed.account and one.asked("roleName") == name
+        and one.event_name in ("CreateRole", "UpdateAssumeRolePolicy")
+    ]  # fmt: skip
+    if not earlier:
+        return None
+    last = max(earlier, key=lambda one: one.order)
+    document = last.document("policyDocument") or last.document("assumeRolePolicyDocument")
+    return document if isinstance(document, str) else None
+
+
+def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[Held]) -> Iterator[Source]:
+    """One source for each role that was entered through it; one of no known role where nobody was seen to."""
+    for member in ("openIDConnectProviderArn", "sAMLProviderArn", "trustAnchorId"):
+        if _later(deed, others, _PUT_RIGHT["provider"], member, thing):
+            return
+    entered = {
+        one.principal
+        for one in held
+        if one.caller.federated_provider and one.caller.federated_provider in thing
+    }
+    for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:
+        yield Source(
+            kind="provider", id=thing, mints=role, account=deed.account, made=deed.name.startswith("Create"),
+            why=f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}",
+        )  # fmt: skip
+
+
+def _host(deed: Deed, what: str, thing: str, held: Iterable[Held]) -> Iterator[Source]:
+    name = thing.rpartition(":")[2] if what == "function" else thing
+    role = of_arn(_object(deed.request).get("role")) or next(
+        (one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"),
+        None,
+    )
+    if name:
+        mints = role or Principal(deed.account, "unknown", name)
+        yield Source(
+            kind="host", id=name, mints=mints, account=deed.account, made=deed.name.startswith(("Create", "Run")),
+            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {what} {name} runs what the attacker put there",
+        )  # fmt: skip
+
+
+def _later(deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str) -> bool:
+    """
+    Whether somebody has since put right what a deed did.
+
+    What happened in the same second may have come before it, and a trust that still names whom the attacker let in
+    is not put right.
+    """
+    added = trusted(deed.document) - trusted(_before(deed, value, others)) if deed.document else set()
+    return any(
+        one.time > deed.time
+        and one.account == deed.account
+        and one.event_name in names
+        and one.asked(member) == value
+        and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
+        for one in others
+    )
+
+
+def _still_lets_in(change: Change, added: set[str]) -> bool:
+    document = change.document("policyDocument")
+    return not isinstance(document, str) or not added or bool(added & trusted(document))
+
+
+def trusted(document: str | None) -> set[str]:
+    """Whom a trust policy names, as it spells them; nobody where it can't be read."""
+    try:
+        statements = json.loads(document or "{}").get("Statement", [])
+    except (ValueError, AttributeError, RecursionError):
+        return set()
+    found: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal") if isinstance(statement, dict) else None
+        values = list(principal.values()) if isinstance(principal, dict) else [principal]
+        for value in values:
+            found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
+    return found
+
+
+def _object(text: str | None) -> Mapping[str, Any]:
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,75 @@
+"""
+A move: one action on its targets, as the calls that carry it out and as what the prover makes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tokentrail.containment.cutoff import moved
+from tokentrail.containment.model import Action, Call
+from tokentrail.containment.principal import Principal
+from tokentrail.policy.changes import Change
+
+ORGANIZATIONS = "organizations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One action, before anything has been proved of it."""
+
+    action: Action
+    targets: tuple[str, ...]
+    principals: tuple[Principal, ...]
+    calls: tuple[Call, ...]
+    """What is sent; empty where a person must do it."""
+    undo: tuple[Call, ...] = ()
+    by_hand: tuple[Call, ...] = ()
+    """What a person will have sent in the end, where that is known: the prover reckons with it."""
+    cutoff: datetime | None = None
+    closes: frozenset[tuple[str, str, str]] = frozenset()
+    """Sources (kind, account and id) that hand out nothing after it."""
+    shuts: tuple[Principal, ...] = ()
+    """Roles that nobody can assume after it."""
+    spares: frozenset[tuple[Principal, datetime, str | None]] = frozenset()
+    """Seconds and user ids that it leaves out, since a known and innocent credential was issued there."""
+    shields: bool = False
+    """Whether an attacker who may write IAM can't take it back."""
+    reversible: bool = True
+    why: str = ""
+
+    def changes(self, number: int, sent: datetime, bites: datetime, cutoff: datetime) -> Iterator[Change]:
+        """What the log would show of it, had it been sent then: IAM makes it true when it bites."""
+        for place, call in enumerate(self.calls or self.by_hand):
+            kept = moved(call, self.cutoff, cutoff) if self.cutoff else call
+            yield _change(kept, number, place, bites)
+
+
+def new_policy(place: int) -> str:
+    """How a later call of a step names the service control policy that its call number `place` makes."""
+    return f"${{step.call[{place}].Policy.PolicySummary.Id}}"
+
+
+def _change(call: Call, number: int, place: int, time: datetime) -> Change:
+    """A call as the change that it makes: parameters in CloudTrail's lower camel case."""
+    request = {name[:1].lower() + name[1:]: value for name, value in call.parameters.items()}
+    response: Mapping[str, Any] | None = None
+    account = call.account
+    if call.service == ORGANIZATIONS:
+        account = "management"  # any other could be doubted to be the management account, which no SCP binds
+        if call.operation == "CreatePolicy":
+            response = {"policy": {"policySummary": {"id": f"{number}:{new_policy(place)}"}}}
+        elif "policyId" in request:
+            request["policyId"] = f"{number}:{request['policyId']}"
+    return Change(
+        time=time,
+        event_id=f"step-{number:04}-{place:06}",
+        account=account,
+        event_source=f"{call.service}.amazonaws.com",
+        event_name=call.operation,
+        request=request,
+        response=response,
+    )

@@ -1,0 +1,206 @@
+"""
+How each action of the catalogue is carried out: its calls, their undoing, and what it spares.
+
+Names of operations and parameters: IAM and AWS Organizations API References. Policies are named `TokenTrail-…`, so
+that they are known as ours and replace nobody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tokentrail.containment import documents
+from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.documents import Statement
+from tokentrail.containment.model import Action, Call
+from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
+from tokentrail.containment.principal import Principal, short
+from tokentrail.containment.scene import Held, Scene
+
+REVOKE, DENY, SESSIONS, FREEZE = (
+    "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
+)  # fmt: skip
+"""Names of policies, to which `own` adds what tells one incident's from another's."""
+QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+_LOCK_OUT = documents.text([
+    {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
+])  # fmt: skip
+
+
+def iam(account: str, operation: str, **parameters: object) -> Call:
+    """A call to IAM."""
+    return Call(account=account, service="iam", operation=operation, parameters=parameters)
+
+
+def of_keys(action: Action, keys: Iterable[Held]) -> Move:
+    """Deactivate or delete long-term keys."""
+    listed = sorted(keys, key=lambda one: (one.principal, one.id))
+    calls, undo = [], []
+    for one in listed:
+        if one.principal.is_root:
+            continue
+        named = {"UserName": one.principal.name, "AccessKeyId": one.key_id}
+        if action == "deactivate-key":
+            calls.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Inactive"))
+            undo.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Active"))
+        else:
+            calls.append(iam(one.principal.account, "DeleteAccessKey", **named))
+    return Move(
+        action=action, targets=tuple(one.key_id or one.id for one in listed),
+        principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
+        reversible=CATALOGUE[action].reversible,
+    )  # fmt: skip
+
+
+def own(scene: Scene, name: str) -> str:
+    """A policy's name for this incident: another's policy of the same name would be replaced, and lifted with it."""
+    return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
+
+
+def put_policy(scene: Scene, principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
+    """Put an inline policy on a user or role; and take it away again."""
+    kind = "User" if principal.kind == "user" else "Role"
+    named = {f"{kind}Name": principal.name, "PolicyName": name}
+    return (
+        [iam(principal.account, f"Put{kind}Policy", **named, PolicyDocument=document)],
+        [iam(principal.account, f"Delete{kind}Policy", **named)],
+    )
+
+
+def attach_policies(
+    scene: Scene, principal: Principal, name: str, texts: Sequence[str]
+) -> tuple[list[Call], list[Call]]:
+    """Make managed policies and attach them, for what is too long for an inline policy."""
+    kind = "User" if principal.kind == "user" else "Role"
+    calls: list[Call] = []
+    undo: list[Call] = []
+    for number, document in enumerate(texts, 1):
+        own = f"{name}-{principal.name[:80]}-{number}"
+        arn = f"arn:{scene.arn(principal).split(':')[1]}:iam::{principal.account}:policy/{own}"
+        attached = {f"{kind}Name": principal.name, "PolicyArn": arn}
+        calls.append(iam(principal.account, "CreatePolicy", PolicyName=own, PolicyDocument=document))
+        calls.append(iam(principal.account, f"Attach{kind}Policy", **attached))
+        undo.append(iam(principal.account, f"Detach{kind}Policy", **attached))
+        undo.append(iam(principal.account, "DeletePolicy", PolicyArn=arn))
+    return calls, undo
+
+
+def with_document(scene: Scene, action: Action, name: str, document: str, on: Iterable[Principal]) -> Move:
+    """Put the same document on several principals; its cutoff is the scene's, if it holds one."""
+    listed = tuple(sorted(on))
+    calls: list[Call] = []
+    undo: list[Call] = []
+    for principal in listed:
+        put, taken = put_policy(scene, principal, own(scene, name), document)
+        calls += put
+        undo += taken
+    return Move(
+        action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
+        undo=tuple(undo), cutoff=scene.cutoff if documents.spelled(scene.cutoff) in document else None,
+        closes=frozenset((one.kind, one.account, one.name) for one in listed if action in ("deny-user", "deny-role")),
+    )  # fmt: skip
+
+
+def delete_user(scene: Scene, principal: Principal, keys: Iterable[Held], action: Action) -> Move:
+    """Delete a user; IAM wants its keys and all else gone first, which `apply` reads and removes before."""
+    calls = [
+        iam(principal.account, "DeleteAccessKey", UserName=principal.name, AccessKeyId=one.key_id)
+        for one in keys if one.principal == principal and one.key_id
+    ]  # fmt: skip
+    calls.append(iam(principal.account, "DeleteUser", UserName=principal.name))
+    return Move(
+        action=action, targets=(scene.arn(principal),), principals=(principal,), calls=tuple(calls), reversible=False,
+        closes=frozenset((kind, principal.account, principal.name) for kind in ("password", "user")),
+    )  # fmt: skip
+
+
+def attach_quarantine(scene: Scene, principal: Principal) -> Move:
+    """Attach AWS's own quarantine policy, which is no containment."""
+    named = {"UserName": principal.name, "PolicyArn": QUARANTINE}
+    return Move(
+        action="attach-quarantine", targets=(scene.arn(principal),), principals=(principal,),
+        calls=(iam(principal.account, "AttachUserPolicy", **named),),
+        undo=(iam(principal.account, "DetachUserPolicy", **named),),
+    )  # fmt: skip
+
+
+def edit_trust(scene: Scene, principal: Principal) -> Move:
+    """Let nobody assume a role any more."""
+    call = iam(principal.account, "UpdateAssumeRolePolicy", RoleName=principal.name, PolicyDocument=_LOCK_OUT)
+    return Move(
+        action="edit-trust",
+        targets=(scene.arn(principal),),
+        principals=(principal,),
+        calls=(call,),
+        shuts=(principal,),
+    )
+
+
+def control(
+    scene: Scene, account: str, statements: Sequence[Statement], on: Sequence[Principal], why: str
+) -> Move:
+    """Deny principals of an account by a service control policy, which its organisation alone can attach."""
+    document = documents.text(statements)
+    manager = scene.management_account
+    mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # several may be needed in one account
+    name = f"{own(scene, f'TokenTrail-Deny-{account}')}-{mark}"
+    calls = (
+        Call(
+            account=manager or "management", service=ORGANIZATIONS, operation="CreatePolicy",
+            parameters={
+                "Name": name, "Description": "Containment by TokenTrail", "Type": "SERVICE_CONTROL_POLICY",
+                "Content": document,
+            },
+        ),
+        Call(
+            account=manager or "management", service=ORGANIZATIONS, operation="AttachPolicy",
+            parameters={"PolicyId": new_policy(0), "TargetId": account},
+        ),
+    )  # fmt: skip
+    undo = (
+        Call(
+            account=manager or "management", service=ORGANIZATIONS, operation="DetachPolicy",
+            parameters={"PolicyId": new_policy(0), "TargetId": account},
+        ),
+        Call(
+            account=manager or "management", service=ORGANIZATIONS, operation="DeletePolicy",
+            parameters={"PolicyId": new_policy(0)},
+        ),
+    )  # fmt: skip
+    by_hand = "" if manager else (
+        f"Whoever runs the organisation attaches this service control policy to account {account} (or give "
+        f"--management-account and plan again): {document} "
+    )  # fmt: skip
+    return Move(
+        action="scp-deny", targets=tuple(scene.arn(one) for one in on), principals=tuple(on),
+        calls=calls if manager else (), undo=undo if manager else (), by_hand=() if manager else calls, shields=True,
+        cutoff=scene.cutoff if documents.spelled(scene.cutoff) in document else None, why=why + by_hand,
+    )  # fmt: skip
+
+
+def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
+    """Several moves sent together as one."""
+    cutoffs: list[datetime] = [one.cutoff for one in moves if one.cutoff]
+    return Move(
+        action=action,
+        targets=tuple(target for one in moves for target in one.targets),
+        principals=tuple(dict.fromkeys(principal for one in moves for principal in one.principals)),
+        calls=tuple(call for one in moves for call in one.calls),
+        undo=tuple(call for one in moves for call in one.undo),
+        by_hand=tuple(call for one in moves for call in one.by_hand),
+        cutoff=cutoffs[0] if cutoffs else None,
+        closes=frozenset(pair for one in moves for pair in one.closes),
+        shuts=tuple(principal for one in moves for principal in one.shuts),
+        spares=frozenset(spared for one in moves for spared in one.spares),
+        shields=any(one.shields for one in moves),
+        reversible=all(one.reversible for one in moves),
+        why=why or "".join(one.why for one in moves),
+    )
+
+
+def says(principals: Iterable[Principal], scene: Scene) -> str:
+    """Name principals in a sentence."""
+    named = [short(scene.arn(one)) for one in principals]
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")

@@ -1,0 +1,172 @@
+"""
+What the other calls of a plan act on: service control policies, instances, sign-in sessions.
+
+Sources: the AWS Organizations, Amazon EC2 and AWS Sign-In API References, the page of each operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tokentrail.containment.cloud import Cloud
+from tokentrail.containment.model import Call
+from tokentrail.containment.thing import Irreversible, State, Thing
+
+SCP = "SERVICE_CONTROL_POLICY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationPolicy(Thing):
+    """A policy of an organisation, by id or by name: `document` is its text, or null."""
+
+    compared: ClassVar = ("document",)
+    policy: str
+    by_id: bool
+    type: str = SCP
+
+    @property
+    def name(self) -> str:
+        """The policy."""
+        return f"organisation's policy {self.policy}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read its text, id, name and description."""
+        found = self.policy if self.by_id else self._id(cloud)
+        answer = self._ask(cloud, "organizations", "DescribePolicy", PolicyId=found) if found else None
+        if answer is None:
+            return {"document": None}
+        about = answer["Policy"]["PolicySummary"]
+        return {
+            "document": answer["Policy"]["Content"], "id": about["Id"], "arn": about.get("Arn"),
+            "name": about["Name"], "description": about.get("Description", ""), "type": about.get("Type", SCP),
+        }  # fmt: skip
+
+    def _id(self, cloud: Cloud) -> str | None:
+        listed = self._list(cloud, "organizations", "ListPolicies", "Policies", Filter=self.type)
+        return next((one["Id"] for one in listed if one["Name"] == self.policy), None)
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Delete it where there was none, make it anew, or write the text that was there."""
+        if original["document"] is None:
+            return (self._call("organizations", "DeletePolicy", PolicyId=present["id"]),)
+        if present["document"] is None:
+            return (
+                self._call(
+                    "organizations", "CreatePolicy", Name=original["name"], Type=original["type"],
+                    Description=original["description"], Content=original["document"],
+                ),
+            )  # fmt: skip
+        return (
+            self._call(
+                "organizations", "UpdatePolicy", PolicyId=present["id"], Name=original["name"],
+                Description=original["description"], Content=original["document"],
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationAttachment(Thing):
+    """A policy on an account, unit or root of an organisation: `attached`."""
+
+    compared: ClassVar = ("attached",)
+    policy_id: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        """The attachment."""
+        return f"attachment of organisation's policy {self.policy_id} to {self.target}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether it is attached."""
+        found = self._list(cloud, "organizations", "ListTargetsForPolicy", "Targets", PolicyId=self.policy_id)
+        return {"attached": any(one["TargetId"] == self.target for one in found)}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Attach or detach it."""
+        operation = "AttachPolicy" if original["attached"] else "DetachPolicy"
+        return (self._call("organizations", operation, PolicyId=self.policy_id, TargetId=self.target),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAssociation(Thing):
+    """An instance profile on an instance: `associated`, the instance and the profile."""
+
+    compared: ClassVar = ("associated",)
+    association_id: str
+
+    @property
+    def name(self) -> str:
+        """The association."""
+        return f"instance profile association {self.association_id}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether it stands, and between what."""
+        found = self._list(
+            cloud, "ec2", "DescribeIamInstanceProfileAssociations", "IamInstanceProfileAssociations",
+            AssociationIds=[self.association_id],
+        )  # fmt: skip
+        live = [one for one in found if one.get("State") in ("associated", "associating")]
+        if not live:
+            return {"associated": False}
+        profile = live[0]["IamInstanceProfile"]["Arn"]
+        return {"associated": True, "instance": live[0]["InstanceId"], "profile": profile}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Associate the same profile with the same instance; the association gets a new id."""
+        return (
+            self._call(
+                "ec2", "AssociateIamInstanceProfile", InstanceId=original["instance"],
+                IamInstanceProfile={"Arn": original["profile"]},
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instances(Thing):
+    """Instances that run or don't: `running` lists those that do or are about to."""
+
+    compared: ClassVar = ("running",)
+    ids: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The instances."""
+        return f"instances {' '.join(self.ids)}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read which of them run."""
+        found = self._list(cloud, "ec2", "DescribeInstances", "Reservations", InstanceIds=list(self.ids))
+        instances = [one for reservation in found for one in reservation["Instances"]]
+        running = [one["InstanceId"] for one in instances if one["State"]["Name"] in ("pending", "running")]
+        return {"running": sorted(running)}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Start those that ran."""
+        stopped = sorted(set(original["running"]) - set(present["running"]))
+        return (self._call("ec2", "StartInstances", InstanceIds=stopped),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInSessions(Thing):
+    """Sessions of `aws login` and OAuth clients: `active` lists those that are."""
+
+    compared: ClassVar = ("active",)
+    arns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The sessions."""
+        return f"sign-in sessions {' '.join(self.arns)}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read which of them are active."""
+        found = {arn: self._ask(cloud, "signin", "GetSession", sessionArn=arn) for arn in self.arns}
+        return {
+            "active": sorted(arn for arn, told in found.items() if told and told.get("status") == "ACTIVE")
+        }
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Nothing brings them back."""
+        raise Irreversible("a revoked sign-in session can't be brought back; its owner signs in again")

@@ -1,0 +1,206 @@
+"""
+From a scene to a plan: moves, what each of them ends and costs, and the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from tokentrail.containment import planner, story, whatif
+from tokentrail.containment.assumptions import holds_if, residual_risks
+from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.model import (
+    PLAN_VERSION,
+    Collateral,
+    NotSpared,
+    Plan,
+    Proof,
+    Step,
+    Strategy,
+)  # fmt: skip
+from tokentrail.containment.move import Move
+from tokentrail.containment.principal import short
+from tokentrail.containment.prover import Outcome, prove
+from tokentrail.containment.scene import LONGEST, Scene
+from tokentrail.errors import UsageError
+from tokentrail.lineage.model import Gap
+
+MARGIN, LAG = 60, 900
+"""Seconds, by default: from sending a cutoff to the moment that it names; by which the log may be late."""
+PROPAGATION = 5
+"""
+Seconds that IAM was measured to take until a change bites (3 to 4), rounded up: a margin below, or without time for
+sending, is refused.
+
+AWS itself puts the cutoff of the console's revocation about 30 seconds ahead (IAM User Guide, 'Revoking IAM role
+temporary security credentials'), and says that changes may take longer ('Troubleshoot IAM', 'Changes that I make are
+not always immediately visible').
+"""
+
+
+LEAST_MARGIN = 10
+SENDING = 10
+"""Seconds of a margin that are left for sending all calls of a step."""
+
+
+def bites_within(margin: int) -> int:
+    """
+    How long IAM may take for the proof to hold, of a margin.
+
+    The last call of a step is sent no later than this before its cutoff, so that all have taken effect by then.
+    """
+    return max(PROPAGATION, margin - SENDING)
+
+
+def check_margin(margin: int, lag: int) -> None:
+    """
+    Refuse a margin or a lag that no proof could rest on.
+
+    Raises:
+        UsageError: the margin is shorter than IAM takes, or the lag negative.
+    """
+    if margin < LEAST_MARGIN:
+        raise UsageError(
+            f"--margin {margin}: IAM takes up to {PROPAGATION} seconds until a change bites, and sending takes a few, "
+            f"so that what is minted meanwhile would outlive the cutoff. Give {LEAST_MARGIN} or more; {MARGIN} is the "
+            "default."
+        )
+    if lag < 0:
+        raise UsageError(f"--lag {lag}: give the seconds by which the log may be late, 0 or more.")
+
+
+def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
+    """Plan, and prove the plan."""
+    moves, refused = planner.plan_moves(scene, strategy, spare)
+    return _plan(scene, strategy, moves, refused, gaps)
+
+
+def what_if(scene: Scene, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
+    """
+    Prove, or refute, steps that somebody has in mind.
+
+    Raises:
+        UsageError: one of them is no `ACTION:TARGET`, or its target is unknown.
+    """
+    return _plan(scene, None, [whatif.read(scene, step) for step in steps], [], gaps)
+
+
+def _plan(
+    scene: Scene,
+    strategy: Strategy | None,
+    moves: Sequence[Move],
+    refused: Sequence[NotSpared],
+    gaps: Sequence[Gap],
+) -> Plan:
+    outcome = prove(scene, moves)
+    return Plan(
+        version=PLAN_VERSION,
+        case_id=scene.case_id,
+        as_of=scene.as_of,
+        subjects=scene.subjects,
+        strategy=strategy,
+        margin=scene.margin,
+        lag=scene.lag,
+        narrowing=scene.narrowing,
+        tainted=scene.tainted,
+        steps=tuple(_step(scene, outcome, number, move) for number, move in enumerate(moves)),
+        proof=Proof(
+            complete=outcome.contained,
+            scope="trust-policies" if scene.reach else "observed-edges",
+            survivors=story.survivors(scene, outcome),
+            counterexample=story.counterexample(scene, moves, outcome),
+            holds_if=tuple(holds_if(scene, moves, outcome, gaps, bites=bites_within(scene.margin))),
+        ),
+        not_spared=tuple(refused),
+        residual_risks=tuple(residual_risks(scene)),
+    )
+
+
+def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
+    facts = CATALOGUE[move.action]
+    bites = outcome.times[number].bites
+    accounts = {call.account for call in move.calls} or {one.account for one in move.principals}
+    arns = tuple(scene.arn(one) for one in move.principals if one.kind != "unknown")
+    return Step(
+        n=number + 1,
+        action=move.action,
+        account=accounts.pop() if len(accounts) == 1 else None,
+        principal=arns[0] if len(arns) == 1 else None,
+        principals=arns,
+        targets=move.targets,
+        calls=move.calls,
+        cutoff=move.cutoff,
+        ends=tuple(sorted(name for name, life in outcome.lives.items() if life.by == number)),
+        alive_after=tuple(sorted(name for name, life in outcome.lives.items() if life.ends > bites)),
+        collateral=tuple(_collateral(scene, outcome, number, move)),
+        undo=move.undo,
+        safe_to_undo_after=_safe(scene, outcome, number, move),
+        reversible=move.reversible and bool(move.undo),
+        bites_within=bites_within(scene.margin),
+        needs=tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
+        why=f"{move.why}{_says(scene, move)}{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
+    )
+
+
+def _says(scene: Scene, move: Move) -> str:
+    facts = CATALOGUE[move.action]
+    named = [short(one) for one in move.targets]
+    what = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
+
+
+def _perhaps_the_owners(scene: Scene, move: Move) -> str:
+    """Warn before something is deleted that the key's owner may have made."""
+    named = {*move.targets, *(one.name for one in move.principals)}
+    if move.reversible or not named & scene.uncertain:
+        return ""
+    return (
+        " The leaked key itself made this: if its owner may have, before the leak, give --since and plan again, as it "
+        "can't be undone."
+    )
+
+
+def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
+    """Name whoever has taken steps of containment already and would be cut off."""
+    hit = sorted(
+        one for one in scene.responders if one in outcome.innocents and outcome.innocents[one].by == number
+    )
+    if not hit:
+        return ""
+    return f" It cuts off {', '.join(hit)}, which has responded to the attack: --spare keeps it."
+
+
+def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iterator[Collateral]:
+    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately."""
+    found = {
+        one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
+    }
+    if move.action in ("deactivate-key", "delete-key"):
+        found |= {
+            one.id: scene.arn(one.principal)
+            for one in scene.held
+            if one.key_id in move.targets and not one.made
+        }
+    for name, principal in sorted(found.items()):
+        yield Collateral(credential=name, principal=principal)
+
+
+def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime | None:
+    """When all that a move ended, and all that may have been minted unseen, has expired by itself."""
+    if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
+        return None
+    if any(source.name in move.closes for source in scene.sources):
+        return None  # lifted, it would let its maker in again
+    ends = [one.expires for one in scene.held if outcome.lives[one.id].by == number]
+    if None in ends or any(
+        one.kind == "long_term_key" for one in scene.held if outcome.lives[one.id].by == number
+    ):
+        return None
+    known = [end for end in ends if end is not None]
+    for principal in move.principals:
+        pool = outcome.pools.get(principal)
+        if pool is not None:
+            last = min(pool.last, outcome.times[number].bites)
+            known.append(last + LONGEST.get(principal.kind, LONGEST["role"]))
+    return max([*known, outcome.times[number].bites])

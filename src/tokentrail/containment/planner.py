@@ -1,0 +1,225 @@
+"""
+Which moves end all of an attacker's credentials: upstream first, all roles at once, least collateral.
+
+Roles are cut in one step, since cutoffs of one step cover each other and those of two do not; what mints into them
+(keys, passwords, hosts, trusts, portals, users' tokens) is ended before. Whether that is enough is not decided here but
+proved by `prover`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokentrail.containment import documents, moves
+from tokentrail.containment.carving import Cut, carve
+from tokentrail.containment.closing import close_source
+from tokentrail.containment.controls import controls
+from tokentrail.containment.model import Action, NotSpared, Strategy
+from tokentrail.containment.move import Move
+from tokentrail.containment.principal import Principal
+from tokentrail.containment.prover import prove
+from tokentrail.containment.scene import Held, Scene
+
+_CLOSING = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What lives when nothing is done, and so must be ended."""
+
+    scene: Scene
+    strategy: Strategy
+    live: tuple[Held, ...]
+    pools: frozenset[Principal]
+    """Principals that may have, or get, tokens that nobody has seen."""
+    spared: tuple[Held, ...]
+
+    @property
+    def keys(self) -> list[Held]:
+        """The long-term keys that live and do not go with a user whom the attacker made."""
+        gone = self.scene.made_users | {one for one in self.pools if one.account in self.scene.without_access}
+        return [
+            one for one in self.live
+            if one.kind == "long_term_key" and one.principal not in gone
+            and one.principal.account not in self.scene.without_access
+        ]  # fmt: skip
+
+
+def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[list[Move], list[NotSpared]]:
+    """Choose the moves of a strategy, and say which credentials can't be spared."""
+    spared, refused = _spared(scene, spare, strategy)
+    nothing_done = prove(scene, [])
+    needs = _Needs(
+        scene, strategy,
+        live=tuple(one for one in scene.held if nothing_done.lives[one.id].ends > scene.as_of),
+        pools=frozenset(one for one, pool in nothing_done.pools.items() if pool.life.ends > scene.as_of),
+        spared=tuple(spared),
+    )  # fmt: skip
+    found = [
+        *_keys(needs),
+        *_made_users(scene),
+        *_sources(scene),
+        *_controls(needs),
+        *_users(needs),
+        *_roles(needs),
+    ]
+    return found, refused
+
+
+def _keys(needs: _Needs) -> Iterator[Move]:
+    """Stop long-term keys: those that the attacker made are deleted, leaked ones deactivated."""
+    leaked = [one for one in needs.keys if not one.made and not one.principal.is_root]
+    made = [one for one in needs.keys if one.made and not one.principal.is_root]
+    if leaked:
+        yield moves.of_keys("deactivate-key", leaked)
+    if made:
+        yield moves.of_keys("delete-created-key", made)
+    for one in needs.keys:
+        if one.principal.is_root:
+            yield moves.merged(
+                "deactivate-key", [moves.of_keys("deactivate-key", [one])],
+                f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}: no other principal "
+                "can. ",
+            )  # fmt: skip
+
+
+def _made_users(scene: Scene) -> Iterator[Move]:
+    users = sorted(one for one in scene.made_users if one.account not in scene.without_access)
+    if users:
+        action: Action = "delete-created-user"
+        yield moves.merged(action, [moves.delete_user(scene, user, scene.held, action) for user in users])
+
+
+def _sources(scene: Scene) -> Iterator[Move]:
+    """
+    Stop what mints by itself, all of one action in one step.
+
+    In an account without access only a portal can be shut, as that is elsewhere; the rest is denied by `controls`.
+    """
+    for kind in _CLOSING:
+        once = {
+            (one.account, one.id): one
+            for one in scene.sources
+            if one.kind == kind and (kind == "portal" or one.account not in scene.without_access)
+        }
+        listed = [
+            close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users
+        ]
+        for alike in ([one for one in listed if one.calls], [one for one in listed if not one.calls]):
+            if alike:
+                yield moves.merged(alike[0].action, alike)
+
+
+def _controls(needs: _Needs) -> Iterator[Move]:
+    """Deny by service control policy what IAM calls can't reach, account by account."""
+    scene = needs.scene
+    beyond: dict[str, list[Principal]] = {}
+    for principal in sorted({one.principal for one in needs.live} | needs.pools):
+        known = scene.known.get(principal)
+        linked = bool(known and known.service_linked)
+        if not scene.within_reach(principal) and not linked and principal.kind != "unknown":
+            beyond.setdefault(principal.account, []).append(principal)
+    for account, principals in beyond.items():
+        if account == scene.management_account:
+            continue  # no service control policy binds it; the proof shows what survives
+        yield from controls(scene, account, principals, needs.live)
+
+
+def _users(needs: _Needs) -> Iterator[Move]:
+    """End the tokens of the users behind: those seen, and those minted since the log stopped telling all."""
+    scene = needs.scene
+    behind = {one.principal for one in needs.live} | needs.pools
+    behind |= {one.mints for one in scene.sources if one.kind == "password"}
+    users = sorted(one for one in behind - scene.made_users if one.kind == "user" and scene.within_reach(one))
+    if needs.strategy == "scorched" and users:
+        yield moves.with_document(scene, "deny-user", moves.DENY, documents.deny_all(), users)
+    elif users:
+        yield _cut(needs, [(user, None) for user in users], "revoke-user-sessions")
+
+
+def _roles(needs: _Needs) -> Iterator[Move]:
+    """End the sessions of all roles that the attacker has or could have, in one step; of made roles, for ever."""
+    scene = needs.scene
+    made = sorted(one for one in scene.made_roles if one.account not in scene.without_access)
+    if made:
+        yield moves.with_document(scene, "deny-role", moves.DENY, documents.deny_all(), made)
+    live = {one.principal for one in needs.live}
+    roles = [
+        one for one in sorted(live | needs.pools)
+        if one.kind == "role" and one not in scene.made_roles and scene.within_reach(one)
+    ]  # fmt: skip
+    if needs.strategy == "scorched" and roles:
+        yield moves.with_document(scene, "deny-role", moves.DENY, documents.deny_all(), roles)
+    elif roles:
+        own = live | scene.acted_as | {one.mints for one in scene.sources}
+        windows = [(one, None if one in own else scene.unseen(one)) for one in roles]
+        yield _cut(needs, windows, "revoke-role-sessions")
+
+
+def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action: Action) -> Move:
+    """
+    Cut several principals at once: all their older tokens, or only what is tainted or not seen.
+
+    Args:
+        needs: What to end, and what to spare.
+        on: The principals; with a time, only what was issued since then is cut, as no tainted token was seen before.
+        action: What it is called if tokens of whatever age go.
+    """
+    scene = needs.scene
+    pieces = []
+    for principal, start in on:
+        others = [
+            one for one in scene.innocents if one.principal == principal and one.kind != "long_term_key"
+        ]
+        narrow = needs.strategy == "surgical" or start is not None
+        cut = Cut(
+            principal=principal,
+            tainted=tuple(
+                one for one in scene.held if one.principal == principal and one.kind != "long_term_key"
+            ),
+            others=tuple(others),
+            kept=tuple(others if narrow else (one for one in needs.spared if one.principal == principal)),
+            since=scene.unseen(principal) if narrow else None,
+        )
+        pieces.append(carve(scene, cut))
+    listed = needs.strategy == "surgical" or all(start for _, start in on)
+    return moves.merged("deny-sessions" if listed else action, pieces)
+
+
+def _spared(scene: Scene, spare: Iterable[str], strategy: Strategy) -> tuple[list[Held], list[NotSpared]]:
+    """Find the credentials to spare, by id or a unique beginning of one."""
+    found, refused = [], []
+    for name in spare:
+        matching = [one for one in scene.innocents if one.id.startswith(name) or one.key_id == name]
+        why = _cannot_spare(scene, name, matching, strategy)
+        if why:
+            refused.append(NotSpared(credential=name, why=why))
+        else:
+            found.append(matching[0])
+    return found, refused
+
+
+def _cannot_spare(scene: Scene, name: str, matching: Sequence[Held], strategy: Strategy) -> str | None:
+    if any(one.startswith(name) for one in scene.tainted):
+        return (
+            "it counts as the attacker's; narrow that with --since, --source-ip or --trusted-ip if it is not"
+        )
+    if not matching:
+        return "no live credential of a principal that this plan touches is called so: nothing here ends it"
+    if len(matching) > 1:
+        return "several credentials begin so: give more of its id"
+    one = matching[0]
+    if one.token is not None and one.token in {
+        held.token for held in scene.held if held.principal == one.principal
+    }:
+        return "a tainted credential has the same name and second of issue, so that no policy can tell them apart"
+    if strategy == "scorched":
+        return "scorched denies everything on its principal: take another strategy"
+    if one.kind != "long_term_key" and one.issued_at is None:
+        return "when it was issued is not in the evidence, so that no policy can tell it from the attacker's"
+    known = scene.known.get(one.principal)
+    if one.principal.is_root or one.principal.account in scene.without_access or (known and known.reserved):
+        return "only a service control policy reaches its principal, and it does not tell sessions apart"
+    return None

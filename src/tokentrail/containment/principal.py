@@ -1,0 +1,108 @@
+"""
+The principals that credentials act as, told apart by account, kind and name.
+
+A name is unique in its account whatever its path, and not every ARN in a trail carries the path (IAM User Guide,
+'IAM identifiers'), so that ARNs alone do not tell whether two are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tokentrail.policy.context import Caller, principal_of
+
+PrincipalKind = Literal["user", "role", "root", "unknown"]
+_ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
+_SERVICE_LINKED = "/aws-service-role/"
+_RESERVED = "/aws-reserved/"
+_RESERVED_NAME = "AWSReservedSSO_"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Principal:
+    """Whom IAM's policies know: a user, a role, an account's root."""
+
+    account: str
+    kind: PrincipalKind
+    name: str
+    """As IAM spells it, without path."""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is an account's root user, whom IAM policies don't bind."""
+        return self.kind == "root"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A principal, and what the evidence knows of it."""
+
+    principal: Principal
+    arn: str
+    unique_id: str | None = None
+    """`AROA…` or `AIDA…`, where a credential of it was seen."""
+
+    @property
+    def service_linked(self) -> bool:
+        """Whether AWS alone may change it (IAM User Guide, 'Using service-linked roles')."""
+        return _SERVICE_LINKED in self.arn
+
+    @property
+    def reserved(self) -> bool:
+        """Whether Identity Center keeps it, so that IAM calls can't edit it (IAM User Guide, 'Revoke sessions')."""
+        return _RESERVED in self.arn or self.principal.name.startswith(_RESERVED_NAME)
+
+
+def of_arn(arn: str | None) -> Principal | None:
+    """
+    The principal that an ARN names: a user's or role's own, or that of a session of it.
+
+    A federated user's ARN does not tell whose it is: `None`.
+    """
+    found = _ARN.fullmatch(arn or "")
+    if found is None:
+        return None
+    account, resource = found[2], found[3]
+    kind, _, rest = resource.partition("/")
+    if resource == "root":
+        return Principal(account, "root", "root")
+    if kind == "assumed-role" and rest:
+        return Principal(account, "role", rest.split("/")[0])
+    if kind == "role" and rest:
+        return Principal(account, "role", rest.rpartition("/")[2])
+    if kind == "user" and rest:
+        return Principal(account, "user", rest.rpartition("/")[2])
+    return None
+
+
+def of_caller(caller: Caller) -> Principal:
+    """The principal whose policies a credential is under; a federated user is under those of the user behind it."""
+    sort = principal_of(caller)
+    account = caller.account or ""
+    if sort == "root":
+        return Principal(account, "root", "root")
+    if sort == "role":
+        found = of_arn(caller.role) or of_arn(caller.principal)
+        if found is not None:
+            return found
+    if sort in ("user", "federated_user"):
+        found = of_arn(caller.principal) if sort == "user" else None
+        if found is not None and found.kind == "user":
+            return found
+        if caller.user_name:
+            return Principal(account, "user", caller.user_name)
+    return Principal(account, "unknown", caller.principal or "")
+
+
+def arn_of(principal: Principal, partition: str = "aws") -> str:
+    """An ARN for it, without path where none is known."""
+    if principal.kind == "root":
+        return f"arn:{partition}:iam::{principal.account}:root"
+    return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}"
+
+
+def short(arn: str) -> str:
+    """The part of an ARN that people say: `role/MyBucketRole`."""
+    return arn.split(":", 5)[-1]

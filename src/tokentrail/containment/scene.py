@@ -1,0 +1,172 @@
+"""
+What a proof is about: who holds what, who can mint what, and what nobody has seen yet.
+
+A scene is pure data; `staging` takes it from a case. All times are whole seconds, as CloudTrail has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from tokentrail.containment.documents import Token
+from tokentrail.containment.principal import Known, Principal, arn_of
+from tokentrail.policy.changes import Change
+from tokentrail.policy.context import Caller, CallerKind
+from tokentrail.policy.reach import Reach
+
+ASSUMES_NOTHING = frozenset({"forwarded", "federation_token"})
+"""
+Kinds that assume no role: a forwarded call is nobody's credential, and GetFederationToken's are refused by STS but for
+calls that mint the same identity (AWS STS API Reference, 'GetFederationToken').
+"""
+SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
+LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
+"""How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One credential that the evidence shows."""
+
+    id: str
+    caller: Caller
+    key_id: str | None
+    """For a long-term key: its id."""
+    principal: Principal
+    expires: datetime | None
+    """Its known end, or the latest possible one."""
+    made: bool = False
+    """Whether an attacker made it: a key that nobody else uses."""
+
+    @property
+    def kind(self) -> CallerKind:
+        """What sort of credential it is."""
+        return self.caller.kind
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When it was issued, where that is known."""
+        return self.caller.issued_at
+
+    @property
+    def user_id(self) -> str | None:
+        """Its `aws:userid`, as far as the evidence tells it; all session tokens of a user share the user's."""
+        found = self.caller.principal_id
+        return found if self.principal.kind != "role" or ":" in (found or "") else None
+
+    @property
+    def token(self) -> Token | None:
+        """How a deny can single it out; `None` for long-term keys and where the issue is not known."""
+        if self.kind == "long_term_key" or self.issued_at is None:
+            return None
+        return Token(self.issued_at, self.user_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A principal's credentials may mint sessions of a role."""
+
+    by: Principal
+    into: Principal
+    why: str
+    seen: bool
+    """Whether the log shows it done; else a trust policy allows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Something that is no credential and mints them: a host, a password, a trust opened to strangers."""
+
+    kind: SourceKind
+    id: str
+    mints: Principal
+    account: str
+    why: str
+    before: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What is known of how it was before the attacker touched it, such as a role's `trust` document."""
+    made: bool = False
+    """Whether the attacker made it, so that it can be removed; else it must be put back."""
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What tells it from other sources: kind, account, id."""
+        return (self.kind, self.account, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """All that planner and prover look at."""
+
+    case_id: str
+    as_of: datetime
+    subjects: tuple[str, ...]
+    narrowing: Mapping[str, Any]
+    margin: int
+    lag: int
+    tainted: tuple[str, ...]
+    """All tainted credentials, dead ones too."""
+    held: tuple[Held, ...]
+    """The tainted ones that had not expired when the log stopped telling all; some of them may have been ended."""
+    acted_as: frozenset[Principal]
+    """The principals of all tainted credentials, dead ones too."""
+    innocents: tuple[Held, ...]
+    """Others that live now, of the principals that the tainted ones act as or could."""
+    known: Mapping[Principal, Known]
+    edges: tuple[Edge, ...]
+    sources: tuple[Source, ...]
+    writers: tuple[tuple[str, str], ...]
+    """Tainted credentials that may change IAM, and how that is known."""
+    changes: tuple[Change, ...]
+    unseen_since: Mapping[str, datetime]
+    """By account, from when on sessions may exist that no log shows yet."""
+    beyond: tuple[str, ...]
+    """What snapshots allow the attacker that the game does not play."""
+    writing: frozenset[Principal]
+    """The principals of those who may change IAM."""
+    responders: frozenset[str]
+    """Credentials, not tainted, that took steps of containment already."""
+    uncertain: frozenset[str]
+    """Ids of keys and users that the owner of the leaked key may have made before it leaked."""
+    made_users: frozenset[Principal]
+    made_roles: frozenset[Principal]
+    without_access: frozenset[str]
+    """Accounts in which nobody here can change anything."""
+    management_account: str | None
+    reach: Reach | None
+    residual_risks: tuple[str, ...]
+
+    @property
+    def cutoff(self) -> datetime:
+        """The moment that cutoffs name when sent at `as_of`."""
+        return self.as_of + timedelta(seconds=self.margin)
+
+    def unseen(self, principal: Principal) -> datetime:
+        """
+        From when on a principal may have living sessions that no log shows.
+
+        In an account without a log, as long as any may live; nowhere longer than that.
+        """
+        longest = self.as_of - LONGEST.get(principal.kind, LONGEST["user"])
+        return max(self.unseen_since.get(principal.account, longest), longest)
+
+    def within_reach(self, principal: Principal) -> bool:
+        """Whether IAM calls of ours bind a principal: not root's, not AWS's own roles, not without access."""
+        known = self.known.get(principal)
+        beyond = principal.is_root or principal.kind == "unknown" or principal.account in self.without_access
+        return not beyond and not (known and (known.reserved or known.service_linked))
+
+    def arn(self, principal: Principal) -> str:
+        """The ARN by which the evidence knows a principal."""
+        known = self.known.get(principal)
+        return known.arn if known else arn_of(principal)
+
+    def inline_size(self, principal: Principal) -> int:
+        """Characters of the inline policies that a snapshot shows on a principal; 0 where none shows it."""
+        if self.reach is None or principal.kind not in ("user", "role"):
+            return 0
+        arn = arn_of(principal)
+        holder = self.reach.user(arn) if principal.kind == "user" else self.reach.role(arn)
+        return holder.inline_size if holder else 0

@@ -1,0 +1,306 @@
+"""
+From a traced case to a scene: the live credentials, the edges between principals, and what mints by itself.
+
+Everything that is seen is taken from the forest; what an IAM snapshot allows is added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
+from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
+from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
+from tokentrail.containment.writers import beyond, writers, writing
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential, Trace
+from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trace import Narrowing
+from tokentrail.policy.changes import Change, in_order
+from tokentrail.policy.reach import Reach
+from tokentrail.results import Coverage
+
+_CONTAINS = (
+    "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
+    "DeleteLoginProfile", "DeleteUser", "DeleteRole",
+)  # fmt: skip
+"""Calls that a responder ends credentials with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a plan is asked for, beside its subjects."""
+
+    case_id: str
+    margin: int
+    lag: int
+    narrowing: Narrowing
+    reach: Reach | None = None
+    without_access: frozenset[str] = frozenset()
+    management_account: str | None = None
+    also: frozenset[Principal] = frozenset()
+    """Principals on which steps are to be proved, whoever acts as them."""
+
+
+def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Asked) -> Scene:
+    """Take the scene of a trace."""
+    unseen = _unseen(covered, asked.lag, forest.as_of)
+    earliest = forest.as_of - LONGEST["user"]
+    tainted = sorted(one.id for one in trace.credentials if one.tainted)
+    listed = list(forest.rows("id IN (SELECT unnest(?))", (tainted,)))
+    judge = forest.judge_of(listed)
+    pairs = [(row, rows.credential(row, judge)) for row in listed]
+    deeds = list(_deeds(forest, trace, listed, asked.narrowing))
+    held = [
+        held_of(row, one) for row, one in pairs if not _expired(one, unseen.get(one.account or "", earliest))
+    ]
+    accounts = {one.principal.account for one in held} | {one.account for one in deeds}
+    around = list(forest.changes(accounts))
+    left = left_behind(deeds, around, held)
+    sources = [*left.sources, *_sources_of(pairs, held), *_passwords(pairs, deeds, around)]
+    edges = list(seen_edges(forest))
+    concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
+    if asked.reach is not None:
+        edges += allowed_edges(asked.reach, concerned, edges)
+    reached = closure(concerned, edges)
+    concerning = reached | asked.also
+    near = [*_of_principals(forest, concerning), *_guests(forest, concerning)]
+    judge = forest.judge_of(near)
+    theirs = set(tainted)
+    alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
+    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs]
+    innocents = [held_of(row, one) for row, one in judged if one.state in ("active", "unknown")]
+    changes = tuple(forest.changes(accounts | {one.account for one in reached}))
+    return Scene(
+        case_id=asked.case_id,
+        as_of=forest.as_of,
+        subjects=trace.subject,
+        narrowing=_narrowing(asked.narrowing),
+        margin=asked.margin,
+        lag=asked.lag,
+        tainted=tuple(tainted),
+        held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
+        acted_as=frozenset(of_caller(rows.caller(row)) for row in listed),
+        innocents=tuple(one for one in innocents if one.kind != "forwarded"),
+        known=_renewed(dict(_known(near, listed, edges, reached)), changes),
+        edges=tuple(edge for edge in edges if edge.by in reached),
+        sources=tuple(_once(sources)),
+        writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
+        writing=frozenset(writing(deeds, listed, reached, asked.reach)),
+        changes=changes,
+        unseen_since=unseen,
+        beyond=tuple(beyond(asked.reach, reached)),
+        responders=_responders(forest, theirs, concerned, held),
+        uncertain=frozenset(left.uncertain),
+        made_users=frozenset(left.users),
+        made_roles=frozenset(left.roles),
+        without_access=asked.without_access,
+        management_account=asked.management_account,
+        reach=asked.reach,
+        residual_risks=tuple(dict.fromkeys(left.risks)),
+    )
+
+
+def held_of(row: Row, one: Credential) -> Held:
+    """A credential of the forest, as a proof sees it."""
+    caller = rows.caller(row)
+    return Held(
+        id=one.id,
+        caller=caller,
+        key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
+        principal=of_caller(caller),
+        expires=one.expires_at or one.expires_bound,
+    )
+
+
+def _unseen(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str, datetime]:
+    """
+    By account, when the log stops telling all: the lag before the newest event of the region that is most behind.
+
+    A region in which nothing happens can't be told from one whose log is late, so the quietest decides. A trail
+    without read-only events never tells of AssumeRole (IAM User Guide, 'Logging IAM and AWS STS API calls').
+    """
+    found: dict[str, datetime] = {}
+    for one in covered:
+        if one.account is not None:
+            since = one.last - timedelta(seconds=lag)
+            found[one.account] = min(found.get(one.account, since), since)
+    telling = {one.account for one in covered if one.read_only_events}
+    return {
+        account: since if account in telling else min(since, as_of - LONGEST["user"])
+        for account, since in found.items()
+    }
+
+
+def _expired(one: Credential, since: datetime) -> bool:
+    """Whether it had expired by then; what was ended in another way may be revived."""
+    end = one.expires_at or one.expires_bound
+    return one.kind != "long_term_key" and end is not None and end <= since
+
+
+def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narrowing) -> Iterator[Deed]:
+    """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
+    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    ids = {row["n"]: row["id"] for row in listed}
+    users = {row["n"]: rows.caller(row).user_name for row in listed}
+    narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
+    found = forest.changed_by(ids)
+    addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
+    for row in found:
+        time = rows.moment(row["time"])
+        if time is None or (
+            row["n"] in starts and not narrowing.admits(time, addresses.get(row["event_id"]))
+        ):
+            continue
+        yield Deed(
+            by=ids[row["n"]],
+            event_id=rows.event_id(row["event_id"], row["event_id_text"]) or "",
+            time=time,
+            account=row["account"] or "",
+            source=row["source"] or "",
+            name=row["name"],
+            request=row["request"],
+            response=row["response"],
+            document=row["document"],
+            user=users[row["n"]],
+            certain=narrowed or row["n"] not in starts,
+        )
+
+
+def _sources_of(pairs: Iterable[tuple[Row, Credential]], held: Iterable[Held]) -> Iterator[Source]:
+    """What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins."""
+    origins = {one.id: one for _, one in pairs}
+    for one in held:
+        credential, name = origins[one.id], one.caller.session_name or one.id
+        match one.kind:
+            case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
+                yield _source(
+                    "host", name, one, f"{name} is handed a new session whenever the old one runs out"
+                )
+            case "identity_center":
+                person = credential.identity or name
+                yield _source(
+                    "portal", person, one, f"the access portal hands {person} a new session at any time"
+                )
+            case "oauth_login":
+                arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
+                yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
+
+
+def _passwords(
+    pairs: Iterable[tuple[Row, Credential]], deeds: Iterable[Deed], changes: Sequence[Change]
+) -> Iterator[Source]:
+    """Passwords that an attacker has signed in with, if nobody else has changed them since."""
+    own = {deed.event_id for deed in deeds}
+    for row, credential in pairs:
+        if credential.origin != "console_sign_in" or credential.issued_at is None:
+            continue
+        one, issued = held_of(row, credential), credential.issued_at
+        user = one.principal.name
+        changed = any(
+            change.event_name in PASSWORD_CHANGES
+            and change.account == one.principal.account
+            and (change.asked("userName") or change.caller_user) == user
+            and change.time >= issued
+            and change.event_id not in own
+            for change in changes
+        )
+        if not changed:
+            yield _source("password", user, one, f"whoever signed in as {user} knows the password")
+
+
+def _source(kind: Any, name: str, one: Held, why: str) -> Source:
+    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)
+
+
+def _once(sources: Iterable[Source]) -> list[Source]:
+    once = {(one.name, one.mints): one for one in reversed(list(sources))}
+    return [once[name] for name in sorted(once, key=repr)]
+
+
+_NAMED = """
+(expires_at IS NULL OR expires_at > ?) AND (
+  split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+  OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?)))"""
+
+
+def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
+    """The credentials of some principals that may live now."""
+    wanted = set(reached)
+    names = sorted({one.name if one.kind != "root" else arn_of(one) for one in wanted})
+    found = forest.rows(_NAMED, (int(forest.as_of.timestamp()), names, names))
+    return [row for row in found if of_caller(rows.caller(row)) in wanted]
+
+
+def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:
+    """Other users' federation tokens, which a deny of the organisation can't tell from those of a user reached."""
+    accounts = {one.account for one in reached if one.kind == "user"}
+    found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
+    users = [(row, of_caller(rows.caller(row))) for row in found]
+    return [row for row, user in users if user.account in accounts and user not in reached]
+
+
+def _known(
+    near: Iterable[Row], listed: Iterable[Row], edges: Iterable[Edge], reached: Iterable[Principal]
+) -> Iterator[tuple[Principal, Known]]:
+    """The fullest ARN and the unique id by which each principal is known."""
+    arns: dict[Principal, set[str]] = {one: {arn_of(one)} for one in reached}
+    ids: dict[Principal, tuple[int, str]] = {}
+    for row in (*near, *listed):
+        caller = rows.caller(row)
+        principal = of_caller(caller)
+        own = caller.role if principal.kind == "role" else caller.principal
+        if of_arn(own) == principal and own is not None:
+            arns.setdefault(principal, set()).add(own)
+        unique = (caller.principal_id or "").partition(":")[0]
+        if unique.startswith(("AROA", "AIDA")):
+            seen = (
+                row["last"] or row["issued_at"] or 0,
+                unique,
+            )  # of one made anew, the id that was seen last
+            ids[principal] = max(ids.get(principal, seen), seen)
+    for principal, known in arns.items():
+        arn = max(known, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        yield (
+            principal,
+            Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),
+        )
+
+
+def _renewed(known: Mapping[Principal, Known], changes: Iterable[Change]) -> dict[Principal, Known]:
+    """The same, with the unique ids of those that were made in the evidence: of several, the last."""
+    found = dict(known)
+    for change in in_order(changes):
+        for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):
+            unique = (
+                change.answered(kind, f"{kind}Id") if change.event_name == f"Create{kind.title()}" else None
+            )
+            principal = Principal(change.account, "role" if kind == "role" else "user", name or "")
+            if unique and principal in found:
+                found[principal] = replace(found[principal], unique_id=unique)
+    return found
+
+
+def _responders(
+    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[Held]
+) -> frozenset[str]:
+    """Who, untainted, has taken steps against the tainted principals and keys already."""
+    names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}
+    return frozenset(
+        row["id"]
+        for row in forest.callers_of(_CONTAINS)
+        if row["id"] not in tainted and any(f'"{name}"' in (row["request"] or "") for name in names)
+    )
+
+
+def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
+    return {
+        "since": narrowing.since,
+        "source_ips": list(narrowing.source_ips),
+        "trusted_ips": list(narrowing.trusted_ips),
+    }

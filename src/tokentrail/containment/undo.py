@@ -1,0 +1,238 @@
+"""
+Take back what a plan's `apply` did: what the journal saved, the newest change first.
+
+A change stays where somebody else has changed the thing since, and where lifting its step would revive a credential
+of the attacker's, known or minted in the blind window. The plan says until when that is, counted from its own moment;
+where a step was sent later, sessions could be minted for as much longer, so that much is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tokentrail.containment import fitness
+from tokentrail.containment.cloud import CallFailed, Cloud
+from tokentrail.containment.cutoff import spelled
+from tokentrail.containment.history import ThingRecord, history, plain
+from tokentrail.containment.journal import Journal
+from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.operations import change
+from tokentrail.containment.outcome import Restored, Undone, UndoOutcome
+from tokentrail.containment.sending import Sender, settle
+from tokentrail.containment.thing import Irreversible, State, Thing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """What would be done about one thing."""
+
+    record: ThingRecord
+    thing: Thing
+    present: State
+    calls: tuple[Call, ...]
+    """What would be sent; empty where nothing would."""
+    outcome: Literal["restore", "already", "kept", "irreversible", "refused"]
+    safe_after: datetime | None
+    why: str
+
+
+class Undo:
+    """
+    One run of `undo`: look, then take back.
+
+    Args:
+        plan: The plan that was applied.
+        cloud: The accounts.
+        journal: What was done.
+        clock: The time now.
+        reactivate_leaked_key: Lift also what would let a leaked key work again.
+    """
+
+    def __init__(
+        self, plan: Plan, cloud: Cloud, journal: Journal, *, clock: Callable[[], datetime],
+        reactivate_leaked_key: bool = False,
+    ) -> None:  # fmt: skip
+        self._plan, self._cloud, self._journal, self._clock = plan, cloud, journal, clock
+        self._steps: Mapping[int, Step] = {step.n: step for step in plan.steps}
+        self._reactivate = reactivate_leaked_key
+        self._sender = Sender(cloud, journal, clock, lambda deed: None)
+
+    def look(self) -> tuple[Taking, ...]:
+        """
+        Say what would be done about each thing that was changed, the newest change first.
+
+        Raises:
+            ActionRefused: an account can't be reached, or nobody fit for it is at hand.
+        """
+        fitness.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
+        settle(self._sender, "apply")
+        settle(self._sender, "undo")
+        return tuple(self._judged(record) for record in history(self._journal.lines).changed)
+
+    def go(self, takings: Sequence[Taking], tell: Callable[[Restored], None] = lambda one: None) -> Undone:
+        """Take back what may be, each after a last look at what is there."""
+        done = []
+        for taking in takings:
+            done.append(self._take_back(self._judged(taking.record) if taking.calls else taking))
+            tell(done[-1])
+        self._close_steps()
+        return Undone(
+            run=self._journal.run,
+            journal=str(self._journal.path),
+            complete=not any(one.outcome in ("refused", "failed") for one in done),
+            things=tuple(done),
+        )
+
+    def _judged(self, record: ThingRecord) -> Taking:
+        thing = change(record.call, record.region).thing
+        try:
+            present = thing.read(self._cloud)
+        except CallFailed as failure:
+            why = f"what is there now can't be read: {failure}"
+            return _taking(record, thing, {}, "refused", why)
+        if thing.same(present, record.original):
+            return _taking(record, thing, present, "already", "it is as it was before")
+        try:
+            calls = thing.restoring(present, record.original)
+        except Irreversible as never:
+            return _taking(record, thing, present, "irreversible", str(never))
+        if record.left is None or not thing.same(present, record.left):
+            why = "somebody has changed it since, so that putting back what was there would undo that; do it by hand"
+            return _taking(record, thing, present, "refused", why)
+        outcome, safe_after, why = self._safety(record)
+        kept = outcome != "restore"
+        return _taking(
+            record, thing, present, outcome, why, calls=() if kept else calls, safe_after=safe_after
+        )
+
+    def _safety(
+        self, record: ThingRecord
+    ) -> tuple[Literal["restore", "kept", "refused"], datetime | None, str]:
+        """Whether lifting all steps that touched a thing revives nothing."""
+        steps = [self._steps[n] for n in sorted(record.steps)]
+        final = [step for step in steps if not step.reversible]
+        if final:
+            why = f"step {final[0].n} ({final[0].action}) is not to be taken back: it undid what the attacker did"
+            return "kept", None, why
+        endless = [step for step in steps if step.safe_to_undo_after is None]
+        if endless and not self._reactivate:
+            ended = ", ".join(endless[0].ends[:3]) or "what it ended"
+            if all(step.action == "deactivate-key" for step in endless):
+                return (
+                    "kept",
+                    None,
+                    f"{ended} has leaked, and stays inactive without --yes-reactivate-leaked-key",
+                )
+            return (
+                "refused", None,
+                f"lifting step {endless[0].n} would revive {ended}, which never ends by itself; end it for good first, "
+                "or go on with --yes-reactivate-leaked-key",
+            )  # fmt: skip
+        safe = max((at for step in steps if (at := self._safe_after(step, record))), default=None)
+        if safe is not None and self._clock() < safe:
+            why = f"lifting it before {spelled(safe)} could revive a credential of the attacker's; run this again then"
+            return "refused", safe, why
+        return "restore", safe, "put back what was there"
+
+    def _safe_after(self, step: Step, record: ThingRecord) -> datetime | None:
+        """From when lifting a step is safe, given when it was sent."""
+        if step.safe_to_undo_after is None:
+            return None
+        cutoff = record.cutoffs.get(step.n)
+        later = cutoff - step.cutoff if cutoff and step.cutoff else record.at - self._plan.as_of
+        return step.safe_to_undo_after + max(later, timedelta())
+
+    def _take_back(self, taking: Taking) -> Restored:
+        if not taking.calls:
+            outcome: UndoOutcome = taking.outcome if taking.outcome != "restore" else "already"
+            if outcome == "already":
+                self._write_already(taking)
+            return _restored(taking, outcome, (), taking.why)
+        sent: list[Call] = []
+        for part, call in enumerate(taking.calls):
+            error = self._send(taking, part, call)
+            if error is not None:
+                why = f"{call.service}:{call.operation} failed: {error}. Put that right, and run the same command again"
+                return _restored(taking, "failed", sent, why)
+            sent.append(call)
+        return _restored(taking, "restored", sent, taking.why)
+
+    def _line(self, taking: Taking, part: int, call: Call, *, final: bool) -> dict[str, object]:
+        record = taking.record
+        return {
+            "kind": "before", "verb": "undo", "n": max(record.steps), "index": 0, "part": part, "final": final,
+            "thing": record.key, "region": record.region, "meant": plain(record.call), "call": plain(call),
+            "before": taking.present, "wanted": record.original, "cutoff": None,
+        }  # fmt: skip
+
+    def _send(self, taking: Taking, part: int, call: Call) -> str | None:
+        final = part == len(taking.calls) - 1
+        seq = self._journal.write(self._line(taking, part, call, final=final), self._clock())
+        try:
+            answer = self._cloud.send(call, region=taking.record.region)
+        except CallFailed as failure:
+            if final and self._is_back(taking):
+                self._after(seq, "done", failure.request_id, None, str(failure))
+                return None
+            self._after(seq, "failed", failure.request_id, None, str(failure))
+            return str(failure)
+        self._after(seq, "done", answer.request_id, answer.body, None)
+        return None
+
+    def _is_back(self, taking: Taking) -> bool:
+        try:
+            return taking.thing.same(taking.thing.read(self._cloud), taking.record.original)
+        except CallFailed:
+            return False
+
+    def _write_already(self, taking: Taking) -> None:
+        """Take note that a thing needs no taking back any more."""
+        seq = self._journal.write(self._line(taking, 0, taking.record.call, final=True), self._clock())
+        self._after(seq, "done", None, None, None)
+
+    def _after(
+        self,
+        seq: int,
+        outcome: str,
+        request_id: str | None,
+        answer: Mapping[str, object] | None,
+        error: str | None,
+    ) -> None:
+        self._journal.write(
+            {
+                "kind": "after", "of": seq, "outcome": outcome, "request_id": request_id, "answer": answer,
+                "error": error, "found": error is not None and outcome == "done",
+            },
+            self._clock(),
+        )  # fmt: skip
+
+    def _close_steps(self) -> None:
+        """Write down which steps are lifted, so that `apply` would carry them out again."""
+        told = history(self._journal.lines)
+        standing = {n for record in told.changed for n in record.steps}
+        for n in sorted(set(told.steps) - standing):
+            if told.steps[n].outcome == "done":
+                self._journal.write(
+                    {"kind": "step", "verb": "undo", "n": n, "outcome": "undone"}, self._clock()
+                )
+
+
+def _taking(
+    record: ThingRecord, thing: Thing, present: State,
+    outcome: Literal["restore", "already", "kept", "irreversible", "refused"], why: str, *,
+    calls: tuple[Call, ...] = (), safe_after: datetime | None = None,
+) -> Taking:  # fmt: skip
+    return Taking(
+        record=replace(record), thing=thing, present=present, calls=calls, outcome=outcome, safe_after=safe_after,
+        why=why,
+    )  # fmt: skip
+
+
+def _restored(taking: Taking, outcome: UndoOutcome, calls: Sequence[Call], why: str) -> Restored:
+    return Restored(
+        thing=taking.thing.name, account=taking.thing.account, steps=tuple(sorted(taking.record.steps)),
+        outcome=outcome, calls=tuple(calls), safe_after=taking.safe_after, why=why,
+    )  # fmt: skip

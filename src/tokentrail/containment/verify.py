@@ -1,0 +1,188 @@
+"""
+Look whether a plan that was carried out has held: in the accounts, and in the evidence since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tokentrail.containment.cloud import CallFailed, Cloud
+from tokentrail.containment.history import History, ThingRecord
+from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge
+from tokentrail.containment.model import Plan
+from tokentrail.containment.operations import change
+from tokentrail.containment.outcome import Verification
+from tokentrail.containment.sending import together
+from tokentrail.errors import ActionRefused
+from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
+
+_DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
+_EXPLICIT = "explicit deny"
+"""What AWS's message says where a policy denies (IAM User Guide, 'Troubleshoot access denied error messages')."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the case is asked."""
+
+    newest: datetime | None
+    retrace: Callable[[], Trace]
+    """Traces the plan's subjects as the plan did."""
+    timeline: Callable[[], Iterable[TimelineEvent]]
+    """The calls of the plan's subjects and of all that descends from them."""
+    record: Callable[[str, int], Any]
+    """One raw record, by evidence object and place."""
+
+
+def verify(
+    plan: Plan, told: History, cloud: Cloud | None, evidence: Evidence | None, *, now: datetime
+) -> Verification:
+    """
+    Judge a plan by what its journal tells, what the accounts show, and what the case holds.
+
+    Args:
+        plan: The plan.
+        told: What its journal tells.
+        cloud: The accounts, if they may be looked at.
+        evidence: The case, if there is one.
+        now: The time.
+    """
+    notes: list[str] = []
+    standing = _read_back(told, cloud, notes) if cloud is not None else None
+    if standing is None:
+        notes.append("The accounts were not read back: whether each step still stands is not known.")
+    bites = _bites(plan, told, standing)
+    held = _planned(plan)
+    events: tuple[Seen, ...] = ()
+    if evidence is not None:
+        trace = evidence.retrace()
+        held = _held(plan, trace)
+        events = _seen(evidence, {one.id for one in held}, bites)
+        notes += _unknown(held)
+    else:
+        notes.append("There is no case to look into: nothing is known of what happened since.")
+    newest = evidence.newest if evidence is not None else None
+    scene = Scene(
+        bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now
+    )
+    steps, credentials, verdict = judge(scene)
+    return Verification(
+        verdict=verdict, evidence_until=newest, looked_back=standing is not None, steps=steps, credentials=credentials,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool | None] | None:
+    """Whether each thing is as it was left; `None` as a whole where no account could be reached."""
+
+    def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
+        try:
+            cloud.caller(record.call.account)
+            meant = change(record.call, record.region)
+            return record.key, meant.stands(meant.thing.read(cloud)), None
+        except (CallFailed, ActionRefused) as error:
+            return record.key, None, str(error)
+
+    found = together(look, list(told.things.values()))
+    notes += sorted({f"Not read back: {why}." for _, _, why in found if why})
+    if found and all(stands is None for _, stands, _ in found):
+        return None
+    return {key: stands for key, stands, _ in found}
+
+
+def _bites(plan: Plan, told: History, standing: dict[str, bool | None] | None) -> tuple[Bite, ...]:
+    bites = []
+    for step in plan.steps:
+        record = told.steps.get(step.n)
+        keys = [key for key, thing in told.things.items() if step.n in thing.steps]
+        looks = {key: standing.get(key) for key in keys} if standing is not None else dict.fromkeys(keys)
+        gone = [key for key, stands in looks.items() if stands is False]
+        known = bool(looks) and None not in looks.values()
+        bites.append(
+            Bite(
+                n=step.n, action=step.action, ends=frozenset(step.ends), at=record.bites_at if record else None,
+                reads_back=False if gone else True if known else None, changed=gone[0] if gone else None,
+            )
+        )  # fmt: skip
+    return tuple(bites)
+
+
+def _planned(plan: Plan) -> tuple[Held, ...]:
+    """What the plan alone knows of the attacker's credentials."""
+    survivors = {one.credential for one in plan.proof.survivors}
+    return tuple(
+        Held(
+            id=one, planned=True, issued_at=None, issued_in=None, expires=None, parent=None, survives=one in survivors
+        )
+        for one in plan.tainted
+    )  # fmt: skip
+
+
+def _held(plan: Plan, trace: Trace) -> tuple[Held, ...]:
+    """The same as the evidence shows them now, with those that came since."""
+    traced = {one.id: one for one in trace.credentials}
+    known = {one.id: one for one in _planned(plan)}
+    joined = [_joined(one, traced.get(one.id)) for one in known.values()]
+    added = [
+        _joined(
+            Held(id=one.id, planned=False, issued_at=None, issued_in=None, expires=None, parent=None), one
+        )
+        for one in trace.credentials
+        if one.tainted and one.id not in known
+    ]
+    return (*joined, *added)
+
+
+def _joined(held: Held, one: TracedCredential | None) -> Held:
+    if one is None:
+        return held
+    return replace(
+        held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
+        expires=one.expires_at or one.expires_bound, parent=one.parent,
+    )  # fmt: skip
+
+
+def _seen(evidence: Evidence, tainted: set[str], bites: Sequence[Bite]) -> tuple[Seen, ...]:
+    """The calls of tainted credentials that may tell: refusals, and all since the first step bit."""
+    first = min((bite.at for bite in bites if bite.at), default=None)
+    if first is None:
+        return ()
+    return tuple(
+        _one_seen(event, evidence, first)
+        for event in evidence.timeline()
+        if event.credential in tainted and (event.time >= first or _denied(event))
+    )
+
+
+def _one_seen(event: TimelineEvent, evidence: Evidence, first: datetime) -> Seen:
+    service = (event.event_source or "?").removesuffix(".amazonaws.com")
+    denied = _denied(event)
+    return Seen(
+        time=event.time,
+        event_id=event.event_id,
+        credential=event.credential,
+        call=f"{service}:{event.event_name or '?'}",
+        denied=denied,
+        failed=event.error_code is not None,
+        explicit=denied and event.time >= first and _names_deny(evidence.record(event.object, event.ordinal)),
+    )
+
+
+def _denied(event: TimelineEvent) -> bool:
+    return event.error_code is not None and event.error_code in _DENIED
+
+
+def _names_deny(record: Any) -> bool:
+    message = record.get("errorMessage") if isinstance(record, dict) else None
+    return isinstance(message, str) and _EXPLICIT in message
+
+
+def _unknown(held: Iterable[Held]) -> list[str]:
+    added = [one.id for one in held if not one.planned]
+    if not added:
+        return []
+    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
+    return [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]

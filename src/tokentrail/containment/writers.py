@@ -1,0 +1,70 @@
+"""
+Who of the attacker's may change IAM, and what else snapshots allow that the game does not play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.principal import Principal, arn_of, of_caller, short
+from tokentrail.containment.scene import Held
+from tokentrail.lineage import rows
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.reach import Reach
+
+
+def writers(
+    deeds: Iterable[Deed],
+    held: Sequence[Held],
+    alive: set[str],
+    reached: Iterable[Principal],
+    reach: Reach | None,
+) -> dict[str, str]:
+    """Which live tainted credentials, or principals that the attacker may yet act as, may change IAM, and why."""
+    live = {one.id: one for one in held if one.id in alive}
+    found: dict[str, str] = {}
+    for deed in deeds:
+        if deed.writes_iam:
+            found.setdefault(deed.by, f"was seen to call {deed.name}")
+    for one in live.values():
+        can = _may_write(reach, one.principal)
+        if can and one.id not in found:
+            found[one.id] = can
+    acting = {one.principal for one in live.values()}
+    for principal in sorted(set(reached) - acting):
+        can = _may_write(reach, principal)
+        if can:
+            found[short(arn_of(principal))] = can
+    return found
+
+
+def writing(
+    deeds: Iterable[Deed], listed: Sequence[Row], reached: Iterable[Principal], reach: Reach | None
+) -> Iterator[Principal]:
+    """The principals of all who may change IAM."""
+    principals = {row["id"]: of_caller(rows.caller(row)) for row in listed}
+    yield from (principals[deed.by] for deed in deeds if deed.writes_iam)
+    yield from (one for one in (*principals.values(), *reached) if _may_write(reach, one))
+
+
+def _may_write(reach: Reach | None, principal: Principal) -> str | None:
+    if reach is None or principal.kind not in ("user", "role"):
+        return None
+    can = reach.may_write_iam(arn_of(principal))
+    return f"may call {can[0]}" + (f" and {len(can) - 1} more" if len(can) > 1 else "") if can else None
+
+
+def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
+    """What principals may do that the game does not play: use the organisation, or take over what runs."""
+    for principal in sorted(reached) if reach is not None else ():
+        arn = arn_of(principal)
+        if reach is None or principal.kind not in ("user", "role") or not reach.is_known(arn):
+            continue
+        for can, what in (
+            (reach.may_write_organizations(arn), "changes the organisation or leaves it"),
+            (reach.may_take_over(arn), "takes over a workload that runs with another role"),
+        ):
+            if can:
+                more = f" and {len(can) - 1} more" if len(can) > 1 else ""
+                yield f"{short(arn)} never {what}, though it may ({can[0]}{more})"

@@ -1,0 +1,131 @@
+"""Credentials that a change ended before their time: which, by what, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from tokentrail.lineage.rows import Row, moment
+from tokentrail.policy.standing import Ending
+
+if TYPE_CHECKING:
+    from tokentrail.detection.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """One credential that was ended."""
+
+    row: Row
+    """What is known of it."""
+    at: int
+    """Since when it should not work."""
+    done_at: int
+    """When the change was made."""
+    by: str
+    """The event that did it."""
+    call: str
+    """Its name."""
+    sentence: str
+
+
+_TOUCHED = """
+    SELECT name AS call, min(time) AS first,
+           nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '') AS key_id,
+           nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '') AS role,
+           nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '') AS person,
+           nullif(regexp_extract(request, '"(?:policyArn|permissionsBoundary)":"([^"]+)"', 1), '') AS policy
+    FROM changed
+    WHERE name IN ('UpdateAccessKey', 'DeleteAccessKey', 'DeleteUser', 'DeleteRole')
+       OR (name IN ('PutUserPolicy', 'PutRolePolicy') AND document LIKE '%"Deny"%')
+       OR name IN ('AttachUserPolicy', 'AttachRolePolicy', 'PutUserPermissionsBoundary', 'PutRolePermissionsBoundary')
+    GROUP BY ALL ORDER BY ALL"""
+"""Who may have been ended by a change to themselves."""
+_DENYING = """
+    SELECT DISTINCT nullif(regexp_extract(coalesce(nullif(regexp_extract(response, '"arn":"([^"]+)"', 1), ''), request),
+                           '(arn:[^"]+:policy/[^"]+)', 1), '') AS policy
+    FROM changed WHERE name IN ('CreatePolicy', 'CreatePolicyVersion') AND document LIKE '%"Deny"%'"""
+_AWS_DENIES = ("policy/AWSDenyAll", "policy/AWSCompromisedKeyQuarantine", "policy/AWSCompromisedKeyQuarantineV2",
+               "policy/AWSCompromisedKeyQuarantineV3")  # fmt: skip
+
+
+_ORGANISED = """
+    SELECT min(time) AS first FROM changed
+    WHERE source = 'organizations.amazonaws.com' AND document LIKE '%"Deny"%'
+      AND regexp_matches(document, '"NotAction"|"Action"[ ]*:[ ]*([[][ ]*)?"[*]"')"""
+"""Since when a service control policy may have denied everything to somebody."""
+
+
+def _touched(scene: Scene) -> list[Row]:
+    """The changes that may have ended something: of attached policies, those that deny at all."""
+    denying = {row["policy"] for row in scene.rows(_DENYING)}
+    return [
+        row
+        for row in scene.rows(_TOUCHED)
+        if row["policy"] is None or row["policy"] in denying or row["policy"].endswith(_AWS_DENIES)
+    ]
+
+
+def cut_keys(scene: Scene) -> Iterator[Cut]:
+    """Find the long-term keys that a change has ended."""
+    touched = _touched(scene)
+    keys = sorted({row["key_id"] for row in touched if row["key_id"]})
+    people = sorted({row["person"] for row in touched if row["person"] and row["call"] != "UpdateAccessKey"})
+    scene.give("touched_keys", {"id": pa.array(keys, pa.string())})
+    scene.give("touched_users", {"name": pa.array(people, pa.string())})
+    found = scene.rows("""
+        SELECT * FROM known k WHERE kind = 'long_term_key' AND (
+          regexp_extract(k.id, '^([^@]+)', 1) IN (SELECT id FROM touched_keys)
+          OR regexp_extract(coalesce(k.arn, k.caller_arn, ''), '([^/]+)$', 1) IN (SELECT name FROM touched_users))
+        ORDER BY n""")
+    yield from _cut(scene, list(found))
+
+
+def cut_sessions(scene: Scene) -> Iterator[Cut]:
+    """Find the sessions that a change ended before their time."""
+    touched = [row for row in _touched(scene) if not row["call"].endswith("AccessKey")]
+    [row] = scene.rows(_ORGANISED)
+    organised = row["first"]
+    if not touched and organised is None:
+        return
+    first = min([*(row["first"] for row in touched), *([organised] if organised is not None else [])])
+    for name, member in (("touched_users", "person"), ("touched_roles", "role")):
+        names = sorted({row[member] for row in touched if row[member]})
+        scene.give(name, {"name": pa.array(names, pa.string())})
+    found = scene.rows(
+        """
+        SELECT * FROM known k
+        WHERE kind NOT IN ('long_term_key', 'forwarded') AND coalesce(k.expires_at, k.expires_bound, k.last, 0) >= ?
+          AND (k.last > ?
+               OR regexp_extract(coalesce(k.into_role, ''), '([^/]+)$', 1) IN (SELECT name FROM touched_roles)
+               OR regexp_extract(coalesce(k.issuer_arn, k.arn, k.caller_arn, ''), ':user/(?:.*/)?([^/]+)$', 1)
+                  IN (SELECT name FROM touched_users))
+        ORDER BY n""",
+        (first, organised),
+    )
+    yield from _cut(scene, found)
+
+
+def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
+    effects = scene.effects  # a query of its own, before those of `found` begin
+    for row in found:
+        key = row["id"].partition("@")[0] if row["kind"] == "long_term_key" else None
+        ending = effects.ended(scene.caller(row), key, scene.as_of)
+        if ending is not None and not _late(row, ending):
+            yield Cut(
+                row=row,
+                at=int(ending.at.timestamp()),
+                done_at=int(ending.done_at.timestamp()),
+                by=ending.by,
+                call=ending.event_name,
+                sentence=ending.sentence,
+            )
+
+
+def _late(row: Row, ending: Ending) -> bool:
+    """Whether it was over by then anyway."""
+    end = moment(row["expires_at"]) or moment(row["expires_bound"])
+    return row["kind"] != "long_term_key" and end is not None and ending.at >= end

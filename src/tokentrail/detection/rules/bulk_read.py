@@ -1,0 +1,93 @@
+"""One session reads far more data than its principal's sessions do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, listed, named, short, size
+from tokentrail.lineage.rows import Row, event_id
+
+_READ = """
+    SELECT n, count(*) AS objects, CAST(coalesce(sum(bytes_out), 0) AS BIGINT) AS bytes,
+           min(time) AS first, max(time) AS last
+    FROM deeds WHERE source = 's3.amazonaws.com' AND name = 'GetObject' AND error IS NULL GROUP BY n"""
+_MUCH = """
+    SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
+           (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_objects,
+           (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_bytes
+    FROM reads r JOIN known k ON k.n = r.n
+    WHERE (r.objects >= ? OR r.bytes >= ?) AND k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
+_FIRST = """
+    SELECT n, event_id, event_id_text FROM (
+      SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
+      FROM deeds d JOIN sought s ON s.n = d.n
+      WHERE d.source = 's3.amazonaws.com' AND d.name = 'GetObject' AND d.error IS NULL
+    ) WHERE place = 1"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Compare what each session read with the busiest earlier session of its principal from another lineage."""
+    bars = scene.thresholds
+    scene.table("reads", _READ)
+    stories: dict[tuple[int, str], list[Row]] = {}
+    for row in scene.rows(_MUCH, (bars.whole("bulk_objects"), bars.whole("bulk_bytes"))):
+        if _too_much(scene, row):
+            stories.setdefault((row["root_n"], row["person"] or ""), []).append(row)
+    scene.known(row["n"] for found in stories.values() for row in found)
+    first = {row["n"]: event_id(row["event_id"], row["event_id_text"]) or "" for row in scene.rows(_FIRST)}
+    for found in stories.values():
+        yield _hit(found, first)
+
+
+def _too_much(scene: Scene, row: Row) -> bool:
+    times = scene.thresholds["bulk_times"]
+    if row["most_objects"] is None:
+        return bool(row["kind"] != "service_role" and row["bytes"] >= scene.thresholds["alone_bytes"])
+    much = (
+        row["objects"] >= scene.thresholds["bulk_objects"] and row["objects"] >= times * row["most_objects"]
+    )
+    big = row["bytes"] >= scene.thresholds["bulk_bytes"] and row["bytes"] >= times * row["most_bytes"]
+    return bool(much or big)
+
+
+def _hit(found: list[Row], first: dict[int, str]) -> Hit:
+    objects, volume = sum(row["objects"] for row in found), sum(row["bytes"] for row in found)
+    compared = [row for row in found if row["most_objects"] is not None]
+    severity: Severity = "high" if compared else "low"
+    habit = (
+        f"the busiest session before, of {short(compared[0]['person'])} and of another lineage, read "
+        f"{counted(compared[0]['most_objects'], 'object')}, {size(compared[0]['most_bytes'])}"
+        if compared
+        else "there is no earlier session of the same principal to compare with"
+    )
+    start = min(row["read_from"] for row in found)
+    return Hit(
+        about=tuple(row["id"] for row in found[:1]),
+        time=start,
+        severity=severity,
+        why=f"{listed(named(row) for row in found)} read {counted(objects, 'object')} from S3, {size(volume)}, from "
+        f"{at(start)} to {at(max(row['read_until'] for row in found))}; {habit}.",
+        subject=found[0]["n"] if len(found) == 1 else found[0]["root_n"],
+        places=tuple(row["n"] for row in found),
+        events=tuple(first[row["n"]] for row in found),
+        count=objects,
+        thresholds=("bulk_objects", "bulk_bytes", "bulk_times", "alone_bytes"),
+    )
+
+
+RULE = Rule(
+    id="bulk-read",
+    title="One session copies far more data than its principal's sessions do",
+    severity="high",
+    attack=("T1530",),
+    why="What was read is lost for good, whatever is revoked afterwards; how much it was decides whom to tell.",
+    false_alarm="Exports, backups and migrations read much, and rarely by a principal that otherwise reads little. "
+    "Ask for the job, and compare with the week before.",
+    references=("AWS CloudTrail User Guide, 'Logging data events': additionalEventData.bytesTransferredOut",),
+    find=find,
+    thresholds=("bulk_objects", "bulk_bytes", "bulk_times", "alone_bytes"),
+)

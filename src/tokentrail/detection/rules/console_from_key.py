@@ -1,0 +1,68 @@
+"""A browser session that an access key was turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, named
+from tokentrail.lineage.rows import Row, event_id
+
+_SIGN_INS = """
+    SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
+           coalesce(e.first < k.issued_time - 86400, FALSE) AS before
+    FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
+    LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
+               WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
+    WHERE k.api = 'GetSigninToken' AND (p.kind IN ('federation_token', 'session_token', 'service_role', 'long_term_key')
+      OR (p.kind = 'assumed_role' AND t.kind = 'long_term_key'))
+    ORDER BY k.parent_n, k.issued_time, k.n"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look at sign-in tokens whose lineage is that of a key or a workload."""
+    by_parent: dict[int, list[Row]] = {}
+    for row in scene.rows(_SIGN_INS):
+        if not row["before"]:
+            by_parent.setdefault(row["parent_n"], []).append(row)
+    parents = scene.known(by_parent)
+    for n, found in sorted(by_parent.items()):
+        parent, when = parents[n], found[0]["issued_time"] or found[0]["first"] or 0
+        severity: Severity = "medium" if parent["kind"] == "assumed_role" else "high"
+        yield Hit(
+            about=(parent["id"], event_id(found[0]["issue_event"], found[0]["issue_text"]) or ""),
+            time=when,
+            severity=severity,
+            why=f"{named(parent)} was turned into {counted(len(found), 'browser session')} with GetSigninToken, "
+            f"first at {at(when)}"
+            f": {found[0]['id']}"
+            + (
+                "; in the console a federated user may call IAM, which its token alone may not."
+                if parent["kind"] == "federation_token"
+                else "."
+            ),
+            subject=found[0]["root_n"],
+            places=(n, *(row["n"] for row in found)),
+            events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+            count=len(found),
+        )
+
+
+RULE = Rule(
+    id="console-from-key",
+    title="An access key was turned into a console session",
+    severity="high",
+    attack=("T1550.001", "T1021.007", "T1078.004"),
+    why="GetFederationToken and GetSigninToken make a browser session of a stolen key. It lasts for up to 36 "
+    "hours, outlives "
+    "the key, and may do in the browser what the token may not do by API.",
+    false_alarm="aws-vault, Leapp, granted and home-made brokers do this for their users every day; a principal "
+    "that did it on "
+    "earlier days is left out.",
+    references=(
+        "CrowdStrike, 'How adversaries can persist with AWS user federation'",
+        "Elastic, 'AWS sign-in token created'; Sigma, aws_console_getsignintoken",
+    ),
+    find=find,
+)

@@ -1,0 +1,68 @@
+"""A chain of credentials deeper than any before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, listed, named
+from tokentrail.lineage.rows import Row, event_id
+
+_DEEP = """
+    SELECT k.* FROM (
+      SELECT *, row_number() OVER (PARTITION BY root_n ORDER BY depth DESC, issued_time, n) AS place
+      FROM known WHERE depth >= ? AND issued_time IS NOT NULL AND kind <> 'forwarded'
+    ) k
+    LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
+    WHERE k.place = 1 AND d.first >= k.issued_time - 86400
+    ORDER BY k.n"""
+"""The deepest of each lineage, unless some lineage was as deep a day before."""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Take the deepest credential of each lineage that goes deeper than any other did until a day before."""
+    deep = scene.thresholds.whole("deep")
+    deepest = list(scene.rows(_DEEP, (deep,)))
+    above = scene.known(scene.forest.ancestors([row["n"] for row in deepest])) if deepest else {}
+    for row in deepest:
+        path = _path(row, above)
+        if any(one["parent_link"] == "created" for one in (*path, row)):
+            continue  # it acts through what another made
+        yield Hit(
+            about=(row["root_id"], str(row["depth"])),
+            time=row["issued_time"],
+            severity="medium",
+            why=f"{named(row)}, minted at {at(row['issued_time'])}, is {row['depth']} hops below "
+            f"{named(path[0])}, by way of "
+            f"{listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep the day before.",
+            subject=path[1]["n"],
+            places=(*(one["n"] for one in path), row["n"]),
+            events=tuple(event_id(one["issue_event"], one["issue_text"]) or "" for one in (*path, row)),
+            count=row["depth"],
+            thresholds=("deep",),
+        )
+
+
+def _path(row: Row, above: dict[int, Row]) -> list[Row]:
+    """What stands above a credential, from the root down."""
+    path: list[Row] = []
+    while row["parent_n"] is not None:
+        row = above[row["parent_n"]]
+        path.append(row)
+    return path[::-1]
+
+
+RULE = Rule(
+    id="deep-chain",
+    title="A chain of credentials is deeper than any before",
+    severity="medium",
+    attack=("T1550.001", "T1548.005"),
+    why="Each hop hides who is behind the next one. Three hops and more are rarely anybody's design.",
+    false_alarm="Pipelines through a build account and a deployment role hop often. Compare with how that "
+    "pipeline worked the "
+    "day before.",
+    references=("Uptycs, 'Detecting anomalous AWS sessions from temporary credentials', part 2",),
+    find=find,
+    thresholds=("deep",),
+)

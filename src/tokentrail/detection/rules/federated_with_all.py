@@ -1,0 +1,85 @@
+"""A federated user with all of its maker's power."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, named
+from tokentrail.lineage.rows import Row, event_id
+
+_TOKENS = """
+    SELECT * FROM (
+      SELECT k.*, k.segment_of AS segment,
+             row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS place
+      FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal FROM known k JOIN forest f ON f.n = k.n) k
+      WHERE k.api = 'GetFederationToken'
+    ) WHERE place = 1 ORDER BY issued_time, n"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Read the session policy of the first federation token of each user."""
+    rows = list(scene.rows(_TOKENS))[: scene.thresholds.whole("most_records")]
+    by_place = {(row["segment"], row["object"], row["ordinal"]): row for row in rows}
+    for place, record in sorted(scene.read(list(by_place)), key=lambda one: one[0]):
+        row = by_place[place]
+        if _allows_all(record.get("requestParameters") or {}):
+            yield _hit(row)
+
+
+def _allows_all(request: Any) -> bool:
+    arns = request.get("policyArns") if isinstance(request, dict) else None
+    if isinstance(arns, list) and any("AdministratorAccess" in json.dumps(one) for one in arns):
+        return True
+    text = request.get("policy") if isinstance(request, dict) else None
+    try:
+        document = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return False
+    listed = document.get("Statement") if isinstance(document, dict) else None
+    statements = listed if isinstance(listed, list) else [listed]
+    return any(_grants_all(one) for one in statements if isinstance(one, dict))
+
+
+def _grants_all(statement: dict[str, Any]) -> bool:
+    actions = statement.get("Action")
+    actions = actions if isinstance(actions, list) else [actions]
+    return statement.get("Effect") == "Allow" and any(one in ("*", "*:*") for one in actions)
+
+
+def _hit(row: Row) -> Hit:
+    event = event_id(row["issue_event"], row["issue_text"]) or ""
+    return Hit(
+        about=(row["id"], event),
+        time=row["issued_time"],
+        severity="medium",
+        why=f"{named(row)} was minted by GetFederationToken at {at(row['issued_time'])} with a session policy "
+        "that takes "
+        "nothing away from its user's power; it is the first that this user was seen to mint.",
+        subject=row["root_n"],
+        places=(row["root_n"], row["n"]),
+        events=(event,),
+        count=1,
+    )
+
+
+RULE = Rule(
+    id="federated-with-all",
+    title="A federated user has all of its maker's power",
+    severity="medium",
+    attack=("T1550.001", "T1098"),
+    why="A federation token with a policy that allows everything is its user under another name, for up to 36 "
+    "hours, and "
+    "outlives the user's key.",
+    false_alarm="A broker hands out tokens with narrow policies, and many of them. Ask what needs all power under "
+    "a name of "
+    "its own.",
+    references=(
+        "Stratus Red Team, aws.persistence.sts-federation-token",
+        "Elastic, 'First occurrence of STS GetFederationToken by user'",
+    ),
+    find=find,
+)

@@ -1,0 +1,61 @@
+"""AWS itself has found a key in public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, short
+from tokentrail.lineage.rows import Row, event_id
+
+_QUARANTINED = """
+    SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who FROM changed c
+    WHERE c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%'
+    ORDER BY c.time, c.event_id"""
+_KEYS = """
+    SELECT n, id FROM known WHERE kind = 'long_term_key' AND coalesce(seen_account, key_account) = ?
+      AND regexp_extract(coalesce(arn, ''), ':user/(?:.*/)?([^/]+)$', 1) = ? ORDER BY last DESC, n"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Report each user once, at the first quarantine."""
+    seen: set[tuple[str, str]] = set()
+    for row in list(scene.rows(_QUARANTINED)):
+        who = (row["in_account"] or "", row["who"] or "")
+        if who not in seen:
+            seen.add(who)
+            yield _hit(row, who, [one["n"] for one in list(scene.rows(_KEYS, who))])
+
+
+def _hit(row: Row, who: tuple[str, str], keys: list[int]) -> Hit:
+    account, name = who
+    event = event_id(row["event_id"], row["event_id_text"]) or ""
+    return Hit(
+        about=(account, name),
+        time=row["time"],
+        severity="critical",
+        why=f"{short(row['by_arn'])} attached AWS's quarantine policy to user {name} of {account} at "
+        f"{at(row['time'])}. It forbids "
+        "GetSessionToken and much else, but neither AssumeRole nor reading data.",
+        subject=keys[0] if keys else None,
+        places=tuple(keys),
+        events=(event,),
+        count=1,
+        principals=(f"arn:aws:iam::{account}:user/{name}",),
+        accounts=(account,),
+    )
+
+
+RULE = Rule(
+    id="key-quarantined",
+    title="AWS has quarantined a user whose key it found in public",
+    severity="critical",
+    attack=("T1552.001", "T1078.004"),
+    why="AWS attaches this policy when it finds an access key in public: strangers have had it for minutes at the "
+    "least. The "
+    "quarantine leaves most of the user's power as it was.",
+    false_alarm="Somebody may try the policy out by hand; AWS's own comes with a mail and a support case.",
+    references=("AWSCompromisedKeyQuarantineV2 and V3 (MAMIP archive)", "Panther, aws_key_compromised"),
+    find=find,
+)

@@ -1,0 +1,193 @@
+"""Ways in that outlive a credential: keys, users, passwords, trusts, providers, open functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.trusts import ANYBODY, let_in
+from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.lineage.rows import Row, event_id
+
+_NAMES = (
+    "CreateAccessKey", "CreateUser", "CreateLoginProfile", "UpdateLoginProfile", "CreateRole", "UpdateAssumeRolePolicy",
+    "CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor", "CreateProfile",
+    "CreateServiceSpecificCredential", "UploadSSHPublicKey", "UploadSigningCertificate", "AttachUserPolicy",
+    "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
+    "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation",
+    "RunInstances", "SendCommand", "CreatePolicyVersion", "AttachRolePolicy", "PutUserPolicy", "PutRolePolicy",
+    "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
+)  # fmt: skip
+_MADE = f"""
+    SELECT c.*, k.kind AS by_kind, k.person,
+           coalesce(h.first < c.time - 86400, FALSE) AS before
+    FROM changed c LEFT JOIN known k ON k.n = c.n
+    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN known q ON q.n = e.n
+               GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
+    WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL
+    ORDER BY c.n, c.time, c.event_id"""
+_STRONG = frozenset(
+    {"CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor"}
+)
+_WAYS_IN = frozenset(
+    {
+        "CreateLoginProfile",
+        "UpdateLoginProfile",
+        "CreateServiceSpecificCredential",
+        "UploadSigningCertificate",
+    }
+)
+_ADMIN = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One lasting thing."""
+
+    row: Row
+    severity: Severity
+    what: str
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Gather, by the credential that made them, the ways in that it left."""
+    accounts = {
+        row["account"] for row in scene.rows("SELECT DISTINCT account FROM events WHERE account IS NOT NULL")
+    }
+    by_maker: dict[tuple[int, str], list[_Made]] = {}
+    for row in list(scene.rows(_MADE)):
+        one = _judged(row, accounts, suspicious=scene.suspicious(row["n"]))
+        if one is not None:
+            by_maker.setdefault((row["n"] if row["n"] is not None else -1, row["by_arn"] or ""), []).append(
+                one
+            )
+    known = scene.known(n for n, _ in by_maker if n >= 0)
+    for (n, arn), made in sorted(by_maker.items()):
+        yield _hit(scene, known.get(n), arn, made)
+
+
+def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
+    """How bad one change is; nothing, for what people and pipelines do every day."""
+    asked = json.loads(row["request"]) if row["request"] else {}
+    found = _outright(row, asked, accounts)
+    if (
+        found is None
+        and suspicious
+        and row["name"] not in ("PutUserPolicy", "PutRolePolicy", "RunInstances", "SendCommand")
+    ):
+        return _Made(row, "high", f"{row['name']} {_target(asked)}".rstrip())
+    if found is None:
+        return None
+    severity, what = found
+    if row["before"] and not suspicious and severity != "high":
+        return None
+    return _Made(row, _worse(severity) if suspicious else severity, what)
+
+
+def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
+    name, who = row["name"], asked.get("userName")
+    own = who is None or (row["by_arn"] or "").endswith(f"/{who}")
+    temporary = row["by_kind"] not in (None, "long_term_key")
+    if name in ("CreateRole", "UpdateAssumeRolePolicy"):
+        return _trust(row, asked, accounts)
+    if name in _STRONG:
+        return "medium", f"{name} {_target(asked)}"
+    if name == "CreateAccessKey" and not (own and not temporary):
+        return "medium", f"a key for user {who or 'of its own'}"
+    if name == "CreateUser":
+        return "low", f"user {who}"
+    if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
+        return "medium", f"{name} for user {who}"
+    if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
+        return "low", f"{short(str(asked['policyArn']))} for user {who}"
+    if name == "AddPermission20150331v2" and str(asked.get("principal", "")) == ANYBODY:
+        return "high", f"anybody may call function {_target(asked)}"
+    if name == "AddPermission20150331v2" and _account(asked) not in (None, *accounts):
+        return "medium", f"account {_account(asked)} may call function {_target(asked)}"
+    return None
+
+
+def _trust(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
+    allowed = let_in(row["document"])
+    if ANYBODY in allowed:
+        return "high", f"role {asked.get('roleName')} trusts anybody"
+    strangers = sorted(allowed - accounts)
+    if strangers:
+        return (
+            "medium",
+            f"role {asked.get('roleName')} trusts account {listed(strangers)}, of which the case has no evidence",
+        )
+    return None
+
+
+def _account(asked: dict[str, Any]) -> str | None:
+    text = str(asked.get("principal", "")).removeprefix("arn:aws:iam::")[:12]
+    return text if text.isdigit() and len(text) == 12 else None
+
+
+def _target(asked: dict[str, Any]) -> str:
+    for member in ("name", "roleName", "userName", "functionName", "url", "policyArn", "instanceId"):
+        if isinstance(asked.get(member), str):
+            return str(asked[member])
+    return ""
+
+
+def _worse(severity: Severity) -> Severity:
+    return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
+
+
+def _hit(scene: Scene, known: Row | None, arn: str, made: list[_Made]) -> Hit:
+    """One finding for each maker; several small things together weigh more."""
+    severity: Severity = max((one.severity for one in made), key=SEVERITIES.index)
+    armed = {one.row["name"] for one in made}
+    if severity == "low" and "CreateUser" in armed and len(armed) > 1:
+        severity = "medium"
+    if {"CreateUser", "CreateAccessKey", "AttachUserPolicy"} <= armed or {
+        "CreateUser",
+        "CreateLoginProfile",
+        "AttachUserPolicy",
+    } <= armed:
+        severity = max(severity, "high", key=SEVERITIES.index)
+    telling = sorted(
+        made, key=lambda one: (one.what.startswith(one.row["name"]), -SEVERITIES.index(one.severity))
+    )
+    first = made[0].row
+    event = event_id(first["event_id"], first["event_id_text"]) or ""
+    who = named(known) if known else short(arn or None)
+    return Hit(
+        about=(known["id"] if known else arn, event),
+        time=first["time"],
+        severity=severity,
+        why=f"{who} made what outlives it, first at {at(first['time'])}: {listed(one.what for one in telling)}.",
+        subject=known["n"] if known else None,
+        places=(known["n"],) if known else (),
+        events=tuple(event_id(one.row["event_id"], one.row["event_id_text"]) or "" for one in made),
+        count=len(made),
+        principals=(arn,) if arn else (),
+        accounts=tuple(sorted({one.row["in_account"] for one in made if one.row["in_account"]})),
+    )
+
+
+RULE = Rule(
+    id="lasting-access",
+    title="A credential left ways in that outlive it",
+    severity="critical",
+    attack=("T1098.001", "T1098.003", "T1136.003", "T1484.002"),
+    why="Keys, users, passwords, trusts and identity providers work on when the credential that made them is "
+    "gone. A clean-up "
+    "that misses one of them starts again in a week.",
+    false_alarm="Administrators and pipelines make such things for a living: what the same principal did on an "
+    "earlier day is left "
+    "out, and so are calls that a service such as CloudFormation makes. Ask for the ticket.",
+    references=(
+        "IAM API Reference",
+        "MITRE ATT&CK, T1098 'Account Manipulation'",
+        "Stratus Red Team, aws.persistence.*",
+    ),
+    find=find,
+    late=True,
+)

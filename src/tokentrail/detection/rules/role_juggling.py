@@ -1,0 +1,69 @@
+"""Roles that assume each other in turn, to stay in for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, listed, named, short
+from tokentrail.lineage.rows import Row, event_id
+
+_HOPS = """
+    SELECT n, parent_n, root_n, into_role, issued_time, issue_event, issue_text FROM known
+    WHERE kind = 'assumed_role' AND parent_link <> 'created' AND parent_n IS NOT NULL AND into_role IS NOT NULL"""
+_RETURNS = """
+    SELECT c.*, p.into_role AS through,
+           CASE WHEN g.into_role = c.into_role THEN g.n WHEN h.into_role = c.into_role THEN h.n ELSE i.n END AS left_n
+    FROM hops c
+    JOIN known p ON p.n = c.parent_n AND p.into_role <> c.into_role
+    LEFT JOIN known g ON g.n = p.parent_n
+    LEFT JOIN known h ON h.n = g.parent_n
+    LEFT JOIN known i ON i.n = h.parent_n
+    WHERE c.into_role IN (coalesce(g.into_role, ''), coalesce(h.into_role, ''), coalesce(i.into_role, ''))
+    ORDER BY c.root_n, c.issued_time, c.n"""
+"""Sessions of a role that an ancestor, two to four hops up, was of too, with another role between."""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for chains that come back to a role again and again."""
+    scene.table("hops", _HOPS)
+    chains: dict[int, list[Row]] = {}
+    for row in scene.rows(_RETURNS):
+        chains.setdefault(row["root_n"], []).append(row)
+    starts = scene.known(found[0]["left_n"] for found in chains.values())
+    for _, found in sorted(chains.items()):
+        if len(found) >= scene.thresholds["juggled"]:
+            start = starts[found[0]["left_n"]]
+            roles = sorted({short(row[name]) for row in found for name in ("into_role", "through")})
+            yield Hit(
+                about=(start["id"],),
+                time=found[int(scene.thresholds["juggled"]) - 1]["issued_time"],
+                severity="high",
+                why=f"From {named(start)} on, sessions took up {listed(roles)} in turn and came back to a role "
+                "left before "
+                f"{counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good for an "
+                "hour more.",
+                subject=start["n"],
+                places=(start["n"], *(row["n"] for row in found)),
+                events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+                count=len(found),
+                thresholds=("juggled",),
+            )
+
+
+RULE = Rule(
+    id="role-juggling",
+    title="Roles assume each other in turn",
+    severity="high",
+    attack=("T1550.001", "T1548.005"),
+    why="Two roles that trust each other give whoever holds a session of one of them access without end, with no "
+    "key and "
+    "no user behind it, and a revocation of one role alone changes nothing.",
+    false_alarm="A job that hops back to where it came from does so once; the threshold asks for more. If two "
+    "roles must trust "
+    "each other, ask whose job it is.",
+    references=("hotnops, AWSRoleJuggler", "Hacking the Cloud, 'Role chain juggling'"),
+    find=find,
+    thresholds=("juggled",),
+)

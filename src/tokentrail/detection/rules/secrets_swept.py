@@ -1,0 +1,82 @@
+"""One credential reads many secrets for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.lineage.rows import Row, event_id
+
+_READ = """
+    SELECT r.*, unnest(string_split(coalesce(r.resource, CAST(r.event_id AS VARCHAR)), chr(10))) AS secret
+    FROM (
+      SELECT d.n, k.person, k.kind, d.time, d.name, d.event_id, d.event_id_text, d.resource
+      FROM deeds d JOIN known k ON k.n = d.n
+      WHERE d.secret AND d.error IS NULL AND NOT d.forwarded
+        AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
+        AND d.name NOT LIKE 'GetFunction%') r"""
+_SWEPT = """
+    SELECT r.* FROM (
+      SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
+    ) r
+    JOIN (SELECT person, secret, min(time) AS first FROM secret_reads GROUP BY person, secret) f
+      ON f.person = r.person AND f.secret = r.secret AND f.first = r.time
+    WHERE r.place = 1 AND (r.kind <> 'service_role' OR r.time >= ?)
+    ORDER BY r.n, r.time, r.event_id, r.secret"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Count, within an hour, secrets that their reader's principal had not read before."""
+    scene.table("secret_reads", _READ)
+    first, _ = scene.history()
+    by_reader: dict[int, list[Row]] = {}
+    for row in scene.rows(_SWEPT, (first + int(86400 * scene.thresholds["habit_days"]),)):
+        by_reader.setdefault(row["n"], []).append(row)
+    many = scene.thresholds.whole("many_secrets")
+    swept = {n: run for n, found in by_reader.items() if (run := _run(found, many))}
+    known = scene.known(swept)
+    for n, run in sorted(swept.items()):
+        severity: Severity = "high" if known[n]["kind"] in ("service_role", "session_token") else "medium"
+        yield Hit(
+            about=(known[n]["id"], event_id(run[0]["event_id"], run[0]["event_id_text"]) or ""),
+            time=run[many - 1]["time"],
+            severity=severity,
+            why=f"{named(known[n])} read {counted(len(run), 'secret')} within an hour from {at(run[0]['time'])} "
+            "that its principal "
+            "had not read before: "
+            f"{listed(row['secret'].rpartition(':')[2] if row['resource'] else row['name'] for row in run)}.",
+            subject=n,
+            places=(n,),
+            events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in run),
+            count=len(run),
+            thresholds=("many_secrets",),
+        )
+
+
+def _run(found: list[Row], many: int) -> list[Row]:
+    """The reads of the first hour that holds so many."""
+    for start, row in enumerate(found):
+        run = [one for one in found[start:] if one["time"] < row["time"] + 3600]
+        if len(run) >= many:
+            return run
+        if len(found) - start < many:
+            break
+    return []
+
+
+RULE = Rule(
+    id="secrets-swept",
+    title="A credential reads many secrets for the first time",
+    severity="high",
+    attack=("T1555.006", "T1552"),
+    why="Each secret that was read is a way in that no revocation closes; all of them must be changed.",
+    false_alarm="A new release of a service may read all of its settings at once. Ask whether there was one.",
+    references=(
+        "Stratus Red Team, aws.credential-access.secretsmanager-retrieve-secrets and "
+        "ssm-retrieve-securestring-parameters",
+    ),
+    find=find,
+    thresholds=("many_secrets", "habit_days"),
+)

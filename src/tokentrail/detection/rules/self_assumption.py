@@ -1,0 +1,52 @@
+"""A role that takes up itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, named
+from tokentrail.lineage.rows import Row, event_id
+
+_SELF = """
+    SELECT k.* FROM known k JOIN known p ON p.n = k.parent_n
+    WHERE k.api = 'AssumeRole' AND k.into_role = p.into_role AND k.parent_link <> 'created'
+    ORDER BY k.into_role, k.issued_time, k.n"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Gather, by role, sessions minted by a session of the same role."""
+    by_role: dict[str, list[Row]] = {}
+    for row in scene.rows(_SELF):
+        by_role.setdefault(row["into_role"], []).append(row)
+    for role, found in sorted(by_role.items()):
+        suspicious = any(scene.suspicious(row["n"]) for row in found)
+        severity: Severity = "high" if suspicious else "low"
+        yield Hit(
+            about=(role,),
+            time=found[0]["issued_time"],
+            severity=severity,
+            why=f"Sessions of {role} minted {counted(len(found), 'session')} of the same role, first "
+            f"{named(found[0])} at "
+            f"{at(found[0]['issued_time'])}: the same power for a fresh hour, under any session name.",
+            subject=found[0]["parent_n"],
+            places=tuple(row["n"] for row in found),
+            events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+            count=len(found),
+        )
+
+
+RULE = Rule(
+    id="self-assumption",
+    title="A role's session takes up the same role again",
+    severity="high",
+    attack=("T1550.001",),
+    why="It renews a session without whoever it came from, and under another name.",
+    false_alarm="Some libraries assume the role that they already run as, out of habit; AWS asks for explicit "
+    "trust since 2022. "
+    "By itself it is told at low severity.",
+    references=("AWS Security Blog, 'Announcing an update to IAM role trust policy behavior' (2022-09-21)",),
+    find=find,
+    late=True,
+)

@@ -1,0 +1,61 @@
+"""Sessions without the source identity that their role always had, or with another than their parent's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, named, short
+from tokentrail.lineage.rows import Row, event_id
+
+_LOST = """
+    SELECT * FROM (
+      SELECT k.*, count(*) OVER earlier AS before, count(k.source_identity) OVER earlier AS with_it
+      FROM known k
+      WHERE k.kind = 'assumed_role' AND k.api = 'AssumeRole' AND k.into_role IS NOT NULL AND k.issued_time IS NOT NULL
+      WINDOW earlier AS (PARTITION BY k.into_role ORDER BY k.issued_time, k.n
+                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ) WHERE source_identity IS NULL AND before >= ? AND before = with_it
+    ORDER BY into_role, issued_time, n"""
+_CHANGED = """
+    SELECT k.*, p.source_identity AS inherited FROM known k JOIN known p ON p.n = k.parent_n
+    WHERE k.api = 'AssumeRole' AND p.source_identity <> k.source_identity ORDER BY k.issued_time, k.n"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for the first session of a role without a source identity, and for identities that changed on the way."""
+    for row in list(scene.rows(_LOST, (scene.thresholds.whole("habit_sessions"),))):
+        why = (
+            f"{named(row)} was minted at {at(row['issued_time'])} without a source identity; all of the "
+            f"{counted(row['before'], 'session')} of {short(row['into_role'])} before had one."
+        )
+        yield _hit(row, why, ("habit_sessions",))
+    for row in list(scene.rows(_CHANGED)):
+        why = (
+            f"{named(row)} bears the source identity {row['source_identity']!r}, although the session that it was "
+            "minted from "
+            f"bears {row['inherited']!r}, which can't be changed on the way."
+        )
+        yield _hit(row, why, ())
+
+
+def _hit(row: Row, why: str, thresholds: tuple[str, ...]) -> Hit:
+    event = event_id(row["issue_event"], row["issue_text"]) or ""
+    return Hit(
+        about=(row["id"], event), time=row["issued_time"], severity="medium", why=why, subject=row["n"],
+        places=(row["n"],), events=(event,), count=1, thresholds=thresholds,
+    )  # fmt: skip
+
+
+RULE = Rule(
+    id="source-identity-lost",
+    title="A session lacks the source identity that its role's sessions have",
+    severity="medium",
+    attack=("T1078.004",),
+    why="Where every session says who is behind it, the one that does not was minted past the usual way in.",
+    false_alarm="A new tool, or a trust policy that was loosened: look for UpdateAssumeRolePolicy before it.",
+    references=("IAM User Guide, 'Monitor and control actions taken with assumed roles'",),
+    find=find,
+    thresholds=("habit_sessions",),
+)

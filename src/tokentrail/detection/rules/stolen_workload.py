@@ -1,0 +1,112 @@
+"""The credential of an instance, task or function, used off its host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, listed, named
+from tokentrail.lineage.rows import Row, event_id
+
+_HOSTED = """
+    SELECT n, person, (ec2_delivery IS NOT NULL OR coalesce(caller_service, '') LIKE 'ec2.%' OR on_instance) AS instance
+    FROM (
+      SELECT k.*, regexp_matches(coalesce(k.session_name, split_part(k.principal_id, ':', 2), ''),
+                                 '^i-[0-9a-fA-F]{8,17}$') AS on_instance
+      FROM known k WHERE coalesce(k.issuer_arn, k.role_arn, '') NOT LIKE '%:role/aws-service-role/%'
+    ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND on_instance)"""
+"""The second case: an instance's session whose delivery the evidence does not show."""
+_VISITS = """
+    SELECT n, ip, agent, count(*) AS events, min(time) AS first FROM (
+      SELECT d.n, d.ip, d.agent, d.time FROM deeds d JOIN hosted h ON h.n = d.n
+      WHERE NOT d.forwarded AND d.ip IS NOT NULL AND d.ip NOT LIKE '%amazonaws%' AND d.ip NOT LIKE 'AWS Internal%'
+    ) GROUP BY n, ip, agent"""
+_GUESTS = """
+    SELECT DISTINCT d.ip, d.agent FROM deeds d JOIN (SELECT DISTINCT ip FROM visits) v ON v.ip = d.ip
+    WHERE NOT d.forwarded AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
+"""Addresses and tools of whatever is no workload, where a workload's credential is used too."""
+_ABROAD = """
+    SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
+           (f.first < v.first AND f.ip <> v.ip
+            AND NOT EXISTS (SELECT 1 FROM visits o JOIN hosted p ON p.n = o.n WHERE o.ip = v.ip AND o.n <> v.n)
+            AND NOT EXISTS (SELECT 1 FROM visits o JOIN hosted p ON p.n = o.n
+                            WHERE p.person = h.person AND o.agent = v.agent AND o.ip <> v.ip)) AS strange,
+           f.ip AS home
+    FROM visits v JOIN hosted h ON h.n = v.n
+    JOIN (SELECT n, ip, first FROM (
+            SELECT *, row_number() OVER (PARTITION BY n ORDER BY first, ip, agent) AS place FROM visits
+          ) WHERE place = 1) f ON f.n = v.n
+    LEFT JOIN guests g ON g.ip = v.ip AND g.agent = v.agent
+    ORDER BY v.n, v.first, v.ip, v.agent"""
+_FIRST = """
+    SELECT n, ip, event_id, event_id_text FROM (
+      SELECT d.n, d.ip, d.event_id, d.event_id_text,
+             row_number() OVER (PARTITION BY d.n, d.ip ORDER BY d.time, d.event_id) AS place
+      FROM deeds d JOIN sought s ON s.n = d.n
+    ) WHERE place = 1"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look at each address and tool that a workload's credential was used from; one finding a role and address."""
+    scene.table("hosted", _HOSTED)
+    scene.table("visits", _VISITS)
+    scene.table("guests", _GUESTS)
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in scene.rows(_ABROAD):
+        if row["shared"] or (row["strange"] and row["instance"]):
+            found.setdefault((row["person"] or "", row["ip"]), []).append(row)
+    known = scene.known(row["n"] for visits in found.values() for row in visits)
+    if not found:
+        return
+    first = {
+        (row["n"], row["ip"]): event_id(row["event_id"], row["event_id_text"]) or ""
+        for row in scene.rows(_FIRST)
+    }
+    for _, visits in sorted(found.items()):
+        visits.sort(key=lambda row: (row["first"], row["n"]))
+        yield _hit(known, visits, list(dict.fromkeys(first[row["n"], row["ip"]] for row in visits)))
+
+
+def _hit(known: dict[int, Row], visits: list[Row], events: list[str]) -> Hit:
+    shared, strange = any(row["shared"] for row in visits), [row for row in visits if row["strange"]]
+    severity: Severity = "high" if strange else "medium"
+    reasons = []
+    if strange:
+        reasons.append(
+            f"it had been used from {strange[0]['home']} until then; its role knew neither this address nor this tool"
+        )
+    if shared:
+        reasons.append("somebody who is no workload used the same tool from the same address")
+    places = tuple(dict.fromkeys(row["n"] for row in visits))
+    return Hit(
+        about=(known[places[0]]["id"], visits[0]["ip"]),
+        time=visits[0]["first"],
+        severity=severity,
+        why=f"{listed(named(known[n]) for n in places)} was used from {visits[0]['ip']} at {at(visits[0]['first'])}: "
+        f"{'; and '.join(reasons)}.",
+        subject=places[0],
+        places=places,
+        events=tuple(events),
+        count=sum(row["events"] for row in visits),
+    )
+
+
+RULE = Rule(
+    id="stolen-workload",
+    title="A workload's credential is used off its host",
+    severity="high",
+    attack=("T1552.005", "T1078.004"),
+    why="Credentials that AWS delivers to an instance, task or function belong nowhere else. Who has them "
+    "elsewhere has a "
+    "hole in the host, and gets the next ones too.",
+    false_alarm="A host that leaves by a new NAT address keeps its tools, and so is left out; a person logged in "
+    "on the host, "
+    "with credentials of their own and the same tool, is not: look at whose address it is.",
+    references=(
+        "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
+        "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",
+        "Stratus Red Team, aws.credential-access.ec2-steal-instance-credentials",
+    ),
+    find=find,
+)

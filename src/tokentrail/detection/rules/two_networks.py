@@ -1,0 +1,109 @@
+"""One credential in two hands: used from two networks in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, named
+from tokentrail.lineage.rows import Row, event_id
+
+_PRIVATE = (
+    "ip LIKE '10.%' OR ip LIKE '192.168.%' OR ip LIKE '127.%' OR ip LIKE '169.254.%' OR ip LIKE 'f%:%' "
+    "OR regexp_matches(ip, '^172[.](1[6-9]|2[0-9]|3[01])[.]') OR regexp_matches(ip, "
+    "'^100[.](6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])[.]')"
+)
+_CANDIDATES = f"""
+    SELECT n, version, count(DISTINCT network) AS networks FROM (
+      SELECT n, network, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version FROM stays WHERE NOT ({_PRIVATE}))
+    GROUP BY n, version HAVING count(DISTINCT network) BETWEEN 2 AND ?"""
+_TURNS = """
+    SELECT t.n, t.time, t.ip, t.agent, t.event_id, t.event_id_text, t.network, t.before, t.first_of_network
+    FROM (
+      SELECT v.*, lag(network) OVER (PARTITION BY n, version ORDER BY time, event_id) AS before,
+             min(time) OVER (PARTITION BY n, version, network) AS first_of_network
+      FROM (
+        SELECT d.n, c.version, d.time, d.ip, d.agent, d.event_id, d.event_id_text, s.network
+        FROM two_homes c JOIN known k ON k.n = c.n
+        JOIN stays s ON s.n = c.n AND CASE WHEN s.ip LIKE '%:%' THEN 6 ELSE 4 END = c.version
+        JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND NOT d.forwarded
+        WHERE k.kind NOT IN ('console_session', 'forwarded', 'service_role')
+      ) v
+    ) t WHERE t.before <> t.network OR t.time = t.first_of_network
+    ORDER BY t.n, t.time, t.event_id"""
+"""Where a credential's address changes network, and where a network first appears."""
+_HOMES = "SELECT h.* FROM homes h JOIN known k ON k.person = h.person JOIN sought s ON s.n = k.n"
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for a network that appears late and is used in turn with the old one."""
+    bars = scene.thresholds
+    scene.table("two_homes", _CANDIDATES.replace("?", str(bars.whole("most_networks"))))
+    turns: dict[int, list[Row]] = {}
+    for row in scene.rows(_TURNS):
+        turns.setdefault(row["n"], []).append(row)
+    known = scene.known(turns)
+    homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES)}
+    for n, listed in sorted(turns.items()):
+        found = _intrusion(listed, bars["returns_within"])
+        if found:
+            came, back = found
+            home = homes.get((known[n]["person"], came["ip"]))
+            if (
+                home is not None
+                and home["elsewhere"] >= bars["habit_calls"]
+                and came["time"] - home["first"] < bars["new_for"]
+            ):
+                yield _hit(known[n], listed, came, back)
+
+
+def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
+    """The first call from a network that came later, and the return to the one before it."""
+    for place, row in enumerate(turns[1:-1], 1):
+        later = turns[place + 1]
+        if (
+            row["time"] == row["first_of_network"]
+            and row["before"] not in (None, row["network"])
+            and later["network"] == row["before"]
+            and later["time"] - row["time"] <= within
+        ):
+            return row, later
+    return None
+
+
+def _hit(known: Row, turns: list[Row], came: Row, back: Row) -> Hit:
+    agents = {row["agent"] for row in turns if row["network"] == back["network"]}
+    other = came["agent"] not in agents
+    severity: Severity = "low" if not other else "high" if known["kind"] == "long_term_key" else "medium"
+    tool = ", by another tool" if other else ", by the same tool"
+    return Hit(
+        about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
+        time=came["time"],
+        severity=severity,
+        why=f"{named(known)} was used from {came['ip']} at {at(came['time'])}, where it was never used "
+        f"before{tool}, and from "
+        f"{back['ip']} again at {at(back['time'])}.",
+        subject=known["n"],
+        places=(known["n"],),
+        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back)),
+        count=len(turns),
+        thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
+    )
+
+
+RULE = Rule(
+    id="two-networks",
+    title="A credential is used from two networks in turn",
+    severity="high",
+    attack=("T1078.004", "T1552.001"),
+    why="One credential in two places at a time is in two hands.",
+    false_alarm="A laptop that changes between office and phone keeps its tool; that is told at low severity. "
+    "Networks are "
+    "compared by their first two numbers, so look at who owns both addresses.",
+    references=(
+        "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
+    ),
+    find=find,
+    thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
+)

@@ -1,0 +1,118 @@
+"""Run rules over a scene: hits become findings, with names, a stable id and the command that answers them."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.suppress import Allowed
+from tokentrail.errors import UsageError
+from tokentrail.lineage.rows import Row, caller, moment
+
+if TYPE_CHECKING:
+    from tokentrail.detection.sigma.reading import SigmaRules
+
+
+def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:
+    """
+    The rules of some names, or all.
+
+    Raises:
+        UsageError: no rule has such a name.
+    """
+    if names is None:
+        return CATALOGUE
+    known = {one.id: one for one in CATALOGUE}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{name!r}: no such rule. `tokentrail rules` lists them: {', '.join(known)}.")
+    return tuple(one for one in CATALOGUE if one.id in names)
+
+
+def detect(
+    scene: Scene,
+    rules: Sequence[Rule] = CATALOGUE,
+    *,
+    sigma: SigmaRules | None = None,
+    min_severity: Severity = "info",
+    allowed: Allowed | None = None,
+) -> tuple[Finding, ...]:
+    """
+    Run rules; what later rules find may depend on what earlier ones found suspicious.
+
+    Returns:
+        Findings by time, then id.
+    """
+    hits: list[tuple[Rule, Hit]] = []
+    for late in (False, True):
+        fresh = [(rule, hit) for rule in rules if rule.late is late for hit in rule.find(scene)]
+        known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
+        scene.suspect(
+            (hit.subject, known[hit.subject]["size"])
+            for _, hit in fresh
+            if hit.subject is not None and at_least(hit.severity, "medium")
+        )
+        hits += fresh
+    if sigma is not None:
+        from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
+
+        hits += sigma_hits(scene, sigma)
+    rows = scene.known(n for _, hit in hits for n in _places(hit))
+    found = [_finding(scene, rule, hit, rows) for rule, hit in hits if at_least(hit.severity, min_severity)]
+    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, rows)]
+    return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
+
+
+def identity(rule: str, about: Iterable[str]) -> str:
+    """What a finding is known by."""
+    return hashlib.sha256("\0".join((rule, *about)).encode()).hexdigest()[:16]
+
+
+def answer(subject: str) -> str:
+    """The command that contains a credential."""
+    return f"tokentrail contain {shlex.quote(subject)}"
+
+
+def _places(hit: Hit) -> tuple[int, ...]:
+    return hit.places if hit.subject is None else (hit.subject, *hit.places)
+
+
+def _finding(scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row]) -> Finding:
+    places = list(dict.fromkeys(_places(hit)))
+    callers = {n: caller(rows[n]) for n in places}
+    subject = rows[hit.subject]["id"] if hit.subject is not None else None
+    when = moment(hit.time)
+    assert when is not None
+    events = tuple(dict.fromkeys(one for one in hit.events if one))
+    return Finding(
+        id=identity(rule.id, hit.about),
+        rule=rule.id,
+        title=rule.title,
+        severity=hit.severity,
+        time=when,
+        subject=subject,
+        credentials=tuple(_by_age(rows[n] for n in places)),
+        principals=tuple(
+            sorted({*hit.principals, *(one.principal for one in callers.values() if one.principal)})
+        ),
+        accounts=tuple(sorted({*hit.accounts, *(one.account for one in callers.values() if one.account)})),
+        events=events[: scene.thresholds.whole("most_events")],
+        count=hit.count,
+        why=hit.why,
+        false_alarm=rule.false_alarm,
+        attack=rule.attack,
+        next=hit.next or (answer(subject) if subject else "look at its events, and ask who made them"),
+        thresholds=scene.thresholds.shown(hit.thresholds),
+    )
+
+
+def _by_age(rows: Iterable[Row]) -> list[str]:
+    ordered = sorted(
+        rows, key=lambda row: (row["issued_at"] or row["issued_time"] or row["first"] or 0, row["id"])
+    )
+    return [row["id"] for row in ordered]

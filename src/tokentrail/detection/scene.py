@@ -1,0 +1,186 @@
+"""
+What a rule may ask: the forest, what each credential did and from where, and what changes did to it.
+
+All of it are tables of the store's engine: `known` (a row a credential), `deeds` (a row an event, with the `n` of its
+credential), `stays` (who called from which address), `homes` (which principal called from which address, since when).
+They are made when first named by a query; rules bring rows together there and take only few out.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions
+from tokentrail.detection.thresholds import Thresholds
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.grow import statements
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.context import Caller
+from tokentrail.policy.effects import Effects
+from tokentrail.store.interface import Engine
+
+Place = tuple[int, int, int]
+"""Where a raw record lies: segment, object, ordinal."""
+Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
+"""Reads raw records, secrets blanked; those that can't be read any more are left out."""
+
+_PARTS = {
+    "forest": "forest", "kin": "forest", "who": "who", "identities": "identities", "callers": "identities",
+    "issuances": "issuances", "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
+}  # fmt: skip
+
+_TABLES = {
+    "known": "SELECT k.*, {person} AS person, coalesce(k.issuer_arn, k.role_arn) AS into_role FROM ({described}) k",
+    "deeds": """
+        SELECT w.n, e.*, i.invoked_by IS NOT NULL AS forwarded
+        FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+        JOIN identities i ON i.segment = e.segment AND i.identity = e.identity""",
+    "stays": """
+        SELECT n, ip, network, events, done, first, last FROM (
+          SELECT n, ip, CASE WHEN ip LIKE '%:%' THEN split_part(ip, ':', 1) || ':' || split_part(ip, ':', 2)
+                             ELSE split_part(ip, '.', 1) || '.' || split_part(ip, '.', 2) END AS network,
+                 count(*) AS events, count(*) - count(error) AS done, min(time) AS first, max(time) AS last
+          FROM deeds WHERE NOT forwarded AND ip IS NOT NULL GROUP BY n, ip
+        ) WHERE regexp_matches(ip, '^([0-9]{1,3}[.]){3}[0-9]{1,3}$')
+           OR regexp_matches(ip, '^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$')""",
+    "homes": """
+        SELECT *, CAST(coalesce(sum(events) OVER (PARTITION BY person ORDER BY first, ip
+                                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+                       AS BIGINT) AS elsewhere
+        FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
+              FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
+    "changed": """
+        SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, i.invoked_by AS by_service,
+               coalesce(c.account, i.account) AS in_account, e.ip
+        FROM changes c
+        LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
+        LEFT JOIN who w ON w.segment = c.segment AND w.identity = c.identity
+        LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
+        WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
+                          AND l.ordinal = c.ordinal)""",
+}  # fmt: skip
+_VIEWS = frozenset({"deeds"})
+_NEEDS = {"stays": ("deeds",), "homes": ("stays", "known")}
+_PERSON = """
+    CASE WHEN coalesce(k.issuer_arn, k.role_arn, '') LIKE '%/AWSReservedSSO_%'
+              OR k.kind IN ('federation_token', 'assumed_role_saml')
+         THEN coalesce(k.arn, k.child_arn, k.issuer_arn, k.role_arn)
+         ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
+"""Whose habits a credential has: its user, its role, or its person where many share a role."""
+_WORD = re.compile(r"\w+")
+
+
+class Scene:
+    """One case at one moment, as rules see it."""
+
+    def __init__(
+        self, engine: Engine, forest: Forest, thresholds: Thresholds | None = None, read: Read | None = None
+    ) -> None:
+        self._engine = engine
+        self._made: set[str] = set()
+        self._effects: Effects | None = None
+        self._suspects: dict[int, int] = {}
+        self._starts: list[int] = []
+        self._keys: tuple[Cut, ...] | None = None
+        self._sessions: tuple[Cut, ...] | None = None
+        self.forest = forest
+        self.as_of: datetime = forest.as_of
+        self.thresholds = thresholds or Thresholds()
+        self.read: Read = read or (lambda places: iter(()))
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows of a query over the tables of the scene, a batch at a time."""
+        self._make(sql)
+        for batch in self._engine.batches(sql, parameters):
+            yield from batch.to_pylist()
+
+    def table(self, name: str, sql: str) -> None:
+        """Keep the rows of a query under a name, for this detection."""
+        self._make(sql)
+        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+
+    def give(self, name: str, columns: dict[str, pa.Array[Any]]) -> None:
+        """Make rows of one's own known under a name."""
+        self._engine.register(f"given_{name}", pa.table(columns))
+        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
+
+    def _make(self, sql: str) -> None:
+        for name in dict.fromkeys(_WORD.findall(sql)):
+            if name in _TABLES and name not in self._made:
+                self._made.add(name)
+                for needed in _NEEDS.get(name, ()):
+                    self._make(needed)
+                form = "VIEW" if name in _VIEWS else "TABLE"
+                query = _TABLES[name].replace("{person}", _PERSON).replace("{described}", _described())
+                self._engine.run(f"CREATE OR REPLACE TEMP {form} {name} AS {query}")
+
+    def known(self, places: Iterable[int]) -> dict[int, Row]:
+        """What is known of some credentials, by place."""
+        self.give("sought", {"n": pa.array(sorted(set(places)), pa.int64())})
+        return {
+            row["n"]: row
+            for row in self.rows("SELECT k.* FROM known k JOIN sought s ON s.n = k.n ORDER BY k.n")
+        }
+
+    def caller(self, row: Row) -> Caller:
+        """A row of `known` as policies see it."""
+        return rows.caller(row)
+
+    @property
+    def effects(self) -> Effects:
+        """What all changes up to this moment did."""
+        if self._effects is None:
+            self._effects = Effects(self.forest.changes())
+        return self._effects
+
+    def cut_keys(self) -> tuple[Cut, ...]:
+        """The long-term keys that a change has ended, by this moment."""
+        if self._keys is None:
+            self._keys = tuple(cut_keys(self))
+        return self._keys
+
+    def cut_sessions(self) -> tuple[Cut, ...]:
+        """The sessions that a change ended before their time, by this moment."""
+        if self._sessions is None:
+            self._sessions = tuple(cut_sessions(self))
+        return self._sessions
+
+    def history(self) -> tuple[int, int]:
+        """The times of the first and last event."""
+        [row] = self.rows(
+            "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM events"
+        )
+        return row["first"], row["last"]
+
+    def suspect(self, places: Iterable[tuple[int, int]]) -> None:
+        """Note credentials, each with the size of its subtree, that were found suspicious, and so all below them."""
+        for place, size in places:
+            self._suspects[place] = max(size, self._suspects.get(place, 0))
+        outermost: dict[int, int] = {}
+        end = -1
+        for place, size in sorted(self._suspects.items()):
+            if place >= end:  # else it lies within the one before: subtrees nest or lie apart
+                outermost[place] = size
+                end = place + size
+        self._suspects, self._starts = outermost, list(outermost)
+
+    def suspicious(self, place: int | None) -> bool:
+        """Whether an earlier rule found this credential, or one above it, suspicious."""
+        if place is None:
+            return False
+        before = bisect_right(self._starts, place) - 1
+        return before >= 0 and place < self._starts[before] + self._suspects[self._starts[before]]
+
+
+def _described() -> str:
+    [text] = statements("7_credentials.sql")
+    for name, source in _PARTS.items():
+        text = text.replace(f"{{{name}}}", source)
+    return text

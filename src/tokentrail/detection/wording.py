@@ -1,0 +1,74 @@
+"""The words of findings: times, credentials, principals, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from tokentrail.lineage import rows
+from tokentrail.lineage.rows import Row
+
+_MOST = 4
+
+
+def at(seconds: int) -> str:
+    """Spell a time."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span(seconds: float) -> str:
+    """Spell a length of time."""
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or (seconds >= size and name != "minute"):
+            count = f"{seconds / size:.1f}".removesuffix(".0")
+            return f"{count} {name}{'' if count == '1' else 's'}"
+    return f"{seconds:.0f} second{'' if seconds == 1 else 's'}"
+
+
+def kind(row: Row) -> str:
+    """Name a credential's kind."""
+    return {
+        "assumed_role": "role session",
+        "service_role": "service's role session",
+        "long_term_key": "long-term key",
+    }.get(row["kind"], str(row["kind"]).replace("_", " "))
+
+
+def short(arn: str | None) -> str:
+    """Shorten an ARN to what people say: `user/support`, `MyBucketRole/ria`."""
+    if arn is None:
+        return "nobody known"
+    name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
+    return name.removeprefix("assumed-role/")
+
+
+def named(row: Row) -> str:
+    """Name a credential with whom it speaks for."""
+    return f"{row['id']} ({kind(row)} of {short(principal(row))})"
+
+
+def principal(row: Row) -> str | None:
+    """The ARN that a credential speaks for."""
+    return rows.caller(row).principal
+
+
+def listed(names: Iterable[str]) -> str:
+    """A list in words, the first few of it."""
+    names = list(names)
+    if len(names) > _MOST:
+        return ", ".join(names[:_MOST]) + f" and {len(names) - _MOST:,} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number of things."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: float) -> str:
+    """A number of bytes."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

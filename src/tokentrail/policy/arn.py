@@ -1,0 +1,75 @@
+"""
+Whom an ARN of IAM or STS names.
+
+Names of users and roles are unique in an account whatever their path and case, so that account, kind and name
+tell a principal; logs and policies do not always agree on its path.
+Source: IAM User Guide, 'IAM identifiers' and 'IAM and AWS STS quotas' (names are not distinguished by case).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tokentrail.policy.document import quoted
+
+Kind = Literal["user", "role", "root"]
+
+_ARN = re.compile(r"arn:([a-z0-9-]+):(iam|sts)::([0-9]{12}):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An IAM user, a role or an account's root user, path and session apart."""
+
+    account: str
+    kind: Kind
+    name: str
+    """In lower case; empty for root."""
+
+
+def identity_of(arn: str) -> Identity | None:
+    """
+    Tell the user, role or root user that an ARN names; for an assumed-role session, its role.
+
+    `None` for anything else, federated users included, whose ARN does not tell which user asked for them.
+    """
+    found = _ARN.fullmatch(arn)
+    if found is None:
+        return None
+    _, service, account, resource = found.groups()
+    if service == "iam" and resource == "root":
+        return Identity(account=account, kind="root", name="")
+    parts = resource.split("/")
+    if len(parts) > 1 and parts[-1]:
+        if service == "iam" and parts[0] == "user":
+            return Identity(account=account, kind="user", name=parts[-1].casefold())
+        if service == "iam" and parts[0] == "role":
+            return Identity(account=account, kind="role", name=parts[-1].casefold())
+        if service == "sts" and parts[0] == "assumed-role" and parts[1]:
+            return Identity(account=account, kind="role", name=parts[1].casefold())
+    return None
+
+
+def account_of(arn: str) -> str | None:
+    """The account of an ARN of IAM or STS; none for what AWS itself owns."""
+    found = _ARN.fullmatch(arn)
+    return found[3] if found else None
+
+
+def partition_of(arn: str) -> str:
+    """The partition of an ARN: `aws`, `aws-cn`, `aws-us-gov`."""
+    found = _ARN.fullmatch(arn)
+    return found[1] if found else "aws"
+
+
+def titled(arn: str) -> str:
+    """Name a principal in a sentence: `user support`, `role MyBucketRole`."""
+    identity = identity_of(arn)
+    if identity is None:
+        return quoted(arn)
+    if identity.kind == "root":
+        return f"the root user of account {identity.account}"
+    parts = arn.split(":", 5)[5].split("/")
+    return f"{identity.kind} {quoted(parts[1] if parts[0] == 'assumed-role' else parts[-1])}"

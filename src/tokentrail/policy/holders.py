@@ -1,0 +1,146 @@
+"""
+Users and roles as an account's snapshot shows them, with the policies that they hold.
+
+Source: IAM API Reference, 'UserDetail', 'RoleDetail', 'GroupDetail'; IAM User Guide, 'IAM and AWS STS quotas'
+(sizes are counted without white space).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.arn import Identity
+from tokentrail.policy.document import Document, Malformed
+from tokentrail.policy.trust import Trust
+
+HolderKind = Literal["user", "role", "group"]
+
+
+def size_of(text: str) -> int:
+    """The length of a document as IAM counts it: without white space."""
+    return len("".join(text.split()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inline:
+    """An inline policy."""
+
+    name: str
+    text: str
+    """The document as JSON."""
+    document: Document | Malformed
+
+    @cached_property
+    def size(self) -> int:
+        """Its characters as IAM counts them."""
+        return size_of(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Managed:
+    """A managed policy that is attached, or set as a boundary."""
+
+    arn: str
+    name: str
+    document: Document | Malformed
+    """Of its default version; `Malformed` if the snapshot does not hold it and it is not known otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group of users."""
+
+    name: str
+    inline: tuple[Inline, ...] = ()
+    managed: tuple[Managed, ...] = ()
+    missing: str | None = None
+    """Why its policies are not known, if they are not."""
+
+    def policies(self) -> Iterator[Policy]:
+        """Its policies, each with its name."""
+        where = f"group {self.name}"
+        if self.missing is not None:
+            yield Policy(label=where, document=Malformed(reason=self.missing))
+        yield from _policies(self.inline, self.managed, where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A user or a role."""
+
+    arn: str
+    name: str
+    path: str
+    unique_id: str
+    identity: Identity
+    inline: tuple[Inline, ...] = ()
+    managed: tuple[Managed, ...] = ()
+    groups: tuple[Group, ...] = ()
+    """A user's; empty for a role."""
+    boundary: Managed | None = None
+
+    @property
+    def title(self) -> str:
+        """How sentences name it."""
+        return f"{self.identity.kind} {self.name}"
+
+    @cached_property
+    def policies(self) -> tuple[Policy, ...]:
+        """Every identity policy that bears on it, its groups' included."""
+        own = _policies(self.inline, self.managed, self.title)
+        return (*own, *(policy for group in self.groups for policy in group.policies()))
+
+    @cached_property
+    def bound(self) -> Policy | None:
+        """Its permissions boundary."""
+        if self.boundary is None:
+            return None
+        label = f"permissions boundary {self.boundary.name} of {self.title}"
+        return Policy(label=label, document=self.boundary.document)
+
+    @property
+    def denials(self) -> tuple[Policy, ...]:
+        """Those of its policies, boundary included, that deny anything, or that could not be read."""
+        standing = (*self.policies, *((self.bound,) if self.bound else ()))
+        return tuple(
+            policy for policy in standing if isinstance(policy.document, Malformed) or policy.document.denials
+        )
+
+    @property
+    def inline_size(self) -> int:
+        """The characters of all its inline policies, which IAM's quota counts together."""
+        return sum(policy.size for policy in self.inline)
+
+
+@dataclass(frozen=True, kw_only=True)
+class User(Holder):
+    """An IAM user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role(Holder):
+    """A role."""
+
+    trust: Trust | Malformed
+    trust_text: str
+    """Its trust policy as JSON; empty if the snapshot has none."""
+
+    @property
+    def service_linked(self) -> bool:
+        """
+        Whether a service keeps it, so that nobody edits its policies and SCPs do not bind it.
+
+        Source: IAM User Guide, 'Create a service-linked role'.
+        """
+        return self.path.startswith("/aws-service-role/")
+
+
+def _policies(inline: tuple[Inline, ...], managed: tuple[Managed, ...], where: str) -> Iterator[Policy]:
+    for own in inline:
+        yield Policy(label=f"inline policy {own.name} of {where}", document=own.document)
+    for attached in managed:
+        yield Policy(label=f"managed policy {attached.name} of {where}", document=attached.document)

@@ -1,0 +1,382 @@
+"""
+What a principal can come to, by the IAM of the accounts at hand: roles that it may assume, IAM that it may write.
+
+Made for proofs: what can't be decided counts as possible. Only what policies surely refuse is left out.
+Resource control policies, session policies and permissions that snapshots do not hold can only take away, and
+so are left aside; policies change, so a snapshot speaks of its own moment.
+Sources: AWS STS API Reference, 'AssumeRole'; IAM User Guide, 'Policy evaluation for requests within a single
+account', 'Cross-account policy evaluation logic' and 'Permissions for GetFederationToken'.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from tokentrail.errors import UsageError
+from tokentrail.policy import writes
+from tokentrail.policy.allow import Need, Permissions, Policy, Rules
+from tokentrail.policy.arn import Identity, identity_of, partition_of, titled
+from tokentrail.policy.context import CallerKind
+from tokentrail.policy.document import Malformed
+from tokentrail.policy.holders import Holder, Role, User
+from tokentrail.policy.managed import ALLOWS_ONLY
+from tokentrail.policy.request import Request, context_for, federated, listed
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, Principals, TrustVerdict, Who, trusts
+from tokentrail.policy.truth import Truth
+
+_CONSOLE: tuple[CallerKind | None, ...] = (None, "console_session", "unknown", "federation_token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """That a principal may assume a role."""
+
+    why: str
+    """A sentence, without its full stop."""
+    certain: bool
+    """Whether every policy at hand allows it, whatever the request carries."""
+
+
+class _View:
+    """One principal with all that bears on it."""
+
+    def __init__(
+        self, identity: Identity, arn: str, holder: Holder | None, snapshot: Snapshot | None
+    ) -> None:
+        self.identity, self.arn, self.holder = identity, arn, holder
+        self.title = titled(arn)
+        unique_id = (holder.unique_id or None) if holder else None
+        self.who = Who(identity=identity, unique_id=unique_id)
+        self.request = Request(context_for(arn, unique_id=unique_id, known=holder is not None))
+        self.permissions = _permissions(self, snapshot)
+        self._verdicts: dict[int, TrustVerdict] = {}
+
+    def trusted(self, role: Role) -> TrustVerdict:
+        """What a role's trust policy says to it; roles that share a policy are judged once."""
+        if isinstance(role.trust, Malformed) or role.trust.names_resources:
+            return trusts(role.trust, self.who, self.request, role=role.arn)
+        verdict = self._verdicts.get(id(role.trust))
+        if verdict is None:
+            verdict = self._verdicts[id(role.trust)] = trusts(role.trust, self.who, self.request)
+        return verdict
+
+    @cached_property
+    def assuming(self) -> Rules:
+        return Rules(self.permissions, ASSUME_ROLE, self.request)
+
+    @cached_property
+    def federating(self) -> bool:
+        if self.identity.kind == "role":
+            return False
+        resource = f"arn:{partition_of(self.arn)}:sts::{self.identity.account}:federated-user/*"
+        return self.may("sts:GetFederationToken", resource, self.request)
+
+    def may(self, action: str, resource: str | None, request: Request) -> bool:
+        return Rules(self.permissions, action, request).truth(resource) is not Truth.NO
+
+
+class Reach:
+    """What principals can come to, by one snapshot for each account."""
+
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        """
+        Index the roles by whom they trust.
+
+        Raises:
+            UsageError: Two snapshots are of the same account.
+        """
+        self._snapshots: dict[str, Snapshot] = {}
+        for snapshot in snapshots:
+            other = self._snapshots.setdefault(snapshot.account, snapshot)
+            if other is not snapshot:
+                raise UsageError(
+                    f"Two snapshots are of account {snapshot.account}: {other.name} and {snapshot.name}. "
+                    "Give the newest one of each account."
+                )
+        self._roles = sorted(
+            (role for snapshot in self._snapshots.values() for role in snapshot.roles.values()),
+            key=lambda role: role.arn,
+        )
+        self._index = _TrustIndex(self._roles)
+        self._views: dict[tuple[Identity, str], _View] = {}
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that there are snapshots of."""
+        return frozenset(self._snapshots)
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots, by account."""
+        return tuple(self._snapshots[account] for account in sorted(self._snapshots))
+
+    def is_known(self, principal_arn: str) -> bool:
+        """Whether a user or role is in a snapshot, so that its policies are known; root in any of its account."""
+        identity = identity_of(principal_arn)
+        if identity is not None and identity.kind == "root":
+            return identity.account in self._snapshots
+        return self._holder(principal_arn) is not None
+
+    def user(self, arn: str) -> User | None:
+        """Find a user by its ARN, with its path or without."""
+        found = self._holder(arn)
+        return found if isinstance(found, User) else None
+
+    def role(self, arn: str) -> Role | None:
+        """Find a role by its ARN, with its path or without, or by that of one of its sessions."""
+        found = self._holder(arn)
+        return found if isinstance(found, Role) else None
+
+    def may_assume(self, principal_arn: str, role_arn: str) -> Way | None:
+        """
+        Tell whether a user, or a role's sessions, may call AssumeRole on a role.
+
+        `None` if they surely can't, and also for a role that no snapshot holds: of that nothing can be said.
+        A principal that no snapshot holds may have any permission, but must be trusted all the same.
+        Federated users assume no role (IAM User Guide, 'Compare AWS STS credentials').
+        """
+        view, role = self._view(principal_arn), self.role(role_arn)
+        return _way(view, role) if view is not None and role is not None else None
+
+    def assumable(self, principal_arn: str) -> tuple[tuple[str, Way], ...]:
+        """List every role that a principal may assume, by ARN."""
+        view = self._view(principal_arn)
+        if view is None:
+            return ()
+        named, delegated = self._index.candidates(view.who)
+        roles = named + [role for role in delegated if view.assuming.truth(role.arn) is not Truth.NO]
+        found = ((role.arn, _way(view, role)) for role in sorted(roles, key=lambda role: role.arn))
+        return tuple((arn, way) for arn, way in found if way is not None)
+
+    def may_write_iam(
+        self, principal_arn: str, *, kind: CallerKind | None = None, mfa: bool | None = None
+    ) -> tuple[str, ...]:
+        """
+        List the calls that a principal may make to undo containment, or to outlast it.
+
+        `launches` stands for handing a role to a machine or function of its own.
+        Everything is possible to a principal that is no user, role or root user, as nothing is known of it.
+
+        Args:
+            principal_arn: A user, role or root user.
+            kind: Of the one credential meant; any of the principal's without it. A token of GetSessionToken
+                without MFA, or of GetFederationToken, can't call IAM through the API (AWS STS API Reference);
+                a console session made of it can, and is asked for as `console_session`.
+            mfa: Whether the one credential was issued with MFA; unknown counts as with.
+        """
+        names = self._possible(principal_arn, kind, writes.IAM)
+        if kind == "federation_token" or (kind == "session_token" and mfa is False):
+            names = ()
+        return (*names, writes.LAUNCHES) if self._launches(principal_arn, kind) else names
+
+    def may_write_organizations(self, principal_arn: str) -> tuple[str, ...]:
+        """
+        List the calls with which a principal may take SCPs away.
+
+        Only the management account, or one that it has delegated this to, gets through with most of them; where
+        the snapshot says that its account is not the management account, LeaveOrganization alone is listed.
+        """
+        names = self._possible(principal_arn, None, writes.ORGANIZATIONS)
+        identity = identity_of(principal_arn)
+        snapshot = self._snapshots.get(identity.account) if identity else None
+        member = snapshot is not None and snapshot.management is False
+        return tuple(name for name in names if name == writes.LEAVES or not member)
+
+    def may_take_over(self, principal_arn: str) -> tuple[str, ...]:
+        """List the calls with which a principal may get at the credentials of workloads that run already."""
+        return self._possible(principal_arn, None, writes.TAKING_OVER)
+
+    def may_federate(self, user_arn: str) -> bool:
+        """
+        Tell whether a user (or root) may call GetFederationToken; GetSessionToken needs no permission.
+
+        Roles can't (AWS STS API Reference, 'GetFederationToken').
+        """
+        view = self._view(user_arn)
+        return view is not None and view.federating
+
+    def _launches(self, principal_arn: str, kind: CallerKind | None) -> bool:
+        passing = self._possible(principal_arn, kind, writes.PASSING)
+        return bool(passing and self._possible(principal_arn, kind, writes.LAUNCHING))
+
+    def _possible(
+        self, principal_arn: str, kind: CallerKind | None, calls: tuple[writes.Write, ...]
+    ) -> tuple[str, ...]:
+        view = self._view(principal_arn)
+        if view is None:
+            return tuple(call.name for call in calls)
+        request = view.request
+        if kind in _CONSOLE and view.federating:
+            request = Request(federated(request.context))
+        where = partition_of(view.arn), view.identity.account
+        return tuple(call.name for call in calls if view.may(call.action, call.resource(*where), request))
+
+    def _holder(self, arn: str) -> Holder | None:
+        identity = identity_of(arn)
+        snapshot = self._snapshots.get(identity.account) if identity else None
+        return snapshot.holder(arn) if snapshot else None
+
+    def _view(self, arn: str) -> _View | None:
+        """Look at a principal; `None` for what is no user, role or root user."""
+        identity = identity_of(arn)
+        if identity is None:
+            return None
+        holder = self._holder(arn)
+        full = holder.arn if holder else _of_role(arn)
+        known = self._views.get((identity, full))
+        if known is None:
+            known = _View(identity, full, holder, self._snapshots.get(identity.account))
+            self._views[identity, full] = known
+        return known
+
+
+class _TrustIndex:
+    """Roles by whom their trust policies may let in, so that only they are judged."""
+
+    def __init__(self, roles: Iterable[Role]) -> None:
+        self._by_account: dict[str, list[Role]] = defaultdict(list)
+        self._by_identity: dict[Identity, list[Role]] = defaultdict(list)
+        self._by_unique_id: dict[str, list[Role]] = defaultdict(list)
+        self._anyone: list[Role] = []
+        for role in roles:
+            self._by_identity[role.identity].append(role)
+            for principals in () if isinstance(role.trust, Malformed) else role.trust.naming():
+                self._enter(role, principals)
+            if isinstance(role.trust, Malformed):
+                self._anyone.append(role)
+
+    def _enter(self, role: Role, principals: Principals) -> None:
+        if principals.anyone or principals.inverted or principals.unclear:
+            self._anyone.append(role)
+        for account in principals.accounts:
+            self._by_account[account].append(role)
+        for identity in principals.identities | {one for one, _ in principals.sessions}:
+            self._by_identity[identity].append(role)
+        for unique_id in principals.unique_ids:
+            self._by_unique_id[unique_id].append(role)
+
+    def candidates(self, who: Who) -> tuple[list[Role], list[Role]]:
+        """
+        Find every role whose trust policy may let a principal in, and the principal's own.
+
+        The second list holds those that trust no more than its account, so that identity policies must allow it.
+        """
+        ids = self._by_unique_id
+        gone = (
+            ids.get(who.unique_id, [])
+            if who.unique_id
+            else [role for roles in ids.values() for role in roles]
+        )
+        named = {role.arn: role for role in (*self._anyone, *self._by_identity.get(who.identity, ()), *gone)}
+        account = {role.arn: role for role in self._by_account.get(who.identity.account, ())}
+        return list(named.values()), [role for arn, role in account.items() if arn not in named]
+
+
+def _permissions(view: _View, snapshot: Snapshot | None) -> Permissions:
+    """Gather what bears on a principal; what no snapshot holds may be anything."""
+    controls = None
+    if snapshot is not None and not snapshot.management and not _service_linked(view.holder):
+        controls = snapshot.controls
+    if view.identity.kind == "root":
+        allowed = Policy(label=f"{view.title}, as root,", document=ALLOWS_ONLY)
+        return Permissions(identity=(allowed,), controls=controls)
+    if view.holder is None:
+        where = "the snapshot" if snapshot else "the snapshots, which lack its account"
+        reason = f"they are not in {where}"
+        unknown = Policy(label=f"the identity policies of {view.title}", document=Malformed(reason=reason))
+        return Permissions(identity=(unknown,), controls=controls)
+    return Permissions(identity=view.holder.policies, boundary=view.holder.bound, controls=controls)
+
+
+def _service_linked(holder: Holder | None) -> bool:
+    return isinstance(holder, Role) and holder.service_linked
+
+
+def _of_role(arn: str) -> str:
+    """Turn the ARN of a session into its role's, path apart; leave others alone."""
+    head, _, rest = arn.partition(":assumed-role/")
+    return f"{head.replace(':sts:', ':iam:', 1)}:role/{rest.split('/')[0]}" if rest else arn
+
+
+def _way(view: _View, role: Role) -> Way | None:
+    verdict = view.trusted(role)
+    best: tuple[Truth, Grant, Need] | None = None
+    for grant in (*verdict.grants, *_itself(view, role, verdict)):
+        for need, most in _needs(grant.basis, view.identity, role):
+            truth = view.assuming.truth(role.arn, need)
+            if truth is Truth.YES and not (grant.truth is Truth.YES and most is Truth.YES):
+                truth = Truth.UNDECIDED
+            if truth is not Truth.NO and (best is None or (best[0] is not Truth.YES and truth is Truth.YES)):
+                best = truth, grant, need
+    if best is None:
+        return None
+    truth, grant, need = best
+    certain = truth is Truth.YES and view.identity.kind != "root"
+    return Way(why=_why(view, role, verdict, grant, need), certain=certain)
+
+
+def _itself(view: _View, role: Role, verdict: TrustVerdict) -> tuple[Grant, ...]:
+    """
+    Let a role assume itself without being trusted, if its trust policy does not deny it.
+
+    Since 2022 it must be trusted like any other, but roles that had done so before are spared the change.
+    Source: AWS Security Blog, 'Announcing an update to IAM role trust policy behavior'; such calls are logged
+    with `additionalEventData.explicitTrustGrant` (IAM User Guide, 'Logging IAM and AWS STS API calls').
+    """
+    if view.identity != role.identity or verdict.grants or verdict.refused:
+        return ()
+    return (Grant(basis=Basis.ITSELF, truth=Truth.UNDECIDED),)
+
+
+def _needs(basis: Basis, identity: Identity, role: Role) -> Iterator[tuple[Need, Truth]]:
+    """
+    Say what must allow the call besides the trust policy, and how sure it is then, at the most.
+
+    In one account, a trust policy that names a user or session needs no other; one that names a role is
+    bounded by the role's boundary. Across accounts, and where an account is named, identity policies decide.
+    Source: IAM User Guide, 'Policy evaluation for requests within a single account'. That it holds for `*` as
+    well is not said there, so that without identity policies it is not taken as certain.
+    """
+    if identity.account != role.identity.account or basis in (Basis.ACCOUNT, Basis.ITSELF):
+        yield Need.IDENTITY, Truth.YES
+    elif basis is Basis.ANYONE:
+        yield Need.IDENTITY, Truth.YES
+        yield Need.CONTROLS, Truth.UNDECIDED
+    elif basis is Basis.PRINCIPAL and identity.kind == "role":
+        yield Need.BOUNDARY, Truth.YES
+    else:
+        yield Need.CONTROLS, Truth.YES
+
+
+def _why(view: _View, role: Role, verdict: TrustVerdict, grant: Grant, need: Need) -> str:
+    parts = [f"the trust policy of {role.title} {_named(view, role, grant)}"]
+    judgement = view.assuming.judge(role.arn, need)
+    if need is Need.IDENTITY or judgement.truth is not Truth.YES:
+        parts.append(f", and {judgement.why}")
+    if grant.keys:
+        parts.append(f", if the attacker meets the condition {listed(grant.keys)} of the trust policy")
+    if verdict.denial_keys:
+        parts.append(f", unless its denial under {listed(verdict.denial_keys)} applies")
+    return "".join(parts)
+
+
+def _named(view: _View, role: Role, grant: Grant) -> str:
+    match grant.basis:
+        case Basis.PRINCIPAL if grant.truth is Truth.UNDECIDED and not grant.keys:
+            return f"names {view.title}, or a namesake that is gone"
+        case Basis.PRINCIPAL:
+            return f"names {view.title} itself"
+        case Basis.SESSION:
+            return f"names the session {grant.session} of {view.title}"
+        case Basis.ACCOUNT:
+            return f"trusts account {view.identity.account}"
+        case Basis.ITSELF:
+            return "does not name the role itself, which roles that did so before 2022 need not"
+        case Basis.ANYONE if isinstance(role.trust, Malformed):
+            return f"could not be read ({role.trust.reason}), so that it may trust anyone"
+        case Basis.ANYONE:
+            return "trusts anyone" if grant.truth is Truth.YES or grant.keys else "may trust anyone"

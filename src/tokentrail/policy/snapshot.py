@@ -1,0 +1,366 @@
+"""
+The users, roles and policies of one account at one moment, as `aws iam get-account-authorization-details` tells.
+
+Read as the AWS CLI and boto3 print it, whole or in pages; documents are objects or URL-encoded text.
+Two things may be added at the top, which IAM does not tell: `ServiceControlPolicies`, a list of the SCPs that
+bind the account, and `ManagementAccount`, whether it is the organisation's, which no SCP binds.
+Source: IAM API Reference, 'GetAccountAuthorizationDetails'.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from urllib.parse import unquote
+
+from tokentrail.errors import UsageError
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.arn import Identity, identity_of
+from tokentrail.policy.document import Document, Malformed, parse, quoted
+from tokentrail.policy.holders import Group, Holder, HolderKind, Inline, Managed, Role, User
+from tokentrail.policy.managed import UNSEEN, aws_document
+from tokentrail.policy.trust import Trust, parse_trust
+
+LONGEST = 1 << 30
+"""Bytes; the largest accounts (5,000 users, 5,000 roles, 5,000 policies) stay well below."""
+_COMMAND: Final = "aws iam get-account-authorization-details > FILE"
+_LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+_CONTROLS, _MANAGEMENT = "ServiceControlPolicies", "ManagementAccount"
+_LONGEST_NUMBER = 300
+_BLANK = re.compile(r"\s*")
+_Held = TypeVar("_Held", bound=Holder)
+_Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """An account's IAM at one moment."""
+
+    account: str
+    name: str
+    """Where it was read from."""
+    users: Mapping[str, User]
+    """By ARN."""
+    roles: Mapping[str, Role]
+    """By ARN."""
+    controls: tuple[Policy, ...] | None = None
+    """The SCPs that bind it; `None` if the snapshot tells none."""
+    management: bool | None = None
+    """Whether it is the organisation's management account, where the snapshot tells."""
+    _index: Mapping[Identity, Holder] = field(repr=False)
+    _groups: Mapping[str, Group] = field(repr=False)
+
+    @classmethod
+    def read(cls, text: str | bytes, name: str) -> Snapshot:
+        """
+        Read a snapshot.
+
+        Raises:
+            UsageError: It is none, or of several accounts.
+        """
+        return _Reading(name).snapshot(_pages(text, name))
+
+    def user(self, arn: str) -> User | None:
+        """Find a user by its ARN, with its path or without."""
+        found = self.holder(arn)
+        return found if isinstance(found, User) else None
+
+    def role(self, arn: str) -> Role | None:
+        """Find a role by its ARN, with its path or without, or by the ARN of one of its sessions."""
+        found = self.holder(arn)
+        return found if isinstance(found, Role) else None
+
+    def holder(self, arn: str) -> Holder | None:
+        """Find a user or role by its ARN, with its path or without."""
+        identity = identity_of(arn)
+        return None if identity is None else self._index.get(identity)
+
+    def denials(self, arn: str) -> tuple[Policy, ...]:
+        """The policies on a user or role that deny anything or could not be read; none if it is not known."""
+        found = self.holder(arn)
+        return found.denials if found else ()
+
+    def inline_text(self, kind: HolderKind, name: str, policy: str) -> str | None:
+        """The text of an inline policy, as `undo` would put it back; `None` if there is none of that name."""
+        holder: Holder | Group | None
+        if kind == "group":
+            holder = self._groups.get(name.casefold())
+        else:
+            holder = self._index.get(Identity(account=self.account, kind=kind, name=name.casefold()))
+        found = [item.text for item in holder.inline if item.name == policy] if holder else []
+        return found[0] if found else None
+
+
+def _pages(text: str | bytes, name: str) -> list[_Json]:
+    """Split what was read into pages: one object, a list of them, or several one after the other."""
+    plain = _decoded(text, name)
+    decoder = json.JSONDecoder(parse_int=_number, parse_float=_number, object_pairs_hook=_object)
+    values: list[object] = []
+    place = 0
+    try:
+        while place < len(plain):
+            value, place = decoder.raw_decode(plain, place)
+            values += value if isinstance(value, list) else [value]
+            blank = _BLANK.match(plain, place)
+            place = blank.end() if blank else place
+    except ValueError as error:
+        raise _not_one(name, "it is not JSON; use --output json") from error
+    except RecursionError as error:
+        raise _not_one(name, "it is nested too deeply") from error
+    pages: list[_Json] = [value for value in values if isinstance(value, dict)]
+    if not pages or len(pages) != len(values):
+        raise _not_one(name, "it holds no JSON object")
+    if not any(key in page for page in pages for key in _LISTS):
+        raise _not_one(name, f"it has none of {', '.join(_LISTS)}")
+    return pages
+
+
+def _decoded(text: str | bytes, name: str) -> str:
+    if len(text) > LONGEST:
+        raise _not_one(name, f"it is longer than {LONGEST} bytes")
+    if isinstance(text, bytes):
+        try:
+            text = text.decode(json.detect_encoding(text))
+        except UnicodeDecodeError as error:
+            raise _not_one(name, "it is not text") from error
+    return text.removeprefix("\ufeff").strip()
+
+
+def _number(text: str) -> object:
+    """Keep a number that is too long to be one as text; documents may hold any."""
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | None:
+    """Read no object that has a key twice: a document that does is `Malformed`, as `document` has it."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else None
+
+
+def _not_one(name: str, reason: str) -> UsageError:
+    return UsageError(
+        f"Could not read {quoted(name)} as a snapshot of an account's IAM: {reason}. "
+        f"Make one for each account with `{_COMMAND}`."
+    )
+
+
+class _Reading:
+    """Reads the pages of one snapshot."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._documents: dict[str, Document | Malformed] = {}
+        self._groups: dict[str, Group] = {}
+        self._trusts: dict[str, Trust | Malformed] = {}
+
+    def snapshot(self, pages: list[_Json]) -> Snapshot:
+        for item in self._listed(pages, "Policies"):
+            self._documents[self._text(item, "Arn")] = _default_version(item)
+        for item in self._listed(pages, "GroupDetailList"):
+            group = self._group(item)
+            self._groups[group.name.casefold()] = group
+        users = self._once(self._user(item) for item in self._listed(pages, "UserDetailList"))
+        roles = self._once(self._role(item) for item in self._listed(pages, "RoleDetailList"))
+        controls = self._controls(pages)
+        flags = [page[_MANAGEMENT] for page in pages if _MANAGEMENT in page]
+        if not all(isinstance(flag, bool) for flag in flags):
+            raise _not_one(self._name, f"{_MANAGEMENT} is neither true nor false")
+        return Snapshot(
+            account=self._account(pages, (*users.values(), *roles.values())),
+            name=self._name,
+            users=users,
+            roles=roles,
+            controls=controls,
+            management=any(flags) if flags else None,
+            _index={holder.identity: holder for holder in (*users.values(), *roles.values())},
+            _groups=self._groups,
+        )
+
+    def _account(self, pages: list[_Json], holders: Iterable[Holder]) -> str:
+        accounts = {holder.identity.account for holder in holders}
+        for key in ("GroupDetailList", "Policies"):
+            arns = [self._text(item, "Arn").split(":") for item in self._listed(pages, key)]
+            accounts |= {parts[4] for parts in arns if len(parts) > 5 and parts[4].isdigit()}
+        if len(accounts) > 1:
+            raise _not_one(self._name, f"it holds several accounts ({', '.join(sorted(accounts)[:3])})")
+        if not accounts:
+            raise _not_one(self._name, "it holds no user, role, group or policy that tells the account")
+        return accounts.pop()
+
+    def _controls(self, pages: list[_Json]) -> tuple[Policy, ...] | None:
+        """Read the SCPs: a list of documents, or of objects with a `Name` and a `Document` or `Content`."""
+        given = [page for page in pages if page.get(_CONTROLS) is not None]
+        if not given:
+            return None
+        policies: list[Policy] = []
+        for page in given:
+            values = page[_CONTROLS]
+            for value in values if isinstance(values, list) else [values]:
+                name, document = _control(value)
+                label = f"SCP {quoted(name)}" if name else f"SCP number {len(policies) + 1}"
+                policies.append(Policy(label=label, document=_document(document)[1]))
+        return tuple(policies)
+
+    def _listed(self, pages: list[_Json], key: str) -> Iterator[_Json]:
+        for page in pages:
+            values = page.get(key)
+            yield from self._objects([] if values is None else values, key)
+
+    def _objects(self, values: object, where: str) -> Iterator[_Json]:
+        if not isinstance(values, list):
+            raise _not_one(self._name, f"{where} is not a list")
+        for value in values:
+            if not isinstance(value, dict):
+                raise _not_one(self._name, f"{where} holds something that is not an object")
+            yield value
+
+    def _parts(self, item: _Json, key: str) -> Iterator[_Json]:
+        values = item.get(key)
+        yield from self._objects([] if values is None else values, key)
+
+    def _text(self, item: _Json, key: str) -> str:
+        value = item.get(key)
+        if not isinstance(value, str) or not value:
+            raise _not_one(self._name, f"an entry has no {key}")
+        return value
+
+    def _once(self, holders: Iterable[_Held]) -> dict[str, _Held]:
+        """Index users or roles; pages may repeat one, but not tell two things of it."""
+        found: dict[Identity, _Held] = {}
+        for holder in holders:
+            if found.setdefault(holder.identity, holder) != holder:
+                raise _not_one(self._name, f"it tells two things of {quoted(holder.arn)}")
+        return {holder.arn: holder for holder in found.values()}
+
+    def _user(self, item: _Json) -> User:
+        arn, identity = self._principal(item, "user")
+        groups = item.get("GroupList")
+        names = [] if groups is None else groups
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _not_one(self._name, f"GroupList of {quoted(arn)} is not a list of names")
+        missing = "the snapshot does not hold the group"
+        return User(
+            arn=arn,
+            identity=identity,
+            name=_short(item.get("UserName"), arn),
+            path=_path(arn),
+            unique_id=_word(item.get("UserId")),
+            inline=self._inline(item, "UserPolicyList"),
+            managed=self._attached(item),
+            groups=tuple(
+                self._groups.get(name.casefold()) or Group(name=quoted(name), missing=missing)
+                for name in names
+            ),
+            boundary=self._boundary(item),
+        )
+
+    def _role(self, item: _Json) -> Role:
+        arn, identity = self._principal(item, "role")
+        text, _ = _document(item.get("AssumeRolePolicyDocument"))
+        return Role(
+            arn=arn,
+            identity=identity,
+            name=_short(item.get("RoleName"), arn),
+            path=_path(arn),
+            unique_id=_word(item.get("RoleId")),
+            inline=self._inline(item, "RolePolicyList"),
+            managed=self._attached(item),
+            boundary=self._boundary(item),
+            trust=self._trust(text),
+            trust_text=text,
+        )
+
+    def _trust(self, text: str) -> Trust | Malformed:
+        """Read a trust policy; many roles have the same one."""
+        if text not in self._trusts:
+            self._trusts[text] = parse_trust(text or None)
+        return self._trusts[text]
+
+    def _group(self, item: _Json) -> Group:
+        return Group(
+            name=quoted(self._text(item, "GroupName")),
+            inline=self._inline(item, "GroupPolicyList"),
+            managed=self._attached(item),
+        )
+
+    def _principal(self, item: _Json, kind: str) -> tuple[str, Identity]:
+        arn = self._text(item, "Arn")
+        identity = identity_of(arn)
+        if identity is None or identity.kind != kind or ":assumed-role/" in arn:
+            raise _not_one(self._name, f"{quoted(arn)} is not the ARN of a {kind}")
+        return arn, identity
+
+    def _inline(self, item: _Json, key: str) -> tuple[Inline, ...]:
+        found = []
+        for part in self._parts(item, key):
+            text, document = _document(part.get("PolicyDocument"))
+            found.append(Inline(name=self._text(part, "PolicyName"), text=text, document=document))
+        return tuple(found)
+
+    def _attached(self, item: _Json) -> tuple[Managed, ...]:
+        arns = [self._text(part, "PolicyArn") for part in self._parts(item, "AttachedManagedPolicies")]
+        return tuple(self._managed(arn) for arn in arns)
+
+    def _boundary(self, item: _Json) -> Managed | None:
+        value = item.get("PermissionsBoundary")
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise _not_one(self._name, "a PermissionsBoundary is not an object")
+        return self._managed(self._text(value, "PermissionsBoundaryArn"))
+
+    def _managed(self, arn: str) -> Managed:
+        document = self._documents.get(arn)
+        if document is None or document is UNSEEN:
+            document = aws_document(arn)
+        return Managed(arn=arn, name=quoted(arn.rpartition("/")[2]), document=document)
+
+
+def _default_version(item: _Json) -> Document | Malformed:
+    versions = item.get("PolicyVersionList")
+    for version in versions if isinstance(versions, list) else []:
+        if isinstance(version, dict) and (
+            version.get("IsDefaultVersion") is True
+            or ("VersionId" in version and version["VersionId"] == item.get("DefaultVersionId"))
+        ):
+            return _document(version.get("Document"))[1]
+    return UNSEEN
+
+
+def _control(value: object) -> tuple[str | None, object]:
+    """Take an SCP as its document alone, or as Organizations and people write it, with a name."""
+    if isinstance(value, dict) and "Statement" not in value:
+        document = value.get("Document", value.get("Content"))
+        name = value.get("Name", value.get("Id"))
+        return (name if isinstance(name, str) else None), document
+    return None, value
+
+
+def _document(value: object) -> tuple[str, Document | Malformed]:
+    """Give a document's text as JSON, empty if there is none, and what it says."""
+    if isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, str):
+        plain = value.strip()
+        text = plain if plain.startswith("{") else unquote(plain)
+    else:
+        return "", parse(None)
+    return text, parse(text)
+
+
+def _path(arn: str) -> str:
+    middle = arn.split(":", 5)[5].split("/")[1:-1]
+    return "/" + "".join(f"{part}/" for part in middle)
+
+
+def _short(name: object, arn: str) -> str:
+    return quoted(name if isinstance(name, str) and name else arn.rpartition("/")[2])
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,352 @@
+"""
+A role's trust policy: whom it lets assume the role.
+
+Sources: IAM User Guide, 'AWS JSON policy elements: Principal', 'AWS JSON policy elements: NotPrincipal',
+'How permissions and policies provide access management' and 'IAM roles trust policies';
+AWS STS API Reference, 'AssumeRole'.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote
+
+from tokentrail.policy.arn import Identity, account_of, identity_of
+from tokentrail.policy.document import EVERYTHING, Malformed, Statement, parse
+from tokentrail.policy.request import Request
+from tokentrail.policy.selects import resources_of, selects_action
+from tokentrail.policy.truth import Truth, every, some
+
+ASSUME_ROLE = "sts:AssumeRole"
+FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+"""Calls that no AWS credential makes, but the bearer of an identity provider's assertion or token."""
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
+_UNIQUE_ID_PREFIX = {"user": "AIDA", "role": "AROA", "root": ""}
+_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
+
+
+class Basis(enum.Enum):
+    """By what a trust policy lets a principal in."""
+
+    PRINCIPAL = "names the principal itself"
+    SESSION = "names a session of it"
+    ACCOUNT = "delegates to its account, whose identity policies decide"
+    ITSELF = "says nothing of it, being its own role's"
+    """Only where a role assumes itself, which long went without being trusted."""
+    ANYONE = "trusts anyone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principals:
+    """The (Not)Principal of a statement."""
+
+    anyone: bool = False
+    accounts: frozenset[str] = frozenset()
+    identities: frozenset[Identity] = frozenset()
+    """Users and roles by name."""
+    sessions: frozenset[tuple[Identity, str]] = frozenset()
+    """Sessions of roles, with their names."""
+    unique_ids: frozenset[str] = frozenset()
+    """What IAM shows for a user or role that has been deleted since; another of its name is not meant."""
+    services: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    canonical_users: frozenset[str] = frozenset()
+    inverted: bool = False
+    """NotPrincipal, which IAM does not take in trust policies: undecided for everyone."""
+    unclear: bool = False
+    """Something that names a principal in no known way, such as an ARN with wildcards: it may be anyone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """A statement of a trust policy, with its principals."""
+
+    statement: Statement
+    principals: Principals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """A trust policy that could be read."""
+
+    clauses: tuple[Clause, ...]
+    variables: bool = True
+
+    @cached_property
+    def assuming(self) -> tuple[Clause, ...]:
+        """Its statements about AssumeRole."""
+        return self._about(ASSUME_ROLE)
+
+    @cached_property
+    def names_resources(self) -> bool:
+        """Whether it has a Resource, as IAM would not have stored it, so that the role's ARN matters."""
+        return any(item.statement.resources is not EVERYTHING for item in self.clauses)
+
+    def about(self, action: str) -> tuple[Clause, ...]:
+        """Its statements about an action."""
+        return self.assuming if action == ASSUME_ROLE else self._about(action)
+
+    def naming(self, action: str = ASSUME_ROLE) -> tuple[Principals, ...]:
+        """Whom its statements that allow an action name, whatever their conditions."""
+        return tuple(item.principals for item in self.about(action) if item.statement.effect == "Allow")
+
+    def _about(self, action: str) -> tuple[Clause, ...]:
+        wanted = action.lower()
+        return tuple(item for item in self.clauses if selects_action(item.statement.actions, wanted))
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The AWS services that it lets in, as `lambda.amazonaws.com`."""
+        return frozenset(name for principals in self.naming() for name in principals.services)
+
+    @property
+    def providers(self) -> frozenset[str]:
+        """The identity providers whose users it lets in."""
+        return frozenset(
+            name
+            for action in FEDERATED_ACTIONS
+            for principals in self.naming(action)
+            for name in principals.providers
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A principal that wants to assume a role: all of its credentials together."""
+
+    identity: Identity
+    unique_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One way in which a trust policy lets a principal in."""
+
+    basis: Basis
+    truth: Truth
+    """Never `NO`."""
+    keys: tuple[str, ...] = ()
+    """The condition keys that it depends on."""
+    session: str | None = None
+    """Under `SESSION`, the name that the session must have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustVerdict:
+    """What a trust policy says to one principal."""
+
+    grants: tuple[Grant, ...]
+    """Empty if it surely does not let it in."""
+    denial_keys: tuple[str, ...] = ()
+    """The condition keys that an explicit denial depends on, if any may apply."""
+    refused: bool = False
+    """Whether an explicit denial surely applies."""
+
+    @property
+    def truth(self) -> Truth:
+        """Whether it lets the principal in; under `ACCOUNT`, if its identity policies do."""
+        return some(grant.truth for grant in self.grants)
+
+
+_REFUSED = TrustVerdict(grants=(), refused=True)
+
+
+def parse_trust(text: object) -> Trust | Malformed:
+    """Read a trust policy, whatever it may hold."""
+    document = parse(text)
+    if isinstance(document, Malformed):
+        return document
+    raw = _raw_statements(text)
+    if len(raw) != len(document.statements):
+        return Malformed(reason="its statements could not be told apart")
+    return Trust(
+        clauses=tuple(
+            Clause(statement=statement, principals=_principals(value))
+            for statement, value in zip(document.statements, raw, strict=True)
+        ),
+        variables=document.variables,
+    )
+
+
+def trusts(
+    trust: Trust | Malformed,
+    who: Who,
+    request: Request,
+    *,
+    action: str = ASSUME_ROLE,
+    role: str | None = None,
+) -> TrustVerdict:
+    """
+    Judge whether a trust policy lets a principal call an action on its role.
+
+    Args:
+        role: The role's ARN, for documents that name a Resource, as IAM would not have stored them.
+    """
+    if isinstance(trust, Malformed):
+        return TrustVerdict(grants=(Grant(basis=Basis.ANYONE, truth=Truth.UNDECIDED),))
+    named = trust.about(action)
+    denial_keys: list[str] = []
+    doubt = False
+    for item in named:
+        if item.statement.effect == "Deny":
+            hit = every((_hits(item.principals, who), _applies(item, trust, request, role)))
+            if hit is Truth.YES:
+                return _REFUSED
+            if hit is Truth.UNDECIDED:
+                doubt = True
+                denial_keys += request.open_keys(item.statement, variables=trust.variables)
+    grants = tuple(
+        grant
+        for item in named
+        if item.statement.effect == "Allow"
+        for grant in _granted(item, trust, who, request, role, doubt=doubt)
+    )
+    return TrustVerdict(grants=grants, denial_keys=tuple(dict.fromkeys(denial_keys)))
+
+
+def _granted(
+    item: Clause, trust: Trust, who: Who, request: Request, role: str | None, *, doubt: bool
+) -> Iterator[Grant]:
+    applies: Truth | None = None
+    for basis, truth, session in _named(item.principals, who):
+        if applies is None:
+            applies = _applies(item, trust, request, role)
+        if applies is Truth.NO:
+            return
+        keys: tuple[str, ...] = ()
+        if applies is Truth.UNDECIDED:
+            keys = request.open_keys(item.statement, variables=trust.variables)
+        sure = applies is Truth.YES and truth is Truth.YES and not doubt
+        joined = Truth.YES if sure else Truth.UNDECIDED
+        yield Grant(basis=basis, truth=joined, keys=keys, session=session)
+
+
+def _applies(item: Clause, trust: Trust, request: Request, role: str | None) -> Truth:
+    truth = request.meets(item.statement, variables=trust.variables)
+    selection = item.statement.resources
+    if selection is EVERYTHING:
+        return truth
+    chosen = resources_of(selection, request.context, variables=trust.variables)
+    return every((truth, chosen.takes(role)))
+
+
+def _named(principals: Principals, who: Who) -> Iterator[tuple[Basis, Truth, str | None]]:
+    """Tell by what a statement's principals may be this one."""
+    if principals.inverted:
+        yield Basis.ANYONE, Truth.UNDECIDED, None
+        return
+    identity = who.identity
+    if principals.anyone:
+        yield Basis.ANYONE, Truth.YES, None
+    if identity in principals.identities:
+        yield Basis.PRINCIPAL, Truth.YES, None
+    if principals.unique_ids:
+        truth = _same_id(principals.unique_ids, who)
+        if truth is not Truth.NO:
+            yield Basis.PRINCIPAL, truth, None
+    for role, session in principals.sessions:
+        if role == identity:
+            yield Basis.SESSION, Truth.UNDECIDED, session
+    if identity.account in principals.accounts:
+        yield Basis.ACCOUNT, Truth.YES, None
+    if principals.unclear:
+        yield Basis.ANYONE, Truth.UNDECIDED, None
+
+
+def _hits(principals: Principals, who: Who) -> Truth:
+    """
+    Whether a denial speaks of the principal for sure.
+
+    Denied to an account, it is denied to each principal in it; to a role, to its sessions.
+    """
+    return some(truth for _, truth, _ in _named(principals, who))
+
+
+def _same_id(unique_ids: frozenset[str], who: Who) -> Truth:
+    if who.unique_id is not None:
+        return Truth.of(who.unique_id in unique_ids)
+    prefix = _UNIQUE_ID_PREFIX[who.identity.kind]
+    return Truth.UNDECIDED if any(prefix and one.startswith(prefix) for one in unique_ids) else Truth.NO
+
+
+def _raw_statements(text: object) -> list[object]:
+    """The statements once more, of a document that has been found to be sound."""
+    value = text
+    if isinstance(text, str):
+        plain = text.strip().removeprefix("\ufeff")
+        value = json.loads(plain if plain.startswith("{") else unquote(plain), parse_int=str, parse_float=str)
+    statements = value.get("Statement") if isinstance(value, Mapping) else None
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _principals(statement: object) -> Principals:
+    if not isinstance(statement, Mapping) or ("Principal" in statement) == ("NotPrincipal" in statement):
+        return Principals(unclear=True)
+    inverted = "NotPrincipal" in statement
+    value = statement["NotPrincipal" if inverted else "Principal"]
+    if value == "*":
+        return Principals(anyone=True, inverted=inverted)
+    if not isinstance(value, Mapping):
+        return Principals(unclear=True, inverted=inverted)
+    texts = {kind: _texts(names) for kind, names in value.items()}
+    aws = texts.get("AWS") or ()
+    return Principals(
+        anyone="*" in aws,
+        accounts=frozenset(filter(None, map(_account, aws))),
+        identities=frozenset(filter(None, map(_identity, aws))),
+        sessions=frozenset(filter(None, map(_session, aws))),
+        unique_ids=frozenset(text for text in aws if _UNIQUE_ID.fullmatch(text)),
+        services=frozenset(texts.get("Service") or ()),
+        providers=frozenset(texts.get("Federated") or ()),
+        canonical_users=frozenset(texts.get("CanonicalUser") or ()),
+        inverted=inverted,
+        unclear=not texts.keys() <= _TYPES or None in texts.values() or any(map(_strange, aws)),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    items: list[object] = value if isinstance(value, list) else [value]
+    texts = tuple(item for item in items if isinstance(item, str))
+    return texts if len(texts) == len(items) else None
+
+
+def _account(text: str) -> str | None:
+    if _ACCOUNT.fullmatch(text):
+        return text
+    identity = identity_of(text)
+    return identity.account if identity is not None and identity.kind == "root" else None
+
+
+def _identity(text: str) -> Identity | None:
+    identity = identity_of(text)
+    if identity is None or identity.kind == "root" or ":assumed-role/" in text or _pattern(text):
+        return None
+    return identity
+
+
+def _session(text: str) -> tuple[Identity, str] | None:
+    identity = identity_of(text)
+    if identity is None or ":assumed-role/" not in text or _pattern(text):
+        return None
+    return identity, text.rpartition("/")[2]
+
+
+def _pattern(text: str) -> bool:
+    return text != "*" and ("*" in text or "?" in text)
+
+
+def _strange(text: str) -> bool:
+    """Whether a text is no way of naming a principal that is known here; federated users assume no roles."""
+    if text == "*" or _UNIQUE_ID.fullmatch(text) or _ACCOUNT.fullmatch(text):
+        return False
+    if _pattern(text):
+        return True
+    federated = ":federated-user/" in text and account_of(text) is not None
+    return identity_of(text) is None and not federated

@@ -1,0 +1,213 @@
+"""
+What a plan changes, as text: its calls before they are sent, what came of them, what was taken back, what is proven.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.outcome import (
+    Applied,
+    Deed,
+    Restored,
+    StepDone,
+    StepVerdict,
+    Undone,
+    Verdict,
+    Verification,
+)
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import Paper
+
+_VERDICTS: Mapping[Verdict, tuple[str, str]] = {
+    "proven": ("proven", "green"), "not-yet-proven": ("not yet proven", "yellow"), "refuted": ("REFUTED", "bold red"),
+}  # fmt: skip
+_MOST = 40
+"""Credentials of one kind that are listed by name."""
+
+
+def write_calls(plan: Plan, paper: Paper) -> None:
+    """Write each step with each of its calls, whole."""
+    paper.line((f"Plan of {timestamp(plan.as_of)} for {words.listed(plan.subjects)}", "bold"))
+    for step in plan.steps:
+        _heading(step, paper)
+        if not step.calls:
+            paper.wrapped(f"A person must do this. {step.why}", first="  ")
+        for call in step.calls:
+            write_call(call, paper)
+        if step.cutoff and step.calls:
+            moved = f"{timestamp(step.cutoff)} is moved to the time of sending + {plan.margin} s, if that is later."
+            paper.wrapped(moved, first="  cutoff ")
+        if step.collateral:
+            hit = (f"{one.credential} ({words.principal(one.principal)})" for one in step.collateral)
+            paper.wrapped(f"cuts off too: {words.listed(hit, _MOST)}", first="  ")
+    if not plan.proof.complete:
+        paper.line()
+        paper.wrapped("The plan's own proof is not complete: the attacker survives it.", style="bold red")
+        for sentence in plan.proof.counterexample:
+            paper.wrapped(sentence, first="  - ")
+
+
+def write_call(call: Call, paper: Paper) -> None:
+    """Write one call with all its parameters, policy documents laid out."""
+    paper.line(f"  {call.account}  ", (f"{call.service}:{call.operation}", "bold"))
+    for name, value in call.parameters.items():
+        document = _document(value)
+        if document is None:
+            paper.wrapped(value if isinstance(value, str) else json.dumps(value), first=f"      {name}: ")
+            continue
+        paper.line(f"      {name}:")
+        for line in json.dumps(document, indent=2, ensure_ascii=True).splitlines():
+            paper.wrapped(line.lstrip(" "), first=" " * (8 + len(line) - len(line.lstrip(" "))))
+
+
+def write_deed(deed: Deed, paper: Paper) -> None:
+    """Write a line for a call that was answered."""
+    outcome = {"done": "done", "already": "stood already", "failed": "FAILED", "not-sent": "not sent"}[
+        deed.outcome
+    ]
+    style = "bold red" if deed.outcome == "failed" else ""
+    paper.line(
+        f"{_time(deed.at)}  step {deed.n}  {deed.call.account}  ", (outcome, style),
+        f"  {deed.call.service}:{deed.call.operation} {_target(deed.call)}",
+    )  # fmt: skip
+    if deed.error:
+        paper.wrapped(deed.error, first="  ")
+
+
+def write_applied(applied: Applied, paper: Paper) -> None:
+    """Write what a run of `apply` did and did not."""
+    for step in applied.steps:
+        _write_done(step, paper)
+    for one in applied.repeated:
+        paper.wrapped(one, first="Undone by somebody meanwhile, and done again: ")
+    paper.line()
+    if applied.complete:
+        nothing = all(not step.deeds for step in applied.steps) and not applied.repeated
+        paper.wrapped(
+            f"{'Nothing was left to send: all' if nothing else 'All'} "
+            f"{words.number(len(applied.steps), 'step')} are carried out, and stood when read back.",
+            style="green",
+        )
+        paper.wrapped("`tokentrail verify` tells whether they held, once newer logs are ingested.")
+    paper.wrapped(f"Journal: {applied.journal} (run {applied.run})")
+
+
+def write_undone(undone: Undone, paper: Paper) -> None:
+    """Write what was taken back and what was not, the newest change first."""
+    if not undone.things:
+        paper.line("Nothing is left to take back.")
+    for one in undone.things:
+        write_restored(one, paper)
+    paper.line()
+    paper.wrapped(f"Journal: {undone.journal} (run {undone.run})")
+
+
+def write_restored(one: Restored, paper: Paper) -> None:
+    """Write what came of one thing."""
+    bad = one.outcome in ("refused", "failed")
+    steps = words.joined(str(n) for n in one.steps)
+    paper.line(
+        (f"{one.outcome:<13}", "bold red" if bad else ""), f"{one.account}  {one.thing}  (step {steps})"
+    )
+    paper.wrapped(one.why, first=" " * 13)
+
+
+def write_intended(things: Iterable[tuple[str, str, str, Sequence[Call]]], paper: Paper) -> None:
+    """
+    Write what would be taken back.
+
+    Args:
+        things: For each: the thing, what would come of it, why, and the calls.
+        paper: Where to.
+    """
+    for thing, outcome, why, calls in things:
+        paper.line((f"{outcome:<13}", "bold"), thing)
+        paper.wrapped(why, first=" " * 13)
+        for call in calls:
+            write_call(call, paper)
+
+
+def write_verification(found: Verification, paper: Paper) -> None:
+    """Write the verdict, then each step's and each credential's, with the event that decides it."""
+    word, style = _VERDICTS[found.verdict]
+    until = f", by evidence up to {timestamp(found.evidence_until)}" if found.evidence_until else ""
+    paper.line((word.capitalize(), style), until)
+    for note in found.notes:
+        paper.wrapped(note, first="  ")
+    paper.heading("Steps")
+    for step in found.steps:
+        _write_verdict(step, paper)
+    for verdict in ("refuted", "not-yet-proven", "proven"):
+        chosen = [one for one in found.credentials if one.verdict == verdict]
+        if chosen:
+            paper.heading(f"{_VERDICTS[verdict][0].capitalize()}: {words.number(len(chosen), 'credential')}")
+        for one in chosen[:_MOST]:
+            paper.wrapped(
+                one.why + (f" (event {one.event_id})" if one.event_id else ""),
+                first=f"  {one.credential}  ",
+                rest=" " * 6,
+            )
+        if len(chosen) > _MOST:
+            paper.line(f"  and {len(chosen) - _MOST:,} more (--format json lists all)")
+
+
+def _heading(step: Step, paper: Paper) -> None:
+    where = step.principal or words.listed(step.principals) or step.account or "-"
+    paper.line()
+    paper.wrapped(where, first=f"{step.n}. {step.action}  ", style="bold")
+    if step.calls:
+        paper.wrapped(step.why, first="  ")
+
+
+def _write_done(step: StepDone, paper: Paper) -> None:
+    told = {
+        "done": "done", "already": "stood already", "by-person": "done by a person", "failed": "NOT DONE",
+        "not-reached": "not reached",
+    }[step.outcome]  # fmt: skip
+    style = "bold red" if step.outcome == "failed" else ""
+    sent = f" at {timestamp(step.sent_at)}" if step.sent_at else ""
+    cutoff = f", cutoff {timestamp(step.cutoff)}" if step.cutoff else ""
+    paper.line(f"{step.n}. {step.action}: ", (told, style), f"{sent}{cutoff}")
+    if step.why:
+        paper.wrapped(step.why, first="   ")
+    for deed in step.deeds:
+        if step.outcome == "failed":
+            error = f": {deed.error}" if deed.error else ""
+            paper.wrapped(
+                f"{deed.call.service}:{deed.call.operation} {_target(deed.call)} {deed.outcome}{error}",
+                first="   ",
+            )
+
+
+def _write_verdict(step: StepVerdict, paper: Paper) -> None:
+    word, style = _VERDICTS[step.verdict]
+    paper.line(f"  {step.n}. {step.action}: ", (word, style))
+    paper.wrapped(step.why, first="     ")
+
+
+def _target(call: Call) -> str:
+    """What a call is about, for a line: its parameters but for documents."""
+    shown = (
+        value for value in call.parameters.values() if isinstance(value, str) and _document(value) is None
+    )
+    return " ".join(shown)
+
+
+def _document(value: Any) -> dict[str, Any] | None:
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _time(moment: datetime | None) -> str:
+    return timestamp(moment) if moment else "-"

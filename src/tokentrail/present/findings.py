@@ -1,0 +1,124 @@
+"""
+Findings as text: the worst first, each with its facts, how to tell a false alarm, and what answers it. And the
+catalogue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import Paper
+
+_STYLES: dict[Severity, str] = {
+    "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
+}  # fmt: skip
+_LABEL = 13
+_MOST = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueEntry:
+    """A rule as it is listed."""
+
+    id: str
+    title: str
+    severity: Severity
+    """The worst that it finds."""
+    attack: tuple[str, ...]
+    why: str
+    false_alarm: str
+    thresholds: tuple[str, ...]
+    references: tuple[str, ...]
+    source: str
+    """Whose it is: `tokentrail`, or the file of a Sigma rule."""
+    problem: str | None = None
+    """Why it can't be run."""
+
+
+def entry(rule: Rule, *, source: str = "tokentrail") -> CatalogueEntry:
+    """A rule of the catalogue as it is listed."""
+    return CatalogueEntry(
+        id=rule.id, title=rule.title, severity=rule.severity, attack=rule.attack, why=rule.why,
+        false_alarm=rule.false_alarm, thresholds=rule.thresholds, references=rule.references, source=source,
+    )  # fmt: skip
+
+
+def unusable(title: str, source: str, problem: str) -> CatalogueEntry:
+    """A rule that can't be run, as it is listed."""
+    return CatalogueEntry(
+        id="", title=title, severity="info", attack=(), why="", false_alarm="", thresholds=(), references=(), source=source,
+        problem=problem,
+    )  # fmt: skip
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Order findings for a reader: the worst first, then by time."""
+    return sorted(findings, key=lambda one: (-SEVERITIES.index(one.severity), one.time, one.id))
+
+
+def write_findings(findings: Iterable[Finding], paper: Paper) -> None:
+    """Write findings, the worst first."""
+    listed = worst_first(findings)
+    if not listed:
+        paper.line(
+            "Nothing found. That is no proof that nothing happened: `tokentrail status` tells what the evidence lacks."
+        )
+        return
+    counts = Counter(one.severity for one in listed)
+    told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
+    paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
+    for one in listed:
+        _write(one, paper)
+
+
+def _write(one: Finding, paper: Paper) -> None:
+    paper.line()
+    paper.line(
+        (f"{one.severity.upper():<9}", _STYLES[one.severity]),
+        f" {timestamp(one.time)}  ",
+        (one.title, "bold"),
+    )
+    paper.wrapped(one.why, first=_label("what"))
+    paper.wrapped(_some(one.credentials), first=_label("credentials"))
+    paper.wrapped(f"{_some(one.events)} ({words.number(one.count, 'event')} in all)", first=_label("events"))
+    paper.wrapped(one.false_alarm, first=_label("false alarm?"))
+    by = f"{one.rule}  {' '.join(one.attack)}" + (
+        f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
+    )
+    paper.wrapped(by, first=_label("rule"))
+    paper.wrapped(one.next, first=_label("next"), style="bold")
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _MOST:,} more" if len(items) > _MOST else ""
+    return (", ".join(items[:_MOST]) or "-") + more
+
+
+def _label(text: str) -> str:
+    return f"  {text:{_LABEL}}"
+
+
+def write_catalogue(entries: Iterable[CatalogueEntry], paper: Paper) -> None:
+    """Write the catalogue, then what can't be run of it."""
+    listed = list(entries)
+    usable = [one for one in listed if one.problem is None]
+    paper.line(words.number(len(usable), "rule"), "; the severity is the worst that a rule finds")
+    for one in usable:
+        paper.line()
+        paper.line((f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {one.id}  ", (one.title, "bold"))
+        paper.wrapped(one.why, first=_label("why"))
+        paper.wrapped(one.false_alarm, first=_label("false alarm?"))
+        paper.wrapped("  ".join((" ".join(one.attack), *one.thresholds)) or "-", first=_label("ATT&CK"))
+        paper.wrapped("; ".join(one.references) or "-", first=_label("sources"))
+        if one.source != "tokentrail":
+            paper.wrapped(one.source, first=_label("file"))
+    unusable = [one for one in listed if one.problem is not None]
+    if unusable:
+        paper.heading(f"{words.number(len(unusable), 'rule')} that can't be run")
+        for one in unusable:
+            paper.wrapped(f"{one.title} ({one.source}): {one.problem}", first="  - ")

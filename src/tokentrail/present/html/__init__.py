@@ -1,0 +1,7 @@
+"""
+One design for what people look at: a page that stands alone, and the parts that a live console shows.
+
+May import the types of results, the rest of `present`, and the standard library.
+Never opens a case, never asks a network for anything, and never lets a character of evidence become markup: every
+page is built by `markup`, which escapes all that it is given.
+"""

@@ -1,0 +1,151 @@
+"""
+The words of the lifelines: names at the left end, the minting above the bar, the verdict at the right end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from rich.cells import cell_len
+
+from tokentrail.containment.model import Plan
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.bars import BAR, mark
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.markup import Html, join, number, tag
+from tokentrail.present.html.rows import Row, name, stopped
+from tokentrail.present.html.window import Window
+from tokentrail.present.safe import cut, safe
+
+_SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_token": "tok"}
+
+
+def told(row: Row, names: Names) -> str:
+    """Tell a line in a sentence, for those who hear it."""
+    side = "attacker's" if row.attackers else "colleague's"
+    if not row.single:
+        return (
+            f"{name(row)} of {words.principal(row.one.role or row.one.principal)}, {side}: {_counted(row, 0)}"
+        )
+    one = row.one
+    birth = f", minted {timestamp(one.issued_at)}" if one.issued_at else ""
+    parent = f" by {names.short(one.parent)}" if one.parent else ""
+    return f"{names.called(one)}: {words.kind(one)} of {words.who(one)}, {side}{birth}{parent}; {words.state(one)}"
+
+
+def badge(row: Row, label: str, y: float) -> Html:
+    """Draw the name: a filled square for the attacker's, a round outline for a colleague's; of many, how many."""
+    middle = y + BAR / 2
+    shape = (
+        tag("rect", class_="badge", x=10, y=middle - 13, width=26, height=26, rx=3)
+        if row.attackers
+        else tag("circle", class_="badge", cx=23, cy=middle, r=12)
+    )
+    if not row.single:
+        count = len(row.members)
+        short = f"{count}" if count < 1000 else f"{count // 1000}k" if count < 1_000_000 else "…"
+        return join(
+            [shape, tag("text", short, class_="letter many", x=23, y=middle + 4, text_anchor="middle")]
+        )
+    if not row.attackers:
+        return join([shape, _person(23, middle)])
+    if len(label) > 2:
+        short = _SHORT_KINDS.get(row.one.kind, "ses")
+        return join(
+            [shape, tag("text", short, class_="letter many", x=23, y=middle + 4, text_anchor="middle")]
+        )
+    return join([shape, tag("text", label, class_="letter", x=23, y=middle + 5, text_anchor="middle")])
+
+
+def _person(x: float, y: float) -> Html:
+    return join([
+        tag("circle", class_="person", cx=x, cy=y - 3.5, r=3.4),
+        tag("path", class_="person", d=f"M{number(x - 6)} {number(y + 7)}a6 6 0 0 1 12 0z"),
+    ])  # fmt: skip
+
+
+def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
+    """Say at the left end what a line is, and its id."""
+    one = row.one
+    of = words.principal(one.role or one.principal).removeprefix("role/").removeprefix("user/")
+    alike = row.single or len({other.role or other.principal for other in row.members}) == 1
+    first, second = name(row), of if alike else "of several roles and users"
+    if row.single:
+        first, second = f"{first if row.attackers else label} · {of}", one.id
+    yield tag("text", cut(safe(first), 29), class_="what", x=46, y=y + 4)
+    yield tag("text", cut(safe(second), 29), class_="id", x=46, y=y + 18)
+
+
+def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
+    """Say above the bar's beginning how, when and from where it was minted."""
+    if not row.single:
+        return None
+    one = row.one
+    if not window.holds(one.issued_at) or one.issued_at is None:
+        text = f"made {one.issued_at:%d %b %Y}" if one.issued_at else "made before the evidence begins"
+        return tag(
+            "text", f"◂ {text}" if row.attackers else None, class_="caption", x=window.left + 4, y=y - 4
+        )
+    issued = one.issued_by
+    by = f"{issued.api} " if issued else ""
+    parent = f" by {names.short(one.parent)}" if one.parent else ""
+    where = f" from {issued.source_ip}" if issued and issued.source_ip else ""
+    text = cut(safe(f"{by}{clock(one.issued_at, window)}{parent}{where}"), 70)
+    x, wide = window.at(one.issued_at), cell_len(text) * 5.9
+    before = x + wide > window.right
+    return tag("text", text, class_="caption", x=x - 6 if before else x + 8, y=y - 4,
+               text_anchor="end" if before else None)  # fmt: skip
+
+
+def status(row: Row, plan: Plan | None, x: float, y: float) -> Html:
+    """Say at the right end what has become of it, now and after each step of the plan."""
+    dies = sorted({row.deaths.get(one.id, 0) for one in row.alive()} - {0})
+    bounds = [0, *dies, (plan.steps[-1].n + 1 if plan and plan.steps else 1)]
+    parts = []
+    for begin, end in pairwise(bounds):
+        shown = " ".join(f"v{step}" for step in range(begin, end))
+        parts.append(tag("g", *_verdict(row, begin, x, y), class_=shown))
+    return tag("g", *parts, class_="status")
+
+
+def _verdict(row: Row, step: int, x: float, y: float) -> Iterable[Html]:
+    """The sign, the word, and what else there is to say, after a step of the plan."""
+    alive, one, middle = row.alive(step), row.one, y + BAR / 2
+    word, more, look = "ended" if one.ended_at else "expired", "", ""
+    sign = "dot" if alive else "cross"
+    if not row.single:
+        word = _counted(row, step)
+    elif alive:
+        sign, word = ("dot", "still works") if one.state == "active" else ("query", "may still work")
+        end = one.expires_at or one.expires_bound
+        more = f"until {_day(end, row)}" if end else "until somebody ends it"
+    elif step and row.alive():
+        word, look = f"ended by step {step}", " planned"
+    elif end := stopped(one):
+        more = f"{end:%d %b %H:%M:%S}"
+    yield mark(sign, x, middle)
+    shown = f"verdict{' alive' if alive else look}"
+    yield tag("text", word, class_=shown, x=x + 12, y=middle + (-1 if more else 4))
+    if more:
+        yield tag("text", more, class_="when", x=x + 12, y=middle + 12)
+
+
+def _counted(row: Row, step: int) -> str:
+    alive = row.alive(step)
+    if not alive:
+        return "none works"
+    return f"{len(alive):,} of {len(row.members):,} {words.verb(len(alive), 'works', 'work')}"
+
+
+def _day(end: datetime, row: Row) -> str:
+    at_most = "" if row.one.expires_at else " at most"
+    return f"{end:%d %b %H:%M:%S}{at_most}"
+
+
+def clock(moment: datetime, window: Window) -> str:
+    """Spell a time of the day, with the day where the window holds several."""
+    whole = window.end - window.start > timedelta(days=1)
+    return f"{moment:%d %b %H:%M:%S}" if whole else f"{moment:%H:%M:%S}"

@@ -1,0 +1,79 @@
+"""
+Markup that can't be broken out of: every text and every attribute is made visible, then escaped, here and nowhere else.
+
+Only what `tag` and `join` return counts as markup; a plain `str` is evidence, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from tokentrail.present.safe import ELLIPSIS, safe
+
+_VOID = frozenset(["meta", "input", "br", "hr", "col", "link"])
+_LONG = 200
+"""Characters of a name that are shown where a name is only named."""
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+Child = str | None
+"""What stands within an element: markup as it is, text escaped, `None` nothing."""
+Value = str | int | float | bool | None
+"""An attribute: `True` is the bare name; `False` and `None` leave it out."""
+
+
+def escape(text: str) -> Html:
+    """Make text visible and inert."""
+    return text if isinstance(text, Html) else Html(html.escape(safe(text)))
+
+
+def lines(text: str) -> Html:
+    """Escape text of several lines, which stay lines."""
+    return Html("\n".join(html.escape(safe(line)) for line in text.split("\n")))
+
+
+def join(parts: Iterable[Child], between: str = "") -> Html:
+    """Put parts one behind the other."""
+    return Html(escape(between).join(escape(part) for part in parts if part is not None))
+
+
+def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
+    """
+    Build an element.
+
+    Args:
+        name: Its name.
+        children: What stands in it.
+        attributes: `class_` is `class`, `aria_label` is `aria-label`.
+    """
+    head = name
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        spelled = key.rstrip("_").replace("_", "-")
+        head += f" {spelled}" if value is True else f' {spelled}="{_value(value)}"'
+    if name in _VOID:
+        return Html(f"<{head}>")
+    return Html(f"<{head}>{''.join([escape(one) for one in children if one is not None])}</{name}>")
+
+
+def brief(text: str, most: int = _LONG) -> str:
+    """Cut a name that is too long to be one, and say how long it is."""
+    return text if len(text) <= most else f"{text[:most]}{ELLIPSIS} ({len(text):,} characters)"
+
+
+def number(value: float) -> str:
+    """Spell a coordinate: one decimal at most."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _value(value: str | int | float) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return str(value) if isinstance(value, int) else escape(value)

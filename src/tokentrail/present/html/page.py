@@ -1,0 +1,122 @@
+"""
+The page: one file that stands alone, and asks nobody for anything.
+
+Its Content-Security-Policy allows one style sheet and one script, both ours, by their hashes; nothing from evidence is
+in either, so that even a hole in the escaping could run nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+
+from tokentrail.present.html.chronicle import Chronicle, read, tick
+from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.evidence import evidence_section
+from tokentrail.present.html.findings import findings_section
+from tokentrail.present.html.lifelines import LEFT, RIGHT, Picture, lifelines
+from tokentrail.present.html.markup import Child, Html, join, tag
+from tokentrail.present.html.plan import plan_section
+from tokentrail.present.html.rows import actions, rows
+from tokentrail.present.html.steps import picture_section, rules
+from tokentrail.present.html.summary import summary, verdict
+from tokentrail.present.html.taken import taken_section
+from tokentrail.present.html.timeline import timeline_section
+from tokentrail.present.html.tree import tree_section
+from tokentrail.present.html.window import window
+
+_SECTIONS = (
+    ("lifelines", "Lifelines"), ("plan", "Plan"), ("lineage", "Lineage"), ("timeline", "Timeline"), ("taken", "Taken"),
+    ("findings", "Findings"), ("evidence", "Evidence"),
+)  # fmt: skip
+
+
+def report_page(dossier: Dossier) -> str:
+    """Build the page of a dossier."""
+    names = Names.of(dossier.trace, dossier.bystanders)
+    picture, chronicle = drawn(dossier, names)
+    tainted = [one for one in dossier.trace.credentials if one.tainted]
+    body = join([
+        summary(dossier, chronicle, names),
+        navigation(_SECTIONS),
+        tag(
+            "main",
+            picture_section(picture),
+            plan_section(dossier.plan, names),
+            tree_section(dossier.trace, dossier.bystanders, names),
+            timeline_section(chronicle, names),
+            taken_section(dossier.trace, names),
+            findings_section(dossier.findings, names),
+            evidence_section(dossier.status, dossier.trace, dossier.notes),
+        ),
+        footer(dossier.version),
+    ])  # fmt: skip
+    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan))
+
+
+def lifelines_file(dossier: Dossier) -> str:
+    """Draw the lifelines as a file of their own."""
+    picture, _ = drawn(dossier, Names.of(dossier.trace, dossier.bystanders), linked=False)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + lifelines(picture, asset("lifelines.css")) + "\n"
+
+
+def drawn(dossier: Dossier, names: Names, *, linked: bool = True) -> tuple[Picture, Chronicle]:
+    """Lay out the picture, and go through the events."""
+    trace = dossier.trace
+    shown = window(trace, dossier.bystanders, left=LEFT, right=RIGHT)
+    laid = rows(trace, dossier.bystanders, dossier.plan, shown)
+    done = actions(trace, dossier.bystanders)
+    chronicle = read(dossier.events, laid, shown, [one.event_id for one in done])
+    tick(dossier.bystander_events, laid, shown)
+    picture = Picture(
+        trace=trace, plan=dossier.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
+    )
+    return picture, chronicle
+
+
+def navigation(places: tuple[tuple[str, str], ...]) -> Html:
+    """Lead to the sections."""
+    return tag(
+        "nav", *(tag("a", title, href=f"#{anchor}") for anchor, title in places), aria_label="Sections"
+    )
+
+
+def footer(version: str) -> Html:
+    """Close the page."""
+    told = f"TokenTrail {version}. Times are UTC. Access key ids are names, not secrets; secrets are not on this page."
+    return tag("footer", tag("p", told))
+
+
+def whole(title: str, body: Child, more_style: str = "") -> str:
+    """Put a page together."""
+    style = asset("page.css") + asset("lifelines.css") + more_style
+    script = asset("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Html(style)),
+    )  # fmt: skip
+    top = tag("a", "To the lifelines", href="#lifelines", class_="skip")
+    page = tag("html", head, tag("body", top, body, tag("script", Html(script))), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+@cache
+def asset(name: str) -> str:
+    """Read one of the files that lie beside this one."""
+    return (resources.files("tokentrail.present.html") / name).read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

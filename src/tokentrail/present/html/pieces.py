@@ -1,0 +1,112 @@
+"""
+Small pieces that every section of the page uses: badges, states, sections, figures, tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tokentrail.containment.model import Action, Plan, Step
+from tokentrail.lineage.model import Credential
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.markup import Child, Html, brief, join, tag
+
+ACTIONS: dict[Action, str] = {
+    "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
+    "revoke-user-sessions": "Revoke the tokens of the user", "revoke-role-sessions": "Revoke the sessions of the role",
+    "deny-sessions": "Deny these sessions and no others", "deny-role": "Deny everything to the role",
+    "freeze-role": "Freeze the role, so that its sessions mint nothing", "delete-user": "Delete the user",
+    "remove-login-profile": "Remove the password", "revert-trust": "Take back the change of trust",
+    "delete-created-key": "Delete the key that the attacker made",
+    "delete-created-user": "Delete the user that the attacker made", "isolate-instance": "Isolate the host",
+    "scp-deny": "Deny by a service control policy", "revoke-sign-in-sessions": "Revoke sign-in sessions",
+    "disable-identity-center-user": "Disable the Identity Center user", "edit-trust": "Edit the trust policy",
+    "attach-quarantine": "Attach AWS's quarantine policy",
+}  # fmt: skip
+_SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
+_STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
+
+
+def section(anchor: str, title: str, *children: Child, note: str | None = None) -> Html:
+    """Build a section of the page, with its heading and a sentence below it."""
+    return tag(
+        "section", tag("h2", title, id=f"{anchor}-title"), tag("p", note, class_="note") if note else None, *children,
+        id=anchor, aria_labelledby=f"{anchor}-title",
+    )  # fmt: skip
+
+
+def badge(one: Credential, names: Names) -> Html:
+    """A credential's name in its shape: square for the attacker's, round for a colleague's."""
+    tainted = bool(getattr(one, "tainted", False))
+    side, whose = ("mine", "attacker's") if tainted else ("theirs", "colleague's")
+    alive = "live" if one.state in ("active", "unknown") else "dead"
+    called = names.called(one)
+    return tag("span", called, class_=f"badge {side} {alive}", title=f"{whose}: {brief(one.id)}")
+
+
+def reference(credential: str, names: Names) -> Html:
+    """A credential's name, leading to its place in the tree."""
+    short = brief(names.short(credential), 60)
+    anchor = names.anchors.get(credential)
+    if anchor is None:
+        return tag("code", short)
+    return tag("a", short, href=f"#{anchor}", class_="ref", title=brief(credential))
+
+
+def references(credentials: Sequence[str], names: Names, most: int = 12) -> Html:
+    """Several of them, and how many more there are."""
+    shown = [reference(one, names) for one in credentials[:most]]
+    more = f" and {len(credentials) - most:,} more" if len(credentials) > most else None
+    return join([join(shown, ", "), more])
+
+
+def state(one: Credential) -> Html:
+    """Whether it works: sign and word."""
+    sign = tag("span", _SIGNS[one.state], aria_hidden="true")
+    return tag("span", sign, " ", _STATES[one.state], class_=f"state {one.state}")
+
+
+def action(step: Step) -> str:
+    """What a step does, in words, and on what."""
+    on = words.listed((words.principal(one) for one in step.targets), 3)
+    return f"{ACTIONS.get(step.action, step.action)}: {on}"
+
+
+def figure(value: str, what: str) -> Html:
+    """A number, and what it counts."""
+    return tag("div", tag("dt", what), tag("dd", value))
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[Child]], *, caption: str, numbers: Sequence[int] = ()
+) -> Html:
+    """Build a table; the columns named in `numbers` stand to the right."""
+    cells = tag("tr", *(tag("th", head, scope="col", class_="n" if n in numbers else None)
+                        for n, head in enumerate(heads)))  # fmt: skip
+    body = [
+        tag("tr", *(tag("td", cell, class_="n" if n in numbers else None) for n, cell in enumerate(row)))
+        for row in rows
+    ]
+    return tag(
+        "div",
+        tag("table", tag("caption", caption), tag("thead", cells), tag("tbody", *body)),
+        class_="wide", tabindex=0, role="region", aria_label=caption,
+    )  # fmt: skip
+
+
+def bullets(sentences: Iterable[Child], class_: str | None = None) -> Html | None:
+    """List sentences; nothing where there is none."""
+    items = [tag("li", one) for one in sentences]
+    return tag("ul", *items, class_=class_) if items else None
+
+
+def and_more(count: int, most: int, where: str) -> Html | None:
+    """Say how many are not shown, and where they are."""
+    return tag("p", f"… and {count - most:,} more; {where}", class_="note") if count > most else None
+
+
+def when(plan: Plan) -> str:
+    """The moment of a plan."""
+    return timestamp(plan.as_of)

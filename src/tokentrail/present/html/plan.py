@@ -1,0 +1,165 @@
+"""
+The plan's section: each step with what it ends, leaves and costs, its exact calls, the proof, and a script to copy.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.markup import Html, brief, join, lines, tag
+from tokentrail.present.html.pieces import action, and_more, bullets, reference, references, section
+from tokentrail.present.plan import write_script
+
+_MOST = 60
+_CALLS = 30
+_HIT = 20
+_TEXT = 24_000
+"""Characters of one policy, or of the script, beyond which the plan file is the place to look."""
+
+
+def plan_section(plan: Plan | None, names: Names) -> Html:
+    """Build the section."""
+    if plan is None:
+        return section("plan", "Plan", tag("p", "No containment plan was asked for.", class_="empty"))
+    title = f"{plan.strategy} plan" if plan.strategy else "given steps"
+    return section(
+        "plan", "Plan",
+        _verdict(plan),
+        tag("ol", *(_step(step, names) for step in plan.steps[:_MOST]), class_="steps"),
+        and_more(len(plan.steps), _MOST, "the plan file (`contain -o`) has all of them"),
+        _proof(plan),
+        _script(plan) if plan.steps else None,
+        note=f"A {title} as of {timestamp(plan.as_of)}. Nothing was changed: `tokentrail apply` carries a plan out.",
+    )  # fmt: skip
+
+
+def _verdict(plan: Plan) -> Html:
+    if not plan.steps and plan.proof.complete:
+        told = "Nothing to do: no tainted credential is alive, and none can be minted."
+    elif plan.proof.complete:
+        count = words.number(len(plan.steps), "step")
+        told = f"Complete: after {count}, nothing of the attacker's works or can be minted."
+    else:
+        told = "Not complete: the attacker survives these steps."
+    return tag("p", tag("strong", told), class_=f"proof {'good' if plan.proof.complete else 'bad'}")
+
+
+def _step(step: Step, names: Names) -> Html:
+    return tag(
+        "li",
+        tag("h3", brief(action(step))),
+        tag("dl", *_facts(step, names), class_="facts"),
+        _calls(step),
+    )  # fmt: skip
+
+
+def _facts(step: Step, names: Names) -> list[Html]:
+    nobody = "nobody that is known"
+    hit = join(
+        (join([reference(one.credential, names), f" ({brief(words.principal(one.principal), 60)})"])
+         for one in step.collateral[:_HIT]), ", ",
+    )  # fmt: skip
+    more = f" and {len(step.collateral) - _HIT:,} more" if len(step.collateral) > _HIT else None
+    facts: list[tuple[str, Html | str]] = [
+        (
+            "Ends",
+            references(step.ends, names) if step.ends else "no tainted credential at once; it stops new ones",
+        ),
+        ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
+        ("Hits too", join([hit, more]) if step.collateral else nobody),
+        ("Where", f"account {step.account}" if step.account else "several accounts"),
+        ("Why", step.why),
+        ("Undo", _undo(step)),
+    ]
+    if step.needs:
+        facts.append(("Needs", ", ".join(step.needs)))
+    return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
+
+
+def _undo(step: Step) -> str:
+    if not step.reversible:
+        return "can't be undone by a call" if step.calls else "by hand"
+    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
+    if step.safe_to_undo_after is None:
+        return f"{names}; never safe by itself"
+    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
+
+
+def _calls(step: Step) -> Html:
+    if not step.calls:
+        return tag("p", "A person must do this; no call does it.", class_="note")
+    shown = [_call(one) for one in step.calls[:_CALLS]]
+    moved = ""
+    if step.cutoff:
+        moved = f" The cutoff {timestamp(step.cutoff)} moves to the time of sending, if that is later."
+    return tag(
+        "details", tag("summary", f"{words.number(len(step.calls), 'call')}, exactly"),
+        tag("p", f"Takes effect within {step.bites_within} s.{moved}", class_="note"), *shown,
+        and_more(len(step.calls), _CALLS, "the plan file has all of them"),
+    )  # fmt: skip
+
+
+def _call(call: Call) -> Html:
+    rows = [
+        join([tag("dt", name), tag("dd", tag("pre", lines(_laid_out(value)[:_TEXT]), tabindex=0))])
+        for name, value in call.parameters.items()
+    ]
+    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}"), f" in {call.account}"),
+               tag("dl", *rows, class_="call"), class_="call")  # fmt: skip
+
+
+def _laid_out(value: Any) -> str:
+    """Lay out a policy document, whose text is JSON; everything else as it is."""
+    if not isinstance(value, str):
+        return json.dumps(value, indent=2, ensure_ascii=True, default=str)
+    if not value.lstrip().startswith("{"):
+        return value
+    try:
+        return json.dumps(json.loads(value), indent=2, ensure_ascii=True)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _proof(plan: Plan) -> Html:
+    proof = plan.proof
+    scope = "over trust policies and permissions" if proof.scope == "trust-policies" else "over what was seen"
+    left = [
+        join(["survives", f" until {timestamp(one.until)}" if one.until else "", ": ", one.why])
+        for one in proof.survivors[:_HIT]
+    ]
+    spared = [f"can't spare {one.credential}: {one.why}" for one in plan.not_spared]
+    return tag(
+        "div",
+        tag("h3", f"Proof {scope}"),
+        tag("p", "It holds if") if proof.complete and proof.holds_if else None,
+        bullets(proof.holds_if) if proof.complete else None,
+        tag("p", "How the attacker gets past it:") if proof.counterexample else None,
+        bullets(proof.counterexample, "bad"),
+        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(spared),
+        tag("h3", "What goes on all the same") if plan.residual_risks else None,
+        bullets(plan.residual_risks),
+    )  # fmt: skip
+
+
+def _script(plan: Plan) -> Html:
+    stream = io.StringIO()
+    write_script(plan, stream)
+    text = stream.getvalue()
+    if len(text) > 10 * _TEXT:
+        return tag(
+            "p",
+            "The script is too long for this page: `tokentrail contain --script` prints it.",
+            class_="note",
+        )
+    return tag(
+        "details",
+        tag("summary", "The plan as a script of aws-cli calls"),
+        tag("button", "Copy the script", type="button", data_copy="script", class_="js", hidden=True),
+        tag("pre", lines(text.rstrip("\n")), id="script", tabindex=0),
+    )

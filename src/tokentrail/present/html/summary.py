@@ -1,0 +1,118 @@
+"""
+The head of the page: what still works, what ends it, and what got out, before anything else.
+"""
+
+from __future__ import annotations
+
+from tokentrail.lineage.model import TracedCredential
+from tokentrail.present import words
+from tokentrail.present.damage import total_bytes
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.chronicle import Chronicle
+from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.pieces import action, badge, bullets, figure
+
+_MOST = 8
+_ALIVE = ("active", "unknown")
+
+
+def summary(dossier: Dossier, chronicle: Chronicle, names: Names) -> Html:
+    """Build the head of the page."""
+    trace = dossier.trace
+    tainted = [one for one in trace.credentials if one.tainted]
+    alive = [one for one in tainted if one.state in _ALIVE]
+    subject = words.listed((brief(one, 80) for one in trace.subject), 3)
+    return tag(
+        "header",
+        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}",
+            class_="kicker"),
+        tag("h1", verdict(tainted)),
+        tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
+        tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
+        _figures(dossier, chronicle, {one.id for one in tainted}),
+    )  # fmt: skip
+
+
+def verdict(tainted: list[TracedCredential]) -> str:
+    """Say in one sentence how many of the attacker's credentials work."""
+    sure = sum(one.state == "active" for one in tainted)
+    maybe = sum(one.state == "unknown" for one in tainted)
+    count = len(tainted)
+    if not sure and not maybe:
+        return (
+            "Nothing of the attacker's works any more" if count else "Nothing here counts as the attacker's"
+        )
+    if count == 1:
+        return "The attacker's credential still works" if sure else "The attacker's credential may still work"
+    text = f"{sure:,} of the attacker's {count:,} credentials still {words.verb(sure, 'works', 'work')}"
+    if not sure:
+        return f"{maybe:,} of the attacker's {count:,} credentials may still work"
+    return f"{text}, and {maybe:,} may" if maybe else text
+
+
+def _whose(dossier: Dossier) -> str:
+    found = [one for one in dossier.trace.credentials if one.id in dossier.trace.subject]
+    if len(found) == 1:
+        return f"{words.kind(found[0])} of {brief(words.who(found[0]), 120)}"
+    accounts = sorted({one.account for one in dossier.trace.credentials if one.account})
+    return f"in {words.listed(accounts, 3)}" if accounts else "in no known account"
+
+
+def _works(alive: list[TracedCredential], names: Names) -> Html:
+    items = [
+        join([badge(one, names), " ", words.kind(one), " of ", brief(words.principal(one.role or one.principal), 60),
+              " ", tag("span", _until(one), class_="soft")])
+        for one in alive[:_MOST]
+    ]  # fmt: skip
+    if len(alive) > _MOST:
+        items.append(Html(f"and {len(alive) - _MOST:,} more"))
+    body = bullets(items, "plain") or tag("p", "None of the attacker's credentials.")
+    return tag("div", tag("h2", "What still works"), body, class_="works")
+
+
+def _until(one: TracedCredential) -> str:
+    end = one.expires_at or one.expires_bound
+    if end is None:
+        return "until somebody ends it"
+    return f"until {timestamp(end)}" + ("" if one.expires_at else " at the latest")
+
+
+def _ends(dossier: Dossier, names: Names) -> Html:
+    plan = dossier.plan
+    if plan is None:
+        return tag("div", tag("h2", "What ends it"), tag("p", "No plan was asked for."), class_="ends")
+    if not plan.steps:
+        told = "Nothing to do." if plan.proof.complete else "No step is known that would."
+        return tag("div", tag("h2", "What ends it"), tag("p", told), class_="ends")
+    innocent = dict.fromkeys(one.credential for step in plan.steps for one in step.collateral)
+    known = {one.id: names.called(one) for one in (*dossier.trace.credentials, *dossier.bystanders)}
+    named = words.listed((brief(known.get(one, one), 40) for one in innocent), 3)
+    count = "a colleague" if len(innocent) == 1 else f"{len(innocent):,} sessions of colleagues"
+    hit = f"It cuts off {count} too: {named}." if innocent else "It hits nobody else."
+    proof = "Proved complete." if plan.proof.complete else "NOT COMPLETE: the attacker survives it."
+    return tag(
+        "div",
+        tag("h2", "What ends it"),
+        tag("ol", *(tag("li", brief(action(step))) for step in plan.steps[:_MOST])),
+        tag("p", f"and {len(plan.steps) - _MOST:,} more steps") if len(plan.steps) > _MOST else None,
+        tag("p", tag("strong", proof, class_="good" if plan.proof.complete else "bad"), f" {hit} ",
+            tag("a", "The plan", href="#plan")),
+        class_="ends",
+    )  # fmt: skip
+
+
+def _figures(dossier: Dossier, chronicle: Chronicle, tainted: set[str]) -> Html:
+    trace = dossier.trace
+    out = total_bytes(trace, tainted)
+    secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
+    made = sum(one.by in tainted for one in trace.created)
+    return tag(
+        "dl",
+        figure(words.size(out), "got out"),
+        figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
+        figure(f"{made:,}", "things made or changed that stay"),
+        figure(f"{chronicle.events:,}", "calls"),
+        figure(f"{len({one.account for one in trace.credentials if one.account}):,}", "accounts"),
+        class_="figures",
+    )

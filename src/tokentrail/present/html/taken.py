@@ -1,0 +1,95 @@
+"""
+What was taken: secrets read, resources touched, things made, calls.
+"""
+
+from __future__ import annotations
+
+from tokentrail.lineage.model import Trace
+from tokentrail.present import words
+from tokentrail.present.damage import calls, resources
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.markup import Html, brief, tag
+from tokentrail.present.html.pieces import and_more, reference, section, table
+
+_MOST = 200
+_ALL = "`tokentrail trace --format json` has all of them"
+
+
+def taken_section(trace: Trace, names: Names) -> Html:
+    """Build the section, over all that counts as the attacker's."""
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    parts = [*_secrets(trace, names, tainted), *_made(trace, names, tainted), *_resources(trace, tainted),
+             *_calls(trace, tainted)]  # fmt: skip
+    if not parts:
+        parts = [
+            tag("p", "Nothing was touched, made or learned, as far as the evidence shows.", class_="empty")
+        ]
+    return section(
+        "taken", "Taken and left behind", *parts,
+        note="By all credentials that count as the attacker's. Bytes are those that CloudTrail's data events count.",
+    )  # fmt: skip
+
+
+def _secrets(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
+    found = [one for one in trace.secrets_read if one.credential in tainted]
+    if not found:
+        return []
+    rows = [
+        (tag("time", timestamp(one.time)), brief(one.what or "of unknown name"), one.event_name,
+         reference(one.credential, names))
+        for one in found[:_MOST]
+    ]  # fmt: skip
+    return [
+        tag("h3", "Secrets read: change these"),
+        table(("Time", "Secret", "Call", "By"), rows, caption="Secrets read"),
+        and_more(len(found), _MOST, _ALL),
+    ]
+
+
+def _made(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
+    found = [one for one in trace.created if one.by in tainted]
+    if not found:
+        return []
+    rows = [
+        (tag("time", timestamp(one.time)), one.what.replace("_", " "), brief(one.id or "-"), one.event_name,
+         reference(one.by, names))
+        for one in found[:_MOST]
+    ]  # fmt: skip
+    return [
+        tag("h3", "Made or changed: this outlives the credential that did it"),
+        table(("Time", "Kind", "What", "Call", "By"), rows, caption="Made or changed"),
+        and_more(len(found), _MOST, _ALL),
+    ]
+
+
+def _resources(trace: Trace, tainted: set[str]) -> list[Html | None]:
+    found = resources(trace, tainted)
+    if not found:
+        return []
+    rows = [
+        (words.size(one.bytes_out) if one.bytes_out else "-", f"{one.count:,}",
+         f"{one.errors:,}" if one.errors else "-", one.call,
+         brief(one.name) + (f" and {one.inside:,} in it" if one.inside else ""))
+        for one in found[:_MOST]
+    ]  # fmt: skip
+    heads = ("Bytes out", "Calls", "Failed", "Call", "Resource")
+    return [
+        tag("h3", "Resources touched, the most bytes first"),
+        table(heads, rows, caption="Resources touched", numbers=(0, 1, 2)),
+        and_more(len(found), _MOST, _ALL),
+    ]
+
+
+def _calls(trace: Trace, tainted: set[str]) -> list[Html | None]:
+    found = calls(trace, tainted)
+    if not found:
+        return []
+    rows = [
+        (f"{one.count:,}", f"{one.errors:,}" if one.errors else "-", brief(one.name)) for one in found[:_MOST]
+    ]
+    listed = table(("Calls", "Failed", "Call"), rows, caption="Calls", numbers=(0, 1))
+    return [
+        tag("details", tag("summary", f"Calls, the most frequent first: {len(found):,} kinds"), listed,
+            and_more(len(found), _MOST, _ALL)),
+    ]  # fmt: skip

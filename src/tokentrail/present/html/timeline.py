@@ -1,0 +1,64 @@
+"""
+The timeline's section: a table of calls, runs of like calls as one line, with a filter.
+"""
+
+from __future__ import annotations
+
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.chronicle import Chronicle, Line
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.pieces import reference, section
+from tokentrail.present.timeline import resource
+
+_HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
+
+
+def timeline_section(chronicle: Chronicle, names: Names) -> Html:
+    """Build the section."""
+    if not chronicle.lines:
+        none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
+        return section("timeline", "Timeline", none)
+    shown = words.number(chronicle.events - chronicle.left_events, "call")
+    note = f"{shown}; like calls in a row are one line. Those that mint, make, change or fail are marked."
+    if chronicle.left_out:
+        note += (
+            f" Left out for want of room: {words.number(chronicle.left_out, 'line')} with "
+            f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
+        )
+    head = tag("tr", *(tag("th", one, scope="col") for one in _HEADS))
+    return section(
+        "timeline", "Timeline",
+        tag(
+            "div",
+            tag("label", "Filter ", tag("input", type="search", id="sift", autocomplete="off", spellcheck="false",
+                                        placeholder="credential, call, address, resource")),
+            tag("label", tag("input", type="checkbox", id="marked"), " marked calls only"),
+            tag("output", id="sifted", for_="sift marked"),
+            class_="tools js", hidden=True,
+        ),
+        tag("div", tag("table", tag("caption", "Calls in order of time"), tag("thead", head),
+                       tag("tbody", *(_line(one, names) for one in chronicle.lines), id="calls")),
+            class_="wide tall", tabindex=0, role="region", aria_label="Calls in order of time"),
+        note=note,
+    )  # fmt: skip
+
+
+def _line(line: Line, names: Names) -> Html:
+    run, first = line.run, line.run.first
+    time = tag("time", timestamp(first.time))
+    if run.count > 1:
+        time = join([time, tag("span", f" to {timestamp(run.last.time)[11:]}", class_="soft")])
+    times = tag("b", f" ×{run.count:,}") if run.count > 1 else None
+    result = tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else None
+    return tag(
+        "tr",
+        tag("td", time),
+        tag("td", reference(first.credential, names)),
+        tag("td", brief(words.call(first.event_source, first.event_name), 80), times),
+        tag("td", brief(first.source_ip or "-", 60)),
+        tag("td", result),
+        tag("td", brief(resource(first), 120), class_="on"),
+        class_="marked" if line.notable else None,
+    )  # fmt: skip

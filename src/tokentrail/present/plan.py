@@ -1,0 +1,198 @@
+"""
+A containment plan as text: the verdict first, then each step with what it ends and costs, then the proof.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.paper import Paper
+from tokentrail.present.safe import safe
+
+_MOST = 4
+_MOST_CALLS = 6
+_LABEL = 13
+_MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
+"""How a call names the policy that an earlier call of its step makes."""
+
+
+def write_plan(plan: Plan, paper: Paper) -> None:
+    """Write a plan and its proof."""
+    kind = f"{plan.strategy} plan" if plan.strategy else "given steps"
+    count = words.number(len(plan.steps), "step")
+    style = "bold green" if plan.proof.complete else "bold red"
+    verdict = "COMPLETE" if plan.proof.complete else "NOT COMPLETE"
+    paper.line((f"{verdict}: ", style), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
+    _list(paper, "subjects", plan.subjects)
+    _list(paper, "tainted", plan.tainted)
+    for sentence in plan.proof.counterexample:
+        paper.wrapped(sentence, first="  - ", style="red")
+    if not plan.steps:
+        paper.line()
+        paper.line("Nothing to do: no tainted credential is alive, and none can be minted.")
+    for step in plan.steps:
+        _write_step(step, paper)
+    _write_proof(plan, paper)
+
+
+def _write_step(step: Step, paper: Paper) -> None:
+    where = f"account {step.account}" if step.account else "several accounts"
+    by_hand = "" if step.calls else ", by hand"
+    paper.heading(f"Step {step.n}  {step.action}  ({where}{by_hand})")
+    _list(paper, "on", [_short(one) for one in step.targets])
+    _list(paper, "ends", step.ends, none="no tainted credential at once; it stops new ones")
+    _list(paper, "still alive", step.alive_after, none="none of the tainted")
+    hit = [f"{one.credential} ({_short(one.principal or '?')})" for one in step.collateral]
+    _list(paper, "also hits", hit, none="nobody that is known")
+    alike: dict[tuple[str, str], list[Call]] = {}
+    for call in step.calls:
+        alike.setdefault((call.operation, str(call.parameters.get("PolicyDocument"))), []).append(call)
+    for place, calls in enumerate(list(alike.values())[:_MOST_CALLS]):
+        more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
+        paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
+    if len(alike) > _MOST_CALLS:
+        paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
+    paper.wrapped(_undo(step), first=_label("undo"))
+    paper.wrapped(step.why, first=_label("why"))
+
+
+def _write_proof(plan: Plan, paper: Paper) -> None:
+    proof = plan.proof
+    scope = "over trust policies and permissions" if proof.scope == "trust-policies" else "over what was seen"
+    paper.heading(f"Proof {scope}")
+    if proof.complete:
+        paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
+        for sentence in proof.holds_if:
+            paper.wrapped(sentence, first="  - ")
+    else:
+        for one in proof.survivors[: 2 * _MOST]:
+            until = f" until {timestamp(one.until)}" if one.until else ""
+            said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
+            paper.wrapped(f"survives{until}: {said}", first="  - ")
+        _and_more(len(proof.survivors), 2 * _MOST, paper)
+    for refused in plan.not_spared:
+        paper.wrapped(f"can't spare {refused.credential}: {refused.why}", first="  ! ")
+    if plan.residual_risks:
+        paper.heading("What goes on all the same")
+        for sentence in plan.residual_risks[: 3 * _MOST]:
+            paper.wrapped(sentence, first="  - ")
+        _and_more(len(plan.residual_risks), 3 * _MOST, paper)
+
+
+def _undo(step: Step) -> str:
+    if not step.reversible:
+        return "can't be undone by a call" if step.calls else "by hand"
+    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
+    if step.safe_to_undo_after is None:
+        return f"{names}; never safe by itself"
+    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
+
+
+def _call(call: Call) -> str:
+    shown = ", ".join(f"{name}={_value(value)}" for name, value in call.parameters.items())
+    return f"{call.service}:{call.operation} {shown}"
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> None:
+    shown = ", ".join(items[:_MOST]) + (f" and {len(items) - _MOST:,} more" if len(items) > _MOST else "")
+    if len(items) > _MOST:
+        shown = f"{len(items):,}: {shown}"
+    paper.wrapped(shown or none, first=_label(label))
+
+
+def _label(text: str) -> str:
+    return f"  {text:{_LABEL}}"
+
+
+def _short(arn: str) -> str:
+    """The part of an ARN that people say."""
+    return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
+
+
+def _and_more(count: int, most: int, paper: Paper) -> None:
+    if count > most:
+        paper.line(f"  and {count - most:,} more")
+
+
+# ---------------------------------------------------------------- the plan as a script of aws-cli calls
+
+
+def write_script(plan: Plan, stream: TextIO) -> None:
+    """Write a plan as a shell script of aws-cli calls; steps for a person become comments, and a pause."""
+    for line in _script(plan):
+        stream.write(line + "\n")
+
+
+def _script(plan: Plan) -> Iterator[str]:
+    verdict = (
+        "complete" if plan.proof.complete else "NOT COMPLETE: it leaves credentials of the attacker alive"
+    )
+    yield "#!/usr/bin/env bash"
+    yield _comment(f"Containment plan of case {plan.case_id} as of {timestamp(plan.as_of)}: {verdict}.")
+    yield "# Its cutoffs are set when it runs, so that sessions minted until then are covered."
+    yield "# For each account use credentials of that account: the profile is named ACCOUNT-<id> below; change it."
+    yield "set -euo pipefail"
+    form = "+%Y-%m-%dT%H:%M:%SZ"
+    gnu, bsd = f'date -u -d "+{plan.margin} seconds" {form}', f"date -u -v+{plan.margin}S {form}"
+    yield f"cutoff() {{ {gnu} 2>/dev/null || {bsd}; }}"
+    for step in plan.steps:
+        yield ""
+        yield _comment(f"Step {step.n}: {step.action}. {step.why}")
+        if not step.calls:
+            yield f'read -r -p "Step {step.n} is done by hand, see above. Press Enter when it is done. " _'
+            continue
+        if step.cutoff:
+            yield 'CUTOFF="$(cutoff)"'
+        for place, call in enumerate(step.calls):
+            yield from _command(step, place, call)
+        if step.n < len(plan.steps):
+            yield f"sleep {step.bites_within}"
+
+
+def _command(step: Step, place: int, call: Call) -> Iterator[str]:
+    parts = ["aws", "--profile", f"ACCOUNT-{call.account}", call.service, _kebab(call.operation)]
+    shown = " ".join(shlex.quote(safe(part)) for part in parts)
+    for name, value in call.parameters.items():
+        shown += f" --{_kebab(name)} {_argument(step, value)}"
+    made = call.operation == "CreatePolicy" and call.service == "organizations"
+    yield f'POLICY_{place}="$({shown} --query Policy.PolicySummary.Id --output text)"' if made else shown
+
+
+def _argument(step: Step, value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(shlex.quote(safe(str(one))) for one in value)
+    text = safe(_value(value))
+    if made := _MADE.fullmatch(text):
+        return f'"$POLICY_{made[1]}"'
+    if step.cutoff and timestamp(step.cutoff) in text:
+        pieces = (shlex.quote(piece) if piece else "" for piece in text.split(timestamp(step.cutoff)))
+        return '"$CUTOFF"'.join(pieces)
+    return shlex.quote(text)
+
+
+def _comment(text: str) -> str:
+    return "# " + safe(text).replace("\n", " ")
+
+
+def _kebab(name: str) -> str:
+    """`PutRolePolicy` as the aws-cli spells it."""
+    spelled = "".join(f"-{one.lower()}" if one.isupper() else one for one in name).lstrip("-")
+    return _RUNS.get(name, spelled)
+
+
+_RUNS = {
+    "SAMLProviderArn": "saml-provider-arn", "DeleteSAMLProvider": "delete-saml-provider",
+    "OpenIDConnectProviderArn": "open-id-connect-provider-arn",
+    "DeleteOpenIDConnectProvider": "delete-open-id-connect-provider",
+}  # fmt: skip

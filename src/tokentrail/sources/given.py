@@ -1,0 +1,86 @@
+"""From the sources that a user names to batches of evidence objects, whatever kind each source is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from tokentrail.errors import UsageError
+from tokentrail.sources import files, trail
+from tokentrail.sources.interface import Access, Batch, Notes, Skipped, Wanted
+
+LOOKUP = "lookup-events:"
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source lies in AWS."""
+    return source.startswith(("s3://", LOOKUP))
+
+
+def batches(
+    sources: Sequence[str],
+    accesses: Sequence[Access],
+    wanted: Wanted,
+    notes: Notes,
+    *,
+    reference: bool = False,
+) -> Iterator[Batch]:
+    """
+    List the evidence of some sources, in batches that go into the case one after the other.
+
+    Args:
+        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`.
+        accesses: How AWS is reached: one, or several for `lookup-events:`.
+        wanted: Which part is wanted.
+        notes: Where it is kept how far LookupEvents got.
+        reference: Whether the evidence is to stay where it is.
+
+    Raises:
+        SourceError: a source can't be listed.
+        UsageError: a source can't be what it is asked to be.
+    """
+    if reference and (remote := [one for one in sources if is_remote(one)]):
+        raise UsageError(f"{remote[0]}: --reference leaves files where they are; what lies in AWS is copied.")
+    near: list[str] = []
+    for source in sources:
+        if not is_remote(source):
+            near.append(source)
+            continue
+        if near:
+            yield _near(near, wanted)
+            near = []
+        yield from _far(source, accesses, wanted, notes)
+    if near:
+        yield _near(near, wanted)
+
+
+def _far(source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes) -> Iterator[Batch]:
+    """What lies in AWS; only now is the SDK loaded, which other verbs do without."""
+    from tokentrail.sources import aws, s3
+
+    try:
+        if source.startswith(LOOKUP):
+            from tokentrail.sources import lookup
+
+            yield from lookup.batches(accesses, wanted, notes)
+            return
+        if len(accesses) > 1:
+            raise UsageError(
+                f"{source}: one --profile reads a bucket. Run it once for each bucket and profile."
+            )
+        yield s3.objects(source, accesses[0], wanted)
+    finally:
+        for access in accesses:
+            aws.close(access)
+
+
+def _near(sources: Sequence[str], wanted: Wanted) -> Batch:
+    batch = Batch([])
+    for one in files.objects(sources):
+        if isinstance(one, Skipped):
+            batch.skipped.append(one)
+            continue
+        known = trail.name(one.name.replace(os.sep, "/"))
+        if known is None or trail.wanted(known, wanted):
+            batch.objects.append(one)
+    return batch

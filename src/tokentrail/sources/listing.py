@@ -1,0 +1,210 @@
+"""
+List what an S3 bucket holds under a prefix: by folder where CloudTrail's layout says which are wanted, flat below.
+
+Folders of accounts, regions and days that were not asked for are never listed. Several are listed at once; what comes
+out is in order of name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.sources import aws, trail
+from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
+from tokentrail.sources.words import refused
+
+AT_ONCE = 16
+_DEPTH = 4
+"""How deep the layout of CloudTrail is looked for under the prefix; what lies deeper is listed flat."""
+_BROAD = 100
+"""A folder outside the layout with more folders than this is listed flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object as a listing has it."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a bucket holds of what is wanted."""
+
+    objects: list[Listed] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unread: int = 0
+    """Objects whose names do not tell what they hold, though a part was asked for."""
+
+
+@dataclass(slots=True)
+class _Level:
+    """What one folder holds."""
+
+    objects: list[Listed]
+    folders: list[str]
+    skipped: list[Skipped] = field(default_factory=list)
+    flat: list[str] = field(default_factory=list)
+
+
+def bucket_and_prefix(source: str) -> tuple[str, str]:
+    """
+    Take `s3://bucket/prefix` apart.
+
+    Raises:
+        UsageError: it names no bucket.
+    """
+    parts = urlsplit(source)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise UsageError(f"{source}: names no bucket. Give s3://BUCKET/PREFIX.")
+    return parts.netloc, source.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
+
+
+class Lister:
+    """Lists one bucket."""
+
+    def __init__(
+        self, access: Access, bucket: str, wanted: Wanted, kinds: Iterable[str] = trail.LOGS
+    ) -> None:
+        self._access, self._bucket, self._wanted = access, bucket, wanted
+        self._kinds = frozenset(kinds)
+        """The folders of an account, and the kinds of files, that are wanted."""
+
+    def contents(self, prefix: str) -> Contents:
+        """
+        List what is wanted under a prefix.
+
+        Raises:
+            SourceError: the bucket can't be listed.
+        """
+        try:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                return self._contents(pool, prefix)
+        except Failed as failed:
+            raise SourceError(refused(failed, "listed", f"s3://{self._bucket}/{prefix}")) from failed
+
+    def _contents(self, pool: ThreadPoolExecutor, prefix: str) -> Contents:
+        first = self._given(prefix)
+        found, flat = Contents(skipped=first.skipped), list(first.flat)
+        self._take(found, first.objects)
+        folders = first.folders
+        for depth in range(_DEPTH * 3):
+            deeper: list[str] = []
+            for level in pool.map(lambda folder, depth=depth: self._level(folder, depth), folders):
+                self._take(found, level.objects)
+                found.skipped += level.skipped
+                deeper += level.folders
+                flat += level.flat
+            folders = deeper
+        flat += folders
+        for keys in pool.map(lambda folder: list(self._below(folder)), sorted(flat)):
+            self._take(found, keys)
+        found.objects.sort(key=lambda one: one.key)
+        found.skipped.sort(key=lambda one: one.name)
+        return found
+
+    def _given(self, prefix: str) -> _Level:
+        """What the prefix itself names: an object, a folder, or the beginning of several names."""
+        if not prefix or prefix.endswith("/"):
+            return self._start([prefix])
+        objects, folders = self._listed(prefix)
+        exact = [one for one in objects if one.key == prefix]
+        if exact:
+            return _Level(exact, [])
+        if f"{prefix}/" in folders:
+            return self._start([f"{prefix}/"])
+        start = self._start(folders)
+        return _Level(objects, start.folders, flat=start.flat)
+
+    def _start(self, folders: list[str]) -> _Level:
+        flat = [one for one in folders if self._is_flat(one)]
+        return _Level([], [one for one in folders if one not in flat], flat=flat)
+
+    def _is_flat(self, folder: str) -> bool:
+        step = trail.step(folder)
+        return step is None or step == "region"
+
+    def _level(self, folder: str, depth: int) -> _Level:
+        step = trail.step(folder)
+        objects, folders = self._listed(folder)
+        level = _Level(objects, [])
+        if step == "outside" and (depth >= _DEPTH or len(folders) > _BROAD):
+            return _Level([], [], flat=[folder])
+        for child in folders:
+            name = child.removeprefix(folder).removesuffix("/")
+            why = None if step in (None, "outside") else trail.unwanted(step, name, self._wanted, self._kinds)
+            if why:
+                level.skipped.append(Skipped(f"s3://{self._bucket}/{child}", why, lost=False))
+            elif why is None:
+                (level.flat if self._is_flat(child) else level.folders).append(child)
+        return level
+
+    def _listed(self, folder: str) -> tuple[list[Listed], list[str]]:
+        """The objects and folders that stand directly in a folder."""
+        objects: list[Listed] = []
+        folders: list[str] = []
+        for page in self._pages(Prefix=folder, Delimiter="/"):
+            objects += _objects(page)
+            folders += [str(one["Prefix"]) for one in page.get("CommonPrefixes", ())]
+        return objects, folders
+
+    def _below(self, folder: str) -> Iterator[Listed]:
+        """All objects in a folder, or, of a region's folder, those of the days that are wanted."""
+        region = trail.region_folder(folder)
+        since, until = self._wanted.since, self._wanted.until
+        asked = {"StartAfter": trail.day(region, since)} if region and since else {}
+        last = trail.day(region, until + trail.LATE) + "\U0010ffff" if region and until else None
+        for page in self._pages(Prefix=folder, **asked):
+            for one in _objects(page):
+                if last is not None and one.key > last:
+                    return
+                yield one
+
+    def _pages(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        more: dict[str, str] = {}
+        while True:
+            page = aws.ask(
+                self._access,
+                "s3",
+                "list_objects_v2",
+                Bucket=self._bucket,
+                **asked,
+                **more,
+                **aws.payer(self._access),
+            )
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _take(self, found: Contents, listed: Iterable[Listed]) -> None:
+        """Take in what is wanted of a listing, and count what is none of it."""
+        others: Counter[tuple[str, str]] = Counter()
+        partial = bool(
+            self._wanted.accounts or self._wanted.regions or self._wanted.since or self._wanted.until
+        )
+        for one in listed:
+            known = trail.name(one.key)
+            if known is not None and known.kind not in self._kinds:
+                others[one.key.rpartition("/")[0], known.other or "of another kind"] += 1
+            elif known is None or trail.wanted(known, self._wanted):
+                found.objects.append(one)
+                found.unread += partial and known is None
+        for (folder, why), count in others.items():
+            shown = f"s3://{self._bucket}/{folder}/ ({count:,} object{'s' if count > 1 else ''})"
+            found.skipped.append(Skipped(shown, why, lost=False))
+
+
+def _objects(page: dict[str, Any]) -> Iterator[Listed]:
+    """A page's objects, but for the empty ones that merely stand for a folder."""
+    for one in page.get("Contents", ()):
+        if one["Size"] or not one["Key"].endswith("/"):
+            yield Listed(str(one["Key"]), int(one["Size"]), str(one.get("ETag", "")))

@@ -1,0 +1,135 @@
+"""
+Evidence in S3: objects that a worker process reads by itself, each at most once.
+
+What is shipped to a worker is a name and how to reach it, never bytes. A connection that is cut in the middle of an
+object is taken up where it broke; an object that went away or changed since it was listed costs itself only.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tokentrail.errors import SourceError
+from tokentrail.sources import aws
+from tokentrail.sources.interface import Access, Batch, Failed, Wanted
+from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
+from tokentrail.sources.words import next_step, refused
+
+_CUTS = 6
+"""How often in a row a connection may break within an object without a byte having come."""
+_PAUSE = 0.2
+_ABORT = frozenset({"expired", "credentials", "throttled", "network"})
+"""Failures that would meet every other object as well: reading ends, and goes on when it is run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One object of a bucket, as it was listed."""
+
+    access: Access
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    sleep: Callable[[float], None] = time.sleep
+
+    distant = True
+    """Reading it waits for a network."""
+
+    @property
+    def name(self) -> str:
+        """Its URL."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def identity(self) -> str:
+        """What stays the same as long as the object does."""
+        at = f"{self.access.endpoint_url}#" if self.access.endpoint_url else ""
+        return f"{at}{self.name}#{self.etag.strip(chr(34))}#{self.size}"
+
+    def read(self) -> bytes:
+        """
+        All of its bytes.
+
+        Raises:
+            OSError: it is gone, changed, or can't be had, while others may.
+            SourceError: nothing can be read any more.
+        """
+        parts: list[bytes] = []
+        got = broken = 0
+        while True:
+            try:
+                for at, piece in aws.body(
+                    self.access, start=got, Bucket=self.bucket, Key=self.key, **self._same()
+                ):
+                    if at != got:  # a server that knows no ranges begins anew
+                        parts, got = [], 0
+                    parts.append(piece)
+                    got += len(piece)
+                    broken = 0
+                return b"".join(parts)
+            except Failed as failed:
+                if failed.kind != "cut" or broken >= _CUTS:
+                    raise self._given_up(failed) from failed
+                if got and got == self.size:
+                    return b"".join(parts)
+                self.sleep(_PAUSE * 2**broken)
+                broken += 1
+
+    def _same(self) -> dict[str, str]:
+        return {"IfMatch": self.etag} if self.etag else {}
+
+    def _given_up(self, failed: Failed) -> Exception:
+        if failed.kind in _ABORT:
+            return SourceError(refused(failed, "read", self.name))
+        if failed.kind == "missing":
+            return OSError(errno.ENOENT, "deleted between listing and reading")
+        return OSError(errno.EIO, f"{failed}. {next_step(failed, self.name)}")
+
+
+def objects(source: str, access: Access, wanted: Wanted) -> Batch:
+    """
+    List the evidence objects under `s3://bucket/prefix`, in order of name, and see that the first can be read.
+
+    Raises:
+        SourceError: the bucket can't be listed, holds nothing there, or lets nothing be read.
+        UsageError: no bucket is named.
+    """
+    bucket, prefix = bucket_and_prefix(source)
+    found = Lister(access, bucket, wanted).contents(prefix)
+    if not found.objects and not found.skipped and wanted == Wanted(subjects=wanted.subjects):
+        raise SourceError(
+            f"{source}: no objects there. Check the prefix; it is spelled as in S3, case and all."
+        )
+    _probe(access, bucket, found.objects)
+    given = [S3Object(access, bucket, one.key, one.size, one.etag) for one in found.objects]
+    return Batch(given, found.skipped, _said(source, found))
+
+
+def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
+    """Read one byte: what is denied for one object is denied for most, and should be said once."""
+    if not listed or not listed[0].size:
+        return
+    try:
+        aws.ask(
+            access,
+            "s3",
+            "get_object",
+            Bucket=bucket,
+            Key=listed[0].key,
+            Range="bytes=0-0",
+            **aws.payer(access),
+        )["Body"].close()
+    except Failed as failed:
+        if failed.kind in _ABORT | {"denied", "kms"}:
+            raise SourceError(refused(failed, "read", f"s3://{bucket}/{listed[0].key}")) from failed
+
+
+def _said(source: str, found: Contents) -> list[str]:
+    if not found.unread:
+        return []
+    many = f"{found.unread:,} object{'s' if found.unread > 1 else ''}"
+    return [f"{source}: {many} whose names tell no account, region or day: read whatever they hold."]

@@ -1,0 +1,249 @@
+"""
+Verify log files by CloudTrail's digests: those that the case holds, and at the source those that it does not.
+
+Names in digests are only ever looked up in what was listed or is held: a digest can't make anything else be read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.sources import aws, digests, files, trail
+from tokentrail.sources.digests import Digest, FileState, LogFile, Period, Seen
+from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
+from tokentrail.sources.listing import Lister, bucket_and_prefix
+from tokentrail.sources.s3 import S3Object
+from tokentrail.sources.signatures import PublicKeys
+from tokentrail.sources.words import refused
+
+_AT_ONCE = 16
+_TRIES = 4
+Read = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An evidence object that the case holds."""
+
+    name: str
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A digest file that was found: where, and how to read it and its signature."""
+
+    name: str
+    region: str
+    read: Callable[[], tuple[bytes, str | None]]
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was verified."""
+
+    periods: tuple[Period, ...]
+    digests: int
+    unlisted: tuple[str, ...]
+    """Log files of the case, of these accounts, regions and hours, that no digest knows."""
+    said: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where log files may be found, by the last part of their name, which CloudTrail makes unique."""
+
+    held: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+    near: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+    buckets: dict[str, Access] = field(default_factory=dict)
+
+    def states(self, one: Digest) -> list[FileState]:
+        """What became of the log files of a digest."""
+        return [self._state(log) for log in one.files]
+
+    def _state(self, log: LogFile) -> FileState:
+        for held, places in ((True, self.held), (False, self.near)):
+            copies = places.get(_last(log.key), ())
+            if copies:
+                return _worst([_compared(log, one.read, held=held) for one in copies])
+        bucket = (
+            log.bucket if log.bucket in self.buckets else min(self.buckets, default=None)
+        )  # a replica has its keys
+        if bucket is None:
+            return _absent(log, "is missing")
+        return _compared(log, S3Object(self.buckets[bucket], bucket, log.key, 0, "").read, held=False)
+
+
+def verify(
+    sources: Sequence[str],
+    access: Access,
+    wanted: Wanted,
+    held: Iterable[Held],
+    keys: Mapping[str, bytes],
+    progress: Callable[[int, int], None] | None = None,
+) -> Verified:
+    """
+    Verify what digests say of log files.
+
+    Args:
+        sources: Folders or `s3://bucket/prefix` that hold digests, and the log files that the case does not hold.
+        access: How AWS is reached.
+        wanted: Which accounts, regions and days.
+        held: What the case holds.
+        keys: Public keys that are at hand, by fingerprint.
+        progress: Told digests done and digests in all.
+
+    Raises:
+        SourceError: a source can't be listed, or has no digests.
+    """
+    places = _Places()
+    for one in held:
+        places.held[_last(one.name)].append(one)
+    found = [one for source in sources for one in _digests(source, access, wanted, places)]
+    if not found:
+        raise SourceError(
+            f"{', '.join(sources)}: no digest files there. They lie beside the logs, in CloudTrail-Digest/: give the "
+            "folder that holds both, such as …/AWSLogs/. A trail writes them once log file validation is on."
+        )
+    remote = bool(places.buckets)
+    public = PublicKeys(keys, access if remote else None)
+    try:
+        seen, said = _read_all(found, public)
+        judged = _judged(seen, places, progress)
+    finally:
+        aws.close(access)
+    unlisted = tuple(_unlisted(places, seen))
+    return Verified(judged, len(seen), unlisted, (*said, *public.said, *_weakness(seen)))
+
+
+def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> Iterator[_Found]:
+    if source.startswith("s3://"):
+        bucket, prefix = bucket_and_prefix(source)
+        places.buckets[bucket] = access
+        for one in Lister(access, bucket, wanted, (trail.DIGESTS,)).contents(prefix).objects:
+            known = trail.name(one.key)
+            if known is not None:
+                yield _Found(f"{bucket}/{one.key}", known.region, _reader(access, bucket, one.key))
+        return
+    if ":" in source.partition("/")[0]:
+        raise UsageError(
+            f"{source}: digests lie in folders and buckets. Give a folder or s3://BUCKET/PREFIX."
+        )
+    for file in files.objects([source]):
+        if isinstance(file, Skipped):
+            continue
+        known = trail.name(file.name)
+        if known is not None and known.kind == trail.DIGESTS and trail.wanted(known, wanted):
+            yield _Found(file.name, known.region, lambda file=file: (file.read(), None))  # type: ignore[misc]
+        elif known is not None:
+            places.near[_last(file.name)].append(Held(file.name, file.read))
+
+
+def _reader(access: Access, bucket: str, key: str) -> Callable[[], tuple[bytes, str | None]]:
+    def read() -> tuple[bytes, str | None]:
+        for left in range(_TRIES)[::-1]:
+            try:
+                content, metadata = aws.whole(access, bucket, key)
+                return content, metadata.get("signature")
+            except Failed as failed:
+                if failed.kind == "missing":
+                    raise OSError(f"{failed}") from failed
+                if failed.kind != "cut" or not left:
+                    raise SourceError(refused(failed, "read", f"s3://{bucket}/{key}")) from failed
+        raise AssertionError("the last try returns or raises")
+
+    return read
+
+
+def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], list[str]]:
+    """Read the digests; what can't be read as one is said, and shows as missing in its chain."""
+    seen: list[Seen] = []
+    said: list[str] = []
+
+    def read(one: _Found) -> tuple[Digest | str, str | None]:
+        try:
+            content, signature = one.read()
+        except OSError as error:
+            return f"can't be read ({error})", None
+        return digests.digest(content, one.region), signature
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for one, (parsed, signature) in zip(found, pool.map(read, found), strict=True):
+            if isinstance(parsed, str):
+                said.append(f"{one.name}: {parsed}. The hours that it vouches for are not proven.")
+            elif _last(one.name) != _last(parsed.key):
+                said.append(
+                    f"{one.name}: says that it is {parsed.bucket}/{parsed.key}. It proves nothing here."
+                )
+            else:
+                seen.append(Seen(digest=parsed, signature=public.check(parsed, signature)))
+    return seen, said
+
+
+def _judged(
+    seen: Sequence[Seen], places: _Places, progress: Callable[[int, int], None] | None
+) -> tuple[Period, ...]:
+    listed = [one.digest for one in seen]
+    states: dict[int, Sequence[FileState]] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for number, (one, found) in enumerate(zip(listed, pool.map(places.states, listed), strict=True)):
+            states[id(one)] = found
+            if progress:
+                progress(number + 1, len(listed))
+    return tuple(digests.judge(seen, lambda one: states[id(one)]))
+
+
+def _compared(log: LogFile, read: Read, *, held: bool) -> FileState:
+    try:
+        content = read()
+    except OSError as error:
+        return _absent(log, "is missing" if error.errno == 2 else f"can't be read ({error.strerror})")
+    if digests.unpacked_hash(content) == log.sha256.lower():
+        return FileState(verdict="complete", held=held)
+    where = "as the case holds it" if held else "at its source"
+    return FileState(
+        verdict="altered", held=held, why=f"log file {log.bucket}/{log.key} was altered, {where}"
+    )
+
+
+def _absent(log: LogFile, why: str) -> FileState:
+    return FileState(verdict="missing", held=False, why=f"log file {log.bucket}/{log.key} {why}")
+
+
+def _worst(states: Sequence[FileState]) -> FileState:
+    return next((one for one in states if one.verdict != "complete"), states[0])
+
+
+def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[str]:
+    """Log files of the case within what the digests vouch for, of which they know nothing."""
+    listed = {_last(log.key) for one in seen for log in one.digest.files}
+    spans: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for one in seen:
+        spans[one.digest.account, one.digest.region] += [one.digest.start, one.digest.end]
+    for name, copies in sorted(places.held.items()):
+        known = trail.name(copies[0].name)
+        if name in listed or known is None or known.kind not in trail.LOGS or known.written is None:
+            continue
+        span = spans.get((known.account, known.region))
+        if span and min(span) <= known.written <= max(span):
+            yield copies[0].name
+
+
+def _weakness(seen: Sequence[Seen]) -> Iterator[str]:
+    unsigned = sum(one.signature == "absent" for one in seen)
+    if unsigned:
+        yield (
+            f"{unsigned:,} of {len(seen):,} digests: the signature could not be checked, only the chain of hashes, "
+            "which shows what was altered by someone who could not rewrite every later digest too. S3 keeps signatures "
+            "in the metadata of the objects: verify there, with AWS or --public-keys at hand."
+        )
+
+
+def _last(name: str) -> str:
+    """The last part of a name, packed or not."""
+    return name.rpartition("/")[2].removesuffix(".gz")

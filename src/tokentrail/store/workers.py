@@ -1,0 +1,175 @@
+"""
+Worker processes: this program started again, with tasks on its standard input and outcomes on its standard output.
+
+A caller's script needs no `__main__` guard, since nothing of it runs in a worker; a worker imports no more than
+its tasks need; one that is killed ends the conversation, which is an error and never a wait. If the caller is
+killed, its workers see the end of their input, and go after the task they are at.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from queue import SimpleQueue
+from threading import Thread
+from traceback import format_exc
+from typing import Any, Generic, TypeAlias, TypeVar
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
+
+_PROGRAM = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from tokentrail.store.workers import serve
+serve()
+"""
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's algebra is not used here, and its threads spin for a tenth of a second when they start."""
+
+
+class WorkerLost(Exception):
+    """A worker process ended in the middle of its work."""
+
+
+class _Worker(Generic[Task, Outcome]):
+    """One worker process, as its parent sees it."""
+
+    def __init__(self, work: Callable[[Task], Outcome], prepare: Callable[[], None]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | _ONE_THREAD,
+        )
+        self._hello: tuple[Any, ...] = (sys.path, (work, prepare))
+
+    def run(self, task: Task) -> Outcome:
+        """
+        Have a task done.
+
+        Raises:
+            WorkerLost: the process ended.
+        """
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            for message in (*self._hello, task):
+                pickle.dump(message, process.stdin)
+            self._hello = ()
+            process.stdin.flush()
+            outcome, error = pickle.load(process.stdout)  # noqa: S301 - our own process wrote it
+        except (EOFError, OSError, pickle.UnpicklingError) as cause:
+            raise WorkerLost from cause
+        if error is not None:
+            raise error
+        found: Outcome = outcome
+        return found
+
+    def end(self) -> None:
+        """Kill the process: what it has published is whole, and what it has not is nothing."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]  # both were asked for
+
+
+_Arrivals: TypeAlias = SimpleQueue[tuple[Any, BaseException | None]]
+
+
+def shared(
+    work: Callable[[Task], Outcome],
+    tasks: Sequence[Task],
+    *,
+    processes: int,
+    prepare: Callable[[], None],
+) -> Iterator[Outcome]:
+    """
+    Do all tasks in `processes` processes, this one among them; yields outcomes as they come.
+
+    Args:
+        work: What to do with a task; it, the tasks and the outcomes must pickle.
+        tasks: What there is to do.
+        processes: How many work. This one begins at once, while the others are still starting.
+        prepare: What each other process does first.
+
+    Raises:
+        WorkerLost: a worker process ended in the middle of its work.
+    """
+    left, arrivals = deque(tasks), _Arrivals()
+    with ExitStack() as stack:
+        for _ in range(min(processes, len(tasks)) - 1):
+            worker = _Worker(work, prepare)
+            leader = Thread(target=_lead, args=(worker, left.popleft(), left, arrivals), daemon=True)
+            leader.start()
+            stack.callback(leader.join)
+            stack.callback(worker.end)
+        missing = len(tasks)
+        while own := _next(left):
+            yield work(own[0])
+            missing -= 1
+            while not arrivals.empty():
+                yield _arrived(arrivals)
+                missing -= 1
+        for _ in range(missing):
+            yield _arrived(arrivals)
+
+
+def _next(left: deque[Task]) -> list[Task]:
+    """The next task, if any: whoever asks first has it."""
+    try:
+        return [left.popleft()]
+    except IndexError:
+        return []
+
+
+def _lead(worker: _Worker[Task, Outcome], first: Task, left: deque[Task], arrivals: _Arrivals) -> None:
+    """Hand one task after another to a worker."""
+    task = [first]
+    try:
+        while task:
+            arrivals.put((worker.run(task[0]), None))
+            task = _next(left)
+    except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the outcome
+        arrivals.put((None, error))
+
+
+def _arrived(arrivals: _Arrivals) -> Any:
+    outcome, error = arrivals.get()
+    if error is not None:
+        raise error
+    return outcome
+
+
+def serve() -> None:
+    """Do tasks from standard input until it ends: what a worker process does all its life."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
+    asked = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nobody else may write into the conversation
+    work, prepare = pickle.load(asked)  # noqa: S301 - our own parent wrote it
+    prepare()
+    while True:
+        try:
+            task = pickle.load(asked)  # noqa: S301
+        except EOFError:
+            return
+        pickle.dump(_done(work, task), answers)
+        answers.flush()
+
+
+def _done(work: Callable[[Any], Any], task: Any) -> tuple[Any, BaseException | None]:
+    try:
+        return work(task), None
+    except Exception as error:  # noqa: BLE001 - told to the caller, who raises it
+        error.add_note(f"in a worker process:\n{format_exc()}")
+        return None, error

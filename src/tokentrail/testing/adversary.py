@@ -1,0 +1,285 @@
+"""
+A brute-force adversary against a containment plan, and what it is left with in the end.
+
+A plan's steps are carried out at several paces; before, between and during them the adversary takes every
+chance: from the hours that no log shows yet, through IAM's propagation, up to the second of each cutoff.
+`play` takes plans as the JSON that others script against, and shares no code with whoever wrote them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tokentrail.testing.evaluator import UnknownPolicy, instant, listed
+from tokentrail.testing.held import Held
+from tokentrail.testing.minting import Hand
+from tokentrail.testing.names import Json, iso
+from tokentrail.testing.simulated import Simulated
+
+_LONG = 7200
+_OFTEN = timedelta(minutes=45)
+"""How often it mints in a long wait: a chained session lasts an hour."""
+_DOCUMENTS = ("PolicyDocument", "Content")
+_LIFTS = ("Delete", "Detach", "UpdateAssumeRolePolicy", "CreatePolicyVersion")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survivor:
+    """What still works after the last step."""
+
+    credential: str
+    how: tuple[str, ...]
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """An innocent credential that a step ended without saying so."""
+
+    step: int
+    credential: str
+    principal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a plan fared."""
+
+    survivors: tuple[Survivor, ...]
+    """Empty when contained at every pace."""
+    unlisted: tuple[Unlisted, ...]
+    unended: tuple[tuple[int, str], ...]
+    """Steps, and credentials that they say they end, and don't."""
+    alive_after: tuple[tuple[str, ...], ...]
+    """What of the tainted credentials of the evidence still works after each step, expiry aside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds before each step, counted from the one before it."""
+
+    name: str
+    waits: tuple[int, ...]
+
+
+def paces(plan: Mapping[str, Any]) -> list[Pace]:
+    """List the paces to play: hurried, as told to wait, slow, and mixed both ways."""
+    count, told = len(plan["steps"]), int(plan["margin"]) + 60
+    first = {"hurried": 0, "steady": 30, "slow": _LONG, "mixed": 0, "mixed the other way": _LONG}
+    waits = {
+        "hurried": [1] * count,
+        "steady": [told] * count,
+        "slow": [_LONG] * count,
+        "mixed": [(_LONG, 1)[n % 2] for n in range(count)],
+        "mixed the other way": [(1, _LONG)[n % 2] for n in range(count)],
+    }
+    wanted = ("hurried", "slow") if count < 2 else tuple(waits)
+    return [Pace(name=name, waits=(first[name], *waits[name][1:])[:count]) for name in wanted]
+
+
+def play(
+    aws: Simulated,
+    tainted: Iterable[str],
+    plan: Mapping[str, Any],
+    *,
+    same_second_twins: bool = False,
+    at_paces: Sequence[Pace] | None = None,
+) -> Outcome:
+    """
+    Play against a plan, and tell what is left.
+
+    Args:
+        aws: The world before the plan; it is left as it is.
+        tainted: The adversary's credentials, by id.
+        plan: The plan's JSON document.
+        same_second_twins: Whether it may have minted, unseen, in the very second and under the very user id
+            of an innocent session, which nothing can tell apart.
+        at_paces: How the steps follow each other; all of `paces` by default.
+    """
+    theirs = frozenset(tainted)
+    if unknown := theirs - set(aws.credentials):
+        raise ValueError(f"the evidence does not show {sorted(unknown)}")
+    found: dict[tuple[str, str], Survivor] = {}
+    for pace in at_paces if at_paces is not None else paces(plan):
+        game = _Game(aws, theirs, plan, pace, same_second_twins=same_second_twins)
+        for group, survivor in game.survivors():
+            found.setdefault(group, survivor)
+    steady = Pace(name="steady", waits=tuple([int(plan["margin"]) + 60] * len(plan["steps"])))
+    return _Game(aws, theirs, plan, steady, same_second_twins=False).outcome(tuple(found.values()))
+
+
+class _Game:
+    """One game at one pace: the steps in their places in time, then every chance in order."""
+
+    def __init__(
+        self,
+        aws: Simulated,
+        tainted: frozenset[str],
+        plan: Mapping[str, Any],
+        pace: Pace,
+        *,
+        same_second_twins: bool,
+    ) -> None:
+        self.aws, self.tainted, self.plan, self.pace = aws.copy(), tainted, plan, pace
+        self.lag = timedelta(seconds=int(plan["lag"]))
+        self.margin = timedelta(seconds=int(plan["margin"]))
+        self.start = max(aws.at, instant(plan["as_of"]))
+        settled = self.start + aws.settings.bite  # what others did before the plan has bitten by then
+        self.innocents = [
+            one for one in aws.alive(self.start) if one.id not in tainted and aws.works(one, settled)
+        ]
+        self.blind = {account: newest - self.lag for account, newest in aws.newest.items()}
+        self.twins = not same_second_twins
+        self.sent: list[datetime] = []
+        self.steps: list[Json] = []
+        moment = self.start
+        for step, wait in zip(plan["steps"], pace.waits, strict=True):
+            moment += timedelta(seconds=wait)
+            self.sent.append(moment)
+            self.steps.append(as_sent(step, moment, self.margin))
+            self.aws.perform(self.steps[-1], moment)
+        self.bitten = (self.sent[-1] if self.sent else self.start) + self.aws.settings.bite
+        self.end = max([self.bitten, *self._cutoffs()]) + timedelta(seconds=60)
+
+    def survivors(self) -> list[tuple[tuple[str, str], Survivor]]:
+        """Take every chance; then list what works, one of each kind and principal, the shortest story first."""
+        twins = {(one.userid, one.issued) for one in self.innocents if one.issued} if self.twins else set()
+        hand = Hand(self.aws, self.tainted, unseen=self._unseen, twins=frozenset(twins))
+        lifting = [time for time, step in zip(self.sent, self.steps, strict=True) if self._lifts(step)]
+        before = None
+        for at in self._chances():
+            if any((before is None or before < time) and time <= at for time in lifting):
+                hand.denies_were_lifted()
+            hand.chance(at, self._moment(at))
+            before = at
+        found: dict[tuple[str, str], Survivor] = {}
+        for one in sorted(hand.held(), key=lambda one: len(one.how)):
+            if self.aws.works(one, self.bitten) or self.aws.works(one, self.end):
+                known = one.id in self.aws.credentials
+                group = (one.id, "") if known else (one.entity, one.type)
+                found.setdefault(group, self._survivor(one))
+        return list(found.items())
+
+    def outcome(self, survivors: tuple[Survivor, ...]) -> Outcome:
+        """Tell step by step what it ended, of the adversary's and of everybody else's."""
+        unlisted: list[Unlisted] = []
+        unended: list[tuple[int, str]] = []
+        alive_after: list[tuple[str, ...]] = []
+        living = {one.id: one for one in self.innocents}
+        theirs = {id: one for id, one in self.aws.credentials.items() if id in self.tainted}
+        for step, time in zip(self.steps, self.sent, strict=True):
+            bitten = time + self.aws.settings.bite
+            listed_here = {one["credential"] for one in step["collateral"]}
+            for one in [one for one in living.values() if not self._goes_on(one, bitten)]:
+                del living[one.id]
+                if one.id not in listed_here:
+                    unlisted.append(Unlisted(step=step["n"], credential=one.id, principal=one.principal))
+            working = tuple(id for id, one in theirs.items() if self._goes_on(one, bitten))
+            alive_after.append(working)
+            unended += [(step["n"], id) for id in step["ends"] if id in working or id not in theirs]
+        return Outcome(
+            survivors=survivors, unlisted=tuple(unlisted), unended=tuple(unended),
+            alive_after=tuple(alive_after),
+        )  # fmt: skip
+
+    def _goes_on(self, one: Held, at: datetime) -> bool:
+        """Tell whether nothing but its expiry, if that, has ended a credential."""
+        if one.kind == "long_term_key" and not self.aws.valid(one, at):
+            return False
+        return self.aws.undenied(one, at)
+
+    def _survivor(self, one: Held) -> Survivor:
+        last = f"{iso(self.bitten)}, after the last step, at the {self.pace.name} pace: {one.id} still works."
+        return Survivor(credential=one.id, how=(*one.how, last), until=one.expires)
+
+    def _unseen(self, accounts: Iterable[str], at: datetime) -> bool:
+        """Tell whether no log would show it: a mint is logged in the caller's account and in the role's."""
+        return all(at >= self.blind[account] for account in accounts if account in self.blind)
+
+    def _moment(self, at: datetime) -> str:
+        done = sum(time <= at for time in self.sent)
+        if done == 0:
+            return "unseen" if at <= self.start else "before the first step"
+        return f"after step {done}"
+
+    def _cutoffs(self) -> list[datetime]:
+        return [instant(step["cutoff"]) for step in self.steps if step.get("cutoff")]
+
+    def _chances(self) -> list[datetime]:
+        """List the seconds that matter, and those about them."""
+        marks = {self.start, self.bitten, self.end, *self.blind.values(), *self._cutoffs(), *self.sent}
+        marks |= {time + self.aws.settings.bite for time in self.sent}
+        marks |= {date for step in self.steps for date in _dates(step)}
+        marks |= {one.issued for one in self.innocents if one.issued}
+        second = timedelta(seconds=1)
+        marks |= {mark + step for mark in marks for step in (-second, second)}
+        for earlier, later in zip([self.start, *self.sent], [*self.sent, self.end], strict=True):
+            marks |= {earlier + _OFTEN * n for n in range(1, (later - earlier) // _OFTEN + 1)}
+        first = min([self.start, *self.blind.values()])
+        return sorted(mark for mark in marks if first <= mark <= self.end)
+
+    def _lifts(self, step: Json) -> bool:
+        places = [
+            (call["operation"], call["parameters"].get("PolicyName"), call["account"])
+            for earlier in self.steps
+            for call in earlier["calls"]
+        ]
+        return any(
+            call["operation"].startswith(_LIFTS)
+            or call["parameters"].get("Status") == "Active"
+            or places.count((call["operation"], call["parameters"].get("PolicyName"), call["account"])) > 1
+            for call in step["calls"]
+        )
+
+
+def as_sent(step: Mapping[str, Any], at: datetime, margin: timedelta) -> Json:
+    """
+    Give a step as `apply` sends it: its cutoff moved to the margin after its own moment, never earlier.
+
+    Every `aws:TokenIssueTime` that equals the plan's cutoff moves along.
+    """
+    if not step.get("cutoff"):
+        return dict(step)
+    before = instant(step["cutoff"])
+    after = iso(max(before, at + margin))
+    calls = []
+    for call in step["calls"]:
+        parameters = {
+            name: _moved(value, before, after) if name in _DOCUMENTS else value
+            for name, value in call["parameters"].items()
+        }
+        calls.append({**call, "parameters": parameters})
+    return {**step, "cutoff": after, "calls": calls}
+
+
+def _moved(document: str, before: datetime, after: str) -> str:
+    policy = json.loads(document)
+    for statement in listed(policy["Statement"]):
+        for tests in statement.get("Condition", {}).values():
+            for key, values in tests.items():
+                if key.lower() == "aws:tokenissuetime":
+                    moved = [after if _is(value, before) else value for value in listed(values)]
+                    tests[key] = moved if isinstance(values, list) else moved[0]
+    return json.dumps(policy)
+
+
+def _is(text: str, moment: datetime) -> bool:
+    try:
+        return instant(text) == moment
+    except UnknownPolicy:  # the value of a Null test
+        return False
+
+
+def _dates(step: Json) -> list[datetime]:
+    found = []
+    for call in step["calls"]:
+        for name in _DOCUMENTS:
+            for statement in listed(json.loads(call["parameters"].get(name, "{}")).get("Statement", [])):
+                for operator, tests in statement.get("Condition", {}).items():
+                    if "Date" in operator:
+                        found += [instant(text) for values in tests.values() for text in listed(values)]
+    return found

@@ -1,0 +1,200 @@
+"""
+The API calls of a plan, and of the log, as they change the settings of a simulated AWS.
+
+After the IAM and Organizations API References. A call that AWS would refuse is refused, and one whose effect
+is not known here is no less an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tokentrail.testing.names import Json
+from tokentrail.testing.settings import DENY_ALL, QUARANTINES, RESERVED, SERVICE_LINKED, Settings
+
+
+class Refused(Exception):
+    """AWS would answer a call with an error."""
+
+
+Operation = Callable[[Settings, str, Json, datetime], None]
+
+
+def do(settings: Settings, call: Mapping[str, Any], at: datetime) -> None:
+    """
+    Make one call, `{"account", "service", "operation", "parameters"}` with names as in the API.
+
+    Raises:
+        Refused: AWS would refuse it.
+        NotImplementedError: its effect is not known here.
+    """
+    known = _OPERATIONS.get((call["service"], call["operation"]))
+    if known is None:
+        raise NotImplementedError(f"{call['service']}:{call['operation']} is not simulated")
+    known(settings, call["account"], dict(call["parameters"]), at)
+
+
+def _entity(settings: Settings, account: str, kind: str, parameters: Json, at: datetime) -> str:
+    name = parameters["UserName" if kind == "user" else "RoleName"]
+    arn = settings.arn(account, kind, name)
+    if arn is None or settings.now(("gone", arn), at):
+        raise Refused(f"NoSuchEntity: no {kind} {name} in {account}")
+    if SERVICE_LINKED in arn or RESERVED in arn:
+        raise Refused(f"UnmodifiableEntity: {arn} belongs to AWS")
+    return arn
+
+
+def _key(settings: Settings, account: str, parameters: Json, at: datetime) -> str:
+    user = _entity(settings, account, "user", parameters, at)
+    key = str(parameters["AccessKeyId"])
+    if settings.now(("owner", key), at) != user or settings.now(("key", key), at) == "Deleted":
+        raise Refused(f"NoSuchEntity: {parameters['UserName']} has no key {key}")
+    return key
+
+
+def _update_access_key(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    settings.put(("key", _key(settings, account, parameters, at)), parameters["Status"], at)
+
+
+def _delete_access_key(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    settings.put(("key", _key(settings, account, parameters, at)), "Deleted", at)
+
+
+def _inline(kind: str, *, there: bool) -> Operation:
+    def operation(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+        place = ("inline", _entity(settings, account, kind, parameters, at), parameters["PolicyName"])
+        if not there and settings.now(place, at) is None:
+            raise Refused(f"NoSuchEntity: no inline policy {place[2]} on {place[1]}")
+        settings.put(place, parameters["PolicyDocument"] if there else None, at)
+
+    return operation
+
+
+def _attachment(kind: str, *, there: bool) -> Operation:
+    def operation(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+        policy = parameters["PolicyArn"]
+        known = policy in (DENY_ALL, *QUARANTINES)
+        if not known and settings.now(("document", policy), at) is None:
+            raise Refused(f"NoSuchEntity: no policy {policy} that is known here")
+        settings.put(
+            ("attached", _entity(settings, account, kind, parameters, at), policy), there or None, at
+        )
+
+    return operation
+
+
+def _create_policy(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    arn = f"arn:aws:iam::{account}:policy{parameters.get('Path', '/')}{parameters['PolicyName']}"
+    if settings.now(("document", arn), at) is not None:
+        raise Refused(f"EntityAlreadyExists: {arn}")
+    settings.put(("document", arn), parameters["PolicyDocument"], at)
+
+
+def _create_policy_version(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+    if not parameters.get("SetAsDefault"):
+        raise NotImplementedError("a policy version that is not the default")
+    settings.put(("document", parameters["PolicyArn"]), parameters["PolicyDocument"], at)
+
+
+def _delete_policy(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+    policy = parameters["PolicyArn"]
+    if any(place[2] == policy and settings.now(place, at) for place in settings.places("attached")):
+        raise Refused(f"DeleteConflict: {policy} is attached")
+    settings.put(("document", policy), None, at)
+
+
+def _update_trust(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    role = _entity(settings, account, "role", parameters, at)
+    settings.put(("trust", role), parameters["PolicyDocument"], at)
+
+
+def _create_login_profile(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    settings.put(("password", _entity(settings, account, "user", parameters, at)), True, at)
+
+
+def _delete_login_profile(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    settings.put(("password", _entity(settings, account, "user", parameters, at)), None, at)
+
+
+def _delete_user(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    """Delete a user who has nothing left: DeleteUser refuses while keys, a password or policies remain."""
+    user = _entity(settings, account, "user", parameters, at)
+    keys = [place[1] for place in settings.places("owner") if settings.now(place, at) == user]
+    left: list[str] = [key for key in keys if settings.now(("key", key), at) != "Deleted"]
+    left += [place[2] for place in settings.places("inline", user) if settings.now(place, at) is not None]
+    left += [place[2] for place in settings.places("attached", user) if settings.now(place, at)]
+    if settings.now(("password", user), at):
+        left.append("login profile")
+    if left:
+        raise Refused(f"DeleteConflict: {parameters['UserName']} still has {', '.join(left)}")
+    settings.put(("gone", user), True, at)
+
+
+def _delete_role(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    role = _entity(settings, account, "role", parameters, at)
+    left = [place for place in settings.places("inline", role) if settings.now(place, at) is not None]
+    left += [place for place in settings.places("attached", role) if settings.now(place, at)]
+    if left:
+        raise Refused(f"DeleteConflict: {parameters['RoleName']} still has {left}")
+    settings.put(("gone", role), True, at)
+
+
+def _create_scp(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+    if parameters["Type"] != "SERVICE_CONTROL_POLICY":
+        raise NotImplementedError(f"a policy of type {parameters['Type']}")
+    settings.put(("document", parameters["Name"]), parameters["Content"], at)
+    settings.put(("latest-scp",), parameters["Name"], at)
+
+
+def _scp_attachment(*, there: bool) -> Operation:
+    def operation(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+        """Attach by name, or whatever stands for the id that only CreatePolicy's answer will tell."""
+        policy = parameters["PolicyId"]
+        if settings.now(("document", policy), at) is None:
+            policy = settings.now(("latest-scp",), at)
+        if policy is None:
+            raise Refused(f"PolicyNotFoundException: {parameters['PolicyId']}")
+        settings.put(("at-target", parameters["TargetId"], str(policy)), there or None, at)
+
+    return operation
+
+
+def _nothing(_: Settings, account: str, parameters: Json, at: datetime) -> None:
+    """Change nothing that a credential works by."""
+
+
+_OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("iam", "UpdateAccessKey"): _update_access_key,
+    ("iam", "DeleteAccessKey"): _delete_access_key,
+    ("iam", "PutUserPolicy"): _inline("user", there=True),
+    ("iam", "PutRolePolicy"): _inline("role", there=True),
+    ("iam", "DeleteUserPolicy"): _inline("user", there=False),
+    ("iam", "DeleteRolePolicy"): _inline("role", there=False),
+    ("iam", "AttachUserPolicy"): _attachment("user", there=True),
+    ("iam", "AttachRolePolicy"): _attachment("role", there=True),
+    ("iam", "DetachUserPolicy"): _attachment("user", there=False),
+    ("iam", "DetachRolePolicy"): _attachment("role", there=False),
+    ("iam", "CreatePolicy"): _create_policy,
+    ("iam", "CreatePolicyVersion"): _create_policy_version,
+    ("iam", "DeletePolicy"): _delete_policy,
+    ("iam", "UpdateAssumeRolePolicy"): _update_trust,
+    ("iam", "CreateLoginProfile"): _create_login_profile,
+    ("iam", "UpdateLoginProfile"): _create_login_profile,
+    ("iam", "DeleteLoginProfile"): _delete_login_profile,
+    ("iam", "DeleteUser"): _delete_user,
+    ("iam", "DeleteRole"): _delete_role,
+    ("organizations", "CreatePolicy"): _create_scp,
+    ("organizations", "AttachPolicy"): _scp_attachment(there=True),
+    ("organizations", "DetachPolicy"): _scp_attachment(there=False),
+    **{
+        ("iam", name): _nothing
+        for name in (
+            "RemoveUserFromGroup", "DeactivateMFADevice", "DeleteVirtualMFADevice", "DeleteSSHPublicKey",
+            "DeleteSigningCertificate", "DeleteServiceSpecificCredential", "DeleteUserPermissionsBoundary",
+        )
+    },
+    **{("ec2", name): _nothing for name in ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances")},
+    ("signin", "BatchRevokeSessions"): _nothing,
+}  # fmt: skip

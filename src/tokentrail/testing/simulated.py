@@ -1,0 +1,253 @@
+"""
+A simulated AWS, raised from a builder's world: who holds what, who may assume what, what is denied when.
+
+It knows what the evidence shows up to a moment (the scope that plans call `observed-edges`), keeps IAM's
+history since the evidence begins, and carries out the steps of a plan. It reads the builder's own account of
+its credentials, and of the records only the IAM calls and their makers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from tokentrail.testing.held import Held, held
+from tokentrail.testing.names import Json
+from tokentrail.testing.operations import Refused, do
+from tokentrail.testing.settings import Settings
+from tokentrail.testing.truth import Entry
+from tokentrail.testing.world import World
+
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+PROBES = (
+    ("s3:GetObject", "arn:aws:s3:::loot/key"),
+    ("ec2:DescribeInstances", "*"),
+    ("dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:111122223333:table/orders"),
+    ("sts:AssumeRole", "arn:aws:iam::111122223333:role/Any"),
+    ("iam:CreateUser", "arn:aws:iam::111122223333:user/new"),
+)
+"""
+What a credential is tried with: it works while one of these is not denied. GetCallerIdentity proves nothing.
+"""
+_STOPPED = {"isolate-instance": "host", "disable-identity-center-user": "portal",
+            "revoke-sign-in-sessions": "sign-in"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Something made or changed through which somebody may act later on."""
+
+    kind: Literal["user", "password", "role", "trust", "host"]
+    what: str
+    """A user's or role's ARN; of a host, the name of its sessions."""
+    by: str | None
+    """The id of the credential that made the call."""
+    at: datetime
+
+
+class Simulated:
+    """
+    What AWS holds at a moment, and how it answers from then on.
+
+    Args:
+        at: The moment; later evidence is not looked at.
+        bite: Seconds within which a change takes effect.
+        management: The organisation's management account, if some credential is of it.
+    """
+
+    def __init__(self, at: datetime, *, bite: int = 10, management: str | None = None) -> None:
+        self.at = at
+        self.settings = Settings(bite, management)
+        self.credentials: dict[str, Held] = {}
+        """What the evidence shows, by id."""
+        self.parents: dict[str, str | None] = {}
+        self.edges: dict[str, set[str]] = defaultdict(set)
+        """Which roles (and accounts' roots) each principal has been seen to assume."""
+        self.names: dict[str, set[str]] = defaultdict(set)
+        """The session names seen in each role."""
+        self.newest: dict[str, datetime] = {}
+        """The newest evidence of each account."""
+        self.made: list[Made] = []
+        self.origins: dict[str, str | None] = {}
+
+    @classmethod
+    def of(
+        cls, world: World, *, at: datetime | None = None, bite: int = 10, management: str | None = None
+    ) -> Self:
+        """Raise a simulated AWS from a world, as of its newest record by default."""
+        records = world.records()
+        at = at or _time(records[-1])
+        made = cls(at, bite=bite, management=management)
+        entries = [entry for entry in world._entries if entry.shown]
+        for entry in sorted(entries, key=lambda one: one.show().depth):
+            made._enters(entry)
+        actors = _Actors(entries)
+        for record in records:
+            if _time(record) <= at:
+                account = record["recipientAccountId"]
+                made.newest[account] = max(made.newest.get(account, _ALWAYS), _time(record))
+                if record.get("errorCode") is None:
+                    made._happened(record, actors)
+        return made
+
+    def copy(self) -> Self:
+        """Give a copy, to play on."""
+        other = copy.copy(self)
+        other.settings = self.settings.copy()
+        return other
+
+    def do(self, call: Mapping[str, Any], at: datetime) -> None:
+        """Make one API call, as `operations.do`."""
+        do(self.settings, call, at)
+
+    def perform(self, step: Mapping[str, Any], at: datetime) -> None:
+        """
+        Carry out a step of a plan: its calls, and what a person does by hand.
+
+        Hosts, portals and sign-in sessions are stopped by the step's action, whatever calls go with it; an
+        SCP that has no calls is written by somebody in the management account.
+        """
+        for call in step["calls"]:
+            self.do(call, at)
+        named = {*step.get("targets", ()), *step.get("principals", ())}
+        named |= {step["principal"]} if step.get("principal") else set()
+        if source := _STOPPED.get(step["action"]):
+            for text in named:
+                self.settings.put(("stopped", source, text), True, at)
+        elif not step["calls"]:
+            if step["action"] != "scp-deny":
+                raise NotImplementedError(f"{step['action']} without calls")
+            for text in named:
+                if text == self.settings.management:
+                    raise Refused("service control policies do not reach the management account")
+                self.settings.put(("banned", text), True, at)
+
+    def stopped(self, source: str, names: set[str], at: datetime) -> bool:
+        """Tell whether a host, portal or sign-in session has been taken from the adversary."""
+        return any(
+            self.settings.seen(place, at) == {True}
+            for place in self.settings.places("stopped", source)
+            if place[2] in names or place[2].rpartition("/")[2] in names
+        )
+
+    def valid(self, one: Held, at: datetime) -> bool:
+        """Tell whether a credential has begun, has not expired, and is no key made inactive."""
+        if (one.begins and at < one.begins) or (one.expires and at >= one.expires):
+            return False
+        return one.kind != "long_term_key" or "Active" in self.settings.seen(("key", one.id), at)
+
+    def may(self, one: Held, action: str, at: datetime, resource: str = "*") -> bool:
+        """Tell whether a request can get past every deny; whether it is allowed at all is taken for granted."""
+        return self.valid(one, at) and not self.settings.denied(one, action, resource, at)
+
+    def works(self, one: Held, at: datetime) -> bool:
+        """Tell whether a credential can still do anything that counts."""
+        return self.valid(one, at) and self.undenied(one, at)
+
+    def undenied(self, one: Held, at: datetime) -> bool:
+        """Tell the same, had it no expiry."""
+        return any(not self.settings.denied(one, action, what, at) for action, what in PROBES)
+
+    def may_assume(self, one: Held, role: str, at: datetime) -> bool:
+        """Tell whether a credential can get a session of a role."""
+        seen_before = role in self.edges.get(one.speaker, ())
+        return (
+            self.settings.seen(("gone", role), at) != {True}
+            and self.settings.trusted(one, role, seen_before=seen_before, at=at)
+            and self.may(one, "sts:AssumeRole", at, role)
+        )
+
+    def alive(self, at: datetime | None = None) -> Iterator[Held]:
+        """List what works at a moment."""
+        for one in self.credentials.values():
+            if self.works(one, at or self.at):
+                yield one
+
+    def _enters(self, entry: Entry) -> None:
+        one = held(entry)
+        if (one.begins and one.begins > self.at) or one.kind == "forwarded":
+            return
+        self.credentials[one.id] = one
+        shown = entry.show()
+        self.parents[one.id], self.origins[one.id] = shown.parent, shown.origin
+        if one.entity.partition(":role/")[1]:
+            self.names[one.entity].add(one.session_name)
+        if one.type != "Account":
+            self.settings.knows(one.entity)
+        if one.kind == "long_term_key":
+            self.settings.put(("owner", one.id), one.entity, _ALWAYS)
+            self.settings.put(("key", one.id), "Active", one.begins or _ALWAYS)
+        if shown.origin == "console_sign_in":
+            self.settings.put(("password", one.entity), True, _ALWAYS)
+        parent = self.credentials.get(shown.parent or "")
+        assumed = one.kind == "assumed_role" or (one.kind == "console_session" and one.type == "AssumedRole")
+        if parent and (
+            (assumed and (parent.entity != one.entity or one.kind == "assumed_role"))
+            or one.kind == "root_session"
+        ):
+            self.edges[parent.speaker].add(one.entity)
+
+    def _happened(self, record: Json, actors: _Actors) -> None:
+        """Take in one call that succeeded, if it is one that makes or changes something."""
+        name, account, at = record["eventName"], record["userIdentity"].get("accountId"), _time(record)
+        wanted, answer = record["requestParameters"] or {}, record["responseElements"] or {}
+        by = actors.of(record["userIdentity"])
+        if name in ("CreateUser", "CreateRole"):
+            arn = str(answer["user" if name == "CreateUser" else "role"]["arn"])
+            self.settings.knows(arn)
+            self.made.append(Made(kind="user" if name == "CreateUser" else "role", what=arn, by=by, at=at))
+            if name == "CreateRole":
+                self.settings.put(("trust", arn), wanted["assumeRolePolicyDocument"], at)
+        elif name == "RunInstances":
+            for item in answer["instancesSet"]["items"]:
+                self.made.append(Made(kind="host", what=item["instanceId"], by=by, at=at))
+        elif name in ("CreateFunction20150331", "UpdateFunctionCode20150331v2"):
+            self.made.append(Made(kind="host", what=wanted["functionName"], by=by, at=at))
+        elif record["eventSource"] == "iam.amazonaws.com" and not record["readOnly"]:
+            self._administered(name, account, wanted, by, at)
+
+    def _administered(self, name: str, account: str, wanted: Json, by: str | None, at: datetime) -> None:
+        parameters = {key[0].upper() + key[1:]: value for key, value in wanted.items()}
+        for kind in ("user", "role"):  # one that the log only names, as the object of a change
+            label = parameters.get("UserName" if kind == "user" else "RoleName")
+            if label and self.settings.arn(account, kind, label) is None:
+                self.settings.knows(f"arn:aws:iam::{account}:{kind}/{label}")
+        try:
+            self.do({"account": account, "service": "iam", "operation": name, "parameters": parameters}, at)
+        except (NotImplementedError, Refused):
+            return  # the log holds more than this judge needs
+        if name in ("CreateLoginProfile", "UpdateLoginProfile"):
+            user = str(self.settings.arn(account, "user", parameters["UserName"]))
+            self.made.append(Made(kind="password", what=user, by=by, at=at))
+        elif name == "UpdateAssumeRolePolicy":
+            role = str(self.settings.arn(account, "role", parameters["RoleName"]))
+            self.made.append(Made(kind="trust", what=role, by=by, at=at))
+
+
+class _Actors:
+    """Which credential a record's `userIdentity` is of."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._by_key: dict[str, str] = {}
+        self._by_date: dict[tuple[str, datetime], str] = {}
+        for entry in entries:
+            for key in {*entry.used_keys, entry.key, entry.issued_key} - {None}:
+                self._by_key[str(key)] = entry.id
+            if entry.identity.created:
+                self._by_date[entry.identity.principal_id, entry.identity.created] = entry.id
+
+    def of(self, identity: Json) -> str | None:
+        if found := self._by_key.get(identity.get("accessKeyId", "")):
+            return found
+        created = identity.get("sessionContext", {}).get("attributes", {}).get("creationDate")
+        if created is None:
+            return None
+        return self._by_date.get((identity["principalId"], datetime.fromisoformat(created)))
+
+
+def _time(record: Json) -> datetime:
+    return datetime.fromisoformat(record["eventTime"])

@@ -1,0 +1,292 @@
+"""`contain`, and the plan in `investigate`: what they print, in each format, and how they end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_cases import Run
+
+from evidence import HOME, START, session, user
+from evidence import call as record
+from tokentrail.case import Case
+from tokentrail.testing import FAKE_SESSION_TOKEN, World, native
+from tokentrail.testing.story import Story
+
+FORMATS = ("text", "json", "jsonl", "csv")
+EARLY = "2026-11-23T10:01:00Z"
+HOSTILE = 'x\'; touch pwned; "$(touch pwned)" `touch pwned`\n\x1b[2Jrm\u202e'
+POLICY = "${step.call[0$(touch pwned)].Policy.PolicySummary.Id}"
+"""A name that looks like the place of a policy's id, which a script fills in."""
+
+
+@pytest.fixture(name="hostile", scope="module", params=[HOSTILE, POLICY], ids=["quotes", "place of a policy"])
+def _hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A case whose user and session are named so that they would run if they could."""
+    name: str = request.param
+    key = "AKIAIOSFODNN7EXAMPLE"
+    thief = user(name, key, userName=name)
+    arn = f"arn:aws:iam::{HOME}:role/Deploy"
+    records = [
+        record("ListBuckets", "2026-11-23T09:00:00Z", thief, source="s3.amazonaws.com"),
+        record(
+            "AssumeRole", "2026-11-23T09:00:10Z", thief,
+            requestParameters={"roleArn": arn, "roleSessionName": name},
+            responseElements={
+                "credentials": {"accessKeyId": "ASIAIOSFODNN7EXAMPL1", "sessionToken": FAKE_SESSION_TOKEN},
+                "assumedRoleUser": {"assumedRoleId": f"AROADEPLOY:{name}", "arn": f"{arn}/{name}"},
+            },
+        ),
+        record(
+            "ListBuckets", "2026-11-23T09:00:20Z", session(created="2026-11-23T09:00:10Z", name=name),
+            source="s3.amazonaws.com",
+        ),
+    ]  # fmt: skip
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "log.json").write_bytes(native(records))
+    with Case.open(folder / "case") as case:
+        case.ingest([str(folder / "log.json")], workers=1)
+    return folder / "case", key
+
+
+@pytest.fixture(name="left", scope="module")
+def _left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Logs of a service-linked role's session, which nothing can end."""
+    world = World(START)
+    service = world.service("backup.amazonaws.com", "AWSServiceRoleForBackup")
+    service.calls("ec2:DescribeVolumes")
+    folder = tmp_path_factory.mktemp("left")
+    (folder / "log.json").write_bytes(native(world.records()))
+    return folder / "log.json", service.id
+
+
+def test_text_begins_with_the_verdict_and_ends_with_the_proof(run: Run, case: Path, told: Story) -> None:
+    """Verdict, steps with what they end and whom they hit, the proof and what it rests on, what goes on."""
+    ran = run("contain", told.a.key_id, "--case", case, "--as-of", EARLY)
+
+    assert ran.code == 0
+    assert ran.out.startswith("COMPLETE: standard plan, 3 steps, as of 2026-11-23T10:01:00Z\n")
+    places = [
+        ran.out.index(one)
+        for one in (
+            "Step 1  deactivate-key", "Step 2  revoke-user-sessions", "Step 3  revoke-role-sessions", "Proof over what was seen",
+            "What goes on all the same",
+        )
+    ]  # fmt: skip
+    assert places == sorted(places)
+    assert f"also hits    {told.ria_before.key_id} (role/MyBucketRole)" in ran.out
+    assert "2026-11-23T10:02:00Z" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 100
+
+
+def test_the_plan_in_each_format(run: Run, case: Path, told: Story) -> None:
+    """JSON is the whole plan; JSON lines and CSV have a step a line, with the same numbers, actions and ends."""
+    whole = json.loads(run("contain", told.a.key_id, "--case", case, "--format", "json").out)
+    lines = [
+        json.loads(line)
+        for line in run("contain", told.a.key_id, "--case", case, "--format", "jsonl").out.splitlines()
+    ]
+    table = list(
+        csv.DictReader(io.StringIO(run("contain", told.a.key_id, "--case", case, "--format", "csv").out))
+    )
+
+    assert lines == whole["steps"]
+    assert [(str(one["n"]), one["action"]) for one in lines] == [(row["n"], row["action"]) for row in table]
+    assert set(table[0]) == set(lines[0])
+
+
+def test_an_incomplete_plan_is_1_and_printed_all_the_same(
+    run: Run, case: Path, told: Story, left: tuple[Path, str]
+) -> None:
+    """Refuted steps, and a plan that can't be complete, end with 1 and say what is left."""
+    ran = run("contain", told.a.key_id, "--case", case, "--what-if", f"deactivate-key:{told.a.key_id}")
+    assert ran.code == 1
+    assert ran.out.startswith("NOT COMPLETE: given steps, 1 step")
+    assert f"{told.b.key_id} (session token of user/support) still works" in " ".join(ran.out.split())
+
+    logs, subject = left
+    ran = run("investigate", logs, "--subject", subject, "--format", "json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["plan"]["proof"]["complete"] is False
+    assert run("contain", subject).code == 1
+
+
+def test_investigate_ends_with_the_plan(run: Run, logs: Path, told: Story) -> None:
+    """As JSON lines too: the last line is the plan, which is the one that `contain` makes."""
+    ran = run("investigate", logs, "--subject", told.a.key_id, "--format", "jsonl")
+    last = json.loads(ran.out.splitlines()[-1])
+    alone = json.loads(run("contain", told.a.key_id, "--format", "json").out)
+
+    assert ran.code in (0, 1)  # findings make it 1, whatever the plan is
+    assert last.pop("section") == "plan"
+    assert last == alone
+
+
+def test_the_plan_file_is_the_document(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
+    """-o writes what --format json prints, says so on stderr, and `apply` is named."""
+    ran = run("contain", told.a.key_id, "--case", case, "--format", "json", "-o", tmp_path / "plan.json")
+
+    assert ran.code == 0
+    assert json.loads((tmp_path / "plan.json").read_text()) == json.loads(ran.out)
+    assert "tokentrail apply" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--what-if", "deactivate-key"), "ACTION:TARGET"),
+        (("--what-if", "unplug:everything"), "actions are deactivate-key"),
+        (("--what-if", "deny-role:MyBucketRole"), "no ARN of a user or role"),
+        (("--what-if", "delete-key:AKIANOBODYHASTHIS"), "no long-term key"),
+        (("--iam", "no-such-file.json"), "no-such-file.json: can't be read"),
+        (("--iam", "empty.json"), "get-account-authorization-details"),
+        (("--iam", "iam.json", "--iam", "iam.json"), "Two snapshots are of account"),
+        (("--strategy", "gentle"), "'surgical'"),
+        (("--margin", "4"), "--margin 4"),
+        (("--lag", "-1"), "--lag -1"),
+        (("--source-ip", "office"), "no IP address or network"),
+    ],
+)
+def test_wrong_use_is_2(
+    arguments: tuple[str, ...], said: str, run: Run, case: Path, told: Story, tmp_path: Path
+) -> None:
+    """Steps, snapshots and numbers that can't be used are told plainly, and nothing is printed."""
+    (tmp_path / "empty.json").write_text("{}")
+    holder = {"Arn": f"arn:aws:iam::{HOME}:user/ada", "UserName": "ada", "UserId": "AIDAX", "Path": "/"}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
+    ran = run("contain", told.a.key_id, "--case", case, *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert said in " ".join(ran.err.split())
+
+
+def test_an_unknown_subject_is_2(run: Run, case: Path) -> None:
+    """As in `trace`."""
+    assert run("contain", "AKIANOBODYHASTHIS", "--case", case).code == 2
+    assert run("contain", "--case", case).code == 2
+
+
+def test_a_snapshot_widens_the_proof(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
+    """With --iam the scope is trust policies, in JSON and in words."""
+    holder = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/"}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
+    ran = run("contain", told.a.key_id, "--case", case, "--iam", "iam.json", "--format", "json")
+
+    assert json.loads(ran.out)["proof"]["scope"] == "trust-policies"
+    assert (
+        "Proof over trust policies" in run("contain", told.a.key_id, "--case", case, "--iam", "iam.json").out
+    )
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_same_bytes_every_time_and_no_session_token(
+    format_: str, run: Run, case: Path, told: Story, tmp_path: Path
+) -> None:
+    """For the same case and arguments, on stdout and in the file; and no secret is in either."""
+    arguments = ("contain", told.a.key_id, "--case", case, "--strategy", "surgical", "--format", format_)
+    once, again = (run(*arguments, "-o", tmp_path / name) for name in ("1.json", "2.json"))
+    files = [(tmp_path / name).read_bytes() for name in ("1.json", "2.json")]
+
+    assert once.out == again.out
+    assert files[0] == files[1]
+    assert FAKE_SESSION_TOKEN not in once.out + once.err + files[0].decode()
+
+
+# ---------------------------------------------------------------- the plan as a script
+
+
+def carried_out(script: str, folder: Path) -> list[list[str]]:
+    """Run a script where `aws` writes down its arguments, and give them call by call."""
+    stubs = folder / "stubs"
+    stubs.mkdir()
+    for name, body in (
+        ("aws", 'printf "%s\\0" "$@" >>calls; printf "\\n\\0" >>calls; echo p-1'),
+        ("sleep", ":"),
+    ):
+        (stubs / name).write_text(f"#!/bin/bash\n{body}\n")
+        (stubs / name).chmod(0o700)
+    (folder / "plan.sh").write_text(script)
+    done = subprocess.run(
+        ["bash", "plan.sh"], cwd=folder, env={"PATH": f"{stubs}:{os.environ['PATH']}"}, input=b"\n" * 9,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    calls = (folder / "calls").read_text().split("\n\0")[:-1]
+    return [one.split("\0")[:-1] for one in calls]
+
+
+def test_the_script_makes_the_plans_calls(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
+    """In order, by account, with cutoffs of its own time; bash takes it, and its first lines say what it is."""
+    ran = run("contain", told.a.key_id, "--case", case, "--as-of", EARLY, "--script")
+    assert ran.code == 0
+    assert ran.out.startswith("#!/usr/bin/env bash\n# Containment plan of case ")
+    assert ": complete." in ran.out.splitlines()[1]
+    assert subprocess.run(["bash", "-n"], input=ran.out.encode(), check=False).returncode == 0
+
+    key, put_user, put_role = carried_out(ran.out, tmp_path)
+    assert key == [
+        "--profile", f"ACCOUNT-{HOME}", "iam", "update-access-key", "--user-name", "support",
+        "--access-key-id", told.a.key_id, "--status", "Inactive",
+    ]  # fmt: skip
+    assert put_user[3:7] == ["put-user-policy", "--user-name", "support", "--policy-name"]
+    assert put_user[7].startswith("TokenTrail-RevokeSessions")
+    for one in (put_user, put_role):
+        (statement,) = json.loads(one[-1])["Statement"]
+        assert statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"] > "2026-11-23T10:02:00Z"
+
+
+def test_a_script_of_a_refuted_plan_says_so(run: Run, case: Path, told: Story) -> None:
+    """In its first lines; and the exit code is 1."""
+    ran = run(
+        "contain", told.a.key_id, "--case", case, "--script", "--what-if", f"deactivate-key:{told.a.key_id}"
+    )
+
+    assert ran.code == 1
+    assert "NOT COMPLETE" in ran.out.splitlines()[1]
+
+
+def test_a_script_waits_for_what_is_done_by_hand(run: Run, tmp_path: Path) -> None:
+    """What a person must do is a comment and a pause; an id that one call answers is given to the next."""
+    world = World(START)
+    person = world.identity_center("eve@example.com", "Admin")
+    person.calls("s3:ListBuckets")
+    (tmp_path / "log.json").write_bytes(native(world.records()))
+    run("ingest", tmp_path / "log.json")
+    ran = run("contain", person.id, "--script", "--management-account", "999999999999")
+
+    assert "Press Enter when it is done" in ran.out
+    make, attach = carried_out(ran.out, tmp_path)
+    assert make[:4] == ["--profile", "ACCOUNT-999999999999", "organizations", "create-policy"]
+    assert attach[3:] == ["attach-policy", "--policy-id", "p-1", "--target-id", HOME]
+
+
+def test_hostile_names_are_inert_in_the_script(run: Run, hostile: tuple[Path, str], tmp_path: Path) -> None:
+    """Quotes, substitutions, line breaks and escape sequences in names run nothing, and stay one argument."""
+    folder, key = hostile
+    ran = run("contain", key, "--case", folder, "--script")
+    assert subprocess.run(["bash", "-n"], input=ran.out.encode(), check=False).returncode == 0
+    assert "\x1b" not in ran.out and "\u202e" not in ran.out
+
+    calls = carried_out(ran.out, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls", "plan.sh", "stubs"]
+    assert [one[3] for one in calls] == ["update-access-key", "put-user-policy", "put-role-policy"]
+    assert all(len(one) == 10 for one in calls)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_hostile_names_are_inert_in_the_plan(format_: str, run: Run, hostile: tuple[Path, str]) -> None:
+    """On a terminal nothing moves; in JSON they are escaped, and come back as they were."""
+    folder, key = hostile
+    ran = run("contain", key, "--case", folder, "--format", format_)
+
+    assert ran.code == 0
+    assert "\x1b" not in ran.out
+    if format_ == "json":
+        found: Any = json.loads(ran.out)
+        assert {HOSTILE, POLICY} & {found["steps"][0]["calls"][0]["parameters"]["UserName"]}

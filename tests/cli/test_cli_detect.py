@@ -1,0 +1,125 @@
+"""`detect` and `rules`, in each format, with allow-lists and thresholds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_cases import Run
+
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.testing.story import Story
+
+CONTRACT = {
+    "id", "rule", "title", "severity", "time", "credentials", "principals", "accounts", "events", "why", "attack", "next",
+    "count",
+}  # fmt: skip
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_findings_are_the_same_in_every_format(run: Run, case: Path, told: Story) -> None:
+    """Each format has every finding; JSON goes by time, text shows the worst first; the exit code is 1."""
+    ran = run("detect", "--case", case, "--format", "jsonl")
+    found = lines(ran.out)
+    assert ran.code == 1
+    assert len(found) == 7
+    assert set(found[0]) >= CONTRACT | {"subject", "false_alarm", "thresholds"}
+    assert [(one["time"], one["id"]) for one in found] == sorted((one["time"], one["id"]) for one in found)
+    assert json.loads(run("detect", "--case", case, "--format", "json").out) == found
+    rows = list(csv.DictReader(io.StringIO(run("detect", "--case", case, "--format", "csv").out)))
+    assert [row["id"] for row in rows] == [one["id"] for one in found]
+    text = run("detect", "--case", case).out
+    assert text.startswith("7 findings: 3 critical, 4 high\n")
+    assert text.index("CRITICAL") < text.index("HIGH")
+    assert all(" ".join(one["why"].split()[:3]) in " ".join(text.split()) for one in found)
+    assert f"tokentrail contain {told.a.key_id}" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_nothing_found_is_said_and_ends_well(run: Run, case: Path) -> None:
+    """Before the leak there is nothing, which is no proof."""
+    ran = run("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z")
+    assert ran.code == 0
+    assert ran.out.startswith("Nothing found. That is no proof")
+    assert run("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z", "--format", "json").out == "[]\n"
+
+
+def test_the_bar_and_the_rule_can_be_chosen(run: Run, case: Path) -> None:
+    """--min-severity and --rule narrow the answer; a rule that does not exist is wrong use."""
+    assert {
+        one["severity"]
+        for one in lines(run("detect", "--case", case, "--min-severity", "critical", "--format", "jsonl").out)
+    } == {"critical"}
+    assert [
+        one["rule"]
+        for one in lines(run("detect", "--case", case, "--rule", "bulk-read", "--format", "jsonl").out)
+    ] == ["bulk-read"]
+    ran = run("detect", "--case", case, "--rule", "bulk")
+    assert ran.code == 2 and "bulk-read" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "*role/MyBucketRole/*"\n', 7),
+        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "arn:aws:*:111122223333:*"\nuntil = 2027-01-01\n', 6),
+        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nuntil = 2026-11-01\n', 7),
+        ("a.json", '[{"address": "203.0.113.0/24"}]', 7),
+        ("a.json", '{"suppress": [{"rule": "*", "why": "exercise"}]}', 0),
+    ],
+)  # fmt: skip
+def test_an_allow_list_leaves_known_things_out(
+    run: Run, case: Path, tmp_path: Path, name: str, text: str, left: int
+) -> None:
+    """All that an entry names must be met, and only until its day."""
+    (tmp_path / name).write_text(text)
+    assert (
+        len(lines(run("detect", "--case", case, "--suppress", tmp_path / name, "--format", "jsonl").out))
+        == left
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--suppress", "[[suppress]]\nwho = 1\n", "entry 1"),
+        ("--suppress", "[[suppress]]\naddress = 'here'\n", "entry 1"),
+        ("--suppress", "[[suppress]]\nrule = 'x'\nuntil = 'soon'\n", "entry 1"),
+        ("--suppress", "nonsense", "can't be read"),
+        ("--suppress", "", "is a list of"),
+        ("--thresholds", "bulk = 1\n", "no threshold is named 'bulk'"),
+        ("--thresholds", "bulk_objects = 'many'\n", "must be a number"),
+        ("--thresholds", "[", "can't be read"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_files_are_named(
+    run: Run, case: Path, tmp_path: Path, option: str, text: str, said: str
+) -> None:
+    """A file that makes no sense is wrong use, and the message says where."""
+    (tmp_path / "f.toml").write_text(text)
+    ran = run("detect", "--case", case, option, tmp_path / "f.toml")
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_thresholds_can_be_changed(run: Run, case: Path, tmp_path: Path) -> None:
+    """A finding shows the thresholds that it was judged by, and other ones can be given."""
+    (tmp_path / "t.toml").write_text("bulk_objects = 100000\nbulk_bytes = 1e15\n")
+    found = lines(run("detect", "--case", case, "--thresholds", tmp_path / "t.toml", "--format", "jsonl").out)
+    assert "bulk-read" not in {one["rule"] for one in found}
+
+
+def test_the_catalogue_is_listed(run: Run) -> None:
+    """`rules` lists every rule in every format, without a case."""
+    text = run("rules").out
+    assert max(map(len, text.splitlines())) <= 100
+    listed = lines(run("rules", "--format", "jsonl").out)
+    assert [one["id"] for one in listed] == [one.id for one in CATALOGUE]
+    assert all(f" {one.id}  {one.title}" in text for one in CATALOGUE)

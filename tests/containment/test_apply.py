@@ -1,0 +1,573 @@
+"""Carrying a plan out, against moto over HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from carry_cases import (
+    AS_OF,
+    AWAY,
+    BEFORE,
+    CUTOFF,
+    HOME,
+    REVOKE,
+    Stand,
+    call,
+    denial,
+    issue_time,
+    plan_of,
+    step,
+)
+
+from evidence import call as record
+from evidence import held, session
+from tokentrail.containment.model import Collateral, Plan
+from tokentrail.errors import ActionRefused, UsageError
+from tokentrail.lineage.model import Created, Trace
+
+
+def outcomes(applied: Any) -> list[str]:
+    return [one.outcome for one in applied.steps]
+
+
+def test_the_story_is_carried_out(stand: Stand) -> None:
+    """The key is inactive, and both policies are there with a cutoff at the clock plus the margin."""
+    plan = stand.story()
+    sent = stand.clock.now
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["done", "done", "done"]
+    assert stand.key_status() == "Inactive"
+    assert issue_time(stand.user_policy()) == issue_time(stand.role_policy()) == sent + timedelta(seconds=60)
+
+
+def test_a_cutoff_is_never_earlier_than_the_plan_s(stand: Stand) -> None:
+    """A plan for later keeps its moment."""
+    plan = stand.story()
+    stand.clock.now = AS_OF - timedelta(minutes=5)
+
+    stand.apply(plan)
+
+    assert issue_time(stand.user_policy()) == CUTOFF
+
+
+def test_a_cutoff_waits_for_the_bite_of_the_steps_before(stand: Stand) -> None:
+    """A step before, which bites late, may let sessions be minted until then, so the cutoff lies after it."""
+    plan = stand.story()
+    slow = replace(plan.steps[0], bites_within=300)
+    now = stand.clock.now
+
+    stand.apply(replace(plan, steps=(slow, *plan.steps[1:])))
+
+    assert issue_time(stand.user_policy()) == now + timedelta(seconds=300)
+
+
+def test_applying_again_sends_nothing(stand: Stand) -> None:
+    """What is done is read back, and not sent again."""
+    plan = stand.story()
+    stand.apply(plan)
+    sent = list(stand.wire.writes)
+
+    again = stand.apply(plan)
+
+    assert again.complete
+    assert outcomes(again) == ["already", "already", "already"]
+    assert stand.wire.writes == sent == ["UpdateAccessKey", "PutUserPolicy", "PutRolePolicy"]
+
+
+def test_what_stands_already_is_not_sent(stand: Stand) -> None:
+    """A key that somebody has deactivated is written down as done already."""
+    plan = stand.story()
+    stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Inactive")
+
+    applied = stand.apply(plan)
+
+    assert outcomes(applied) == ["already", "done", "done"]
+    assert [one["kind"] for one in stand.lines() if one.get("n") == 1] == ["already", "step"]
+
+
+def test_the_journal_tells_what_was_there_what_was_sent_and_what_came_of_it(stand: Stand) -> None:
+    """A line before each call with the previous state, exactly as written, and one after it with the request's id."""
+    stand.apply(stand.story())
+
+    before = [one for one in stand.lines() if one["kind"] == "before"]
+    after = [one for one in stand.lines() if one["kind"] == "after"]
+    assert [one["before"] for one in before] == [
+        {"status": "Active"},
+        {"document": None},
+        {"document": BEFORE},
+    ]
+    assert all(one["request_id"] and one["outcome"] == "done" for one in after)
+    assert issue_time(json.loads(before[1]["call"]["parameters"]["PolicyDocument"])) == issue_time(
+        stand.user_policy()
+    )
+
+
+def test_calls_carry_the_run_in_their_user_agent(stand: Stand) -> None:
+    """Our own lines in the log are known as ours."""
+    stand.apply(stand.story())
+
+    assert all("tokentrail/" in one and "run/run-1" in one for one in stand.wire.agents)
+
+
+def test_a_failure_stops_before_the_next_step_and_a_second_run_goes_on(stand: Stand) -> None:
+    """AccessDenied in the middle: nothing later is sent, and once it is put right, the rest is."""
+    plan = stand.story()
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "PutUserPolicy" else None
+
+    stopped = stand.apply(plan)
+    halted = list(stand.wire.writes)
+    stand.wire.before = lambda action: None
+    resumed = stand.apply(plan)
+
+    assert outcomes(stopped) == ["done", "failed", "not-reached"]
+    assert "AccessDenied" in (stopped.stopped or "")
+    assert halted == ["UpdateAccessKey", "PutUserPolicy"]
+    assert resumed.complete
+    assert outcomes(resumed) == ["already", "done", "done"]
+
+
+def test_throttling_is_waited_out(stand: Stand) -> None:
+    """A throttled call is sent again."""
+    plan = stand.story()
+    left = [(400, "Throttling")] * 5
+    pauses: list[float] = []
+    stand.wire.before = lambda action: left.pop() if action == "PutUserPolicy" and left else None
+
+    with stand.cloud(sleep=pauses.append) as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
+    assert pauses == [1.0]
+
+
+def test_an_answer_that_got_lost_is_looked_up(stand: Stand) -> None:
+    """A call that took effect, though its answer says otherwise, is done."""
+    plan = stand.story()
+    stand.wire.after = lambda action: (409, "ConcurrentModification") if action == "PutRolePolicy" else None
+
+    applied = stand.apply(plan)
+
+    assert applied.complete
+    assert [one["found"] for one in stand.lines() if one["kind"] == "after"] == [False, False, True]
+
+
+def test_calls_that_take_too_long_are_sent_again_with_a_later_cutoff(stand: Stand) -> None:
+    """If a step's calls took so long that IAM might not follow before the cutoff, the step is sent again."""
+    plan = stand.story()
+    first = stand.clock.now
+    waits = [55]
+
+    def slow(action: str) -> None:
+        if action == "PutUserPolicy" and waits:
+            stand.clock.now += timedelta(seconds=waits.pop())
+
+    stand.wire.before = slow  # type: ignore[assignment]
+    applied = stand.apply(plan)
+
+    assert applied.complete
+    assert stand.wire.writes.count("PutUserPolicy") == 2
+    assert issue_time(stand.user_policy()) > first + timedelta(seconds=55 + 60)
+
+
+def test_calls_that_never_arrive_in_time_are_a_failure(stand: Stand) -> None:
+    """A step whose calls take longer each time is given up, with words."""
+    plan = stand.story()
+    spent = [0]
+
+    def slower(action: str) -> None:
+        if action == "PutUserPolicy":
+            spent[0] = max(60, spent[0] * 4)
+            stand.clock.now += timedelta(seconds=spent[0])
+
+    stand.wire.before = slower  # type: ignore[assignment]
+    applied = stand.apply(plan)
+
+    assert outcomes(applied) == ["done", "failed", "not-reached"]
+    assert "no cutoff is still ahead" in (applied.stopped or "")
+
+
+def test_what_is_undone_meanwhile_is_done_again(stand: Stand) -> None:
+    """An attacker who deletes our policy before the last bite finds it back, and later steps with a new cutoff."""
+    plan = stand.story()
+    undone: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if not undone:
+            stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+        undone.append(seconds)
+        stand.clock.sleep(seconds)
+
+    applied = stand.apply(plan, sleep=sleep)
+
+    assert applied.complete
+    assert len(applied.repeated) == 1
+    assert issue_time(stand.user_policy()) == issue_time(stand.role_policy())
+    assert stand.wire.writes.count("PutRolePolicy") == 2
+
+
+def test_what_is_undone_again_and_again_ends_in_words(stand: Stand) -> None:
+    """One who may write IAM wins against IAM: the run says so instead of going on for ever."""
+    plan = stand.story()
+
+    def sleep(seconds: float) -> None:
+        stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Active")
+        stand.clock.sleep(seconds + 1)
+
+    stand.clock.sleep(1)
+    applied = stand.apply(plan, sleep=sleep)
+
+    assert not applied.complete
+    assert "again and again" in (applied.stopped or "")
+
+
+def test_a_step_for_a_person_is_waited_for(stand: Stand) -> None:
+    """A step without calls is not passed until it is said to be done."""
+    plan = stand.story()
+    person = step(1, "disable-identity-center-user", why="Disable the user in Identity Center.")
+    with_person = replace(plan, steps=(person, *(replace(one, n=one.n + 1) for one in plan.steps)))
+
+    waiting = stand.apply(with_person)
+    nothing = list(stand.wire.writes)
+    stand.confirmed = {1}
+    done = stand.apply(with_person)
+
+    assert outcomes(waiting) == ["failed", "not-reached", "not-reached", "not-reached"]
+    assert "--done 1" in (waiting.stopped or "")
+    assert nothing == []
+    assert done.complete
+    assert outcomes(done)[0] == "by-person"
+
+
+def test_a_user_is_deleted_with_all_that_it_has(stand: Stand) -> None:
+    """Keys, password, groups and policies go first, each written down."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.iam.create_access_key(UserName="backdoor")
+    stand.iam.create_login_profile(UserName="backdoor", Password="a-Password-1")
+    stand.iam.create_group(GroupName="admins")
+    stand.iam.add_user_to_group(UserName="backdoor", GroupName="admins")
+    stand.iam.put_user_policy(UserName="backdoor", PolicyName="p", PolicyDocument=BEFORE)
+    stand.wire.before = lambda action: (400, "X") if action == "ListServiceSpecificCredentials" else None
+    plan = plan_of(step(1, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False))
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert stand.iam.list_users()["Users"] == []
+    assert [one.call.operation for one in applied.steps[0].deeds] == [
+        "DeleteLoginProfile", "DeleteAccessKey", "RemoveUserFromGroup", "DeleteUserPolicy", "DeleteUser",
+    ]  # fmt: skip
+    assert "a-Password-1" not in json.dumps(stand.lines())
+    assert stand.apply(plan).complete
+
+
+def test_what_the_attacker_made_is_removed_for_good(stand: Stand) -> None:
+    """An identity provider is deleted and a trust reverted; neither is taken back, whatever is asked."""
+    stand.story()
+    arn = stand.iam.create_open_id_connect_provider(
+        Url="https://evil.example.com", ThumbprintList=["a" * 40]
+    )["OpenIDConnectProviderArn"]
+    nobody = {"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{HOME}:root"}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
+    plan = plan_of(
+        step(
+            1,
+            "revert-trust",
+            call("DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=arn),
+            reversible=False,
+        ),
+        step(
+            2,
+            "revert-trust",
+            call("UpdateAssumeRolePolicy", RoleName="MyBucketRole", PolicyDocument=trust),
+            reversible=False,
+        ),
+    )
+
+    applied = stand.apply(plan)
+    stand.clock.now += timedelta(days=2)
+    undone = stand.undo(plan, reactivate=True)
+
+    assert applied.complete, applied.stopped
+    assert stand.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+    assert stand.iam.get_role(RoleName="MyBucketRole")["Role"]["AssumeRolePolicyDocument"]["Statement"] == [
+        nobody
+    ]
+    assert [one.outcome for one in undone.things] == ["kept", "irreversible"]
+
+
+def test_a_policy_of_the_organisation_is_made_and_attached(stand: Stand, moto_url: str) -> None:
+    """A call may refer to the answer of an earlier one of its step; a second run finds both in place."""
+    organizations = boto3.client("organizations", endpoint_url=moto_url)
+    organizations.create_organization(FeatureSet="ALL")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+    account = organizations.create_account(AccountName="away", Email="away@example.com")[
+        "CreateAccountStatus"
+    ]["AccountId"]
+    reference = "${step.call[0].Policy.PolicySummary.Id}"
+    plan = plan_of(
+        step(
+            1, "scp-deny",
+            call("CreatePolicy", "organizations", Name="TokenTrail-deny", Description="d", Type="SERVICE_CONTROL_POLICY", Content=denial()),
+            call("AttachPolicy", "organizations", PolicyId=reference, TargetId=account),
+            cutoff=CUTOFF,
+        )
+    )  # fmt: skip
+
+    applied = stand.apply(plan)
+    attached = organizations.list_policies_for_target(TargetId=account, Filter="SERVICE_CONTROL_POLICY")[
+        "Policies"
+    ]
+    again = stand.apply(plan)
+    stand.clock.now += timedelta(days=2)
+    undone = stand.undo(plan)
+    left = organizations.list_policies(Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    organizations.close()
+
+    assert applied.complete, applied.stopped
+    assert "TokenTrail-deny" in [one["Name"] for one in attached]
+    assert again.complete
+    assert outcomes(again) == ["already"]
+    assert undone.complete
+    assert [one["Name"] for one in left] == ["FullAWSAccess"]
+
+
+@pytest.mark.parametrize("arn", ["${step.call[0].Policy.Arn}", f"arn:aws:iam::{HOME}:policy/TokenTrail-deny"])
+def test_a_managed_policy_is_made_and_attached_and_taken_back(stand: Stand, arn: str) -> None:
+    """Past the limit of inline policies, the denial is a managed policy; a later cutoff is a new version of it."""
+    stand.story()
+    before = stand.details()
+    plan = plan_of(
+        step(
+            1, "deny-sessions", call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial()),
+            call("AttachRolePolicy", RoleName="MyBucketRole", PolicyArn=arn), cutoff=CUTOFF,
+        )
+    )  # fmt: skip
+    waits = [55]
+    stand.wire.before = lambda action: (  # type: ignore[assignment, return-value]
+        setattr(stand.clock, "now", stand.clock.now + timedelta(seconds=waits.pop()))
+        if action == "AttachRolePolicy" and waits
+        else None
+    )
+
+    applied = stand.apply(plan)
+    stand.clock.now += timedelta(days=2)
+    undone = stand.undo(plan)
+
+    assert applied.complete, applied.stopped
+    assert stand.wire.writes[:3] == ["CreatePolicy", "AttachRolePolicy", "CreatePolicyVersion"]
+    assert undone.complete, undone.things
+    assert stand.details() == before
+
+
+def test_roles_are_assumed_in_other_accounts(stand: Stand, moto_url: str) -> None:
+    """With a role pattern, each account is changed through its own session."""
+    stand.iam.create_role(
+        RoleName="IncidentResponse",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )
+    sts = boto3.client("sts", endpoint_url=moto_url)
+    found = sts.assume_role(RoleArn=f"arn:aws:iam::{AWAY}:role/IncidentResponse", RoleSessionName="setup")[
+        "Credentials"
+    ]
+    away = boto3.client(
+        "iam", endpoint_url=moto_url, aws_access_key_id=found["AccessKeyId"],
+        aws_secret_access_key=found["SecretAccessKey"], aws_session_token=found["SessionToken"],
+    )  # fmt: skip
+    for iam in (stand.iam, away):
+        iam.create_role(
+            RoleName="Deploy", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
+        )
+    calls = [
+        call("PutRolePolicy", account=account, RoleName="Deploy", PolicyName=REVOKE, PolicyDocument=denial())
+        for account in (HOME, AWAY)
+    ]
+    plan = plan_of(step(1, "revoke-role-sessions", *calls, account=None, cutoff=CUTOFF))
+
+    with stand.cloud(role_arn="arn:aws:iam::{account}:role/IncidentResponse") as cloud:
+        applied = stand.apply(plan, cloud=cloud)
+        caller = cloud.caller(AWAY)
+
+    cutoffs = [
+        issue_time(iam.get_role_policy(RoleName="Deploy", PolicyName=REVOKE)["PolicyDocument"])
+        for iam in (stand.iam, away)
+    ]
+    away.close()
+    sts.close()
+    assert applied.complete, applied.stopped
+    assert cutoffs[0] == cutoffs[1]
+    assert caller.arn == f"arn:aws:sts::{AWAY}:assumed-role/IncidentResponse/TokenTrail-run-1"
+    assert "AKIARESPONDER0000001" in caller.access_key_ids
+
+
+def test_another_account_is_refused(stand: Stand) -> None:
+    """Credentials of an account that the plan does not name change nothing."""
+    plan = plan_of(
+        step(
+            1,
+            "delete-key",
+            call("DeleteAccessKey", account=AWAY, UserName="u", AccessKeyId="AKIAIOSFODNN7EXAMPLE"),
+        )
+    )
+
+    with pytest.raises(ActionRefused, match=f"of account {HOME}"):
+        stand.apply(plan)
+    assert stand.wire.writes == []
+
+
+def refused(stand: Stand, plan: Plan, match: str, **options: Any) -> None:
+    with pytest.raises(ActionRefused, match=match):
+        stand.apply(plan, **options)
+    assert stand.wire.writes == []
+
+
+def test_a_tainted_identity_is_refused(stand: Stand) -> None:
+    """The attacker's own key does not carry out the plan against it."""
+    plan = replace(stand.story(), tainted=("AKIARESPONDER0000001",))
+
+    refused(stand, plan, "counts as the attacker's")
+
+
+def test_an_identity_that_a_step_cuts_is_refused(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The responder's own session is never cut by surprise, and only knowingly."""
+    plan = stand.story()
+    own = stand.iam.create_access_key(UserName="support")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", own["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", own["SecretAccessKey"])
+
+    refused(stand, plan, "--yes-cut-my-own-session")
+    assert stand.apply(plan, own_session_may_be_cut=True).complete
+
+
+def test_a_session_named_as_collateral_is_refused(stand: Stand) -> None:
+    """A step that says it cuts the caller's own key off is not carried out by it."""
+    plan = stand.story()
+    hit = replace(plan.steps[1], collateral=(Collateral(credential="AKIARESPONDER0000001", principal=None),))
+
+    refused(stand, replace(plan, steps=(plan.steps[0], hit)), "would cut off")
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_a_clock_that_is_off_is_refused(stand: Stand, seconds: int) -> None:
+    """A cutoff by a clock that is behind AWS's would lie in the past."""
+    plan = stand.story()
+    with stand.cloud() as cloud:
+        caller = cloud.caller
+        assert abs(caller(HOME).clock_ahead) < 5
+        cloud.caller = lambda account: replace(caller(account), clock_ahead=seconds)  # type: ignore[method-assign]
+        refused(stand, plan, "Set the clock", cloud=cloud)
+
+
+def test_a_tainted_session_is_known_by_its_principal_id(stand: Stand) -> None:
+    """A console session's id holds no key, and its name may hold an @."""
+    with stand.cloud() as cloud:
+        own = replace(cloud.caller(HOME), user_id="AROAEXAMPLE:ria@example.com")
+        cloud.caller = lambda account: own  # type: ignore[method-assign]
+        plan = replace(stand.story(), tainted=("AROAEXAMPLE:ria@example.com@2026-11-23T10:00:00Z",))
+        refused(stand, plan, "counts as the attacker's", cloud=cloud)
+
+
+def test_newer_evidence_is_a_reason_to_plan_again(stand: Stand) -> None:
+    """What a tainted credential made since the plan's moment is not in the plan."""
+    plan = stand.story()
+    made = Created(
+        by="x", event_id="e-1", time=AS_OF + timedelta(seconds=9), event_name="CreateUser", what="user", id="arn:backdoor"
+    )  # fmt: skip
+
+    def trace(tainted: str, created: tuple[Created, ...]) -> Trace:
+        with held(
+            [record("ListBuckets", "2026-11-23T10:00:00Z", session(key=tainted), source="s3.amazonaws.com")]
+        ) as case:
+            found = case.trace([tainted])
+        return replace(found, created=created)
+
+    new = "ASIANEWSESSION000001"
+    refused(stand, plan, "Plan again", retrace=lambda: trace(new, ()))
+    known = replace(plan, tainted=(*plan.tainted, new))
+    refused(stand, known, "backdoor", retrace=lambda: trace(new, (replace(made, by=new),)))
+    assert stand.apply(known, retrace=lambda: trace(new, ())).complete
+
+
+@pytest.mark.parametrize(
+    ("bad", "match"),
+    [
+        (call("CreateUser", UserName="x"), "no call that TokenTrail carries out"),
+        (call("PutUserPolicy", UserName="x", PolicyName="p"), "PolicyDocument"),
+        (
+            call("AttachUserPolicy", UserName="x", PolicyArn="${step.call[5].Policy.Arn}"),
+            "does not come before",
+        ),
+    ],
+)
+def test_calls_that_make_no_sense_are_refused_before_any_is_sent(stand: Stand, bad: Any, match: str) -> None:
+    """A plan is no way to call whatever one likes."""
+    plan = stand.story()
+
+    with pytest.raises(UsageError, match=match):
+        stand.apply(replace(plan, steps=(*plan.steps, step(4, "delete-user", bad))))
+    assert stand.wire.writes == []
+
+
+def test_a_margin_below_the_lag_of_iam_is_refused(stand: Stand) -> None:
+    """A cutoff that is over before IAM follows ends nothing."""
+    refused(stand, replace(stand.story(), margin=5), "--margin 60")
+
+
+def test_without_credentials_it_says_which_account_and_what_to_do(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No credentials is a refusal with a remedy, not a traceback."""
+    plan = stand.story()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+
+    refused(stand, plan, f"--profile-for {HOME}=NAME")
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", range(3))
+def test_a_run_that_dies_at_any_call_is_taken_up(stand: Stand, when: str, place: int) -> None:
+    """Killed before or after any call took effect, the next run ends where the first would have."""
+    plan = stand.story()
+    before = stand.details()
+    with stand.cloud() as cloud:
+        send, sent = cloud.send, [0]
+
+        def dying(meant: Any, *, region: Any = None) -> Any:
+            if meant.operation not in ("UpdateAccessKey", "PutUserPolicy", "PutRolePolicy"):
+                return send(meant, region=region)
+            sent[0] += 1
+            if sent[0] == place + 1:
+                if when == "after":
+                    send(meant, region=region)
+                raise Killed
+            return send(meant, region=region)
+
+        cloud.send = dying  # type: ignore[method-assign]
+        with pytest.raises(Killed):
+            stand.apply(plan, cloud=cloud)
+
+    resumed = stand.apply(plan)
+    stand.clock.now += timedelta(days=3)
+    undone = stand.undo(plan, reactivate=True)
+
+    assert resumed.complete, resumed.stopped
+    assert undone.complete, undone.things
+    assert stand.details() == before
+
+
+def test_times_are_kept_to_the_microsecond(stand: Stand) -> None:
+    """What was sent when decides what an event proves."""
+    stand.clock.now = datetime.fromisoformat("2026-11-23T10:20:00.250000+00:00")
+    applied = stand.apply(stand.story())
+
+    assert applied.steps[1].cutoff == datetime.fromisoformat("2026-11-23T10:21:01+00:00")

@@ -1,0 +1,393 @@
+"""`apply`, `verify` and `undo` on the command line, against moto over HTTP, in processes that may be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from carry_cases import AS_OF, HOME, REVOKE, Stand, call, denial, plan_of, step
+
+from evidence import call as record
+from evidence import user
+from tokentrail.case import Case
+from tokentrail.cli.root import main
+from tokentrail.containment import planfile
+from tokentrail.containment.journal import journal_path
+from tokentrail.containment.model import Plan
+from tokentrail.testing import native
+
+YES = "--yes-change-my-account"
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Shell:
+    """A folder with a plan, and the program."""
+
+    stand: Stand
+    monkeypatch: pytest.MonkeyPatch
+
+    def __call__(self, verb: str, *options: str, file: Path | None = None) -> Ran:
+        out, err = io.StringIO(), io.StringIO()
+        self.monkeypatch.setattr(sys, "argv", self.arguments(verb, *options, file=file))
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    def arguments(self, verb: str, *options: str, file: Path | None = None) -> list[str]:
+        return [
+            "tokentrail",
+            verb,
+            str(file or self.stand.file),
+            "--endpoint-url",
+            self.stand.wire.url,
+            *options,
+        ]
+
+    def plan(self, *, hours_ago: float = 1, **fields: Any) -> Plan:
+        """The story's plan, biting at once, made some hours ago, on disk."""
+        plan = self.stand.story()
+        as_of = (datetime.now(UTC) - timedelta(hours=hours_ago)).replace(microsecond=0)
+        shift = as_of - AS_OF
+        plan = replace(plan, as_of=as_of, steps=tuple(_shifted(one, shift) for one in plan.steps), **fields)
+        planfile.save(plan, self.stand.file)
+        return plan
+
+
+def _shifted(one: Any, shift: timedelta) -> Any:
+    calls = one.calls
+    if one.cutoff:
+        text = denial(one.cutoff + shift)
+        calls = tuple(
+            replace(meant, parameters={**meant.parameters, "PolicyDocument": text}) for meant in calls
+        )
+    safe = one.safe_to_undo_after + shift if one.safe_to_undo_after else None
+    cutoff = one.cutoff + shift if one.cutoff else None
+    return replace(one, calls=calls, cutoff=cutoff, safe_to_undo_after=safe, bites_within=0)
+
+
+@pytest.fixture(name="shell")
+def _shell(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    monkeypatch.chdir(stand.folder)
+    monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
+    return Shell(stand, monkeypatch)
+
+
+def test_apply_shows_every_call_and_carries_it_out(shell: Shell) -> None:
+    """Every call is shown whole before it is sent, and what came of it after."""
+    shell.plan()
+
+    ran = shell("apply", YES)
+
+    assert ran.code == 0, ran.err
+    assert ran.out.count("done at") == 3
+    assert "iam:PutRolePolicy" in ran.err
+    assert '"aws:TokenIssueTime"' in ran.err
+    assert "There is no case" in ran.err
+    assert shell.stand.key_status() == "Inactive"
+
+
+def test_apply_again_says_that_nothing_was_left(shell: Shell) -> None:
+    """A second run sends nothing."""
+    shell.plan()
+    shell("apply", YES)
+    sent = list(shell.stand.wire.writes)
+
+    again = shell("apply", YES)
+
+    assert again.code == 0
+    assert "Nothing was left to send" in again.out
+    assert shell.stand.wire.writes == sent
+
+
+def test_nobody_to_ask_means_nothing_is_sent(shell: Shell) -> None:
+    """Without consent and without a terminal it exits with 4."""
+    shell.plan()
+
+    ran = shell("apply")
+
+    assert ran.code == 4
+    assert YES in ran.err
+    assert shell.stand.wire.actions == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [(HOME, 0), ("111122223333", 4), ("yes", 4), (f"{HOME} 111122223333", 4)]
+)
+def test_the_account_is_typed_back(shell: Shell, typed: str, code: int) -> None:
+    """On a terminal the account's id is asked for, and anything else than it changes nothing."""
+    shell.plan()
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shell.monkeypatch.setattr(sys, "stdin", Terminal(typed + "\n"))
+    ran = shell("apply")
+
+    assert ran.code == code, ran.err
+    assert (shell.stand.key_status() == "Inactive") == (code == 0)
+
+
+def test_a_dry_run_calls_nothing(shell: Shell) -> None:
+    """It only shows, and needs no consent."""
+    shell.plan()
+
+    text, whole = shell("apply", "--dry-run"), shell("apply", "--dry-run", "--format", "json")
+
+    assert text.code == whole.code == 0
+    assert "iam:PutUserPolicy" in text.out
+    assert json.loads(whole.out)["steps"][0]["action"] == "deactivate-key"
+    assert shell.stand.wire.actions == []
+
+
+def test_results_are_json_too(shell: Shell) -> None:
+    """What was done, for programs."""
+    shell.plan()
+
+    found = json.loads(shell("apply", YES, "--format", "json").out)
+
+    assert found["complete"] is True
+    assert [one["outcome"] for one in found["steps"]] == ["done", "done", "done"]
+    assert found["steps"][1]["deeds"][0]["call"]["operation"] == "PutUserPolicy"
+
+
+def test_a_stopped_run_exits_with_4_and_says_what_was_not_done(shell: Shell) -> None:
+    """And a second one goes on."""
+    shell.plan()
+    shell.stand.wire.before = lambda action: (403, "AccessDenied") if action == "PutUserPolicy" else None
+    stopped = shell("apply", YES)
+    shell.stand.wire.before = lambda action: None
+
+    assert stopped.code == 4
+    assert "2. revoke-user-sessions: NOT DONE" in stopped.out
+    assert "3. revoke-role-sessions: not reached" in stopped.out
+    assert shell("apply", YES).code == 0
+
+
+def test_a_person_s_step_is_confirmed_with_done(shell: Shell) -> None:
+    """--done N says that a person has done step N."""
+    plan = plan_of(step(1, "disable-identity-center-user", why="Disable the user.", bites_within=0))
+    planfile.save(plan, shell.stand.file)
+
+    assert shell("apply", YES).code == 4
+    assert shell("apply", YES, "--done", "1").code == 0
+
+
+def test_hostile_text_stays_inert(shell: Shell) -> None:
+    """Names in a plan can't move the cursor or forge a line."""
+    evil = "x\x1b[2J\u202e\nStep 9"
+    plan = plan_of(
+        step(
+            1,
+            "deny-user",
+            call("PutUserPolicy", UserName=evil, PolicyName="p", PolicyDocument=denial()),
+            why=evil,
+        )
+    )
+    planfile.save(plan, shell.stand.file)
+
+    ran = shell("apply", "--dry-run")
+
+    assert ran.code == 0
+    assert "\x1b" not in ran.out
+    assert "\u202e" not in ran.out
+    assert "\nStep 9" not in ran.out
+
+
+@pytest.mark.parametrize("verb", ["apply", "verify", "undo"])
+def test_a_file_that_is_no_plan_is_wrong_use(shell: Shell, verb: str) -> None:
+    """Exit code 2, with the way to make one."""
+    shell.stand.file.write_text("{}")
+
+    ran = shell(verb)
+
+    assert ran.code == 2
+    assert "tokentrail contain" in ran.err
+
+
+def test_another_case_is_refused(shell: Shell) -> None:
+    """The evidence of another case says nothing about the plan."""
+    shell.plan()
+    Case.open(shell.stand.folder / "tokentrail-case").close()
+
+    ran = shell("apply", YES)
+
+    assert ran.code == 4
+    assert "--case" in ran.err
+
+
+def test_newer_evidence_is_looked_at(shell: Shell) -> None:
+    """A credential that came since the plan was made is a reason to plan again."""
+    folder = shell.stand.folder / "tokentrail-case"
+    plan = shell.plan()
+    logs = shell.stand.folder / "logs.json"
+    minted = {
+        "credentials": {
+            "accessKeyId": "ASIANEWNEWNEWNEW0001",
+            "sessionToken": "t",
+            "expiration": "Nov 23, 2026, 11:00:00 PM",
+        }
+    }
+    logs.write_bytes(native([
+        record("GetSessionToken", "2026-11-23T10:00:00Z", user("support", shell.stand.key), responseElements=minted)
+    ]))  # fmt: skip
+    with Case.open(folder) as case:
+        case.ingest([str(logs)])
+        planfile.save(replace(plan, case_id=case.case_id, subjects=(shell.stand.key,)), shell.stand.file)
+
+    ran = shell("apply", YES)
+
+    assert ran.code == 4
+    assert "ASIANEWNEWNEWNEW0001" in ran.err
+    assert "tokentrail contain" in ran.err
+    assert shell.stand.wire.writes == []
+
+
+def test_undo_puts_all_back(shell: Shell) -> None:
+    """After it is safe, the account is as it was, but for the leaked key."""
+    shell.plan(hours_ago=0)
+    before = shell.stand.details()
+    shell("apply", YES)
+    too_early = shell("undo", YES)
+
+    assert too_early.code == 4
+    assert "could revive" in too_early.err
+    assert shell("undo", "--dry-run").code == 0
+
+    plan = planfile.load(shell.stand.file)
+    past = tuple(
+        replace(one, safe_to_undo_after=one.safe_to_undo_after and plan.as_of - timedelta(hours=1))
+        for one in plan.steps
+    )
+    lines = journal_path(shell.stand.file).read_text().splitlines()
+    safe = replace(plan, steps=past)
+    head = json.loads(lines[0]) | {"plan": planfile.digest(safe)}
+    journal_path(shell.stand.file).write_text("\n".join([json.dumps(head), *lines[1:]]) + "\n")
+    planfile.save(safe, shell.stand.file)
+    undone = shell("undo", YES, "--yes-reactivate-leaked-key", "--format", "json")
+
+    assert undone.code == 0, undone.err
+    assert [one["outcome"] for one in json.loads(undone.out)["things"]] == [
+        "restored",
+        "restored",
+        "restored",
+    ]
+    assert shell.stand.details() == before
+
+
+def test_undo_without_a_journal_is_refused(shell: Shell) -> None:
+    """What apply did is known from the journal alone."""
+    shell.plan()
+
+    assert shell("undo", YES).code == 4
+
+
+def test_verify_exits_with_1_until_all_is_proven(shell: Shell) -> None:
+    """Right after apply nothing is proven, though all stands."""
+    shell.plan()
+    shell("apply", YES)
+
+    text, offline = shell("verify"), shell("verify", "--offline", "--format", "json")
+
+    assert text.code == offline.code == 1
+    assert text.out.startswith("Not yet proven")
+    assert json.loads(offline.out)["looked_back"] is False
+
+
+@pytest.mark.parametrize(
+    ("action", "when"),
+    [("UpdateAccessKey", "after"), ("PutUserPolicy", "before"), ("PutRolePolicy", "after")],
+)
+def test_a_process_that_is_killed_is_taken_up(shell: Shell, action: str, when: str) -> None:
+    """kill -9 between a call and its answer: the next run ends where the first would have."""
+    shell.plan()
+    started: list[subprocess.Popen[str]] = []
+
+    def kill(seen: str) -> None:
+        if seen == action and started:
+            os.kill(started.pop().pid, signal.SIGKILL)
+
+    setattr(shell.stand.wire, when, kill)
+    script = "from tokentrail.cli.root import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *shell.arguments("apply", YES)[1:]], text=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env=dict(os.environ),
+    ) as process:  # fmt: skip
+        started.append(process)
+        process.wait(60)
+        process.stderr.read()  # type: ignore[union-attr]
+    killed = process.returncode
+
+    resumed = shell("apply", YES)
+
+    assert killed == -signal.SIGKILL
+    assert resumed.code == 0, resumed.err
+    assert shell.stand.key_status() == "Inactive"
+    assert shell.stand.user_policy()["Statement"][0]["Effect"] == "Deny"
+    assert shell.stand.role_policy()["Statement"][0]["Effect"] == "Deny"
+    lines = shell.stand.lines()
+    assert len({line["run"] for line in lines}) == 2
+    assert {line["of"] for line in lines if line["kind"] == "after"} == {
+        line["seq"] for line in lines if line["kind"] == "before"
+    }
+
+
+def test_an_endpoint_that_nobody_serves_is_a_refusal(shell: Shell) -> None:
+    """An account that can't be reached is refused by apply and undo, and said by verify."""
+    shell.plan()
+    shell("apply", YES)
+    nowhere = ("--endpoint-url", "http://127.0.0.1:9")
+
+    for verb in ("apply", "undo"):
+        ran = shell(verb, YES, *nowhere)
+        assert ran.code == 4, ran.err
+        assert "no credentials that work" in ran.err
+    assert json.loads(shell("verify", "--format", "json", *nowhere).out)["looked_back"] is False
+
+
+def test_other_verbs_do_without_the_sdk() -> None:
+    """boto3 is loaded by what calls AWS alone, so that the rest starts quickly."""
+    script = "import sys, tokentrail.cli.root; print('boto3' in sys.modules, 'botocore' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_profiles_are_named_per_account(shell: Shell) -> None:
+    """--profile-for takes an account and a name, and anything else is wrong use."""
+    shell.plan()
+    (shell.stand.folder / "credentials").write_text(
+        "[ir]\naws_access_key_id = AKIAPROFILE000000001\naws_secret_access_key = none\n"
+    )
+    shell.monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    shell.monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    assert shell("apply", YES, "--profile-for", "ir").code == 2
+    missing = shell("apply", YES, "--profile-for", f"{HOME}=nobody")
+    assert missing.code == 4
+    assert re.search(r"profile 'nobody'", missing.err)
+    assert shell("apply", YES, "--profile-for", f"{HOME}=ir").code == 0
+    assert REVOKE in json.dumps(shell.stand.lines())

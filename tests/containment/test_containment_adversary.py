@@ -1,0 +1,152 @@
+"""
+Every plan that says it is complete is played against by an adversary who shares no code with the planner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from evidence import held
+from strategies import Incident, incidents
+from tokentrail import Case
+from tokentrail.present.document import document
+from tokentrail.testing.adversary import Outcome, play
+from tokentrail.testing.limits import faults
+from tokentrail.testing.simulated import Simulated
+from tokentrail.testing.stolen import stolen
+from tokentrail.testing.story import story
+
+if not hasattr(Case, "contain"):
+    pytest.skip("the case does not plan yet", allow_module_level=True)
+
+Json = dict[str, Any]
+STRATEGIES = ("standard", "surgical", "scorched")
+GENERATE = (
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+)  # each try takes a second: shrinking would take minutes
+QUICK = settings(
+    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=GENERATE, print_blob=True
+)
+LONG = settings(QUICK, max_examples=300)
+NAIVE = (
+    ("deactivate-key",),
+    ("deactivate-key", "delete-key"),
+    ("deactivate-key", "revoke-role-sessions"),
+    ("revoke-user-sessions",),
+    ("attach-quarantine",),
+    ("edit-trust",),
+)
+"""What people try first, in order, by action."""
+
+
+def planned(incident: Incident, **options: Any) -> Json:
+    """The plan for an incident, as its JSON document."""
+    with held(incident.world) as case:
+        made: Json = document(case.contain([incident.subject], as_of=incident.at, **options))
+    return made
+
+
+def judged(incident: Incident, plan: Json, bite: int = 10) -> Outcome:
+    """How a plan fares."""
+    return play(Simulated.of(incident.world, at=incident.at, bite=bite), incident.tainted, plan)
+
+
+def words(outcome: Outcome) -> str:
+    """The survivors' stories, for whoever reads a failure."""
+    return "\n".join("  ".join(survivor.how) for survivor in outcome.survivors)
+
+
+def holds(incident: Incident, strategy: str) -> None:
+    """A plan's claims hold in the simulated AWS: complete or not, who ends when, and who is hit besides."""
+    plan = planned(incident, strategy=strategy)
+    outcome = judged(incident, plan)
+
+    assert set(plan["tainted"]) == incident.tainted
+    assert [] == faults(plan)
+    assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
+    assert () == outcome.unlisted
+    assert () == outcome.unended
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(incident=incidents())
+@QUICK
+def test_a_plan_is_what_it_says(incident: Incident, strategy: str) -> None:
+    """A complete plan leaves nothing; an incomplete one does; its collateral is all that it hits."""
+    holds(incident, strategy)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(incident=incidents(largest=16))
+@LONG
+def test_a_plan_is_what_it_says_at_length(incident: Incident, strategy: str) -> None:
+    """The same, for long."""
+    holds(incident, strategy)
+
+
+def refuted(incident: Incident, actions: tuple[str, ...]) -> None:
+    """A proof of given steps agrees with the adversary, and its survivors are alive in the simulation."""
+    aws = Simulated.of(incident.world, at=incident.at)
+    key = aws.credentials[incident.subject]
+    roles = sorted({into for edges in aws.edges.values() for into in edges if ":role/" in into})
+    targets = {"deactivate-key": [key.id], "delete-key": [key.id], "revoke-user-sessions": [key.entity],
+               "attach-quarantine": [key.entity], "revoke-role-sessions": roles, "edit-trust": roles}  # fmt: skip
+    steps = [f"{action}:{target}" for action in actions for target in targets[action]]
+    if not steps:
+        return
+    plan = planned(incident, what_if=steps)
+    outcome = play(aws, incident.tainted, plan)
+
+    assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
+    for survivor in plan["proof"]["survivors"]:
+        one = aws.credentials.get(survivor["credential"])
+        assert one is None or any(one.id == theirs.credential for theirs in outcome.survivors)
+    assert plan["proof"]["complete"] or plan["proof"]["counterexample"]
+
+
+@given(incident=incidents(), actions=st.sampled_from(NAIVE))
+@QUICK
+def test_given_steps_are_judged_as_they_fare(incident: Incident, actions: tuple[str, ...]) -> None:
+    """What `--what-if` proves or refutes is what happens."""
+    refuted(incident, actions)
+
+
+@pytest.mark.long
+@given(incident=incidents(largest=16), actions=st.sampled_from(NAIVE))
+@LONG
+def test_given_steps_are_judged_as_they_fare_at_length(incident: Incident, actions: tuple[str, ...]) -> None:
+    """The same, for long."""
+    refuted(incident, actions)
+
+
+def the_story() -> Incident:
+    """The story as an incident."""
+    leak = story(ordinary_day=False)
+    aws = Simulated.of(leak.world)
+    tainted = stolen(aws, [leak.a.id])
+    return Incident(leak.world, leak.a.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_plans_for_the_story_hold(strategy: str) -> None:
+    """Each strategy contains the story; even when changes take the whole margin to bite."""
+    incident = the_story()
+    holds(incident, strategy)
+    plan = planned(incident, strategy=strategy)
+
+    assert plan["proof"]["complete"]
+    assert () == judged(incident, plan, bite=plan["margin"]).survivors
+
+
+@pytest.mark.parametrize("actions", NAIVE)
+def test_what_the_story_tried_first_is_refuted(actions: tuple[str, ...]) -> None:
+    """Each of the naive sequences leaves B, and the proof says so."""
+    incident = the_story()
+    refuted(incident, actions)

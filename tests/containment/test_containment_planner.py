@@ -1,0 +1,501 @@
+"""Whom a plan reaches, by which steps, and at whose cost: the shapes that the story does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from contain_cases import (
+    MANAGEMENT,
+    ROLE,
+    USER,
+    actions,
+    asked,
+    checked,
+    hit,
+    operations,
+    planned,
+    statements,
+    step,
+)
+
+from evidence import AWAY, HOME, START
+from tokentrail import Case
+from tokentrail.containment.plan import LEAST_MARGIN
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.present.document import document
+from tokentrail.testing import Credential, LongTermKey, World
+from tokentrail.testing.adversary import play
+from tokentrail.testing.simulated import Simulated
+from tokentrail.testing.stolen import stolen
+from tokentrail.testing.story import ATTACKER, Story, story
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(name="told", scope="module")
+def _told() -> Story:
+    return story(ordinary_day=False)
+
+
+@pytest.fixture(name="case", scope="module")
+def _case(told: Story) -> Iterator[Case]:
+    with asked(told.world) as case:
+        yield case
+
+
+# ---------------------------------------------------------------- principals of each sort
+
+
+def across() -> tuple[World, LongTermKey]:
+    """A stolen key, and a session of another account's role."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Deploy", "x", account=AWAY).calls("s3:ListBuckets")
+    return world, key
+
+
+def test_a_role_of_another_account_is_cut_there() -> None:
+    """The step's account is the role's, and so are its calls; the key and its user are dealt with at home."""
+    world, key = across()
+    plan = planned(world, key.id)
+
+    assert ["deactivate-key", "revoke-user-sessions", "revoke-role-sessions"] == actions(plan)
+    assert [HOME, HOME, AWAY] == [one.account for one in plan.steps]
+    assert [HOME, HOME, AWAY] == [call.account for one in plan.steps for call in one.calls]
+    assert plan.proof.complete
+
+
+def test_roles_of_two_accounts_are_cut_in_one_step() -> None:
+    """Its account is then null, since its calls go to both."""
+    world, key = across()
+    key.assumes("Audit", "x").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert plan.steps[-1].account is None and plan.steps[-1].principal is None
+    assert {HOME, AWAY} == {call.account for call in plan.steps[-1].calls}
+
+
+def person() -> tuple[World, Credential]:
+    """A stolen Identity Center session, and a role assumed from it."""
+    world = World(START)
+    session = world.identity_center("eve@example.com", "Admin", directory_account=AWAY)
+    session.calls("s3:ListBuckets")
+    session.assumes("Deploy", "x").calls("s3:ListBuckets")
+    return world, session
+
+
+def test_an_identity_center_role_is_denied_by_the_organisation_by_hand() -> None:
+    """IAM can't edit it: a person shuts the portal, then attaches a service control policy, which `why` spells out."""
+    world, session = person()
+    plan = planned(world, session.id)
+
+    assert ["disable-identity-center-user", "scp-deny", "revoke-role-sessions"] == actions(plan)
+    portal, control, role = plan.steps
+    assert () == portal.calls == control.calls
+    assert "eve@example.com" in portal.targets and "delete its active sessions" in portal.why
+    assert "service control policy" in control.why and "aws:PrincipalArn" in control.why
+    assert not portal.reversible and not control.reversible
+    assert (f"{ROLE}Deploy",) == role.principals
+    assert plan.proof.complete
+    by_hand = [one for one in plan.proof.holds_if if "by hand" in one]
+    assert any("step 1 " in one for one in by_hand) and any("step 2 " in one for one in by_hand)
+
+
+def test_with_the_management_account_the_organisation_is_called() -> None:
+    """The policy is made and attached to the member account in one step, and can be taken off again."""
+    world, session = person()
+    plan = planned(world, session.id, management_account=MANAGEMENT)
+    control = step(plan, "scp-deny")
+
+    assert [(MANAGEMENT, "CreatePolicy"), (MANAGEMENT, "AttachPolicy")] == [
+        (call.account, call.operation) for call in control.calls
+    ]
+    assert HOME == control.calls[1].parameters["TargetId"]
+    assert ["DetachPolicy", "DeletePolicy"] == [call.operation for call in control.undo]
+    (said,) = statements(control)
+    assert "AWSReservedSSO_Admin" in said["Condition"]["ArnLike"]["aws:PrincipalArn"][0]
+    assert control.cutoff is not None and control.safe_to_undo_after is not None
+    assert plan.proof.complete
+
+
+def test_in_the_management_account_no_control_policy_helps() -> None:
+    """The plan does not pretend: it is not complete, and says what survives and until when."""
+    world, session = person()
+    plan = planned(world, session.id, management_account=HOME)
+
+    assert "scp-deny" not in actions(plan)
+    assert not plan.proof.complete
+    assert any(one.credential == session.id and one.until for one in plan.proof.survivors)
+    assert not any("pool:" in one for one in plan.proof.counterexample)
+
+
+def test_a_service_linked_role_is_a_residual_risk() -> None:
+    """Nobody may change it and no policy binds it: no step, not complete, and what to look at instead."""
+    world = World(START)
+    session = world.service("backup.amazonaws.com", "AWSServiceRoleForBackup")
+    session.calls("ec2:DescribeVolumes")
+    plan = planned(world, session.id, management_account=MANAGEMENT)
+
+    assert () == plan.steps
+    assert not plan.proof.complete
+    assert any("is a service-linked role" in one for one in plan.residual_risks)
+
+
+def root_key() -> tuple[World, str]:
+    """A stolen key of the root user."""
+    world = World(START)
+    key = "AKIAIOSFODNN7EXAMPLE"
+    return world, key
+
+
+def root_records(key: str) -> list[dict[str, object]]:
+    from evidence import call
+
+    root = {
+        "type": "Root", "principalId": HOME, "arn": f"arn:aws:iam::{HOME}:root", "accountId": HOME,
+        "accessKeyId": key,
+    }  # fmt: skip
+    return [call("ListBuckets", "2026-11-23T09:00:00Z", root, source="s3.amazonaws.com")]
+
+
+def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> None:
+    """No IAM call of others can: a person signs in as root; a service control policy binds root in a member account."""
+    from evidence import held
+
+    with held(root_records("AKIAIOSFODNN7EXAMPLE")) as case:
+        member = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=MANAGEMENT))
+        manager = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=HOME))
+
+    key, control = step(member, "deactivate-key"), step(member, "scp-deny")
+    assert () == key.calls and "as root" in key.why
+    assert [f"arn:aws:iam::{HOME}:root"] == statements(control)[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    assert "DateLessThan" not in statements(control)[0]["Condition"]
+    assert member.proof.complete
+    assert "scp-deny" not in actions(manager)
+    for plan in (member, manager):
+        assert any("root" in one and "management account" in one for one in plan.residual_risks)
+
+
+def test_a_root_session_is_ended_by_the_organisation_alone() -> None:
+    """AssumeRoot's session in a member account: a service control policy on root there, and no new one meanwhile."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes_root(AWAY).calls("s3:DeleteBucketPolicy", {"bucketName": "locked"})
+    plan = planned(world, key.id, management_account=MANAGEMENT)
+    aws = Simulated.of(world)
+
+    assert (f"arn:aws:iam::{AWAY}:root",) == step(plan, "scp-deny").principals
+    assert plan.proof.complete
+    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+
+
+@pytest.mark.parametrize("kind", ["instance", "function"])
+def test_a_workload_is_isolated_before_its_role_is_cut(kind: str) -> None:
+    """Otherwise the host hands the thief the next session: a step for a person, and refuted without it."""
+    world = World(START)
+    session = world.instance("WebServer") if kind == "instance" else world.function("WebServer", "send")
+    session.calls("s3:ListBuckets")
+    with asked(world) as case:
+        plan = checked(case.contain([session.id]))
+        alone = checked(case.contain([session.id], what_if=[f"revoke-role-sessions:{ROLE}WebServer"]))
+
+    assert ["isolate-instance", "revoke-role-sessions"] == actions(plan)
+    host = plan.steps[0]
+    assert (session.session_name,) == host.targets
+    assert () == host.calls and session.session_name in host.why
+    assert plan.proof.complete
+    assert not alone.proof.complete
+    assert any(f"host {session.session_name}" == one.credential for one in alone.proof.survivors)
+
+
+def test_a_console_session_s_password_goes_before_the_session() -> None:
+    """Whoever signed in knows the password: it is removed first, and the user's sessions are revoked after."""
+    world = World(START)
+    session = world.console_sign_in(world.user("ada"))
+    session.calls("s3:ListBuckets")
+    plan = planned(world, f"{USER}ada")
+
+    assert ["remove-login-profile", "revoke-user-sessions"] == [
+        one for one in actions(plan) if one != "deactivate-key"
+    ]
+    assert plan.proof.complete
+
+
+def test_a_dead_subject_needs_nothing() -> None:
+    """A key that was deactivated long ago, and left nothing: no step, and complete."""
+    world = World(START)
+    key, responder = world.user("support"), world.user("responder")
+    key.calls("s3:ListBuckets")
+    responder.deactivates(key)
+    world.wait(3600)
+    responder.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert () == plan.steps
+    assert plan.proof.complete and (key.id,) == plan.tainted
+
+
+# ---------------------------------------------------------------- accounts without access
+
+
+def test_without_access_the_organisation_must_and_the_plan_holds() -> None:
+    """A role in an account that nobody here can change: a control policy, that holds whatever is minted meanwhile."""
+    world, key = across()
+    plan = planned(world, key.id, without_access=[AWAY], management_account=MANAGEMENT)
+    aws = Simulated.of(world)
+
+    assert (f"arn:aws:iam::{AWAY}:role/Deploy",) == step(plan, "scp-deny").principals
+    assert not any(call.account == AWAY for one in plan.steps for call in one.calls)
+    assert plan.proof.complete, plan.proof.counterexample
+    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+    assert any(AWAY in one and "without access" in one for one in plan.residual_risks)
+
+
+def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
+    """Key, tokens, federated users and sessions are denied by control policies, and no IAM call is made."""
+    world, key = across()
+    plan = planned(world, key.id, without_access=[AWAY, HOME], management_account=MANAGEMENT)
+    aws = Simulated.of(world)
+
+    assert {"scp-deny"} == set(actions(plan))
+    assert plan.proof.complete, plan.proof.counterexample
+    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+
+
+def test_without_access_nothing_is_called_there_even_for_what_was_made() -> None:
+    """A password set in such an account can't be removed: no call goes there, the user is denied as a whole."""
+    world = World(START)
+    key = world.user("support")
+    world.user("ada").calls("s3:ListBuckets")
+    key.iam("CreateLoginProfile", userName="ada")
+    plan = planned(world, key.id, without_access=[HOME], management_account=MANAGEMENT)
+
+    assert not any(call.account == HOME for one in plan.steps for call in one.calls)
+    assert plan.proof.complete, plan.proof.counterexample
+
+
+# ---------------------------------------------------------------- whom it costs
+
+
+def test_spared_sessions_are_left_by_their_second_and_user_id(case: Case, told: Story) -> None:
+    """Standard around Ria's session: everything before and after it, and in its second everybody else."""
+    plan = checked(case.contain([told.a.id], spare=[told.ria_after.id]))
+    conditions = [one["Condition"] for one in statements(plan.steps[-1])]
+    issued, ria = "aws:TokenIssueTime", f"{told.role.id}:ria"
+
+    assert {"DateLessThan": {issued: "2026-11-23T10:14:02Z"}} == conditions[0]
+    assert {
+        "StringNotEquals": {"aws:userid": [ria]},
+        "DateLessThan": {issued: "2026-11-23T10:14:03Z"},
+        "DateGreaterThanEquals": {issued: "2026-11-23T10:14:02Z"},
+    } == conditions[1]
+    assert conditions[2]["DateGreaterThanEquals"] == {issued: "2026-11-23T10:14:03Z"}
+    assert 3 == len(conditions)
+    assert plan.proof.complete
+    assert () == plan.steps[-1].collateral and () == plan.not_spared
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "why"),
+    [
+        ("{b}", "standard", "counts as the attacker's"),
+        ("{ria}", "scorched", "denies everything on its principal"),
+        ("AKIANOBODYHASTHIS", "standard", "no live credential"),
+    ],
+)
+def test_what_cant_be_spared_is_told_why(name: str, strategy: str, why: str, case: Case, told: Story) -> None:
+    """Tainted ones, any under scorched, and what nothing would end: refused, with the reason, and the plan goes on."""
+    asked_for = name.format(b=told.b.id, ria=told.ria_after.id)
+    plan = checked(case.contain([told.a.id], spare=[asked_for], strategy=strategy))  # type: ignore[arg-type]
+
+    (refused,) = plan.not_spared
+    assert asked_for == refused.credential
+    assert why in refused.why
+    assert plan.proof.complete
+
+
+def test_a_prefix_of_two_is_no_name() -> None:
+    """Which of the user's two keys is meant can't be told: give more of the id."""
+    world = World(START)
+    key = world.user("support")
+    key.key().calls("s3:ListBuckets")
+    token = key.gets_session_token()
+    token.calls("s3:ListBuckets")
+    plan = planned(world, token.id, spare=["AKIA"])
+
+    assert "several credentials begin so" in plan.not_spared[0].why
+
+
+def test_the_responders_own_session_is_named(told: Story) -> None:
+    """Who contains from within a role that is cut reads it in the plan first, and may spare the session."""
+    world = World(START)
+    key, iris = world.user("support"), world.user("iris")
+    key.assumes("Admin", "x").calls("s3:ListBuckets")
+    own = iris.assumes("Admin", "iris")
+    own.calls("cloudtrail:LookupEvents")
+    with asked(world) as case:
+        plan = checked(case.contain([key.id]))
+        spared = checked(case.contain([key.id], spare=[own.id]))
+
+    assert own.id in hit(plan) and own.id not in hit(spared)
+    assert plan.proof.complete and spared.proof.complete
+
+
+def test_narrowing_keeps_the_owners_own_sessions_out(told: Story) -> None:
+    """By time and by address: what the owner minted before, or from the office, is neither tainted nor cut by surgical."""
+    world = World(START)
+    key = world.user("support")
+    own = key.assumes("Deploy", "own")
+    own.calls("s3:ListBuckets")
+    world.wait(3600)
+    thief = key.seen_from(ATTACKER)
+    theirs = thief.assumes("Deploy", "theirs")
+    theirs.calls("s3:ListBuckets")
+    world.wait(3600)
+    world.user("ada").calls("s3:ListBuckets")
+    theft = datetime.fromisoformat("2026-11-23T10:00:00+00:00")
+    with asked(world) as case:
+        wide = case.contain([key.id], as_of=theft + MINUTE)
+        by_time = case.contain([key.id], since=theft - MINUTE, as_of=theft + MINUTE, strategy="surgical")
+        by_place = case.contain([key.id], source_ips=[ATTACKER], as_of=theft + MINUTE, strategy="surgical")
+        trusted = case.contain([key.id], trusted_ips=["192.0.2.0/24"], as_of=theft + MINUTE)
+
+    assert {key.id, own.id, theirs.id} == set(wide.tainted)
+    for plan in (by_time, by_place, trusted):
+        assert {key.id, theirs.id} == set(checked(plan).tainted)
+        assert plan.proof.complete
+    assert {key.id} == hit(by_time) == hit(by_place)
+    assert [ATTACKER] == document(by_place)["narrowing"]["source_ips"]
+
+
+# ---------------------------------------------------------------- how long documents may be
+
+
+def crowd(count: int) -> tuple[World, LongTermKey]:
+    """A stolen session, and many of a robot's in the same role within the blind window."""
+    world = World(START)
+    key, robot = world.user("support"), world.user("robot")
+    key.assumes("Deploy", "x").calls("s3:ListBuckets")
+    for number in range(count):
+        robot.assumes("Deploy", f"build-{number:05}")
+    robot.calls("s3:ListBuckets")
+    return world, key
+
+
+def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window() -> None:
+    """Sixty colleagues fit three managed policies; of a hundred and fifty all are ended, and named one by one."""
+    found = {}
+    for count in (10, 60, 150):
+        world, key = crowd(count)
+        found[count] = planned(world, key.id, strategy="surgical")
+        assert found[count].proof.complete
+    inline, managed, wide = (found[count].steps[-1] for count in (10, 60, 150))
+
+    assert ["PutRolePolicy"] == operations(inline) and () == inline.collateral
+    assert ["CreatePolicy", "AttachRolePolicy"] * 3 == operations(managed) and () == managed.collateral
+    assert ["DetachRolePolicy", "DeletePolicy"] * 3 == [call.operation for call in managed.undo]
+    assert ["PutRolePolicy"] == operations(wide) and 150 == len(wide.collateral)
+    assert "too many sessions to tell apart" in wide.why
+
+
+# ---------------------------------------------------------------- what can't be asked
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"margin": 4}, "--margin 4"),
+        ({"margin": LEAST_MARGIN - 1}, "--margin"),
+        ({"lag": -1}, "--lag -1"),
+        ({"what_if": ["deactivate-key:AKIANOBODYHASTHIS"]}, "no long-term key AKIANOBODYHASTHIS"),
+    ],
+)
+def test_what_cant_be_asked_is_refused(
+    options: dict[str, object], said: str, case: Case, told: Story
+) -> None:
+    """A margin shorter than IAM takes, a negative lag, and steps that name nothing are wrong use."""
+    with pytest.raises(UsageError, match=said):
+        case.contain([told.a.id], **options)  # type: ignore[arg-type]
+
+
+def test_an_unknown_subject_is_refused(case: Case) -> None:
+    """As in a trace."""
+    with pytest.raises(SubjectNotFound):
+        case.contain(["AKIANOBODYHASTHIS"])
+
+
+def test_margin_and_lag_move_cutoff_and_window(case: Case, told: Story) -> None:
+    """The least margin is enough; without lag the blind window begins at the newest evidence."""
+    plan = checked(case.contain([told.a.id], margin=LEAST_MARGIN, lag=0, strategy="surgical"))
+    window = statements(plan.steps[-1])[-1]["Condition"]
+
+    assert plan.proof.complete
+    assert {"aws:TokenIssueTime": f"{plan.as_of:%Y-%m-%dT%H:%M:%SZ}"} == window["DateGreaterThanEquals"]
+    assert {
+        "aws:TokenIssueTime": f"{plan.as_of + timedelta(seconds=LEAST_MARGIN):%Y-%m-%dT%H:%M:%SZ}"
+    } == window["DateLessThan"]
+
+
+def test_a_plan_as_of_the_past_knows_the_past_alone(told: Story) -> None:
+    """Before B and C were minted there is the key, and what it may have minted unseen."""
+    with asked(told.world) as case:
+        plan = checked(case.contain([told.a.id], as_of=told.moments.leaked))
+
+    assert (told.a.id,) == plan.tainted
+    assert told.moments.leaked == plan.as_of
+    assert plan.proof.complete
+
+
+def test_an_attacker_who_writes_iam_makes_the_proof_rest_on_a_read_back() -> None:
+    """Between the steps it may undo them; the proof says so, unless the organisation's policy comes first."""
+    world = World(START)
+    key = world.user("support")
+    key.iam("PutUserPolicy", userName="support", policyName="mine", policyDocument={"Statement": []})
+    with asked(world) as case:
+        plan = checked(case.contain([key.id]))
+        shielded = case.contain([key.id], without_access=[HOME], management_account=MANAGEMENT)
+
+    assert any("read-back" in one and key.id in one for one in plan.proof.holds_if)
+    assert not any("read-back" in one for one in shielded.proof.holds_if)
+
+
+def test_a_deny_that_shuts_somebody_out_is_never_safe_to_lift() -> None:
+    """A role that the attacker made, and what an organisation's policy keeps from minting, would mint again."""
+    world = World(START)
+    admin = world.user("support").assumes("Admin", "x")
+    admin.creates_role("backdoor", {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"})
+    plan = planned(world, admin.id)
+    made = step(plan, "deny-role")
+
+    assert (f"{ROLE}backdoor",) == made.principals
+    assert made.reversible and made.safe_to_undo_after is None
+    assert step(plan, "revoke-role-sessions").safe_to_undo_after is not None
+
+
+def test_many_roles_of_an_account_without_access_take_several_control_policies() -> None:
+    """Each within the 5,120 characters that Organizations allows, and all roles in one of them."""
+    world = World(START)
+    key = world.user("support")
+    for number in range(80):
+        key.assumes(f"A-role-with-a-rather-long-name-{number:03}", "x", account=AWAY)
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id, without_access=[AWAY], management_account=MANAGEMENT)
+    found = [one for one in plan.steps if one.action == "scp-deny"]
+
+    assert len(found) > 1 and plan.proof.complete
+    assert 80 == len({arn for one in found for arn in one.principals})
+    names = [call.parameters["Name"] for one in found for call in one.calls if "Name" in call.parameters]
+    assert len(names) == len(set(names))
+
+
+def test_a_control_policy_rests_on_the_account_being_a_member(case: Case, told: Story) -> None:
+    """The log does not tell whether it is, nor whether it is the management account itself: the proof says so."""
+    world, session = person()
+    with asked(world) as one:
+        by_hand = one.contain([session.id])
+
+    condition = "is a member account of the organisation, not its management account"
+    assert any(condition in said for said in by_hand.proof.holds_if)
+    assert not any(condition in said for said in case.contain([told.a.id]).proof.holds_if)

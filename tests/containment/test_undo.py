@@ -1,0 +1,209 @@
+"""Taking a plan back, against moto over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from carry_cases import AS_OF, BEFORE, REVOKE, Stand, call, plan_of, step
+
+from tokentrail.containment.model import Plan
+
+
+def applied(stand: Stand) -> Plan:
+    """The story, carried out, and then two days later."""
+    plan = stand.story()
+    assert stand.apply(plan).complete
+    stand.clock.now = AS_OF + timedelta(days=2)
+    return plan
+
+
+def outcomes(undone: Any) -> list[tuple[tuple[int, ...], str]]:
+    return [(one.steps, one.outcome) for one in undone.things]
+
+
+def test_undo_leaves_the_account_as_it_was(stand: Stand) -> None:
+    """Everything is put back, the newest first, to the letter of the policy that was there."""
+    plan = stand.story()
+    before = stand.details()
+    stand.apply(plan)
+    changed = stand.details()
+    stand.clock.now = AS_OF + timedelta(days=2)
+
+    undone = stand.undo(plan, reactivate=True)
+
+    assert undone.complete
+    assert outcomes(undone) == [((3,), "restored"), ((2,), "restored"), ((1,), "restored")]
+    assert stand.details() == before != changed
+    restored = [one for one in stand.lines() if one["kind"] == "before" and one["verb"] == "undo"]
+    assert restored[0]["call"]["parameters"]["PolicyDocument"] == BEFORE
+
+
+def test_a_leaked_key_stays_inactive(stand: Stand) -> None:
+    """Unless it is said in so many words."""
+    plan = applied(stand)
+
+    undone = stand.undo(plan)
+
+    assert undone.complete
+    assert outcomes(undone) == [((3,), "restored"), ((2,), "restored"), ((1,), "kept")]
+    assert "--yes-reactivate-leaked-key" in undone.things[-1].why
+    assert stand.key_status() == "Inactive"
+
+
+def test_nothing_is_lifted_that_would_revive(stand: Stand) -> None:
+    """Before it is safe, undo says from when it is, and changes nothing."""
+    plan = stand.story()
+    stand.apply(plan)
+    changed = stand.details()
+
+    undone = stand.undo(plan)
+
+    assert not undone.complete
+    assert [one for _, one in outcomes(undone)] == ["refused", "refused", "kept"]
+    assert stand.details() == changed
+
+
+def test_sent_later_is_safe_later(stand: Stand) -> None:
+    """What the cutoff was moved by, sessions live longer."""
+    plan = stand.story()
+    stand.clock.now = AS_OF + timedelta(hours=1)
+    stand.apply(plan)
+    stand.clock.now = AS_OF + timedelta(hours=13) - timedelta(seconds=1)
+    early = stand.undo(plan)
+    stand.clock.now += timedelta(seconds=1)
+    late = stand.undo(plan)
+
+    assert early.things[0].outcome == "refused"
+    assert early.things[0].safe_after == AS_OF + timedelta(hours=13)
+    assert late.things[0].outcome == "restored"
+    assert late.things[1].safe_after == AS_OF + timedelta(hours=37)
+
+
+def test_what_somebody_else_changed_stays(stand: Stand) -> None:
+    """The rest is taken back; what was changed since is left to a person."""
+    plan = applied(stand)
+    stand.iam.put_user_policy(UserName="support", PolicyName=REVOKE, PolicyDocument=BEFORE)
+
+    undone = stand.undo(plan)
+
+    assert not undone.complete
+    assert outcomes(undone) == [((3,), "restored"), ((2,), "refused"), ((1,), "kept")]
+    assert "somebody has changed it" in undone.things[1].why
+    assert stand.user_policy()["Statement"][0]["Action"] == "iam:*"
+
+
+def test_what_somebody_else_put_back_is_done_already(stand: Stand) -> None:
+    """What is as it was before needs no call."""
+    plan = applied(stand)
+    stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+
+    undone = stand.undo(plan)
+
+    assert undone.complete
+    assert outcomes(undone)[1] == ((2,), "already")
+
+
+def test_undoing_again_does_nothing(stand: Stand) -> None:
+    """And applying after it carries the lifted steps out again."""
+    plan = applied(stand)
+    stand.undo(plan)
+    sent = list(stand.wire.writes)
+
+    again = stand.undo(plan)
+    nothing = list(stand.wire.writes)
+    anew = stand.apply(plan)
+
+    assert outcomes(again) == [((1,), "kept")]
+    assert nothing == sent
+    assert [one.outcome for one in anew.steps] == ["already", "done", "done"]
+
+
+def test_only_what_was_changed_is_taken_back(stand: Stand) -> None:
+    """A key that was inactive before stays so, even when asked to reactivate."""
+    plan = stand.story()
+    stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Inactive")
+    stand.apply(plan)
+    stand.clock.now = AS_OF + timedelta(days=2)
+
+    stand.undo(plan, reactivate=True)
+
+    assert stand.key_status() == "Inactive"
+
+
+def test_what_can_not_be_brought_back_is_said(stand: Stand) -> None:
+    """A deleted user or key is skipped with words."""
+    stand.iam.create_user(UserName="backdoor")
+    key = stand.iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    stand.wire.before = lambda action: (400, "X") if action == "ListServiceSpecificCredentials" else None
+    plan = plan_of(
+        step(
+            1,
+            "delete-created-key",
+            call("DeleteAccessKey", UserName="backdoor", AccessKeyId=key),
+            reversible=False,
+        ),
+        step(2, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False),
+    )
+    assert stand.apply(plan).complete
+    stand.clock.now += timedelta(days=2)
+
+    undone = stand.undo(plan)
+
+    assert undone.complete
+    assert outcomes(undone) == [((2,), "irreversible"), ((1,), "irreversible")]
+    assert "can't be brought back" in undone.things[0].why
+
+
+def test_a_step_that_never_becomes_safe_needs_the_same_word(stand: Stand) -> None:
+    """A denial that alone holds back an active key is lifted like the key itself."""
+    plan = stand.story()
+    denial = replace(plan.steps[1], safe_to_undo_after=None, action="deny-user")
+    plan = replace(plan, steps=(plan.steps[0], denial, plan.steps[2]))
+    stand.apply(plan)
+    stand.clock.now += timedelta(days=300)
+
+    assert outcomes(stand.undo(plan))[1] == ((2,), "refused")
+    assert outcomes(stand.undo(plan, reactivate=True))[0] == ((2,), "restored")
+
+
+def test_a_failed_undo_goes_on_later(stand: Stand) -> None:
+    """What failed is told, the rest is done, and a second run does what is left."""
+    plan = applied(stand)
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "DeleteUserPolicy" else None
+    failed = stand.undo(plan)
+    stand.wire.before = lambda action: None
+    again = stand.undo(plan)
+
+    assert outcomes(failed)[1] == ((2,), "failed")
+    assert outcomes(again) == [((2,), "restored"), ((1,), "kept")]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_undo_that_dies_is_taken_up(stand: Stand, when: str) -> None:
+    """Killed before or after a call took effect, the next run ends where the first would have."""
+    plan = stand.story()
+    before = stand.details()
+    stand.apply(plan)
+    stand.clock.now = AS_OF + timedelta(days=2)
+    with stand.journal(plan) as journal, stand.cloud() as cloud:
+        send = cloud.send
+
+        def dying(meant: Any, *, region: Any = None) -> Any:
+            if meant.operation == "DeleteUserPolicy":
+                if when == "after":
+                    send(meant, region=region)
+                raise KeyboardInterrupt
+            return send(meant, region=region)
+
+        cloud.send = dying  # type: ignore[method-assign]
+        from tokentrail.containment.undo import Undo
+
+        undo = Undo(plan, cloud, journal, clock=stand.clock, reactivate_leaked_key=True)
+        with pytest.raises(KeyboardInterrupt):
+            undo.go(undo.look())
+
+    assert stand.undo(plan, reactivate=True).complete
+    assert stand.details() == before

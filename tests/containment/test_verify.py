@@ -1,0 +1,276 @@
+"""Whether what was done has held: the judge by table, and the whole against moto and a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from carry_cases import HOME, REVOKE, Stand, plan_of, step
+
+from evidence import call as record
+from evidence import held, session, user
+from tokentrail.case import Case
+from tokentrail.containment.history import history
+from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge
+from tokentrail.containment.model import Plan, Survivor
+from tokentrail.containment.outcome import Verification
+from tokentrail.containment.verify import Evidence, verify
+
+BIT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def bite(**fields: Any) -> Bite:
+    return Bite(
+        **{
+            "n": 1,
+            "action": "revoke-role-sessions",
+            "ends": frozenset({"C"}),
+            "at": BIT,
+            "reads_back": True,
+            **fields,
+        }
+    )
+
+
+def one(**fields: Any) -> Held:
+    whole = {
+        "id": "C",
+        "planned": True,
+        "issued_at": None,
+        "issued_in": None,
+        "expires": None,
+        "parent": None,
+    }
+    return Held(**{**whole, **fields})
+
+
+def seen(after: float, call: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
+    """A call some seconds after the second in which the step bit."""
+    return Seen(
+        time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=call,
+        failed=bool(error), denied=error in ("denied", "explicit"), explicit=error == "explicit",
+    )  # fmt: skip
+
+
+def verdict(
+    *events: Seen, bites: Any = None, others: Any = (), newest: Any = BIT + timedelta(hours=1), **fields: Any
+) -> tuple[str, str | None]:
+    scene = Scene(
+        bites=bites if bites is not None else (bite(),), credentials=(one(**fields), *others), events=events, newest=newest,
+        lag=timedelta(minutes=15), now=BIT + timedelta(hours=1),
+    )  # fmt: skip
+    _, credentials, _ = judge(scene)
+    return credentials[0].verdict, credentials[0].event_id
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((), ("not-yet-proven", None)),
+        ((seen(-9),), ("not-yet-proven", None)),
+        ((seen(0),), ("not-yet-proven", None)),
+        ((seen(1),), ("refuted", "e1")),
+        ((seen(9, "sts:GetCallerIdentity"),), ("not-yet-proven", None)),
+        ((seen(9, "sts:GetSessionToken"),), ("not-yet-proven", None)),
+        ((seen(9, error="explicit"),), ("proven", "e9")),
+        ((seen(9, error="denied"),), ("not-yet-proven", None)),
+        ((seen(9, error="other"),), ("not-yet-proven", None)),
+        ((seen(9, error="explicit"), seen(10)), ("refuted", "e10")),
+        ((seen(-9, error="denied"), seen(9, error="explicit")), ("not-yet-proven", None)),
+        ((seen(-9, "s3:ListBucket", error="denied"), seen(9, error="explicit")), ("proven", "e9")),
+        ((seen(9, credential="D"),), ("not-yet-proven", None)),
+    ],
+)
+def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tuple[str, str | None]) -> None:
+    """A success after the bite refutes, an explicit denial that is new proves, and silence does neither."""
+    assert verdict(*events) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"expires": BIT}, ("proven", None)),
+        ({"expires": BIT + timedelta(days=1)}, ("not-yet-proven", None)),
+        ({"newest": None}, ("not-yet-proven", None)),
+        ({"newest": BIT - SECOND}, ("not-yet-proven", None)),
+        ({"survives": True, "bites": (bite(ends=frozenset()),)}, ("not-yet-proven", None)),
+        ({"bites": (bite(ends=frozenset()),)}, ("proven", None)),
+        ({"bites": (bite(ends=frozenset()),), "planned": False}, ("not-yet-proven", None)),
+        ({"bites": (bite(at=None),)}, ("not-yet-proven", None)),
+        ({"bites": (bite(reads_back=False, changed="policy"),)}, ("refuted", None)),
+        ({"bites": (bite(action="deactivate-key"),)}, ("proven", None)),
+        ({"bites": (bite(action="deactivate-key", reads_back=None),)}, ("not-yet-proven", None)),
+        (
+            {"bites": (bite(action="deactivate-key"),), "newest": BIT + timedelta(minutes=14)},
+            ("not-yet-proven", None),
+        ),
+        (
+            {"others": (one(id="D", parent="C", issued_at=BIT + SECOND, issued_in="mint"),)},
+            ("refuted", "mint"),
+        ),
+        (
+            {"others": (one(id="D", parent="C", issued_at=BIT - SECOND, issued_in="mint"),)},
+            ("not-yet-proven", None),
+        ),
+        ({"bites": ()}, ("not-yet-proven", None)),
+    ],
+)
+def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tuple[str, str | None]) -> None:
+    """Expiry, read-back, children and the reach of the evidence count as they should."""
+    assert verdict(**fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("bites", "events", "expected"),
+    [
+        ((bite(), bite(n=2, ends=frozenset({"D"}))), (seen(9, error="explicit"),), "not-yet-proven"),
+        ((bite(), bite(n=2, ends=frozenset())), (seen(9, error="explicit"),), "proven"),
+        ((bite(), bite(n=2, ends=frozenset(), reads_back=None)), (seen(9, error="explicit"),), "not-yet-proven"),
+        ((bite(), bite(n=2, ends=frozenset(), reads_back=False)), (seen(9, error="explicit"),), "refuted"),
+        ((bite(), bite(n=2, ends=frozenset(), at=None)), (seen(9, error="explicit"),), "not-yet-proven"),
+    ],
+)  # fmt: skip
+def test_the_whole_is_as_good_as_its_worst_part(bites: Any, events: Any, expected: str) -> None:
+    """One refuted part refutes; one unproven part leaves it open."""
+    credentials = [one(id=name) for name in sorted(set().union(*(step.ends for step in bites)))]
+    scene = Scene(
+        bites=bites, credentials=credentials, events=events, newest=BIT + timedelta(hours=1), lag=SECOND, now=BIT
+    )  # fmt: skip
+
+    assert judge(scene)[2] == expected
+
+
+ROLE_SESSION, SESSION_TOKEN = "ASIAROLESESSION00001", "ASIASESSIONTOKEN0001"
+
+
+def evidence(case: Case, plan: Plan) -> Evidence:
+    return Evidence(
+        newest=case.newest(), retrace=lambda: case.trace(plan.tainted), timeline=lambda: case.timeline(plan.tainted),
+        record=case.record,
+    )  # fmt: skip
+
+
+def looked(stand: Stand, plan: Plan, *records: Any) -> Verification:
+    """What verify says, given the calls of the attacker since."""
+    base = [
+        record("ListBuckets", "2026-11-23T10:00:00Z", user("support", stand.key), source="s3.amazonaws.com"),
+        record("ListBuckets", "2026-11-23T10:01:00Z", session(SESSION_TOKEN, role="S"), source="s3.amazonaws.com"),
+        record("ListBuckets", "2026-11-23T10:02:00Z", session(ROLE_SESSION, role="MyBucketRole"), source="s3.amazonaws.com"),
+        record("ListBuckets", "2026-11-23T12:00:00Z", user("ria", "AKIARIARIARIARIA0001"), source="s3.amazonaws.com"),
+    ]  # fmt: skip
+    with held([*base, *records]) as case, stand.cloud() as cloud, stand.journal(plan) as journal:
+        told = history(journal.lines)
+        return verify(plan, told, cloud, evidence(case, plan), now=datetime(2026, 11, 23, 12, 30, tzinfo=UTC))
+
+
+def deed(key: str, clock: str, role: str, error: str | None = None) -> Any:
+    fields = {"errorCode": "AccessDenied", "errorMessage": error} if error else {}
+    return record(
+        "GetObject", f"2026-11-23T{clock}Z", session(key, role=role), source="s3.amazonaws.com", **fields
+    )
+
+
+DENIED = f"User: arn:aws:sts::{HOME}:assumed-role/MyBucketRole/s is not authorized to perform: s3:GetObject with an explicit deny in an identity-based policy"  # fmt: skip
+
+
+def test_a_plan_that_was_not_applied_is_not_proven(stand: Stand) -> None:
+    """Nothing done, nothing proven."""
+    found = looked(stand, stand.story())
+
+    assert found.verdict == "not-yet-proven"
+    assert {step.why for step in found.steps} == {"it is not done"}
+
+
+def test_denials_and_an_inactive_key_prove(stand: Stand) -> None:
+    """The key reads back inactive, and both sessions were refused with an explicit deny."""
+    plan = stand.story()
+    stand.apply(plan)
+
+    found = looked(
+        stand,
+        plan,
+        deed(SESSION_TOKEN, "11:30:00", "S", DENIED),
+        deed(ROLE_SESSION, "11:31:00", "MyBucketRole", DENIED),
+    )
+
+    assert found.verdict == "proven", found
+    assert found.looked_back
+    assert [step.verdict for step in found.steps] == ["proven", "proven", "proven"]
+
+
+def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:
+    """A refusal that does not name an explicit deny may have any reason."""
+    plan = stand.story()
+    stand.apply(plan)
+
+    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", "Access Denied"))
+
+    assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
+    assert found.verdict == "not-yet-proven"
+
+
+def test_a_success_after_the_bite_refutes(stand: Stand) -> None:
+    """With the event that shows it."""
+    plan = stand.story()
+    stand.apply(plan)
+
+    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole"))
+
+    refuted = [one for one in found.credentials if one.verdict == "refuted"]
+    assert found.verdict == "refuted"
+    assert [(one.credential, one.step) for one in refuted] == [(ROLE_SESSION, 3)]
+    assert refuted[0].event_id
+
+
+def test_a_policy_that_is_gone_refutes(stand: Stand) -> None:
+    """The step no longer stands."""
+    plan = stand.story()
+    stand.apply(plan)
+    stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+
+    found = looked(stand, plan)
+
+    assert found.steps[1].verdict == "refuted"
+    assert REVOKE in found.steps[1].why
+
+
+def test_an_unreachable_account_is_said(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials the evidence is judged alone, and verify says so."""
+    plan = stand.story()
+    stand.apply(plan)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+
+    found = looked(stand, plan)
+
+    assert not found.looked_back
+    assert any("not read back" in note for note in found.notes)
+    assert all(step.reads_back is None for step in found.steps)
+
+
+def test_without_a_case_nothing_is_proven(stand: Stand) -> None:
+    """Standing policies alone are no proof."""
+    plan = stand.story()
+    stand.apply(plan)
+    with stand.cloud() as cloud, stand.journal(plan) as journal:
+        found = verify(plan, history(journal.lines), cloud, None, now=stand.clock())
+
+    assert found.verdict == "not-yet-proven"
+    assert [step.reads_back for step in found.steps] == [True, True, True]
+
+
+def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
+    """A plan that says itself that it is incomplete stays unproven."""
+    survivor = Survivor(credential=ROLE_SESSION, until=None, why="root")
+    plan = plan_of(step(1, "disable-identity-center-user"), tainted=(ROLE_SESSION,))
+    plan = replace(plan, proof=replace(plan.proof, complete=False, survivors=(survivor,)))
+    stand.confirmed = {1}
+    stand.apply(plan)
+    stand.key = "AKIAOTHER00000000001"
+
+    found = looked(stand, plan)
+
+    assert found.credentials[0].why == "the plan itself does not end it"
+    assert found.verdict == "not-yet-proven"

@@ -1,0 +1,646 @@
+"""
+For each rule: evidence that it must find, and evidence that is near it and must be left alone.
+
+Each case is a function that acts in a fresh world; its docstring says what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evidence import AWAY, HOME, START
+from tokentrail.testing import World
+from tokentrail.testing.credential import LongTermKey
+
+Act = Callable[[World], None]
+HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
+TOOL = "Boto3/1.34.162 md/Botocore#1.34.162"
+
+FIRES: dict[str, list[Act]] = {}
+SPARES: dict[str, list[Act]] = {}
+HABITS: dict[str, list[Act]] = {}
+"""What is found on its first day alone."""
+
+
+def world() -> World:
+    """A fresh world."""
+    return World(START, account=HOME)
+
+
+def fires(rule: str) -> Callable[[Act], Act]:
+    """Mark evidence that a rule must find."""
+
+    def mark(act: Act) -> Act:
+        FIRES.setdefault(rule, []).append(act)
+        return act
+
+    return mark
+
+
+def spares(rule: str) -> Callable[[Act], Act]:
+    """Mark evidence that a rule must leave alone."""
+
+    def mark(act: Act) -> Act:
+        SPARES.setdefault(rule, []).append(act)
+        return act
+
+    return mark
+
+
+def becomes_habit(rule: str) -> Callable[[Act], Act]:
+    """Mark evidence that a rule must find once, and not again on later days."""
+
+    def mark(act: Act) -> Act:
+        HABITS.setdefault(rule, []).append(act)
+        return act
+
+    return mark
+
+
+def ada(world: World, calls: int = 12) -> LongTermKey:
+    """A user with a habit."""
+    key = world.user("ada", ip=HOUSE)
+    key.calls("ec2:DescribeInstances", count=calls, every=30)
+    return key
+
+
+# ---------------------------------------------------------------- two-networks
+
+
+@fires("two-networks")
+def stolen_key_in_turn(world: World) -> None:
+    """A thief uses the key while its owner does."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def moved_for_good(world: World) -> None:
+    """A user moves to another network and stays there."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE).calls("ec2:DescribeInstances", count=9)
+
+
+@spares("two-networks")
+def neighbours(world: World) -> None:
+    """Two addresses of one network are used in turn."""
+    key = ada(world)
+    key.seen_from("192.0.2.99").calls("ec2:DescribeInstances")
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def runner(world: World) -> None:
+    """A pipeline's key is used from many networks, as hosted runners do."""
+    key = ada(world)
+    for number in range(8):
+        key.seen_from(f"{20 + number}.7.1.1").calls("ec2:DescribeInstances")
+        key.calls("ec2:DescribeInstances")
+
+
+# ---------------------------------------------------------------- session-token-back-door
+
+
+@fires("session-token-back-door")
+def back_door(world: World) -> None:
+    """A token for 36 hours is minted from afar, without a second factor."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE, TOOL).gets_session_token(duration=129600)
+
+
+@spares("session-token-back-door")
+def tool_with_mfa(world: World) -> None:
+    """A tool asks for a second factor, from a new place, for long."""
+    key = ada(world)
+    token = key.seen_from(ELSEWHERE).gets_session_token(
+        duration=129600, mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada"
+    )
+    token.assumes("Deploy", "ada")
+
+
+@spares("session-token-back-door")
+def daily_token(world: World) -> None:
+    """A script mints a token of the default life at home and uses it at once."""
+    key = ada(world)
+    for _ in range(3):
+        key.gets_session_token().calls("s3:ListBuckets")
+        world.wait(4000)
+
+
+# ---------------------------------------------------------------- token-mints-tokens
+
+
+@fires("token-mints-tokens")
+def token_mints(world: World) -> None:
+    """A session token without a second factor takes up a role."""
+    ada(world).gets_session_token().assumes("Deploy", "x")
+
+
+@spares("token-mints-tokens")
+def mfa_token_mints(world: World) -> None:
+    """A session token with a second factor takes up a role, as tools do."""
+    ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").assumes("Deploy", "x")
+
+
+@spares("token-mints-tokens")
+def short_history(world: World) -> None:
+    """A role takes up another; the case holds too few days to call it new."""
+    ada(world).assumes("Build", "x").assumes("Deploy", "x")
+
+
+@fires("token-mints-tokens")
+def unheard_of_chain(world: World) -> None:
+    """A role takes up another for the first time in five days."""
+    build = ada(world).assumes("Build", "x")
+    build.calls("s3:ListBuckets")
+    world.wait(5 * 86400)
+    ada(world).assumes("Build", "x").assumes("Deploy", "x")
+
+
+@spares("token-mints-tokens")
+def designed_chain(world: World) -> None:
+    """A role takes up another every day."""
+    for _ in range(6):
+        ada(world).assumes("Build", "x").assumes("Deploy", "x")
+        world.wait(86400)
+
+
+# ---------------------------------------------------------------- bulk-read
+
+
+def _reads(world: World, name: str, count: int) -> None:
+    session = world.user(name).assumes("Data", name)
+    session.calls("s3:GetObject", {"bucketName": "loot", "key": "k-{n}"}, count=count, bytes_out=5_000_000)
+
+
+@fires("bulk-read")
+def copies_all(world: World) -> None:
+    """One session reads two hundred objects where others read three."""
+    _reads(world, "bea", 3)
+    _reads(world, "ada", 200)
+
+
+@spares("bulk-read")
+def all_read_much(world: World) -> None:
+    """Every session of the role reads two hundred objects."""
+    _reads(world, "bea", 190)
+    _reads(world, "ada", 200)
+
+
+@spares("bulk-read")
+def reads_some(world: World) -> None:
+    """A session reads ten times what others do, which is still little."""
+    _reads(world, "bea", 3)
+    _reads(world, "ada", 40)
+
+
+# ---------------------------------------------------------------- keys that are cut
+
+
+@fires("outlived-key")
+def goes_on(world: World) -> None:
+    """A role session goes on after its key was made inactive."""
+    key = ada(world)
+    session = key.assumes("Deploy", "x")
+    world.user("root-cause").deactivates(key)
+    world.wait(60)
+    session.calls("s3:ListBuckets")
+
+
+@spares("outlived-key")
+def stops(world: World) -> None:
+    """A role session is not used after its key was deleted, but for asking who it is."""
+    key = ada(world)
+    session = key.assumes("Deploy", "x")
+    session.calls("s3:ListBuckets")
+    world.user("bea").deletes(key)
+    session.calls("sts:GetCallerIdentity")
+    session.denied("s3:ListBuckets")
+
+
+@spares("outlived-key")
+def made_for_another(world: World) -> None:
+    """What acts through a key that the deleted key once made is another person's."""
+    key = ada(world)
+    other = key.creates_access_key(world.user("cleo"))
+    world.user("bea").deletes(key)
+    other.calls("s3:ListBuckets", count=3)
+
+
+@spares("outlived-key")
+def reactivated(world: World) -> None:
+    """A key is made active again, and works."""
+    key = ada(world)
+    session = key.assumes("Deploy", "x")
+    admin = world.user("bea")
+    admin.deactivates(key)
+    admin.iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
+    session.calls("s3:ListBuckets")
+
+
+@fires("minted-before-the-cut")
+def minted_before(world: World) -> None:
+    """A session token is minted ten minutes before its key is deleted."""
+    key = ada(world)
+    key.gets_session_token()
+    world.wait(600)
+    world.user("bea").deletes(key)
+
+
+@spares("minted-before-the-cut")
+def minted_long_before(world: World) -> None:
+    """A session token is minted half a day before its key is deleted."""
+    key = ada(world)
+    key.gets_session_token()
+    world.wait(43200)
+    world.user("bea").deletes(key)
+
+
+@spares("minted-before-the-cut")
+def key_goes_on(world: World) -> None:
+    """A session token is minted and the key lives on."""
+    ada(world).gets_session_token()
+
+
+# ---------------------------------------------------------------- revocations
+
+
+@fires("used-after-revocation")
+def revocation_fails(world: World) -> None:
+    """A session works an hour after its role's sessions were revoked."""
+    session = ada(world).assumes("Deploy", "x", duration=43200)
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(3600)
+    session.calls("s3:ListBuckets")
+
+
+@spares("used-after-revocation")
+def revocation_bites(world: World) -> None:
+    """A session works for two seconds more, then is refused, and may still ask who it is."""
+    session = ada(world).assumes("Deploy", "x", duration=43200)
+    world.user("bea").revokes_sessions("Deploy")
+    session.calls("s3:ListBuckets")
+    world.wait(3600)
+    session.denied("s3:ListBuckets", explicit=True)
+    session.calls("sts:GetCallerIdentity")
+
+
+@spares("used-after-revocation")
+def minted_later(world: World) -> None:
+    """A session that was issued after the cutoff works."""
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(60)
+    ada(world).assumes("Deploy", "x").calls("s3:ListBuckets")
+
+
+@fires("minted-again")
+def comes_back(world: World) -> None:
+    """A session token takes up the role again, from elsewhere, after the key's session of it was revoked."""
+    key = ada(world)
+    token = key.gets_session_token()
+    key.assumes("Deploy", "x")
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(60)
+    token.seen_from(ELSEWHERE).assumes("Deploy", "x")
+
+
+@spares("minted-again")
+def colleague_comes_back(world: World) -> None:
+    """A colleague signs in again after a revocation, as she did before."""
+    ria = world.identity_center("ria@example.com", "Support", account=HOME)
+    ria.assumes("Deploy", "ria").calls("s3:ListBuckets")
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(60)
+    ria.assumes("Deploy", "ria").calls("s3:ListBuckets")
+
+
+@spares("minted-again")
+def pipeline_comes_back(world: World) -> None:
+    """A pipeline's key that takes up the role every quarter of an hour goes on doing so."""
+    key = ada(world)
+    for _ in range(4):
+        key.assumes("Deploy", "x")
+        world.wait(900)
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(60)
+    key.assumes("Deploy", "x")
+
+
+@fires("containment-undone")
+def revocation_lifted(world: World) -> None:
+    """Somebody else deletes the revocation five seconds later."""
+    world.user("bea").revokes_sessions("Deploy")
+    ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+
+
+@fires("containment-undone")
+def key_made_active(world: World) -> None:
+    """Somebody else makes a key active again."""
+    key = ada(world)
+    world.user("bea").deactivates(key)
+    world.user("cleo").iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
+
+
+@fires("containment-undone")
+def quarantine_detached(world: World) -> None:
+    """A user detaches AWS's quarantine from itself."""
+    arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    ada(world).iam("DetachUserPolicy", userName="ada", policyArn=arn)
+
+
+@spares("containment-undone")
+def own_step_lifted(world: World) -> None:
+    """The responder takes back a step of their own."""
+    bea = world.user("bea")
+    bea.revokes_sessions("Deploy")
+    world.wait(7200)
+    bea.iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+
+
+@spares("containment-undone")
+def ordinary_policy_deleted(world: World) -> None:
+    """An ordinary inline policy that allows something is deleted by somebody else."""
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    world.user("bea").iam("PutRolePolicy", roleName="Deploy", policyName="p", policyDocument=allow)
+    ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="p")
+
+
+# ---------------------------------------------------------------- roles
+
+
+@fires("role-juggling")
+def juggles(world: World) -> None:
+    """Two roles take each other up, again and again."""
+    session = ada(world).assumes("Deploy", "x")
+    for _ in range(3):
+        session = session.assumes("Build", "x").assumes("Deploy", "x")
+        world.wait(900)
+
+
+@spares("role-juggling")
+def returns_once(world: World) -> None:
+    """A job hops to another role and back, once."""
+    ada(world).assumes("Deploy", "x").assumes("Build", "x").assumes("Deploy", "x")
+
+
+@fires("deep-chain")
+def four_hops(world: World) -> None:
+    """A chain of four hops, where none was before."""
+    ada(world).assumes("One", "x").assumes("Two", "x").assumes("Three", "x").assumes("Four", "x")
+
+
+@spares("deep-chain")
+def three_hops(world: World) -> None:
+    """A chain of three hops."""
+    ada(world).assumes("One", "x").assumes("Two", "x").assumes("Three", "x")
+
+
+@becomes_habit("deep-chain")
+def hops_every_day(world: World) -> None:
+    """A chain of four hops is walked every other day."""
+    for name in ("bea", "cleo", "ada"):
+        world.user(name).assumes("One", "y").assumes("Two", "y").assumes("Three", "y").assumes("Four", "y")
+        world.wait(2 * 86400)
+
+
+@fires("self-assumption")
+def renews_itself(world: World) -> None:
+    """A role's session takes up its own role."""
+    ada(world).assumes("Deploy", "x").assumes("Deploy", "y")
+
+
+@spares("self-assumption")
+def other_role(world: World) -> None:
+    """A role's session takes up another role."""
+    ada(world).assumes("Deploy", "x").assumes("Build", "x")
+
+
+@fires("role-probing")
+def probes(world: World) -> None:
+    """Six roles are tried one after the other."""
+    key = ada(world)
+    for number in range(6):
+        key.denied("sts:AssumeRole", world.role(f"Role{number}"))
+
+
+@spares("role-probing")
+def same_role_again(world: World) -> None:
+    """One role is tried six times, as a misconfigured job does."""
+    key = ada(world)
+    for _ in range(6):
+        key.denied("sts:AssumeRole", world.role("Deploy"))
+
+
+@fires("source-identity-lost")
+def without_identity(world: World) -> None:
+    """After twelve sessions with a source identity comes one without."""
+    for number in range(12):
+        world.user(f"u{number}").assumes("Deploy", "x", source_identity=f"u{number}")
+    ada(world).assumes("Deploy", "x")
+
+
+@spares("source-identity-lost")
+def never_had_one(world: World) -> None:
+    """Half of the role's sessions have no source identity."""
+    for number in range(12):
+        world.user(f"u{number}").assumes("Deploy", "x", source_identity=f"u{number}" if number % 2 else None)
+    ada(world).assumes("Deploy", "x")
+
+
+@fires("assume-root")
+def root_taken(world: World) -> None:
+    """A role takes up the root user of a member account."""
+    ada(world).assumes("Admin", "x").assumes_root(AWAY)
+
+
+@spares("assume-root")
+def role_taken(world: World) -> None:
+    """A role takes up a role of a member account."""
+    ada(world).assumes("Admin", "x").assumes("Audit", "x", account=AWAY)
+
+
+# ---------------------------------------------------------------- hosts and browsers
+
+
+@fires("stolen-workload")
+def instance_key_abroad(world: World) -> None:
+    """An instance's credential appears at another address, in another tool."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@fires("stolen-workload")
+def function_key_on_laptop(world: World) -> None:
+    """A function's credential is used by the tool and from the address of somebody's key."""
+    function = world.function("Resize", "resize")
+    function.calls("s3:ListBuckets", count=3)
+    thief = world.user("ada", ip=ELSEWHERE, user_agent="aws-cli/2.15")
+    thief.calls("s3:ListBuckets")
+    function.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@spares("stolen-workload")
+def new_way_out(world: World) -> None:
+    """An instance leaves by another address, with the same tool."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    host.seen_from(ELSEWHERE).calls("s3:ListBuckets", count=3)
+
+
+@spares("stolen-workload")
+def shared_way_out(world: World) -> None:
+    """Two instances share an address; a person there has another tool."""
+    for _ in range(2):
+        world.instance("Web", ip="198.51.100.7").calls("s3:ListBuckets", count=3)
+    world.user("ada", ip="198.51.100.7").calls("s3:ListBuckets")
+
+
+@fires("console-from-key")
+def key_to_console(world: World) -> None:
+    """A key becomes a federated user, and that a browser session."""
+    token = ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17","Statement":[]}')
+    token.gets_signin_token().calls("iam:ListUsers")
+
+
+@spares("console-from-key")
+def password_to_console(world: World) -> None:
+    """A user signs in with a password."""
+    world.console_sign_in(world.user("ada"), mfa=True).calls("iam:ListUsers", count=3)
+
+
+@becomes_habit("console-from-key")
+def broker(world: World) -> None:
+    """A broker has done so for days."""
+    for _ in range(4):
+        role = ada(world).assumes("Broker", "ada")
+        role.gets_signin_token().calls("s3:ListBuckets")
+        world.wait(86400)
+
+
+@fires("federated-with-all")
+def all_power(world: World) -> None:
+    """A federated user may do all that its maker may."""
+    policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    ada(world).gets_federation_token("helper", policy=policy)
+
+
+@spares("federated-with-all")
+def some_power(world: World) -> None:
+    """A federated user may read one bucket."""
+    policy = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject"],"Resource":"*"}]}'
+    )
+    ada(world).gets_federation_token("helper", policy=policy)
+
+
+# ---------------------------------------------------------------- secrets, power, what lasts
+
+
+@fires("secrets-swept")
+def sweeps(world: World) -> None:
+    """A key reads twelve secrets that its user never read."""
+    ada(world).calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
+
+
+@spares("secrets-swept")
+def same_secret(world: World) -> None:
+    """A key reads the same secret twelve times."""
+    ada(world).calls("secretsmanager:GetSecretValue", {"secretId": "s"}, count=12)
+
+
+@spares("secrets-swept")
+def service_starts(world: World) -> None:
+    """A function reads its twelve settings when it starts."""
+    world.function("Resize", "resize").calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
+
+
+@fires("beyond-its-power")
+def token_calls_iam(world: World) -> None:
+    """A session token without a second factor lists users, which AWS refuses."""
+    ada(world).gets_session_token().calls("iam:ListUsers")
+
+
+@spares("beyond-its-power")
+def token_is_refused(world: World) -> None:
+    """A session token without a second factor is refused when it lists users."""
+    ada(world).gets_session_token().denied("iam:ListUsers")
+
+
+@spares("beyond-its-power")
+def mfa_token_calls_iam(world: World) -> None:
+    """A session token with a second factor lists users."""
+    ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").calls("iam:ListUsers")
+
+
+@fires("lasting-access")
+def key_for_another(world: World) -> None:
+    """A role session makes a key for a user."""
+    ada(world).assumes("Admin", "x").creates_access_key(world.user("cleo"))
+
+
+@fires("lasting-access")
+def trusts_a_stranger(world: World) -> None:
+    """A role is opened to an account that the case knows nothing of."""
+    ada(world).creates_role("Door", {"AWS": "arn:aws:iam::999988887777:root"})
+
+
+@spares("lasting-access")
+def own_rotation(world: World) -> None:
+    """A user makes a new key of its own."""
+    ada(world).creates_access_key()
+
+
+@spares("lasting-access")
+def service_role_made(world: World) -> None:
+    """A role is made that a service may take up."""
+    ada(world).creates_role("Lambda", {"Service": "lambda.amazonaws.com"})
+
+
+@fires("logging-stopped")
+def log_off(world: World) -> None:
+    """The trail is stopped."""
+    ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+
+
+@spares("logging-stopped")
+def log_on(world: World) -> None:
+    """Stopping the trail is refused; looking at it is not."""
+    key = ada(world)
+    key.denied("cloudtrail:StopLogging")
+    key.calls("cloudtrail:GetTrailStatus")
+
+
+@fires("new-mfa-used")
+def device_for_another(world: World) -> None:
+    """Somebody enables a device for a user, and it is used."""
+    serial = f"arn:aws:iam::{HOME}:mfa/new"
+    world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=serial)
+    ada(world).gets_session_token(mfa_serial=serial)
+
+
+@spares("new-mfa-used")
+def own_device(world: World) -> None:
+    """A user enables a device of its own, and uses it."""
+    serial = f"arn:aws:iam::{HOME}:mfa/new"
+    key = ada(world)
+    key.iam("EnableMFADevice", userName="ada", serialNumber=serial)
+    key.gets_session_token(mfa_serial=serial)
+
+
+@fires("key-quarantined")
+def quarantined(world: World) -> None:
+    """AWS's quarantine is attached to a user."""
+    ada(world)
+    arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    world.user("aws").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+
+
+@spares("key-quarantined")
+def another_policy(world: World) -> None:
+    """Another policy is attached to a user."""
+    ada(world)
+    world.user("bea").iam(
+        "AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )

@@ -1,0 +1,60 @@
+"""Each rule finds what it is for, and leaves alone what is near it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from detection_cases import FIRES, HABITS, SPARES, Act, world
+
+from evidence import START, held
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Finding
+
+
+def found(act: Act, rule: str) -> tuple[Finding, ...]:
+    """What a rule finds in what happens."""
+    place = world()
+    act(place)
+    with held(place) as case:
+        return case.detect(rules=[rule])
+
+
+def cases(table: dict[str, list[Act]]) -> list[pytest.param]:
+    """Every case by the name of its rule and its own."""
+    return [
+        pytest.param(rule, act, id=f"{rule}-{act.__name__}") for rule, acts in table.items() for act in acts
+    ]
+
+
+@pytest.mark.parametrize(("rule", "act"), cases(FIRES))
+def test_a_rule_finds_what_it_is_for(rule: str, act: Act) -> None:
+    """It tells one story, names whom to start from, the evidence, and the command that answers it."""
+    (one,) = found(act, rule)
+
+    assert one.rule == rule
+    assert one.subject in one.credentials
+    assert one.next == f"tokentrail contain {one.subject}"
+    assert one.events and one.count >= 1
+    assert one.principals and one.accounts
+    assert one.why.endswith(".")
+
+
+@pytest.mark.parametrize(("rule", "act"), cases(SPARES))
+def test_a_rule_leaves_near_things_alone(rule: str, act: Act) -> None:
+    """What is ordinary is no finding."""
+    assert found(act, rule) == ()
+
+
+@pytest.mark.parametrize(("rule", "act"), cases(HABITS))
+def test_a_habit_grows_from_the_case(rule: str, act: Act) -> None:
+    """What was done on earlier days is a habit: it is found on its first day alone."""
+    (one,) = found(act, rule)
+
+    assert one.time < START + timedelta(days=1)
+
+
+@pytest.mark.parametrize("rule", [one.id for one in CATALOGUE])
+def test_every_rule_has_both_kinds_of_cases(rule: str) -> None:
+    """No rule is without a case that fires and one that must not."""
+    assert FIRES[rule] and SPARES[rule]

@@ -1,0 +1,388 @@
+"""The page that people look at: whole, inert, the same each time, and fit for every reader."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from datetime import timedelta
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from html_cases import (
+    ALIVE,
+    GONE,
+    HOSTILE,
+    LINK,
+    NOW,
+    RIA,
+    TOKEN,
+    Read,
+    credentials,
+    dossier,
+    failing,
+    finding,
+    large,
+    plan,
+    poisoned,
+    read,
+    status,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from present_cases import KEY, NINE, child, credential, event, plain, trace
+
+from tokentrail.present.html.case_page import case_page
+from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.lifelines import LEFT, RIGHT
+from tokentrail.present.html.markup import Html, escape, lines, tag
+from tokentrail.present.html.page import asset, lifelines_file, report_page
+from tokentrail.present.html.rows import rows
+from tokentrail.present.html.window import window
+from tokentrail.present.overview import overview
+from tokentrail.present.safe import safe
+
+_URL_ATTRIBUTES = {
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "data",
+    "poster",
+    "background",
+    "srcset",
+    "xlink:href",
+}
+
+
+def shape(page: Read) -> list[tuple[str, tuple[str, ...]]]:
+    """The elements and the names of their attributes, in order."""
+    return [(name, tuple(sorted(attributes))) for name, attributes in page.tags]
+
+
+def policy(page: Read) -> str:
+    """The page's Content-Security-Policy."""
+    return next(
+        one["content"] for name, one in page.tags if one.get("http-equiv") == "Content-Security-Policy"
+    )
+
+
+@pytest.mark.parametrize("poison", HOSTILE)
+def test_hostile_evidence_adds_no_element_and_no_attribute(poison: str) -> None:
+    """Whatever a name, agent, policy or key holds, the page has the elements that it has with harmless ones."""
+    harmless = read(report_page(poisoned(dossier(), "x" * len(poison))))
+    hostile = read(report_page(poisoned(dossier(), poison)))
+    assert shape(hostile) == shape(harmless)
+    assert hostile.raw["script"] == [asset("page.js")]
+    assert len(hostile.raw["style"]) == 1 and poison[:8] not in hostile.raw["style"][0]
+
+
+@pytest.mark.parametrize("poison", HOSTILE)
+def test_nothing_in_a_page_leads_outside_or_runs(poison: str) -> None:
+    """No address but of places on the page, no event handler, no inline style, no character that hides or reorders."""
+    page = report_page(poisoned(dossier(plan=failing()), poison))
+    found = read(page)
+    for name, attributes in found.tags:
+        assert name not in (
+            "iframe",
+            "object",
+            "embed",
+            "img",
+            "link",
+            "base",
+            "form",
+            "foreignobject",
+            "use",
+            "image",
+        )
+        for key, value in attributes.items():
+            assert not key.startswith("on") and key != "style"
+            assert key not in _URL_ATTRIBUTES or LINK.fullmatch(value), (name, key, value)
+    assert all(one == "\n" or safe(one) == one for one in set(page))
+
+
+@given(text=st.text(st.characters(codec=None)))
+def test_escaped_text_reads_back_as_what_is_safe_to_see(text: str) -> None:
+    """Between tags and in attributes, a parser gets back the visible form of the text, and nothing else."""
+    found = read(tag("p", text, title=text))
+    assert found.said == safe(text)
+    assert found.tags == [("p", {"title": safe(text)})]
+    assert read(tag("pre", lines(text))).said == "\n".join(safe(line) for line in text.split("\n"))
+
+
+def test_markup_is_told_from_text_by_its_type() -> None:
+    """What was built stays; what merely looks like markup is escaped."""
+    assert escape("<b>") == "&lt;b&gt;"
+    assert escape(tag("b")) == "<b></b>"
+    assert tag("p", Html("<i></i>"), "<i>", None, hidden=True, title=None, tabindex=0) == (
+        '<p hidden tabindex="0"><i></i>&lt;i&gt;</p>'
+    )
+
+
+def test_the_policy_allows_our_own_style_and_script_alone() -> None:
+    """Hashes fit; nothing else may be loaded, run or asked for."""
+    found = read(report_page(dossier()))
+    for kind in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(found.raw[kind][0].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy(found)
+    assert policy(found).startswith("default-src 'none'")
+    assert "unsafe" not in policy(found)
+    assert found.raw["script"] == [asset("page.js")]
+    assert not re.search(r"https?:|//[a-z]|url\((?!#)|@import", "".join(found.raw["style"]))
+
+
+def test_the_same_dossier_gives_the_same_bytes() -> None:
+    """A report can be compared with another by its digest."""
+    assert report_page(dossier()) == report_page(dossier())
+    assert lifelines_file(dossier()) == lifelines_file(dossier())
+
+
+def test_every_credential_of_the_trace_stands_as_text() -> None:
+    """Small or large, each id can be searched for."""
+    for one in (dossier(), large(300)):
+        said = read(report_page(one)).said
+        assert all(each.id in said for each in one.trace.credentials)
+    assert RIA in read(report_page(dossier())).said
+
+
+def test_the_head_says_what_works_and_what_ends_it() -> None:
+    """The first lines are the verdict, the survivors, the steps, and whom they hit."""
+    head = read(report_page(dossier())).said.partition("Lifelines")[0]
+    assert "2 of the attacker's 4 credentials still work" in head
+    assert "Proved complete." in head
+    assert "It cuts off a colleague too: ria." in head
+    assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
+    assert "8.0 MB" in head
+
+
+def test_the_picture_tells_each_life() -> None:
+    """Who minted whom and when, what was done, what it ended and what went on, what becomes of each after each step."""
+    said = read(report_page(dossier())).said
+    assert "UpdateAccessKey made the key inactive" in said
+    assert "ended A · B and C go on" in said
+    assert "ended C, and a colleague's: ria · B goes on" in said
+    assert "AssumeRole 09:40:00 by B from 203.0.113.77" in said
+    assert "until 24 Nov 21:00:00" in said
+    assert "ended by step 1" in said
+    assert "After step 1: Revoke the tokens of the user: user/support. B ends; D goes on." in said
+
+
+def test_attackers_and_colleagues_differ_by_shape_and_word() -> None:
+    """Square and filled against round, hatched and with a person's head; and the names say it."""
+    page = report_page(dossier())
+    names = [one["aria-label"] for name, one in read(page).tags if name == "a" and "aria-label" in one]
+    assert [name.partition(":")[0] for name in names] == ["A", "B", "C", "D", "ria"]
+    assert ["attacker's" in name for name in names] == [True] * 4 + [False]
+    assert "colleague's" in names[4]
+    assert page.count('class="person"') == 2
+    assert page.count('<rect class="badge"') == 4
+
+
+def test_a_step_shows_without_script() -> None:
+    """Radio buttons and style rules switch the picture; each step has its rule and its sentence."""
+    found = read(report_page(dossier()))
+    buttons = [one for name, one in found.tags if name == "input" and one["type"] == "radio"]
+    assert [one["id"] for one in buttons] == ["at-0", "at-1", "at-2"]
+    labels = [one["for"] for name, one in found.tags if name == "label" and "for" in one]
+    assert labels == ["at-0", "at-1", "at-2"]
+    assert all(f"#lifelines:has(#at-{n}:checked)" in found.raw["style"][0] for n in (1, 2))
+
+
+def test_each_place_that_is_led_to_exists_once() -> None:
+    """Ids are unique, and none is made of evidence."""
+    found = read(report_page(dossier()))
+    ids = [one["id"] for _, one in found.tags if "id" in one]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z]+(-[a-z0-9]+)?|c\d+", one) for one in ids)
+    aimed = {one["href"][1:] for _, one in found.tags if "href" in one}
+    assert aimed <= set(ids)
+    named = {part for _, one in found.tags for part in one.get("aria-labelledby", "").split()}
+    assert named <= set(ids)
+
+
+def test_readers_who_hear_the_page_get_names() -> None:
+    """Language, title, one main heading, a main part, named regions, captions, labels, and no empty heading."""
+    found = read(report_page(dossier()))
+    names = [name for name, _ in found.tags]
+    assert found.tags[0] == ("html", {"lang": "en"})
+    assert names.count("h1") == names.count("main") == names.count("nav") == 1
+    for name, one in found.tags:
+        if name in ("section", "nav") or one.get("role") == "region":
+            assert one.get("aria-label") or one.get("aria-labelledby"), (name, one)
+        if name == "th":
+            assert one.get("scope") == "col"
+    assert names.count("table") == names.count("caption")
+    levels = [int(name[1]) for name in names if re.fullmatch(r"h[1-6]", name)]
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_a_long_lived_token_does_not_squash_the_hours_that_matter() -> None:
+    """The window is the incident's; what goes past it has an arrowhead and its end in words."""
+    found = window(dossier().trace, (), left=LEFT, right=RIGHT)
+    assert found.start < NINE + timedelta(minutes=5) < NOW < found.end < NINE + timedelta(hours=3)
+    page = report_page(dossier())
+    assert page.count('class="onward"') == 1
+    assert "until 24 Nov 21:00:00" in page
+
+
+def test_a_window_stands_where_there_is_little_to_go_by() -> None:
+    """One key without a date, or a trace of nothing that counts, still has a stretch of time."""
+    lone = credentials()[0]
+    for listed in ((lone,), (credential(tainted=False, issued_at=None, expires_at=None),)):
+        one = dossier(trace=trace(*listed, as_of=NOW, subject=(listed[0].id,)), plan=None, bystanders=())
+        found = window(one.trace, (), left=LEFT, right=RIGHT)
+        assert found.start < found.end
+        assert listed[0].id in read(report_page(one)).said
+
+
+def test_many_credentials_fold_into_lines_of_their_kind() -> None:
+    """A picture of thousands has a line for each role, which says how many work."""
+    one = large(3000)
+    found = window(one.trace, (), left=LEFT, right=RIGHT)
+    laid = rows(one.trace, (), None, found)
+    assert len(laid) == 8
+    assert sum(len(row.members) for row in laid) == 3001
+    said = read(report_page(one)).said
+    assert re.search(r"\d+ of 42[89] work", said)
+
+
+def test_a_deep_lineage_is_no_deeper_than_a_browser_nests() -> None:
+    """A chain of thousands is drawn whole, without recursion, and nested no further than can be read."""
+    chain = [credential(id="ASIA0000000000000000", root="ASIA0000000000000000")]
+    chain += [child(n, f"ASIA{n - 1:016}") for n in range(1, 3000)]
+    page = report_page(
+        dossier(trace=trace(*chain, as_of=NOW, subject=(chain[0].id,)), plan=None, bystanders=())
+    )
+    deepest = depth = 0
+    for mark in re.findall(r"<(/?)ul", page):
+        depth += -1 if mark else 1
+        deepest = max(deepest, depth)
+    assert 40 <= deepest <= 60
+    assert all(one.id in page for one in chain)
+
+
+def test_a_loop_of_parents_is_cut() -> None:
+    """Broken evidence that makes two credentials each other's parents ends, and both are shown."""
+    pair = (child(1, "ASIA0000000000000002"), child(2, "ASIA0000000000000001"))
+    said = read(report_page(dossier(trace=trace(*pair, as_of=NOW), plan=None, bystanders=()))).said
+    assert all(one.id in said for one in pair)
+
+
+def test_what_has_no_room_is_counted() -> None:
+    """A timeline of very many lines is cut, the telling ones kept, with a sentence that says what is missing."""
+    ids = (KEY, TOKEN, GONE, ALIVE)
+    many = [
+        event(time=NINE + timedelta(seconds=n), event_id=f"e-{n}", credential=ids[n % 4]) for n in range(9000)
+    ]
+    many.append(
+        event(
+            time=NOW,
+            event_id="last",
+            credential=ALIVE,
+            event_name="CreateUser",
+            event_source="iam.amazonaws.com",
+        )
+    )
+    said = read(report_page(dossier(events=tuple(many)))).said
+    assert "iam:CreateUser" in said
+    assert "Left out for want of room: 7,500 lines with 7,500 calls" in said
+
+
+@pytest.mark.parametrize(
+    ("findings", "told"),
+    [
+        (None, "Detection was not asked for this page"),
+        ((), "Detection ran and found nothing"),
+        ((finding(),), "It was used from two networks."),
+    ],
+)
+def test_findings_are_told_from_not_having_looked(findings: object, told: str) -> None:
+    """No findings and no search for findings are two sentences."""
+    assert told in read(report_page(dossier(findings=findings))).said
+
+
+def test_the_plan_is_exact() -> None:
+    """The policy, laid out; the script, as `contain --script` prints it; collateral, undo and proof."""
+    said = read(report_page(dossier())).said
+    assert '"Effect": "Deny"' in said
+    assert "aws --profile ACCOUNT-111122223333 iam put-role-policy --role-name MyBucketRole" in said
+    assert "IAM is quick" in said
+    failed = read(report_page(dossier(plan=failing()))).said
+    assert "after step 1, B mints a new session" in failed
+    assert "can't spare" in failed
+    assert "No containment plan was asked for." in read(report_page(dossier(plan=None))).said
+    assert "Nothing to do" in read(report_page(dossier(plan=plan(steps=())))).said
+
+
+def test_the_evidence_is_accounted_for() -> None:
+    """Read, rejected, missing, digests, and what was left out."""
+    said = read(report_page(dossier())).said
+    for told in ("40 events from 3 evidence objects", "broken.json.gz, record 4: no JSON", "no data events",
+                 "something was left out", "not checked"):  # fmt: skip
+        assert told in said
+
+
+def test_the_picture_stands_alone_as_well_formed_svg() -> None:
+    """As a file it is XML with its own style, no script, and leads nowhere."""
+    for one in (dossier(), poisoned(dossier(), HOSTILE[2])):
+        root = ElementTree.fromstring(lifelines_file(one))
+        names = {each.tag.rpartition("}")[2] for each in root.iter()}
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "style" in names and not names & {"script", "a", "foreignObject", "image", "use"}
+
+
+def test_a_case_without_subject_has_a_page() -> None:
+    """It says where an investigation might start, and accuses nobody."""
+    found = overview(plain(one) for one in credentials())
+    page = read(case_page("c0ffee", found, None, status(), "0.1.0"))
+    assert KEY in page.said and TOKEN in page.said
+    assert "nothing here counts as an attacker's" in page.said
+
+
+def test_names_are_letters_while_there_are_few() -> None:
+    """A to Z for the attacker's; short ids from the twenty-seventh on; a colleague by session."""
+    few = Names.of(dossier().trace, dossier().bystanders)
+    assert [few.short(one.id) for one in credentials()] == ["A", "B", "C", "D"]
+    assert few.called(dossier().bystanders[0]) == "ria"
+    many = Names.of(large(30).trace)
+    assert many.short(KEY) == "AKIA…XAMPLE"
+    assert many.listed([KEY] * 1200) == "1,200 credentials"
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_any_dates_make_a_page(data: st.DataObject) -> None:
+    """Missing, equal, reversed and far dates draw something, and never fail."""
+    moments = st.none() | st.datetimes(
+        min_value=NINE.replace(tzinfo=None) - timedelta(days=900),
+        max_value=NINE.replace(tzinfo=None) + timedelta(days=900),
+    ).map(lambda one: one.replace(microsecond=0, tzinfo=NINE.tzinfo))
+    changed = tuple(
+        credential(**{**{name: getattr(one, name) for name in one.__dataclass_fields__},
+                      **{name: data.draw(moments) for name in ("issued_at", "expires_at", "ended_at", "first_used")}})
+        for one in credentials()
+    )  # fmt: skip
+    one = dossier(trace=trace(*changed, as_of=NOW, subject=(KEY,)))
+    page = read(report_page(one))
+    assert all(each.id in page.said for each in changed)
+    coordinates = [float(at[key]) for _, at in page.tags for key in ("x", "x1", "x2", "width") if at.get(key)]
+    assert all(-20 <= each <= 1400 for each in coordinates)
+
+
+def test_ten_thousand_credentials_take_seconds_and_megabytes() -> None:
+    """The page stays below ten megabytes, and is written in seconds."""
+    one = large(10_000)
+    started = time.monotonic()
+    page = report_page(one)
+    assert time.monotonic() - started < 15
+    assert len(page.encode()) < 10_000_000
+    assert all(each.id in page for each in one.trace.credentials)
+
+
+def test_a_dossier_goes_through_its_events_once() -> None:
+    """Events may be a stream."""
+    one = dossier()
+    assert report_page(dossier(events=iter(one.events))) == report_page(one)
+    assert isinstance(one, Dossier)

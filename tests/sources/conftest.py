@@ -1,0 +1,48 @@
+"""What the tests of sources share: S3 as moto has it over HTTP, and a wire to it that can fail."""
+
+from __future__ import annotations
+
+import logging
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from cloud_cases import BUCKET, Cloud, Wire
+from moto.server import ThreadedMotoServer
+
+
+@pytest.fixture(name="moto_url", scope="session")
+def _moto_url() -> Iterator[str]:
+    """AWS as moto has it, over HTTP on loopback."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+    server.stop()
+
+
+@pytest.fixture(name="environment")
+def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that nobody knows, and nothing else of this machine's AWS configuration."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIARESPONDER0000001", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(name="cloud")
+def _cloud(moto_url: str, environment: None, tmp_path: Path) -> Iterator[Cloud]:
+    """An empty bucket, and a wire to it."""
+    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+    wire = Wire(moto_url)
+    client = boto3.client("s3", endpoint_url=moto_url)
+    client.create_bucket(Bucket=BUCKET)
+    yield Cloud(wire=wire, client=client, folder=tmp_path)
+    client.close()
+    wire.close()
