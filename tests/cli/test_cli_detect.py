@@ -123,3 +123,23 @@ def test_the_catalogue_is_listed(run: Run) -> None:
     listed = lines(run("rules", "--format", "jsonl").out)
     assert [one["id"] for one in listed] == [one.id for one in CATALOGUE]
     assert all(f" {one.id}  {one.title}" in text for one in CATALOGUE)
+
+
+def test_sigma_rules_are_judged_by_and_listed(run: Run, case: Path, tmp_path: Path) -> None:
+    """--rules adds somebody's Sigma rules; those that can't be run are counted on stderr and listed with the reason."""
+    (tmp_path / "good.yml").write_text(
+        "title: Bucket role\nlogsource: {product: aws, service: cloudtrail}\nlevel: critical\n"
+        "detection: {s: {requestParameters.roleArn|endswith: role/MyBucketRole}, condition: s}\n"
+    )
+    (tmp_path / "bad.yml").write_text(
+        "title: Bad\nlogsource: {product: windows}\ndetection: {s: {EventID: 1}, condition: s}\n"
+    )
+    ran = run("detect", "--case", case, "--rules", tmp_path, "--min-severity", "critical", "--format", "jsonl")
+    assert "1 Sigma rule can't be run" in ran.err
+    assert {one["rule"] for one in lines(ran.out)} >= {"sigma:Bucket role", "outlived-key"}
+    listed = lines(run("rules", "--rules", tmp_path, "--format", "jsonl").out)
+    assert len(listed) == len(CATALOGUE) + 2
+    assert listed[-2]["source"].endswith("good.yml")
+    assert "not CloudTrail" in listed[-1]["problem"]
+    assert "1 rule that can't be run" in run("rules", "--rules", tmp_path).out
+    assert run("detect", "--case", case, "--rules", tmp_path / "gone").code == 2

@@ -32,6 +32,6 @@ def command(told: Common, folders: tuple[Path, ...]) -> None:
     listed = [entry(one) for one in CATALOGUE]
     found = sigma_rules(folders)
     if found is not None:
-        listed += [entry(one.rule, source=one.file) for one in (*found.simple, *found.correlations)]
+        listed += [entry(rule, source=file) for rule, file in found.usable]
         listed += [unusable(one.title, one.file, one.problem) for one in found.unusable]
     output.show_rows(told, CatalogueEntry, listed, write_catalogue)

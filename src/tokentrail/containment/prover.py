@@ -69,7 +69,9 @@ class Pool:
     sample: Caller | None
     """One that lives longest."""
     minter: str
-    """What mints last: a credential id, `pool of ARN`, or what a source is called."""
+    """What mints last: a credential id, `pool:ARN`, or what a source is called."""
+    first: str
+    """What minted before the pool renewed itself; the same where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ class _Game:
         for one in self._scene.held:
             fresh += self._minted(one, lives[one.id])
         fresh += [
-            (one.mints, life.ends, one.why) for one, life in sources.items() if one.mints.kind != "unknown"
+            (one.mints, life.ends, one.label) for one, life in sources.items() if one.mints.kind != "unknown"
         ]
         fresh.sort(key=lambda seed: seed[1])  # whoever lives longest first, as whoever a story names
         while fresh:
@@ -152,7 +154,8 @@ class _Game:
             known = pools.get(principal)
             if last <= start or (known is not None and known.last >= last):
                 continue
-            pool = self._pool(principal, start, last, minter)
+            own = minter == f"pool:{arn_of(principal)}"
+            pool = self._pool(principal, start, last, minter, known.first if own and known else minter)
             pools[principal] = pool
             fresh.append((principal, pool.life.ends, f"pool:{arn_of(principal)}"))
             if known is None or pool.life.mints_until > known.life.mints_until:
@@ -224,7 +227,7 @@ class _Game:
                 return Life(ends=time.bites, mints_until=time.bites, by=number)
         return Life(ends=NEVER, mints_until=NEVER)
 
-    def _pool(self, principal: Principal, start: datetime, last: datetime, minter: str) -> Pool:
+    def _pool(self, principal: Principal, start: datetime, last: datetime, minter: str, first: str) -> Pool:
         """The longest life of anything that was issued from `start` on and before `last`."""
         longest, until = Life(ends=start, mints_until=start), start
         sample: Caller | None = None
@@ -237,7 +240,9 @@ class _Game:
             if longest.ends is NEVER and until is NEVER:
                 break
         life = replace(longest, mints_until=until)
-        return Pool(principal=principal, start=start, last=last, life=life, sample=sample, minter=minter)
+        return Pool(
+            principal=principal, start=start, last=last, life=life, sample=sample, minter=minter, first=first
+        )
 
     def _samples(self, principal: Principal, start: datetime, last: datetime) -> Iterator[Caller]:
         """

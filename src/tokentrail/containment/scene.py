@@ -76,6 +76,14 @@ class Edge:
     """Whether the log shows it done; else a trust policy allows it."""
 
 
+_LABELS: dict[SourceKind, str] = {
+    "host": "the host {}", "password": "whoever knows the password of {}", "trust": "whom the attacker let into {}",
+    "provider": "whoever comes in through {}", "portal": "the access portal, for {},",
+    "sign_in": "the sign-in session {}", "user": "the user {}, which the attacker made,", "role": "whoever may assume {}, which the attacker made,",
+    "key": "the key {}",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Something that is no credential and mints them: a host, a password, a trust opened to strangers."""
@@ -89,6 +97,11 @@ class Source:
     """What is known of how it was before the attacker touched it, such as a role's `trust` document."""
     made: bool = False
     """Whether the attacker made it, so that it can be removed; else it must be put back."""
+
+    @property
+    def label(self) -> str:
+        """What a sentence calls whoever mints with it."""
+        return _LABELS[self.kind].format(self.id)
 
     @property
     def name(self) -> tuple[str, str, str]:

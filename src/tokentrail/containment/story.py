@@ -92,7 +92,8 @@ def _minting(
     what = "session" if pool.principal.kind == "role" else "token"
     mints = f"{minter} mints a new {short(scene.arn(pool.principal))} {what}"
     if number is None:
-        moment = _moment(outcome, pool, scene.as_of)
+        lasting = bool(outcome.times) and pool.last is NEVER
+        moment = _moment(outcome, pool, outcome.times[-1].bites if lasting else scene.as_of)
         yield f"{_when(outcome, moves, moment)}, {mints} at {_time(moment)}, which no step ends"
     elif cutoff is None:
         moment = _moment(outcome, pool, outcome.times[number].bites)
@@ -106,11 +107,23 @@ def _minting(
 
 
 def _minter(scene: Scene, pool: Pool, before: Pool | None) -> str:
-    if before is not None:
-        left = " that is left" if before.principal == pool.principal else ""
-        return f"a {short(scene.arn(before.principal))} session{left}"
-    one = next((one for one in scene.held if one.id == pool.minter), None)
-    return _called(scene, one) if one else pool.minter
+    if before is not None and before.principal == pool.principal:
+        return (
+            f"a {short(scene.arn(before.principal))} session that {_named(scene, pool.first)} minted before"
+        )
+    return (
+        f"a {short(scene.arn(before.principal))} session"
+        if before is not None
+        else _named(scene, pool.minter)
+    )
+
+
+def _named(scene: Scene, minter: str) -> str:
+    """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
+    one = next((one for one in scene.held if one.id == minter), None)
+    if one is not None:
+        return _called(scene, one)
+    return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter
 
 
 def _cut_by(
@@ -152,7 +165,7 @@ def _called(scene: Scene, one: Held) -> str:
 
 def _why(scene: Scene, pool: Pool) -> str:
     """Why a pool is left."""
-    return f"can be minted by {_minter(scene, pool, None).replace('pool:', 'a session of ')} and outlives every step"
+    return f"can be minted by {_named(scene, pool.first)} and outlives every step"
 
 
 def _time(moment: datetime) -> str:

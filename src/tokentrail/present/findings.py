@@ -51,8 +51,8 @@ def entry(rule: Rule, *, source: str = "tokentrail") -> CatalogueEntry:
 def unusable(title: str, source: str, problem: str) -> CatalogueEntry:
     """A rule that can't be run, as it is listed."""
     return CatalogueEntry(
-        id="", title=title, severity="info", attack=(), why="", false_alarm="", thresholds=(), references=(), source=source,
-        problem=problem,
+        id="", title=title, severity="info", attack=(), why="", false_alarm="", thresholds=(), references=(),
+        source=source, problem=problem,
     )  # fmt: skip
 
 
