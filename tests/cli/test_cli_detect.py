@@ -134,7 +134,9 @@ def test_sigma_rules_are_judged_by_and_listed(run: Run, case: Path, tmp_path: Pa
     (tmp_path / "bad.yml").write_text(
         "title: Bad\nlogsource: {product: windows}\ndetection: {s: {EventID: 1}, condition: s}\n"
     )
-    ran = run("detect", "--case", case, "--rules", tmp_path, "--min-severity", "critical", "--format", "jsonl")
+    ran = run(
+        "detect", "--case", case, "--rules", tmp_path, "--min-severity", "critical", "--format", "jsonl"
+    )
     assert "1 Sigma rule can't be run" in ran.err
     assert {one["rule"] for one in lines(ran.out)} >= {"sigma:Bucket role", "outlived-key"}
     listed = lines(run("rules", "--rules", tmp_path, "--format", "jsonl").out)

@@ -59,7 +59,7 @@ def test_pages_name_existing_options_only(page: Path) -> None:
     wrong = []
     for text in code(page):
         for line in text.splitlines():
-            shown = re.search(r"(?:^|[\s/])tokentrail ([a-z]+)(.*)", line)
+            shown = re.search(r"(?:^|[\s/])tokentrail ([a-z][a-z-]*)(.*)", line)
             if shown:
                 wrong += [one for one in _OPTION.findall(shown[2]) if one not in known[shown[1]]]
             elif line.startswith("--"):

@@ -157,6 +157,7 @@ def test_the_sdk_s_own_environment_is_used(
 ) -> None:
     """The endpoint may come from AWS_ENDPOINT_URL_S3, the profile from AWS_PROFILE."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", cloud.wire.url)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")  # the SDK would prefer it
     monkeypatch.setenv("AWS_PROFILE", "reader")
     Path(cloud.folder / "credentials").write_text(
         "[reader]\naws_access_key_id = AKIAREADER\naws_secret_access_key = x\n"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.containment import documents, moves
-from tokentrail.containment.documents import MANAGED, ROLE_INLINE, USER_INLINE, Statement
+from tokentrail.containment.documents import MANAGED, Statement
 from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
@@ -85,7 +85,7 @@ def _calls(
 ) -> tuple[list[Call], list[Call]] | None:
     """Inline if it fits, else in managed policies; `None` if even those are too few."""
     text = documents.text(statements)
-    if documents.size(text) <= _room(scene, principal):
+    if documents.size(text) <= moves.room(scene, principal):
         return moves.put_policy(scene, principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []
@@ -98,10 +98,3 @@ def _calls(
         batch.append(statement)
     texts.append(documents.text(batch))
     return moves.attach_policies(scene, principal, name, texts) if len(texts) <= _MANAGED_AT_MOST else None
-
-
-def _room(scene: Scene, principal: Principal) -> int:
-    """Characters left for an inline policy: all of them where no snapshot shows what is there."""
-    limit = USER_INLINE if principal.kind == "user" else ROLE_INLINE
-    taken = scene.inline_size(principal)
-    return limit - taken

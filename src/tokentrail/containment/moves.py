@@ -69,6 +69,12 @@ def put_policy(scene: Scene, principal: Principal, name: str, document: str) -> 
     )
 
 
+def room(scene: Scene, principal: Principal) -> int:
+    """Characters left for an inline policy: all of them where no snapshot shows what is there."""
+    limit = documents.USER_INLINE if principal.kind == "user" else documents.ROLE_INLINE
+    return limit - scene.inline_size(principal)
+
+
 def attach_policies(
     scene: Scene, principal: Principal, name: str, texts: Sequence[str]
 ) -> tuple[list[Call], list[Call]]:
@@ -93,7 +99,12 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     calls: list[Call] = []
     undo: list[Call] = []
     for principal in listed:
-        put, taken = put_policy(scene, principal, own(scene, name), document)
+        fits = documents.size(document) <= room(scene, principal)
+        put, taken = (
+            put_policy(scene, principal, own(scene, name), document)
+            if fits
+            else attach_policies(scene, principal, own(scene, name), [document])
+        )
         calls += put
         undo += taken
     return Move(

@@ -77,11 +77,16 @@ class Edge:
 
 
 _LABELS: dict[SourceKind, str] = {
-    "host": "the host {}", "password": "whoever knows the password of {}", "trust": "whom the attacker let into {}",
-    "provider": "whoever comes in through {}", "portal": "the access portal, for {},",
-    "sign_in": "the sign-in session {}", "user": "the user {}, which the attacker made,", "role": "whoever may assume {}, which the attacker made,",
+    "host": "the host {}",
+    "password": "whoever knows the password of {}",
+    "trust": "whom the attacker let into {}",
+    "provider": "whoever comes in through {}",
+    "portal": "the access portal, for {},",
+    "sign_in": "the sign-in session {}",
+    "user": "the user {}, which the attacker made,",
+    "role": "whoever may assume {}, which the attacker made,",
     "key": "the key {}",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

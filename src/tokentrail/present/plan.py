@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from tokentrail.containment.model import Call, Plan, Step
@@ -19,6 +20,8 @@ from tokentrail.present.safe import safe
 _MOST = 4
 _MOST_CALLS = 6
 _LABEL = 13
+_DENY_NAME = "TokenTrail-DenyAll"
+_DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
 """How a call names the policy that an earlier call of its step makes."""
 
@@ -161,6 +164,14 @@ def _script(plan: Plan) -> Iterator[str]:
 
 
 def _command(step: Step, place: int, call: Call) -> Iterator[str]:
+    if call.operation == "DeleteUser":
+        yield "# A user can be deleted only once all that it has is gone, which `tokentrail apply` sees to. Until then:"
+        denied = {
+            "UserName": call.parameters["UserName"],
+            "PolicyName": _DENY_NAME,
+            "PolicyDocument": _DENY_ALL,
+        }
+        call = replace(call, operation="PutUserPolicy", parameters=denied)
     parts = ["aws", "--profile", f"ACCOUNT-{call.account}", call.service, _kebab(call.operation)]
     shown = " ".join(shlex.quote(safe(part)) for part in parts)
     for name, value in call.parameters.items():

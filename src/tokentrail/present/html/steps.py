@@ -34,7 +34,8 @@ def picture_section(picture: Picture) -> Html:
         "lifelines", "Lifelines",
         _switch(plan) if plan and plan.steps else None,
         tag("div", *_sentences(picture), class_="told", aria_live="polite"),
-        tag("div", lifelines(picture), class_="wide picture", tabindex=0, role="region", aria_label="Picture of the lifelines"),
+        tag("div", lifelines(picture), class_="wide picture", tabindex=0, role="region",
+            aria_label="Picture of the lifelines"),
         _actions(picture),
     )  # fmt: skip
 

@@ -1,0 +1,269 @@
+"""Read Sigma rules from folders: what can be run, and what can't, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaCorrelationType
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+
+from tokentrail.detection.model import Rule, Severity
+from tokentrail.detection.sigma.conditions import Condition, condition, either
+from tokentrail.detection.sigma.values import NotSupported
+from tokentrail.errors import UsageError
+
+_LEVELS: dict[str, Severity] = {
+    "informational": "info", "low": "low", "medium": "medium", "high": "high", "critical": "critical",
+}  # fmt: skip
+_WAYS = {
+    SigmaCorrelationType.EVENT_COUNT: "event_count", SigmaCorrelationType.VALUE_COUNT: "value_count",
+    SigmaCorrelationType.TEMPORAL: "temporal", SigmaCorrelationType.TEMPORAL_ORDERED: "temporal_ordered",
+}  # fmt: skip
+_BROKEN = (
+    yaml.YAMLError,
+    SigmaError,
+    UnicodeError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    KeyError,
+    RecursionError,
+)
+"""What parsing somebody's file may raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simple:
+    """A rule about single records."""
+
+    rule: Rule
+    file: str
+    condition: Condition
+    shown: bool
+    """Whether its matches are findings by themselves, or only what a correlation counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """A rule about several records."""
+
+    rule: Rule
+    file: str
+    way: str
+    """`event_count`, `value_count`, `temporal` or `temporal_ordered`."""
+    of: tuple[str, ...]
+    """Ids of the rules that it correlates, in order."""
+    group_by: tuple[dict[str, str], ...]
+    """For each field that groups, its name in each of those rules."""
+    seconds: int
+    least: int
+    """How many records, or different values, there must be."""
+    value: str | None
+    """The field whose values are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """A rule, or a file, that can't be run."""
+
+    title: str
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigmaRules:
+    """Rules from somebody's folders."""
+
+    simple: tuple[Simple, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+
+    @property
+    def usable(self) -> tuple[tuple[Rule, str], ...]:
+        """Every rule that can be run, with its file."""
+        return tuple((one.rule, one.file) for one in self.simple) + tuple(
+            (one.rule, one.file) for one in self.correlations
+        )
+
+
+def read_rules(folders: Sequence[Path]) -> SigmaRules:
+    """
+    Read every `*.yml` and `*.yaml` below some folders.
+
+    Raises:
+        UsageError: there is no such folder, or no rule in it.
+    """
+    unusable: list[Unusable] = []
+    loaded: list[tuple[Any, str]] = []
+    for folder in folders:
+        files = sorted({*folder.rglob("*.yml"), *folder.rglob("*.yaml")}) if folder.is_dir() else [folder]
+        if not files or not all(one.is_file() for one in files):
+            raise UsageError(f"{folder}: no folder with Sigma rules (*.yml).")
+        for file in files:
+            loaded += _parsed(file, unusable)
+    kept = list(_distinct(loaded, unusable))
+    try:
+        collection = SigmaCollection([one for one, _ in kept], resolve_references=False)
+    except _BROKEN as error:
+        raise UsageError(f"the Sigma rules don't fit together: {error}.") from error
+    correlations = list(_correlations(kept, collection, unusable))
+    quiet = {name for one, wants in correlations if not wants for name in one.of}
+    simple = list(_simple(kept, quiet, unusable))
+    usable = {one.rule.id for one in simple}
+    for one, _ in correlations:
+        if not set(one.of) <= usable:
+            unusable.append(
+                Unusable(title=one.rule.title, file=one.file, problem="a rule that it refers to can't be run")
+            )
+    return SigmaRules(
+        simple=tuple(simple),
+        correlations=tuple(one for one, _ in correlations if set(one.of) <= usable),
+        unusable=tuple(sorted(unusable, key=lambda one: (one.file, one.title))),
+    )
+
+
+def _parsed(file: Path, unusable: list[Unusable]) -> list[tuple[Any, str]]:
+    try:
+        found = SigmaCollection.from_yaml(
+            file.read_text(encoding="utf-8"),
+            collect_errors=True,
+            collect_filters=True,
+            resolve_references=False,
+        )
+    except (OSError, *_BROKEN) as error:
+        unusable.append(Unusable(title=file.name, file=str(file), problem=f"can't be read: {_said(error)}"))
+        return []
+    kept: list[tuple[Any, str]] = [(one, str(file)) for one in found.filters]
+    for one in found.rules:
+        if one.errors:
+            problem = "; ".join(_said(error) for error in one.errors)
+            unusable.append(Unusable(title=_title(one), file=str(file), problem=problem))
+        else:
+            kept.append((one, str(file)))
+    if not found.rules and not found.filters:
+        problem = "; ".join(_said(error) for error in found.errors) or "holds no Sigma rule"
+        unusable.append(Unusable(title=file.name, file=str(file), problem=problem))
+    return kept
+
+
+def _distinct(loaded: Iterable[tuple[Any, str]], unusable: list[Unusable]) -> Iterator[tuple[Any, str]]:
+    """Each rule once: by its id, else its title."""
+    seen: dict[str, str] = {}
+    for one, file in loaded:
+        if (
+            isinstance(one, SigmaRule | SigmaCorrelationRule)
+            and (first := seen.setdefault(_id(one), file)) != file
+        ):
+            unusable.append(
+                Unusable(title=_title(one), file=file, problem=f"has the id of a rule in {first}")
+            )
+        else:
+            yield one, file
+
+
+def _simple(kept: Iterable[tuple[Any, str]], quiet: set[str], unusable: list[Unusable]) -> Iterator[Simple]:
+    for one, file in kept:
+        if not isinstance(one, SigmaRule):
+            continue
+        source = one.logsource
+        if (
+            source.product != "aws"
+            or source.service not in ("cloudtrail", None)
+            or source.category is not None
+        ):
+            named = ", ".join(str(part) for part in (source.product, source.service, source.category) if part)
+            unusable.append(
+                Unusable(
+                    title=_title(one), file=file, problem=f"is for {named or 'nothing named'}, not CloudTrail"
+                )
+            )
+            continue
+        try:
+            found = either([condition(each.parsed) for each in one.detection.parsed_condition])
+        except (NotSupported, *_BROKEN) as error:
+            unusable.append(Unusable(title=_title(one), file=file, problem=_said(error)))
+            continue
+        rule = _rule(one)
+        yield Simple(rule=rule, file=file, condition=found, shown=rule.id not in quiet)
+
+
+def _correlations(
+    kept: Iterable[tuple[Any, str]], collection: SigmaCollection, unusable: list[Unusable]
+) -> Iterator[tuple[Correlation, bool]]:
+    """The correlations, each with whether the rules that it refers to are findings all the same."""
+    for one, file in kept:
+        if isinstance(one, SigmaCorrelationRule):
+            try:
+                one.resolve_rule_references(collection)
+                yield _correlation(one, file), one.generate
+            except (NotSupported, *_BROKEN) as error:
+                unusable.append(Unusable(title=_title(one), file=file, problem=_said(error)))
+
+
+def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
+    if one.type not in _WAYS:
+        raise NotSupported(f"correlations of the type {one.type.name.lower()} can't be run")
+    way, given = _WAYS[one.type], one.condition
+    least, value = 1, None
+    counts = way.endswith("count")
+    if counts:
+        if not isinstance(given, SigmaCorrelationCondition) or given.op.name not in ("GTE", "GT", "EQ"):
+            raise NotSupported("a count can be compared by gte, gt and eq only")
+        least = int(given.count) + (given.op.name == "GT")
+        value = given.fieldref if isinstance(given.fieldref, str) else None
+        if way == "value_count" and value is None:
+            raise NotSupported(
+                "which field's values are to be counted is not said, or they are several fields'"
+            )
+    elif not isinstance(given, SigmaCorrelationCondition):
+        raise NotSupported("conditions on the rules of a correlation can't be run")
+    rules = [reference.rule for reference in one.rules or ()]
+    if any(isinstance(rule, SigmaCorrelationRule) for rule in rules):
+        raise NotSupported("correlations of correlations can't be run")
+    return Correlation(
+        rule=_rule(one), file=file, way=way, of=tuple(_id(rule) for rule in rules),
+        group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
+        least=least, value=value,
+    )  # fmt: skip
+
+
+def _names(one: SigmaCorrelationRule, name: str) -> dict[str, str]:
+    """What a field that groups is called in each rule."""
+    alias = one.aliases.aliases.get(name)
+    mapped = alias.mapping if alias is not None else {}
+    return {"": name} | {_id(reference.rule): field for reference, field in mapped.items()}
+
+
+def _rule(one: SigmaRule | SigmaCorrelationRule) -> Rule:
+    level = one.level.name.lower() if one.level is not None else "low"
+    tags = [tag.name.upper() for tag in one.tags if tag.namespace == "attack" and tag.name[1:2].isdigit()]
+    return Rule(
+        id=_id(one),
+        title=_title(one),
+        severity=_LEVELS.get(level, "low"),
+        attack=tuple(sorted(tags)),
+        why=" ".join((one.description or "A Sigma rule without a description.").split()),
+        false_alarm="; ".join(" ".join(str(each).split()) for each in one.falsepositives)
+        or "The rule does not say.",
+        references=tuple(str(each) for each in one.references),
+        find=lambda scene: (),
+    )
+
+
+def _id(one: SigmaRule | SigmaCorrelationRule) -> str:
+    return f"sigma:{one.id or one.name or one.title}"
+
+
+def _title(one: SigmaRule | SigmaCorrelationRule) -> str:
+    return " ".join((one.title or "without a title").split())
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
