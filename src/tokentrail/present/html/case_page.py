@@ -54,7 +54,10 @@ def case_page(
         ),
         navigation(_PLACES),
         tag(
-            "main", candidates(found, linked=live is not None), kinds(found), findings_section(findings, Names({}, {}), live=live is not None),
+            "main",
+            candidates(found, linked=live is not None),
+            kinds(found),
+            findings_section(findings, Names({}, {}), live=live is not None),
             evidence_section(status, None),
         ),
         footer(version),
