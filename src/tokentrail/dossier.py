@@ -1,5 +1,5 @@
 """
-What the faces show of a subject on one page, asked of the case in one go: for `report` a file, for `serve` an answer.
+What a page shows of a subject, asked of the case in one go.
 
 It may import the case and what the page is made of. It decides nothing about evidence, and draws nothing.
 """

@@ -83,11 +83,24 @@ class Scene:
 
 
 def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
-    """Judge each step, each credential, and the whole."""
+    """
+    Judge each step, each credential, and the whole.
+
+    The whole is proven only by evidence that reaches past the last bite and the log's lag: what was minted unseen until
+    then would not show before.
+    """
     credentials = tuple(_Credentials(scene).verdicts())
     steps = tuple(_step(bite, credentials) for bite in scene.bites)
     verdicts = {*(one.verdict for one in steps), *(one.verdict for one in credentials)}
-    return steps, credentials, _worst(verdicts) if scene.bites else "not-yet-proven"
+    if not scene.bites or not told_all(scene):
+        verdicts.add("not-yet-proven")
+    return steps, credentials, _worst(verdicts)
+
+
+def told_all(scene: Scene) -> bool:
+    """Whether the evidence reaches so far past the last bite that what happened until then would be in it."""
+    bites = [bite.at for bite in scene.bites if bite.at is not None]
+    return bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
 
 
 class _Credentials:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import History, ThingRecord
-from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge
+from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge, told_all
 from tokentrail.containment.model import Plan
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Verification
@@ -69,6 +69,10 @@ def verify(
         bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now
     )
     steps, credentials, verdict = judge(scene)
+    if newest is not None and bites and not told_all(scene):
+        notes.append(
+            "What was minted unseen until the last step took effect may not be in the evidence yet: ingest newer logs."
+        )
     return Verification(
         verdict=verdict, evidence_until=newest, looked_back=standing is not None, steps=steps, credentials=credentials,
         notes=tuple(notes),

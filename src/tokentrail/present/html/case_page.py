@@ -10,7 +10,6 @@ from typing import get_args
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.console import Live, console_bar, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
@@ -30,45 +29,32 @@ _PLACES = (
 
 
 def case_page(
-    case_id: str,
-    found: Overview,
-    findings: Sequence[Document] | None,
-    status: Status,
-    version: str,
-    live: Live | None = None,
+    case_id: str, found: Overview, findings: Sequence[Document] | None, status: Status, version: str
 ) -> str:
     """Build the page."""
     until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
-    how = (
-        "Ask about one above, or choose one below."
-        if live
-        else "Name one: `tokentrail report SUBJECT -o FILE.html`."
-    )
     body = join([
-        console_bar(live) if live else None,
         tag(
             "header",
             tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
             tag("h1", f"{words.number(found.credentials, 'credential')} in the evidence"),
-            tag("p", f"No subject was named, so that nothing here counts as an attacker's. {how}", class_="lead"),
+            tag("p", "No subject was named, so that nothing here counts as an attacker's. Name one: "
+                "`tokentrail report SUBJECT -o FILE.html`.", class_="lead"),
         ),
         navigation(_PLACES),
         tag(
-            "main",
-            candidates(found, linked=live is not None),
-            kinds(found),
-            findings_section(findings, Names({}, {}), live=live is not None),
+            "main", candidates(found), kinds(found), findings_section(findings, Names({}, {})),
             evidence_section(status, None),
         ),
         footer(version),
     ])  # fmt: skip
-    return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)
+    return whole(f"Case {case_id} · TokenTrail", body)
 
 
-def candidates(found: Overview, *, linked: bool = False) -> Html:
+def candidates(found: Overview) -> Html:
     """List what an investigation might start from."""
     rows = [
-        (_named(one.id, linked=linked), words.KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
+        (tag("code", brief(one.id)), words.KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
          f"{one.events:,}", one.account or "-", brief(words.principal(one.principal)))
         for one in found.candidates
     ]  # fmt: skip
@@ -80,11 +66,6 @@ def candidates(found: Overview, *, linked: bool = False) -> Html:
     )
     return section("start", "Where to start", body,
                    note="Long-term keys and session tokens, those that minted most first.")  # fmt: skip
-
-
-def _named(credential: str, *, linked: bool) -> Html:
-    shown = tag("code", brief(credential))
-    return tag("a", shown, href=trace_address(credential)) if linked else shown
 
 
 def kinds(found: Overview) -> Html:

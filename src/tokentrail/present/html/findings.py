@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import and_more, references, section
@@ -17,7 +16,7 @@ _MOST = 200
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
-def findings_section(findings: Sequence[Document] | None, names: Names, *, live: bool = False) -> Html:
+def findings_section(findings: Sequence[Document] | None, names: Names) -> Html:
     """Build the section."""
     if findings is None:
         told = "Detection was not asked for this page, so that nothing here says whether there is anything to find."
@@ -29,7 +28,7 @@ def findings_section(findings: Sequence[Document] | None, names: Names, *, live:
     ranked = sorted(findings, key=_rank)
     return section(
         "findings", "Findings",
-        tag("ol", *(_finding(one, names, live=live) for one in ranked[:_MOST]), class_="findings"),
+        tag("ol", *(_finding(one, names) for one in ranked[:_MOST]), class_="findings"),
         and_more(len(ranked), _MOST, "`tokentrail detect` lists all of them"),
         note=f"{words.number(len(findings), 'finding')}, the gravest first.",
     )  # fmt: skip
@@ -41,7 +40,7 @@ def _rank(one: Document) -> tuple[int, str, str]:
     return place, str(one.get("time") or ""), str(one.get("id") or "")
 
 
-def _finding(one: Document, names: Names, *, live: bool) -> Html:
+def _finding(one: Document, names: Names) -> Html:
     severity = str(one.get("severity") or "info")
     ids = [str(each) for each in one.get("credentials") or ()]
     count = int(one.get("count") or 1)
@@ -51,7 +50,6 @@ def _finding(one: Document, names: Names, *, live: bool) -> Html:
         tag("h3", tag("span", severity, class_=f"severity {severity if severity in _SEVERITIES else 'info'}"), " ",
             brief(str(one.get("title") or one.get("rule") or "")), f" ×{count:,}" if count > 1 else None),
         tag("p", brief(str(one.get("why") or ""), 1000)),
-        _ask(one.get("subject")) if live else None,
         _sentence("Next: ", one.get("next"), None),
         _sentence("Harmless if: ", one.get("false_alarm"), "soft"),
         tag("p", tag("time", str(one.get("time") or "")), "  ", tag("code", str(one.get("rule") or "")),
@@ -61,11 +59,3 @@ def _finding(one: Document, names: Names, *, live: bool) -> Html:
 
 def _sentence(lead: str, told: object, class_: str | None) -> Html | None:
     return tag("p", tag("b", lead), brief(str(told), 600), class_=class_) if told else None
-
-
-def _ask(subject: object) -> Html | None:
-    return (
-        tag("p", tag("a", f"Trace {brief(str(subject))}", href=trace_address(str(subject))))
-        if subject
-        else None
-    )

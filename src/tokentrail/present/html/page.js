@@ -76,15 +76,6 @@
     });
   }
 
-  const slider = byId("at-time"), told = byId("at-told");
-  if (slider && told) {
-    const spell = () => {
-      told.textContent = new Date(slider.value * 1000).toISOString().replace(".000Z", "Z");
-    };
-    slider.addEventListener("input", spell);
-    slider.addEventListener("change", () => slider.form.submit());
-  }
-
   const reveal = () => {
     const target = location.hash.length > 1 && byId(location.hash.slice(1));
     if (!target) return;

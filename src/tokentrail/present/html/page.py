@@ -13,7 +13,6 @@ from functools import cache
 from importlib import resources
 
 from tokentrail.present.html.chronicle import Chronicle, read, tick
-from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
@@ -28,20 +27,18 @@ from tokentrail.present.html.timeline import timeline_section
 from tokentrail.present.html.tree import tree_section
 from tokentrail.present.html.window import window
 
-_OURS, _NOBODY = "'self'", "'none'"
 _SECTIONS = (
     ("lifelines", "Lifelines"), ("plan", "Plan"), ("lineage", "Lineage"), ("timeline", "Timeline"), ("taken", "Taken"),
     ("findings", "Findings"), ("evidence", "Evidence"),
 )  # fmt: skip
 
 
-def report_page(dossier: Dossier, live: Live | None = None) -> str:
-    """Build the page of a dossier; with what a live console adds, if it is shown in one."""
+def report_page(dossier: Dossier) -> str:
+    """Build the page of a dossier."""
     names = Names.of(dossier.trace, dossier.bystanders)
     picture, chronicle = drawn(dossier, names)
     tainted = [one for one in dossier.trace.credentials if one.tainted]
     body = join([
-        console_bar(live) if live else None,
         summary(dossier, chronicle, names),
         navigation(_SECTIONS),
         tag(
@@ -49,14 +46,14 @@ def report_page(dossier: Dossier, live: Live | None = None) -> str:
             picture_section(picture),
             plan_section(dossier.plan, names),
             tree_section(dossier.trace, dossier.bystanders, names),
-            timeline_section(chronicle, names, raw=live is not None),
+            timeline_section(chronicle, names),
             taken_section(dossier.trace, names),
             findings_section(dossier.findings, names),
             evidence_section(dossier.status, dossier.trace, dossier.notes),
         ),
         footer(dossier.version),
     ])  # fmt: skip
-    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None)
+    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan))
 
 
 def lifelines_file(dossier: Dossier) -> str:
@@ -92,13 +89,13 @@ def footer(version: str) -> Html:
     return tag("footer", tag("p", told))
 
 
-def whole(title: str, body: Child, more_style: str = "", *, live: bool = False) -> str:
-    """Put a page together; in a live console, forms may ask the console itself."""
+def whole(title: str, body: Child, more_style: str = "") -> str:
+    """Put a page together."""
     style = asset("page.css") + asset("lifelines.css") + more_style
     script = asset("page.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
-        f"form-action {_OURS if live else _NOBODY}"
+        "form-action 'none'"
     )
     head = tag(
         "head",

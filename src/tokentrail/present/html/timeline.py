@@ -4,7 +4,6 @@ The timeline's section: a table of calls, runs of like calls as one line, with a
 
 from __future__ import annotations
 
-from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.chronicle import Chronicle, Line
@@ -16,8 +15,8 @@ from tokentrail.present.timeline import resource
 _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
 
 
-def timeline_section(chronicle: Chronicle, names: Names, *, raw: bool = False) -> Html:
-    """Build the section; `raw` leads from each line to its record, which only a live console can show."""
+def timeline_section(chronicle: Chronicle, names: Names) -> Html:
+    """Build the section."""
     if not chronicle.lines:
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
         return section("timeline", "Timeline", none)
@@ -28,7 +27,7 @@ def timeline_section(chronicle: Chronicle, names: Names, *, raw: bool = False) -
             f" Left out for want of room: {words.number(chronicle.left_out, 'line')} with "
             f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
         )
-    head = tag("tr", *(tag("th", one, scope="col") for one in (*_HEADS, *(["Record"] if raw else []))))
+    head = tag("tr", *(tag("th", one, scope="col") for one in _HEADS))
     return section(
         "timeline", "Timeline",
         tag(
@@ -40,13 +39,13 @@ def timeline_section(chronicle: Chronicle, names: Names, *, raw: bool = False) -
             class_="tools js", hidden=True,
         ),
         tag("div", tag("table", tag("caption", "Calls in order of time"), tag("thead", head),
-                       tag("tbody", *(_line(one, names, raw=raw) for one in chronicle.lines), id="calls")),
+                       tag("tbody", *(_line(one, names) for one in chronicle.lines), id="calls")),
             class_="wide tall", tabindex=0, role="region", aria_label="Calls in order of time"),
         note=note,
     )  # fmt: skip
 
 
-def _line(line: Line, names: Names, *, raw: bool) -> Html:
+def _line(line: Line, names: Names) -> Html:
     run, first = line.run, line.run.first
     time = tag("time", timestamp(first.time))
     if run.count > 1:
@@ -61,13 +60,5 @@ def _line(line: Line, names: Names, *, raw: bool) -> Html:
         tag("td", brief(first.source_ip or "-", 60)),
         tag("td", result),
         tag("td", brief(resource(first), 120), class_="on"),
-        tag("td", _record(first)) if raw else None,
         class_="marked" if line.notable else None,
     )  # fmt: skip
-
-
-def _record(event: TimelineEvent) -> Html | None:
-    """Lead to the raw record; the object is named by its digest, and by nothing that evidence chose."""
-    if not event.object.isalnum():
-        return None
-    return tag("a", "raw", href=f"/record/{event.object}/{event.ordinal}")
