@@ -20,6 +20,7 @@ from tokentrail.present.safe import safe
 _MOST = 4
 _MOST_CALLS = 6
 _LABEL = 13
+_LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
 _DENY_NAME = "TokenTrail-DenyAll"
 _DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
@@ -172,6 +173,9 @@ def _command(step: Step, place: int, call: Call) -> Iterator[str]:
             "PolicyDocument": _DENY_ALL,
         }
         call = replace(call, operation="PutUserPolicy", parameters=denied)
+    if any(isinstance(value, str) and _LOADS.match(value) for value in call.parameters.values()):
+        yield "# Left out: a name in it would make the aws-cli read a file. No user or role is really called so."
+        return
     parts = ["aws", "--profile", f"ACCOUNT-{call.account}", call.service, _kebab(call.operation)]
     shown = " ".join(shlex.quote(safe(part)) for part in parts)
     for name, value in call.parameters.items():
