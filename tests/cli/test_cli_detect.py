@@ -145,3 +145,23 @@ def test_sigma_rules_are_judged_by_and_listed(run: Run, case: Path, tmp_path: Pa
     assert "not CloudTrail" in listed[-1]["problem"]
     assert "1 rule that can't be run" in run("rules", "--rules", tmp_path).out
     assert run("detect", "--case", case, "--rules", tmp_path / "gone").code == 2
+
+
+def test_findings_go_to_a_siem_and_to_security_hub(run: Run, case: Path) -> None:
+    """OCSF has a line a finding, ASFF one document, both in the order of JSON; the exit code stays 1."""
+    ids = [one["id"] for one in lines(run("detect", "--case", case, "--format", "jsonl").out)]
+    ran = run("detect", "--case", case, "--format", "ocsf")
+    assert ran.code == 1
+    assert [one["finding_info"]["uid"] for one in lines(ran.out)] == ids
+    assert run("detect", "--case", case, "--format", "ocsf").out == ran.out
+    ran = run("detect", "--case", case, "--format", "asff")
+    assert ran.code == 1
+    assert [one["Id"] for one in json.loads(ran.out)["Findings"]] == [f"tokentrail/{one}" for one in ids]
+
+
+def test_nothing_found_is_nothing_in_every_format(run: Run, case: Path) -> None:
+    """An early moment has no findings: no line of OCSF, an empty list of ASFF; other verbs have neither format."""
+    early = ("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z", "--format")
+    assert (run(*early, "ocsf").code, run(*early, "ocsf").out) == (0, "")
+    assert json.loads(run(*early, "asff").out) == {"Findings": []}
+    assert run("credentials", "--case", case, "--format", "ocsf").code == 2

@@ -62,6 +62,12 @@ class History:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._events = json.loads(lookup_events(self.records))["Events"]
+        self._places = {
+            one["eventID"]: (
+                one["recipientAccountId"], one["awsRegion"], datetime.fromisoformat(one["eventTime"]).timestamp(),
+            )
+            for one in self.records
+        }  # fmt: skip
         self.cloud.wire.fault = self
 
     def __call__(self, request: Request) -> Refusal | Cut | Answer | None:
@@ -99,13 +105,11 @@ class History:
         return Answer(told)
 
     def _matches(self, event: Json, question: Question) -> bool:
-        record = json.loads(event["CloudTrailEvent"])
-        when = datetime.fromisoformat(record["eventTime"]).timestamp()
-        name = {"AccessKeyId": "AccessKeyId", "EventName": "EventName", "Username": "Username"}
+        account, region, when = self._places[event["EventId"]]
         return (
-            (record["recipientAccountId"], record["awsRegion"]) == (question.account, question.region)
+            (account, region) == (question.account, question.region)
             and question.start <= when <= question.end
-            and (question.attribute is None or event.get(name[question.attribute]) == question.value)
+            and (question.attribute is None or event.get(question.attribute) == question.value)
         )
 
     def ingest(self, *, until: datetime, access: list[Access] | None = None, **wanted: Any) -> IngestSummary:

@@ -124,6 +124,11 @@ def test_lost_objects_are_incomplete_evidence_under_strict(
     assert 0 == run(*arguments).code
 
 
+def test_a_subject_is_for_lookup_events(run: Callable[..., Ran]) -> None:
+    """With another source, it would choose nothing, and so is wrong use."""
+    assert 2 == run("ingest", "s3://logs/", "--subject", "AKIAIOSFODNN7EXAMPLE").code
+
+
 def test_names_of_objects_are_made_safe_for_the_terminal(cloud: Cloud, run: Callable[..., Ran]) -> None:
     """A key with escape sequences can't move the cursor."""
     cloud.put("h/\x1b[2Jname", b"no json")

@@ -105,6 +105,17 @@ def test_expired_credentials_in_the_middle_lose_nothing(
     assert all(one.end <= oldest.timestamp() for one in history.asked)
 
 
+def test_a_token_that_has_grown_old_loses_nothing(cloud: Cloud) -> None:
+    """It goes on from the oldest event that came."""
+    history = History(cloud, busy().records(), regions=("us-east-1",))
+    count = itertools.count()
+    history.refuse = lambda one: (
+        Refusal(400, "InvalidNextTokenException", "old") if one.token and next(count) == 1 else None
+    )
+
+    assert 230 == history.ingest(until=END).records.new
+
+
 def test_several_profiles_are_several_accounts(cloud: Cloud) -> None:
     """Two profiles of one account are asked once; one without access is named, and the others are asked."""
     Path(cloud.folder / "credentials").write_text(

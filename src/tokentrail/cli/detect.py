@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import Common, common_with
 from tokentrail.detection.model import Finding
 from tokentrail.present.findings import write_findings
+from tokentrail.present.siem import write_asff, write_ocsf
 
 
 @click.command(
@@ -28,17 +31,24 @@ from tokentrail.present.findings import write_findings
     help="Judge by this rule of the catalogue alone. Repeatable.",
 )
 @judging_options
-@common
+@common_with("ocsf", "asff")
 def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
     """
     Judge the evidence by the catalogue that `tokentrail rules` lists.
 
     One finding tells one story of one lineage, and names the command that answers it. Text shows the worst first;
-    JSON, JSON lines and CSV go by time. The exit code is 1 if there is any finding.
+    the other formats go by time. `ocsf` is an OCSF Detection Finding a line, `asff` one document for AWS Security
+    Hub. The exit code is 1 if there is any finding.
     """
     with Case.open(told.case, create=False) as case:
         found = judging.judge(case, told.as_of, only)
-        output.show_rows(told, Finding, found, write_findings)
+        match told.format:
+            case "ocsf":
+                write_ocsf(found, sys.stdout)
+            case "asff":
+                write_asff(found, sys.stdout)
+            case _:
+                output.show_rows(told, Finding, found, write_findings)
         output.insist(told, case)
     if found:
         raise click.exceptions.Exit(FOUND)

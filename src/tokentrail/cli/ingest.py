@@ -13,9 +13,11 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, days, intake_options
 from tokentrail.cli.options import Common, common
+from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
 from tokentrail.results import IngestSummary
+from tokentrail.sources.given import LOOKUP
 
 
 @click.command(
@@ -46,6 +48,8 @@ def command(
     Days, accounts and regions choose folders and files by their names; a file is read whole.
     All of it goes in, whatever --as-of says.
     """
+    if subjects and not any(one.startswith(LOOKUP) for one in sources):
+        raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
     with Case.open(told.case) as case, output.progress_bar("Reading evidence") as progress:
         summary = intake.of(since, until, subjects).into(case, sources, progress)
     shown = document(summary)

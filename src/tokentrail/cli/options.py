@@ -16,7 +16,7 @@ import click
 
 from tokentrail.cli.failure import guarded
 
-Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid"]
+Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff"]
 FORMATS = ("text", "json", "jsonl", "csv")
 DEFAULT_CASE = "tokentrail-case"
 

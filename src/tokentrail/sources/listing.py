@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, trail
@@ -62,10 +61,10 @@ def bucket_and_prefix(source: str) -> tuple[str, str]:
     Raises:
         UsageError: it names no bucket.
     """
-    parts = urlsplit(source)
-    if parts.scheme != "s3" or not parts.netloc:
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    if not bucket:
         raise UsageError(f"{source}: names no bucket. Give s3://BUCKET/PREFIX.")
-    return parts.netloc, source.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
+    return bucket, prefix
 
 
 class Lister:

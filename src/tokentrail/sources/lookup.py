@@ -125,7 +125,13 @@ class _Asking:
             if not self.left:
                 return
             start, end = self.left[-1]
-            answer = self._ask(start, end)
+            try:
+                answer = self._ask(start, end)
+            except Failed as failed:
+                if self.token is None or failed.code != "InvalidNextTokenException":
+                    raise
+                self.token = None  # it has grown old: go on from the oldest event that came
+                continue
             events, self.token = answer.get("Events", []), answer.get("NextToken")
             oldest = int(min((one["EventTime"].timestamp() for one in events), default=end + 1))
             if self.token is None:

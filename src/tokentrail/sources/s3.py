@@ -20,6 +20,8 @@ from tokentrail.sources.words import next_step, refused
 
 _CUTS = 6
 """How often in a row a connection may break within an object without a byte having come."""
+_TRIES = 60
+"""How often an object is asked for in all: a server that knows no ranges would begin anew for ever."""
 _PAUSE = 0.2
 _ABORT = frozenset({"expired", "credentials", "throttled", "network"})
 """Failures that would meet every other object as well: reading ends, and goes on when it is run again."""
@@ -60,7 +62,7 @@ class S3Object:
         """
         parts: list[bytes] = []
         got = broken = 0
-        while True:
+        for left in range(_TRIES)[::-1]:
             try:
                 for at, piece in aws.body(
                     self.access, start=got, Bucket=self.bucket, Key=self.key, **self._same()
@@ -72,12 +74,13 @@ class S3Object:
                     broken = 0
                 return b"".join(parts)
             except Failed as failed:
-                if failed.kind != "cut" or broken >= _CUTS:
+                if failed.kind != "cut" or broken >= _CUTS or not left:
                     raise self._given_up(failed) from failed
                 if got and got == self.size:
                     return b"".join(parts)
                 self.sleep(_PAUSE * 2**broken)
                 broken += 1
+        raise AssertionError("the last try returns or raises")
 
     def _same(self) -> dict[str, str]:
         return {"IfMatch": self.etag} if self.etag else {}

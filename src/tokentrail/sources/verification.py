@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
@@ -23,6 +24,8 @@ from tokentrail.sources.words import refused
 
 _AT_ONCE = 16
 _TRIES = 4
+_EDGE = timedelta(minutes=15)
+"""A file so near to the first or the last hour may be listed by a digest beyond, which was not read."""
 Read = Callable[[], bytes]
 
 
@@ -230,7 +233,7 @@ def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[str]:
         if name in listed or known is None or known.kind not in trail.LOGS or known.written is None:
             continue
         span = spans.get((known.account, known.region))
-        if span and min(span) <= known.written <= max(span):
+        if span and min(span) + _EDGE <= known.written <= max(span) - _EDGE:
             yield copies[0].name
 
 
