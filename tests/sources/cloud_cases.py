@@ -104,6 +104,9 @@ class Wire:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = (
+                True  # else each answer waits for the acknowledgement of its own headers
+            )
 
             def handle_one_request(self) -> None:
                 with suppress(ConnectionError):
