@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tokentrail.containment.documents import spelled
 from tokentrail.containment.model import Call
 
 DOCUMENTS = ("PolicyDocument", "Content")
@@ -45,11 +46,6 @@ def moved(call: Call, old: datetime, new: datetime) -> Call:
 def whole_second(moment: datetime) -> datetime:
     """The first whole second at or after a moment, since a cutoff holds whole seconds."""
     return datetime.fromtimestamp(math.ceil(moment.timestamp()), UTC)
-
-
-def spelled(moment: datetime) -> str:
-    """A moment as policy documents have it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _document(text: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tokentrail.containment.cloud import Caller, Cloud
-from tokentrail.containment.cutoff import spelled
+from tokentrail.containment.documents import spelled
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change, known, references
 from tokentrail.containment.principal import of_arn

@@ -350,10 +350,10 @@ def _imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str
         )
     elif principal.kind == "user":
         common = {"account": account, "user_name": principal.name, "issued_at": moment}
-        yield Caller(kind="session_token", principal=arn, principal_id=unique, mfa=False, **common)  # type: ignore[arg-type]
+        yield Caller(kind="session_token", principal=arn, principal_id=unique, mfa=False, **common)  # type: ignore[arg-type]  # each fits its field, which a dict does not tell
         guest = user_id if user_id and ":" in user_id else f"{account}:{ANY_NAME}"
         federated = f"arn:{partition}:sts::{account}:federated-user/{guest.partition(':')[2]}"
-        yield Caller(kind="federation_token", principal=federated, principal_id=guest, **common)  # type: ignore[arg-type]
+        yield Caller(kind="federation_token", principal=federated, principal_id=guest, **common)  # type: ignore[arg-type]  # each fits its field, which a dict does not tell
     else:
         yield Caller(kind="unknown", account=account, principal=arn, issued_at=moment)
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from tokentrail.containment import fitness
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.cutoff import spelled
+from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import ThingRecord, history, plain
 from tokentrail.containment.journal import Journal
 from tokentrail.containment.model import Call, Plan, Step

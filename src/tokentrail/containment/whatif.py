@@ -23,7 +23,7 @@ from tokentrail.errors import UsageError
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
 _ON_KEYS: tuple[Action, ...] = ("deactivate-key", "delete-key", "delete-created-key")
-_CLOSES = {
+_CLOSES: dict[Action, str] = {
     "remove-login-profile": "password", "revert-trust": "trust", "isolate-instance": "host",
     "disable-identity-center-user": "portal", "revoke-sign-in-sessions": "sign_in",
 }  # fmt: skip
@@ -71,14 +71,14 @@ def _principal(scene: Scene, target: str, step: str) -> Principal:
     return found
 
 
-def _close(scene: Scene, action: str, target: str) -> Move:
+def _close(scene: Scene, action: Action, target: str) -> Move:
     """Stop a source that the evidence shows; naming one that is not there changes nothing, and may be asked."""
     principal = of_arn(target)
     for source in scene.sources:
         if source.kind == _CLOSES[action] and (source.id == target or source.mints == principal):
             return close_source(scene, source)
     return Move(
-        action=action, targets=(target,), principals=(principal,) if principal else (), calls=(),  # type: ignore[arg-type]
+        action=action, targets=(target,), principals=(principal,) if principal else (), calls=(),
         why="The evidence shows nothing that this would stop. ",
     )  # fmt: skip
 

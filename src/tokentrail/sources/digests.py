@@ -33,9 +33,9 @@ _STAMP = re.compile(r"_\d{8}T\d{6}Z")
 
 class _File(msgspec.Struct, gc=False):
     s3Bucket: str  # noqa: N815 - as CloudTrail spells it
-    s3Object: str  # noqa: N815
-    hashValue: str  # noqa: N815
-    hashAlgorithm: str = "SHA-256"  # noqa: N815
+    s3Object: str  # noqa: N815 - as CloudTrail spells it
+    hashValue: str  # noqa: N815 - as CloudTrail spells it
+    hashAlgorithm: str = "SHA-256"  # noqa: N815 - as CloudTrail spells it
 
 
 class _Digest(msgspec.Struct, gc=False):
