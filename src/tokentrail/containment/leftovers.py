@@ -173,19 +173,19 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
         if not deed.certain:
             found.uncertain.add(thing)
         return
-    user = _object(deed.request).get("userName") or deed.user or ""
+    user = _asked(deed, "userName") or deed.user or ""
     yield Source(
         kind="key", id=thing or f"a key of {user}", account=deed.account, made=made,
-        mints=Principal(deed.account, "user", str(user)), before={"id": thing} if thing else {},
+        mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) gave {user} a key",
     )  # fmt: skip
 
 
 def _by_hand(deed: Deed, what: str, thing: str | None) -> Source:
     """Something that acts or mints for ever and that no call of ours takes back."""
-    user = _object(deed.request).get("userName") or deed.user
+    user = _asked(deed, "userName") or deed.user
     hosts = what in _HOSTING
-    owner = Principal(deed.account, "user", str(user)) if user and not hosts else None
+    owner = Principal(deed.account, "user", user) if user and not hosts else None
     return Source(
         kind="host" if hosts else "key", id=thing or f"what {deed.name} made", account=deed.account,
         mints=owner or Principal(deed.account, "unknown", thing or deed.name),
@@ -242,7 +242,7 @@ def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[H
 
 def _host(deed: Deed, what: str, thing: str, held: Iterable[Held]) -> Iterator[Source]:
     name = thing.rpartition(":")[2] if what == "function" else thing
-    role = of_arn(_object(deed.request).get("role")) or next(
+    role = of_arn(_asked(deed, "role")) or next(
         (one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"),
         None,
     )
@@ -290,6 +290,12 @@ def trusted(document: str | None) -> set[str]:
         for value in values:
             found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
     return found
+
+
+def _asked(deed: Deed, name: str) -> str | None:
+    """A request parameter, if it is text: whoever made the call chose what it is."""
+    value = _object(deed.request).get(name)
+    return value if isinstance(value, str) else None
 
 
 def _object(text: str | None) -> Mapping[str, Any]:

@@ -1,0 +1,38 @@
+"""What an attacker writes into its own calls can't break a plan."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from evidence import call, held, user
+from tokentrail.present.paper import Paper
+from tokentrail.present.plan import write_plan, write_script
+
+ODD: tuple[Any, ...] = (None, [], {}, 7, "x" * 10_000, "\x1b[31m\u202e<script>", "=cmd()", "$(touch x)`id`\n")
+CALLS = (
+    ("CreateAccessKey", "iam"), ("CreateUser", "iam"), ("CreateRole", "iam"), ("UpdateAssumeRolePolicy", "iam"),
+    ("CreateLoginProfile", "iam"), ("CreateOpenIDConnectProvider", "iam"), ("RunInstances", "ec2"),
+    ("CreateFunction20150331", "lambda"), ("AssociateIamInstanceProfile", "ec2"),
+)  # fmt: skip
+ASKED = ("userName", "roleName", "policyName", "policyDocument", "functionName", "role", "instanceId")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[repr(one)[:12] for one in ODD])
+def test_odd_values_in_a_tainted_call_are_planned_around(odd: Any) -> None:
+    """Lists, numbers, nulls, 10 KB and control characters where names belong: a plan, and nothing that moves a terminal."""
+    records = [
+        call(name, f"2026-11-23T09:00:{n:02}Z", user(), eventSource=f"{source}.amazonaws.com", readOnly=False,
+             requestParameters=dict.fromkeys(ASKED, odd),
+             responseElements={"accessKey": {"accessKeyId": odd}, "user": {"arn": odd}, "instancesSet": {"items": odd}})
+        for n, (name, source) in enumerate(CALLS)
+    ]  # fmt: skip
+    with held(records) as case:
+        plan = case.contain(["AKIAIOSFODNN7EXAMPLE"])
+    text, script = io.StringIO(), io.StringIO()
+    write_plan(plan, Paper(text))
+    write_script(plan, script)
+    assert "\x1b" not in text.getvalue() + script.getvalue() and "\u202e" not in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= 100
