@@ -23,11 +23,11 @@ lint:
 
 # The tests, but for the long ones.
 test *arguments:
-    uv run --locked --group test pytest {{ arguments }}
+    uv run --locked --group test pytest -n auto {{ arguments }}
 
 # All tests, the long ones too, and Hypothesis trying harder: takes many minutes.
 long *arguments:
-    HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -m "long or not long" {{ arguments }}
+    HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -n auto -m "long or not long" {{ arguments }}
 
 # Which lines no test reaches.
 coverage:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from detection_cases import FIRES, world
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence import held
@@ -25,6 +25,13 @@ def judged(*files: list[Json]) -> list[str]:
         return [json.dumps(document(one)) for one in case.detect()]
 
 
+class _Evidence(list[Json]):
+    """Records that Hypothesis need not spell out: the seed says how they were damaged."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} records>"
+
+
 @pytest.fixture(name="records", scope="module")
 def _records() -> list[Json]:
     """The story without the ordinary day, and what every rule is for, all in one case."""
@@ -33,7 +40,7 @@ def _records() -> list[Json]:
         for act in acts[:1]:
             act(place)
             place.wait(600)
-    return [*story(ordinary_day=False).world.records(), *place.records()]
+    return _Evidence([*story(ordinary_day=False).world.records(), *place.records()])
 
 
 @pytest.fixture(name="found", scope="module")
@@ -61,6 +68,7 @@ def test_order_repetition_and_split_change_nothing(
 
 @settings(max_examples=3)
 @given(seed=st.integers(0, 2**32))
+@example(seed=2373)  # a call without a name, by a token that can't make it
 def test_damaged_records_break_no_rule(records: list[Json], seed: int) -> None:
     """Whatever fields are missing, empty or of another kind, rules go on, and ids stay one to a finding."""
     chance = random.Random(seed)

@@ -60,6 +60,11 @@ def listed(names: Iterable[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def calls(found: Iterable[Row]) -> str:
+    """The names of calls in words, each once; a damaged record may have none."""
+    return listed(sorted({row["name"] or "a call without a name" for row in found}))
+
+
 def counted(count: int, one: str, many: str | None = None) -> str:
     """A number of things."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.detection.wording import at, calls, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
 _BEYOND = """
@@ -32,7 +32,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             about=(known[n]["id"],),
             time=found[0]["time"],
             severity="high",
-            why=f"{named(known[n])} called {listed(sorted({row['name'] for row in found}))} with success, "
+            why=f"{named(known[n])} called {calls(found)} with success, "
             f"{counted(len(found), 'time')}, first at {at(found[0]['time'])}; AWS documents that such a token can't.",
             subject=n,
             places=(n,),

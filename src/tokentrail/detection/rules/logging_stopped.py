@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.detection.wording import at, calls, named, short
 from tokentrail.lineage.rows import Row, event_id
 
 _STOPPED = """
@@ -40,7 +40,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             time=first["time"],
             severity=severity,
             why=f"{named(maker) if maker else short(arn or None)} called "
-            f"{listed(sorted({row['name'] for row in found}))}, first at "
+            f"{calls(found)}, first at "
             f"{at(first['time'])}: what happened since may not be in the evidence.",
             subject=n if maker else None,
             places=(n,) if maker else (),

@@ -46,7 +46,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             why=f"{named(known[n])} read {counted(len(run), 'secret')} within an hour from {at(run[0]['time'])} "
             "that its principal "
             "had not read before: "
-            f"{listed(row['secret'].rpartition(':')[2] if row['resource'] else row['name'] for row in run)}.",
+            f"{listed(row['secret'].rpartition(':')[2] if row['resource'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),
             events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in run),
