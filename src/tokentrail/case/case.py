@@ -114,7 +114,8 @@ class Case:
         wanted: Wanted | None = None,
     ) -> IngestSummary:
         """
-        Read evidence into the case: files, folders, `-` for standard input, `s3://bucket/prefix`, `lookup-events:`.
+        Read evidence into the case: files, folders, `-` for standard input, `s3://bucket/prefix`, `sqs:URL`,
+        `lookup-events:`.
 
         Args:
             sources: What to read; what the case holds already is not read twice.

@@ -38,8 +38,9 @@ def command(
     intake: Intake,
 ) -> None:  # fmt: skip
     """
-    Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX, or
-    lookup-events: for what CloudTrail itself keeps for 90 days.
+    Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX,
+    sqs:URL for what a queue's notifications name, until it is empty, or lookup-events: for what CloudTrail
+    itself keeps for 90 days.
 
     CloudTrail's own files, JSON arrays, JSON lines, single records and the output of LookupEvents are
     understood, compressed with gzip or not.

@@ -42,6 +42,8 @@ _CODES: dict[str, Kind] = {
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
     "PreconditionFailed": "changed", "412": "changed",
+    "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
+    "NotFoundException": "missing", "ResourceNotFoundException": "missing",
 }  # fmt: skip
 _SIGN_IN = (
     sdk.SSOError, sdk.TokenRetrievalError, sdk.RefreshWithMFAUnsupportedError, sdk.LoginError,

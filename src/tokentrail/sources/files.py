@@ -65,8 +65,8 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
             yield _file(path)
         else:
             raise SourceError(
-                f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX "
-                "or lookup-events: ."
+                f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX, "
+                "sqs:URL or lookup-events: ."
             )
 
 

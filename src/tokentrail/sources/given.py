@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
-from tokentrail.sources.interface import Access, Batch, Notes, Skipped, Wanted
+from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Wanted
 
 LOOKUP = "lookup-events:"
 
 
 def is_remote(source: str) -> bool:
     """Whether a source lies in AWS."""
-    return source.startswith(("s3://", LOOKUP))
+    return source.startswith(("s3://", LOOKUP, QUEUE))
 
 
 def batches(
@@ -29,7 +29,7 @@ def batches(
     List the evidence of some sources, in batches that go into the case one after the other.
 
     Args:
-        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`.
+        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `sqs:URL`.
         accesses: How AWS is reached: one, or several for `lookup-events:`.
         wanted: Which part is wanted.
         notes: Where it is kept how far LookupEvents got.
@@ -66,8 +66,13 @@ def _far(source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes) 
             return
         if len(accesses) > 1:
             raise UsageError(
-                f"{source}: one --profile reads a bucket. Run it once for each bucket and profile."
+                f"{source}: one --profile reads a bucket or queue. Run it once for each of them and profile."
             )
+        if source.startswith(QUEUE):
+            from tokentrail.sources import drain
+
+            yield from drain.batches(source, accesses[0], wanted)
+            return
         yield s3.objects(source, accesses[0], wanted)
     finally:
         for access in accesses:

@@ -14,6 +14,8 @@ Kind = Literal[
 """
 Why a call failed: `cut` is an answer that ended too soon, `changed` an object that isn't what was listed.
 """
+QUEUE = "sqs:"
+"""What stands before the URL of a queue."""
 
 
 def _new_run() -> str:

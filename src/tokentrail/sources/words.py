@@ -22,6 +22,8 @@ _NEXT = {
 _DENIED = {
     "s3": "Access was denied. Reading needs s3:ListBucket and s3:GetObject (docs/policies/read.json); a bucket "
     "whose requester pays needs --request-payer; another account's may need --profile or --role-arn.",
+    "sqs": "Access was denied. docs/policies/watch.json lists what a queue and its bucket need; the queue's own policy "
+    "may refuse too.",
     "other": "Access was denied. docs/policies/read.json lists what reading needs.",
 }
 
@@ -34,7 +36,7 @@ def refused(failed: Failed, done: str, where: str) -> str:
 def next_step(failed: Failed, where: str) -> str:
     """Say what to do about a failure."""
     if failed.kind == "denied":
-        return _DENIED["s3" if where.startswith("s3://") else "other"]
+        return _DENIED.get(where.partition(":")[0], _DENIED["other"])
     if failed.code == "InvalidObjectState":
         return "It lies in an archive class. Restore it first (`aws s3api restore-object`)."
     return _NEXT[failed.kind]

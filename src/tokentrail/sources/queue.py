@@ -1,0 +1,235 @@
+"""
+A queue of SQS that tells of evidence: messages received, held for as long as needed, deleted once the case has all.
+
+What can't be read is never deleted before its time: it comes back, and after so many receives goes where the queue's
+redrive policy sends it; a queue without one would bring it for ever, so that it is then deleted, and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.sources import aws, notifications
+from tokentrail.sources.files import BytesObject
+from tokentrail.sources.interface import QUEUE, Access, Failed
+from tokentrail.sources.notifications import Named, Notice, Unreadable
+from tokentrail.sources.s3 import S3Object
+from tokentrail.sources.words import refused
+
+AT_ONCE = 16
+"""Objects fetched at once."""
+GIVE_UP = 5
+"""Receives after which a message that can't be read is deleted, where the queue has no dead-letter queue."""
+_MOST = 10
+"""Messages in one call (SQS API Reference, 'ReceiveMessage' and 'DeleteMessageBatch')."""
+_REGION = re.compile(r"https://(?:sqs|queue)\.([a-z0-9-]+)\.|https://([a-z0-9-]+)\.queue\.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message as it was received."""
+
+    id: str
+    receipt: str
+    body: str
+    sent: float
+    """Seconds since 1970."""
+    receives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An object that a message named, with its bytes."""
+
+    name: str
+    data: bytes = field(repr=False)
+    identity: str | None
+
+    distant = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    def read(self) -> bytes:
+        """The bytes."""
+        return self.data
+
+
+@dataclass(slots=True)
+class Told:
+    """What came of a message: its objects, or why it can't be read."""
+
+    message: Message
+    objects: list[Fetched | BytesObject] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
+    poison: str | None = None
+    """Why it, or an object that it names, can't be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a queue is set up, and how much it holds."""
+
+    visibility: int
+    """Seconds for which a received message is nobody else's."""
+    dead_letters: bool
+    waiting: int
+    in_flight: int
+
+
+class Queue:
+    """
+    One queue.
+
+    Args:
+        url: `sqs:` and the queue's URL.
+        access: How AWS is reached.
+
+    Raises:
+        UsageError: no queue is named.
+    """
+
+    def __init__(self, url: str, access: Access) -> None:
+        self.url = url.removeprefix(QUEUE)
+        if not self.url.startswith(("https://", "http://")):
+            raise UsageError(
+                f"{url}: names no queue. Give sqs: and its URL, such as "
+                "sqs:https://sqs.eu-west-1.amazonaws.com/111122223333/trail."
+            )
+        found = _REGION.match(self.url)
+        self._region = (found[1] or found[2]) if found else None
+        self._access = access
+
+    def settings(self) -> Settings:
+        """
+        Ask how the queue is set up.
+
+        Raises:
+            Failed: it was refused, or there is no such queue.
+        """
+        names = (
+            "VisibilityTimeout", "RedrivePolicy", "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        )  # fmt: skip
+        found = self._ask("get_queue_attributes", AttributeNames=list(names)).get("Attributes", {})
+        return Settings(
+            visibility=int(found.get("VisibilityTimeout", 30)),
+            dead_letters="deadLetterTargetArn" in found.get("RedrivePolicy", ""),
+            waiting=int(found.get("ApproximateNumberOfMessages", 0)),
+            in_flight=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
+        )
+
+    def checked(self) -> Settings:
+        """
+        The same, before anything is read.
+
+        Raises:
+            SourceError: it was refused, or there is no such queue.
+        """
+        try:
+            return self.settings()
+        except Failed as failed:
+            raise SourceError(refused(failed, "read", f"{QUEUE}{self.url}")) from failed
+
+    def receive(self, wait: int) -> list[Message]:
+        """
+        Receive some messages, waiting so many seconds for the first.
+
+        Raises:
+            Failed: it was refused.
+        """
+        answer = self._ask(
+            "receive_message",
+            MaxNumberOfMessages=_MOST,
+            WaitTimeSeconds=wait,
+            AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+        )
+        return [
+            Message(
+                id=str(one["MessageId"]),
+                receipt=str(one["ReceiptHandle"]),
+                body=str(one["Body"]),
+                sent=int(one.get("Attributes", {}).get("SentTimestamp", 0)) / 1000,
+                receives=int(one.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            )
+            for one in answer.get("Messages", ())
+        ]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """
+        Delete messages; one that can't be comes back, and is known then.
+
+        Raises:
+            Failed: it was refused.
+        """
+        for some in _tens(messages):
+            entries = [{"Id": str(n), "ReceiptHandle": one.receipt} for n, one in enumerate(some)]
+            self._ask("delete_message_batch", Entries=entries)
+
+    def hold(self, messages: Sequence[Message], seconds: int) -> None:
+        """
+        Keep messages from others for so many seconds from now.
+
+        Raises:
+            Failed: it was refused.
+        """
+        for some in _tens(messages):
+            entries = [
+                {"Id": str(n), "ReceiptHandle": one.receipt, "VisibilityTimeout": seconds}
+                for n, one in enumerate(some)
+            ]
+            self._ask("change_message_visibility_batch", Entries=entries)
+
+    def tell(self, message: Message, pool: ThreadPoolExecutor) -> Told:
+        """
+        Read a message, and fetch what it names.
+
+        Raises:
+            SourceError: nothing can be fetched any more, so that it says nothing of this message.
+        """
+        try:
+            notice = notifications.read(message.body)
+        except Unreadable as why:
+            return Told(message, poison=str(why))
+        if notice.event:
+            name = f"{QUEUE}{self.url}#{message.id}"
+            return Told(message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))])
+        return self._fetched(message, notice, pool)
+
+    def _fetched(self, message: Message, notice: Notice, pool: ThreadPoolExecutor) -> Told:
+        told = Told(message, ignored=notice.ignored)
+        for named, found in zip(notice.objects, pool.map(self._fetch, notice.objects), strict=True):
+            if isinstance(found, OSError):
+                told.poison = f"s3://{named.bucket}/{named.key}: {found.strerror}"
+            else:
+                told.objects.append(found)
+        return told
+
+    def _fetch(self, named: Named) -> Fetched | OSError:
+        told = S3Object(self._access, named.bucket, named.key, named.size, _quoted(named.etag))
+        now = replace(told, etag="")  # whatever lies there by now, if it was written again
+        for there in (told, now) if named.etag else (now,):
+            try:
+                return Fetched(there.name, there.read(), there.identity if there.etag else None)
+            except OSError as error:
+                failed = error
+        return failed
+
+    def _ask(self, operation: str, **asked: Any) -> Any:
+        return aws.ask(self._access, "sqs", operation, self._region, QueueUrl=self.url, **asked)
+
+
+def _quoted(etag: str) -> str:
+    bare = etag.strip('"')
+    return f'"{bare}"' if bare else ""
+
+
+def _tens(messages: Sequence[Message]) -> list[Sequence[Message]]:
+    return [messages[start : start + _MOST] for start in range(0, len(messages), _MOST)]

@@ -1,0 +1,79 @@
+"""A queue that is emptied once: what it names is read, and a message goes only when the case has all of it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+from cloud_cases import Cloud
+from queue_cases import Line
+
+from evidence import START
+from tokentrail import Case
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.results import IngestSummary
+from tokentrail.sources.interface import Wanted
+from tokentrail.testing import World, native
+
+
+def log(serial: int) -> bytes:
+    world = World(START, seed=serial)
+    world.user("ada").calls("ec2:DescribeInstances", count=2)
+    return gzip.compress(native(world.records()), mtime=0)
+
+
+@pytest.fixture(name="line")
+def _line(cloud: Cloud, moto_url: str) -> Iterator[Line]:
+    line = Line.of(cloud, moto_url)
+    yield line
+    line.client.close()
+
+
+def drained(line: Line, **wanted: frozenset[str]) -> IngestSummary:
+    with Case.open(line.cloud.case) as case:
+        return case.ingest([line.source], access=[line.cloud.access], wanted=Wanted(**wanted))
+
+
+def test_a_queue_is_drained_into_the_case(line: Line) -> None:
+    """Each object that a queue tells of is read once, however often it is told of; no message is left."""
+    for number in range(12):
+        line.cloud.put(f"{number}.json.gz", log(number))
+    line.tell(*(f"{number % 12}.json.gz" for number in range(25)))
+
+    summary = drained(line)
+
+    assert (12, 24, 0) == (summary.objects.read, summary.records.new, line.left())
+
+
+def test_what_cant_be_read_stays_in_the_queue(line: Line) -> None:
+    """A message that is none, or whose object is gone, is named and left; the others are read."""
+    line.cloud.put("here.json.gz", log(1))
+    line.tell("gone.json.gz", "here.json.gz")
+    line.say("no notification")
+
+    summary = drained(line)
+
+    assert (1, 2) == (summary.objects.read, line.left())
+    assert ["left in the queue"] * 2 == [
+        one.reason.rpartition("; ")[2] for one in summary.skipped if one.lost
+    ]
+
+
+def test_without_a_dead_letter_queue_poison_ends(line: Line) -> None:
+    """What can't be read is deleted after five receives where the queue sends it nowhere, and that is said."""
+    line.say("no notification")
+
+    fates = [drained(line).skipped for _ in range(6)]
+
+    assert "deleted after 5 receives" in fates[4][0].reason
+    assert ((), 0) == (fates[5], line.left())
+
+
+def test_a_queue_is_read_whole_or_not_at_all(line: Line) -> None:
+    """A part of a queue can't be asked for, and one that isn't there is refused in words."""
+    with pytest.raises(UsageError, match="read whole"):
+        drained(line, accounts=frozenset({"111122223333"}))
+    line.client.delete_queue(QueueUrl=line.url)
+    with pytest.raises(SourceError, match="nothing of that name"):
+        drained(line)
