@@ -16,6 +16,7 @@ from tokentrail import Case
 from tokentrail.present.document import document
 from tokentrail.testing.adversary import Outcome, play
 from tokentrail.testing.limits import faults
+from tokentrail.testing.replay import replay
 from tokentrail.testing.simulated import Simulated
 from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import story
@@ -62,6 +63,17 @@ def words(outcome: Outcome) -> str:
     return "\n".join("  ".join(survivor.how) for survivor in outcome.survivors)
 
 
+def replays(incident: Incident, plan: Json, bite: int = 10) -> None:
+    """Whoever makes the moves of an incomplete plan's counterexample has a living credential in the end."""
+    told = plan["proof"]["replay"]
+    assert (told is None) == plan["proof"]["complete"]
+    if told is not None:
+        found = replay(Simulated.of(incident.world, at=incident.at, bite=bite), incident.tainted, plan)
+
+        assert () == found.faults, plan["proof"]["counterexample"]
+        assert found.living and len(told["moves"]) == len(plan["proof"]["counterexample"])
+
+
 def holds(incident: Incident, strategy: str) -> None:
     """A plan's claims hold in the simulated AWS: complete or not, who ends when, and who is hit besides."""
     plan = planned(incident, strategy=strategy)
@@ -72,6 +84,7 @@ def holds(incident: Incident, strategy: str) -> None:
     assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
     assert () == outcome.unlisted
     assert () == outcome.unended
+    replays(incident, plan)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -108,7 +121,7 @@ def refuted(incident: Incident, actions: tuple[str, ...]) -> None:
     for survivor in plan["proof"]["survivors"]:
         one = aws.credentials.get(survivor["credential"])
         assert one is None or any(one.id == theirs.credential for theirs in outcome.survivors)
-    assert plan["proof"]["complete"] or plan["proof"]["counterexample"]
+    replays(incident, plan)
 
 
 @given(incident=incidents(), actions=st.sampled_from(NAIVE))

@@ -84,6 +84,49 @@ class Survivor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttackerMove:
+    """One thing that an attacker does to get past the steps."""
+
+    n: int
+    time: datetime
+    after_step: int
+    """How many of the steps have taken effect by then."""
+    does: Literal["goes-on", "mints"]
+    """Whether something is simply not ended, or a new credential is minted."""
+    by: str
+    """A credential id; `new-N`, which move N made; or the id of a source, such as an instance's."""
+    by_kind: str
+    """The kind of that credential, `minted`, or the kind of the source: `host`, `password`, `trust` and the like."""
+    by_principal: str | None
+    """The ARN that it acts as, where that is known."""
+    call: str | None
+    """The call that mints, such as `AssumeRole`; `null` where none is needed or none is known."""
+    principal: str | None
+    """The ARN of the role, user or root that the new credential acts as."""
+    session_name: str | None
+    """The name that it must have; `null` where any does."""
+    makes: str | None
+    """`new-N` for a new credential, by which later moves name it."""
+    expires_at: datetime | None
+    survives: bool
+    """Whether it works after the last step."""
+    step: int | None
+    """The last step that acts on its principal."""
+    cutoff: datetime | None
+    """The cutoff of that step, which does not cover it."""
+    why: str | None
+    """How a source is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A way around the steps, to be played: when the steps are sent, and what the attacker does meanwhile."""
+
+    steps_sent: tuple[datetime, ...]
+    moves: tuple[AttackerMove, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """Whether the steps end all of the attacker's credentials, relative to `scope`."""
 
@@ -91,7 +134,10 @@ class Proof:
     scope: Scope
     survivors: tuple[Survivor, ...]
     counterexample: tuple[str, ...]
+    """The moves of `replay`, each as a sentence."""
     holds_if: tuple[str, ...]
+    replay: Replay | None = None
+    """`None` where the plan is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

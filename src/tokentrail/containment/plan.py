@@ -94,6 +94,7 @@ def _plan(
     gaps: Sequence[Gap],
 ) -> Plan:
     outcome = prove(scene, moves)
+    replay = story.replay(scene, moves, outcome)
     return Plan(
         version=PLAN_VERSION,
         case_id=scene.case_id,
@@ -109,8 +110,9 @@ def _plan(
             complete=outcome.contained,
             scope="trust-policies" if scene.reach else "observed-edges",
             survivors=story.survivors(scene, outcome),
-            counterexample=story.counterexample(scene, moves, outcome),
+            counterexample=story.sentences(replay),
             holds_if=tuple(holds_if(scene, moves, outcome, gaps, bites=bites_within(scene.margin))),
+            replay=replay,
         ),
         not_spared=tuple(refused),
         residual_risks=tuple(residual_risks(scene)),

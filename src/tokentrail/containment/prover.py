@@ -15,13 +15,13 @@ Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, PrincipalKind, arn_of, of_caller
 from tokentrail.containment.scene import ASSUMES_NOTHING, LONGEST, Edge, Held, Scene, Source
@@ -32,11 +32,8 @@ from tokentrail.policy.effects import Effects
 NEVER = datetime.max.replace(tzinfo=UTC)
 _PAUSE = timedelta(seconds=60)
 _SECOND = timedelta(seconds=1)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-_NEGATED = re.compile(r"Not(Equals|Like)", re.IGNORECASE)
 _NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "userName"))
 _CLOCK = re.compile(r"aws:(CurrentTime|EpochTime)", re.IGNORECASE)
-ANY_NAME = "any-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,44 +93,38 @@ class Outcome:
 
 def prove(scene: Scene, moves: Sequence[Move]) -> Outcome:
     """Play the game to its end."""
-    return _Game(scene, moves).outcome()
+    return Game(scene, moves).outcome()
 
 
-@dataclass(slots=True)
-class _Docs:
-    """What the policies on a principal make differences by: dates, and user ids that they leave out."""
+class Game:
+    """A scene, the moves against it, and what each credential would live through."""
 
-    dates: set[datetime] = field(default_factory=set)
-    excepted: set[str] = field(default_factory=set)
-
-
-class _Game:
     def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
         self._scene, self._moves = scene, moves
-        self._times = tuple(_times(scene, len(moves)))
+        self.times = tuple(_times(scene, len(moves)))
         changes = [
             change
-            for number, (move, time) in enumerate(zip(moves, self._times, strict=True))
+            for number, (move, time) in enumerate(zip(moves, self.times, strict=True))
             for change in move.changes(number, time.sent, time.bites, time.bites)
             if _takes_effect(scene, change)
         ]
-        self._effects = Effects((*scene.changes, *changes))
-        self._docs: dict[tuple[str, str], _Docs] = {}
-        self._read_documents((*scene.changes, *changes))
+        self.effects = Effects((*scene.changes, *changes))
+        self._differences = differences((*scene.changes, *changes))
         self._spared = {spared for move in moves for spared in move.spares}
         self._twins: set[tuple[Principal, datetime]] = set()
         self._gone = dict(_gone((*scene.changes, *changes)))
-        self._edges: dict[Principal, list[Edge]] = {}
+        self.edges: dict[Principal, list[Edge]] = {}
         for edge in scene.edges:
-            self._edges.setdefault(edge.by, []).append(edge)
+            self.edges.setdefault(edge.by, []).append(edge)
 
     def outcome(self) -> Outcome:
-        lives = {one.id: self._life(one.caller, one.key_id, one.expires) for one in self._scene.held}
+        """What the moves leave."""
+        lives = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.held}
         sources = {one: self._life_of_source(one) for one in self._scene.sources}
         pools = self._grow(lives, sources)
-        innocents = {one.id: self._life(one.caller, one.key_id, one.expires) for one in self._scene.innocents}
+        innocents = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.innocents}
         return Outcome(
-            times=self._times, lives=lives, sources=sources, pools=pools, innocents=innocents,
+            times=self.times, lives=lives, sources=sources, pools=pools, innocents=innocents,
             twins=frozenset(self._twins),
         )  # fmt: skip
 
@@ -150,7 +141,7 @@ class _Game:
         while fresh:
             principal, last, minter = fresh.pop()
             start = self._scene.unseen(principal)
-            last = min(last, self._gone.get(principal, NEVER))
+            last = min(last, self.gone(principal))
             known = pools.get(principal)
             if last <= start or (known is not None and known.last >= last):
                 continue
@@ -175,28 +166,28 @@ class _Game:
     def _passed_on(
         self, by: Principal, until: datetime, minter: str
     ) -> Iterator[tuple[Principal, datetime, str]]:
-        for edge in self._edges.get(by, ()):
-            yield edge.into, min(until, self._shut(edge.into)), minter
+        for edge in self.edges.get(by, ()):
+            yield edge.into, min(until, self.shut(edge.into)), minter
 
-    def _shut(self, role: Principal) -> datetime:
+    def shut(self, role: Principal) -> datetime:
         """From when on nobody can assume a role."""
-        shut = (time.bites for move, time in zip(self._moves, self._times, strict=True) if role in move.shuts)
+        shut = (time.bites for move, time in zip(self._moves, self.times, strict=True) if role in move.shuts)
         return min(shut, default=NEVER)
 
-    def _life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Life:
+    def life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Life:
         """Until when a credential works, and until when it mints."""
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
         if (
             self._by_clock
             and expiry > self._later
-            and self._effects.ended(caller, key_id, self._later) is None
+            and self.effects.ended(caller, key_id, self._later) is None
         ):
-            return self._ends_after(len(self._times), expiry, caller, key_id)
-        for number in range(len(self._times) - 1, -1, -1):
-            bites = self._times[number].bites
-            if expiry > bites and self._effects.ended(caller, key_id, bites) is None:
+            return self._ends_after(len(self.times), expiry, caller, key_id)
+        for number in range(len(self.times) - 1, -1, -1):
+            bites = self.times[number].bites
+            if expiry > bites and self.effects.ended(caller, key_id, bites) is None:
                 return self._ends_after(number + 1, expiry, caller, key_id)
-        ending = self._effects.ended(caller, key_id, self._scene.as_of)
+        ending = self.effects.ended(caller, key_id, self._scene.as_of)
         if ending is None and expiry > self._scene.as_of:
             return self._ends_after(0, expiry, caller, key_id)
         margin = timedelta() if of_caller(caller) in self._gone else self._margin
@@ -206,23 +197,31 @@ class _Game:
     def _ends_after(self, number: int, expiry: datetime, caller: Caller, key_id: str | None) -> Life:
         """The life of what lived until a move was sent (the first is 0) and not after it, or to the end."""
         mints_until = self._mints(caller, key_id, number)
-        if number == len(self._times):
+        if number == len(self.times):
             return Life(ends=NEVER, mints_until=mints_until)
-        bites = self._times[number].bites
+        bites = self.times[number].bites
         if expiry <= bites:
             return Life(ends=expiry, mints_until=min(expiry, mints_until))
         return Life(ends=bites, mints_until=mints_until, by=number)
 
     def _mints(self, caller: Caller, key_id: str | None, number: int) -> datetime:
         """Until when it mints if it lives until a move takes effect: until then, unless an earlier one forbids it."""
-        while number > 0 and self._effects.denies(
-            caller, key_id, "sts:AssumeRole", self._times[number - 1].bites
+        while number > 0 and self.effects.denies(
+            caller, key_id, "sts:AssumeRole", self.times[number - 1].bites
         ):
             number -= 1
-        return self._times[number].bites if number < len(self._times) else NEVER
+        return self.times[number].bites if number < len(self.times) else NEVER
+
+    def gone(self, principal: Principal) -> datetime:
+        """From when on a user or role is no more."""
+        return self._gone.get(principal, NEVER)
+
+    def differences(self, principal: Principal) -> Differences:
+        """What the policies on a principal make differences by."""
+        return self._differences.get((principal.account, principal.name), Differences())
 
     def _life_of_source(self, source: Source) -> Life:
-        for number, (move, time) in enumerate(zip(self._moves, self._times, strict=True)):
+        for number, (move, time) in enumerate(zip(self._moves, self.times, strict=True)):
             if source.name in move.closes:
                 return Life(ends=time.bites, mints_until=time.bites, by=number)
         return Life(ends=NEVER, mints_until=NEVER)
@@ -233,7 +232,7 @@ class _Game:
         sample: Caller | None = None
         for caller in self._samples(principal, start, last):
             expires = (caller.issued_at or start) + LONGEST.get(principal.kind, LONGEST["role"])
-            life = self._life(caller, None, expires)
+            life = self.life(caller, None, expires)
             until = max(until, life.mints_until)
             if sample is None or life.ends > longest.ends:
                 longest, sample = life, caller
@@ -251,18 +250,18 @@ class _Game:
         Policies tell tokens apart by issue time and user id only, so that between two dates that they hold all
         tokens fare alike, and so do all names but those that they leave out.
         """
-        docs = self._docs.get((principal.account, principal.name), _Docs())
+        docs = self.differences(principal)
         end = self._horizon if last is NEVER else last - _SECOND
         moments = {start, end}
-        for date in (*docs.dates, *(time.bites for time in self._times)):
+        for date in (*docs.dates, *(time.bites for time in self.times)):
             moments |= {date - _SECOND, date, date + _SECOND}
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
             for name in (None, *sorted(docs.excepted)):
-                for caller in _imagined(self._scene, principal, moment, name):
-                    if not self._is_spared(principal, moment, caller.principal_id):
+                for caller in imagined(self._scene, principal, moment, name):
+                    if not self.spares(principal, moment, caller.principal_id):
                         yield caller
 
-    def _is_spared(self, principal: Principal, moment: datetime, user_id: str | None) -> bool:
+    def spares(self, principal: Principal, moment: datetime, user_id: str | None) -> bool:
         """Whether a move leaves out that very second and user id, for a credential known to be innocent."""
         alike = {who for where, when, who in self._spared if where == principal and when == moment}
         if user_id in alike or None in alike:
@@ -287,17 +286,7 @@ class _Game:
 
     @cached_property
     def _horizon(self) -> datetime:
-        return (self._times[-1].bites if self._times else self._scene.as_of) + _PAUSE
-
-    def _read_documents(self, changes: Iterable[Change]) -> None:
-        for change in changes:
-            name = change.asked("roleName") or change.asked("userName")
-            document = change.document("policyDocument")
-            if name is None or not isinstance(document, str):
-                continue
-            docs = self._docs.setdefault((change.account, name), _Docs())
-            docs.dates |= {moment for text in _TIME.findall(document) if (moment := _at(text)) is not None}
-            docs.excepted |= set(_excepted(document))
+        return (self.times[-1].bites if self.times else self._scene.as_of) + _PAUSE
 
 
 def _times(scene: Scene, count: int) -> Iterator[Moment]:
@@ -330,54 +319,3 @@ def _gone(changes: Iterable[Change]) -> Iterator[tuple[Principal, datetime]]:
     for principal, change in last.items():
         if change.event_name.startswith("Delete"):
             yield principal, change.time
-
-
-def _imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str | None) -> Iterator[Caller]:
-    """What an attacker might hold unseen: a session under any name, or a user's token of any kind."""
-    known = scene.known.get(principal)
-    arn, unique = scene.arn(principal), known.unique_id if known else None
-    account, partition = principal.account, arn.split(":")[1]
-    if principal.kind == "role":
-        who = user_id or (f"{unique}:{ANY_NAME}" if unique else None)
-        name = who.partition(":")[2] if who else ANY_NAME
-        yield Caller(
-            kind="assumed_role", account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
-            principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", mfa=False,
-        )  # fmt: skip
-    elif principal.kind == "root":
-        yield Caller(
-            kind="session_token", account=account, principal=arn, principal_id=account, issued_at=moment
-        )
-    elif principal.kind == "user":
-        common = {"account": account, "user_name": principal.name, "issued_at": moment}
-        yield Caller(kind="session_token", principal=arn, principal_id=unique, mfa=False, **common)  # type: ignore[arg-type]  # each fits its field, which a dict does not tell
-        guest = user_id if user_id and ":" in user_id else f"{account}:{ANY_NAME}"
-        federated = f"arn:{partition}:sts::{account}:federated-user/{guest.partition(':')[2]}"
-        yield Caller(kind="federation_token", principal=federated, principal_id=guest, **common)  # type: ignore[arg-type]  # each fits its field, which a dict does not tell
-    else:
-        yield Caller(kind="unknown", account=account, principal=arn, issued_at=moment)
-
-
-def _excepted(document: str) -> Iterator[str]:
-    """The user ids that a document names in a negated condition."""
-    try:
-        statements = json.loads(document).get("Statement", [])
-    except (ValueError, AttributeError, RecursionError):
-        return
-    for statement in statements if isinstance(statements, list) else [statements]:
-        conditions = statement.get("Condition", {}) if isinstance(statement, dict) else {}
-        for operator, keys in conditions.items() if isinstance(conditions, dict) else ():
-            if not _NEGATED.search(operator) or not isinstance(keys, dict):
-                continue
-            for key, values in keys.items():
-                if key.casefold() == "aws:userid":
-                    listed = values if isinstance(values, list) else [values]
-                    yield from (str(one).replace("*", ANY_NAME) for one in listed)
-
-
-def _at(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text).replace(microsecond=0)
-    except ValueError:
-        return None
-    return found if 1970 < found.year < 9000 else None

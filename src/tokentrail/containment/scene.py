@@ -76,7 +76,7 @@ class Edge:
     """Whether the log shows it done; else a trust policy allows it."""
 
 
-_LABELS: dict[SourceKind, str] = {
+_LABELS: dict[str, str] = {
     "host": "the host {}",
     "password": "whoever knows the password of {}",
     "trust": "whom the attacker let into {}",
@@ -87,6 +87,11 @@ _LABELS: dict[SourceKind, str] = {
     "role": "whoever may assume {}, which the attacker made,",
     "key": "the key {}",
 }
+
+
+def label_of(kind: str, name: str) -> str:
+    """What a sentence calls whoever mints with a source; a kind that is none is called by its name alone."""
+    return _LABELS[kind].format(name) if kind in _LABELS else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +111,7 @@ class Source:
     @property
     def label(self) -> str:
         """What a sentence calls whoever mints with it."""
-        return _LABELS[self.kind].format(self.id)
+        return label_of(self.kind, self.id)
 
     @property
     def name(self) -> tuple[str, str, str]:

@@ -1,32 +1,35 @@
 """
-Why a sequence of moves does not contain an attacker, told as a short story with times.
+Why a sequence of moves does not contain an attacker: as moves that can be played, and told as a short story with times.
+
+The sentences are made from the moves and from nothing else, so that the two can't differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from tokentrail.containment.model import Survivor
+from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
+from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, arn_of, short
-from tokentrail.containment.prover import NEVER, Outcome, Pool
-from tokentrail.containment.scene import LONGEST, Held, Scene
+from tokentrail.containment.principal import Principal, short
+from tokentrail.containment.prover import NEVER, Game, Outcome
+from tokentrail.containment.scene import LONGEST, Held, Scene, Source, label_of
 
-_LATER = timedelta(seconds=5)
-_MOST = 12
+_MOST, _MOST_ALIKE = 12, 4
 _KINDS = {
     "long_term_key": "long-term key", "session_token": "session token", "federation_token": "federation token",
     "console_session": "console session", "identity_center": "Identity Center session", "service_role": "session",
     "root_session": "root session", "oauth_login": "login", "scoped": "scoped credential",
 }  # fmt: skip
+_MINTED = "minted"
 
 
 def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
     """What is left after the last move."""
     found = [
         Survivor(credential=one.id, until=one.expires if one.kind != "long_term_key" else None,
-                 why=f"{_called(scene, one)}: nothing ends it")
+                 why=f"{_held(one.id, one.kind, scene.arn(one.principal))}: nothing ends it")
         for one in scene.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
@@ -42,130 +45,168 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
                 if issued and pool.last is not NEVER
                 else None
             )
-            what = "session" if principal.kind == "role" else "token"
+            why = f"can be minted by {_minter(scene, pool.first)} and outlives every step"
             found.append(
                 Survivor(
-                    credential=f"new {what} of {scene.arn(principal)}", until=until, why=_why(scene, pool)
+                    credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}", until=until, why=why
                 )
             )
     return tuple(found)
 
 
-def counterexample(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[str, ...]:
-    """How an attacker gets past the moves; empty if it does not."""
+def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:
+    """A way past the moves, as what an attacker does; `None` if there is none."""
     if outcome.contained:
+        return None
+    found = _Played(scene, moves, outcome)
+    found.what_goes_on()
+    game = Game(scene, moves)
+    for hand in ways(scene, game, outcome).values():
+        found.mints(hand.chain())
+    return Replay(steps_sent=tuple(time.sent for time in outcome.times), moves=tuple(found.moves))
+
+
+def sentences(told: Replay | None) -> tuple[str, ...]:
+    """The moves of a replay, each as a sentence."""
+    if told is None:
         return ()
-    return tuple(_sentences(scene, moves, outcome))[:_MOST]
+    made = {move.makes: move for move in told.moves if move.makes}
+    return tuple(_sentence(move, made, len(told.steps_sent)) for move in told.moves)
 
 
-def _sentences(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Iterator[str]:
-    left = [one for one in scene.held if outcome.lives[one.id].ends is NEVER]
-    last = f"after step {len(moves)}" if moves else "without any step"
-    for one in left[:4]:
-        until = f" until {_time(one.expires)}" if one.expires and one.kind != "long_term_key" else ""
-        yield f"{last}, {_called(scene, one)} still works{until}: no step ends it"
-    if len(left) > 4:
-        yield f"{last}, {len(left) - 4} more tainted credentials still work"
-    for source, life in outcome.sources.items():
-        if life.ends is NEVER:
-            yield f"{last}, {source.why}: no step stops that"
-    told: set[Principal] = set()
-    open_pools = [pool for _, pool in sorted(outcome.pools.items()) if pool.life.ends is NEVER]
-    for pool in open_pools:
-        yield from _minting(scene, moves, outcome, pool, told)
+class _Played:
+    """The moves of the attacker, as far as they are told."""
+
+    def __init__(self, scene: Scene, moves: Sequence[Move], outcome: Outcome) -> None:
+        self._scene, self._steps, self._outcome = scene, moves, outcome
+        self.moves: list[AttackerMove] = []
+        self._made: dict[int, str] = {}
+        times = outcome.times
+        self._last = times[-1].bites + SOON if times else scene.as_of
+
+    def what_goes_on(self) -> None:
+        """What nothing ends: credentials first, then what hands out new ones."""
+        left = [one for one in self._scene.held if self._outcome.lives[one.id].ends is NEVER]
+        for one in left[:_MOST_ALIKE]:
+            self._goes_on(one.id, one.kind, one.principal, one.expires, None)
+        sources = [one for one, life in self._outcome.sources.items() if life.ends is NEVER]
+        for source in sources[:_MOST_ALIKE]:
+            self._goes_on(source.id, source.kind, source.mints, None, source.why)
+
+    def mints(self, chain: Sequence[Hand]) -> None:
+        """What is minted to come to a credential that survives; all of it or none."""
+        fresh = [hand for hand in chain if id(hand) not in self._made]
+        if self.moves and len(self.moves) + len(fresh) > _MOST:
+            return
+        for hand in fresh:
+            self._mint(hand)
+
+    def _goes_on(
+        self, name: str, kind: str, principal: Principal, expires: datetime | None, why: str | None
+    ) -> None:
+        arn = self._arn(principal)
+        self.moves.append(
+            AttackerMove(
+                n=len(self.moves) + 1, time=self._last, after_step=len(self._steps), does="goes-on", by=name,
+                by_kind=kind, by_principal=arn, call=None, principal=arn, session_name=None, makes=None,
+                expires_at=None if kind == "long_term_key" else expires, survives=True, step=None, cutoff=None, why=why,
+            )
+        )  # fmt: skip
+
+    def _mint(self, hand: Hand) -> None:
+        number = len(self.moves) + 1
+        by, kind = self._by(hand.parent)
+        step, cutoff = self._cut_by(hand.principal)
+        self._made[id(hand)] = f"new-{number}"
+        self.moves.append(
+            AttackerMove(
+                n=number, time=hand.begins, after_step=sum(t.bites <= hand.begins for t in self._outcome.times),
+                does="mints", by=by, by_kind=kind,
+                by_principal=self._arn(hand.parent.principal) if hand.parent else None, call=hand.call,
+                principal=self._arn(hand.principal), session_name=hand.name, makes=f"new-{number}",
+                expires_at=hand.expires, survives=hand.survives, step=step, cutoff=cutoff,
+                why=hand.parent.what.why if hand.parent and isinstance(hand.parent.what, Source) else None,
+            )
+        )  # fmt: skip
+
+    def _by(self, giver: Hand | None) -> tuple[str, str]:
+        match giver.what if giver else None:
+            case Held() as one:
+                return one.id, one.kind
+            case Source() as source:
+                return source.id, source.kind
+            case _:
+                return self._made[id(giver)], _MINTED
+
+    def _arn(self, principal: Principal) -> str | None:
+        return self._scene.arn(principal) if principal.kind != "unknown" else None
+
+    def _cut_by(self, principal: Principal) -> tuple[int | None, datetime | None]:
+        """The last move on a principal, counted from 1, and what its cutoff is as sent."""
+        for number in range(len(self._steps), 0, -1):
+            move = self._steps[number - 1]
+            acts = (move.calls or move.by_hand) and not move.shuts and not move.closes
+            if principal in move.principals and acts:
+                return number, self._outcome.times[number - 1].bites if move.cutoff else None
+        return None, None
 
 
-def _minting(
-    scene: Scene, moves: Sequence[Move], outcome: Outcome, pool: Pool, told: set[Principal]
-) -> Iterator[str]:
-    """One sentence a mint, what comes before first; each principal once."""
-    if pool.principal in told:
-        return
-    told.add(pool.principal)
-    before = next(
-        (one for one in outcome.pools.values() if pool.minter == f"pool:{arn_of(one.principal)}"), None
-    )
-    if before is not None and before.life.ends is NEVER:
-        yield from _minting(scene, moves, outcome, before, told)
-    minter = _minter(scene, pool, before)
-    number, cutoff = _cut_by(moves, outcome, pool.principal)
-    what = "session" if pool.principal.kind == "role" else "token"
-    mints = f"{minter} mints a new {short(scene.arn(pool.principal))} {what}"
-    if number is None:
-        lasting = bool(outcome.times) and pool.last is NEVER
-        moment = _moment(outcome, pool, outcome.times[-1].bites if lasting else scene.as_of)
-        yield f"{_when(outcome, moves, moment)}, {mints} at {_time(moment)}, which no step ends"
-    elif cutoff is None:
-        moment = _moment(outcome, pool, outcome.times[number].bites)
-        yield f"{_when(outcome, moves, moment)}, {mints} at {_time(moment)}, which step {number + 1} does not reach"
+def _sentence(move: AttackerMove, made: Mapping[str, AttackerMove], count: int) -> str:
+    when = _when(move.after_step, count)
+    if move.does == "goes-on":
+        if move.why is not None:
+            return f"{when}, {move.why}: no step stops that"
+        until = f" until {_time(move.expires_at)}" if move.expires_at else ""
+        return f"{when}, {_held(move.by, move.by_kind, move.by_principal)} still works{until}: no step ends it"
+    minter = _giver(move, made)
+    name = f" under the name {move.session_name}" if move.session_name else ""
+    if move.call == RENEWAL:
+        said = f"{when}, {minter} carries itself into a new {_what(move.principal)} at {_time(move.time)}"
     else:
-        moment = _moment(outcome, pool, cutoff)
-        yield (
-            f"{_when(outcome, moves, moment)}, {mints} at {_time(moment)}, which the cutoff {_time(cutoff)} of step "
-            f"{number + 1} does not cover"
-        )
+        named = f"{short(move.principal or '?')} {_what(move.principal)}"
+        said = f"{when}, {minter} mints a new {named}{name} at {_time(move.time)}"
+    return said + _missed(move)
 
 
-def _minter(scene: Scene, pool: Pool, before: Pool | None) -> str:
-    if before is not None and before.principal == pool.principal:
-        return (
-            f"a {short(scene.arn(before.principal))} session that {_named(scene, pool.first)} minted before"
-        )
-    return (
-        f"a {short(scene.arn(before.principal))} session"
-        if before is not None
-        else _named(scene, pool.minter)
-    )
+def _missed(move: AttackerMove) -> str:
+    """Why what was minted is not ended."""
+    if not move.survives:
+        return ""
+    if move.step is None:
+        return ", which no step ends"
+    if move.cutoff is None or move.time < move.cutoff:
+        return f", which step {move.step} does not reach"
+    return f", which the cutoff {_time(move.cutoff)} of step {move.step} does not cover"
 
 
-def _named(scene: Scene, minter: str) -> str:
+def _giver(move: AttackerMove, made: Mapping[str, AttackerMove]) -> str:
+    if move.by_kind == _MINTED:
+        return f"the {short(made[move.by].principal or '?')} {_what(made[move.by].principal)} of {_time(made[move.by].time)}"
+    if move.by_kind in _KINDS or move.why is None:
+        return _held(move.by, move.by_kind, move.by_principal)
+    return label_of(move.by_kind, move.by)
+
+
+def _when(after_step: int, count: int) -> str:
+    if after_step:
+        return f"after step {after_step}"
+    return "before step 1 takes effect" if count else "without any step"
+
+
+def _held(name: str, kind: str, arn: str | None) -> str:
+    return f"{name} ({_KINDS.get(kind, 'session')}{f' of {short(arn)}' if arn else ''})"
+
+
+def _minter(scene: Scene, minter: str) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
     one = next((one for one in scene.held if one.id == minter), None)
     if one is not None:
-        return _called(scene, one)
+        return _held(one.id, one.kind, scene.arn(one.principal))
     return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter
 
 
-def _cut_by(
-    moves: Sequence[Move], outcome: Outcome, principal: Principal
-) -> tuple[int | None, datetime | None]:
-    """The last move on a principal, and what its cutoff is as sent."""
-    for number in range(len(moves) - 1, -1, -1):
-        move = moves[number]
-        if (
-            principal in move.principals
-            and (move.calls or move.by_hand)
-            and not move.shuts
-            and not move.closes
-        ):
-            return number, outcome.times[number].bites if move.cutoff else None
-    return None, None
-
-
-def _moment(outcome: Outcome, pool: Pool, after: datetime) -> datetime:
-    """When it is minted: soon after the cutoff, while the minter lives; the sample itself if that lies elsewhere."""
-    issued = pool.sample.issued_at if pool.sample else None
-    soon = after + _LATER
-    if pool.last is NEVER or soon < pool.last:
-        return soon
-    return issued or soon
-
-
-def _when(outcome: Outcome, moves: Sequence[Move], moment: datetime) -> str:
-    done = [number for number, time in enumerate(outcome.times, 1) if time.bites <= moment]
-    if done:
-        return f"after step {done[-1]}"
-    return "before step 1 takes effect" if moves else "at any time"
-
-
-def _called(scene: Scene, one: Held) -> str:
-    what = _KINDS.get(one.kind, "session")
-    return f"{one.id} ({what} of {short(scene.arn(one.principal))})"
-
-
-def _why(scene: Scene, pool: Pool) -> str:
-    """Why a pool is left."""
-    return f"can be minted by {_named(scene, pool.first)} and outlives every step"
+def _what(arn: str | None) -> str:
+    return "session" if ":role/" in (arn or "") else "token"
 
 
 def _time(moment: datetime) -> str:

@@ -2,7 +2,7 @@
 The adversary's hand: all that stolen credentials can get, at each chance that it is given.
 
 Rules after the STS API Reference and "Comparing the AWS STS API operations" (IAM User Guide): a long-term key
-gets session tokens, federation tokens and roles; a session gets roles, an hour's worth when it is a role's
+gets session tokens (which no policy forbids), federation tokens and roles; a session gets roles, an hour's worth when it is a role's
 itself; a federation token none. What principals may assume goes by principal, whichever credential asks.
 """
 
@@ -65,7 +65,7 @@ class Hand:
         ]
         self.minted: dict[tuple[object, ...], Held] = {}
         self._outside = list(outsiders(aws, tainted))
-        self._sources = list(_sources(aws, self.first))
+        self._sources = list(sources(aws, self.first))
         self._moment = ""
         self._buried: dict[int, Held] = {}
 
@@ -101,9 +101,8 @@ class Hand:
         for key in valid:
             if key.kind != "long_term_key":
                 continue
-            if self.aws.may(key, "sts:GetSessionToken", at):
-                token = replace(key, kind="session_token", issued=at)
-                self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a session token", key)
+            token = replace(key, kind="session_token", issued=at)  # no policy keeps anybody from it
+            self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a session token", key)
             if self.aws.may(key, "sts:GetFederationToken", at):
                 for name in {NEW_NAME, *self._federated_names(key)}:
                     arn = f"arn:aws:sts::{key.account}:federated-user/{name}"
@@ -130,12 +129,12 @@ class Hand:
                     continue
                 if target.endswith(":root"):
                     if self.aws.may(one, "sts:AssumeRoot", at):
-                        self._take(_root(target), at, at + ROOT_LIFE, f"{_label(one)} becomes root", one)
+                        self._take(new_root(target), at, at + ROOT_LIFE, f"{_label(one)} becomes root", one)
                         done.add(told)
                 elif self.aws.may_assume(one, target, at):
                     done.add(told)
                     for name in {NEW_NAME, *self.aws.names[target]}:
-                        session = _session(self.aws, target, name, one)
+                        session = new_session(self.aws, target, name, one)
                         self._take(
                             session, at, at + (HOUR if chained else CONSOLE_LIFE),
                             f"{_label(one)} assumes {target.rpartition('/')[2]} as {name}", one,
@@ -183,7 +182,7 @@ def _label(one: Held) -> str:
     return f"{one.principal.partition('/')[2] or one.principal} ({one.kind.replace('_', ' ')})"
 
 
-def _root(arn: str) -> Held:
+def new_root(arn: str) -> Held:
     account = arn.split(":")[4]
     return Held(
         id="", kind="root_session", account=account, entity=arn, speaker=arn, principal=arn, userid=account,
@@ -191,7 +190,7 @@ def _root(arn: str) -> Held:
     )  # fmt: skip
 
 
-def _session(aws: Simulated, role: str, name: str, parent: Held) -> Held:
+def new_session(aws: Simulated, role: str, name: str, parent: Held) -> Held:
     """Make up a session of a role; a source identity, once set, goes with it."""
     account, label = role.split(":")[4], role.rpartition("/")[2]
     known = (one.userid for one in aws.credentials.values() if one.entity == role)
@@ -203,7 +202,7 @@ def _session(aws: Simulated, role: str, name: str, parent: Held) -> Held:
     )  # fmt: skip
 
 
-def _sources(aws: Simulated, first: list[Held]) -> Iterator[Source]:
+def sources(aws: Simulated, first: list[Held]) -> Iterator[Source]:
     """Find what goes on giving: hosts, portals, sign-ins of what is stolen, and passwords that are known."""
     passwords = {made.what for made in aws.made if made.kind == "password" and made.by in _ids(first)}
     for one in first:
@@ -218,10 +217,10 @@ def _sources(aws: Simulated, first: list[Held]) -> Iterator[Source]:
             names = frozenset({*common, one.sign_in or "", one.entity})
             yield Source(kind="sign-in", names=names, like=one)
     for user in sorted(passwords):
-        yield Source(kind="password", names=frozenset(), like=_signed_in(aws, user))
+        yield Source(kind="password", names=frozenset(), like=signed_in(aws, user))
 
 
-def _signed_in(aws: Simulated, user: str) -> Held:
+def signed_in(aws: Simulated, user: str) -> Held:
     """Make up a console session of a user, or of root."""
     root, name = user.endswith(":root"), user.rpartition("/")[2]
     account = user.split(":")[4]

@@ -1,0 +1,308 @@
+"""
+A way around the moves, found by playing forwards: who mints what, from what, at which second.
+
+The prover says which principals keep a living credential, this says how an attacker comes to one. It looks for the
+shortest way, and of those for one that does not depend on how fast IAM is: nothing is minted while the call that ends
+its minter is under way, if that can be helped.
+Source: AWS STS API Reference, 'AssumeRole' (a role's sessions get an hour in another role), 'AssumeRoot',
+'GetSessionToken', 'GetFederationToken', 'GetScopedCredentials'; what a move ends is judged by `prover.Game`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from tokentrail.containment.imagined import ANY_NAME, imagined
+from tokentrail.containment.principal import Principal, arn_of
+from tokentrail.containment.prover import NEVER, Game, Life, Outcome
+from tokentrail.containment.scene import ASSUMES_NOTHING, LONGEST, Held, Scene, Source, SourceKind
+from tokentrail.policy.context import Caller
+
+RENEWAL = "GetSigninToken"
+"""The call by which a session carries itself into another one; `GetScopedCredentials` does as well."""
+SOON = timedelta(seconds=5)
+"""How long after a cutoff a story mints, where it may choose: a second is enough, and looks like a slip."""
+_SECOND = timedelta(seconds=1)
+_CHAINED, _AS_ROOT, _SIGNED_IN = timedelta(hours=1), timedelta(minutes=15), timedelta(hours=12)
+_OFTEN = timedelta(minutes=45)
+"""How often a chained session is renewed, which lives for an hour."""
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+_HURRIED = 1_000
+"""What a mint costs that must come while a call against its minter is under way: more than any detour."""
+_NAMES_AT_MOST = 20
+_BY_SOURCE: Mapping[SourceKind, str | None] = {
+    "password": "ConsoleLogin", "portal": "GetRoleCredentials", "sign_in": "CreateOAuth2Token", "trust": "AssumeRole",
+    "role": "AssumeRole", "key": "GetSessionToken",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hand:
+    """Something in the attacker's hands: a credential of the evidence, one minted on the way, or a source."""
+
+    what: Held | Source | None
+    """`None` for what is minted on the way."""
+    principal: Principal
+    begins: datetime
+    life: Life
+    expires: datetime = NEVER
+    caller: Caller | None = None
+    cost: int = 0
+    """Mints that it took, and `_HURRIED` for each that was."""
+    parent: Hand | None = None
+    call: str | None = None
+    name: str | None = None
+    """The session name that it must have; `None` where any does."""
+
+    @property
+    def survives(self) -> bool:
+        """Whether it works after the last move."""
+        return self.life.ends is NEVER
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is a long-term key, or stands for one."""
+        if isinstance(self.what, Source):
+            return False
+        return self.caller is not None and self.caller.kind == "long_term_key"
+
+    def chain(self) -> list[Hand]:
+        """What was minted to come to it, the first mint first."""
+        return [*(self.parent.chain() if self.parent else ()), *([self] if self.what is None else ())]
+
+
+def ways(scene: Scene, game: Game, outcome: Outcome) -> dict[Principal, Hand]:
+    """For each principal that keeps a living credential, one that may be minted, and how."""
+    return _Search(scene, game, outcome).found()
+
+
+class _Search:
+    def __init__(self, scene: Scene, game: Game, outcome: Outcome) -> None:
+        self._scene, self._game, self._outcome = scene, game, outcome
+        self._sent = {time.bites: time.sent for time in outcome.times}
+        self._into: dict[Principal, list[Principal]] = {}
+        self._from: dict[Principal, list[Principal]] = {}
+        for edge in scene.edges:
+            self._into.setdefault(edge.by, []).append(edge.into)
+            self._from.setdefault(edge.into, []).append(edge.by)
+        self._hands: dict[Principal, list[Hand]] = {}
+        self._sources: dict[Principal, list[Hand]] = {}
+        self._minted: dict[Principal, list[Hand]] = {}
+        self._tried: dict[tuple[Principal, datetime, str], int] = {}
+        self._deal()
+
+    def found(self) -> dict[Principal, Hand]:
+        concerned = self._concerned()
+        waiting = [(moment, one) for one in concerned for moment in self._marks(one)]
+        heapq.heapify(waiting)
+        while waiting:
+            moment, principal = heapq.heappop(waiting)
+            if self._mint(principal, moment):
+                for into in self._into.get(principal, ()):
+                    if into in concerned:
+                        heapq.heappush(waiting, (moment, into))
+        best = {
+            one: hand
+            for one in concerned
+            if (hand := self._best([hand for hand in self._minted.get(one, ()) if hand.survives]))
+        }
+        told: dict[Principal, Hand] = {}
+        for one, hand in sorted(best.items(), key=lambda pair: (pair[1].cost, pair[0])):
+            told[one] = _through(told, hand)
+        return told
+
+    def _deal(self) -> None:
+        """Take up what the attacker has to begin with."""
+        for one in self._scene.held:
+            if one.kind != "forwarded":
+                begins = _ALWAYS if one.kind == "long_term_key" else one.issued_at or _ALWAYS
+                self._hands.setdefault(one.principal, []).append(
+                    Hand(
+                        what=one, principal=one.principal, begins=begins, life=self._outcome.lives[one.id],
+                        expires=one.expires or NEVER, caller=one.caller,
+                    )
+                )  # fmt: skip
+        for source in self._scene.sources:
+            self._sources.setdefault(source.mints, []).append(
+                Hand(what=source, principal=source.mints, begins=_ALWAYS, life=self._outcome.sources[source])
+            )
+
+    def _concerned(self) -> set[Principal]:
+        """The principals that keep a living credential, and all that mint into them."""
+        pools = self._outcome.pools
+        fresh = [one for one, pool in pools.items() if pool.life.ends is NEVER]
+        reached = set(fresh)
+        while fresh:
+            further = {one for one in self._from.get(fresh.pop(), ()) if one in pools} - reached
+            reached |= further
+            fresh += further
+        return reached
+
+    def _marks(self, principal: Principal) -> list[datetime]:
+        """The seconds at which something may begin to differ for a principal's credentials."""
+        scene, start = self._scene, self._scene.unseen(principal)
+        marks = {start, scene.as_of, scene.as_of + SOON}
+        for time in self._outcome.times:
+            marks |= {time.sent - _SECOND, time.sent, time.bites, time.bites + SOON}
+        for date in self._game.differences(principal).dates:
+            marks |= {date - _SECOND, date, date + _SECOND, date + SOON}
+        for by in (principal, *self._from.get(principal, ())):
+            marks |= {hand.begins for hand in self._hands.get(by, ())}
+        marks |= {
+            scene.as_of - _OFTEN * number for number in range(1, int((scene.as_of - start) / _OFTEN) + 1)
+        }
+        end = min(self._outcome.pools[principal].last, self._end)
+        return [mark for mark in marks if start <= mark < end]
+
+    @property
+    def _end(self) -> datetime:
+        times = self._outcome.times
+        return (times[-1].bites if times else self._scene.as_of) + 2 * SOON
+
+    def _mint(self, principal: Principal, moment: datetime) -> bool:
+        """Mint what a principal's credentials, or those that mint into it, can in a second; whether any is new."""
+        if moment >= self._game.gone(principal):
+            return False
+        known = self._minted.setdefault(principal, [])
+        before = len(known)
+        for way, givers in self._givers(principal, moment):
+            priced = [(giver.cost + self._price(giver, way, moment), giver) for giver in givers]
+            cost, giver = min(priced, key=lambda one: one[0], default=(0, None))
+            if giver is None or self._tried.get((principal, moment, way), cost + 1) <= cost:
+                continue
+            self._tried[principal, moment, way] = cost
+            for hand in self._products(giver, principal, moment, way, cost):
+                if not any(_as_good(one, hand) for one in known):
+                    known.append(hand)
+        return len(known) > before
+
+    def _givers(self, principal: Principal, moment: datetime) -> Iterator[tuple[str, list[Hand]]]:
+        """Who can mint for a principal in a second, by the way in which they do."""
+        own = [*self._hands.get(principal, ()), *self._minted.get(principal, ())]
+        yield (
+            "renew",
+            [one for one in own if not one.is_key and one.begins < moment < min(one.life.ends, one.expires)],
+        )
+        yield "token", [one for one in own if one.is_key and moment < one.life.ends]
+        if moment < self._game.shut(principal):
+            yield (
+                "assume",
+                [
+                    one for by in self._from.get(principal, ())
+                    for one in (*self._hands.get(by, ()), *self._minted.get(by, ()))
+                    if one.begins <= moment < min(one.life.mints_until, one.expires)
+                    and one.caller is not None and one.caller.kind not in ASSUMES_NOTHING
+                    and self._unseen(one, moment)
+                ],
+            )  # fmt: skip
+        for number, source in enumerate(self._sources.get(principal, ())):
+            if moment < source.life.ends:
+                yield f"source {number}", [source]
+
+    def _unseen(self, giver: Hand, moment: datetime) -> bool:
+        """Whether the log of the giver's account would not show what it does."""
+        return moment >= self._scene.unseen_since.get(giver.principal.account, _ALWAYS)
+
+    def _price(self, giver: Hand, way: str, moment: datetime) -> int:
+        """One for the mint, and more if the call that ends the giver is under way."""
+        ends = giver.life.mints_until if way == "assume" else giver.life.ends
+        sure = self._sent.get(ends)
+        if sure is None:
+            margin = timedelta(seconds=self._scene.margin)
+            sure = ends if ends in (NEVER, giver.expires) else ends - margin - _SECOND
+        return 1 + (_HURRIED if moment > sure else 0)
+
+    def _products(
+        self, giver: Hand, principal: Principal, moment: datetime, way: str, cost: int
+    ) -> Iterator[Hand]:
+        """What a giver can mint in a second; under a name of somebody else's only if none of its own survives."""
+        for number, (caller, name, call) in enumerate(self._callers(giver, principal, moment, way)):
+            if number > _NAMES_AT_MOST or self._game.spares(principal, moment, caller.principal_id):
+                continue
+            expires = moment + _lasting(giver, principal, way)
+            if way == "renew":
+                expires = max(giver.expires, expires if principal.kind == "role" else moment)
+            life = self._game.life(caller, None, expires)
+            if life.ends <= moment:
+                continue
+            yield Hand(
+                what=None, principal=principal, begins=moment, life=life, expires=expires, caller=caller, cost=cost,
+                parent=giver, call=call, name=name,
+            )  # fmt: skip
+            if life.ends is NEVER:
+                return
+
+    def _callers(
+        self, giver: Hand, principal: Principal, moment: datetime, way: str
+    ) -> Iterator[tuple[Caller, str | None, str | None]]:
+        if way == "renew" and giver.caller is not None:
+            caller = replace(giver.caller, issued_at=moment)
+            yield caller, caller.session_name or giver.name, RENEWAL
+            return
+        host = giver.what.id if isinstance(giver.what, Source) and giver.what.kind == "host" else None
+        unique = known.unique_id if (known := self._scene.known.get(principal)) else None
+        names = (
+            [f"{unique or ANY_NAME}:{host}"]
+            if host
+            else [None, *sorted(self._game.differences(principal).excepted)]
+        )
+        for user_id in names:
+            for caller in imagined(self._scene, principal, moment, user_id):
+                if caller.kind == "federation_token" and way != "token":
+                    continue
+                name = (user_id or "").partition(":")[2] or None
+                yield caller, name, _call_of(giver, caller, way)
+
+    def _best(self, hands: Iterable[Hand]) -> Hand | None:
+        """The shortest way; soon after a cutoff that misses it, else as late as can be."""
+        cutoffs = {time.bites for time in self._outcome.times}
+        as_of = self._scene.as_of
+
+        def rank(hand: Hand) -> tuple[int, bool, bool, float]:
+            after = hand.begins - as_of
+            missed = hand.begins - SOON in cutoffs
+            late = after if missed else -after
+            return (hand.cost, hand.begins < as_of, not missed, late.total_seconds())
+
+        return min(hands, key=rank, default=None)
+
+
+def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
+    """The same, minted with a credential that is told of anyway, where that serves."""
+    giver = hand.parent
+    other = told.get(giver.principal) if giver and giver.what is None and hand.call != RENEWAL else None
+    if giver is None or other is None or other.cost > giver.cost:
+        return hand
+    serves = other.begins <= hand.begins < min(other.life.mints_until, other.expires)
+    return replace(hand, parent=other) if serves else hand
+
+
+def _as_good(one: Hand, other: Hand) -> bool:
+    """Whether a credential serves wherever another does."""
+    return (
+        one.cost <= other.cost
+        and one.life.ends >= other.life.ends
+        and one.life.mints_until >= other.life.mints_until
+        and one.expires >= other.expires
+        and (other.name is None or one.name == other.name)
+    )
+
+
+def _lasting(giver: Hand, principal: Principal, way: str) -> timedelta:
+    """How long what is minted can live."""
+    if principal.is_root:
+        return _AS_ROOT if way == "assume" else _SIGNED_IN
+    if way == "assume" and giver.principal.kind == "role":
+        return _CHAINED
+    return _SIGNED_IN if way.startswith("source") else LONGEST.get(principal.kind, LONGEST["role"])
+
+
+def _call_of(giver: Hand, caller: Caller, way: str) -> str | None:
+    if isinstance(giver.what, Source):
+        return _BY_SOURCE.get(giver.what.kind)
+    if way == "token":
+        return "GetFederationToken" if caller.kind == "federation_token" else "GetSessionToken"
+    return "AssumeRoot" if caller.principal == arn_of(Principal(caller.account or "", "root", "root")) else "AssumeRole"
