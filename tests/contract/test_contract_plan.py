@@ -20,7 +20,17 @@ from contract_cases import ROOT, blocks
 from evidence import AWAY, START, held
 from tokentrail import Case
 from tokentrail.containment.catalogue import CATALOGUE
-from tokentrail.containment.model import Call, Collateral, NotSpared, Plan, Proof, Step, Survivor
+from tokentrail.containment.model import (
+    AttackerMove,
+    Call,
+    Collateral,
+    NotSpared,
+    Plan,
+    Proof,
+    Replay,
+    Step,
+    Survivor,
+)
 from tokentrail.present.document import document
 from tokentrail.testing import World
 from tokentrail.testing.story import story
@@ -209,7 +219,7 @@ def test_every_field_of_a_plan_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "output.md").read_text()))
     names = {
         one.name
-        for kind in (Plan, Step, Proof, Call, Survivor, Collateral, NotSpared)
+        for kind in (Plan, Step, Proof, Call, Survivor, Collateral, NotSpared, Replay, AttackerMove)
         for one in fields(kind)
     }
 

@@ -305,4 +305,8 @@ def _call_of(giver: Hand, caller: Caller, way: str) -> str | None:
         return _BY_SOURCE.get(giver.what.kind)
     if way == "token":
         return "GetFederationToken" if caller.kind == "federation_token" else "GetSessionToken"
-    return "AssumeRoot" if caller.principal == arn_of(Principal(caller.account or "", "root", "root")) else "AssumeRole"
+    return (
+        "AssumeRoot"
+        if caller.principal == arn_of(Principal(caller.account or "", "root", "root"))
+        else "AssumeRole"
+    )

@@ -6,8 +6,8 @@ The sentences are made from the moves and from nothing else, so that the two can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
@@ -48,7 +48,9 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
             why = f"can be minted by {_minter(scene, pool.first)} and outlives every step"
             found.append(
                 Survivor(
-                    credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}", until=until, why=why
+                    credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}",
+                    until=until,
+                    why=why,
                 )
             )
     return tuple(found)
@@ -157,7 +159,9 @@ def _sentence(move: AttackerMove, made: Mapping[str, AttackerMove], count: int) 
         if move.why is not None:
             return f"{when}, {move.why}: no step stops that"
         until = f" until {_time(move.expires_at)}" if move.expires_at else ""
-        return f"{when}, {_held(move.by, move.by_kind, move.by_principal)} still works{until}: no step ends it"
+        return (
+            f"{when}, {_held(move.by, move.by_kind, move.by_principal)} still works{until}: no step ends it"
+        )
     minter = _giver(move, made)
     name = f" under the name {move.session_name}" if move.session_name else ""
     if move.call == RENEWAL:
@@ -181,7 +185,8 @@ def _missed(move: AttackerMove) -> str:
 
 def _giver(move: AttackerMove, made: Mapping[str, AttackerMove]) -> str:
     if move.by_kind == _MINTED:
-        return f"the {short(made[move.by].principal or '?')} {_what(made[move.by].principal)} of {_time(made[move.by].time)}"
+        before = made[move.by]
+        return f"the {short(before.principal or '?')} {_what(before.principal)} of {_time(before.time)}"
     if move.by_kind in _KINDS or move.why is None:
         return _held(move.by, move.by_kind, move.by_principal)
     return label_of(move.by_kind, move.by)

@@ -2,8 +2,9 @@
 The adversary's hand: all that stolen credentials can get, at each chance that it is given.
 
 Rules after the STS API Reference and "Comparing the AWS STS API operations" (IAM User Guide): a long-term key
-gets session tokens (which no policy forbids), federation tokens and roles; a session gets roles, an hour's worth when it is a role's
-itself; a federation token none. What principals may assume goes by principal, whichever credential asks.
+gets session tokens (which no policy forbids), federation tokens and roles; a session gets roles, an hour's worth
+when it is a role's itself; a federation token none. What principals may assume goes by principal, whichever
+credential asks.
 """
 
 from __future__ import annotations
@@ -183,6 +184,7 @@ def _label(one: Held) -> str:
 
 
 def new_root(arn: str) -> Held:
+    """Make up a session of AssumeRoot."""
     account = arn.split(":")[4]
     return Held(
         id="", kind="root_session", account=account, entity=arn, speaker=arn, principal=arn, userid=account,

@@ -15,7 +15,17 @@ from typing import Any
 from tokentrail.testing.adversary import as_sent
 from tokentrail.testing.evaluator import instant
 from tokentrail.testing.held import CONSOLE_LIFE, Held
-from tokentrail.testing.minting import HOUR, NEW_NAME, ROOT_LIFE, TOKEN_LIFE, Source, new_root, new_session, signed_in, sources
+from tokentrail.testing.minting import (
+    HOUR,
+    NEW_NAME,
+    ROOT_LIFE,
+    TOKEN_LIFE,
+    Source,
+    new_root,
+    new_session,
+    signed_in,
+    sources,
+)
 from tokentrail.testing.names import Json
 from tokentrail.testing.simulated import Simulated
 from tokentrail.testing.stolen import outsiders
@@ -136,7 +146,9 @@ class _Stage:
         return replace(new_root(move["principal"]), expires=at + ROOT_LIFE)
 
     def _gets_token(self, giver: Held, move: Json, at: datetime) -> Held:
-        free = move["call"] == "GetSessionToken"  # which no policy forbids (AWS STS API Reference, 'GetSessionToken')
+        free = (
+            move["call"] == "GetSessionToken"
+        )  # which no policy forbids (AWS STS API Reference, 'GetSessionToken')
         may = self._aws.valid(giver, at) if free else self._aws.may(giver, "sts:GetFederationToken", at)
         if giver.kind != "long_term_key" or not may:
             raise _Impossible(f"{move['by']} can't call {move['call']} at {move['time']}")
