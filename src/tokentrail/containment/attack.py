@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from tokentrail.containment.imagined import ANY_NAME, imagined
 from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
-from tokentrail.containment.scene import ASSUMES_NOTHING, LONGEST, Held, Scene, Source, SourceKind
+from tokentrail.containment.scene import LONGEST, Held, Scene, Source, SourceKind, assumes
 from tokentrail.policy.context import Caller
 
 RENEWAL = "GetSigninToken"
@@ -194,7 +194,7 @@ class _Search:
                     one for by in self._from.get(principal, ())
                     for one in (*self._hands.get(by, ()), *self._minted.get(by, ()))
                     if one.begins <= moment < min(one.life.mints_until, one.expires)
-                    and one.caller is not None and one.caller.kind not in ASSUMES_NOTHING
+                    and one.caller is not None and assumes(one.caller)
                     and self._unseen(one, moment)
                 ],
             )  # fmt: skip

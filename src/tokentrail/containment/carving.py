@@ -8,12 +8,12 @@ Source: IAM User Guide, 'Disabling permissions for temporary security credential
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.containment import documents, moves
-from tokentrail.containment.documents import MANAGED, Statement
+from tokentrail.containment.documents import MANAGED, Statement, Token
 from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
@@ -39,20 +39,23 @@ class Cut:
 
 def carve(scene: Scene, cut: Cut) -> Move:
     """The move that makes a cut; if that is too long for IAM's limits, a wider one that spares fewer."""
-    spared = [one.token for one in cut.kept if one.token is not None]
+    theirs = {one.token for one in cut.tainted}
+    spared = [one.token for one in cut.kept if one.token is not None and one.token not in theirs]
     if cut.since is None:
         statements = documents.older(scene.cutoff, spared)
     else:
         statements = _listed(scene, cut) + documents.window(cut.since, scene.cutoff, spared)
     name = moves.own(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
-    why = ""
+    why = _twins(cut, theirs)
     calls = _calls(scene, cut.principal, name, statements)
     if calls is None:
+        known = all(one.timed for one in cut.tainted)
         start = cut.since and min([cut.since, *(one.issued_at for one in cut.tainted if one.issued_at)])
+        start = start if known else None
         statements = documents.window(start, scene.cutoff) if start else documents.older(scene.cutoff)
         spared = []
         calls = _calls(scene, cut.principal, name, statements) or ([], [])
-        why = (
+        why += (
             f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
             f"all issued {f'since {documents.spelled(start)}' if start else 'before the cutoff'} are ended. "
         )
@@ -63,20 +66,31 @@ def carve(scene: Scene, cut: Cut) -> Move:
     )  # fmt: skip
 
 
+def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
+    """Name the innocent sessions that go with the attacker's."""
+    alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
+    if not alike:
+        return ""
+    some = ", ".join(alike[:3]) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
+    return (
+        f"An attacker's session has the name and second of issue of {some}: no policy can tell them apart. "
+    )
+
+
 def _listed(scene: Scene, cut: Cut) -> list[Statement]:
     """Deny the tainted tokens that the window does not reach."""
     assert cut.since is not None
     shared = {one.user_id for one in cut.others}
     if cut.principal.kind == "user":
         shared |= {one.user_id for one in cut.tainted if ":" not in (one.user_id or "")}
-    early = [one for one in cut.tainted if one.issued_at is None or one.issued_at < cut.since]
+    early = [
+        one
+        for one in cut.tainted
+        if not one.timed or (one.issued_at is not None and one.issued_at < cut.since)
+    ]
     own = {one.user_id for one in early if one.user_id and one.user_id not in shared}
     single = {token for one in early if one.user_id not in own and (token := one.token) is not None}
-    unknown = {
-        one.user_id
-        for one in early
-        if (one.issued_at is None or one.kind == "scoped") and one.user_id and one.user_id in shared
-    }
+    unknown = {one.user_id for one in early if not one.timed and one.user_id and one.user_id in shared}
     return documents.named(own | unknown, scene.cutoff) + documents.brackets(single)
 
 

@@ -24,7 +24,7 @@ from functools import cached_property
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, PrincipalKind, arn_of, of_caller
-from tokentrail.containment.scene import ASSUMES_NOTHING, LONGEST, Edge, Held, Scene, Source
+from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source, assumes
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
@@ -160,7 +160,7 @@ class Game:
             yield one.principal, life.ends, one.id
         elif one.kind != "long_term_key":
             yield one.principal, life.ends, one.id  # renewed: GetSigninToken, GetScopedCredentials
-        if one.kind not in ASSUMES_NOTHING:
+        if assumes(one.caller):
             yield from self._passed_on(one.principal, life.mints_until, one.id)
 
     def _passed_on(

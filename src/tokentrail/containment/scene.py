@@ -14,14 +14,11 @@ from typing import Any, Literal
 from tokentrail.containment.documents import Token
 from tokentrail.containment.principal import Known, Principal, arn_of
 from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller, CallerKind
+from tokentrail.policy.context import Caller, CallerKind, principal_of
 from tokentrail.policy.reach import Reach
 
-ASSUMES_NOTHING = frozenset({"forwarded", "federation_token"})
-"""
-Kinds that assume no role: a forwarded call is nobody's credential, and GetFederationToken's are refused by STS but for
-calls that mint the same identity (AWS STS API Reference, 'GetFederationToken').
-"""
+UNTIMED = frozenset({"scoped", "forwarded"})
+"""Kinds whose `aws:TokenIssueTime` may be another than the log's creation date (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
 """How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
@@ -58,6 +55,11 @@ class Held:
         return found if self.principal.kind != "role" or ":" in (found or "") else None
 
     @property
+    def timed(self) -> bool:
+        """Whether it is known what a deny by issue time makes of it."""
+        return self.issued_at is not None and self.kind not in UNTIMED
+
+    @property
     def token(self) -> Token | None:
         """How a deny can single it out; `None` for long-term keys and where the issue is not known."""
         if self.kind == "long_term_key" or self.issued_at is None:
@@ -87,6 +89,16 @@ _LABELS: dict[str, str] = {
     "role": "whoever may assume {}, which the attacker made,",
     "key": "the key {}",
 }
+
+
+def assumes(caller: Caller) -> bool:
+    """
+    Whether a credential may assume roles.
+
+    A forwarded call is nobody's credential, and STS refuses a federated user, in the console too, all but what mints
+    the same identity (AWS STS API Reference, 'GetFederationToken').
+    """
+    return caller.kind != "forwarded" and principal_of(caller) != "federated_user"
 
 
 def label_of(kind: str, name: str) -> str:

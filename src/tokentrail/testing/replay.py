@@ -32,7 +32,6 @@ from tokentrail.testing.stolen import outsiders
 
 _KINDS = {"sign_in": "sign-in"}
 """What a plan calls a source, where that differs from here."""
-_MINTS_NO_ROLE = ("federation_token", "forwarded")
 _RENEWALS = ("signin:GetSigninToken", "sts:GetScopedCredentials")
 
 
@@ -133,7 +132,7 @@ class _Stage:
         return way(giver, move, at)
 
     def _assumes(self, giver: Held, move: Json, at: datetime) -> Held:
-        if giver.kind in _MINTS_NO_ROLE or not self._aws.may_assume(giver, move["principal"], at):
+        if giver.type == "FederatedUser" or not self._aws.may_assume(giver, move["principal"], at):
             raise _Impossible(f"{move['by']} can't assume {move['principal']} at {move['time']}")
         lasting = HOUR if giver.type == "AssumedRole" else CONSOLE_LIFE
         made = new_session(self._aws, move["principal"], move["session_name"] or NEW_NAME, giver)
