@@ -16,7 +16,7 @@ from pathlib import Path
 from tokentrail.lineage.number import number
 from tokentrail.store.interface import Engine
 
-LINKING = 2
+LINKING = 3
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 _COMMENT = re.compile(r"--[^\n]*")
@@ -42,6 +42,9 @@ SELECT segment, object, ordinal FROM (
 ) WHERE place > 1
 """
 """Of records with one event id one counts: the fuller one, and between equals it does not matter which."""
+
+_BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
+"""Siblings and roots by time, then id."""
 
 _FACTS = """
 CREATE VIEW facts AS SELECT e.* FROM events e
@@ -74,7 +77,7 @@ def grow(engine: Engine, folder: Path) -> Grown:
     """
     total = _facts(engine)
     engine.run_all(in_order([one for name in _FILES for one in statements(f"{name}.sql")]))
-    order = number(engine.table("SELECT ck, id, parent_ck, moment FROM parents"))
+    order = number(engine.table(_BY_AGE))
     engine.register("placement", order)
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
     for name, query in _OUTPUT.items():
@@ -140,9 +143,13 @@ _CHOSEN = {
 
 def _facts(engine: Engine) -> int:
     """Set aside repeated records; answers how many distinct ones there are."""
+    suspects = engine.suspects()
+    if suspects is not None:
+        engine.register("suspects", suspects)
+    only = "" if suspects is None else " WHERE event_id IN (SELECT event_id FROM suspects)"
     engine.run(
-        "CREATE TABLE repeats AS "
-        "SELECT event_id, count(*) AS copies FROM events GROUP BY event_id HAVING count(*) > 1"
+        f"CREATE TABLE repeats AS SELECT event_id, count(*) AS copies FROM events{only} "
+        "GROUP BY event_id HAVING count(*) > 1"
     )
     found = engine.table(
         "SELECT count(*) AS ids, coalesce(sum(copies), 0) AS copies FROM repeats"
@@ -161,14 +168,24 @@ _OUTPUT = {
     "forest": """
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
-               p.created_what, p.created_thing, p.created_api, p.created_event, p.created_text, p.created_time,
-               p.created_owner, p.created_ip, p.created_agent, p.kind,
+               p.kind,
                CASE WHEN p.form = 'long' THEN nullif(f.account, '') END AS key_account, y.keys,
                c.segment, c.object, c.ordinal, c.identity, p.issued_time, p.issued_at, p.expires_at, p.expires_bound,
                p.events, p.errors, p.first, p.last
         FROM places o JOIN parents p ON p.ck = o.ck LEFT JOIN forms f ON f.ck = o.ck
         LEFT JOIN calls c ON c.call = p.call LEFT JOIN keyrings y ON y.ck = o.ck
         ORDER BY o.n""",
+    "creations": """
+        SELECT o.n, p.created_what, m.thing AS created_thing, m.api AS created_api, m.event_id AS created_event,
+               m.event_id_text AS created_text, m.time AS created_time, m.owner AS created_owner, m.ip AS created_ip,
+               m.agent AS created_agent
+        FROM made_by m JOIN parents p ON p.ck = m.ck JOIN places o ON o.ck = m.ck ORDER BY o.n""",
+    "names": """
+        SELECT name, n, own FROM (
+          SELECT p.id AS name, o.n, TRUE AS own FROM parents p JOIN places o ON o.ck = p.ck
+          UNION ALL
+          SELECT y.name, o.n, FALSE FROM (SELECT ck, unnest(keys) AS name FROM keyrings) y JOIN places o ON o.ck = y.ck
+        ) ORDER BY name, n""",
     "who": "SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck ORDER BY o.n",
     "links": """
         SELECT c.n AS child, m.n AS parent, t.what, t.thing, t.api, t.event_id, t.event_id_text, t.time

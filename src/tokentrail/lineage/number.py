@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
@@ -19,18 +18,17 @@ _NONE = -1
 
 def number(rows: pa.Table) -> pa.Table:
     """
-    Place credentials in preorder, siblings and roots by time, then id.
+    Place credentials in preorder, siblings and roots in the order in which they are given.
 
     Args:
-        rows: `ck`, `parent_ck` (integers; null: none), `id`, `moment` (seconds; null: unknown, comes first).
+        rows: `ck`, `parent_ck` (integers; -1: none).
 
     Returns:
         `ck`, `n` (place), `parent`, `root`, `depth`, `size` (of the subtree, itself included).
     """
-    elder = _by_age(rows)
     count = rows.num_rows
-    cks = _integers(rows["ck"])[elder]
-    parent = _positions(cks, _integers(rows["parent_ck"])[elder])
+    cks = rows["ck"].to_numpy()
+    parent = _positions(cks, rows["parent_ck"].to_numpy())
     depth, root = _depths(parent)
     size = _sizes(parent, depth)
     place = _preorder(parent, depth, size)
@@ -45,26 +43,6 @@ def number(rows: pa.Table) -> pa.Table:
         "depth": pa.array(depth[order]),
         "size": pa.array(size[order]),
     })  # fmt: skip
-
-
-def _integers(column: pa.ChunkedArray[Any], unknown: int = _NONE) -> Integers:
-    filled: Any = column.combine_chunks().cast(pa.int64()).fill_null(unknown)
-    return np.array(filled.to_numpy(zero_copy_only=False))
-
-
-def _by_age(rows: pa.Table) -> Integers:
-    """Order rows by time, then id; ids are compared only where times are the same."""
-    moment = _integers(rows["moment"], 0)
-    order = np.argsort(moment, kind="stable")
-    timed = moment[order]
-    same = timed[1:] == timed[:-1]
-    shared = np.flatnonzero(np.concatenate((same, [False])) | np.concatenate(([False], same)))
-    crowd = order[shared]
-    ids: Any = rows["id"].combine_chunks()
-    listed = pa.table({"moment": pa.array(timed[shared]), "id": ids.take(pa.array(crowd))})
-    by_id = pc.sort_indices(listed, sort_keys=[("moment", "ascending"), ("id", "ascending")])
-    order[shared] = crowd[by_id.to_numpy()]
-    return order
 
 
 def _positions(names: Integers, wanted: Integers) -> Integers:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.repeats import suspects
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -27,6 +28,11 @@ _BATCH = 8_192
 _AT_ONCE = 2
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
+_FORM = (
+    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000, "
+    f"ROW_GROUP_SIZE {_ROWS}"
+)
+"""How derived tables are written: what has few values as a dictionary, what climbs as differences."""
 
 
 class DuckEngine:
@@ -41,7 +47,8 @@ class DuckEngine:
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._connection = duckdb.connect(":memory:", config=config)
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
-        self.run("CREATE MACRO numbered() AS row_number() OVER ()")
+        self.run("CREATE SEQUENCE numbers")
+        self.run("CREATE MACRO numbered() AS nextval('numbers')")
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
@@ -83,8 +90,7 @@ class DuckEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
-        options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS}"
-        self.run(f"COPY ({sql}) TO {quoted(str(path))} ({options})")
+        self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})")
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
@@ -99,6 +105,11 @@ class DuckEngine:
             return
         self._parts[name] = ({int(folder.name, 16): folder for folder in folders}, until)
         self._segments_view(name, name, folders, until)
+
+    def suspects(self) -> pa.Table:
+        """Ids of events that may occur more than once, as `event_id`."""
+        folders, _ = self._parts["events"]
+        return suspects([folder / "events.parquet" for folder in folders.values()])
 
     def narrow(self, segments: Set[int]) -> None:
         """Make each table of segments known as `some_<name>` too, with those segments alone."""

@@ -54,6 +54,9 @@ class Engine(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query to a Parquet file."""
 
+    def suspects(self) -> pa.Table | None:
+        """Ids of events that may occur more than once, as `event_id`; `None` where a query is as quick."""
+
     def narrow(self, segments: Set[int]) -> None:
         """Make each table of segments known as `some_<name>` too, with those segments alone."""
 

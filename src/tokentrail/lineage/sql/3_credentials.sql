@@ -1,5 +1,5 @@
 -- Which sightings are one credential. A credential's number (`ck`) is its own for the time of the linking only:
--- that of the call that issued it, else one past all calls. What makes several sightings one credential is its form:
+-- that of the call that issued it, else one that no call bears. What makes several sightings one credential is its form:
 --   issued   an issuing event names the key
 --   group    a session that shows many keys, by principal and creation date: console, Identity Center, forwarded calls
 --   key      used, never seen issued: by account, key, principal and creation date
@@ -88,7 +88,7 @@ SELECT s.sighting, 'long', s.account, s.key, CASE WHEN l.holders > 1 THEN s.prin
 FROM sightings s JOIN long_keys l ON l.account = s.account AND l.key = s.key WHERE s.class = 'long';
 
 CREATE TABLE seen_forms AS
-SELECT numbered() + (SELECT coalesce(max(call), 0) FROM calls) AS ck, f.*
+SELECT numbered() AS ck, f.*
 FROM (SELECT DISTINCT form, account, key, principal, created FROM formed) f;
 
 CREATE TABLE placed AS
@@ -107,10 +107,19 @@ JOIN (SELECT s.class, s.account, s.key, s.principal, s.created, s.forwarded, o.c
   ON q.class = p.class AND q.account = p.account AND q.key = p.key AND q.principal = p.principal
      AND q.created = p.created AND q.forwarded = p.forwarded;
 
+-- Most credentials show in one way only: nothing of theirs has to be brought together.
+CREATE TABLE several AS SELECT ck FROM placed GROUP BY ck HAVING count(*) > 1;
+
 CREATE TABLE seen AS
 SELECT s.*, coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AS portal, federated_provider IS NOT NULL AS federated,
        some_hosted OR coalesce(issuer_arn, '') LIKE '%:role/aws-service-role/%' AS hosted
 FROM (
+  SELECT p.ck, console, loose, forwarded, nullif(key, '') AS some_key, nullif(key, '') AS lowest_key,
+         nullif(key, '') AS highest_key, account, nullif(principal, '') AS principal_id, nullif(created, -1) AS created,
+         type, issuer_arn, federated_provider, sign_in_session, assumed_root, hosted AS some_hosted, events, errors, first, last
+  FROM sightings s JOIN placed p ON p.sighting = s.sighting
+  WHERE NOT EXISTS (SELECT 1 FROM several m WHERE m.ck = p.ck)
+  UNION ALL
   SELECT p.ck, bool_or(console) AS console, bool_and(loose) AS loose, bool_and(forwarded) AS forwarded,
          coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key,
          min(nullif(key, '')) AS lowest_key, max(nullif(key, '')) AS highest_key,
@@ -118,5 +127,5 @@ FROM (
          min(type) AS type, min(issuer_arn) AS issuer_arn, min(federated_provider) AS federated_provider,
          min(sign_in_session) AS sign_in_session, bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS some_hosted,
          sum(events) AS events, sum(errors) AS errors, min(first) AS first, max(last) AS last
-  FROM sightings s JOIN placed p ON p.sighting = s.sighting GROUP BY p.ck
+  FROM sightings s JOIN placed p ON p.sighting = s.sighting JOIN several m ON m.ck = p.ck GROUP BY p.ck
 ) s;

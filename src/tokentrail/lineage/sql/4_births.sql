@@ -86,9 +86,7 @@ WHERE what = 'access_key' AND id IS NOT NULL GROUP BY account, id;
 
 -- Credentials that nobody was seen using: sign-ins, and keys that were made.
 CREATE TABLE unseen_forms AS
-SELECT numbered() + (SELECT max(ck) FROM (
-  SELECT max(call) AS ck FROM calls UNION ALL SELECT max(ck) FROM seen_forms UNION ALL SELECT 0
-)) AS ck, f.*
+SELECT numbered() AS ck, f.*
 FROM (
   SELECT 'group' AS form, '' AS account, '' AS key, child AS principal, time AS created FROM sign_ins WHERE ck IS NULL
   UNION

@@ -89,9 +89,7 @@ SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck
        n.form, n.kind, n.call, n.issued_time, n.issued_at, n.expires_at,
        CASE WHEN n.expires_at IS NULL AND n.longest IS NOT NULL
             THEN coalesce(n.issued_at, n.first) + n.longest END AS expires_bound,
-       CAST(n.events AS BIGINT) AS events, CAST(n.errors AS BIGINT) AS errors, n.first, n.last,
-       m.thing AS created_thing, m.api AS created_api, m.event_id AS created_event, m.event_id_text AS created_text,
-       m.time AS created_time, m.owner AS created_owner, m.ip AS created_ip, m.agent AS created_agent
+       CAST(n.events AS BIGINT) AS events, CAST(n.errors AS BIGINT) AS errors, n.first, n.last
 FROM lives n
 LEFT JOIN renamed r ON r.ck = n.ck
 LEFT JOIN inferred i ON i.ck = n.ck

@@ -1,9 +1,9 @@
 -- All that is known of credentials.
 -- Who they are and how they were issued is read where it was recorded. Names in braces stand for tables, see `described`.
 
-SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, f.created_what,
-       f.created_thing, f.created_api, f.created_event, f.created_text, f.created_time, f.created_owner, f.created_ip,
-       f.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type, s.issuer_arn,
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, t.created_what,
+       t.created_thing, t.created_api, t.created_event, t.created_text, t.created_time, t.created_owner, t.created_ip,
+       t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type, s.issuer_arn,
        s.federated_provider, coalesce(s.source_identity, c.source_identity) AS source_identity, s.ec2_delivery,
        s.sign_in_session, s.on_behalf_of, s.in_scope_of, c.api, c.event_id AS issue_event, c.event_id_text AS issue_text,
        c.ip AS issue_ip, c.agent AS issue_agent, f.issued_time,
@@ -20,6 +20,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id
 FROM {forest} f
 LEFT JOIN {kin} a ON a.n = f.parent_n
 LEFT JOIN {kin} o ON o.n = f.root_n
+LEFT JOIN creations t ON t.n = f.n
 LEFT JOIN (
   SELECT w.n, min(coalesce(i.account, '')) AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,
          bool_or(i.mfa) AS mfa, min(i.issuer_type) AS issuer_type, min(i.issuer_arn) AS issuer_arn,
