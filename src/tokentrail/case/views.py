@@ -19,6 +19,9 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 
+_FEW = 3_000_000
+"""Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
+
 
 @dataclass(slots=True)
 class View:
@@ -119,7 +122,9 @@ class Views:
         return View(snapshot.fingerprint, until, engine, grown, scratch)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
-        engine = DuckEngine(self._folder.path / "derived" / ".spill")
+        records = sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
+        spill = self._folder.path / "derived" / ".spill"
+        engine = DuckEngine(spill, threads=1 if records < _FEW else None)
         folders = list(snapshot.folders.values())
         for name in ("events", "issuances", "changes"):
             engine.segments(name, folders, until=until)

@@ -26,6 +26,8 @@ _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
+_LAST = "\U0010ffff"
+"""Sorts behind whatever a name may go on with."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
@@ -85,7 +87,7 @@ class Forest:
             SubjectNotFound: nothing answers to it.
             UsageError: a prefix fits several.
         """
-        found = self._named("id = ? OR list_contains(keys, ?) OR starts_with(id, ? || '@')", (subject,) * 3)
+        found = self._named(subject)
         if found:
             return found
         for where, parameters in _meanings(subject):
@@ -97,14 +99,21 @@ class Forest:
             return found
         return self._by_prefix(subject)
 
-    def _named(self, where: str, parameters: Sequence[Any]) -> set[int]:
-        return _places(self._engine.table(f"SELECT n FROM forest WHERE {where}", parameters))
+    def _named(self, name: str) -> set[int]:
+        """The credentials of a name or key, and those that are told apart by what follows it."""
+        return _places(
+            self._engine.table(
+                "SELECT n FROM names WHERE name = ? UNION SELECT n FROM names WHERE own AND name >= ? AND name < ?",
+                (name, f"{name}@", f"{name}@{_LAST}"),
+            )
+        )
 
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:
             raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
         found = self._engine.table(
-            "SELECT n, id FROM forest WHERE starts_with(id, ?) ORDER BY id LIMIT 6", (subject,)
+            "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
+            (subject, f"{subject}{_LAST}"),
         ).to_pylist()
         if not found:
             raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")

@@ -35,7 +35,7 @@ def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
     sought = np.concatenate(twice)
     sought.sort()
     found = [_among(chunk, sought) for chunk in _chunks(files)] if len(sought) else []
-    return pa.table({"event_id": pa.chunked_array(found, _ID)})
+    return pa.table({"event_id": pa.concat_arrays(found) if found else pa.array([], _ID)})
 
 
 def _twice(files: Sequence[Path], guess: int, passes: int, number: int) -> Halves:
