@@ -86,6 +86,11 @@ class Case:
         return self._folder.path
 
     @property
+    def folder(self) -> CaseFolder:
+        """The case as it lies on disk."""
+        return self._folder
+
+    @property
     def case_id(self) -> str:
         """What the case is known by in plans and reports."""
         return self._folder.case_id

@@ -26,13 +26,14 @@ from tokentrail.cli import (
     undo,
     verify,
     verify_logs,
+    watch,
 )  # fmt: skip
 from tokentrail.cli.example import example
 
 _VERBS = (
     demo.command, investigate.command, ingest.command, verify_logs.command, status.command,
     credentials.command, trace.command, timeline.command, detect.command, rules.command, contain.command,
-    apply.command, verify.command, undo.command, report.command,
+    apply.command, verify.command, undo.command, watch.command, report.command,
 )  # fmt: skip
 
 

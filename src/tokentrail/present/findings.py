@@ -76,6 +76,11 @@ def write_findings(findings: Iterable[Finding], paper: Paper) -> None:
         _write(one, paper)
 
 
+def write_finding(one: Finding, paper: Paper) -> None:
+    """Write one finding."""
+    _write(one, paper)
+
+
 def _write(one: Finding, paper: Paper) -> None:
     paper.line()
     paper.line(

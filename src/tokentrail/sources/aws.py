@@ -142,6 +142,11 @@ def whole(access: Access, bucket: str, key: str) -> tuple[bytes, dict[str, str]]
         return answer["Body"].read(), answer["Metadata"]
 
 
+def region(access: Access) -> str:
+    """The region in which a service is called that none is named for."""
+    return str(_clients.get(access, "sts", None).meta.region_name)
+
+
 def payer(access: Access) -> dict[str, str]:
     """The parameter by which a requester agrees to pay, if so."""
     return {"RequestPayer": "requester"} if access.request_payer else {}

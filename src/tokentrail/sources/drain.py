@@ -68,8 +68,7 @@ def _received(queue: Queue, pool: ThreadPoolExecutor, failed: set[str]) -> _Roun
         messages = queue.receive(_WAIT)
         queue.hold(messages, _HELD)
         fresh = [one for one in messages if one.id not in failed]
-        for one in fresh:
-            told = queue.tell(one, pool)
+        for told in pool.map(queue.tell, fresh):
             found.told.append(told)
             found.size += sum(each.size for each in told.objects)
         found.ended = not fresh

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, notifications
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import QUEUE, Access, Failed
-from tokentrail.sources.notifications import Named, Notice, Unreadable
+from tokentrail.sources.notifications import Named, Unreadable
 from tokentrail.sources.s3 import S3Object
 from tokentrail.sources.words import refused
 
@@ -187,7 +186,7 @@ class Queue:
             ]
             self._ask("change_message_visibility_batch", Entries=entries)
 
-    def tell(self, message: Message, pool: ThreadPoolExecutor) -> Told:
+    def tell(self, message: Message) -> Told:
         """
         Read a message, and fetch what it names.
 
@@ -201,11 +200,9 @@ class Queue:
         if notice.event:
             name = f"{QUEUE}{self.url}#{message.id}"
             return Told(message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))])
-        return self._fetched(message, notice, pool)
-
-    def _fetched(self, message: Message, notice: Notice, pool: ThreadPoolExecutor) -> Told:
         told = Told(message, ignored=notice.ignored)
-        for named, found in zip(notice.objects, pool.map(self._fetch, notice.objects), strict=True):
+        for named in notice.objects:
+            found = self._fetch(named)
             if isinstance(found, OSError):
                 told.poison = f"s3://{named.bucket}/{named.key}: {found.strerror}"
             else:

@@ -45,6 +45,7 @@ class DuckEngine:
         if spill is not None:
             config["temp_directory"] = str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
+        self._held: list[str] = []
         self._connection = duckdb.connect(":memory:", config=config)
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.run("CREATE SEQUENCE numbers")
@@ -106,13 +107,23 @@ class DuckEngine:
         self._parts[name] = ({int(folder.name, 16): folder for folder in folders}, until)
         self._segments_view(name, name, folders, until)
 
-    def suspects(self) -> pa.Table:
-        """Ids of events that may occur more than once, as `event_id`."""
+    def suspects(self) -> pa.Table | None:
+        """Ids of events that may occur more than once, as `event_id`; of tables in memory, a query is as quick."""
+        if "events" in self._held:
+            return None
         folders, _ = self._parts["events"]
         return suspects([folder / "events.parquet" for folder in folders.values()])
 
+    def hold(self, name: str, table: pa.Table) -> None:
+        """Make one table of segments known that is in memory, instead of segments on disk."""
+        self.register(f"held_{name}", table)
+        self.run(f"CREATE TABLE {name} AS SELECT * FROM held_{name}")
+        self._held.append(name)
+
     def narrow(self, segments: Set[int]) -> None:
         """Make each table of segments known as `some_<name>` too, with those segments alone."""
+        for name in self._held:
+            self.run(f"CREATE OR REPLACE VIEW some_{name} AS SELECT * FROM {name}")
         for name, (parts, until) in self._parts.items():
             self._segments_view(f"some_{name}", name, [parts[one] for one in sorted(segments)], until)
 

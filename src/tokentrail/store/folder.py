@@ -6,6 +6,7 @@ The case folder: evidence by hash, segments of columns, manifests that make them
     segments/<id>/       Parquet parts of one segment
     manifests/<id>.json  put in place by rename; a segment without one does not exist
     notes/<name>.json    small documents beside the evidence: how far a source was read, what its digests prove
+    watch/               which findings `tokentrail watch` has told: its ledger, and how far it is
     derived/<hash>/      tables worked out from the segments whose fingerprint it bears; can be deleted at any time
 
 Nothing else is state, so a killed writer leaves a whole case, and readers and writers never wait for each other.
@@ -74,16 +75,31 @@ class CaseFolder:
             folders={one.segment: self.segment(one.segment) for one in manifests},
         )
 
+    def manifest(self, segment: str) -> Manifest:
+        """
+        What makes a segment visible.
+
+        Raises:
+            CaseError: there is no such segment, or its manifest is damaged.
+        """
+        return self._manifest(self.path / "manifests" / f"{segment}.json")
+
     def _manifests(self) -> Iterator[Manifest]:
-        for path in (self.path / "manifests").glob("*.json"):
-            try:
-                found = json.loads(path.read_text())
-                objects = tuple(StoredObject(**one) for one in found["objects"])
-                yield Manifest(segment=str(found["segment"]), objects=objects)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise CaseError(
-                    f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
-                ) from error
+        """Those that count: what a merged segment replaces stays for a while, for those who still read it."""
+        found = [self._manifest(path) for path in (self.path / "manifests").glob("*.json")]
+        replaced = {name for one in found for name in one.replaces}
+        return (one for one in found if one.segment not in replaced)
+
+    def _manifest(self, path: Path) -> Manifest:
+        try:
+            found = json.loads(path.read_text())
+            objects = tuple(StoredObject(**one) for one in found["objects"])
+            replaces = tuple(str(one) for one in found.get("replaces", ()))
+            return Manifest(segment=str(found["segment"]), objects=objects, replaces=replaces)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CaseError(
+                f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
+            ) from error
 
     def segment(self, name: str) -> Path:
         """Where a segment's parts lie."""
@@ -106,7 +122,12 @@ class CaseFolder:
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
-        text = json.dumps({"segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]})
+        shown: dict[str, Any] = {
+            "segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]
+        }  # fmt: skip
+        if manifest.replaces:
+            shown["replaces"] = manifest.replaces
+        text = json.dumps(shown)
         _place(self.path / "manifests" / f"{manifest.segment}.json", text.encode())
 
     def note(self, name: str) -> Any:
@@ -178,7 +199,7 @@ def _start(path: Path, marker: Path) -> None:
 
 
 def _foreign(path: Path) -> Iterable[Path]:
-    ours = {"objects", "segments", "manifests", "notes", "derived"}
+    ours = {"objects", "segments", "manifests", "notes", "derived", "watch"}
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 

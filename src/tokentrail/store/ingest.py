@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -140,11 +140,16 @@ def _tasks(objects: Iterable[EvidenceObject]) -> Iterator[_Task]:
 
 
 def read_task(
-    path: Path, objects: list[EvidenceObject], known: dict[str, StoredObject], options: Options
+    path: Path,
+    objects: list[EvidenceObject],
+    known: Mapping[str, StoredObject],
+    options: Options,
+    *,
+    number: int | None = None,
 ) -> list[Outcome]:
-    """Read some objects into one segment and publish it."""
+    """Read some objects into one segment, of that number if one is given, and publish it."""
     folder = CaseFolder.open(path, create=False)
-    segment = Segment(new_segment_number(), bound=options.bound)
+    segment = Segment(new_segment_number() if number is None else number, bound=options.bound)
     outcomes: list[Outcome] = []
     stored: dict[str, StoredObject] = {}
     for one, data in read_all(objects):

@@ -88,6 +88,8 @@ class Manifest:
 
     segment: str
     objects: tuple[StoredObject, ...]
+    replaces: tuple[str, ...] = ()
+    """Segments whose records it holds, and which therefore count no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

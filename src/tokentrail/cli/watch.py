@@ -1,0 +1,168 @@
+"""
+`tokentrail watch`: findings as they come.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.intake import reaching
+from tokentrail.cli.judging import Judging, judging_options
+from tokentrail.cli.options import MOMENT, Common, common
+from tokentrail.errors import UsageError
+from tokentrail.present.findings import write_finding
+from tokentrail.present.paper import Paper
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.watch.documents import finding
+from tokentrail.watch.guard import Guard
+from tokentrail.watch.interface import Notice
+from tokentrail.watch.judging import Judging as Judged
+from tokentrail.watch.near_sinks import StreamSink, as_lines
+from tokentrail.watch.opening import feed_of, sink_of
+from tokentrail.watch.watch import Settings, Watch
+
+SECRET = "TOKENTRAIL_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+_DAY = 86_400
+
+
+@click.command(
+    "watch",
+    short_help="Follow a source, and tell findings as they come.",
+    epilog=example(
+        "tokentrail watch sqs:https://sqs.eu-west-1.amazonaws.com/111122223333/trail --format jsonl"
+    ),
+)
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--to",
+    "sinks",
+    multiple=True,
+    metavar="WHERE",
+    help="Send findings here too: a file (JSON lines), an https:// URL, sns:TOPIC-ARN, events:BUS or "
+    "securityhub:REGION. Repeatable.",
+)
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="PLAN.json",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep guard over this plan: tell whatever shows that it did not hold, and when it may be undone. Repeatable.",
+)
+@click.option(
+    "--contained-at",
+    type=MOMENT,
+    show_default="now",
+    help="When the plan was carried out, if not by tokentrail apply.",
+)
+@click.option("--only-new", is_flag=True, help="At the first start, do not tell what the case shows already.")
+@click.option("--once", is_flag=True, help="Stop when all that is there has been read and judged.")
+@click.option(
+    "--give-up",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Delete a message that can't be read at its Nth receive, where the queue has no dead-letter queue.",
+)
+@click.option(
+    "--look-back",
+    type=click.FloatRange(min=0.01),
+    metavar="DAYS",
+    show_default="all of the case",
+    help="How far back the sweeps over a large case look.",
+)
+@click.option(
+    "--hot",
+    type=click.IntRange(min=1000),
+    default=100_000,
+    show_default=True,
+    metavar="RECORDS",
+    help="How many records are judged with each batch.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to say how far behind it is.",
+)
+@judging_options
+@reaching
+@functools.partial(common, formats=("text", "jsonl"))
+def command(
+    told: Common, source: str, sinks: tuple[str, ...], plans: tuple[Path, ...], contained_at: datetime | None,
+    only_new: bool, once: bool, give_up: int, look_back: float | None, hot: int, every: float, judging: Judging,
+    access: tuple[Access, ...], wanted: Wanted,
+) -> None:  # fmt: skip
+    """
+    Follow a source for ever: sqs:URL, s3://BUCKET/PREFIX or a folder. What arrives goes into the case, is linked
+    and judged, and each finding is told once, on standard output and wherever --to says.
+
+    A finding that later evidence changes is told again as a revision, or withdrawn.
+    A restart goes on where it stopped: nothing is lost, and nothing told twice.
+    On SIGTERM or SIGINT it finishes what it is at and ends with 0.
+    """
+    if told.as_of is not None:
+        raise UsageError(
+            "--as-of: a watch looks at what comes. Leave it out, or ask `tokentrail detect --as-of`."
+        )
+    guards = [Guard(path, contained_at or datetime.now(UTC).replace(microsecond=0)) for path in plans]
+    settings = Settings(
+        judging=Judged(
+            min_severity=judging.min_severity, suppress=judging.suppress, thresholds=judging.thresholds,
+            folders=judging.folders,
+        ),
+        hot=hot, look_back=None if look_back is None else int(look_back * _DAY), only_new=only_new, once=once,
+        beat=every,
+    )  # fmt: skip
+    with Case.open(told.case) as case:
+        feed = feed_of(source, access, wanted, case.folder, give_up=give_up)
+        write = as_lines if told.format == "jsonl" else _as_text
+        places = [
+            StreamSink(sys.stdout, write),
+            *(sink_of(one, access[0], os.environ.get(SECRET)) for one in sinks),
+        ]
+        watch = Watch(case.folder, feed, places, guards, settings, output.say)
+        with _stopping(watch):
+            watch.run()
+
+
+@contextmanager
+def _stopping(watch: Watch) -> Iterator[None]:
+    """Let signals stop the watch; a second one ends the process as it would any other."""
+    before: dict[signal.Signals, Any] = {}
+
+    def stop(number: int, _: object) -> None:
+        watch.stop()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        before[one] = signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _as_text(notices: Sequence[Notice], stream: TextIO) -> None:
+    paper = Paper(stream)
+    for one in notices:
+        write_finding(finding(one.document), paper)
+        again = {"new": "", "revised": f"revision {one.revision}: {', '.join(one.changed) or 'as before'}"}
+        paper.wrapped(again.get(one.change, "WITHDRAWN: later evidence explains it"), first="  notice       ")

@@ -1,0 +1,152 @@
+"""How far behind the watch is: a line now and then for people, a small file for whoever watches the watch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokentrail.present.words import number
+from tokentrail.store.ingest import Outcome
+from tokentrail.watch.interface import Behind, Feed
+
+_STATE_EVERY = 5.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a watch has done since it started."""
+
+    objects: int = 0
+    repeated: int = 0
+    records: int = 0
+    rejected: int = 0
+    lost: int = 0
+    """Messages and objects that could not be read."""
+    notices: int = 0
+    last: int | None = None
+    """The time of the newest record."""
+    judged_at: float | None = None
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Count what came in."""
+        for one in outcomes:
+            if one.failed:
+                self.lost += 1
+            elif one.repeated:
+                self.repeated += 1
+            else:
+                self.objects += 1
+                self.records += one.records
+                self.rejected += one.rejected
+
+    def newest(self, events: pa.Table) -> None:
+        """Look at the times of new records."""
+        newest = pc.max(events.column("time")).as_py()
+        if newest is not None:
+            self.last = newest if self.last is None else max(self.last, newest)
+
+    def judged(self, now: float) -> None:
+        """All that has come was judged."""
+        self.judged_at = now
+
+
+class Beat:
+    """
+    Says now and then how far behind the watch is.
+
+    Args:
+        feed: Where evidence comes from.
+        folder: Where `state.json` is kept, whole at any time, new every few seconds.
+        counts: What was done.
+        every: Seconds between two lines.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self, feed: Feed, folder: Path, counts: Counts, every: float, clock: Callable[[], float]
+    ) -> None:
+        self._feed, self._path, self._counts = feed, folder / "state.json", counts
+        self._every, self._clock = every, clock
+        self._next_line = clock() + every
+        self._next_state = 0.0
+        self._troubles: frozenset[str] = frozenset()
+
+    def beat(self, say: Callable[[str], None], undelivered: int) -> None:
+        """Say what is due."""
+        now = self._clock()
+        troubles = frozenset(self._feed.troubles())
+        for one in sorted(troubles - self._troubles):
+            say(one)
+        if self._troubles and not troubles:
+            say("The source is read again.")
+        self._troubles = troubles
+        if now < self._next_state and now < self._next_line:
+            return
+        behind = self._feed.behind()
+        if now >= self._next_state:
+            self._next_state = now + _STATE_EVERY
+            self._write(behind, now, undelivered)
+        if now >= self._next_line:
+            self._next_line = now + self._every
+            say(self._line(behind, now, undelivered))
+
+    def last(self, say: Callable[[str], None]) -> None:
+        """Say what was done in all."""
+        done = self._counts
+        say(
+            f"Stopped: {number(done.objects, 'object')}, {number(done.records, 'record')}, "
+            f"{number(done.notices, 'finding or revision', 'findings and revisions')} sent, "
+            f"{number(done.repeated, 'object')} repeated, "
+            f"{number(done.lost, 'message or object', 'messages or objects')} not read."
+        )
+
+    def _line(self, behind: Behind, now: float, undelivered: int) -> str:
+        waiting = (behind.waiting or 0) + behind.held
+        done = self._counts
+        if waiting:
+            late = f", the oldest for {_lasting(now - behind.oldest)}" if behind.oldest else ""
+            lag = f"Behind: {waiting:,} waiting{late}"
+        else:
+            lag = "Up to date"
+        newest = (
+            datetime.fromtimestamp(done.last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if done.last else "none yet"
+        )
+        parts = [
+            lag, f"newest record {newest}", number(done.records, "record"),
+            number(done.notices, "finding or revision", "findings and revisions"),
+        ]  # fmt: skip
+        if undelivered:
+            parts.append(f"{undelivered:,} not delivered yet")
+        if done.lost:
+            parts.append(f"{done.lost:,} not read")
+        return "; ".join(parts) + "."
+
+    def _write(self, behind: Behind, now: float, undelivered: int) -> None:
+        state = {
+            "pid": os.getpid(), "updated": _stamp(now), "waiting": behind.waiting, "held": behind.held,
+            "oldest_arrival": _stamp(behind.oldest), "newest_record": _stamp(self._counts.last),
+            "judged": _stamp(self._counts.judged_at), "objects": self._counts.objects,
+            "records": self._counts.records, "rejected": self._counts.rejected, "lost": self._counts.lost,
+            "notices": self._counts.notices, "undelivered": undelivered, "troubles": sorted(self._troubles),
+        }  # fmt: skip
+        temporary = self._path.with_name(".state.json.new")
+        temporary.write_text(json.dumps(state))
+        temporary.replace(self._path)
+
+
+def _stamp(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lasting(seconds: float) -> str:
+    """A span of time, roughly."""
+    if seconds < 120:
+        return f"{max(0, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,81 @@
+"""Arrivals that wait to be taken: so many bytes at most, so that who fetches waits for who reads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition
+
+from tokentrail.watch.interface import Arrival
+
+MOST = 64 << 20
+"""Bytes that wait here at most, but for one object of any size."""
+
+
+class Buffer:
+    """A bounded queue between the threads that fetch and the one that reads."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._waiting: deque[Arrival] = deque()
+        self._size = 0
+        self._closed = False
+        self._changed = Condition()
+
+    def put(self, arrival: Arrival) -> bool:
+        """Add an arrival, waiting for room; `False` if nobody will take it any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._size < self._most)
+            if self._closed:
+                return False
+            self._waiting.append(arrival)
+            self._size += arrival.object.size
+            self._changed.notify_all()
+            return True
+
+    def room(self, wait: float) -> bool:
+        """Wait for room, so long; whether there is some."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed or self._size < self._most, wait)
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        """Take what waits, of so many bytes about; waits so many seconds for the first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._waiting), wait)
+            taken: list[Arrival] = []
+            size = 0
+            while self._waiting and (not taken or size + self._waiting[0].object.size <= most):
+                taken.append(self._waiting.popleft())
+                size += taken[-1].object.size
+            self._size -= size
+            self._changed.notify_all()
+            return taken
+
+    def held(self) -> tuple[int, float | None]:
+        """How many wait, and when the oldest of them arrived."""
+        with self._changed:
+            return len(self._waiting), min((one.at for one in self._waiting), default=None)
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._size = 0
+            self._changed.notify_all()
+
+
+class Patience:
+    """How long to wait between tries that fail: from half a second to a minute, doubling."""
+
+    def __init__(self) -> None:
+        self._next = 0.5
+
+    def failed(self) -> float:
+        """Seconds to wait after one more failure."""
+        wait, self._next = self._next, min(self._next * 2, 60.0)
+        return wait
+
+    def worked(self) -> None:
+        """It worked: begin anew."""
+        self._next = 0.5

@@ -1,0 +1,227 @@
+"""
+Sinks that are reached over a network: a webhook, a topic of SNS, a bus of EventBridge, Security Hub.
+
+Each may be told the same twice, if the process is killed between sending and noting so; what it is told bears the
+finding's id and revision, so that the receiver can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Any
+
+from tokentrail import __version__
+from tokentrail.errors import UsageError
+from tokentrail.present.document import Document, timestamp
+from tokentrail.present.siem import asff
+from tokentrail.sources import aws
+from tokentrail.sources.interface import Access, Failed
+from tokentrail.watch.documents import finding
+from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
+
+_TIMEOUT = 15
+_LARGEST = 240_000
+"""Bytes of a message; SNS, SQS and EventBridge take 256 KB with all around it."""
+_LISTED = 100
+"""Members of each list that are left where a notice would be larger."""
+_LATER = frozenset({408, 425, 429})
+"""Refusals of HTTP that say to try again."""
+
+
+def told(notice: Notice) -> str:
+    """A notice as JSON, with its lists cut where it would be too large."""
+    shown = notice.shown()
+    text = json.dumps(shown, ensure_ascii=True)
+    if len(text) <= _LARGEST:
+        return text
+    cut = {name: one[:_LISTED] if isinstance(one, list) else one for name, one in shown.items()}
+    return json.dumps({**cut, "cut": True}, ensure_ascii=True)[: _LARGEST * 2]
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
+        """Go nowhere else: a redirected POST arrives as a GET without its body."""
+
+
+class WebhookSink:
+    """
+    A URL that each notice is posted to, as JSON.
+
+    Args:
+        url: Where to.
+        secret: Signs each body (HMAC-SHA256 in `X-TokenTrail-Signature`), if given.
+
+    Raises:
+        UsageError: it is no URL of HTTP.
+    """
+
+    near = False
+
+    def __init__(self, url: str, secret: str | None = None) -> None:
+        if not url.startswith(("https://", "http://")):
+            raise UsageError(f"{url}: no webhook. Give a URL that begins with https://.")
+        self._url, self._secret = url, secret
+        self.name = f"webhook {hashlib.sha256(url.encode()).hexdigest()[:16]}"  # its path may be a secret
+        self.shown = f"webhook at {urllib.request.Request(url).host}"  # noqa: S310 - checked above
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def delivered(self) -> frozenset[str]:
+        """Nobody can tell; the key in `Idempotency-Key` lets the receiver know."""
+        return frozenset()
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Post them one by one."""
+        for one in notices:
+            self._post(one)
+
+    def _post(self, notice: Notice) -> None:
+        body = told(notice).encode("ascii")
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"tokentrail/{__version__}",
+            "Idempotency-Key": notice.key,
+        }
+        if self._secret:
+            signed = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
+            headers["X-TokenTrail-Signature"] = f"sha256={signed}"
+        asked = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310
+        try:
+            self._opener.open(asked, timeout=_TIMEOUT).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            refused = 300 <= error.code < 500 and error.code not in _LATER
+            raise (SinkRefused if refused else SinkFailed)(f"HTTP {error.code} {error.reason}") from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise SinkFailed(str(getattr(error, "reason", error)) or type(error).__name__) from error
+
+
+class _AwsSink:
+    """What the sinks in AWS share."""
+
+    near = False
+
+    def __init__(self, access: Access, what: str, region: str | None) -> None:
+        self._access, self._region = access, region
+        self.name = self.shown = what
+
+    def delivered(self) -> frozenset[str]:
+        """Nobody can tell; the receiver knows by id and revision."""
+        return frozenset()
+
+    def _ask(self, service: str, operation: str, **asked: Any) -> Any:
+        try:
+            return aws.ask(self._access, service, operation, self._region, **asked)
+        except Failed as failed:
+            raise SinkFailed(str(failed)) from failed
+
+
+class TopicSink(_AwsSink):
+    """A topic of SNS."""
+
+    def __init__(self, arn: str, access: Access) -> None:
+        parts = arn.split(":")
+        if len(parts) != 6 or parts[2] != "sns":
+            raise UsageError(
+                f"{arn}: no ARN of a topic, such as arn:aws:sns:eu-west-1:111122223333:findings."
+            )
+        super().__init__(access, f"SNS {arn}", parts[3])
+        self._arn = arn
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Publish them one by one; a FIFO topic drops what it was told within five minutes."""
+        for one in notices:
+            names = {"rule": one.document["rule"], "severity": one.document["severity"], "change": one.change}
+            fifo = (
+                {"MessageGroupId": one.id, "MessageDeduplicationId": one.key}
+                if self._arn.endswith(".fifo")
+                else {}
+            )
+            self._ask(
+                "sns", "publish", TopicArn=self._arn, Message=told(one),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in names.items()
+                },
+                **fifo,
+            )  # fmt: skip
+
+
+class BusSink(_AwsSink):
+    """A bus of EventBridge."""
+
+    def __init__(self, bus: str, access: Access) -> None:
+        if not bus:
+            raise UsageError("events: names no bus. Give its name or ARN, such as events:default.")
+        super().__init__(access, f"EventBridge {bus}", bus.split(":")[3] if bus.startswith("arn:") else None)
+        self._bus = bus
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Put them, ten at a time, as 'TokenTrail Finding' of the source `tokentrail`."""
+        for start in range(0, len(notices), 10):
+            entries = [
+                {
+                    "Source": "tokentrail", "DetailType": "TokenTrail Finding", "Detail": told(one),
+                    "EventBusName": self._bus,
+                }
+                for one in notices[start : start + 10]
+            ]  # fmt: skip
+            answer = self._ask("events", "put_events", Entries=entries)
+            if answer.get("FailedEntryCount"):
+                why = [one["ErrorMessage"] for one in answer["Entries"] if one.get("ErrorCode")]
+                raise SinkFailed(f"{len(why)} of {len(entries)} were not taken: {(why or ['?'])[0]}")
+
+
+class HubSink(_AwsSink):
+    """
+    AWS Security Hub of one account and region.
+
+    A finding of the same id is updated there, and one that was withdrawn is archived; findings bear the account that
+    imports them, since no other may be named (Security Hub API Reference, 'BatchImportFindings').
+    """
+
+    def __init__(self, region: str, access: Access) -> None:
+        super().__init__(access, f"Security Hub {region or 'of the default region'}", region or None)
+        self._account: str | None = None
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Import them, a hundred at a time."""
+        if self._account is None:
+            found = self._ask("sts", "get_caller_identity")
+            self._account = str(found["Account"])
+            self._partition = str(found["Arn"]).split(":")[1]
+        for start in range(0, len(notices), 100):
+            some = notices[start : start + 100]
+            answer = self._ask(
+                "securityhub", "batch_import_findings", Findings=[self._asff(one) for one in some]
+            )
+            if answer.get("FailedCount"):
+                why = [one["ErrorMessage"] for one in answer.get("FailedFindings", ())]
+                raise SinkRefused(
+                    f"{answer['FailedCount']} of {len(some)} were not taken: {(why or ['?'])[0]}"
+                )
+
+    def _asff(self, notice: Notice) -> Document:
+        region = self._region or aws.region(self._access)
+        product = (
+            f"arn:{self._partition}:securityhub:{region}:{self._account}:product/{self._account}/default"
+        )
+        return asff(finding(notice.document)) | {
+            "ProductArn": product,
+            "AwsAccountId": self._account,
+            "UpdatedAt": timestamp(datetime.now(UTC)),
+            "RecordState": "ARCHIVED" if notice.change == "withdrawn" else "ACTIVE",
+        }

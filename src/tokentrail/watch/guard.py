@@ -1,0 +1,283 @@
+"""
+Keep guard after containment: whatever shows that a plan did not hold, at once; and when it is over.
+
+A success of a tainted credential after its step took effect, a credential that descends from a tainted one and that
+the plan does not know of, and a call that takes back what a step did, are findings like any other.
+GetCallerIdentity and GetSessionToken answer even under a deny, so that their success says nothing (AWS STS API
+Reference); what GetSessionToken mints is a new child. CloudTrail's times are whole seconds, cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from tokentrail.containment import planfile
+from tokentrail.containment.history import history
+from tokentrail.containment.journal import journal_path, read
+from tokentrail.containment.model import Plan
+from tokentrail.detection.model import Finding, Severity
+from tokentrail.detection.run import identity
+from tokentrail.detection.scene import Scene
+from tokentrail.errors import SubjectNotFound
+from tokentrail.lineage.model import TracedCredential
+from tokentrail.lineage.rows import Row, event_id, moment
+from tokentrail.lineage.trace import Narrowing, networks, trace
+from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.watch.judging import Sight
+from tokentrail.watch.undoing import Standing, standing, taken_back
+
+PREFIX = "guard-"
+"""How the rules of guard begin."""
+_LISTED = 50
+_CALLS = """
+    SELECT w.n, e.time, e.source, e.name, e.ip, e.event_id, e.event_id_text
+    FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+    JOIN guarded g ON g.n = w.n AND e.time > g.bites
+    WHERE e.error IS NULL ORDER BY e.time, e.event_id"""
+_CHANGES = """
+    SELECT c.*, e.agent FROM changed c
+    LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
+    WHERE c.time > ? ORDER BY c.time, c.event_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bites:
+    """When each step of the plan took effect."""
+
+    steps: dict[int, datetime]
+    runs: frozenset[str]
+    """Our own runs that carried the plan out, or took it back."""
+
+
+class Guard:
+    """
+    Guards one plan.
+
+    Args:
+        path: The plan file; its journal lies beside it.
+        contained_at: When it was carried out, if not by `tokentrail apply`.
+
+    Raises:
+        UsageError: it is no plan file.
+        ActionRefused: its journal is damaged.
+    """
+
+    def __init__(self, path: Path, contained_at: datetime) -> None:
+        self._path, self._contained_at = path, contained_at
+        self._plan = planfile.load(path)
+        self._digest = planfile.digest(self._plan)
+        self._standing = standing(self._plan)
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """The credentials of which nothing may be forgotten."""
+        return (*self._plan.subjects, *self._plan.tainted)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self._plan
+
+    def told(self) -> list[str]:
+        """What is guarded from when on, in words."""
+        bites = self._bites()
+        if not self._journalled():
+            when = self._contained_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return [
+                f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}. "
+                "--contained-at names another moment."
+            ]
+        missing = [str(step.n) for step in self._plan.steps if step.n not in bites.steps]
+        if missing:
+            return [f"{self._path.name}: not carried out yet, so not guarded: step {', '.join(missing)}."]
+        return []
+
+    def findings(self, sight: Sight, scene: Scene, now: datetime) -> Iterator[Finding]:
+        """What the evidence shows against the plan; `now` tells what has expired."""
+        bites = self._bites()
+        if not bites.steps:
+            return
+        held = self._held(sight)
+        tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
+        first = min(bites.steps.values())
+        yield from self._successes(sight, scene, tainted, bites)
+        yield from self._children(tainted)
+        yield from self._undone(scene, first, bites)
+        yield from self._over(tainted, now)
+
+    def _journalled(self) -> bool:
+        return bool(read(journal_path(self._path), plan=self._digest))
+
+    def _bites(self) -> _Bites:
+        lines = read(journal_path(self._path), plan=self._digest)
+        if not lines:
+            return _Bites({step.n: self._contained_at for step in self._plan.steps}, frozenset())
+        told = history(lines)
+        runs = frozenset(str(one["run"]) for one in lines if "run" in one)
+        return _Bites({n: record.bites_at for n, record in told.steps.items()}, runs)
+
+    def _held(self, sight: Sight) -> Sequence[TracedCredential]:
+        """What the evidence knows of the attacker's credentials; nothing, if it knows none of the subjects."""
+        known = []
+        for subject in dict.fromkeys(self.pinned):
+            try:
+                sight.forest.resolve(subject)
+            except SubjectNotFound:
+                continue
+            known.append(subject)
+        if not known:
+            return ()
+        given = self._plan.narrowing
+        narrowing = Narrowing(
+            given.get("since"), networks(given.get("source_ips", ())), networks(given.get("trusted_ips", ()))
+        )
+        return trace(sight.forest, known, up=False, down=True, narrowing=narrowing, gaps=()).credentials
+
+    def _bite(self, credential: str, bites: _Bites) -> datetime:
+        """Since when a credential should not work: what no step ends was over before, or ends with the last one."""
+        steps = [
+            bites.steps[one.n] for one in self._plan.steps if credential in one.ends and one.n in bites.steps
+        ]
+        if steps:
+            return min(steps)
+        return min(bites.steps.values()) if credential in self._plan.tainted else max(bites.steps.values())
+
+    def _successes(
+        self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], bites: _Bites
+    ) -> Iterator[Finding]:
+        places = {one.id: sorted(sight.forest.resolve(one.id)) for one in tainted}
+        guarded = [(n, self._bite(ident, bites)) for ident, found in places.items() for n in found[:1]]
+        scene.give(
+            "guarded",
+            {
+                "n": pa.array([n for n, _ in guarded], pa.int64()),
+                "bites": pa.array([int(at.timestamp()) for _, at in guarded], pa.int64()),
+            },
+        )
+        calls: dict[int, list[Row]] = {}
+        for row in scene.rows(_CALLS):
+            call = f"{str(row['source']).removesuffix('.amazonaws.com')}:{row['name']}"
+            if call.lower() not in UNDENIABLE:
+                calls.setdefault(row["n"], []).append(row)
+        by_place = {found[0]: ident for ident, found in places.items() if found}
+        known = {one.id: one for one in tainted}
+        for n, made in sorted(calls.items()):
+            one, row = known[by_place[n]], made[0]
+            bite = _spelled(self._bite(one.id, bites))
+            yield self._finding(
+                "success", (one.id,), "critical", row["time"],
+                title="A tainted credential still works after containment",
+                why=f"{one.id} called {row['source']}:{row['name']} with success at {_at(row['time'])} from "
+                f"{row['ip'] or 'an unknown address'}, after the plan had ended it at {bite}; "
+                f"{len(made):,} such call{'s' if len(made) > 1 else ''} so far.",
+                credential=one,
+                events=[_event(each) for each in made],
+            )  # fmt: skip
+
+    def _children(self, tainted: Sequence[TracedCredential]) -> Iterator[Finding]:
+        for one in tainted:
+            if one.id in self._plan.tainted:
+                continue
+            when = one.issued_at or one.first_used or self._plan.as_of
+            by = (
+                f"{one.issued_by.api} from {one.issued_by.source_ip}"
+                if one.issued_by
+                else "a call not in evidence"
+            )
+            yield self._finding(
+                "new-child", (one.id,), "critical", int(when.timestamp()),
+                title="A tainted credential has a child that the plan does not know of",
+                why=f"{one.id} ({one.principal or one.kind}) descends from {one.parent or 'the subject'}: minted at "
+                f"{_spelled(when)} by {by}; the plan of {_spelled(self._plan.as_of)} does not end it.",
+                credential=one,
+                events=[one.issued_by.event_id] if one.issued_by else [],
+            )  # fmt: skip
+
+    def _undone(self, scene: Scene, first: datetime, bites: _Bites) -> Iterator[Finding]:
+        things = [one for one in self._standing if one.step in bites.steps]
+        for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
+            thing = taken_back([one for one in things if _after(row, bites, one)], row)
+            own = any(f"run/{run}" in (row["agent"] or "") for run in bites.runs)
+            if thing is None or (own and row["name"] == thing.operation):
+                continue
+            who = row["by_arn"] or row["by_service"] or "somebody"
+            yield self._finding(
+                "step-undone", (_event(row),), "info" if own else "critical", row["time"],
+                title="A step of containment was taken back",
+                why=f"{who} called {row['name']} on {thing.what} at {_at(row['time'])} from "
+                f"{row['ip'] or 'an unknown address'}: that takes back step {thing.step} of the plan"
+                + (", in a run of `tokentrail undo`." if own else "."),
+                credential=None, principals=(who,), accounts=(row["in_account"],) if row["in_account"] else (),
+                events=[_event(row)],
+            )  # fmt: skip
+
+    def _over(self, tainted: Sequence[TracedCredential], now: datetime) -> Iterator[Finding]:
+        """Say when nothing is left that a step holds down."""
+        ends = [one.expires_at or one.expires_bound for one in tainted if one.kind != "long_term_key"]
+        if not ends or None in ends:
+            return
+        last = max(one for one in ends if one is not None)
+        if now < last + timedelta(seconds=self._plan.lag):
+            return
+        safe = [one for one in self._plan.steps if one.safe_to_undo_after is not None]
+        if any(one.safe_to_undo_after > now for one in safe if one.safe_to_undo_after is not None):
+            return
+        never = [str(one.n) for one in self._plan.steps if one.safe_to_undo_after is None and one.reversible]
+        undo = ", ".join(str(one.n) for one in safe) or "none"
+        kept = f" Step {', '.join(never)} holds down what never expires: leave it." if never else ""
+        yield self._finding(
+            "over", ("over",), "info", int(last.timestamp()),
+            title="The last tainted credential has expired: the plan may be undone",
+            why=f"The last of {len(tainted)} tainted credentials expired at {_spelled(last)}, and the log has had time "
+            f"to tell. Steps that may be taken back: {undo}.{kept}",
+            credential=None, events=[], advice=f"tokentrail undo {self._path.name}",
+        )  # fmt: skip
+
+    def _finding(
+        self, rule: str, about: Sequence[str], severity: Severity, time: int, *, title: str, why: str,
+        credential: TracedCredential | None, events: Sequence[str], principals: Sequence[str] = (),
+        accounts: Sequence[str] = (), advice: str | None = None,
+    ) -> Finding:  # fmt: skip
+        subjects = " ".join(self._plan.subjects)
+        return Finding(
+            id=identity(PREFIX + rule, (self._digest, *about)),
+            rule=PREFIX + rule,
+            title=title,
+            severity=severity,
+            time=moment(time) or datetime.fromtimestamp(0, UTC),
+            subject=credential.id if credential else None,
+            credentials=(credential.id,) if credential else (),
+            principals=tuple(principals)
+            or ((credential.principal,) if credential and credential.principal else ()),
+            accounts=tuple(accounts) or ((credential.account,) if credential and credential.account else ()),
+            events=tuple(events[:_LISTED]),
+            count=len(events),
+            why=why,
+            false_alarm="The plan's collateral is not tainted and raises nothing; a step that was carried out by hand, "
+            "and later than --contained-at says, does.",
+            attack=(),
+            next=advice or f"tokentrail contain {subjects}",
+            thresholds=(),
+        )
+
+
+def _after(row: Row, bites: _Bites, thing: Standing) -> bool:
+    return bool(row["time"] > int(bites.steps[thing.step].timestamp()))
+
+
+def _event(row: Row) -> str:
+    return event_id(row["event_id"], row["event_id_text"]) or ""
+
+
+def _at(seconds: int) -> str:
+    when = moment(seconds)
+    return _spelled(when) if when else "an unknown time"
+
+
+def _spelled(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

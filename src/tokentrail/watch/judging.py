@@ -1,0 +1,98 @@
+"""Link some evidence and judge it by the catalogue: what `Case.detect` does over a case, over any tables."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tokentrail.detection import run as detection
+from tokentrail.detection.model import Finding, Severity
+from tokentrail.detection.scene import Read, Scene
+from tokentrail.detection.suppress import Allowed
+from tokentrail.detection.thresholds import Thresholds
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.grow import Grown, grow, reopen
+from tokentrail.store.duck import DuckEngine
+
+Fill = Callable[[DuckEngine], None]
+"""Makes the tables of some evidence known to an engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """How to judge; another process can be told so."""
+
+    rules: tuple[str, ...] | None = None
+    min_severity: Severity = "info"
+    suppress: Path | None = None
+    thresholds: Path | None = None
+    folders: tuple[Path, ...] = ()
+    """Of Sigma rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Some evidence, linked."""
+
+    engine: DuckEngine
+    forest: Forest
+    grown: Grown
+
+
+class Judge:
+    """
+    Judges evidence, again and again.
+
+    Raises:
+        UsageError: a rule does not exist, or a file can't be read as what it should be.
+    """
+
+    def __init__(self, judging: Judging) -> None:
+        self._rules = detection.chosen(judging.rules)
+        self._severity = judging.min_severity
+        self._allowed = Allowed.read(judging.suppress) if judging.suppress else None
+        self._thresholds = Thresholds.read(judging.thresholds) if judging.thresholds else None
+        self._sigma = None
+        if judging.folders:
+            from tokentrail.detection.sigma.reading import read_rules  # pySigma takes its time to load
+
+            self._sigma = read_rules(judging.folders)
+
+    def scene(self, sight: Sight, read: Read) -> Scene:
+        """The evidence as rules see it."""
+        return Scene(sight.engine, sight.forest, self._thresholds, read)
+
+    def findings(self, scene: Scene) -> tuple[Finding, ...]:
+        """What the rules find."""
+        return detection.detect(
+            scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed
+        )
+
+
+@contextmanager
+def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
+    """Link some evidence, for as long as it is looked at."""
+    scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
+    try:
+        engine = DuckEngine(spill)
+        try:
+            fill(engine)
+            grown = grow(engine, scratch)
+        finally:
+            engine.close()
+        engine = DuckEngine(spill)
+        try:
+            fill(engine)
+            reopen(engine, scratch)
+            moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
+            yield Sight(engine, Forest(engine, moment), grown)
+        finally:
+            engine.close()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

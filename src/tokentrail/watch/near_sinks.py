@@ -1,0 +1,116 @@
+"""Sinks that wait for nobody: standard output and files, as text or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TextIO
+
+from tokentrail.errors import UsageError
+from tokentrail.present.machine import write_jsonl
+from tokentrail.watch.interface import Notice, SinkFailed
+
+Write = Callable[[Sequence[Notice], TextIO], None]
+_TAIL = 8 << 20
+"""Bytes at the end of a file that are searched for what came through before the process was killed."""
+
+
+def as_lines(notices: Sequence[Notice], stream: TextIO) -> None:
+    """Write a line of JSON for each notice."""
+    write_jsonl((one.shown() for one in notices), stream)
+
+
+class StreamSink:
+    """
+    A stream that is open already, such as standard output.
+
+    Args:
+        stream: Where to.
+        write: How: as text, or `as_lines`.
+    """
+
+    near = True
+
+    def __init__(self, stream: TextIO, write: Write) -> None:
+        self._stream, self._write = stream, write
+        self.name = self.shown = "standard output"
+
+    def delivered(self) -> frozenset[str]:
+        """What a file that output is redirected to holds already, if it is one and its lines are JSON."""
+        try:
+            descriptor = self._stream.fileno()
+            if self._write is as_lines and stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return _told(Path(f"/dev/fd/{descriptor}"))
+        except (OSError, ValueError):
+            pass
+        return frozenset()
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Write them, and see them off."""
+        written = StringIO()
+        self._write(notices, self._stream if self._stream.isatty() else written)
+        self._stream.write(written.getvalue())
+        self._stream.flush()
+
+
+class FileSink:
+    """
+    A file that lines of JSON are added to; it is made for its owner alone.
+
+    Raises:
+        UsageError: it can't be written.
+    """
+
+    near = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = f"file {path.absolute()}"
+        self.shown = str(path)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"{path}: can't be written: {error.strerror}. Name another file with --to."
+            ) from error
+
+    def delivered(self) -> frozenset[str]:
+        """What the file holds already."""
+        return _told(self._path)
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        """Add them, each line whole."""
+        text = StringIO()
+        as_lines(notices, text)
+        data = text.getvalue().encode("ascii")
+        try:
+            size = os.fstat(self._descriptor).st_size
+            if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+                data = b"\n" + data  # a line that was torn off stays one of its own
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise SinkFailed(f"{error.strerror}") from error
+
+
+def _told(path: Path) -> frozenset[str]:
+    """The keys of notices that the last lines of a file tell of."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return frozenset()
+    found = set()
+    for line in lines[:-1]:  # what follows the last line feed was torn off
+        try:
+            told = json.loads(line)
+            found.add(f"{told['id']}.{told['revision']}")
+        except (ValueError, KeyError, TypeError):
+            continue
+    return frozenset(found)

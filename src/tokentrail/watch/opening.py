@@ -1,0 +1,70 @@
+"""From what a user names to the feed and the sinks that it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokentrail.errors import UsageError
+from tokentrail.sources.interface import QUEUE, Access, Wanted
+from tokentrail.store.folder import CaseFolder
+from tokentrail.watch.interface import Feed, Sink
+from tokentrail.watch.near_sinks import FileSink
+
+
+def feed_of(
+    source: str, accesses: Sequence[Access], wanted: Wanted, folder: CaseFolder, *, give_up: int
+) -> Feed:
+    """
+    Open what is to be followed.
+
+    Args:
+        source: `sqs:URL`, `s3://bucket/prefix`, or a folder.
+        accesses: How AWS is reached; one.
+        wanted: Which accounts and regions, of a bucket.
+        folder: The case: what it holds already is not fetched again.
+        give_up: Receives after which a message that can't be read is deleted.
+
+    Raises:
+        UsageError: it can't be followed so.
+    """
+    if len(accesses) > 1:
+        raise UsageError(f"{source}: one --profile follows one source. Run a watch, with a case, for each.")
+    if source.startswith(QUEUE):
+        from tokentrail.watch.queue_feed import QueueFeed  # loads the SDK, which a folder does without
+
+        if wanted != Wanted():
+            raise UsageError(f"{source}: a queue is read whole. Leave out --account and --region.")
+        return QueueFeed(source, accesses[0], give_up=give_up)
+    from tokentrail.watch.polling import BucketFeed, FolderFeed
+
+    if source.startswith("s3://"):
+        held = (one.source for one in folder.snapshot().objects().values() if one.source is not None)
+        return BucketFeed(source, accesses[0], held, wanted=wanted)
+    if source == "-" or source.startswith("lookup-events:"):
+        raise UsageError(f"{source}: can't be followed. Give sqs:URL, s3://BUCKET/PREFIX or a folder.")
+    return FolderFeed(source)
+
+
+def sink_of(where: str, access: Access, secret: str | None) -> Sink:
+    """
+    Open where findings go.
+
+    Args:
+        where: A file, a URL, `sns:ARN`, `events:BUS` or `securityhub:REGION`.
+        access: How AWS is reached.
+        secret: Signs what a webhook is sent.
+
+    Raises:
+        UsageError: there can be no such place.
+    """
+    kind, _, rest = where.partition(":")
+    if kind not in ("http", "https", "sns", "events", "securityhub"):
+        return FileSink(Path(where))
+    from tokentrail.watch.far_sinks import BusSink, HubSink, TopicSink, WebhookSink
+
+    if kind in ("http", "https"):
+        return WebhookSink(where, secret)
+    if kind == "sns":
+        return TopicSink(rest if rest.startswith("arn:") else where, access)
+    return BusSink(rest, access) if kind == "events" else HubSink(rest, access)

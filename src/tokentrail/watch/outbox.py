@@ -1,0 +1,140 @@
+"""Deliver notices: near sinks at once, each far one in a thread of its own, so that none waits for another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from tokentrail.watch.buffer import Patience
+from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
+from tokentrail.watch.ledger import Ledger
+
+_AT_ONCE = 10
+Say = Callable[[str], None]
+
+
+class _Far:
+    """A far sink, and the thread that delivers to it."""
+
+    def __init__(self, sink: Sink, ledger: Ledger, say: Say) -> None:
+        self.sink, self._ledger, self._say = sink, ledger, say
+        self._waiting: SimpleQueue[Notice | None] = SimpleQueue()
+        self._over = threading.Event()
+        self.trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def left(self) -> int:
+        """Notices that have not come through."""
+        return len(self._ledger.due(self.sink.name))
+
+    def put(self, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            self._waiting.put(one)
+
+    def stop(self) -> None:
+        self._over.set()
+        self._waiting.put(None)
+        self._thread.join(1)
+
+    def _run(self) -> None:
+        while (one := self._waiting.get()) is not None:
+            some = [one]
+            while len(some) < _AT_ONCE and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
+                    return
+                some.append(following)
+            if not self._delivered(some):
+                return
+
+    def _delivered(self, notices: list[Notice]) -> bool:
+        patience = Patience()
+        while not self._over.is_set():
+            try:
+                self.sink.deliver(notices)
+            except SinkRefused as why:
+                if len(notices) > 1:  # one of them is at fault: the others shall come through
+                    return all(self._delivered([one]) for one in notices)
+                self._say(f"{self.sink.shown} refused the finding {notices[0].key} for good: {why}.")
+            except SinkFailed as why:
+                if self.trouble is None:
+                    self._say(
+                        f"{self.sink.shown} can't be reached: {why}. Findings wait, and it is tried again."
+                    )
+                self.trouble = str(why)
+                self._over.wait(patience.failed())
+                continue
+            self.trouble = None
+            self._ledger.came_through(self.sink.name, notices)
+            return True
+        return False
+
+
+class Outbox:
+    """
+    Everything that goes out, with the ledger before and after.
+
+    Args:
+        ledger: What went out before; what did not come through then is sent now.
+        sinks: Where to.
+        say: Told what goes wrong.
+    """
+
+    def __init__(self, ledger: Ledger, sinks: Sequence[Sink], say: Say) -> None:
+        self._ledger, self._say = ledger, say
+        self._names = [one.name for one in sinks]
+        self._near = [one for one in sinks if one.near]
+        self._far = [_Far(one, ledger, say) for one in sinks if not one.near]
+        for sink in sinks:
+            due = ledger.due(sink.name)
+            through = sink.delivered() if due else frozenset[str]()
+            ledger.came_through(sink.name, [one for one in due if one.key in through])
+        for near in self._near:
+            self._deliver(near, ledger.due(near.name))
+        for far in self._far:
+            far.put(ledger.due(far.sink.name))
+
+    @property
+    def left(self) -> int:
+        """Notices that have not come through somewhere."""
+        return sum(one.left for one in self._far)
+
+    def send(self, notices: Sequence[Notice], now: float) -> None:
+        """Send notices to every sink."""
+        if not notices:
+            return
+        self._ledger.send(notices, self._names, now)
+        for near in self._near:
+            self._deliver(near, notices)
+        for far in self._far:
+            far.put(notices)
+
+    def know(self, notices: Sequence[Notice], now: float) -> None:
+        """Note findings as known, and send them nowhere."""
+        self._ledger.send(notices, (), now)
+
+    def _deliver(self, sink: Sink, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            try:
+                sink.deliver([one])
+            except SinkFailed as why:
+                self._say(
+                    f"{sink.shown} can't be written: {why}. The finding {one.key} is sent at the next start."
+                )
+                return
+            self._ledger.came_through(sink.name, [one])
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all came through, so long at most."""
+        end = time.monotonic() + seconds
+        while self.left and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Deliver no more; what is left is sent at the next start."""
+        for one in self._far:
+            one.stop()

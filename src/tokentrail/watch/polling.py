@@ -1,0 +1,305 @@
+"""
+Follow what tells nobody of news: a folder, or a prefix of a bucket, looked through again and again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tokentrail.errors import SourceError
+from tokentrail.sources import aws, trail
+from tokentrail.sources.files import BytesObject
+from tokentrail.sources.interface import Access, Failed, Wanted
+from tokentrail.sources.listing import Lister, bucket_and_prefix
+from tokentrail.sources.queue import AT_ONCE, Fetched
+from tokentrail.sources.s3 import S3Object
+from tokentrail.watch.buffer import Buffer, Patience
+from tokentrail.watch.interface import Arrival, Behind, Lost
+
+SETTLED = 0.4
+"""Seconds for which a file must not have changed before it is read: another process may still write it."""
+FOLDER_EVERY = 0.25
+BUCKET_EVERY = 5.0
+_OVERLAP = timedelta(days=1)
+"""Days before the newest one are listed again: an object may be put late into the folder of the day before."""
+_NAMED = 1_000
+
+
+class PollingFeed(ABC):
+    """What a folder and a bucket have in common: a thread that looks, fetches and waits."""
+
+    def __init__(self, every: float, clock: Callable[[], float]) -> None:
+        self._every, self._clock = every, clock
+        self._buffer = Buffer()
+        self._lock = threading.Lock()
+        self._lost: deque[Lost] = deque(maxlen=_NAMED)
+        self._trouble: str | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._open = 0
+        """Objects that were brought and that the case does not have yet."""
+        self._failure: BaseException | None = None
+        self._idle = False
+        self._ahead = 0
+        """Objects that were listed and not yet fetched."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """See that there is such a source."""
+
+    @abstractmethod
+    def look(self) -> Iterator[Arrival]:
+        """Look once: what is new, fetched."""
+
+    def start(self) -> None:
+        """Begin to follow; see `Feed`."""
+        self.check()
+        self._thread.start()
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        """What has arrived; see `Feed`."""
+        if self._failure is not None:
+            raise self._failure
+        return self._buffer.take(most, wait)
+
+    def kept(self, arrivals: Sequence[Arrival]) -> None:
+        """The case holds these."""
+        with self._lock:
+            self._open -= len(arrivals)
+
+    def behind(self) -> Behind:
+        """How far it is behind."""
+        held, oldest = self._buffer.held()
+        return Behind(waiting=self._ahead, held=held, oldest=oldest)
+
+    def drained(self) -> bool:
+        """Whether the last look brought nothing, and the case has all that was brought before."""
+        with self._lock:
+            return self._idle and not self._open
+
+    def lost(self) -> Sequence[Lost]:
+        """What could not be read since last asked."""
+        with self._lock:
+            found = list(self._lost)
+            self._lost.clear()
+        return found
+
+    def troubles(self) -> Sequence[str]:
+        """What hinders it now."""
+        return [self._trouble] if self._trouble else []
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._over.set()
+        self._buffer.close()
+        if self._thread.ident is not None:
+            self._thread.join(5)
+
+    def lose(self, name: str, reason: str) -> None:
+        """Note what can't be read."""
+        with self._lock:
+            self._lost.append(Lost(name=name, reason=reason, final=True))
+
+    def _follow(self) -> None:
+        """Look again and again; whatever goes wrong is told to who takes: else nobody would know that nothing comes."""
+        try:
+            self._look_again()
+        except BaseException as error:  # noqa: BLE001 - raised by `take`
+            self._failure = error
+
+    def _look_again(self) -> None:
+        patience = Patience()
+        while not self._over.is_set():
+            brought = 0
+            try:
+                for arrival in self.look():
+                    with self._lock:
+                        self._idle = False
+                        self._open += 1
+                    if not self._buffer.put(arrival):
+                        return
+                    brought += 1
+            except (Failed, SourceError, OSError) as error:
+                self._trouble = str(error)
+                self._over.wait(patience.failed())
+                continue
+            patience.worked()
+            self._trouble = None
+            with self._lock:
+                self._idle = not brought and not self.unsettled()
+            self._over.wait(self._every)
+
+    def unsettled(self) -> bool:
+        """Whether something is there that can't be read yet."""
+        return False
+
+
+class FolderFeed(PollingFeed):
+    """A folder, and all below it; a file counts once it has stopped changing, and is read once."""
+
+    def __init__(
+        self, folder: str, *, every: float = FOLDER_EVERY, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(every, clock)
+        self._folder = Path(folder)
+        self._folders: dict[str, tuple[int, list[str]]] = {}
+        """When each folder last changed, and the folders in it."""
+        self._read: set[int] = set()
+        self._changing: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def check(self) -> None:
+        """See that it is a folder."""
+        if not self._folder.is_dir():
+            raise SourceError(
+                f"{self._folder}: no such folder. Give a folder, s3://BUCKET/PREFIX, or sqs:URL to watch."
+            )
+
+    def unsettled(self) -> bool:
+        """Whether a file is still being written."""
+        return bool(self._changing)
+
+    def look(self) -> Iterator[Arrival]:
+        """Read the files that are new and have settled."""
+        for path in sorted({*self._changed(str(self._folder)), *self._changing}):
+            data = self._settled(path)
+            if data is not None:
+                yield Arrival(object=BytesObject(path, data), at=self._clock())
+
+    def _changed(self, folder: str) -> Iterator[str]:
+        """Files of folders that have changed since they were last looked at."""
+        try:
+            stamp = os.stat(folder).st_mtime_ns
+            before = self._folders.get(folder)
+            if before is None or before[0] != stamp:
+                files, below = _entries(folder)
+                fresh = (
+                    time.time_ns() - stamp < 2_000_000_000
+                )  # it may change again without its time telling so
+                self._folders[folder] = (0 if fresh else stamp, below)
+                yield from files
+            for one in self._folders[folder][1]:
+                yield from self._changed(one)
+        except FileNotFoundError:
+            self._folders.pop(folder, None)
+
+    def _settled(self, path: str) -> bytes | None:
+        try:
+            found = os.stat(path)
+            state = (found.st_size, found.st_mtime_ns)
+            known = hash((path, state))
+            now = time.monotonic()
+            before = self._changing.get(path)
+            if known in self._read:
+                self._changing.pop(path, None)
+                return None
+            old = time.time() - found.st_mtime > SETTLED * 5 and before is None
+            if not old and (before is None or before[0] != state):
+                self._changing[path] = (state, now)
+                return None
+            if before is not None and now - before[1] < SETTLED:
+                return None
+            data = Path(path).read_bytes()
+        except OSError as error:
+            self._changing.pop(path, None)
+            if not isinstance(error, FileNotFoundError):
+                self.lose(path, f"can't be read: {error.strerror}")
+            return None
+        self._changing.pop(path, None)
+        self._read.add(known)
+        return data
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
+    """The regular files and the folders that stand in a folder; links to folders are not followed."""
+    files: list[str] = []
+    folders: list[str] = []
+    with os.scandir(folder) as found:
+        for one in found:
+            if one.is_dir(follow_symlinks=False):
+                folders.append(one.path)
+            elif one.is_file():
+                known = trail.name(one.path)
+                if known is None or known.kind in trail.LOGS:
+                    files.append(one.path)
+    return files, sorted(folders)
+
+
+class BucketFeed(PollingFeed):
+    """
+    A prefix of a bucket.
+
+    Args:
+        source: `s3://bucket/prefix`.
+        access: How AWS is reached.
+        held: Identities of objects that the case holds already.
+        wanted: Which accounts and regions.
+        every: Seconds between two listings.
+    """
+
+    def __init__(
+        self, source: str, access: Access, held: Iterable[str], *, wanted: Wanted, every: float = BUCKET_EVERY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        super().__init__(every, clock)
+        self._bucket, self._prefix = bucket_and_prefix(source)
+        self._access, self._wanted = access, wanted
+        self._seen = {hash(one) for one in held}
+        self._newest: datetime | None = None
+
+    def check(self) -> None:
+        """See that the bucket can be listed."""
+        try:
+            aws.ask(
+                self._access, "s3", "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1,
+                **aws.payer(self._access),
+            )  # fmt: skip
+        except Failed as failed:
+            from tokentrail.sources.words import refused
+
+            raise SourceError(refused(failed, "listed", f"s3://{self._bucket}/{self._prefix}")) from failed
+
+    def look(self) -> Iterator[Arrival]:
+        """List what is new, and fetch it, several objects at once."""
+        wanted = self._wanted
+        if self._newest is not None:
+            since = self._newest - _OVERLAP
+            wanted = Wanted(since=since, accounts=wanted.accounts, regions=wanted.regions)
+        contents = Lister(self._access, self._bucket, wanted).contents(self._prefix)
+        listed = [
+            S3Object(self._access, self._bucket, one.key, one.size, one.etag) for one in contents.objects
+        ]
+        fresh = [one for one in listed if hash(one.identity) not in self._seen]
+        self._ahead = len(fresh)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for start in range(0, len(fresh), AT_ONCE):
+                some = fresh[start : start + AT_ONCE]
+                for there, data in zip(some, pool.map(_read, some), strict=True):
+                    self._seen.add(hash(there.identity))
+                    self._ahead -= 1
+                    if isinstance(data, OSError):
+                        self.lose(there.name, data.strerror or str(data))
+                    else:
+                        yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
+        written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
+        if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
+            self._newest = max(written)
+
+    def stop(self) -> None:
+        """Stop following."""
+        super().stop()
+        aws.close(self._access)
+
+
+def _read(one: S3Object) -> bytes | OSError:
+    try:
+        return one.read()
+    except OSError as error:
+        return error

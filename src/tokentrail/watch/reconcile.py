@@ -1,0 +1,99 @@
+"""
+What findings are to the ones that were sent before: new, revised, withdrawn, or nothing to speak of. Pure.
+
+A look is *complete* when it saw all evidence that could tell; only such a look takes back a finding, or tells less of
+it than before. Any look may add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+from typing import Any
+
+from tokentrail.detection.model import SEVERITIES
+from tokentrail.watch.interface import Notice
+from tokentrail.watch.ledger import Entry
+
+REVISED_EVERY = 60.0
+"""Seconds between two revisions of one finding, unless it gets worse, or evidence stops coming."""
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at the evidence."""
+
+    number: int
+    """Counted from the start of the process."""
+    since: int
+    """The look after which evidence came that this one did not see; its own number if there is none."""
+    complete: bool
+    settled: bool
+    """Whether evidence has stopped coming for now, so that what changed is worth saying."""
+    now: float
+    delay: float | None = None
+    fresh: Set[str] | None = None
+    """Ids of credentials and events that came since the last complete look; `None` if that does not matter."""
+
+
+def notices(look: Look, found: Iterable[Document], entries: dict[str, Entry]) -> Iterator[Notice]:
+    """Tell what is to be sent; notes in `entries` which of them this look found."""
+    listed = {one["id"]: one for one in found}
+    for ident, document in listed.items():
+        entry = entries.get(ident)
+        if entry is None:
+            if look.complete or _touches(document, look.fresh):
+                yield _notice(document, 1, "new", (), look)
+            continue
+        notice = _revision(look, document, entry)
+        entry.asserted = max(entry.asserted, look.number)
+        if notice is not None:
+            yield notice
+    if look.complete and look.settled:
+        for ident, entry in entries.items():
+            if ident not in listed and entry.notice.change != "withdrawn" and entry.asserted <= look.since:
+                yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), look)
+
+
+def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
+    before = entry.notice
+    changed = tuple(name for name in document if document[name] != before.document.get(name))
+    if before.change == "withdrawn":
+        return _notice(document, before.revision + 1, "revised", changed, look) if look.complete else None
+    if not changed or (entry.asserted > look.since and look.since < look.number):
+        return None
+    worse = _severity(document) > _severity(before.document)
+    if not look.complete and not worse and not _more(document, before.document):
+        return None
+    if worse or look.settled or look.now - entry.sent_at >= REVISED_EVERY:
+        return _notice(document, before.revision + 1, "revised", changed, look)
+    return None
+
+
+def _more(document: Document, before: Document) -> bool:
+    """Whether it tells more than before, and nothing less."""
+    return bool(
+        document["count"] >= before["count"]
+        and set(document["credentials"]) >= set(before["credentials"])
+        and (document["count"], len(document["credentials"])) != (before["count"], len(before["credentials"]))
+    )
+
+
+def _touches(document: Document, fresh: Set[str] | None) -> bool:
+    return fresh is None or not fresh.isdisjoint((*document["credentials"], *document["events"]))
+
+
+def _severity(document: Document) -> int:
+    return SEVERITIES.index(document["severity"])
+
+
+def _notice(document: Document, revision: int, change: Any, changed: tuple[str, ...], look: Look) -> Notice:
+    return Notice(
+        id=document["id"],
+        revision=revision,
+        change=change,
+        changed=changed,
+        document=document,
+        delay=look.delay,
+    )

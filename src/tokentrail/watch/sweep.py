@@ -1,0 +1,137 @@
+"""
+The sweep: the whole case, or its last days, linked and judged in a process of its own, at low priority.
+
+What the hot set could not see is found here, and what it saw wrongly is set right. It takes as long as it takes; the
+watch goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow.parquet as pq
+
+from tokentrail.case.raw import reader
+from tokentrail.detection.model import Finding
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.merge import merge_small
+from tokentrail.watch.carrying import carried
+from tokentrail.watch.intake import TABLES, Tables
+from tokentrail.watch.judging import Judge, Judging, linked
+
+_PROGRAM = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from tokentrail.watch.sweep import main
+main()
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeping:
+    """What a sweep is asked."""
+
+    case: Path
+    judging: Judging
+    since: int | None
+    """Segments whose newest record is older are left out."""
+    pinned: tuple[str, ...] = ()
+    """Credentials of which the hot set forgets nothing."""
+    carried: int = 0
+    """Records that the hot set may carry."""
+    merging: bool = True
+    """Whether small segments are merged first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep found."""
+
+    findings: tuple[Finding, ...]
+    carried: Tables
+    """What the hot set is to carry from now on."""
+    records: int
+    since: int | None
+
+
+def sweep(asked: Sweeping) -> Swept:
+    """Judge a case, as `Case.detect` does, and keep nothing of the linking."""
+    folder = CaseFolder.open(asked.case, create=False)
+    if asked.merging:
+        merge_small(folder)
+        folder.tidy()
+    snapshot = folder.snapshot()
+    folders = [
+        path for path in snapshot.folders.values() if asked.since is None or newest(path) >= asked.since
+    ]
+    judge = Judge(asked.judging)
+
+    def fill(engine: DuckEngine) -> None:
+        for name in TABLES:
+            engine.segments(name, folders)
+
+    with linked(fill, folder.path / "derived" / ".spill") as sight:
+        scene = judge.scene(sight, reader(folder))
+        found = judge.findings(scene)
+        numbers = [int(one.name, 16) for one in folders]
+        kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
+        return Swept(findings=found, carried=kept, records=sight.grown.records, since=asked.since)
+
+
+def newest(segment: Path) -> int:
+    """The time of the newest record of a segment, from the foot of its file; of an empty one, 0."""
+    foot = pq.ParquetFile(segment / "events.parquet").metadata
+    column = foot.schema.names.index("time")
+    groups = [foot.row_group(n).column(column).statistics for n in range(foot.num_row_groups)]
+    times = [one.max for one in groups if one is not None and one.has_min_max]
+    return max((int(one) for one in times if one is not None), default=0)
+
+
+class SweepProcess:
+    """A sweep that runs beside."""
+
+    def __init__(self, asked: Sweeping) -> None:
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, start_new_session=True
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        with self._process.stdin as stdin:
+            pickle.dump(sys.path, stdin)
+            pickle.dump(asked, stdin)
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def result(self) -> Swept | None:
+        """What it found; `None` if it failed."""
+        code = self._process.wait()
+        self._answer.seek(0)
+        found: Swept | None = pickle.load(self._answer) if code == 0 else None  # noqa: S301 - our own process
+        self._answer.close()
+        return found
+
+    def kill(self) -> None:
+        """End it; nothing that it does is half done."""
+        self._process.kill()
+        self._process.wait()
+        self._answer.close()
+
+
+def main() -> None:
+    """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
+    os.nice(10)
+    asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nobody else may write into the answer
+    pickle.dump(sweep(asked), answers)
+    answers.close()

@@ -1,0 +1,142 @@
+"""What takes back a step of a plan: the calls on the same thing that lift or rewrite what it did. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tokentrail.containment.model import Plan
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_THING = {
+    "PutRolePolicy": ("RoleName", "PolicyName"),
+    "PutUserPolicy": ("UserName", "PolicyName"),
+    "AttachRolePolicy": ("RoleName", "PolicyArn"),
+    "AttachUserPolicy": ("UserName", "PolicyArn"),
+    "DetachRolePolicy": ("RoleName", "PolicyArn"),
+    "DetachUserPolicy": ("UserName", "PolicyArn"),
+    "CreatePolicyVersion": ("PolicyArn",),
+    "PutRolePermissionsBoundary": ("RoleName",),
+    "PutUserPermissionsBoundary": ("UserName",),
+    "UpdateAccessKey": ("AccessKeyId",),
+    "DeleteAccessKey": ("UserName",),
+    "DeleteLoginProfile": ("UserName",),
+    "DeleteUser": ("UserName",),
+    "UpdateAssumeRolePolicy": ("RoleName",),
+    "AttachPolicy": ("PolicyId", "TargetId"),
+}
+"""The parameters that say what each call is about, as AWS's API spells them."""
+_TAKEN_BACK_BY = {
+    "PutRolePolicy": ("DeleteRolePolicy", "PutRolePolicy"),
+    "PutUserPolicy": ("DeleteUserPolicy", "PutUserPolicy"),
+    "AttachRolePolicy": ("DetachRolePolicy",),
+    "AttachUserPolicy": ("DetachUserPolicy",),
+    "DetachRolePolicy": ("AttachRolePolicy",),
+    "DetachUserPolicy": ("AttachUserPolicy",),
+    "CreatePolicyVersion": ("CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicy"),
+    "PutRolePermissionsBoundary": ("DeleteRolePermissionsBoundary", "PutRolePermissionsBoundary"),
+    "PutUserPermissionsBoundary": ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"),
+    "UpdateAccessKey": ("UpdateAccessKey",),
+    "DeleteAccessKey": ("CreateAccessKey",),
+    "DeleteLoginProfile": ("CreateLoginProfile",),
+    "DeleteUser": ("CreateUser",),
+    "UpdateAssumeRolePolicy": ("UpdateAssumeRolePolicy",),
+    "AttachPolicy": ("DetachPolicy",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Something that a step did, and that stands as long as nobody takes it back."""
+
+    step: int
+    account: str
+    operation: str
+    thing: tuple[tuple[str, str], ...]
+    """What it is about, as CloudTrail spells the parameters."""
+    document: Any
+    """The policy that it wrote, if it wrote one."""
+
+    @property
+    def what(self) -> str:
+        """What it is about, in words."""
+        return " ".join(value for _, value in self.thing)
+
+
+def standing(plan: Plan) -> tuple[Standing, ...]:
+    """What the steps of a plan do, as far as a call can take it back."""
+    return tuple(_all(plan))
+
+
+def _all(plan: Plan) -> Iterator[Standing]:
+    for step in plan.steps:
+        for call in step.calls:
+            names = _THING.get(call.operation)
+            if names is None or not all(isinstance(call.parameters.get(name), str) for name in names):
+                continue
+            yield Standing(
+                step=step.n,
+                account=call.account,
+                operation=call.operation,
+                thing=tuple((_logged(name), call.parameters[name]) for name in names),
+                document=call.parameters.get("PolicyDocument"),
+            )
+
+
+def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standing | None:
+    """
+    What a successful call takes back, if anything.
+
+    Args:
+        things: What stands.
+        change: A row of `changed`.
+    """
+    asked = _document(change["request"])
+    asked = asked if isinstance(asked, dict) else {}
+    about = [
+        one
+        for one in things
+        if change["name"] in _TAKEN_BACK_BY[one.operation]
+        and not (one.account and change["in_account"] and one.account != change["in_account"])
+        and all(str(asked.get(name, "")).casefold() == value.casefold() for name, value in one.thing)
+    ]
+    if change["name"] == "UpdateAccessKey":
+        about = about if asked.get("status") == "Active" else []
+    elif any(
+        change["name"] == one.operation and _as_strong(change["document"], one.document) for one in about
+    ):
+        return None
+    return about[-1] if about else None
+
+
+def _as_strong(document: Any, ours: Any) -> bool:
+    """Whether a policy is the one that we wrote, its moments no earlier."""
+    if not isinstance(document, str) or not isinstance(ours, str):
+        return False
+    if _without_moments(document) != _without_moments(ours):
+        return False
+    pairs = zip(_MOMENT.findall(_canonical(document)), _MOMENT.findall(_canonical(ours)), strict=False)
+    return all(theirs >= own for theirs, own in pairs)
+
+
+def _without_moments(document: str) -> str:
+    return _MOMENT.sub("T", _canonical(document))
+
+
+def _canonical(document: str) -> str:
+    return json.dumps(_document(document), sort_keys=True)
+
+
+def _logged(name: str) -> str:
+    """A parameter as CloudTrail spells it."""
+    return name[0].lower() + name[1:]
+
+
+def _document(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,172 @@
+"""`tokentrail watch` as a process, against SQS and S3 over HTTP: killed at random, told twice, and left without objects."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_cases import BUCKET, Cloud
+from queue_cases import Line
+
+from evidence import text
+from tokentrail import Case
+from tokentrail.present.document import document
+from tokentrail.testing import native
+from tokentrail.testing.story import story
+
+Json = dict[str, Any]
+PROGRAM = "from tokentrail.cli.root import main; main()"
+
+
+@pytest.fixture(name="line")
+def _line(cloud: Cloud, moto_url: str) -> Iterator[Line]:
+    line = Line.of(cloud, moto_url, VisibilityTimeout="4")
+    yield line
+    line.client.close()
+
+
+def started(cloud: Cloud, source: str, *options: str) -> subprocess.Popen[bytes]:
+    """A watch that adds its lines to a file."""
+    with (cloud.folder / "out.jsonl").open("ab") as out, (cloud.folder / "err.txt").open("ab") as err:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "watch", source, "--case", str(cloud.case), "--format", "jsonl",
+             "--endpoint-url", cloud.access.endpoint_url or "", *options],
+            stdout=out, stderr=err, env=os.environ | {"TOKENTRAIL_CASE": ""},
+        )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
+    code = process.wait(120)
+    assert 0 == code, (cloud.folder / "err.txt").read_text()
+
+
+def lines(cloud: Cloud) -> list[Json]:
+    return [json.loads(one) for one in (cloud.folder / "out.jsonl").read_text().splitlines()]
+
+
+def standing(told: list[Json]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for one in told:
+        found.pop(one["id"], None)
+        if one["change"] != "withdrawn":
+            found[one["id"]] = {name: one[name] for name in one if name not in _NOTICE}
+    return found
+
+
+_NOTICE = ("change", "revision", "changed", "delay")
+
+
+def files(records: list[Json], count: int) -> list[bytes]:
+    """Records in so many log files, mixed."""
+    mixed = random.Random(5).sample(records, len(records))
+    return [gzip.compress(native(mixed[number::count]), mtime=0) for number in range(count)]
+
+
+def filled(line: Line, stored: list[bytes], *, copies: int, seed: int, gone: int = 0) -> None:
+    """Put log files into the bucket and tell of each several times, in any order; some are gone by then."""
+    keys = [f"AWSLogs/{number:05d}.json.gz" for number in range(len(stored))]
+    for key, data in zip(keys, stored, strict=True):
+        line.cloud.put(key, data)
+    told = keys * copies
+    random.Random(seed).shuffle(told)
+    line.tell(*told, *(f"AWSLogs/gone-{number}.json.gz" for number in range(gone)))
+
+
+def one_ingest(cloud: Cloud, stored: list[bytes]) -> Path:
+    """A case that holds the same by one ingest."""
+    folder = cloud.folder / "logs"
+    folder.mkdir()
+    for number, data in enumerate(stored):
+        (folder / f"{number}.json.gz").write_bytes(data)
+    with Case.open(cloud.folder / "whole") as case:
+        case.ingest([str(folder)])
+    return cloud.folder / "whole"
+
+
+def answers(case: Path) -> str:
+    with Case.open(case, create=False) as opened:
+        trace = opened.trace([story(ordinary_day=False).key_ids["A"]])
+        return text(opened.credentials()) + text([trace]) + text(opened.detect())
+
+
+def killed_at_random(line: Line, stored: list[bytes], *, kills: int, seed: int) -> None:
+    """Watch, kill, and start again, until all is read; then compare."""
+    chance = random.Random(seed)
+    for _ in range(kills):
+        process = started(line.cloud, line.source)
+        time.sleep(chance.uniform(0.5, 6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    ended(started(line.cloud, line.source, "--once", "--give-up", "1"), line.cloud)
+
+    told = lines(line.cloud)
+    keys = [(one["id"], one["revision"]) for one in told]
+    whole = one_ingest(line.cloud, stored)
+    with Case.open(whole) as opened:
+        expected = {one.id: document(one) for one in opened.detect()}
+    assert expected == standing(told)
+    assert len(set(keys)) == len(keys)
+    assert all(revision == 1 or (ident, revision - 1) in keys for ident, revision in keys)
+    assert answers(whole) == answers(line.cloud.case)
+
+
+def test_killed_at_random_it_loses_and_repeats_nothing(line: Line) -> None:
+    """Killed twice among duplicates and strays: each finding once, revisions counted, the case as by one ingest."""
+    stored = files(story(ordinary_day=False).world.records(), 25)
+    filled(line, stored, copies=2, seed=1, gone=2)
+
+    killed_at_random(line, stored, kills=2, seed=7)
+
+    assert 0 == line.left()
+
+
+@pytest.mark.long
+def test_five_thousand_notifications_with_kills(line: Line) -> None:
+    """The same with 5,000 notifications, each object told of twice, and twenty kills."""
+    stored = files(story().world.records(), 2450)
+    filled(line, stored, copies=2, seed=1, gone=100)
+
+    killed_at_random(line, stored, kills=20, seed=7)
+
+    assert 0 == line.left()
+
+
+def test_it_stops_on_a_signal_and_gives_back_what_it_holds(line: Line) -> None:
+    """On SIGTERM it finishes what it is at, says what it did, and ends with 0; what comes later is read next time."""
+    stored = files(story(ordinary_day=False).world.records(), 4)
+    filled(line, stored[:3], copies=1, seed=1)
+    process = started(line.cloud, line.source)
+    deadline = time.monotonic() + 60
+    while line.left() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    ended(process, line.cloud)
+
+    assert "Stopped: 3 objects" in (line.cloud.folder / "err.txt").read_text()
+
+
+def test_a_prefix_is_followed(cloud: Cloud) -> None:
+    """Objects under a prefix are read as they come, once, and digests never."""
+    stored = files(story(ordinary_day=False).world.records(), 4)
+    for number, data in enumerate(stored):
+        cloud.put(f"AWSLogs/{number}.json.gz", data)
+    cloud.put(
+        "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/11/23/"
+        "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20261123T100000Z.json.gz", b"{}",
+    )  # fmt: skip
+    for _ in range(2):
+        ended(started(cloud, f"s3://{BUCKET}/AWSLogs/", "--once"), cloud)
+
+    assert len(stored) == len(cloud.fetched())
+    keys = [(one["id"], one["revision"]) for one in lines(cloud)]
+    assert len(set(keys)) == len(keys) > 0

@@ -1,0 +1,80 @@
+"""Whatever comes in whatever order, what was told in the end is what `detect` says of all of it, and the case is the same."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from watch_cases import Json, Remembering, found, packed, same, watched
+
+from evidence import text
+from tokentrail import Case
+from tokentrail.testing.story import story
+
+
+@cache
+def records() -> list[Json]:
+    """The story's day, without most of what is ordinary."""
+    return story(ordinary_day=False).world.records()
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[list[list[Json]]]:
+    """The records in any order, some twice, in files, in batches."""
+    count = len(records())
+    order = draw(st.permutations(range(count)))
+    again = draw(st.lists(st.integers(0, count - 1), max_size=20))
+    told = [records()[place] for place in (*order, *again)]
+    cuts = sorted(draw(st.sets(st.integers(1, len(told) - 1), max_size=6)))
+    files = [told[start:end] for start, end in zip([0, *cuts], [*cuts, len(told)], strict=True)]
+    batches: list[list[list[Json]]] = []
+    for one in files:
+        if not batches or draw(st.booleans()):
+            batches.append([])
+        batches[-1].append(one)
+    return batches
+
+
+@cache
+def told_at_once() -> tuple[str, str, str]:
+    """What one ingest of all of it gives: credentials, a trace, findings."""
+    with tempfile.TemporaryDirectory() as folder:
+        return answers(Path(folder))
+
+
+def answers(folder: Path) -> tuple[str, str, str]:
+    case, file = folder / "case", folder / "all.json.gz"
+    if not case.exists():
+        file.write_bytes(packed(records()))
+        with Case.open(case) as opened:
+            opened.ingest([str(file)])
+    with Case.open(case) as opened:
+        trace = opened.trace([story(ordinary_day=False).key_ids["A"]])
+        return text(opened.credentials()), text([trace]), text(opened.detect())
+
+
+@given(deliveries())
+@settings(max_examples=3)
+def test_what_is_told_in_the_end_is_what_detect_says(batches: list[list[list[Json]]]) -> None:
+    """After all revisions, in any order, split and repetition; and the case answers byte for byte as after one ingest."""
+    with tempfile.TemporaryDirectory() as folder:
+        sink = Remembering()
+        watched(Path(folder) / "case", batches, sink)
+
+        assert same(found(Path(folder) / "case")) == same(sink.standing())
+        assert told_at_once() == answers(Path(folder))
+
+
+def test_a_sweep_sets_right_what_the_hot_set_cant_see(tmp_path: Path) -> None:
+    """The same holds where the case is far larger than what is judged with each batch."""
+    sink = Remembering()
+    listed = records()
+    batches = [[listed[start : start + 400]] for start in range(0, len(listed), 400)]
+
+    watched(tmp_path / "case", batches, sink, hot=900)
+
+    assert same(found(tmp_path / "case")) == same(sink.standing())
+    assert told_at_once() == answers(tmp_path)
