@@ -31,20 +31,29 @@ class View:
     until: int | None
     engine: DuckEngine
     grown: Grown
-    scratch: Path | None
+    derived: Path
+    scratch: bool = False
+    """Whether what was derived is for this view alone."""
     _covered: tuple[Coverage, ...] | None = None
+    _forest: Forest | None = None
+
+    def forest(self, as_of: datetime) -> Forest:
+        """The forest at a moment, which remembers what it was asked for as long as the moment is the same."""
+        if self._forest is None or self._forest.as_of != as_of:
+            self._forest = Forest(self.engine, as_of, self.derived)
+        return self._forest
 
     def covered(self) -> tuple[Coverage, ...]:
         """What the evidence of the view covers; worked out when first asked for."""
         if self._covered is None:
-            self._covered = coverage.coverage(self.engine)
+            self._covered = coverage.coverage(self.engine, self.derived)
         return self._covered
 
     def close(self) -> None:
         """Let go of the engine, and of a forest that was grown for this view alone."""
         self.engine.close()
         if self.scratch:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            shutil.rmtree(self.derived, ignore_errors=True)
 
 
 class Views:
@@ -63,7 +72,7 @@ class Views:
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest as of a moment."""
         view = self.open(as_of)
-        return Forest(view.engine, as_of or rows.moment(view.grown.last) or datetime.fromtimestamp(0, UTC))
+        return view.forest(as_of or rows.moment(view.grown.last) or datetime.fromtimestamp(0, UTC))
 
     def open(self, as_of: datetime | None) -> View:
         """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""
@@ -107,7 +116,7 @@ class Views:
         engine = self._engine(snapshot, None)
         reopen(engine, folder)
         found = json.loads((folder / "grown.json").read_text())
-        return View(snapshot.fingerprint, None, engine, Grown(**found), None)
+        return View(snapshot.fingerprint, None, engine, Grown(**found), folder)
 
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
         """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
@@ -119,7 +128,7 @@ class Views:
             engine.close()
         engine = self._engine(snapshot, until)
         reopen(engine, scratch)
-        return View(snapshot.fingerprint, until, engine, grown, scratch)
+        return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
         records = sum(one.records for manifest in snapshot.manifests for one in manifest.objects)

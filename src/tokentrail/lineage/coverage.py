@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, HourGap
@@ -16,13 +17,15 @@ SELECT coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 
        bool_or(coalesce(e.read_only, FALSE) AND coalesce(e.management, TRUE)) AS read_only_events,
        bool_or(NOT coalesce(e.management, TRUE)) AS data_events
 FROM facts e LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3"""
+GROUP BY 1, 2, 3"""
 
 
-def coverage(engine: Engine) -> tuple[Coverage, ...]:
-    """Coverage by account and region."""
+def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
+    """Coverage by account and region; the hours are kept in `folder`, where all is derived from the same evidence."""
+    engine.keep("hours", _HOURS, folder / "hours.parquet")
     found: dict[tuple[str | None, str | None], list[dict[str, int]]] = {}
-    for row in engine.table(_HOURS).to_pylist():
+    ordered = "SELECT * FROM hours ORDER BY account NULLS FIRST, region NULLS FIRST, hour"
+    for row in engine.table(ordered).to_pylist():
         found.setdefault((row["account"], row["region"]), []).append(row)
     return tuple(
         Coverage(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,16 @@ from tokentrail.lineage.rows import Row, caller, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
 from tokentrail.store.interface import Engine
+
+_EDITS = """
+SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
+       coalesce(c.account, i.account) AS in_account,
+       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account) END AS part
+FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
+  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+ORDER BY part, c.time"""
+"""The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations."""
 
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
@@ -34,10 +45,20 @@ _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 class Forest:
     """The derived tables of one case at one moment."""
 
-    def __init__(self, engine: Engine, as_of: datetime) -> None:
+    def __init__(self, engine: Engine, as_of: datetime, folder: Path) -> None:
+        """
+        Look at what was derived.
+
+        Args:
+            engine: Knows the derived tables.
+            as_of: The moment.
+            folder: Where they lie, and where those that are only derived when asked for are kept.
+        """
         self._engine = engine
+        self._folder = folder
         self.as_of = as_of
         self._judge: Judge | None = None
+        self._judges: dict[frozenset[str], Judge] = {}
         self._gathered: frozenset[int] | None = None
 
     def judge(self) -> Judge:
@@ -48,28 +69,20 @@ class Forest:
 
     def judge_of(self, found: Iterable[Row]) -> Judge:
         """Judge for some credentials: knows the changes in their accounts, and those to service control policies."""
-        accounts = {account for row in found if (account := caller(row).account)}
-        return self._judge or Judge(self.changes(accounts), self.as_of)
+        if self._judge is not None:
+            return self._judge
+        accounts = frozenset(account for row in found if (account := caller(row).account))
+        if accounts not in self._judges:
+            self._judges[accounts] = Judge(self.changes(accounts), self.as_of)
+        return self._judges[accounts]
 
-    def changes(self, accounts: set[str] | None = None) -> Iterator[Change]:
+    def changes(self, accounts: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment, of some accounts (and all of Organizations) or all."""
-        if accounts is not None:
-            self._engine.register("accounts", pa.table({"account": pa.array(sorted(accounts), pa.string())}))
-        only = (
-            ""
-            if accounts is None
-            else """
-              AND (c.source = 'organizations.amazonaws.com'
-                   OR coalesce(c.account, i.account) IN (SELECT account FROM accounts))"""
-        )
-        sql = f"""
-            SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
-                   coalesce(c.account, i.account) AS in_account
-            FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
-            WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND c.time <= {_seconds(self.as_of)}
-              AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
-                              AND l.ordinal = c.ordinal){only}"""
-        for batch in self._engine.batches(sql):
+        self._engine.keep("edits", _EDITS, self._folder / "edits.parquet")
+        wanted = ["", *sorted(accounts)] if accounts is not None else []
+        only = f" AND part IN ({', '.join('?' * len(wanted))})" if wanted else ""
+        sql = f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}{only}"
+        for batch in self._engine.batches(sql, wanted):
             for row in batch.to_pylist():
                 row["account"] = row["in_account"]
                 yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
@@ -139,10 +152,17 @@ class Forest:
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above: a node's ancestors are those whose range of rows holds it."""
         self._choose(places)
-        found = self._engine.table(
-            "SELECT DISTINCT c.n FROM forest c JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size"
+        found = self._engine.table("SELECT n, root_n FROM chosen").to_pylist()
+        if not found:
+            return set()
+        first, last = min(row["root_n"] for row in found), max(row["n"] for row in found)
+        return _places(
+            self._engine.table(
+                f"""
+                SELECT DISTINCT c.n FROM (SELECT n, size FROM forest WHERE n BETWEEN {first} AND {last}) c
+                JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size AND c.n >= s.root_n"""
+            )
         )
-        return _places(found)
 
     def descendants(self, places: Iterable[int]) -> tuple[set[int], list[Row]]:
         """Everything below, and the links beyond parents that led to it: what acts through things that others made."""
@@ -151,14 +171,14 @@ class Forest:
         fresh = set(places)
         while fresh:
             self._choose(fresh)
-            below = self._engine.table(
-                "SELECT DISTINCT c.n FROM forest c JOIN chosen s ON c.n >= s.n AND c.n < s.n + s.size"
-            )
-            added = (_places(below) | fresh) - reached
+            added = set[int]()
+            for row in self._engine.table("SELECT n, size FROM chosen").to_pylist():
+                added.update(range(row["n"], row["n"] + row["size"]))  # a subtree is a range of rows
+            added -= reached
             reached |= added
-            self._choose(added)
+            self._engine.register("added", pa.table({"n": pa.array(sorted(added), pa.int64())}))
             links = self._engine.table(
-                "SELECT l.* FROM links l JOIN chosen s ON s.n = l.parent ORDER BY l.child, l.time, l.parent, l.what"
+                "SELECT l.* FROM links l JOIN added s ON s.n = l.parent ORDER BY l.child, l.time, l.parent, l.what"
             ).to_pylist()
             extra += links
             fresh = {link["child"] for link in links} - reached
@@ -178,8 +198,7 @@ class Forest:
         """The changes that some credentials made."""
         self._gather(places)
         return self._engine.table("""
-            SELECT s.n, c.* FROM some_changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
-            JOIN chosen s ON s.n = w.n
+            SELECT w.n, c.* FROM some_changes c JOIN theirs w ON w.segment = c.segment AND w.identity = c.identity
             WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
                               AND l.ordinal = c.ordinal)
             ORDER BY c.time, c.event_id""").to_pylist()
@@ -227,25 +246,33 @@ class Forest:
         if wanted == self._gathered:
             return
         self._choose(wanted)
+        self._engine.run(
+            "CREATE OR REPLACE TEMP TABLE theirs AS SELECT w.segment, w.identity, w.n FROM who w "
+            f"JOIN chosen s ON s.n = w.n WHERE {_span('w.n', wanted)}"
+        )
         found = self._engine.table("""
-            SELECT w.segment FROM who w JOIN chosen s ON s.n = w.n
-            UNION SELECT segment FROM chosen WHERE segment IS NOT NULL""")
+            SELECT segment FROM theirs UNION SELECT segment FROM chosen WHERE segment IS NOT NULL""")
         self._engine.narrow({int(row["segment"]) for row in found.to_pylist()})
         self._engine.run("""
             CREATE OR REPLACE TEMP TABLE acts AS
-            SELECT w.n, e.* FROM some_events e
-            JOIN (SELECT w.segment, w.identity, w.n FROM who w JOIN chosen s ON s.n = w.n) w
-              ON w.segment = e.segment AND w.identity = e.identity
+            SELECT w.n, e.* FROM some_events e JOIN theirs w ON w.segment = e.segment AND w.identity = e.identity
             WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = e.segment AND l.object = e.object
                               AND l.ordinal = e.ordinal)""")
         self._gathered = wanted
 
     def _choose(self, places: Iterable[int]) -> None:
         self._gathered = None
-        self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
+        listed = sorted(places)
+        self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
         self._engine.run(
-            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT c.* FROM forest c JOIN picked p ON p.n = c.n"
+            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT c.* FROM forest c JOIN picked p ON p.n = c.n "
+            f"WHERE {_span('c.n', listed)}"
         )
+
+
+def _span(column: str, places: Collection[int]) -> str:
+    """A condition that lets the engine pass over the rows of all others: they are sorted by place."""
+    return f"{column} BETWEEN {min(places)} AND {max(places)}" if places else "FALSE"
 
 
 def _places(found: pa.Table) -> set[int]:

@@ -8,7 +8,7 @@ forest is arithmetic on arrays. Nothing here depends on the order in which recor
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ LINKING = 3
 
 _COMMENT = re.compile(r"--[^\n]*")
 
-_MAKES = re.compile(r"CREATE (?:TABLE|VIEW) (\w+)")
+_MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
 _FILES = ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created")
 
@@ -45,6 +45,8 @@ SELECT segment, object, ordinal FROM (
 
 _BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
 """Siblings and roots by time, then id."""
+
+_BOUNDS = "SELECT min(first) AS first, max(last) AS last FROM uses"
 
 _FACTS = """
 CREATE VIEW facts AS SELECT e.* FROM events e
@@ -76,24 +78,40 @@ def grow(engine: Engine, folder: Path) -> Grown:
     `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), `made`.
     """
     total = _facts(engine)
-    engine.run_all(in_order([one for name in _FILES for one in statements(f"{name}.sql")]))
+    listed = [one for name in _FILES for one in statements(f"{name}.sql")]
+    engine.run_all(in_order(listed, [_BY_AGE, *_OUTPUT.values(), _BOUNDS]))
     order = number(engine.table(_BY_AGE))
     engine.register("placement", order)
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
     for name, query in _OUTPUT.items():
         engine.write(query, folder / f"{name}.parquet")
-    bounds = engine.table("SELECT min(first) AS first, max(last) AS last FROM uses").to_pylist()[0]
+    bounds = engine.table(_BOUNDS).to_pylist()[0]
     return Grown(total, order.num_rows, bounds["first"], bounds["last"])
 
 
-def in_order(listed: Sequence[str]) -> list[tuple[str, frozenset[int]]]:
-    """Each statement with the places of the earlier ones that it builds on: those whose tables it names."""
-    makes = [_MAKES.match(one) for one in listed]
-    names = {found[1]: place for place, found in enumerate(makes) if found}
-    return [
-        (one, frozenset(names[word] for word in _WORD.findall(one) if names.get(word, place) < place))
-        for place, one in enumerate(listed)
+def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str, frozenset[int]]]:
+    """
+    Each statement with the places of the earlier ones that it builds on; then the tables dropped that nobody needs.
+
+    Args:
+        listed: Statements that make tables or views, each after those that it names.
+        later: Queries that come after: the tables that they name stay.
+    """
+    made = [_MAKES.match(one) for one in listed]
+    places = {found[2]: place for place, found in enumerate(made) if found}
+    behind: list[frozenset[int]] = []
+    for place, one in enumerate(listed):
+        named = frozenset(at for name in _WORD.findall(one) if (at := places.get(name, place)) < place)
+        views = (behind[at] for at in named if listed[at].startswith("CREATE VIEW"))
+        behind.append(named.union(*views))
+    stay = {places[name] for one in later for name in _WORD.findall(one) if name in places}
+    stay = stay.union(*(behind[at] for at in stay if listed[at].startswith("CREATE VIEW")))
+    drops = [
+        (f"DROP TABLE {name}", frozenset(user for user, needs in enumerate(behind) if at in needs) | {at})
+        for name, at in places.items()
+        if at not in stay and listed[at].startswith("CREATE TABLE")
     ]
+    return [*zip(listed, behind, strict=True), *drops]
 
 
 def reopen(engine: Engine, folder: Path) -> None:
@@ -129,7 +147,7 @@ _CHOSEN = {
     "forest": "chosen",
     "kin": """(SELECT k.n, k.id FROM forest k
                JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)""",
-    "who": "(SELECT w.* FROM who w JOIN chosen h ON h.n = w.n)",
+    "who": "theirs",
     "identities": "some_identities",
     "callers": """(SELECT p.* FROM some_identities p
                    JOIN (SELECT DISTINCT segment, identity FROM chosen) h

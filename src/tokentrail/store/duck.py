@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ _CLOSED = {
 """Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB')."""
 
 
+_MEMORY = "4GiB"
+"""What tables and joins may take; past that they spill beside the case."""
 _BATCH = 8_192
 _AT_ONCE = 2
 _ROWS = 20_480
@@ -42,12 +45,14 @@ class DuckEngine:
         config: dict[str, Any] = dict(_CLOSED)
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False
+        config["memory_limit"] = _MEMORY
         if spill is not None:
             config["temp_directory"] = str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._held: list[str] = []
         self._connection = duckdb.connect(":memory:", config=config)
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
+        self.run("SET parquet_metadata_cache = true")  # a case's files never change once they are there
         self.run("CREATE SEQUENCE numbers")
         self.run("CREATE MACRO numbered() AS nextval('numbers')")
 
@@ -96,6 +101,14 @@ class DuckEngine:
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))})")
+
+    def keep(self, name: str, sql: str, path: Path) -> None:
+        """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
+        if not path.exists():
+            fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            self.write(sql, fresh)
+            fresh.replace(path)
+        self.view(name, path)
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""

@@ -40,6 +40,7 @@ class CaseFolder:
     def __init__(self, path: Path, case_id: str) -> None:
         self.path = path
         self.case_id = case_id
+        self._known: dict[str, Manifest] = {}
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True) -> CaseFolder:
@@ -86,7 +87,11 @@ class CaseFolder:
 
     def _manifests(self) -> Iterator[Manifest]:
         """Those that count: what a merged segment replaces stays for a while, for those who still read it."""
-        found = [self._manifest(path) for path in (self.path / "manifests").glob("*.json")]
+        names = [entry.name for entry in os.scandir(self.path / "manifests") if entry.name.endswith(".json")]
+        for name in names:
+            if name not in self._known:  # one never changes once it is in place
+                self._known[name] = self._manifest(self.path / "manifests" / name)
+        found = [self._known[name] for name in names]
         replaced = {name for one in found for name in one.replaces}
         return (one for one in found if one.segment not in replaced)
 

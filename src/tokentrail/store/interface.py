@@ -63,6 +63,9 @@ class Engine(Protocol):
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file known under a name."""
 
+    def keep(self, name: str, sql: str, path: Path) -> None:
+        """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
+
     def close(self) -> None:
         """Let go of everything."""
 
