@@ -29,6 +29,10 @@ test *arguments:
 long *arguments:
     HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -n auto -m "long or not long" {{ arguments }}
 
+# That Spark gives the same answers as this machine, byte for byte: needs Java, takes minutes.
+parity *arguments:
+    uv run --locked --group test --extra spark pytest -m parity tests/parity {{ arguments }}
+
 # Which lines no test reaches.
 coverage:
     uv run --locked --group dev coverage run -m pytest

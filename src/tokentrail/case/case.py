@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +58,7 @@ from tokentrail.store.records import record
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
+    from tokentrail.spark import Cluster
 
 _BY_TIME = (
     "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
@@ -117,6 +119,7 @@ class Case:
         progress: Callable[[int, int], None] | None = None,
         access: Sequence[Access] = (),
         wanted: Wanted | None = None,
+        engine: Cluster | None = None,
     ) -> IngestSummary:
         """
         Read evidence into the case: files, folders, `-` for standard input, `s3://bucket/prefix`, `sqs:URL`,
@@ -130,11 +133,14 @@ class Case:
             progress: Told bytes done and bytes in all.
             access: How AWS is reached; several ways are for `lookup-events:` over several accounts.
             wanted: Which accounts, regions and days; of `lookup-events:`, which keys to follow.
+            engine: What reads and links instead of this machine's processes.
 
         Raises:
             SourceError: a source can't be listed or read; what was read until then is kept.
         """
         started = time.monotonic()
+        self._views.link = engine.link if engine else None
+        read = engine.ingest if engine else partial(ingest, workers=workers)
         before = self._records()
         outcomes: list[Outcome] = []
         skipped: list[SkippedObject] = []
@@ -143,9 +149,7 @@ class Case:
         for batch in given.batches(
             sources, access or (Access(),), wanted or Wanted(), self._folder, reference=reference
         ):
-            outcomes += ingest(
-                self._folder, batch.objects, options=options, workers=workers, progress=progress
-            )
+            outcomes += read(self._folder, batch.objects, options=options, progress=progress)
             batch.kept()
             skipped += (
                 SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped

@@ -7,9 +7,11 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from tokentrail.lineage import coverage, rows
 from tokentrail.lineage.forest import Forest
@@ -19,6 +21,7 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 
+Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
 
@@ -62,6 +65,8 @@ class Views:
     def __init__(self, folder: CaseFolder) -> None:
         self._folder = folder
         self._view: View | None = None
+        self.link: Link | None = None
+        """What derives the forest of all evidence, if it is not this process."""
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -103,20 +108,24 @@ class Views:
         folder = self._folder.derived(name)
         if folder is None:
             fresh = self._folder.new_derived()
-            engine = self._engine(snapshot, None)
             try:
-                grown = grow(engine, fresh)
+                grown = (self.link or self._grown)(snapshot, fresh)
                 (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
-            finally:
-                engine.close()
             folder = self._folder.place_derived(fresh, name)
         engine = self._engine(snapshot, None)
         reopen(engine, folder)
         found = json.loads((folder / "grown.json").read_text())
         return View(snapshot.fingerprint, None, engine, Grown(**found), folder)
+
+    def _grown(self, snapshot: Snapshot, into: Path) -> Grown:
+        engine = self._engine(snapshot, None)
+        try:
+            return grow(engine, into)
+        finally:
+            engine.close()
 
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
         """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from tokentrail.present.holdings import write_ingest
 from tokentrail.results import IngestSummary
 from tokentrail.sources.given import LOOKUP
 
+if TYPE_CHECKING:
+    from tokentrail.spark import Cluster
+
 
 @click.command(
     "ingest",
@@ -30,12 +34,24 @@ from tokentrail.sources.given import LOOKUP
     "--subject", "subjects", multiple=True, metavar="KEY",
     help="Of lookup-events:, only what a trace of this access key needs. Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--master",
+    metavar="URL",
+    help="Of --engine spark: the cluster, such as local[8], yarn or spark://HOST:7077.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="What reads and links: this machine's processes, or Spark.",
+)
 @days
 @intake_options
 @common
 def command(
     told: Common, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None, until: datetime | None,
-    intake: Intake,
+    intake: Intake, engine: str, master: str | None,
 ) -> None:  # fmt: skip
     """
     Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX,
@@ -51,10 +67,21 @@ def command(
     """
     if subjects and not any(one.startswith(LOOKUP) for one in sources):
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
+    cluster = _cluster(engine, master)
     with Case.open(told.case) as case, output.progress_bar("Reading evidence") as progress:
-        summary = intake.of(since, until, subjects).into(case, sources, progress)
+        summary = intake.of(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(
         told, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
     )
     output.insist_on_all(told, summary)
+
+
+def _cluster(engine: str, master: str | None) -> Cluster | None:
+    if engine == "local":
+        if master is not None:
+            raise UsageError("--master names a Spark cluster. Add --engine spark, or leave --master out.")
+        return None
+    from tokentrail.spark import Cluster
+
+    return Cluster.start(master)

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from tokentrail.case import Case
 from tokentrail.cli.options import MOMENT
 from tokentrail.results import IngestSummary
 from tokentrail.sources.interface import Access, Wanted
+
+if TYPE_CHECKING:
+    from tokentrail.spark import Cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +36,17 @@ class Intake:
         return replace(self, wanted=replace(self.wanted, since=since, until=until, subjects=tuple(subjects)))
 
     def into(
-        self, case: Case, sources: Sequence[str], progress: Callable[[int, int], None] | None
+        self,
+        case: Case,
+        sources: Sequence[str],
+        progress: Callable[[int, int], None] | None,
+        engine: Cluster | None = None,
     ) -> IngestSummary:
-        """Read sources into a case."""
-        bound = {} if self.max_expansion is None else {"bound": self.max_expansion}
+        """Read sources into a case; on a cluster, if one is given."""
+        bound: dict[str, Any] = {} if self.max_expansion is None else {"bound": self.max_expansion}
         return case.ingest(
             sources, reference=self.reference, workers=self.workers, progress=progress, access=self.access,
-            wanted=self.wanted, **bound,
+            wanted=self.wanted, engine=engine, **bound,
         )  # fmt: skip
 
 

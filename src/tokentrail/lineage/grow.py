@@ -8,13 +8,14 @@ forest is arithmetic on arrays. Nothing here depends on the order in which recor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from tokentrail.lineage.number import number
-from tokentrail.store.interface import Engine
+from tokentrail.store.interface import Engine, Linker
 
 LINKING = 3
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
@@ -25,15 +26,18 @@ _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
 _FILES = ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created")
 
+_FULLER = (
+    "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent", "e.resource",
+    "e.bytes_out", "e.read_only", "e.management", "e.console", "i.type", "i.key_id", "i.principal_id", "i.arn",
+    "i.account", "i.created", "i.mfa", "i.issuer_arn", "i.invoked_by", "i.source_identity", "s.key_id", "s.child_id",
+    "s.role_arn", "s.expires", "s.session_name", "c.request", "c.document", "c.response",
+)  # fmt: skip
 _LOSERS = """
 CREATE TABLE losers AS
 SELECT segment, object, ordinal FROM (
   SELECT e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
     CASE WHEN s.key_id IS NULL THEN 1 ELSE 0 END, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END,
-    e.time, e.source, e.name, e.account, e.region, coalesce(e.error, ''), e.ip, e.agent, e.resource, e.bytes_out,
-    e.read_only, e.management, e.console, i.type, i.key_id, i.principal_id, i.arn, i.account, i.created, i.mfa,
-    i.issuer_arn, i.invoked_by, i.source_identity, s.key_id, s.child_id, s.role_arn, s.expires, s.session_name,
-    c.request, c.document, c.response, e.segment, e.object, e.ordinal) AS place
+    {order}, e.segment, e.object, e.ordinal) AS place
   FROM events e
   JOIN repeats r ON r.event_id = e.event_id
   LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
@@ -43,10 +47,12 @@ SELECT segment, object, ordinal FROM (
 """
 """Of records with one event id one counts: the fuller one, and between equals it does not matter which."""
 
-_BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
+BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
 """Siblings and roots by time, then id."""
 
-_BOUNDS = "SELECT min(first) AS first, max(last) AS last FROM uses"
+_BOUNDS = """
+SELECT u.first, u.last, p.credentials FROM (SELECT min(first) AS first, max(last) AS last FROM uses) u
+CROSS JOIN (SELECT count(*) AS credentials FROM places) p"""
 
 _FACTS = """
 CREATE VIEW facts AS SELECT e.* FROM events e
@@ -70,23 +76,33 @@ def statements(name: str) -> list[str]:
     return [one.strip() for one in text.split(";") if one.strip()]
 
 
-def grow(engine: Engine, folder: Path) -> Grown:
+def in_memory(engine: Linker) -> None:
+    """Number the forest in this process: `places` from `parents`."""
+    engine.register("placement", number(engine.table(BY_AGE)))
+    engine.run("CREATE TABLE places AS SELECT * FROM placement")
+
+
+def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> Grown:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
 
     Writes `forest` (one row a credential, in preorder: descendants of row `n` are rows `n+1` to `n+size-1`),
-    `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), `made`.
+    `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), and what else
+    `_OUTPUT` lists.
+
+    Args:
+        engine: Joins.
+        folder: Where to write.
+        place: Numbers the forest; in this process by default.
     """
     total = _facts(engine)
     listed = [one for name in _FILES for one in statements(f"{name}.sql")]
-    engine.run_all(in_order(listed, [_BY_AGE, *_OUTPUT.values(), _BOUNDS]))
-    order = number(engine.table(_BY_AGE))
-    engine.register("placement", order)
-    engine.run("CREATE TABLE places AS SELECT * FROM placement")
+    engine.run_all(in_order(listed, [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
+    (place or partial(in_memory, engine))()
     for name, query in _OUTPUT.items():
         engine.write(query, folder / f"{name}.parquet")
-    bounds = engine.table(_BOUNDS).to_pylist()[0]
-    return Grown(total, order.num_rows, bounds["first"], bounds["last"])
+    [found] = engine.table(_BOUNDS).to_pylist()
+    return Grown(total, found["credentials"], found["first"], found["last"])
 
 
 def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str, frozenset[int]]]:
@@ -159,7 +175,7 @@ _CHOSEN = {
 }
 
 
-def _facts(engine: Engine) -> int:
+def _facts(engine: Linker) -> int:
     """Set aside repeated records; answers how many distinct ones there are."""
     suspects = engine.suspects()
     if suspects is not None:
@@ -174,10 +190,10 @@ def _facts(engine: Engine) -> int:
     ).to_pylist()[0]
     total = engine.table("SELECT count(*) AS records FROM events").to_pylist()[0]["records"]
     if found["ids"]:
-        engine.run(_LOSERS)
+        engine.run(_LOSERS.format(order=", ".join(f"{one} NULLS LAST" for one in _FULLER)))
         engine.run(_FACTS)
     else:
-        engine.run("CREATE TABLE losers (segment BIGINT, object INT, ordinal INT)")
+        engine.run("CREATE TABLE losers AS SELECT segment, object, ordinal FROM events WHERE FALSE")
         engine.run("CREATE VIEW facts AS SELECT * FROM events")
     return int(total - found["copies"] + found["ids"])
 

@@ -46,10 +46,12 @@ def number(rows: pa.Table) -> pa.Table:
 
 
 def _positions(names: Integers, wanted: Integers) -> Integers:
-    """Where each wanted name stands among `names`; -1 for none."""
-    where = np.full(max(names.max(initial=0), wanted.max(initial=0)) + 2, _NONE, dtype=np.int64)
-    where[names] = np.arange(len(names))
-    return where[wanted]
+    """Where each wanted name stands among `names`; -1 for none. Names may have gaps, as those of a cluster do."""
+    if not len(names):
+        return wanted
+    order = np.argsort(names, kind="stable")
+    found = order[np.minimum(np.searchsorted(names[order], wanted), len(names) - 1)]
+    return np.where(names[found] == wanted, found, _NONE)
 
 
 def _depths(parent: Integers) -> tuple[Integers, Integers]:

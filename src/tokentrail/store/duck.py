@@ -53,6 +53,7 @@ class DuckEngine:
         self._connection = duckdb.connect(":memory:", config=config)
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.run("SET parquet_metadata_cache = true")  # a case's files never change once they are there
+        self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
         self.run("CREATE SEQUENCE numbers")
         self.run("CREATE MACRO numbered() AS nextval('numbers')")
 
@@ -99,8 +100,9 @@ class DuckEngine:
         self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})")
 
     def view(self, name: str, path: Path) -> None:
-        """Make a Parquet file known under a name."""
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))})")
+        """Make a Parquet file, or a folder of them, known under a name."""
+        files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(files))})")
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

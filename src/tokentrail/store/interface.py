@@ -33,8 +33,8 @@ class EvidenceObject(Protocol):
         """All of its bytes."""
 
 
-class Engine(Protocol):
-    """Runs SQL in the dialect that DuckDB and Spark share, over tables that it knows by name."""
+class Linker(Protocol):
+    """Runs the SQL that links: a dialect that DuckDB and Spark share, over tables that it knows by name."""
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
@@ -45,23 +45,27 @@ class Engine(Protocol):
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
 
-    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
-        """The rows of a query, a batch at a time."""
-
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""
 
     def write(self, sql: str, path: Path) -> None:
-        """Write the rows of a query to a Parquet file."""
+        """Write the rows of a query to a Parquet file, or a folder of them."""
 
     def suspects(self) -> pa.Table | None:
         """Ids of events that may occur more than once, as `event_id`; `None` where a query is as quick."""
+
+
+class Engine(Linker, Protocol):
+    """Answers queries over what was derived, too."""
+
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, a batch at a time."""
 
     def narrow(self, segments: Set[int]) -> None:
         """Make each table of segments known as `some_<name>` too, with those segments alone."""
 
     def view(self, name: str, path: Path) -> None:
-        """Make a Parquet file known under a name."""
+        """Make a Parquet file, or a folder of them, known under a name."""
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

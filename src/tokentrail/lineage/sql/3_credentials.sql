@@ -6,7 +6,7 @@
 --   long     a long-term key: by account and key; by principal too, where several hold it
 
 CREATE TABLE by_key AS
-SELECT s.sighting, arg_min(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
+SELECT s.sighting, min_by(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
 FROM sightings s JOIN issued i ON i.key = s.key
 WHERE s.class = 'temporary'
   AND (s.created = -1 OR abs(s.created - i.time) <= 2)
@@ -41,7 +41,7 @@ FROM (
 
 -- Issuances by the principal and second that later calls repeat, and how many there are.
 CREATE TABLE by_second AS
-SELECT principal, created, count(DISTINCT key) AS candidates, arg_min(call, key) AS ck FROM (
+SELECT principal, created, count(DISTINCT key) AS candidates, min_by(call, key) AS ck FROM (
   SELECT u.principal, u.created, i.key, i.call FROM issued i
   JOIN (SELECT DISTINCT principal, created FROM unclear) u ON u.principal = i.child AND u.created = i.time
   WHERE i.child <> ''

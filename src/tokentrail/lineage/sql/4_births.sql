@@ -119,7 +119,7 @@ CREATE TABLE minters AS
 SELECT c.call, c.twin, w.ck FROM (
   SELECT a.call, TRUE AS twin, t.segment, t.identity FROM calls a
   JOIN (
-    SELECT shared_id, arg_min(segment, event_id) AS segment, arg_min(identity, event_id) AS identity
+    SELECT shared_id, min_by(segment, event_id) AS segment, min_by(identity, event_id) AS identity
     FROM twins GROUP BY shared_id
   ) t ON t.shared_id = a.shared_id
   WHERE a.caller_type = 'AWSAccount'

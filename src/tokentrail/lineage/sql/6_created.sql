@@ -51,8 +51,8 @@ SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NUL
 FROM sessions n
 JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
                  AND (m.what = 'role' OR (n.caller_ck IS NULL AND NOT coalesce(n.caller_service, FALSE)
-                      AND (m.document LIKE '%"*"%' OR m.document LIKE '%' || coalesce(n.caller_account, '-') || '%'
-                           OR m.document LIKE '%' || coalesce(n.provider, '-') || '%')))
+                      AND (contains(m.document, '"*"') OR contains(m.document, n.caller_account)
+                           OR contains(m.document, n.provider))))
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
@@ -97,7 +97,7 @@ LEFT JOIN made_by m ON m.ck = n.ck;
 
 -- Key ids of the credentials that show several, or are known by another name.
 CREATE TABLE keyrings AS
-SELECT k.ck, list_sort(list(DISTINCT k.key)) AS keys FROM (
+SELECT k.ck, sorted_set(k.key) AS keys FROM (
   SELECT p.ck, s.key FROM placed p JOIN sightings s ON s.sighting = p.sighting WHERE s.key <> ''
   UNION ALL SELECT call, key FROM issued
 ) k

@@ -1,0 +1,146 @@
+"""
+TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in and linked by a cluster.
+
+    from tokentrail import Case
+    from tokentrail.spark import Cluster
+
+    with Case.open("/mnt/shared/leak-2026-11") as case:
+        case.ingest(["s3://my-trail/AWSLogs/"], engine=Cluster(spark))
+        trace = case.trace(["AKIA..."])
+
+Executors read the log files themselves, run the same kernel as one machine does, and write the case's own segments;
+the case folder, and files that are named by path, must lie where all of them reach them. Linking runs as the same SQL.
+What is derived is the case's own Parquet: answers are read from it, by this process or by another machine.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokentrail.errors import UsageError
+from tokentrail.lineage.grow import Grown, grow
+from tokentrail.lineage.spread import in_rounds
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.ingest import Options, Outcome, _apart, _Task, _tasks, _work
+from tokentrail.store.interface import EvidenceObject, Snapshot, StoredObject
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_MISSING = "Spark is not installed. Add it with `pip install 'tokentrail[spark]'`; it needs Java 17 or later."
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.log.level": "ERROR",
+}
+"""For a session of our own on this machine; a cluster's own settings stand."""
+
+
+class Cluster:
+    """A Spark session that reads evidence in and links it: an engine for `Case.ingest`."""
+
+    def __init__(self, session: SparkSession) -> None:
+        """
+        Use a session that there is.
+
+        Args:
+            session: As a notebook has it under the name `spark`.
+        """
+        self._session = session
+
+    @classmethod
+    def start(cls, master: str | None = None) -> Cluster:
+        """
+        Start or find a session.
+
+        Args:
+            master: Such as `local[4]`, `yarn` or `spark://host:7077`; else what Spark is configured with.
+
+        Raises:
+            UsageError: Spark is not installed, or can't be started.
+        """
+        try:
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise UsageError(_MISSING) from error
+        builder = SparkSession.builder.appName("tokentrail")
+        if master is not None:
+            builder = builder.master(master)
+        if master is None or master.startswith("local"):
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+            for name, value in _LOCAL.items():
+                builder = builder.config(name, value)
+        try:
+            return cls(builder.getOrCreate())
+        except (PySparkException, OSError) as error:
+            raise UsageError(f"Spark can't be started: {error} Is Java 17 or later installed?") from error
+
+    def stop(self) -> None:
+        """End the session."""
+        self._session.stop()
+
+    def ingest(
+        self,
+        folder: CaseFolder,
+        objects: Iterable[EvidenceObject],
+        *,
+        options: Options,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Outcome]:
+        """Read objects into the case, a segment a task; yields what became of each as tasks end."""
+        from tokentrail.store.spark import spread
+
+        held, new = _apart(objects, folder.snapshot().objects().values())
+        yield from held
+        listed = list(_tasks(new))
+        total, done = sum(task.size for task in listed), 0
+        path, job = folder.path.resolve(), secrets.token_hex(8)
+        for answer in spread(
+            self._session,
+            [pickle.dumps(task) for task in listed],
+            path / "derived" / f".tasks-{job}",
+            partial(_done, path, job, options),
+        ):
+            size, outcomes = pickle.loads(answer)  # noqa: S301 - our own executor wrote it
+            done += size
+            if progress:
+                progress(done, total)
+            yield from outcomes
+
+    def link(self, snapshot: Snapshot, folder: Path) -> Grown:
+        """Derive the forest of all evidence into a folder."""
+        from tokentrail.store.spark import SparkEngine
+
+        engine = SparkEngine(self._session, folder.resolve() / ".between")
+        try:
+            for name in ("events", "issuances", "changes", "identities"):
+                engine.segments(name, [one.resolve() for one in snapshot.folders.values()])
+            return grow(engine, folder.resolve(), partial(in_rounds, engine))
+        finally:
+            engine.close()
+
+
+def _done(path: Path, job: str, options: Options, payload: bytes) -> bytes:
+    """Do a task, in an executor: what an earlier attempt at it has published is not read again."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    if context is not None and context.attemptNumber() > 0:
+        _known.cache_clear()
+    task: _Task = pickle.loads(payload)  # noqa: S301 - our own driver wrote it
+    return pickle.dumps(_work(path, _known(path, job), options, task))
+
+
+@lru_cache(maxsize=1)
+def _known(path: Path, job: str) -> dict[str, StoredObject]:
+    """What the case holds, as this process saw it when it first worked for a job."""
+    return CaseFolder.open(path, create=False).snapshot().objects()

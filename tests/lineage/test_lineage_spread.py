@@ -1,0 +1,56 @@
+"""Numbering in rounds of joins gives what numbering in one process gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.lineage.grow import BY_AGE
+from tokentrail.lineage.number import number
+from tokentrail.lineage.spread import in_rounds
+from tokentrail.store.duck import DuckEngine
+
+
+class Grouped(DuckEngine):
+    """DuckDB with groups one after the other: what a cluster does side by side."""
+
+    def grouped(
+        self, sql: str, by: str, work: Callable[[pa.Table], pa.Table], schema: pa.Schema, name: str
+    ) -> None:
+        rows = self.table(sql)
+        groups = [work(rows.filter(pa.compute.equal(rows[by], key))) for key in rows[by].unique()]
+        self.register(f"given_{name}", pa.concat_tables(groups) if groups else schema.empty_table())
+        self.run(f"CREATE TABLE {name} AS SELECT * FROM given_{name}")
+
+
+@st.composite
+def forests(draw: st.DrawFn) -> pa.Table:
+    """Credentials with any parents, rings among them, numbers with gaps, and times that many share."""
+    count = draw(st.integers(0, 40))
+    cks = draw(st.permutations([7 * one + 1000 * (one % 3) for one in range(count)]))
+    parents = [draw(st.one_of(st.none(), st.sampled_from(cks))) for _ in cks]
+    moments = [draw(st.one_of(st.none(), st.integers(1, 3))) for _ in cks]
+    parents = [None if parent == ck else parent for ck, parent in zip(cks, parents, strict=True)]
+    ids = [f"ASIA{one:04}" for one in draw(st.permutations(range(count)))]
+    return pa.table({
+        "ck": pa.array(cks, pa.int64()), "parent_ck": pa.array(parents, pa.int64()),
+        "moment": pa.array(moments, pa.int64()), "id": pa.array(ids, pa.string()),
+    })  # fmt: skip
+
+
+@given(forests())
+def test_roots_by_rounds_of_joins_are_those_of_pointer_doubling(rows: pa.Table) -> None:
+    """Places, parents, roots, depths and sizes are the same for any forest, and for rings that false evidence holds."""
+    engine = Grouped(threads=1)
+    engine.register("given_parents", rows)
+    engine.run("CREATE TABLE parents AS SELECT * FROM given_parents")
+    expected = number(engine.table(BY_AGE)).select(["ck", "n", "parent", "root", "depth", "size"])
+
+    in_rounds(engine)
+
+    found = engine.table("SELECT ck, n, parent, root, depth, size FROM places ORDER BY n")
+    engine.close()
+    assert expected.to_pylist() == found.to_pylist()

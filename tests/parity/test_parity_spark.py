@@ -1,0 +1,112 @@
+"""
+A case that Spark read in and linked gives the answers of one that this machine did, byte for byte.
+
+At local[2] and with small partitions, so that every join shuffles. Needs Java, and the extra `spark`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evidence import REAL, text
+from tokentrail import Case
+from strategies import worlds
+from tokentrail.testing import World, native, story
+
+if TYPE_CHECKING:
+    from tokentrail.spark import Cluster
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, which is not installed here"),
+    pytest.mark.filterwarnings("default"),  # what Spark itself warns of is not ours
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Spark on this machine, with settings under which even small tables are shuffled."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    os.environ["PYSPARK_SUBMIT_ARGS"] = (
+        "--conf spark.sql.shuffle.partitions=3 --conf spark.sql.autoBroadcastJoinThreshold=-1 "
+        "--conf spark.default.parallelism=2 --conf spark.sql.files.openCostInBytes=4096 "
+        "--conf spark.sql.adaptive.enabled=false pyspark-shell"
+    )
+    found = Cluster.start("local[2]")
+    yield found
+    found.stop()
+
+
+def everything(case: Case) -> str:
+    """What a case answers, as JSON: the inventory, a trace of all, one of the last, a timeline, findings, the status."""
+    listed = list(case.credentials())
+    ids = [one.id for one in listed]
+    status = case.status()
+    shown = [*listed, case.trace(ids), case.trace(ids[-1:]), *case.timeline(ids[:1]), *case.detect(), *status.coverage]
+    return "\n".join((text(shown), text(status.rejected)))
+
+
+def both(folder: Path, sources: list[str], cluster: Cluster) -> tuple[Case, Case]:
+    """The same evidence, read by this machine and by Spark."""
+    local, spread = Case.open(folder / "local"), Case.open(folder / "spark")
+    local.ingest(sources, workers=1)
+    spread.ingest(sources, engine=cluster)
+    return local, spread
+
+
+def drawn(seed: int, count: int) -> list[World]:
+    """Some random worlds."""
+    from hypothesis import HealthCheck, Phase, find, settings
+
+    found: list[World] = []
+    quiet = settings(phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None, deadline=None)
+    find(worlds(rare=True), lambda world: found.append(world) or len(found) >= count, settings=quiet,
+         random=random.Random(seed))  # fmt: skip
+    return found
+
+
+def test_the_story_random_worlds_and_their_repetition_come_out_the_same(tmp_path: Path, cluster: Cluster) -> None:
+    """Findings, traces and inventory equal, though a part of the records came twice and some can't be read."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    records = list(story().world.records())
+    for number, world in enumerate(drawn(10, 12)):
+        records += world.records()
+        (logs / f"{number}.json").write_bytes(native(world.records()))
+    (logs / "all.json").write_bytes(native(records))
+    (logs / "broken.json").write_bytes(b'{"Records":[{"eventVersion":"1.08","eventTime":"never"},7]}')
+    local, spread = both(tmp_path, [str(logs)], cluster)
+    with local, spread:
+        assert everything(local) == everything(spread)
+
+
+def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """All of the published logs beside the project, in two steps on Spark, the first of them repeated."""
+    if not REAL.exists():
+        pytest.skip(f"the real evidence is not at {REAL}")
+    folders = sorted(str(one) for one in REAL.iterdir() if one.is_dir())
+    local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
+    with local, spread:
+        local.ingest(folders)
+        spread.ingest(folders[:4], engine=cluster)
+        spread.ingest(folders, engine=cluster)
+        expected = everything(local)
+        assert expected == everything(spread)
+
+        again = spread.ingest(folders[:4], engine=cluster)
+        assert 0 == again.records.new
+        spread.close()
+        shutil.rmtree(spread.path / "derived")
+
+        assert expected == everything(spread), "what Spark read in is linked on this machine too"
