@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence import REAL, text
-from tokentrail import Case
 from strategies import worlds
+from tokentrail import Case
 from tokentrail.testing import World, native, story
 
 if TYPE_CHECKING:
@@ -51,7 +51,14 @@ def everything(case: Case) -> str:
     listed = list(case.credentials())
     ids = [one.id for one in listed]
     status = case.status()
-    shown = [*listed, case.trace(ids), case.trace(ids[-1:]), *case.timeline(ids[:1]), *case.detect(), *status.coverage]
+    shown = [
+        *listed,
+        case.trace(ids),
+        case.trace(ids[-1:]),
+        *case.timeline(ids[:1]),
+        *case.detect(),
+        *status.coverage,
+    ]
     return "\n".join((text(shown), text(status.rejected)))
 
 
@@ -68,13 +75,17 @@ def drawn(seed: int, count: int) -> list[World]:
     from hypothesis import HealthCheck, Phase, find, settings
 
     found: list[World] = []
-    quiet = settings(phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None, deadline=None)
+    quiet = settings(
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None, deadline=None
+    )
     find(worlds(rare=True), lambda world: found.append(world) or len(found) >= count, settings=quiet,
          random=random.Random(seed))  # fmt: skip
     return found
 
 
-def test_the_story_random_worlds_and_their_repetition_come_out_the_same(tmp_path: Path, cluster: Cluster) -> None:
+def test_the_story_random_worlds_and_their_repetition_come_out_the_same(
+    tmp_path: Path, cluster: Cluster
+) -> None:
     """Findings, traces and inventory equal, though a part of the records came twice and some can't be read."""
     logs = tmp_path / "logs"
     logs.mkdir()

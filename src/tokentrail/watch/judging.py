@@ -91,7 +91,7 @@ def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
             fill(engine)
             reopen(engine, scratch)
             moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
-            yield Sight(engine, Forest(engine, moment), grown)
+            yield Sight(engine, Forest(engine, moment, scratch), grown)
         finally:
             engine.close()
     finally:
