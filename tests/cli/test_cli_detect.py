@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from cli_cases import Run
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.testing.story import Story
@@ -165,3 +167,28 @@ def test_nothing_found_is_nothing_in_every_format(run: Run, case: Path) -> None:
     assert (run(*early, "ocsf").code, run(*early, "ocsf").out) == (0, "")
     assert json.loads(run(*early, "asff").out) == {"Findings": []}
     assert run("credentials", "--case", case, "--format", "ocsf").code == 2
+
+
+def test_addresses_are_told_with_what_files_know(run: Run, case: Path, tmp_path: Path) -> None:
+    """`--geoip` and `--aws-ranges` add country, owner and AWS to each finding's addresses; a wrong file is wrong use."""
+    writer = MMDBWriter(6, "GeoLite2-ASN", ipv4_compatible=True)
+    owner = {"autonomous_system_number": 64501, "autonomous_system_organization": "Everybody\x1b[31m"}
+    writer.insert_network(IPSet(["128.0.0.0/1"]), {"country": {"iso_code": "NL"}, **owner})
+    writer.to_db_file(str(tmp_path / "all.mmdb"))
+    (tmp_path / "ranges.json").write_text('{"prefixes": []}')
+    asked = ("--geoip", tmp_path / "all.mmdb", "--aws-ranges", tmp_path / "ranges.json")
+
+    plain = lines(run("detect", "--case", case, "--format", "jsonl").out)
+    assert all({one["country"] for one in finding["addresses"]} == {None} for finding in plain)
+    found = lines(run("detect", "--case", case, "--format", "jsonl", *asked).out)
+    assert {
+        (one["country"], one["asn"], one["aws"]) for finding in found for one in finding["addresses"]
+    } == {("NL", 64501, None)}
+    text = run("detect", "--case", case, *asked)
+    assert text.code == 1
+    assert "(NL, AS64501 Everybody" in text.out
+    assert "\x1b" not in text.out
+    wrong = run("detect", "--case", case, "--geoip", tmp_path / "ranges.json")
+    assert wrong.code == 2
+    assert "no MaxMind database that can be read" in wrong.err
+    assert run("detect", "--case", case, "--aws-ranges", tmp_path / "all.mmdb").code == 2

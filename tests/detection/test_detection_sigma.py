@@ -14,6 +14,7 @@ from tokentrail.case import Case
 from tokentrail.detection.model import Finding
 from tokentrail.detection.sigma.reading import SigmaRules, read_rules
 from tokentrail.errors import UsageError
+from tokentrail.testing import native
 from tokentrail.testing.story import Story, story
 
 Json = dict[str, Any]
@@ -94,6 +95,21 @@ DETECTIONS = {
     "same field": "s: {userIdentity.accountId|fieldref: recipientAccountId, eventName: GetObject}\ncondition: s",
     "keyword": "k: [support-eu]\ncondition: k",
     "error": "s: {errorMessage|contains: explicit deny}\ncondition: s",
+    "many names": "s:\n  eventName: [A, B, C, D, E, F, G, H, I, GetObject, getcalleridentity]\ncondition: s",
+    "many patterns": "s:\n  userAgent|contains: ['100%', b, '(x', c+, d, '[', '\\\\', q, BOTO3, z]\ncondition: s",
+    "nested names": "s:\n  requestParameters.roleSessionName: [support-eu, SUPPORT, x]\ncondition: s",
+    "flags": "s: {userIdentity.arn|re|i: 'ASSUMED-role/my.*ROLE/supp'}\ncondition: s",
+    "expression on a nested field": "s: {requestParameters.roleArn|re: 'role/My[A-Z]'}\ncondition: s",
+    "begins as": "s: {userIdentity.arn|fieldref|startswith: userIdentity.sessionContext.sessionIssuer.nothing}\nt: {userIdentity.principalId|fieldref|startswith: userIdentity.sessionContext.sessionIssuer.principalId}\ncondition: s or t",
+    "not that network": "s: {eventName: GetObject}\nf: {sourceIPAddress|cidr: ['192.0.0.0/13', '2001:db8::/32', 'fe80::/10']}\ncondition: s and not f",
+    "all": "s: {requestParameters.policyDocument|contains|all: [Deny, TokenIssueTime]}\ncondition: s",
+    "encoded": "s: {requestParameters.key|base64offset|contains: customer}\nt: {eventName|base64: x}\nu: {eventName: DeleteObject}\ncondition: s or t or not u",
+    "hour": "s: {eventTime|hour: 10}\ncondition: s",
+    "second factor": "s: {userIdentity.sessionContext.attributes.mfaAuthenticated: 'true'}\ncondition: s",
+    "exists in columns": "s: {userIdentity.invokedBy|exists: true}\ncondition: s",
+    "issuer's kind": "s: {userIdentity.sessionContext.sessionIssuer.type: Role, eventSource: sts.amazonaws.com}\ncondition: s",
+    "three quarters": "s_1: {eventName: AssumeRole}\ns_2: {eventSource: sts.amazonaws.com}\ns_3: {requestParameters.roleSessionName|exists: true}\ncondition: all of s_*",
+    "spelled otherwise": "s: {RequestParameters.RoleSessionName: support-eu}\ncondition: s",
 }
 
 
@@ -110,6 +126,7 @@ def test_the_case_gives_what_the_raw_records_give(name: str, told: Story, case: 
     assert sum(finding.count for finding in found) == len(expected)
     assert {event for finding in found for event in finding.events} <= expected
     assert expected or name in ("odd characters", "cased")
+    assert len(expected) < len(told.world.records()) or name == "encoded"
 
 
 def test_columns_alone_decide_where_they_can(tmp_path: Path) -> None:
@@ -178,7 +195,7 @@ UNUSABLE = {
     "unknown name": (rule("s: {eventName: x}\ncondition: other"), "other"),
     "bad expression": (rule("s: {eventName|re: '('}\ncondition: s"), "expression"),
     "look-around": (rule("s: {eventName|re: '(?!x)'}\ncondition: s"), "expression"),
-    "time of day": (rule("s: {eventTime|hour: 3}\ncondition: s"), "can't be run"),
+
     "no yaml": ("title: [", "can't be read"),
     "no rule": ("hello: world\n", "rule"),
     "nothing": ("", "no Sigma rule"),
@@ -197,6 +214,150 @@ def test_what_cannot_be_run_is_listed_with_its_reason(name: str, tmp_path: Path)
     assert reason.lower() in bad.problem.lower()
     assert bad.file.endswith("00.yml")
     assert [one.rule.title for one in rules.simple] == ["Good"]
+
+
+def _nested(depth: int) -> str:
+    return "(" * depth + "s" + ")" * depth
+
+
+HOSTILE = {
+    "nothing but not": rule(f"s: {{eventName: x}}\ncondition: {'not ' * 60}s"),
+    "very many values": rule("s:\n  eventName:\n" + "".join(f"    - x{n}\n" for n in range(6000)) + "condition: s"),
+    "very many patterns": rule("s:\n  userAgent|contains:\n" + "".join(f"    - x{n}\n" for n in range(600)) + "condition: s"),
+    "a bomb of aliases": "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+    ),
+    "deep YAML": "a: " + "[" * 1500 + "]" * 1500,
+    "a tag that runs something": "!!python/object/apply:os.system ['true']\n",
+    "a large file": rule(f"s: {{eventName: {'x' * 600_000}}}\ncondition: s"),
+    "an expression that explodes": rule("s: {eventName|re: '(x{1000}){1000}'}\ncondition: s"),
+    "a long pattern": rule(f"s: {{eventName|contains: '{'*a' * 3000}'}}\ncondition: s"),
+    "no network": rule("s: {sourceIPAddress|cidr: 300.1.1.1/99}\ncondition: s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_rule_without_measure_is_listed_and_costs_no_other(name: str, tmp_path: Path) -> None:
+    """What is too deep, too long or no rule at all is told with a reason; the rule beside it is run."""
+    rules = read(tmp_path, HOSTILE[name], rule(DETECTIONS["columns"], title="Good"))
+
+    assert [one.rule.title for one in rules.simple] == ["Good"]
+    assert len(rules.unusable) == 1
+    assert len(rules.unusable[0].problem) > 5
+
+
+def test_odd_rules_that_can_be_run_are(case: Case, tmp_path: Path) -> None:
+    """Deep brackets, long lists and expressions that take for ever elsewhere take no longer than others."""
+    rules = read(
+        tmp_path,
+        rule(f"s: {{eventName: GetObject}}\ncondition: {_nested(200)}", title="Brackets"),
+        rule(
+            "s: {userAgent|re: '(a+)+$', eventName: GetObject}\nt: {eventName: GetObject}\ncondition: s or t",
+            title="Greed",
+        ),
+        rule(
+            "s:\n  eventName:\n    - GetObject\n"
+            + "".join(f"    - x{n}\n" for n in range(4000))
+            + "condition: s",
+            title="List",
+        ),
+        rule(
+            "s:\n  userAgent|contains:\n    - b\n"
+            + "".join(f"    - x{n}\n" for n in range(400))
+            + "condition: s",
+            title="Wild",
+        ),
+    )
+    assert rules.unusable == ()
+    found = {one.title: one.count for one in judged(case, rules)}
+
+    assert set(found) == {"Brackets", "Greed", "List", "Wild"}
+
+
+def test_folders_hold_more_than_rules(tmp_path: Path) -> None:
+    """A folder named like a rule is no rule; a link that leads nowhere is a rule that can't be read."""
+    (tmp_path / "folder.yml").mkdir()
+    (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere.yml")
+    (tmp_path / "loop.yml").symlink_to(tmp_path / "loop.yml")
+    rules = read(tmp_path, rule(DETECTIONS["columns"]))
+
+    assert len(rules.simple) == 1
+    assert [Path(one.file).name for one in rules.unusable] == ["gone.yml", "loop.yml"]
+
+
+def test_the_sixty_rules_of_the_bench_can_all_be_run() -> None:
+    """`bench/sigma` has sixty rules and more of the kinds that people write for CloudTrail, correlations among them."""
+    rules = read_rules([Path(__file__).parents[2] / "bench" / "sigma"])
+
+    assert rules.unusable == ()
+    assert len(rules.simple) >= 60
+    assert {one.way for one in rules.correlations} == {
+        "event_count",
+        "value_count",
+        "temporal",
+        "temporal_ordered",
+    }
+    assert sum(not one.condition.exact for one in rules.simple) >= 30
+
+
+def test_no_secret_is_told_as_a_group(told: Story, case: Case, tmp_path: Path) -> None:
+    """A correlation that groups by an answer with a session token tells the group with the token blanked."""
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: AssumeRole}\ncondition: s", name="mint"),
+        "title: Several\ncorrelation:\n  type: event_count\n  rules: [mint]\n  group-by: [responseElements]\n"
+        "  timespan: 1h\n  condition: {gte: 1}\n",
+    )
+    tokens = {
+        credentials["sessionToken"]
+        for record in told.world.records()
+        if (credentials := (record.get("responseElements") or {}).get("credentials") or {}).get(
+            "sessionToken"
+        )
+    }
+    found = judged(case, rules)
+
+    assert tokens and found
+    assert not any(token in one.why for one in found for token in tokens)
+
+
+def test_a_correlation_knows_a_field_by_its_name_in_each_rule(tmp_path: Path) -> None:
+    """With aliases, one group is one value, whatever each rule calls it; one of the rules is decided by columns alone."""
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: CreateUser}\ncondition: s", name="made"),
+        rule("s: {eventName: CreateAccessKey}\ncondition: s", name="keyed", title="B"),
+        "title: Both\ncorrelation:\n  type: temporal\n  rules: [made, keyed]\n  group-by: [who]\n  timespan: 10m\n"
+        "  aliases:\n    who:\n      made: requestParameters.userName\n      keyed: responseElements.accessKey.userName\n",
+    )
+    assert rules.unusable == ()
+    place = world()
+    admin = ada(place)
+    admin.creates_access_key(admin.creates_user("eve"))
+    admin.creates_user("mallory")
+    with held(place) as case:
+        (found,) = judged(case, rules)
+
+    assert "for eve" in found.why
+
+
+def test_lost_evidence_is_said(tmp_path: Path) -> None:
+    """Where a log file is gone, columns still answer, and it is said how many records could not be read again."""
+    place = world()
+    ada(place).assumes("Deploy", "support-eu")
+    said: list[str] = []
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yml").write_text(rule(DETECTIONS["request"]))
+    log = tmp_path / "log.json"
+    log.write_bytes(native(place.records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)], reference=True, workers=1)
+        log.unlink()
+        found = case.detect(rules=[], sigma=read_rules([tmp_path / "rules"]), said=said.append)
+
+    assert found == ()
+    assert len(said) == 1
+    assert said[0].startswith(f"{len(place.records())} records could not be read again")
 
 
 def test_two_rules_of_one_id_are_told_apart(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from tokentrail.case.bookkeeping import rejections, summary
 from tokentrail.case.proofs import periods, verify_logs
-from tokentrail.case.raw import reader
+from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
@@ -33,6 +33,7 @@ from tokentrail.containment.plan import LAG, MARGIN, check_margin, contain
 from tokentrail.containment.plan import what_if as prove_steps
 from tokentrail.containment.staging import Asked, stage
 from tokentrail.detection import run as detection
+from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
@@ -62,6 +63,11 @@ if TYPE_CHECKING:
 
 _BY_TIME = (
     "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
+)
+
+UNREAD = (
+    "{:,} records could not be read again (their files are gone, or not what they were): Sigma rules say nothing "
+    "about what they hold beyond the columns."
 )
 
 
@@ -317,6 +323,8 @@ class Case:
         min_severity: Severity | None = None,
         allowed: Allowed | None = None,
         thresholds: Thresholds | None = None,
+        addresses: Addresses | None = None,
+        said: Callable[[str], None] | None = None,
     ) -> tuple[Finding, ...]:
         """
         Judge the evidence by the catalogue: findings, by time, then id.
@@ -328,16 +336,24 @@ class Case:
             min_severity: Leave out what is less.
             allowed: Findings to leave out, as known to be harmless.
             thresholds: Other numbers than the default ones.
+            addresses: What is known of addresses, from the user's databases.
+            said: Told what the answer lacks, in sentences.
 
         Raises:
             UsageError: a rule does not exist.
         """
         chosen = detection.chosen(rules)
         forest = self._views.forest(as_of)
-        scene = Scene(self._views.open(as_of).engine, forest, thresholds, reader(self._folder))
-        return detection.detect(
+        lost: list[int] = []
+        engine = self._views.open(as_of).engine
+        sweep = sweeper(self._folder, lost.append)
+        scene = Scene(engine, forest, thresholds, reader(self._folder), sweep, addresses)
+        found = detection.detect(
             scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed
         )
+        if said and sum(lost):
+            said(UNREAD.format(sum(lost)))
+        return found
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""

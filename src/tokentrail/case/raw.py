@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.records import records
+from tokentrail.store.sweep import Judge, sweep
 
 Place = tuple[int, int, int]
 
@@ -28,3 +32,16 @@ def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Pla
                 continue
 
     return read
+
+
+def sweeper(
+    folder: CaseFolder, lost: Callable[[int], None]
+) -> Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]:
+    """Give what judges many raw records of a case where they are read; `lost` is told how many are gone."""
+    return partial(_sweep, folder, lost)
+
+
+def _sweep(
+    folder: CaseFolder, lost: Callable[[int], None], wanted: pa.Table, bits: int, judge: Judge
+) -> Iterator[tuple[Place, list[Any]]]:
+    yield from sweep(folder, wanted, bits, judge, lost)

@@ -13,9 +13,11 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import SEVERITIES, Finding, Severity
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
+from tokentrail.errors import UsageError
 from tokentrail.present import words
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class Judging:
     thresholds: Path | None
     folders: tuple[Path, ...]
     """Of Sigma rules."""
+    geoip: tuple[Path, ...] = ()
+    """MaxMind databases."""
+    aws_ranges: Path | None = None
 
     def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Judge a case."""
@@ -44,6 +49,8 @@ class Judging:
             min_severity=self.min_severity,
             allowed=Allowed.read(self.suppress) if self.suppress else None,
             thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
+            addresses=Addresses.read(self.geoip, self.aws_ranges),
+            said=output.say,
         )
 
 
@@ -57,7 +64,13 @@ def sigma_rules(folders: Sequence[Path]) -> SigmaRules | None:
     """Read Sigma rules, and say on stderr how many can't be run."""
     if not folders:
         return None
-    from tokentrail.detection.sigma.reading import read_rules  # pySigma takes its time to load
+    try:
+        from tokentrail.detection.sigma.reading import read_rules  # pySigma takes its time to load
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Sigma rules need pySigma, and {error.name} is not installed: pip install 'tokentrail[sigma]'. "
+            "(On Python 3.15 that compiles google-re2; on 3.11 to 3.14 it comes with tokentrail.)"
+        ) from error
 
     found = read_rules(folders)
     if found.unusable:
@@ -72,15 +85,26 @@ def judging_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(
-        *, min_severity: str, suppress: Path | None, thresholds: Path | None, folders: tuple[Path, ...], **options: Any
+        *, min_severity: str, suppress: Path | None, thresholds: Path | None, folders: tuple[Path, ...],
+        geoip: tuple[Path, ...], aws_ranges: Path | None, **options: Any,
     ) -> None:  # fmt: skip
-        severity = cast(Severity, min_severity)
-        judging = Judging(min_severity=severity, suppress=suppress, thresholds=thresholds, folders=folders)
+        judging = Judging(
+            min_severity=cast(Severity, min_severity), suppress=suppress, thresholds=thresholds, folders=folders,
+            geoip=geoip, aws_ranges=aws_ranges,
+        )  # fmt: skip
         command(judging=judging, **options)
 
     file = click.Path(path_type=Path, dir_okay=False)
     for option in (
         SIGMA,
+        click.option(
+            "--aws-ranges", type=file, metavar="FILE",
+            help="AWS's ip-ranges.json: which addresses are AWS's. Nothing is fetched.",
+        ),
+        click.option(
+            "--geoip", type=file, multiple=True, metavar="FILE",
+            help="A MaxMind database (.mmdb) of countries or network owners (ASN). Repeatable.",
+        ),
         click.option(
             "--thresholds", type=file, metavar="FILE",
             help="Other numbers to judge by: TOML with names of the thresholds that findings show.",

@@ -110,8 +110,11 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
 
 
 def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
-    effects = scene.effects  # a query of its own, before those of `found` begin
-    for row in found:
+    rows = list(found)
+    if not rows:
+        return  # to play all changes through takes its time
+    effects = scene.effects
+    for row in rows:
         key = row["id"].partition("@")[0] if row["kind"] == "long_term_key" else None
         ending = effects.ended(scene.caller(row), key, scene.as_of)
         if ending is not None and not _late(row, ending):

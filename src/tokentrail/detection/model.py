@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from tokentrail.detection.addresses import Address
+
 if TYPE_CHECKING:
     from tokentrail.detection.scene import Scene
 
@@ -33,6 +35,8 @@ class Finding:
     accounts: tuple[str, ...]
     events: tuple[str, ...]
     """The events that it rests on, in order of time; of many, the first ones."""
+    addresses: tuple[Address, ...] = ()
+    """Where those events came from, in order of time, with what is known of each."""
     count: int
     """How many events there are in all."""
     why: str

@@ -48,6 +48,26 @@ def detect(
     Returns:
         Findings by time, then id.
     """
+    hits = _all_hits(scene, rules, sigma)
+    rows = scene.known(n for _, hit in hits for n in _places(hit))
+    hits = [(rule, hit) for rule, hit in hits if at_least(hit.severity, min_severity)]
+    sources = scene.sources({event for _, hit in hits for event in _events(scene, hit)})
+    found = [_finding(scene, rule, hit, rows, sources) for rule, hit in hits]
+    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, rows)]
+    return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
+
+
+def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> list[tuple[Rule, Hit]]:
+    """What the catalogue finds, and then what Sigma rules do, whose records are read meanwhile."""
+    if sigma is None or not sigma.simple:
+        return _hits(scene, rules)
+    from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
+
+    with SigmaRun(scene, sigma) as run:
+        return [*_hits(scene, rules), *run.hits()]
+
+
+def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
     for late in (False, True):
         fresh = [(rule, hit) for rule in rules if rule.late is late for hit in rule.find(scene)]
@@ -58,14 +78,7 @@ def detect(
             if hit.subject is not None and at_least(hit.severity, "medium")
         )
         hits += fresh
-    if sigma is not None:
-        from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
-
-        hits += sigma_hits(scene, sigma)
-    rows = scene.known(n for _, hit in hits for n in _places(hit))
-    found = [_finding(scene, rule, hit, rows) for rule, hit in hits if at_least(hit.severity, min_severity)]
-    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, rows)]
-    return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
+    return hits
 
 
 def identity(rule: str, about: Iterable[str]) -> str:
@@ -82,13 +95,21 @@ def _places(hit: Hit) -> tuple[int, ...]:
     return hit.places if hit.subject is None else (hit.subject, *hit.places)
 
 
-def _finding(scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row]) -> Finding:
+def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
+    """The events that a finding lists."""
+    return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
+
+
+def _finding(
+    scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row], sources: dict[str, tuple[int, str]]
+) -> Finding:
     places = list(dict.fromkeys(_places(hit)))
     callers = {n: caller(rows[n]) for n in places}
     subject = rows[hit.subject]["id"] if hit.subject is not None else None
     when = moment(hit.time)
     assert when is not None
-    events = tuple(dict.fromkeys(one for one in hit.events if one))
+    events = _events(scene, hit)
+    came_from = dict.fromkeys(ip for _, ip in sorted(sources[one] for one in events if one in sources))
     return Finding(
         id=identity(rule.id, hit.about),
         rule=rule.id,
@@ -101,7 +122,8 @@ def _finding(scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row]) -> Findin
             sorted({*hit.principals, *(one.principal for one in callers.values() if one.principal)})
         ),
         accounts=tuple(sorted({*hit.accounts, *(one.account for one in callers.values() if one.account)})),
-        events=events[: scene.thresholds.whole("most_events")],
+        events=events,
+        addresses=tuple(scene.addresses.of(ip) for ip in came_from),
         count=hit.count,
         why=hit.why,
         false_alarm=rule.false_alarm,

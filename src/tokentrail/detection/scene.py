@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions
 from tokentrail.detection.thresholds import Thresholds
+from tokentrail.events.assemble import digests
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import statements
@@ -30,6 +32,21 @@ Place = tuple[int, int, int]
 """Where a raw record lies: segment, object, ordinal."""
 Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
 """Reads raw records, secrets blanked; those that can't be read any more are left out."""
+
+
+class Judge(Protocol):
+    """Judges raw records; it pickles, so that other processes can be handed it."""
+
+    def members(self) -> frozenset[str] | None:
+        """The members of a record that it looks at; `None` for the whole of it."""
+
+    def __call__(self, mask: int, record: Any) -> list[Any]:
+        """What a record answers to the questions whose bits are set."""
+
+
+Sweep = Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]
+"""Reads the raw records that a table names (segment, object, ordinal, and masks of so many bits), secrets and all, and
+tells what they answered."""
 
 _PARTS = {
     "forest": "forest", "kin": "forest", "who": "who", "identities": "identities", "callers": "identities",
@@ -81,7 +98,13 @@ class Scene:
     """One case at one moment, as rules see it."""
 
     def __init__(
-        self, engine: Engine, forest: Forest, thresholds: Thresholds | None = None, read: Read | None = None
+        self,
+        engine: Engine,
+        forest: Forest,
+        thresholds: Thresholds | None = None,
+        read: Read | None = None,
+        sweep: Sweep | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._engine = engine
         self._made: set[str] = set()
@@ -94,12 +117,20 @@ class Scene:
         self.as_of: datetime = forest.as_of
         self.thresholds = thresholds or Thresholds()
         self.read: Read = read or (lambda places: iter(()))
+        self.sweep: Sweep = sweep or (lambda wanted, bits, judge: iter(()))
+        self.addresses = addresses or Addresses()
+        self._rows: dict[int, Row] = {}
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows of a query over the tables of the scene, a batch at a time."""
         self._make(sql)
         for batch in self._engine.batches(sql, parameters):
             yield from batch.to_pylist()
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """All rows of a query at once, as columns."""
+        self._make(sql)
+        return self._engine.table(sql, parameters)
 
     def table(self, name: str, sql: str) -> None:
         """Keep the rows of a query under a name, for this detection."""
@@ -122,11 +153,25 @@ class Scene:
                 self._engine.run(f"CREATE OR REPLACE TEMP {form} {name} AS {query}")
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
-        """What is known of some credentials, by place."""
-        self.give("sought", {"n": pa.array(sorted(set(places)), pa.int64())})
+        """What is known of some credentials, by place; from then on they are the `sought` of queries."""
+        asked = sorted(set(places))
+        self.give("sought", {"n": pa.array(asked, pa.int64())})
+        self.give("unread", {"n": pa.array([n for n in asked if n not in self._rows], pa.int64())})
+        for row in self.rows("SELECT k.* FROM known k JOIN unread s ON s.n = k.n"):
+            self._rows[row["n"]] = row
+        return {n: self._rows[n] for n in asked if n in self._rows}
+
+    def sources(self, events: Set[str]) -> dict[str, tuple[int, str]]:
+        """When and from which address some events came; those from elsewhere than an address are left out."""
+        self.give("told_events", {"event_id": digests(sorted(events))})
+        found = self.rows("""
+            SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip
+            FROM facts e JOIN told_events t ON t.event_id = e.event_id
+            WHERE e.ip IS NOT NULL GROUP BY e.event_id, e.event_id_text""")
         return {
-            row["n"]: row
-            for row in self.rows("SELECT k.* FROM known k JOIN sought s ON s.n = k.n ORDER BY k.n")
+            rows.event_id(row["event_id"], row["event_id_text"]) or "": (row["time"], row["ip"])
+            for row in found
+            if parsed(row["ip"])
         }
 
     def caller(self, row: Row) -> Caller:

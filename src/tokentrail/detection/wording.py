@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from tokentrail.lineage import rows
 from tokentrail.lineage.rows import Row
 
-_MOST = 4
+FEW = 4
+"""Names that a list in words has."""
 
 
 def at(seconds: int) -> str:
@@ -52,11 +53,12 @@ def principal(row: Row) -> str | None:
     return rows.caller(row).principal
 
 
-def listed(names: Iterable[str]) -> str:
-    """A list in words, the first few of it."""
+def listed(names: Iterable[str], *, of: int | None = None) -> str:
+    """A list in words, the first few of it; `of` says how many there are, where it is a part only."""
     names = list(names)
-    if len(names) > _MOST:
-        return ", ".join(names[:_MOST]) + f" and {len(names) - _MOST:,} more"
+    count = len(names) if of is None else of
+    if count > FEW:
+        return ", ".join(names[:FEW]) + f" and {count - FEW:,} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

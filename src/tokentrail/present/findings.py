@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -91,12 +92,20 @@ def _write(one: Finding, paper: Paper) -> None:
     paper.wrapped(one.why, first=_label("what"))
     paper.wrapped(_some(one.credentials), first=_label("credentials"))
     paper.wrapped(f"{_some(one.events)} ({words.number(one.count, 'event')} in all)", first=_label("events"))
+    if one.addresses:
+        paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
     paper.wrapped(one.false_alarm, first=_label("false alarm?"))
     by = f"{one.rule}  {' '.join(one.attack)}" + (
         f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
     )
     paper.wrapped(by, first=_label("rule"))
     paper.wrapped(one.next, first=_label("next"), style="bold")
+
+
+def _address(one: Address) -> str:
+    owner = " ".join(part for part in (f"AS{one.asn}" if one.asn is not None else None, one.owner) if part)
+    known = ", ".join(part for part in (one.country, owner, one.aws and f"AWS {one.aws}") if part)
+    return f"{one.ip} ({known})" if known else one.ip
 
 
 def _some(items: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TextIO
 
+from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.machine import write_json, write_jsonl
@@ -80,7 +81,10 @@ def ocsf(finding: Finding) -> Document:
         },
         "cloud": {"provider": "AWS"} | ({"account": {"uid": account}} if account else {}),
         "resources": [{"uid": safe(one), "type": kind} for kind, one in _resources(finding)],
-        "evidences": [{"data": {"event_id": safe(one)}} for one in finding.events],
+        "evidences": [
+            *({"data": {"event_id": safe(one)}} for one in finding.events),
+            *({"src_endpoint": _endpoint(one)} for one in finding.addresses),
+        ],
         "remediation": {"desc": safe(finding.next)},
         "unmapped": {
             "accounts": _safe_all(finding.accounts),
@@ -90,6 +94,16 @@ def ocsf(finding: Finding) -> Document:
             "thresholds": _safe_all(finding.thresholds),
         },
     }  # fmt: skip
+
+
+def _endpoint(one: Address) -> Document:
+    """Where calls came from, as OCSF's Network Endpoint has it."""
+    found: Document = {"ip": safe(one.ip)}
+    if one.country is not None:
+        found["location"] = {"country": safe(one.country)}
+    if one.asn is not None:
+        found["autonomous_system"] = {"number": one.asn} | ({"name": safe(one.owner)} if one.owner else {})
+    return found
 
 
 def asff(finding: Finding) -> Document:
@@ -104,6 +118,7 @@ def asff(finding: Finding) -> Document:
         "count": str(finding.count),
         "falseAlarm": finding.false_alarm,
         "thresholds": " ".join(finding.thresholds),
+        "addresses": " ".join(one.ip for one in finding.addresses),
     }
     resources = [{"Type": kind, "Id": _cut(one, _ID)} for kind, one in _resources(finding) if one]
     return {

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import expand
+from tokentrail.events.loose import FAILURES
 from tokentrail.events.split import pieces
 from tokentrail.events.values import HIDDEN
 from tokentrail.store.folder import CaseFolder
@@ -37,24 +40,38 @@ def records(folder: CaseFolder, stored: StoredObject, ordinals: Set[int]) -> Ite
     Raises:
         CaseError: the object is gone or no longer the one that was read.
     """
-    path = Path(stored.reference) if stored.reference else folder.object_path(stored.sha256)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CaseError(
-            f"{path}: evidence object {stored.sha256[:12]} can't be read ({error.strerror})."
-        ) from error
-    if hashlib.sha256(data).hexdigest() != stored.sha256:
-        raise CaseError(f"{path}: changed since it was read as evidence {stored.sha256[:12]}.")
+    path = stored.reference or str(folder.object_path(stored.sha256))
+    data = received(path, stored.sha256)
     last = max(ordinals, default=-1)
     for place, piece in enumerate(pieces(expand(data).data)):
         if place > last:
             return
         if place in ordinals:
-            yield place, blanked(_decoded(piece.raw))
+            yield place, blanked(decoded(piece.raw))
 
 
-def _decoded(raw: bytes) -> Any:
+def received(path: str, sha256: str) -> bytes:
+    """
+    An evidence object as it was received.
+
+    Raises:
+        CaseError: it is gone, or no longer the one that was read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CaseError(f"{path}: evidence object {sha256[:12]} can't be read ({error.strerror}).") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CaseError(f"{path}: changed since it was read as evidence {sha256[:12]}.")
+    return data
+
+
+def decoded(raw: bytes) -> Any:
+    """One record, whatever state it is in, secrets and all: not to be shown."""
+    try:
+        return msgspec.json.decode(raw)
+    except FAILURES:
+        pass
     text = raw.decode("utf-8", "replace")
     try:
         return json.loads(text, strict=False)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from tokentrail.detection.cuts import Cut
+from tokentrail.detection.homes import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
 _AGAIN = """
-    SELECT c.by_event, k.*, p.kind AS parent_kind, h.first AS home_since, h.elsewhere,
+    SELECT c.by_event, k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
            (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
             AND e.issued_time < c.done_at AND e.root_n = k.root_n) AS before
     FROM (SELECT DISTINCT by_event, done_at, role, root_n FROM revoked) c
@@ -63,6 +64,7 @@ def _signs(scene: Scene, mine: list[Cut], found: list[Row]) -> list[str]:
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - fresh
         and row["elsewhere"] >= scene.thresholds["habit_calls"]
+        and not familiar(scene, row["parent_person"], row["issue_ip"], row["home_since"])
         for row in found
     ):
         signs.append("from an address that is new to whoever minted it")

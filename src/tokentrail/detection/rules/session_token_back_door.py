@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.homes import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, named, span
@@ -56,8 +57,10 @@ def _signs(scene: Scene, row: Row, keys: dict[int, int]) -> tuple[list[str], boo
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - bars["new_for"]
         and row["elsewhere"] >= bars["habit_calls"]
+        and not familiar(scene, row["person"], row["issue_ip"], row["home_since"])
     ):
-        signs.append(f"from {row['issue_ip']}, an address new to {row['person'].rpartition(':')[2]}")
+        whence = scene.addresses.told(row["issue_ip"])
+        signs.append(f"from {whence}, an address new to {row['person'].rpartition(':')[2]}")
     if row["moved"]:
         signs.append("used from an address that its user was never seen at before")
     idle = (row["first"] or int(scene.as_of.timestamp())) - row["issued_time"]

@@ -10,14 +10,16 @@ from tokentrail.detection.wording import at, counted, named, short
 from tokentrail.lineage.rows import Row, event_id
 
 _LOST = """
-    SELECT * FROM (
-      SELECT k.*, count(*) OVER earlier AS before, count(k.source_identity) OVER earlier AS with_it
-      FROM known k
-      WHERE k.kind = 'assumed_role' AND k.api = 'AssumeRole' AND k.into_role IS NOT NULL AND k.issued_time IS NOT NULL
-      WINDOW earlier AS (PARTITION BY k.into_role ORDER BY k.issued_time, k.n
+    SELECT k.*, e.before FROM (
+      SELECT n, source_identity, count(*) OVER earlier AS before, count(source_identity) OVER earlier AS with_it
+      FROM (SELECT n, into_role, issued_time, source_identity FROM known
+            WHERE kind = 'assumed_role' AND api = 'AssumeRole' AND into_role IS NOT NULL AND issued_time IS NOT NULL
+              AND into_role IN (SELECT into_role FROM known WHERE source_identity IS NOT NULL))
+      WINDOW earlier AS (PARTITION BY into_role ORDER BY issued_time, n
                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    ) WHERE source_identity IS NULL AND before >= ? AND before = with_it
-    ORDER BY into_role, issued_time, n"""
+    ) e JOIN known k ON k.n = e.n
+    WHERE e.source_identity IS NULL AND e.before >= ? AND e.before = e.with_it
+    ORDER BY k.into_role, k.issued_time, k.n"""
 _CHANGED = """
     SELECT k.*, p.source_identity AS inherited FROM known k JOIN known p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND p.source_identity <> k.source_identity ORDER BY k.issued_time, k.n"""

@@ -52,10 +52,13 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("hosted", _HOSTED)
     scene.table("visits", _VISITS)
     scene.table("guests", _GUESTS)
+    visits = list(scene.rows(_ABROAD))
+    inside = _inside(scene, visits)
     found: dict[tuple[str, str], list[Row]] = {}
-    for row in scene.rows(_ABROAD):
-        if row["shared"] or (row["strange"] and row["instance"]):
-            found.setdefault((row["person"] or "", row["ip"]), []).append(row)
+    for row in visits:
+        outside = _outside(scene, row, inside)
+        if outside or row["shared"] or (row["strange"] and row["instance"]):
+            found.setdefault((row["person"] or "", row["ip"]), []).append({**row, "outside": outside})
     known = scene.known(row["n"] for visits in found.values() for row in visits)
     if not found:
         return
@@ -63,18 +66,40 @@ def find(scene: Scene) -> Iterator[Hit]:
         (row["n"], row["ip"]): event_id(row["event_id"], row["event_id_text"]) or ""
         for row in scene.rows(_FIRST)
     }
-    for _, visits in sorted(found.items()):
-        visits.sort(key=lambda row: (row["first"], row["n"]))
-        yield _hit(known, visits, list(dict.fromkeys(first[row["n"], row["ip"]] for row in visits)))
+    for _, told in sorted(found.items()):
+        told.sort(key=lambda row: (row["first"], row["n"]))
+        yield _hit(scene, known, told, list(dict.fromkeys(first[row["n"], row["ip"]] for row in told)))
 
 
-def _hit(known: dict[int, Row], visits: list[Row], events: list[str]) -> Hit:
-    shared, strange = any(row["shared"] for row in visits), [row for row in visits if row["strange"]]
-    severity: Severity = "high" if strange else "medium"
+def _outside(scene: Scene, row: Row, inside: dict[str, int]) -> bool:
+    """Whether a call came from outside AWS, where its role had not called from before."""
+    return scene.addresses.outside_aws(row["ip"]) and row["first"] > inside.get(
+        row["person"] or "", row["first"]
+    )
+
+
+def _inside(scene: Scene, visits: list[Row]) -> dict[str, int]:
+    """Since when each role is known to be used inside AWS."""
+    since: dict[str, int] = {}
+    for row in visits if scene.addresses.knows_aws else ():
+        if not scene.addresses.outside_aws(row["ip"]):
+            person = row["person"] or ""
+            since[person] = min(row["first"], since.get(person, row["first"]))
+    return since
+
+
+def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[str]) -> Hit:
+    shared = any(row["shared"] for row in visits)
+    strange = [row for row in visits if row["strange"] and row["instance"]]
+    outside = any(row["outside"] for row in visits)
+    severity: Severity = "high" if strange or outside else "medium"
     reasons = []
+    if outside:
+        reasons.append("that is outside AWS, where its role had been used until then")
     if strange:
         reasons.append(
-            f"it had been used from {strange[0]['home']} until then; its role knew neither this address nor this tool"
+            f"it had been used from {scene.addresses.told(strange[0]['home'])} until then; its role knew neither "
+            "this address nor this tool"
         )
     if shared:
         reasons.append("somebody who is no workload used the same tool from the same address")
@@ -83,8 +108,8 @@ def _hit(known: dict[int, Row], visits: list[Row], events: list[str]) -> Hit:
         about=(known[places[0]]["id"], visits[0]["ip"]),
         time=visits[0]["first"],
         severity=severity,
-        why=f"{listed(named(known[n]) for n in places)} was used from {visits[0]['ip']} at {at(visits[0]['first'])}: "
-        f"{'; and '.join(reasons)}.",
+        why=f"{listed(named(known[n]) for n in places)} was used from "
+        f"{scene.addresses.told(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),
@@ -100,9 +125,10 @@ RULE = Rule(
     why="Credentials that AWS delivers to an instance, task or function belong nowhere else. Who has them "
     "elsewhere has a "
     "hole in the host, and gets the next ones too.",
-    false_alarm="A host that leaves by a new NAT address keeps its tools, and so is left out; a person logged in "
-    "on the host, "
-    "with credentials of their own and the same tool, is not: look at whose address it is.",
+    false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
+    "gateway of your own network do so too. A host that leaves by a new NAT address keeps its tools, and so is left "
+    "out; a person logged in on the host, with credentials of their own and the same tool, is not: look at whose "
+    "address it is.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
         "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",

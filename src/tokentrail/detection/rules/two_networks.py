@@ -55,7 +55,7 @@ def find(scene: Scene) -> Iterator[Hit]:
                 and home["elsewhere"] >= bars["habit_calls"]
                 and came["time"] - home["first"] < bars["new_for"]
             ):
-                yield _hit(known[n], listed, came, back)
+                yield from _hit(scene, known[n], listed, came, back)
 
 
 def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
@@ -72,24 +72,35 @@ def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
     return None
 
 
-def _hit(known: Row, turns: list[Row], came: Row, back: Row) -> Hit:
-    agents = {row["agent"] for row in turns if row["network"] == back["network"]}
-    other = came["agent"] not in agents
-    severity: Severity = "low" if not other else "high" if known["kind"] == "long_term_key" else "medium"
+def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row) -> Iterator[Hit]:
+    other = came["agent"] not in {row["agent"] for row in turns if row["network"] == back["network"]}
+    near = scene.addresses.same_owner(came["ip"], back["ip"])
+    if near and not other:
+        return  # one tool that leaves by two addresses of one provider
+    far = scene.addresses.far_apart(came["ip"], back["ip"])
     tool = ", by another tool" if other else ", by the same tool"
-    return Hit(
+    yield Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
         time=came["time"],
-        severity=severity,
-        why=f"{named(known)} was used from {came['ip']} at {at(came['time'])}, where it was never used "
-        f"before{tool}, and from "
-        f"{back['ip']} again at {at(back['time'])}.",
+        severity=_severity(known, other=other, near=near, far=far),
+        why=f"{named(known)} was used from {scene.addresses.told(came['ip'])} at {at(came['time'])}, where it was "
+        f"never used before{tool}, and from {scene.addresses.told(back['ip'])} again at {at(back['time'])}"
+        f"{', in another country' if far else ''}.",
         subject=known["n"],
         places=(known["n"],),
         events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back)),
         count=len(turns),
         thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
     )
+
+
+def _severity(known: Row, *, other: bool, near: bool, far: bool) -> Severity:
+    """Another tool weighs most; one owner of both addresses takes away, and two countries add."""
+    if near:
+        return "low"
+    if not other:
+        return "medium" if far else "low"
+    return "high" if far or known["kind"] == "long_term_key" else "medium"
 
 
 RULE = Rule(
@@ -100,7 +111,7 @@ RULE = Rule(
     why="One credential in two places at a time is in two hands.",
     false_alarm="A laptop that changes between office and phone keeps its tool; that is told at low severity. "
     "Networks are "
-    "compared by their first two numbers, so look at who owns both addresses.",
+    "compared by their first two numbers; with --geoip, one owner in one country makes two of them one.",
     references=(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
     ),

@@ -1,5 +1,5 @@
 """
-A Sigma condition as two things: a test of the raw record, which decides, and SQL over columns, which spares reading it.
+A Sigma condition as two things: a check of the raw record, which decides, and SQL over columns, which spares reading.
 
 The SQL comes in two forms, `over` (true for every record that may match) and `under` (true only for records that surely
 match): a condition on a field without a column is TRUE in the one and FALSE in the other, and NOT changes them over.
@@ -8,7 +8,8 @@ Where both forms are the same, the columns decide, and no raw record is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,51 +21,56 @@ from sigma.conditions import (
     ConditionValueExpression,
 )
 from sigma.types import (
-    SigmaBool,
     SigmaCasedString,
     SigmaExpansion,
     SigmaFieldReference,
-    SigmaNull,
     SigmaString,
     SigmaType,
     SpecialChars,
 )
 
-from tokentrail.detection.sigma.values import NotSupported, lookup, parts, test_of, text
+from tokentrail.detection.sigma.checks import Agree, Always, Anywhere, Check, Has, Not, Several
+from tokentrail.detection.sigma.columns import (
+    CALLS,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Bounds,
+    Sql,
+    combined,
+    negated,
+    on_columns,
+)
+from tokentrail.detection.sigma.fields import Field
+from tokentrail.detection.sigma.values import NotSupported, parts, test_of
 
-COLUMNS = {
-    "eventSource": "e.source", "eventName": "e.name", "errorCode": "e.error", "sourceIPAddress": "e.ip",
-    "userAgent": "e.agent", "awsRegion": "e.region", "userIdentity.type": "i.type", "userIdentity.arn": "i.arn",
-    "userIdentity.accessKeyId": "i.key_id", "userIdentity.invokedBy": "i.invoked_by",
-}  # fmt: skip
-"""Fields whose columns hold what the record says, to the letter."""
-FLAGS = {"readOnly": "e.read_only", "managementEvent": "e.management"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A condition with its parameters."""
-
-    text: str
-    parameters: tuple[Any, ...] = ()
-
-
-TRUE, FALSE = Sql("TRUE"), Sql("FALSE")
+_DEEPEST = 50
+"""Levels of a condition: engines and Python have an end, and no rule of sense comes near it."""
+_MOST_VALUES = 5_000
+"""Values of a rule: there is a bound to what one rule may cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition, ready to run."""
 
-    matches: Callable[[Any], bool]
+    whole: Check
     """Judges a raw record."""
+    rest: Check
+    """What is left to ask of a raw record of which `over` is true."""
     over: Sql
     under: Sql
+    calls: Bounds
+    """The same bounds as far as the names of service and call alone tell."""
 
     @property
     def exact(self) -> bool:
         """Whether the columns alone decide."""
         return self.over == self.under
+
+    def matches(self, record: Any) -> bool:
+        """Judge one raw record; for many, `whole.judge()` is made once."""
+        return self.whole.judge()(record)
 
 
 def condition(node: Any) -> Condition:
@@ -74,75 +80,102 @@ def condition(node: Any) -> Condition:
     Raises:
         NotSupported: a part of it can't be run.
     """
+    _bounded(node)
+    return _condition(node)
+
+
+def _bounded(node: Any) -> None:
+    """Refuse what is too deep or too long to run, without going to its end."""
+    values, level = 0, [node]
+    for _ in range(_DEEPEST):
+        below = [one for each in level for one in getattr(each, "args", ())]
+        values += len(below)
+        if values > _MOST_VALUES:
+            raise NotSupported(f"the condition has more than {_MOST_VALUES:,} parts")
+        if not below:
+            return
+        level = below
+    raise NotSupported(f"the condition is nested more than {_DEEPEST} levels deep")
+
+
+def _condition(node: Any) -> Condition:
+    listed = _listed(node)
+    if listed is not None:
+        return _field(*listed)
     if isinstance(node, ConditionAND | ConditionOR):
-        return _joined([condition(one) for one in node.args], every=isinstance(node, ConditionAND))
+        return joined([_condition(one) for one in node.args], every=isinstance(node, ConditionAND))
     if isinstance(node, ConditionNOT):
-        inner = condition(node.args[0])
-        return Condition(
-            lambda record: not inner.matches(record), _negated(inner.under), _negated(inner.over)
-        )
+        inner = _condition(node.args[0])
+        opposite = Not(inner.whole)
+        calls = Bounds(negated(inner.calls.under), negated(inner.calls.over))
+        return Condition(opposite, opposite, negated(inner.under), negated(inner.over), calls)
     if isinstance(node, ConditionFieldEqualsValueExpression):
         return _field(node.field, node.value)
     if isinstance(node, ConditionValueExpression):
-        return _keyword(node.value)
+        check = _keyword(node.value)
+        return Condition(check, check, TRUE, FALSE, UNKNOWN)
     raise NotSupported("the condition is empty" if node is None else f"{type(node).__name__} can't be run")
 
 
-def either(conditions: Sequence[Condition]) -> Condition:
-    """Any of several conditions."""
-    return conditions[0] if len(conditions) == 1 else _joined(conditions, every=False)
+def _listed(node: Any) -> tuple[str, SigmaExpansion] | None:
+    """A field with its values, where a condition is but a list of them; so they are looked up, not tried in turn."""
+    if not isinstance(node, ConditionOR):
+        return None
+    fields = [one for one in node.args if isinstance(one, ConditionFieldEqualsValueExpression)]
+    values = [one.value for one in fields]
+    if (
+        len(fields) < len(node.args)
+        or len({one.field for one in fields}) > 1
+        or any(isinstance(one, SigmaFieldReference) for one in values)
+    ):
+        return None
+    return fields[0].field, SigmaExpansion(list(values))
 
 
-def _joined(inner: Sequence[Condition], *, every: bool) -> Condition:
-    tests = [one.matches for one in inner]
-    whole = all if every else any
-    return Condition(
-        lambda record: whole(test(record) for test in tests),
-        _combined([one.over for one in inner], every=every),
-        _combined([one.under for one in inner], every=every),
+def joined(inner: Sequence[Condition], *, every: bool) -> Condition:
+    """All of several conditions, or any of them."""
+    if len(inner) == 1:
+        return inner[0]
+    checks = tuple(one.whole for one in inner)
+    over = combined([one.over for one in inner], every=every)
+    under = combined([one.under for one in inner], every=every)
+    calls = Bounds(
+        combined([one.calls.over for one in inner], every=every),
+        combined([one.calls.under for one in inner], every=every),
     )
+    if every:
+        open_ones = tuple(one.rest for one in inner if not one.exact)
+        rest = _all_of(open_ones)
+        return Condition(Several(checks, every=True), rest, over, under, calls)
+    return Condition(Several(checks, every=False), Several(checks, every=False), over, under, calls)
 
 
-def _combined(pieces: Sequence[Sql], *, every: bool) -> Sql:
-    neutral, decisive = (TRUE, FALSE) if every else (FALSE, TRUE)
-    if decisive in pieces:
-        return decisive
-    kept = [one for one in pieces if one != neutral]
-    if not kept:
-        return neutral
-    word = " AND " if every else " OR "
-    return Sql(
-        f"({word.join(one.text for one in kept)})", tuple(value for one in kept for value in one.parameters)
-    )
-
-
-def _negated(inner: Sql) -> Sql:
-    if inner in (TRUE, FALSE):
-        return FALSE if inner == TRUE else TRUE
-    return Sql(f"(NOT {inner.text})", inner.parameters)
+def _all_of(checks: tuple[Check, ...]) -> Check:
+    if not checks:
+        return Always()
+    return checks[0] if len(checks) == 1 else Several(checks, every=True)
 
 
 def _field(name: str, value: SigmaType) -> Condition:
     if isinstance(value, SigmaFieldReference):
-        return _same_as(name, value)
-    test = test_of(value)
-    found = _columns(name, value)
-    return Condition(lambda record: test(lookup(record, name)), found or TRUE, found or FALSE)
+        agree = _agree(name, value)
+        return Condition(agree, agree, TRUE, FALSE, UNKNOWN)
+    check = Has(Field.of(name), test_of(value))
+    found = on_columns(name, value)
+    return Condition(check, check, found.over, found.under, found if name in CALLS else UNKNOWN)
 
 
-def _same_as(name: str, value: SigmaFieldReference) -> Condition:
-    if value.starts_with or value.ends_with:
-        raise NotSupported("a reference to a field can be compared as a whole only")
-    other = value.field
-
-    def same(record: Any) -> bool:
-        mine = {text(one).lower() for one in lookup(record, name) if one is not None}
-        return any(text(one).lower() in mine for one in lookup(record, other) if one is not None)
-
-    return Condition(same, TRUE, FALSE)
+def _agree(name: str, value: SigmaFieldReference) -> Agree:
+    if value.starts_with and value.ends_with:
+        way = operator.contains
+    elif value.starts_with:
+        way = str.startswith  # type: ignore[assignment]  # any two strings
+    else:
+        way = str.endswith if value.ends_with else operator.eq  # type: ignore[assignment]
+    return Agree(Field.of(name), Field.of(value.field), way)
 
 
-def _keyword(value: SigmaType) -> Condition:
+def _keyword(value: SigmaType) -> Anywhere:
     """A value without a field: anywhere in the record."""
     if isinstance(value, SigmaString):
         many = SpecialChars.WILDCARD_MULTI
@@ -150,38 +183,4 @@ def _keyword(value: SigmaType) -> Condition:
         wide = SigmaCasedString() if isinstance(value, SigmaCasedString) else SigmaString()
         wide.s = [many, *(one for one in inner if one is not many or len(inner) > 1), many]
         value = wide
-    test = test_of(value)
-    return Condition(lambda record: test([text(record)]), TRUE, FALSE)
-
-
-def _columns(name: str, value: SigmaType) -> Sql | None:
-    """The same as a condition on a column, if there is one that can tell."""
-    if isinstance(value, SigmaBool) and name in FLAGS:
-        return Sql(f"coalesce({FLAGS[name]} = ?, FALSE)", (bool(value),))
-    column = COLUMNS.get(name)
-    if column is None:
-        return None
-    if isinstance(value, SigmaExpansion):
-        inner = [_columns(name, one) for one in value.values]
-        return None if None in inner else _combined([one for one in inner if one], every=False)
-    if isinstance(value, SigmaNull):
-        return Sql(f"(coalesce({column}, '') = '')")
-    if isinstance(value, SigmaString) and not isinstance(value, SigmaCasedString):
-        return _text_column(column, value)
-    return None
-
-
-def _text_column(column: str, value: SigmaString) -> Sql | None:
-    inner = parts(value)
-    if not all(one.isascii() for one in inner if isinstance(one, str)):
-        return None  # engines and Python may differ in what is a capital
-    if all(isinstance(one, str) for one in inner):
-        return Sql(f"coalesce(lower({column}) = ?, FALSE)", ("".join(map(str, inner)).lower(),))
-    spelled = {SpecialChars.WILDCARD_MULTI: "%", SpecialChars.WILDCARD_SINGLE: "_"}
-    pattern = "".join(
-        one.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        if isinstance(one, str)
-        else spelled[one]
-        for one in inner
-    )
-    return Sql(f"coalesce(lower({column}) LIKE ? ESCAPE '!', FALSE)", (pattern,))
+    return Anywhere(test_of(value))

@@ -7,42 +7,41 @@ Source: Sigma specification, 'Sigma Correlation Rules'.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import Correlation
+from tokentrail.detection.sigma.sweep import BETWEEN
 from tokentrail.detection.wording import at, counted, listed, span
+from tokentrail.lineage.rows import event_id
 
 
 class Match(NamedTuple):
     """A record that a rule of a correlation matched."""
 
+    group: str
     time: int
-    event: str
+    event: tuple[bytes | None, str | None]
+    """Its id, and the id's text where it is no UUID."""
     rule: str
-    group: tuple[str, ...]
-    value: str | None
+    value: str
     n: int | None
     arn: str
     account: str
 
 
-def correlated(scene: Scene, correlation: Correlation, matches: Sequence[Match]) -> Iterator[Hit]:
-    """For each group, the first span of time that meets the correlation."""
-    groups: dict[tuple[str, ...], list[Match]] = {}
-    for one in sorted(set(matches), key=lambda one: (one.time, one.event, one.rule)):
-        groups.setdefault(one.group, []).append(one)
-    for group, listed_by_time in sorted(groups.items()):
-        window = _first(correlation, listed_by_time)
+def correlated(correlation: Correlation, matches: Iterable[Match]) -> Iterator[Hit]:
+    """For each group, the first span of time that meets the correlation; matches come by group, then by time."""
+    for group, of_group in groupby(matches, lambda one: one.group):
+        find = _in_order if correlation.way == "temporal_ordered" else _together
+        window = find(correlation, of_group)
         if window:
             yield _hit(correlation, group, window)
 
 
-def _first(correlation: Correlation, matches: Sequence[Match]) -> list[Match]:
-    if correlation.way == "temporal_ordered":
-        return _in_order(correlation, matches)
+def _together(correlation: Correlation, matches: Iterable[Match]) -> list[Match]:
     window: deque[Match] = deque()
     seen: Counter[str] = Counter()
     wanted = len(set(correlation.of)) if correlation.way == "temporal" else correlation.least
@@ -61,32 +60,34 @@ def _first(correlation: Correlation, matches: Sequence[Match]) -> list[Match]:
 
 
 def _counted(correlation: Correlation, one: Match) -> str:
-    return one.rule if correlation.way == "temporal" else one.value or ""
+    return one.rule if correlation.way == "temporal" else one.value
 
 
-def _in_order(correlation: Correlation, matches: Sequence[Match]) -> list[Match]:
-    """The first run of matches that goes through the rules in their order."""
-    for start, first in enumerate(matches):
-        if first.rule != correlation.of[0]:
-            continue
-        run = [first]
-        for one in matches[start + 1 :]:
-            if one.time > first.time + correlation.seconds:
-                break
-            if len(run) < len(correlation.of) and one.rule == correlation.of[len(run)]:
-                run.append(one)
-        if len(run) == len(correlation.of):
-            return run
+def _in_order(correlation: Correlation, matches: Iterable[Match]) -> list[Match]:
+    """The first run of matches that goes through the rules in their order, however many go before it in vain."""
+    runs: dict[int, tuple[Match, ...]] = {}
+    """For each number of rules gone through, the run that began last: it has the most time left."""
+    for one in matches:
+        for place in range(len(correlation.of) - 1, -1, -1):
+            if one.rule != correlation.of[place]:
+                continue
+            before = runs.get(place, ())
+            if place and (not before or before[0].time < one.time - correlation.seconds):
+                continue
+            runs[place + 1] = (*before, one)
+        if len(correlation.of) in runs:
+            return list(runs[len(correlation.of)])
     return []
 
 
-def _hit(correlation: Correlation, group: tuple[str, ...], window: list[Match]) -> Hit:
+def _hit(correlation: Correlation, group: str, window: list[Match]) -> Hit:
     rule = correlation.rule
     places = tuple(sorted({one.n for one in window if one.n is not None}))
-    by = f" for {listed(one or 'nothing' for one in group)}" if group else ""
-    events = list(dict.fromkeys(one.event for one in window))
+    told = group.split(BETWEEN) if correlation.group_by else []
+    by = f" for {listed(one or 'nothing' for one in told)}" if told else ""
+    events = [event_id(*one) or "" for one in dict.fromkeys(one.event for one in window)]
     return Hit(
-        about=(*group, events[0]),
+        about=(*told, events[0]),
         time=window[-1].time,
         severity=rule.severity,
         why=f"{counted(len(events), 'call')} within {span(correlation.seconds)}{by}, from {at(window[0].time)} to "

@@ -7,30 +7,41 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from typing import Any, Self
+
+import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Place, Scene
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.sigma.columns import COLUMNS, FALSE, Sql
 from tokentrail.detection.sigma.correlation import Match, correlated
-from tokentrail.detection.sigma.reading import SigmaRules, Simple
-from tokentrail.detection.sigma.values import lookup, text
-from tokentrail.detection.wording import at, counted, listed, named, short
+from tokentrail.detection.sigma.fields import Field
+from tokentrail.detection.sigma.reading import Correlation, SigmaRules
+from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
+from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
-_CHUNK = 20_000
+_BITS = 60
+"""Rules that one number holds."""
 _FROM = """
-    SELECT * FROM (
-      SELECT e.segment, e.object, e.ordinal, e.time, e.event_id, e.event_id_text, e.name, i.arn,
-             coalesce(e.account, i.account) AS account, w.n, f.root_n, {columns}
-      FROM facts e
-      LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-      LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-      LEFT JOIN forest f ON f.n = w.n
-    ) WHERE {any} ORDER BY segment, object, ordinal"""
+    FROM facts e
+    LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity"""
+_SEEN = """
+    SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account, w.n, f.root_n,
+           i.arn, {more}"""
+_WHOSE = """
+    LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+    LEFT JOIN forest f ON f.n = w.n"""
+_TALLY = """
+    SELECT rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone,
+           name, account, count(*) AS count, list(DISTINCT n) AS places,
+           min({{'time': time, 'event_id': event_id, 'text': event_id_text}}, {most}) AS first
+    FROM ({matched}) GROUP BY ALL"""
 
 
 @dataclass(slots=True)
@@ -38,111 +49,276 @@ class _Tally:
     """What a rule matched of one lineage."""
 
     count: int = 0
-    events: list[tuple[int, str]] = field(default_factory=list)
+    events: list[tuple[int, bytes, str]] = field(default_factory=list)
+    """Time, id, and the id's text where it is no UUID."""
     places: set[int] = field(default_factory=set)
     names: Counter[str] = field(default_factory=Counter)
     accounts: set[str] = field(default_factory=set)
-    arns: set[str] = field(default_factory=set)
 
-    def add(self, row: Row, event: str, most: int) -> None:
-        self.count += 1
-        self.events.append((row["time"], event))
-        if len(self.events) >= 4 * most:
-            self.events = heapq.nsmallest(most, self.events)
-        if row["n"] is not None:
-            self.places.add(row["n"])
-        self.names[row["name"] or "?"] += 1
+    def add(self, row: Row, most: int) -> None:
+        """Take in some of it."""
+        self.count += row["count"]
+        first = [(one["time"], one["event_id"] or b"", one["text"] or "") for one in row["first"]]
+        self.events = heapq.nsmallest(most, (*self.events, *first))
+        self.places.update(one for one in row["places"] if one is not None)
+        self.names[row["name"] or "?"] += row["count"]
         if row["account"]:
             self.accounts.add(row["account"])
-        if row["arn"] and row["n"] is None:
-            self.arns.add(row["arn"])
 
 
-_Key = tuple[int, int, str]
+class SigmaRun:
+    """
+    One run of rules over a case.
 
+    Raw records are read from the start on, by other processes, while others may ask the case for other things.
+    """
 
-def sigma_hits(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
-    """Run Sigma rules: what each matched, by lineage, then the correlations."""
-    if not rules.simple:
-        return
-    most = scene.thresholds.whole("most_events")
-    counted_by = {name for one in rules.correlations for name in one.of}
-    tallies: dict[_Key, _Tally] = {}
-    matches: dict[str, list[Match]] = {}
-    for number, row, record in _matched(scene, rules.simple, counted_by):
-        one = rules.simple[number]
-        event = event_id(row["event_id"], row["event_id_text"]) or ""
-        if one.shown:
-            key = (
-                number,
-                -1 if row["root_n"] is None else row["root_n"],
-                "" if row["n"] is not None else row["arn"] or "",
-            )
-            tallies.setdefault(key, _Tally()).add(row, event, most)
-        for each in rules.correlations:
-            if one.rule.id in each.of:
-                matches.setdefault(each.rule.id, []).append(_match(each, one.rule.id, row, event, record))
-    yield from _alone(scene, rules.simple, tallies, most)
-    for each in rules.correlations:
-        for hit in correlated(scene, each, matches.get(each.rule.id, [])):
-            yield each.rule, hit
+    def __init__(self, scene: Scene, rules: SigmaRules) -> None:
+        self._scene, self._rules = scene, rules
+        self._counting = {
+            number: [place for place, each in enumerate(rules.correlations) if one.rule.id in each.of]
+            for number, one in enumerate(rules.simple)
+        }
+        live = self._live()
+        self._raw = [number for number in live if self._needs_records(number)]
+        self._exact = [number for number in live if number not in set(self._raw)]
+        self._reader = ThreadPoolExecutor(1, "sigma")
+        self._read = self._reader.submit(self._gathered, self._wanted())
 
+    def __enter__(self) -> Self:
+        return self
 
-def _matched(scene: Scene, rules: Sequence[Simple], counted_by: set[str]) -> Iterator[tuple[int, Row, Any]]:
-    """Every match: the rule's number, the row, and the record, where it was read."""
-    conditions = [one.condition for one in rules]
-    raw = [not one.condition.exact or one.rule.id in counted_by for one in rules]
-    columns = ", ".join(f"{one.over.text} AS r{number}" for number, one in enumerate(conditions))
-    sql = _FROM.format(columns=columns, any=" OR ".join(f"r{number}" for number in range(len(rules))))
-    rows = scene.rows(sql, [value for one in conditions for value in one.over.parameters])
-    while chunk := list(islice(rows, _CHUNK)):
-        asked = [[number for number in range(len(rules)) if row[f"r{number}"]] for row in chunk]
-        wanted = [
-            _place(row) for row, of in zip(chunk, asked, strict=True) if any(raw[number] for number in of)
-        ]
-        records = dict(scene.read(wanted))
-        for row, of in zip(chunk, asked, strict=True):
-            record = records.get(_place(row))
-            for number in of:
-                if conditions[number].exact or (record is not None and conditions[number].matches(record)):
-                    yield number, row, record
+    def __exit__(self, *failure: object) -> None:
+        self._reader.shutdown(cancel_futures=True)
 
+    def hits(self) -> Iterator[tuple[Rule, Hit]]:
+        """What each rule matched, by lineage, then what the correlations found."""
+        for name, columns in self._read.result().items():
+            self._scene.give(name, columns)
+        yield from self._alone()
+        for number, one in enumerate(self._rules.correlations):
+            for hit in correlated(one, self._matches(number)):
+                yield one.rule, hit
 
-def _place(row: Row) -> Place:
-    return row["segment"], row["object"], row["ordinal"]
+    def _live(self) -> list[int]:
+        """The rules that may match anything, going by the calls that the case has at all."""
+        numbers, found = list(self._counting), []
+        for start in range(0, len(numbers), _BITS):
+            block = numbers[start : start + _BITS]
+            mask = _mask([self._rules.simple[number].condition.calls.over for number in block])
+            sql = f"SELECT bit_or({mask.text}) AS live FROM (SELECT DISTINCT source, name FROM facts) e"
+            [row] = self._scene.rows(sql, mask.parameters)
+            found += [number for at, number in enumerate(block) if (row["live"] or 0) >> at & 1]
+        return found
 
-
-def _match(correlation: Any, rule: str, row: Row, event: str, record: Any) -> Match:
-    group = tuple(
-        "\n".join(text(value) for value in lookup(record, names.get(rule) or names[""]))
-        for names in correlation.group_by
-    )
-    value = "\n".join(text(one) for one in lookup(record, correlation.value)) if correlation.value else None
-    return Match(row["time"], event, rule, group, value, row["n"], row["arn"] or "", row["account"] or "")
-
-
-def _alone(
-    scene: Scene, rules: Sequence[Simple], tallies: dict[_Key, _Tally], most: int
-) -> Iterator[tuple[Rule, Hit]]:
-    known = scene.known(n for one in tallies.values() for n in one.places)
-    for (number, _, arn), tally in sorted(tallies.items()):
-        rule, events = rules[number].rule, heapq.nsmallest(most, tally.events)
-        places = sorted(tally.places)
-        subject = places[0] if places else None
-        who = listed(named(known[n]) for n in places) if places else short(arn or None)
-        calls = listed(name for name, _ in sorted(tally.names.items(), key=lambda one: (-one[1], one[0])))
-        yield (
-            rule,
-            Hit(
-                about=(known[places[0]]["root_id"] if places else arn,),
-                time=events[0][0],
-                severity=rule.severity,
-                why=f"{counted(tally.count, 'call')} by {who} ({calls}), first at {at(events[0][0])}. {rule.why}",
-                subject=subject,
-                places=tuple(places),
-                events=tuple(event for _, event in events),
-                count=tally.count,
-                principals=tuple(sorted(tally.arns)),
-                accounts=tuple(sorted(tally.accounts)),
-            ),
+    def _needs_records(self, number: int) -> bool:
+        one = self._rules.simple[number]
+        return not one.condition.exact or any(
+            name not in COLUMNS
+            for place in self._counting[number]
+            for name in _fields(self._rules.correlations[place], one.rule.id)
         )
+
+    def _wanted(self) -> pa.Table:
+        """The records that columns leave over, with the rules that ask for them as bits."""
+        over = [self._rules.simple[number].condition.over for number in self._raw] or [FALSE]
+        masks = [_mask(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
+        named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
+        any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
+        sql = f"""
+            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM})
+            WHERE {any_of} ORDER BY segment, object, ordinal"""
+        return self._scene.arrow(sql, [value for one in masks for value in one.parameters])
+
+    def _gathered(self, wanted: pa.Table) -> dict[str, dict[str, pa.Array[Any]]]:
+        """Read records once for all rules: which rule matched which, and what correlations count of it."""
+        judge = Judge([self._asked(number) for number in self._raw])
+        read = {"rule": array("i"), "segment": array("q"), "object": array("i"), "ordinal": array("i")}
+        counted = {name: array(column.typecode) for name, column in read.items()} | {
+            "correlation": array("i")
+        }
+        told: dict[str, list[str]] = {"grouped": [], "value": []}
+        for place, answers in self._scene.sweep(wanted, _BITS, judge):
+            for bit, groups in answers:
+                rule = self._raw[bit]
+                _append(read, rule, *place)
+                for number, (group, value) in zip(self._counting[rule], groups, strict=True):
+                    _append(counted, rule, *place, number)
+                    told["grouped"].append(group)
+                    told["value"].append(value)
+        columns: dict[str, pa.Array[Any]] = {name: pa.array(column) for name, column in counted.items()}
+        for name, listed_texts in told.items():
+            columns[name] = pa.array(listed_texts, pa.string())
+        return {
+            "sigma_read": {name: pa.array(column) for name, column in read.items()},
+            "sigma_counted": columns,
+        }
+
+    def _asked(self, number: int) -> Asked:
+        one = self._rules.simple[number]
+        counted_by = []
+        for place in self._counting[number]:
+            each = self._rules.correlations[place]
+            named_group = [_name(names, one.rule.id) for names in each.group_by]
+            group = () if _in_columns(named_group) else tuple(Field.of(name) for name in named_group)
+            value = Field.of(_name(each.value, one.rule.id)) if each.value else None
+            counted_by.append((group, value))
+        return Asked(one.condition.rest, tuple(counted_by))
+
+    def _alone(self) -> Iterator[tuple[Rule, Hit]]:
+        """What each rule matched by itself, where that is a finding."""
+        most = self._scene.thresholds.whole("most_events")
+        tallies: dict[tuple[int, int, str], _Tally] = {}
+        shown = [number for number in self._exact if self._rules.simple[number].shown]
+        for start in range(0, len(shown), _BITS):
+            block = shown[start : start + _BITS]
+            mask = _mask([self._rules.simple[number].condition.over for number in block])
+            bits = pa.array([1 << at for at in range(len(block))], pa.int64())
+            self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
+            seen = _SEEN.format(more=f"{mask.text} AS m") + _FROM + _WHOSE
+            matched = f"SELECT b.rule, s.* FROM ({seen}) s JOIN sigma_bits b ON (s.m & b.bit) <> 0"
+            self._add(tallies, matched, mask.parameters, most)
+        quiet = [number for number in self._raw if not self._rules.simple[number].shown]
+        matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
+        self._add(tallies, matched, (), most)
+        for number in quiet:
+            for key in [key for key in tallies if key[0] == number]:
+                del tallies[key]
+        yield from self._hits(tallies)
+
+    def _add(
+        self,
+        tallies: dict[tuple[int, int, str], _Tally],
+        matched: str,
+        parameters: Sequence[Any],
+        most: int,
+    ) -> None:
+        for row in self._scene.rows(_TALLY.format(matched=matched, most=most), parameters):
+            tallies.setdefault((row["rule"], row["root"], row["lone"]), _Tally()).add(row, most)
+
+    def _hits(self, tallies: dict[tuple[int, int, str], _Tally]) -> Iterator[tuple[Rule, Hit]]:
+        most = self._scene.thresholds.whole("most_credentials")
+        shown = {key: sorted(one.places)[:most] for key, one in tallies.items()}
+        known = self._scene.known(n for places in shown.values() for n in places)
+        for key, tally in sorted(tallies.items()):
+            number, _, arn = key
+            rule, places = self._rules.simple[number].rule, shown[key]
+            some = [named(known[n]) for n in places[:FEW]]
+            who = listed(some, of=len(tally.places)) if places else short(arn or None)
+            calls = listed(name for name, _ in sorted(tally.names.items(), key=lambda one: (-one[1], one[0])))
+            yield (
+                rule,
+                Hit(
+                    about=(known[places[0]]["root_id"] if places else arn,),
+                    time=tally.events[0][0],
+                    severity=rule.severity,
+                    why=f"{counted(tally.count, 'call')} by {who} ({calls}), first at {at(tally.events[0][0])}. "
+                    f"{rule.why}",
+                    subject=places[0] if places else None,
+                    places=tuple(places),
+                    events=tuple(event_id(one, told or None) or "" for _, one, told in tally.events),
+                    count=tally.count,
+                    principals=(arn,) if arn else (),
+                    accounts=tuple(sorted(tally.accounts)),
+                ),
+            )
+
+    def _matches(self, number: int) -> Iterator[Match]:
+        """What the rules of a correlation matched, by group, then by time."""
+        correlation = self._rules.correlations[number]
+        of = [place for place in (*self._raw, *self._exact) if number in self._counting[place]]
+        if not of:
+            return
+        parts = [self._counted_read(number, place) for place in of if place in self._raw]
+        exact = [place for place in of if place not in self._raw]
+        parts += [self._counted_exact(number, place) for place in exact]
+        parameters = [
+            value for place in exact for value in self._rules.simple[place].condition.over.parameters
+        ]
+        matched = " UNION ALL ".join(parts)
+        sql = f"""
+            WITH matched AS ({matched})
+            SELECT * FROM matched
+            WHERE grouped IN (SELECT grouped FROM matched GROUP BY grouped HAVING {_enough(correlation)})
+            ORDER BY grouped, time, event_id, rule"""
+        for row in self._scene.rows(sql, parameters):
+            yield Match(
+                row["grouped"],
+                row["time"],
+                (row["event_id"], row["event_id_text"]),
+                self._rules.simple[row["rule"]].rule.id,
+                row["value"],
+                row["n"],
+                row["arn"] or "",
+                row["account"] or "",
+            )
+
+    def _counted_read(self, number: int, place: int) -> str:
+        """What a correlation counts of a rule whose records were read; who called is in columns mostly."""
+        correlation, rule = self._rules.correlations[number], self._rules.simple[place].rule.id
+        names = [_name(one, rule) for one in correlation.group_by]
+        grouped = _grouped(names) if _in_columns(names) else "r.grouped"
+        return (
+            _SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
+            + _FROM
+            + _WHOSE
+            + _JOINED.format(table="sigma_counted")
+            + f" AND r.correlation = {number} AND r.rule = {place}"
+        )
+
+    def _counted_exact(self, number: int, place: int) -> str:
+        """What a correlation counts of a rule that columns decide."""
+        correlation, one = self._rules.correlations[number], self._rules.simple[place]
+        grouped = _grouped([_name(each, one.rule.id) for each in correlation.group_by])
+        value = COLUMNS[_name(correlation.value, one.rule.id)] if correlation.value else "''"
+        return (
+            _SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
+            + _FROM
+            + _WHOSE
+            + f" WHERE {one.condition.over.text}"
+        )
+
+
+def _in_columns(names: Sequence[str]) -> bool:
+    return all(name in COLUMNS for name in names)
+
+
+def _grouped(names: Sequence[str]) -> str:
+    """The group of a record as SQL, spelled as the judge of raw records spells it."""
+    told = [f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {MOST}), '{BETWEEN}', ' ')" for name in names]
+    return f" || '{BETWEEN}' || ".join(told) or "''"
+
+
+def _enough(correlation: Correlation) -> str:
+    """What a group must hold, in any span of time, to meet a correlation."""
+    if correlation.way == "event_count":
+        return f"count(*) >= {correlation.least}"
+    if correlation.way == "value_count":
+        return f"count(DISTINCT value) >= {correlation.least}"
+    return f"count(DISTINCT rule) >= {len(set(correlation.of))}"
+
+
+_JOINED = """
+    JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
+
+
+def _append(columns: Mapping[str, array[int]], *values: int) -> None:
+    for column, value in zip(columns.values(), values, strict=True):
+        column.append(value)
+
+
+def _mask(conditions: Sequence[Sql]) -> Sql:
+    """A number with a bit for each condition that holds."""
+    bits = " + ".join(f"CASE WHEN {one.text} THEN {1 << at} ELSE 0 END" for at, one in enumerate(conditions))
+    return Sql(f"CAST({bits} AS BIGINT)", tuple(value for one in conditions for value in one.parameters))
+
+
+def _name(names: dict[str, str], rule: str) -> str:
+    """What a field is called in a rule."""
+    return names.get(rule) or names[""]
+
+
+def _fields(correlation: Correlation, rule: str) -> list[str]:
+    """The fields that group or are counted, as a rule calls them."""
+    asked = [*correlation.group_by, *([correlation.value] if correlation.value else [])]
+    return [_name(names, rule) for names in asked]

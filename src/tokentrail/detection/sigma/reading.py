@@ -14,7 +14,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from tokentrail.detection.model import Rule, Severity
-from tokentrail.detection.sigma.conditions import Condition, condition, either
+from tokentrail.detection.sigma.conditions import Condition, condition, joined
 from tokentrail.detection.sigma.values import NotSupported
 from tokentrail.errors import UsageError
 
@@ -25,6 +25,8 @@ _WAYS = {
     SigmaCorrelationType.EVENT_COUNT: "event_count", SigmaCorrelationType.VALUE_COUNT: "value_count",
     SigmaCorrelationType.TEMPORAL: "temporal", SigmaCorrelationType.TEMPORAL_ORDERED: "temporal_ordered",
 }  # fmt: skip
+_LARGEST = 500_000
+"""Bytes of a file: the largest that people share have a tenth of it, and YAML is slow to read."""
 _BROKEN = (
     yaml.YAMLError,
     SigmaError,
@@ -64,8 +66,8 @@ class Correlation:
     seconds: int
     least: int
     """How many records, or different values, there must be."""
-    value: str | None
-    """The field whose values are counted."""
+    value: dict[str, str] | None
+    """The field whose values are counted, by its names in the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,8 @@ def read_rules(folders: Sequence[Path]) -> SigmaRules:
     unusable: list[Unusable] = []
     loaded: list[tuple[Any, str]] = []
     for folder in folders:
-        files = sorted({*folder.rglob("*.yml"), *folder.rglob("*.yaml")}) if folder.is_dir() else [folder]
-        if not files or not all(one.is_file() for one in files):
+        files = _files(folder) if folder.is_dir() else [folder] if folder.is_file() else []
+        if not files:
             raise UsageError(f"{folder}: no folder with Sigma rules (*.yml).")
         for file in files:
             loaded += _parsed(file, unusable)
@@ -129,15 +131,25 @@ def read_rules(folders: Sequence[Path]) -> SigmaRules:
     )
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        one
+        for one in {*folder.rglob("*.yml"), *folder.rglob("*.yaml")}
+        if not one.is_dir()  # a link that leads nowhere is a file that can't be read, and listed so
+    )
+
+
 def _parsed(file: Path, unusable: list[Unusable]) -> list[tuple[Any, str]]:
     try:
+        if file.stat().st_size > _LARGEST:
+            raise NotSupported(f"it is larger than {_LARGEST // 1_000} kB")
         found = SigmaCollection.from_yaml(
             file.read_text(encoding="utf-8"),
             collect_errors=True,
             collect_filters=True,
             resolve_references=False,
         )
-    except (OSError, *_BROKEN) as error:
+    except (OSError, NotSupported, *_BROKEN) as error:
         unusable.append(Unusable(title=file.name, file=str(file), problem=f"can't be read: {_said(error)}"))
         return []
     kept: list[tuple[Any, str]] = [(one, str(file)) for one in found.filters]
@@ -157,14 +169,13 @@ def _distinct(loaded: Iterable[tuple[Any, str]], unusable: list[Unusable]) -> It
     """Each rule once: by its id, else its title."""
     seen: dict[str, str] = {}
     for one, file in loaded:
-        if (
-            isinstance(one, SigmaRule | SigmaCorrelationRule)
-            and (first := seen.setdefault(_id(one), file)) != file
-        ):
+        if isinstance(one, SigmaRule | SigmaCorrelationRule) and (first := seen.get(_id(one))) is not None:
             unusable.append(
                 Unusable(title=_title(one), file=file, problem=f"has the id of a rule in {first}")
             )
         else:
+            if isinstance(one, SigmaRule | SigmaCorrelationRule):
+                seen[_id(one)] = file
             yield one, file
 
 
@@ -186,7 +197,7 @@ def _simple(kept: Iterable[tuple[Any, str]], quiet: set[str], unusable: list[Unu
             )
             continue
         try:
-            found = either([condition(each.parsed) for each in one.detection.parsed_condition])
+            found = joined([condition(each.parsed) for each in one.detection.parsed_condition], every=False)
         except (NotSupported, *_BROKEN) as error:
             unusable.append(Unusable(title=_title(one), file=file, problem=_said(error)))
             continue
@@ -230,15 +241,17 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
     return Correlation(
         rule=_rule(one), file=file, way=way, of=tuple(_id(rule) for rule in rules),
         group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
-        least=least, value=value,
+        least=least, value=_names(one, value) if value else None,
     )  # fmt: skip
 
 
 def _names(one: SigmaCorrelationRule, name: str) -> dict[str, str]:
-    """What a field that groups is called in each rule."""
+    """What a field that groups is called in each rule, by the names under which the correlation refers to them."""
     alias = one.aliases.aliases.get(name)
-    mapped = alias.mapping if alias is not None else {}
-    return {"": name} | {_id(reference.rule): field for reference, field in mapped.items()}
+    mapped = {reference.reference: field for reference, field in alias.mapping.items()} if alias else {}
+    return {"": name} | {
+        _id(each.rule): mapped[each.reference] for each in one.rules or () if each.reference in mapped
+    }
 
 
 def _rule(one: SigmaRule | SigmaCorrelationRule) -> Rule:

@@ -1,18 +1,13 @@
-"""
-Whether a value of a record meets a value of a Sigma rule.
-
-Source: Sigma specification, 'Sigma Rules' and 'Sigma Modifiers': strings are compared without regard to case,
-`*` and `?` are wildcards, a list in the record meets a value if any of its items does, and null means absent or empty.
-"""
+"""From pySigma's values to tests that we run."""
 
 from __future__ import annotations
 
 import ipaddress
-import json
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sigma.policy import default_policy
+import re2
 from sigma.types import (
     CompareOperators,
     SigmaBool,
@@ -25,50 +20,36 @@ from sigma.types import (
     SigmaNumber,
     SigmaRegularExpression,
     SigmaString,
+    SigmaTimestampPart,
     SigmaType,
     SpecialChars,
 )
 
-Test = Callable[[list[Any]], bool]
-"""Judges all values that a record has for a field; none, if it does not have it."""
+from tokentrail.detection.sigma.probes import (
+    Compared,
+    Dated,
+    Either,
+    Exists,
+    OneOf,
+    Pattern,
+    Test,
+    Within,
+    Words,
+)
+
+MOST_PATTERN = 5_000
+"""Characters of a pattern: RE2 takes memory as patterns grow."""
+_MOST_TESTS = 500
+"""Patterns of one field, which are tried one by one."""
+_SHAPES = {"": "=", "s": "=", "s*": "<", "*s": ">", "*s*": "<>"}
+_WAYS: dict[Any, Callable[[float, float], bool]] = {
+    CompareOperators.LT: operator.lt, CompareOperators.LTE: operator.le,
+    CompareOperators.GT: operator.gt, CompareOperators.GTE: operator.ge,
+}  # fmt: skip
 
 
 class NotSupported(Exception):
     """A rule asks for something that can't be run here; the message says what."""
-
-
-def lookup(record: Any, path: str) -> list[Any]:
-    """
-    The values of a field, by its dotted path; through lists, those of every item.
-
-    Args:
-        record: A CloudTrail record as JSON, nested as AWS writes it.
-        path: Such as `userIdentity.sessionContext.sessionIssuer.arn`.
-    """
-    found = [record]
-    for name in path.split("."):
-        found = [inner for one in found for inner in _members(one, name)]
-    return [inner for one in found for inner in (one if isinstance(one, list) else [one])]
-
-
-def _members(value: Any, name: str) -> Iterator[Any]:
-    if isinstance(value, list):
-        for one in value:
-            yield from _members(one, name)
-    elif isinstance(value, dict):
-        if name in value:
-            yield value[name]
-        else:
-            yield from (item for key, item in value.items() if key.casefold() == name.casefold())
-
-
-def text(value: Any) -> str:
-    """A value as text: a nested one as JSON, so that rules may look for what is inside it."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def test_of(value: SigmaType) -> Test:
@@ -79,34 +60,44 @@ def test_of(value: SigmaType) -> Test:
         NotSupported: it is of a kind that can't be run.
     """
     if isinstance(value, SigmaExpansion):
-        tests = [test_of(one) for one in value.values]
-        return lambda found: any(one(found) for one in tests)
+        return _either(value.values)
     if isinstance(value, SigmaNull):
-        return lambda found: all(one in (None, "") for one in found)
+        return Exists(wanted=False)
     if isinstance(value, SigmaExists):
-        wanted = bool(value)
-        return lambda found: any(one is not None for one in found) is wanted
-    single = _single(value)
-    return lambda found: any(one is not None and single(one) for one in found)
-
-
-def _single(value: SigmaType) -> Callable[[Any], bool]:
-    """A test of one value."""
+        return Exists(bool(value))
     if isinstance(value, SigmaString):
-        match = _string(value)
-        return lambda one: match(text(one))
+        return _string(value)
     if isinstance(value, SigmaBool):
-        wanted = "true" if bool(value) else "false"
-        return lambda one: text(one).casefold() == wanted
-    if isinstance(value, SigmaCompareExpression):
-        return _compare(value)
-    if isinstance(value, SigmaNumber) and type(value) is SigmaNumber:
-        number = str(value)
-        return lambda one: text(one) == number
-    if isinstance(value, SigmaRegularExpression):
-        return _regular(value)
+        return Words("true" if bool(value) else "false", "=", cased=False)
     if isinstance(value, SigmaCIDRExpression):
-        return _network(value)
+        return Within(ipaddress.ip_network(value.cidr, strict=False))
+    if isinstance(value, SigmaRegularExpression):
+        return _compiled(pattern(value))
+    return _number(value)
+
+
+def _either(values: Sequence[Any]) -> Test:
+    tests = [test_of(one) for one in values]
+    words = [one for one in tests if isinstance(one, Words) and one.where == "=" and not one.cased]
+    others = [one for one in tests if one not in words]
+    if len(others) > _MOST_TESTS:
+        raise NotSupported(f"a field has more than {_MOST_TESTS:,} values with wildcards, each to be tried")
+    if len(words) > 1:
+        others.append(OneOf(frozenset(one.words for one in words)))
+    else:
+        others += words
+    return others[0] if len(others) == 1 else Either(tuple(others))
+
+
+def _number(value: SigmaType) -> Test:
+    if isinstance(value, SigmaTimestampPart):
+        return Dated(value.timestamp_part.name.lower(), int(value.number))
+    if isinstance(value, SigmaNumber):
+        return Words(str(value), "=", cased=True)
+    if isinstance(value, SigmaCompareExpression) and type(value.number) is SigmaNumber:
+        if value.op in _WAYS:
+            return Compared(_WAYS[value.op], float(value.number.number))
+        raise NotSupported(f"the comparison {value.op.name} can't be run")
     raise NotSupported(f"values of the kind {type(value).__name__} can't be run")
 
 
@@ -125,77 +116,42 @@ def parts(value: SigmaString) -> list[str | SpecialChars]:
     return found
 
 
-def _string(value: SigmaString) -> Callable[[str], bool]:
+def _string(value: SigmaString) -> Test:
     cased = isinstance(value, SigmaCasedString)
     pieces = [one if cased or not isinstance(one, str) else one.lower() for one in parts(value)]
-    plain = "".join(one for one in pieces if isinstance(one, str))
     shape = "".join(
         "s" if isinstance(one, str) else "*" if one is SpecialChars.WILDCARD_MULTI else "?" for one in pieces
     )
+    if shape in _SHAPES:
+        plain = "".join(one for one in pieces if isinstance(one, str))
+        return Words(plain, _SHAPES[shape], cased=cased)
+    return _compiled(f"(?s)^{spelled(value)}$", lower=not cased)
 
-    def fold(one: str) -> str:
-        return one if cased else one.lower()
 
-    quick: dict[str, Callable[[str], bool]] = {
-        "": lambda one: one == "",
-        "s": lambda one: fold(one) == plain,
-        "s*": lambda one: fold(one).startswith(plain),
-        "*s": lambda one: fold(one).endswith(plain),
-        "*s*": lambda one: plain in fold(one),
-    }
-    if shape in quick:
-        return quick[shape]
-    engine = default_policy.regex_engine
-    spelled = {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}
-    pattern = "".join(_escaped(one) if isinstance(one, str) else spelled[one] for one in pieces)
-    compiled: Any = engine.compile(f"(?s)^{pattern}$", 0)
-    return lambda one: compiled.search(fold(one)) is not None
+def spelled(value: SigmaString) -> str:
+    """A string with wildcards as a regular expression; in small letters, unless case matters."""
+    cased = isinstance(value, SigmaCasedString)
+    wild = {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}
+    return "".join(
+        _escaped(one if cased else one.lower()) if isinstance(one, str) else wild[one] for one in parts(value)
+    )
 
 
 def _escaped(one: str) -> str:
     return "".join(c if c.isalnum() or c == "_" or not c.isascii() else f"\\{c}" for c in one)
 
 
-def _regular(value: SigmaRegularExpression) -> Callable[[Any], bool]:
-    engine = (
-        default_policy.regex_engine
-    )  # RE2: no pattern takes more than linear time on what attackers write
+def pattern(value: SigmaRegularExpression) -> str:
+    """A regular expression with its flags."""
     letters = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
+    return (f"(?{letters})" if letters else "") + str(value.regexp)
+
+
+def _compiled(expression: str, *, lower: bool = False) -> Pattern:
+    if len(expression) > MOST_PATTERN:
+        raise NotSupported(f"a regular expression or pattern is longer than {MOST_PATTERN:,} characters")
     try:
-        compiled: Any = engine.compile((f"(?{letters})" if letters else "") + str(value.regexp), 0)
-    except engine.error as error:
-        raise NotSupported(f"the regular expression {str(value.regexp)!r} can't be run: {error}") from error
-    return lambda one: compiled.search(text(one)) is not None
-
-
-def _network(value: SigmaCIDRExpression) -> Callable[[Any], bool]:
-    network = ipaddress.ip_network(value.cidr, strict=False)
-
-    def within(one: Any) -> bool:
-        try:
-            return ipaddress.ip_address(text(one)) in network
-        except ValueError:
-            return False
-
-    return within
-
-
-def _compare(value: SigmaCompareExpression) -> Callable[[Any], bool]:
-    bar = float(value.number.number)
-    ways: dict[Any, Callable[[float], bool]] = {
-        CompareOperators.LT: lambda one: one < bar,
-        CompareOperators.LTE: lambda one: one <= bar,
-        CompareOperators.GT: lambda one: one > bar,
-        CompareOperators.GTE: lambda one: one >= bar,
-    }
-    if value.op not in ways:
-        raise NotSupported(f"the comparison {value.op.name} can't be run")
-    way = ways[value.op]
-
-    def holds(one: Any) -> bool:
-        try:
-            return way(float(text(one)))
-        except ValueError:
-            return False
-
-    return holds
+        re2.compile(expression)
+        return Pattern(expression, lower)
+    except re2.error as error:
+        raise NotSupported(f"the regular expression {expression!r} can't be run: {error}") from error

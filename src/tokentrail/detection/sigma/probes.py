@@ -1,0 +1,220 @@
+"""What a rule asks of the values of a field, as objects that pickle and become plain functions."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeAlias
+
+import re2
+
+from tokentrail.detection.sigma.fields import text
+from tokentrail.events.values import seconds
+
+_PLAIN = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+_FEW = 20
+"""Words that are looked for one by one."""
+_TELLING = 3
+"""Letters from which on a word is worth looking for."""
+OfAll: TypeAlias = Callable[[Sequence[Any]], bool]
+"""Judges all values that a record has for a field, of which none is null."""
+OfText: TypeAlias = Callable[[str], bool]
+"""Judges a field that holds one text."""
+
+
+class Test(Protocol):
+    """Judges the values of a field."""
+
+    def of_all(self) -> OfAll:
+        """What judges them all."""
+
+    def of_text(self) -> OfText:
+        """What judges one text, the same as `of_all` does."""
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """Words, in small letters, of which one stands in every value that meets it; none, where that can't be said."""
+
+
+class _Single:
+    """At least one value, as text, must meet it."""
+
+    __slots__ = ()
+
+    def of_all(self) -> OfAll:
+        """One is enough."""
+        single = self.of_text()
+        return lambda values: any(single(text(one)) for one in values)
+
+    def of_text(self) -> OfText:
+        """What judges a value."""
+        raise NotImplementedError
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one of some tests."""
+
+    tests: tuple[Test, ...]
+
+    def of_all(self) -> OfAll:
+        """It goes through them."""
+        tests = [one.of_all() for one in self.tests]
+        return lambda values: any(test(values) for test in tests)
+
+    def of_text(self) -> OfText:
+        """It goes through them."""
+        tests = [one.of_text() for one in self.tests]
+        return lambda value: any(test(value) for test in tests)
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """Those of each."""
+        found = [one.words_of() for one in self.tests]
+        return tuple(word for words in found for word in words) if all(found) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """There is a value, or there is none; an empty text is none, as CloudTrail writes either."""
+
+    wanted: bool
+
+    def of_all(self) -> OfAll:
+        """It looks for a value that is no empty text."""
+        return lambda values: any(one != "" for one in values) is self.wanted
+
+    def of_text(self) -> OfText:
+        """It asks for any text."""
+        return lambda value: bool(value) is self.wanted
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Words(_Single):
+    """A text in the value: all of it, its beginning, its end, or anywhere."""
+
+    words: str
+    where: str
+    """`=`, `<`, `>` or `<>`."""
+    cased: bool
+
+    def of_text(self) -> OfText:
+        """The way to look for it."""
+        words = self.words
+        if self.cased:
+            ways: dict[str, OfText] = {
+                "=": lambda value: value == words,
+                "<": lambda value: value.startswith(words),
+                ">": lambda value: value.endswith(words),
+                "<>": lambda value: words in value,
+            }
+        else:
+            ways = {
+                "=": lambda value: value.lower() == words,
+                "<": lambda value: value.lower().startswith(words),
+                ">": lambda value: value.lower().endswith(words),
+                "<>": lambda value: words in value.lower(),
+            }
+        return ways[self.where]
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """The longest run of letters: but for escapes, JSON spells it in one way only, unlike numbers."""
+        found = max(_PLAIN.findall(self.words.lower()), key=len, default="")
+        return (found.encode(),) if len(found) >= _TELLING and found.strip("0123456789.e-") else ()
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(_Single):
+    """One of some texts, in small letters; looked up, however many they are."""
+
+    texts: frozenset[str]
+
+    def of_text(self) -> OfText:
+        """It looks it up."""
+        texts = self.texts
+        return lambda value: value.lower() in texts
+
+    def words_of(self) -> tuple[bytes, ...]:
+        """Those of each, where they are few."""
+        if len(self.texts) > _FEW:
+            return ()
+        return Either(tuple(Words(one, "=", cased=False) for one in sorted(self.texts))).words_of()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern(_Single):
+    """A regular expression, RE2's: none takes more than linear time on what an attacker wrote."""
+
+    pattern: str
+    lower: bool = False
+
+    def of_text(self) -> OfText:
+        """The expression, compiled."""
+        search = re2.compile(self.pattern).search
+        if self.lower:
+            return lambda value: search(value.lower()) is not None
+        return lambda value: search(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Within(_Single):
+    """An address in a network."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+
+    def of_text(self) -> OfText:
+        """It reads the value as an address."""
+        return self._holds
+
+    def _holds(self, value: str) -> bool:
+        try:
+            return ipaddress.ip_address(value) in self.network
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(_Single):
+    """A number on one side of another."""
+
+    way: Callable[[float, float], bool]
+    bar: float
+
+    def of_text(self) -> OfText:
+        """It reads the value as a number."""
+        return self._holds
+
+    def _holds(self, value: str) -> bool:
+        try:
+            return self.way(float(value), self.bar)
+        except (ValueError, OverflowError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Dated(_Single):
+    """A part of a time, in UTC: minute, hour, day, week, month or year."""
+
+    part: str
+    number: int
+
+    def of_text(self) -> OfText:
+        """It reads the value as a time."""
+        return self._holds
+
+    def _holds(self, value: str) -> bool:
+        moment = seconds(value)
+        if moment is None:
+            return False
+        when = datetime.fromtimestamp(moment, UTC)
+        found = when.isocalendar().week if self.part == "week" else getattr(when, self.part)
+        return bool(found == self.number)

@@ -1,0 +1,229 @@
+"""What databases of the user know of addresses, and what rules make of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from detection_cases import ELSEWHERE, TOOL, ada, world
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
+from evidence import held
+from tokentrail.detection.addresses import Address, Addresses
+from tokentrail.detection.model import Finding
+from tokentrail.errors import UsageError
+from tokentrail.testing import World
+
+HOSTING, CARRIER = "203.0.113.0/24", "192.0.2.0/24"
+RANGES = {
+    "syncToken": "1", "createDate": "2026-11-01-00-00-00",
+    "prefixes": [
+        {"ip_prefix": "198.51.100.0/25", "region": "eu-west-1", "service": "AMAZON", "network_border_group": "eu-west-1"},
+        {"ip_prefix": "198.51.100.0/25", "region": "eu-west-1", "service": "EC2", "network_border_group": "eu-west-1"},
+        {"ip_prefix": "198.51.0.0/16", "region": "GLOBAL", "service": "AMAZON", "network_border_group": "GLOBAL"},
+    ],
+    "ipv6_prefixes": [
+        {"ipv6_prefix": "2001:db8:a::/48", "region": "us-east-1", "service": "EC2", "network_border_group": "us-east-1"},
+    ],
+}  # fmt: skip
+
+
+def database(path: Path, kind: str, rows: dict[str, dict[str, object]], version: int = 6) -> Path:
+    """A small MaxMind database."""
+    writer = MMDBWriter(version, database_type=kind, ipv4_compatible=version == 6)
+    for network, record in rows.items():
+        writer.insert_network(IPSet([network]), record)
+    writer.to_db_file(str(path))
+    return path
+
+
+@pytest.fixture(name="files", scope="module")
+def _files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Countries, owners, and AWS's ranges."""
+    folder = tmp_path_factory.mktemp("geo")
+    country = {
+        network: {"country": {"iso_code": code}} for network, code in ((HOSTING, "NL"), (CARRIER, "DE"))
+    }
+    owners = {
+        HOSTING: {"autonomous_system_number": 64501, "autonomous_system_organization": "Example Hosting"},
+        CARRIER: {"autonomous_system_number": 64502, "autonomous_system_organization": "Example Carrier"},
+        "198.18.0.0/24": {
+            "autonomous_system_number": 64502,
+            "autonomous_system_organization": "Example Carrier",
+        },
+        "2001:db8:c::/48": {"autonomous_system_number": 64502},
+    }
+    (folder / "ip-ranges.json").write_text(json.dumps(RANGES))
+    return {
+        "country": database(folder / "country.mmdb", "GeoLite2-Country", country),
+        "owner": database(folder / "asn.mmdb", "GeoLite2-ASN", owners),
+        "aws": folder / "ip-ranges.json",
+    }
+
+
+@pytest.fixture(name="known", scope="module")
+def _known(files: dict[str, Path]) -> Addresses:
+    return Addresses.read([files["country"], files["owner"]], files["aws"])
+
+
+def judged(place: World, rule: str, known: Addresses | None) -> tuple[Finding, ...]:
+    """What a rule finds in a world."""
+    with held(place) as case:
+        return case.detect(rules=[rule], addresses=known)
+
+
+def test_files_tell_country_owner_and_aws(known: Addresses) -> None:
+    """What each file knows comes together; the longest network of AWS's counts, and of one network the plainest name."""
+    assert known.of(ELSEWHERE) == Address(ip=ELSEWHERE, country="NL", asn=64501, owner="Example Hosting")
+    assert known.of("198.51.100.23").aws == "EC2 eu-west-1"
+    assert known.of("198.51.100.200").aws == "AMAZON GLOBAL"
+    assert known.of("2001:db8:a::7").aws == "EC2 us-east-1"
+    assert known.of("2001:db8:c::7").asn == 64502
+    assert known.told(ELSEWHERE) == f"{ELSEWHERE} (NL, AS64501 Example Hosting, not AWS)"
+
+
+@pytest.mark.parametrize(
+    "source", ["s3.amazonaws.com", "AWS Internal", "10.0.0.7", "100.64.1.1", "fd00::1", "", "1.2.3"]
+)
+def test_what_leads_nowhere_is_not_looked_up(source: str, known: Addresses) -> None:
+    """Names of services, private addresses and odd texts have no country, and are not outside AWS."""
+    assert known.of(source) == Address(ip=source)
+    assert not known.outside_aws(source)
+    assert known.told(source) == source
+
+
+def test_without_files_nothing_is_known() -> None:
+    """An address is told as it is, and none is outside AWS."""
+    none = Addresses()
+
+    assert none.told(ELSEWHERE) == ELSEWHERE
+    assert not none.outside_aws(ELSEWHERE)
+    assert not none.same_owner(ELSEWHERE, ELSEWHERE)
+
+
+def test_flat_databases_are_read_too(tmp_path: Path) -> None:
+    """Other makers write `country_code`, `asn` and `as_name` side by side; a database of IPv4 alone says nothing of IPv6."""
+    path = database(
+        tmp_path / "lite.mmdb", "lite", {HOSTING: {"country_code": "NL", "asn": "AS64501", "as_name": "H"}}, 4
+    )
+    known = Addresses.read([path])
+
+    assert known.of(ELSEWHERE) == Address(ip=ELSEWHERE, country="NL", asn=64501, owner="H")
+    assert known.of("2001:db8::1") == Address(ip="2001:db8::1")
+
+
+def test_odd_records_say_nothing(tmp_path: Path) -> None:
+    """Lists, numbers and long texts where a country or number belongs are no country and no number."""
+    odd: dict[str, dict[str, object]] = {
+        HOSTING: {"country": {"iso_code": ["NL"]}, "asn": "ten", "as_name": 7}
+    }
+
+    assert Addresses.read([database(tmp_path / "odd.mmdb", "odd", odd)]).of(ELSEWHERE) == Address(
+        ip=ELSEWHERE
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"prefixes": [{"ip_prefix": "1.2.3.4/99", "service": "x", "region": "y"}]}']
+)
+def test_a_file_of_another_kind_is_wrong_use(text: str, tmp_path: Path) -> None:
+    """The message names the file, and what it should have been."""
+    path = tmp_path / "file"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"file: not AWS's ip-ranges\.json"):
+        Addresses.read(ranges=path)
+    with pytest.raises(UsageError, match=r"file: no MaxMind database"):
+        Addresses.read([path])
+
+
+def test_ranges_are_those_that_a_plain_search_finds(known: Addresses) -> None:
+    """For any address, the answer is that of looking through all networks one by one."""
+    import ipaddress
+
+    chance = random.Random(7)
+    for _ in range(300):
+        ip = f"{chance.choice(('198.51', '198.52', '203.0'))}.{chance.randrange(90, 110)}.{chance.randrange(256)}"
+        inside = [
+            one
+            for one in RANGES["prefixes"]
+            if ipaddress.ip_address(ip) in ipaddress.ip_network(one["ip_prefix"])
+        ]
+
+        assert (known.of(ip).aws is not None) == bool(inside)
+
+
+def _in_turn(address: str, tool: str | None) -> World:
+    place = world()
+    key = ada(place)
+    (key.seen_from(address, tool) if tool else key.seen_from(address)).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+    return place
+
+
+def test_the_same_owner_and_country_is_left_alone(tmp_path: Path) -> None:
+    """With an owner and a country for both, the same tool is no finding and another one a low one."""
+    both: dict[str, dict[str, object]] = {
+        network: {"country_code": "DE", "asn": 64502} for network in (CARRIER, "198.18.0.0/24")
+    }
+    known = Addresses.read([database(tmp_path / "one.mmdb", "lite", both)])
+
+    assert [one.severity for one in judged(_in_turn("198.18.0.9", None), "two-networks", None)] == ["low"]
+    assert judged(_in_turn("198.18.0.9", None), "two-networks", known) == ()
+    assert [one.severity for one in judged(_in_turn("198.18.0.9", TOOL), "two-networks", known)] == ["low"]
+
+
+def test_two_countries_weigh_more(known: Addresses) -> None:
+    """The same tool in two countries within minutes is worth a look; the finding says where each address is."""
+    (one,) = judged(_in_turn(ELSEWHERE, None), "two-networks", known)
+
+    assert one.severity == "medium"
+    assert f"{ELSEWHERE} (NL, AS64501 Example Hosting, not AWS)" in one.why
+    assert one.why.endswith("in another country.")
+    assert [each.country for each in one.addresses] == ["NL", "DE"]
+
+
+def test_a_function_outside_aws_is_found_by_ranges_alone(known: Addresses) -> None:
+    """A function's credential that leaves AWS is found, with no other sign, and not where nothing is known of AWS."""
+    place = world()
+    function = place.function("Resize", "resize")
+    function.seen_from("198.51.100.23").calls("s3:ListBuckets", count=3)
+    function.seen_from(ELSEWHERE).calls("s3:ListBuckets")
+
+    (one,) = judged(place, "stolen-workload", known)
+    assert one.severity == "high"
+    assert "outside AWS" in one.why
+    assert judged(place, "stolen-workload", None) == ()
+
+
+def test_a_function_inside_aws_is_left_alone(known: Addresses) -> None:
+    """Another address of AWS, a private one and a service's name are no way out of it."""
+    place = world()
+    function = place.function("Resize", "resize")
+    for address in ("198.51.100.23", "198.51.100.99", "10.0.0.7", "s3.amazonaws.com", "2001:db8:a::1"):
+        function.seen_from(address).calls("s3:ListBuckets", count=2)
+
+    assert judged(place, "stolen-workload", known) == ()
+
+
+def test_a_workload_that_always_leaves_by_the_company_is_left_alone(known: Addresses) -> None:
+    """Where a role was never seen inside AWS, being outside is no news."""
+    place = world()
+    place.function("Resize", "resize").seen_from(ELSEWHERE).calls("s3:ListBuckets", count=3)
+
+    assert judged(place, "stolen-workload", known) == ()
+
+
+def test_a_new_address_of_an_old_provider_is_not_new(tmp_path: Path) -> None:
+    """A token minted from another address of the user's own provider lacks one sign of a back door."""
+    known = Addresses.read([database(tmp_path / "one.mmdb", "lite", {
+        network: {"country_code": "DE", "asn": 64502} for network in (CARRIER, "198.18.0.0/24")
+    })])  # fmt: skip
+    place = world()
+    ada(place).seen_from("198.18.0.9", TOOL).gets_session_token(duration=129600)
+
+    (one,) = judged(place, "session-token-back-door", None)
+    assert "an address new to" in one.why
+    assert judged(place, "session-token-back-door", known) == ()
