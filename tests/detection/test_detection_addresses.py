@@ -170,16 +170,17 @@ def test_the_same_owner_and_country_is_left_alone(tmp_path: Path) -> None:
     }
     known = Addresses.read([database(tmp_path / "one.mmdb", "lite", both)])
 
-    assert [one.severity for one in judged(_in_turn("198.18.0.9", None), "two-networks", None)] == ["low"]
     assert judged(_in_turn("198.18.0.9", None), "two-networks", known) == ()
+    assert [one.severity for one in judged(_in_turn("198.18.0.9", TOOL), "two-networks", None)] == ["high"]
     assert [one.severity for one in judged(_in_turn("198.18.0.9", TOOL), "two-networks", known)] == ["low"]
 
 
 def test_two_countries_weigh_more(known: Addresses) -> None:
-    """The same tool in two countries within minutes is worth a look; the finding says where each address is."""
+    """The same tool in two countries within minutes is told at low severity, with where each address is."""
     (one,) = judged(_in_turn(ELSEWHERE, None), "two-networks", known)
 
-    assert one.severity == "medium"
+    assert judged(_in_turn(ELSEWHERE, None), "two-networks", None) == ()
+    assert one.severity == "low"
     assert f"{ELSEWHERE} (NL, AS64501 Example Hosting, not AWS)" in one.why
     assert one.why.endswith("in another country.")
     assert [each.country for each in one.addresses] == ["NL", "DE"]

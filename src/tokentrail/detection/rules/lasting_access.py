@@ -41,6 +41,7 @@ _WAYS_IN = frozenset(
         "UploadSigningCertificate",
     }
 )
+_PASSWORDS = {"CreateLoginProfile": "a password", "UpdateLoginProfile": "a new password"}
 _ADMIN = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
 
 
@@ -101,7 +102,7 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name == "CreateUser":
         return "low", f"user {who}"
     if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
-        return "medium", f"{name} for user {who}"
+        return "medium", f"{_PASSWORDS.get(name, name)} for user {who}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
         return "low", f"{short(str(asked['policyArn']))} for user {who}"
     if name == "AddPermission20150331v2" and str(asked.get("principal", "")) == ANYBODY:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
@@ -19,36 +21,70 @@ _STOPPED = """
       AND c.by_service IS NULL
     ORDER BY c.n, c.time, c.event_id"""
 _BLINDS = frozenset({"StopLogging", "DeleteTrail", "DeleteDetector"})
+_WIDENING = (
+    "isMultiRegionTrail",
+    "includeGlobalServiceEvents",
+    "enableLogFileValidation",
+    "isOrganizationTrail",
+)
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Gather such calls by who made them."""
-    by_maker: dict[tuple[int, str], list[Row]] = {}
-    for row in scene.rows(_STOPPED):
-        if row["name"] in _BLINDS or not row["before"]:
-            by_maker.setdefault((row["n"] if row["n"] is not None else -1, row["by_arn"] or ""), []).append(
-                row
-            )
-    known = scene.known(n for n, _ in by_maker if n >= 0)
-    for (n, arn), found in sorted(by_maker.items()):
-        blinds = any(row["name"] in _BLINDS for row in found)
-        severity: Severity = "critical" if scene.suspicious(n) else "high" if blinds else "medium"
-        first, maker = found[0], known.get(n)
-        event = event_id(first["event_id"], first["event_id_text"]) or ""
-        yield Hit(
-            about=(maker["id"] if maker else arn, event),
-            time=first["time"],
-            severity=severity,
-            why=f"{named(maker) if maker else short(arn or None)} called "
-            f"{calls(found)}, first at "
-            f"{at(first['time'])}: what happened since may not be in the evidence.",
-            subject=n if maker else None,
-            places=(n,) if maker else (),
-            events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),
-            count=len(found),
-            principals=(arn,) if arn else (),
-            accounts=tuple(sorted({row["in_account"] for row in found if row["in_account"]})),
+    """Gather such calls by the principal whose credentials made them."""
+    rows = [row for row in scene.rows(_STOPPED) if row["name"] in _BLINDS or not row["before"]]
+    narrowing = [row for row in rows if row["name"] not in _BLINDS]
+    places = {(row["segment"], row["object"], row["ordinal"]) for row in narrowing}
+    records = dict(scene.read(sorted(places)[: scene.thresholds.whole("most_records")]))
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        record = records.get((row["segment"], row["object"], row["ordinal"]))
+        if row["name"] in _BLINDS or record is None or narrows(row["name"], record.get("requestParameters")):
+            found.setdefault(row["person"] or row["by_arn"] or "", []).append(row)
+    known = scene.known(row["n"] for told in found.values() for row in told if row["n"] is not None)
+    for _, told in sorted(found.items()):
+        yield _hit(scene, known.get(told[0]["n"]), told)
+
+
+def narrows(call: str, asked: Any) -> bool:
+    """Whether a change to a trail leaves less in the log than the usual; one that can't be read does."""
+    if not isinstance(asked, dict):
+        return True
+    if call == "UpdateTrail":
+        return any(asked.get(name) is False for name in _WIDENING) or "s3BucketName" in asked
+    simple = asked.get("eventSelectors")
+    if isinstance(simple, list) and simple:
+        return not any(
+            isinstance(one, dict)
+            and one.get("includeManagementEvents") is not False
+            and one.get("readWriteType", "All") == "All"
+            and not one.get("excludeManagementEventSources")
+            for one in simple
         )
+    advanced = json.dumps(asked.get("advancedEventSelectors") or [])
+    return '"Management"' not in advanced or '"readOnly"' in advanced or '"notEquals"' in advanced
+
+
+def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
+    first = found[0]
+    n, arn = first["n"], first["by_arn"] or ""
+    blinds = any(row["name"] in _BLINDS for row in found)
+    suspicious = any(scene.suspicious(row["n"]) for row in found)
+    severity: Severity = "critical" if suspicious else "high" if blinds else "medium"
+    event = event_id(first["event_id"], first["event_id_text"]) or ""
+    return Hit(
+        about=(maker["id"] if maker else arn, event),
+        time=first["time"],
+        severity=severity,
+        why=f"{named(maker) if maker else short(arn or None)} called "
+        f"{calls(found)}, first at "
+        f"{at(first['time'])}: what happened since may not be in the evidence.",
+        subject=n if maker else None,
+        places=tuple(dict.fromkeys(row["n"] for row in found if row["n"] is not None)),
+        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),
+        count=len(found),
+        principals=(arn,) if arn else (),
+        accounts=tuple(sorted({row["in_account"] for row in found if row["in_account"]})),
+    )
 
 
 RULE = Rule(
@@ -58,10 +94,10 @@ RULE = Rule(
     attack=("T1562.008",),
     why="Whoever blinds the log has something to do that it should not show, and every answer from then on rests "
     "on less.",
-    false_alarm="Trails are moved and changed by administrators: UpdateTrail and PutEventSelectors count less, "
-    "and not at all "
-    "where the same principal did so on an earlier day.",
+    false_alarm="Trails are moved and changed by administrators: UpdateTrail and PutEventSelectors count only if they "
+    "leave less in the log, and not at all where the same principal did so on an earlier day.",
     references=("Stratus Red Team, aws.defense-evasion.cloudtrail-stop, -delete, -event-selectors",),
     find=find,
     late=True,
+    thresholds=("most_records",),
 )

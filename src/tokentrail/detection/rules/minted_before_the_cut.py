@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.rotation import rotated
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
@@ -37,6 +38,8 @@ def find(scene: Scene) -> Iterator[Hit]:
         found.setdefault(row["key_n"], []).append(row)
     for n, minted in sorted(found.items()):
         cut = cuts[n]
+        if all(row["kind"] != "session_token" for row in minted) and rotated(scene, cut):
+            continue
         used = [row for row in minted if (row["last"] or 0) > cut.done_at]
         severity: Severity = (
             "high" if any(row["kind"] == "session_token" for row in minted) else "medium" if used else "low"
@@ -63,8 +66,8 @@ RULE = Rule(
     attack=("T1550.001",),
     why="Whoever expects a key to be cut, or cuts it to look harmless, takes tokens out of it first; they work on.",
     false_alarm="A key in daily use has always minted something in the last hour. Look at who minted it and from "
-    "where; "
-    "role sessions that were not used since the cut are told at low severity.",
+    "where; role sessions that were not used since the cut are told at low severity, and those of a key that was "
+    "rotated, by the signs of `outlived-key`, not at all.",
     references=("AWS Security Blog, 'What to do if you inadvertently expose an AWS access key'",),
     find=find,
     thresholds=("before_cut",),

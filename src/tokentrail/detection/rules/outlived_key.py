@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tokentrail.detection.cuts import Cut
 from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.rotation import rotated
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
@@ -46,12 +47,12 @@ def find(scene: Scene) -> Iterator[Hit]:
         used.setdefault(row["key_n"], []).append(row)
     names = scene.known(row["n"] for found in used.values() for row in found)
     for n, found in sorted(used.items()):
-        yield _hit(cuts[n], found, names)
+        yield _hit(cuts[n], found, names, quiet=rotated(scene, cuts[n]))
 
 
-def _hit(cut: Cut, found: list[Row], names: dict[int, Row]) -> Hit:
+def _hit(cut: Cut, found: list[Row], names: dict[int, Row], *, quiet: bool) -> Hit:
     fresh = [row for row in found if row["minted_after"]]
-    severity: Severity = "critical" if fresh else "high"
+    severity: Severity = "critical" if fresh else "low" if quiet else "high"
     why = (
         f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}, yet {counted(len(found), 'credential')} minted "
         "from it "
@@ -59,6 +60,8 @@ def _hit(cut: Cut, found: list[Row], names: dict[int, Row]) -> Hit:
     )
     if fresh:
         why += f"; {counted(len(fresh), 'of them was', 'of them were')} minted only after the key was gone"
+    elif quiet:
+        why += "; all of it where the user's next key works too, an address of days ago: the key was rotated, it seems"
     return Hit(
         about=(cut.row["id"],),
         time=found[0]["time"],
@@ -78,9 +81,9 @@ RULE = Rule(
     attack=("T1550.001", "T1078.004"),
     why="Deactivating or deleting a key ends the key alone. What was minted from it works until it expires, for up to "
     "36 hours, and a session token among it mints new role sessions all the while.",
-    false_alarm="Keys are rotated in good order too: then the key's owner knows the sessions, they come from the "
-    "owner's "
-    "own addresses, and none is minted after the cut.",
+    false_alarm="Keys are rotated in good order too: then the key's owner knows the sessions, and none is minted "
+    "after the cut. Where they work only at old addresses at which the user's next key works too, it is told at low "
+    "severity.",
     references=(
         "IAM User Guide, 'Disabling permissions for temporary security credentials'",
         "Netskope Threat Labs, 'Securing AWS Temporary Tokens'",

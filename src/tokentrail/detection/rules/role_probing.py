@@ -31,7 +31,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(by_caller)
     for n, refused in sorted(by_caller.items()):
         roles = _roles(scene, refused[: scene.thresholds.whole("most_records")])
-        if len(roles) >= scene.thresholds["many_denied"]:
+        if len({role.rpartition("/")[2] for role in roles}) >= scene.thresholds["many_denied"]:
             yield _hit(known[n], refused, sorted(roles))
 
 
@@ -64,8 +64,7 @@ RULE = Rule(
     attack=("T1087.004", "T1548.005"),
     why="Whoever holds a stolen key and does not know the account tries which roles it opens.",
     false_alarm="A script that walks all accounts of an organisation is refused where its role is missing: always "
-    "the same role "
-    "name, in many accounts.",
+    "the same role name, in many accounts, which counts as one.",
     references=(
         "CloudTrail record of a refused AssumeRole: requestParameters is null, errorMessage names the role",
     ),

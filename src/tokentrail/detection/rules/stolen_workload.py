@@ -23,9 +23,13 @@ _VISITS = """
       WHERE NOT d.forwarded AND d.ip IS NOT NULL AND d.ip NOT LIKE '%amazonaws%' AND d.ip NOT LIKE 'AWS Internal%'
     ) GROUP BY n, ip, agent"""
 _GUESTS = """
-    SELECT DISTINCT d.ip, d.agent FROM deeds d JOIN (SELECT DISTINCT ip FROM visits) v ON v.ip = d.ip
-    WHERE NOT d.forwarded AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
-"""Addresses and tools of whatever is no workload, where a workload's credential is used too."""
+    SELECT DISTINCT d.ip, d.agent FROM deeds d
+    JOIN (SELECT v.ip FROM visits v JOIN hosted h ON h.n = v.n GROUP BY v.ip HAVING count(DISTINCT h.person) = 1) v
+      ON v.ip = d.ip
+    JOIN known k ON k.n = d.n JOIN known t ON t.n = k.root_n
+    WHERE NOT d.forwarded AND t.kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')
+      AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
+"""Addresses and tools of people and keys where one role's workloads are seen too; those of several are gateways."""
 _ABROAD = """
     SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
            (f.first < v.first AND f.ip <> v.ip

@@ -18,7 +18,7 @@ _CANDIDATES = f"""
     SELECT n, version, count(DISTINCT network) AS networks FROM (
       SELECT n, network, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version FROM stays WHERE NOT ({_PRIVATE}))
     GROUP BY n, version HAVING count(DISTINCT network) BETWEEN 2 AND ?"""
-_TURNS = """
+_TURNS = f"""
     SELECT t.n, t.time, t.ip, t.agent, t.event_id, t.event_id_text, t.network, t.before, t.first_of_network
     FROM (
       SELECT v.*, lag(network) OVER (PARTITION BY n, version ORDER BY time, event_id) AS before,
@@ -28,7 +28,7 @@ _TURNS = """
         FROM two_homes c JOIN known k ON k.n = c.n
         JOIN stays s ON s.n = c.n AND CASE WHEN s.ip LIKE '%:%' THEN 6 ELSE 4 END = c.version
         JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND NOT d.forwarded
-        WHERE k.kind NOT IN ('console_session', 'forwarded', 'service_role')
+        WHERE k.kind NOT IN ('console_session', 'forwarded', 'service_role') AND NOT ({_PRIVATE.replace("ip", "s.ip")})
       ) v
     ) t WHERE t.before <> t.network OR t.time = t.first_of_network
     ORDER BY t.n, t.time, t.event_id"""
@@ -75,9 +75,9 @@ def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
 def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row) -> Iterator[Hit]:
     other = came["agent"] not in {row["agent"] for row in turns if row["network"] == back["network"]}
     near = scene.addresses.same_owner(came["ip"], back["ip"])
-    if near and not other:
-        return  # one tool that leaves by two addresses of one provider
     far = scene.addresses.far_apart(came["ip"], back["ip"])
+    if not other and not far:
+        return  # one machine that changes between office, home and train
     tool = ", by another tool" if other else ", by the same tool"
     yield Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
@@ -96,10 +96,8 @@ def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row) -> It
 
 def _severity(known: Row, *, other: bool, near: bool, far: bool) -> Severity:
     """Another tool weighs most; one owner of both addresses takes away, and two countries add."""
-    if near:
+    if near or not other:
         return "low"
-    if not other:
-        return "medium" if far else "low"
     return "high" if far or known["kind"] == "long_term_key" else "medium"
 
 
@@ -109,7 +107,8 @@ RULE = Rule(
     severity="high",
     attack=("T1078.004", "T1552.001"),
     why="One credential in two places at a time is in two hands.",
-    false_alarm="A laptop that changes between office and phone keeps its tool; that is told at low severity. "
+    false_alarm="A laptop that changes between office and phone keeps its tool, and is left out; with --geoip it "
+    "is told at low severity if the two are in different countries, as a gateway may put them. "
     "Networks are "
     "compared by their first two numbers; with --geoip, one owner in one country makes two of them one.",
     references=(
