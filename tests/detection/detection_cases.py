@@ -83,6 +83,22 @@ def moved_for_good(world: World) -> None:
 
 
 @spares("two-networks")
+def laptop_on_the_train(world: World) -> None:
+    """One tool is used from the office, from a train, and from the office again."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE).calls("ec2:DescribeInstances", count=3)
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def gateway_and_endpoint(world: World) -> None:
+    """A pod's programs call by a gateway and by an endpoint of the VPC in turn."""
+    key = ada(world)
+    key.seen_from("10.9.8.7", TOOL).calls("ec2:DescribeInstances", count=3)
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
 def neighbours(world: World) -> None:
     """Two addresses of one network are used in turn."""
     key = ada(world)
@@ -246,6 +262,30 @@ def minted_before(world: World) -> None:
     key.gets_session_token()
     world.wait(600)
     world.user("bea").deletes(key)
+
+
+@spares("minted-before-the-cut")
+def rotated_in_good_order(world: World) -> None:
+    """A key is replaced by the user's next one, where both work as they did days ago, while a session goes on."""
+    key = ada(world)
+    world.wait(3 * 86400)
+    job = key.assumes("Deploy", "x")
+    key.creates_access_key().seen_from(HOUSE).calls("ec2:DescribeInstances")
+    world.wait(600)
+    world.user("bea").deletes(key)
+    job.calls("s3:ListBuckets")
+
+
+@fires("minted-before-the-cut")
+def second_key_of_a_thief(world: World) -> None:
+    """A thief makes a second key at an address of its own, and its session outlives the first."""
+    key = ada(world)
+    thief = key.seen_from(ELSEWHERE, TOOL)
+    session = thief.assumes("Deploy", "x")
+    thief.creates_access_key().seen_from(ELSEWHERE, TOOL).calls("s3:ListBuckets")
+    world.wait(600)
+    world.user("bea").deletes(key)
+    session.calls("s3:ListBuckets")
 
 
 @spares("minted-before-the-cut")
@@ -425,6 +465,14 @@ def probes(world: World) -> None:
 
 
 @spares("role-probing")
+def one_role_everywhere(world: World) -> None:
+    """An audit looks for its role in eight accounts, and is refused in all of them."""
+    key = ada(world)
+    for number in range(8):
+        key.denied("sts:AssumeRole", f"arn:aws:iam::{700000000000 + number}:role/Audit")
+
+
+@spares("role-probing")
 def same_role_again(world: World) -> None:
     """One role is tried six times, as a misconfigured job does."""
     key = ada(world)
@@ -479,6 +527,27 @@ def function_key_on_laptop(world: World) -> None:
     thief = world.user("ada", ip=ELSEWHERE, user_agent="aws-cli/2.15")
     thief.calls("s3:ListBuckets")
     function.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@fires("stolen-workload")
+def pod_key_on_laptop(world: World) -> None:
+    """A pod's credential is used by the tool and from the address of somebody's key."""
+    pod = world.oidc(
+        "Api", "system:serviceaccount:shop:api", provider="oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
+    )
+    pod.calls("s3:ListBuckets", count=3)
+    world.user("ada", ip=ELSEWHERE, user_agent="aws-cli/2.15").calls("s3:ListBuckets")
+    pod.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@spares("stolen-workload")
+def shared_gateway(world: World) -> None:
+    """Two roles' workloads and a key in a program leave by one gateway, with the same tool."""
+    world.user("mailer", ip=ELSEWHERE, user_agent=TOOL).calls("ses:SendEmail", count=3)
+    for role in ("Resize", "Orders"):
+        task = world.task(role)
+        task.seen_from("10.0.3.4", TOOL).calls("s3:ListBuckets", count=2)
+        task.seen_from(ELSEWHERE, TOOL).calls("s3:ListBuckets", count=2)
 
 
 @spares("stolen-workload")
@@ -602,6 +671,33 @@ def service_role_made(world: World) -> None:
 def log_off(world: World) -> None:
     """The trail is stopped."""
     ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+
+
+@spares("logging-stopped")
+def log_all(world: World) -> None:
+    """A trail is set to log all that it did, and data beyond."""
+    selectors = [{"readWriteType": "All", "includeManagementEvents": True, "dataResources": []}]
+    ada(world).calls(
+        "cloudtrail:PutEventSelectors", {"trailName": "t", "eventSelectors": selectors}, read_only=False
+    )
+    advanced = [{"name": "all", "fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}]}]
+    ada(world).calls(
+        "cloudtrail:PutEventSelectors",
+        {"trailName": "t", "advancedEventSelectors": advanced},
+        read_only=False,
+    )
+    ada(world).calls("cloudtrail:UpdateTrail", {"name": "t", "isMultiRegionTrail": True}, read_only=False)
+
+
+@fires("logging-stopped")
+def log_less(world: World) -> None:
+    """A trail is set to log no management events, then only those that write, by two sessions of one role."""
+    for one in (
+        {"includeManagementEvents": False},
+        {"readWriteType": "WriteOnly", "includeManagementEvents": True},
+    ):
+        asked = {"trailName": "t", "eventSelectors": [one]}
+        ada(world).assumes("Ops", "x").calls("cloudtrail:PutEventSelectors", asked, read_only=False)
 
 
 @spares("logging-stopped")

@@ -1,4 +1,4 @@
-"""The credential of an instance, task or function, used off its host."""
+"""The credential of an instance, task, function or pod, used off its host."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _HOSTED = """
       SELECT k.*, regexp_matches(coalesce(k.session_name, split_part(k.principal_id, ':', 2), ''),
                                  '^i-[0-9a-fA-F]{8,17}$') AS on_instance
       FROM known k WHERE coalesce(k.issuer_arn, k.role_arn, '') NOT LIKE '%:role/aws-service-role/%'
-    ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND on_instance)"""
-"""The second case: an instance's session whose delivery the evidence does not show."""
+    ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND on_instance)
+       OR (kind = 'assumed_role_web_identity' AND subject LIKE 'system:serviceaccount:%')"""
+"""The second case: an instance's session whose delivery the evidence does not show. The third: a Kubernetes pod's."""
 _VISITS = """
     SELECT n, ip, agent, count(*) AS events, min(time) AS first FROM (
       SELECT d.n, d.ip, d.agent, d.time FROM deeds d JOIN hosted h ON h.n = d.n
@@ -126,7 +127,7 @@ RULE = Rule(
     title="A workload's credential is used off its host",
     severity="high",
     attack=("T1552.005", "T1078.004"),
-    why="Credentials that AWS delivers to an instance, task or function belong nowhere else. Who has them "
+    why="Credentials that are delivered to an instance, task, function or pod belong nowhere else. Who has them "
     "elsewhere has a "
     "hole in the host, and gets the next ones too.",
     false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
@@ -136,6 +137,7 @@ RULE = Rule(
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
         "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",
+        "Elastic, web identity of a Kubernetes service account from a network that is not Amazon's",
         "Stratus Red Team, aws.credential-access.ec2-steal-instance-credentials",
     ),
     find=find,
