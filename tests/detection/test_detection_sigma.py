@@ -11,7 +11,10 @@ from detection_cases import ada, world
 
 from evidence import held
 from tokentrail.case import Case
+from tokentrail.case.raw import reader
 from tokentrail.detection.model import Finding
+from tokentrail.detection.run import detect
+from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import SigmaRules, read_rules
 from tokentrail.errors import UsageError
 from tokentrail.testing import native
@@ -339,6 +342,19 @@ def test_a_correlation_knows_a_field_by_its_name_in_each_rule(tmp_path: Path) ->
         (found,) = judged(case, rules)
 
     assert "for eve" in found.why
+
+
+def test_rules_need_no_more_than_a_reader_of_records(tmp_path: Path) -> None:
+    """Where records come from elsewhere than a case's files, one by one, the same is found."""
+    place = world()
+    ada(place).assumes("Deploy", "support-eu")
+    ada(place).assumes("Deploy", "other")
+    rules = read(tmp_path, rule(DETECTIONS["request"]), rule(DETECTIONS["not nested"], title="B"))
+    with held(place) as case:
+        view = case._views.open(None)
+        plain = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
+
+        assert detect(plain, [], sigma=rules) == case.detect(rules=[], sigma=rules) != ()
 
 
 def test_lost_evidence_is_said(tmp_path: Path) -> None:

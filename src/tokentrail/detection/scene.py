@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -117,7 +118,7 @@ class Scene:
         self.as_of: datetime = forest.as_of
         self.thresholds = thresholds or Thresholds()
         self.read: Read = read or (lambda places: iter(()))
-        self.sweep: Sweep = sweep or (lambda wanted, bits, judge: iter(()))
+        self.sweep: Sweep = sweep or partial(_one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
 
@@ -222,6 +223,17 @@ class Scene:
             return False
         before = bisect_right(self._starts, place) - 1
         return before >= 0 and place < self._starts[before] + self._suspects[self._starts[before]]
+
+
+def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterator[tuple[Place, list[Any]]]:
+    """Judge records by reading them here, where there is no quicker way."""
+    columns: list[list[Any]] = [wanted[name].to_pylist() for name in wanted.column_names]
+    asked: dict[Place, int] = {}
+    for segment, number, ordinal, *masks in zip(*columns, strict=True):
+        asked[segment, number, ordinal] = sum(mask << (bits * at) for at, mask in enumerate(masks))
+    for place, record in read(list(asked)):
+        if answers := judge(asked[place], record):
+            yield place, answers
 
 
 def _described() -> str:
