@@ -125,7 +125,7 @@ def command(
     settings = Settings(
         judging=Judged(
             min_severity=judging.min_severity, suppress=judging.suppress, thresholds=judging.thresholds,
-            folders=judging.folders,
+            folders=judging.folders, geoip=judging.geoip, aws_ranges=judging.aws_ranges,
         ),
         hot=hot, look_back=None if look_back is None else int(look_back * _DAY), only_new=only_new, once=once,
         beat=every,

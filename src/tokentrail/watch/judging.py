@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tokentrail.detection import run as detection
+from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import Finding, Severity
-from tokentrail.detection.scene import Read, Scene
+from tokentrail.detection.scene import Read, Scene, Sweep
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.lineage import rows
@@ -34,6 +35,10 @@ class Judging:
     thresholds: Path | None = None
     folders: tuple[Path, ...] = ()
     """Of Sigma rules."""
+    geoip: tuple[Path, ...] = ()
+    """MaxMind databases."""
+    aws_ranges: Path | None = None
+    """AWS's ip-ranges.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +63,16 @@ class Judge:
         self._severity = judging.min_severity
         self._allowed = Allowed.read(judging.suppress) if judging.suppress else None
         self._thresholds = Thresholds.read(judging.thresholds) if judging.thresholds else None
+        self._addresses = Addresses.read(judging.geoip, judging.aws_ranges)
         self._sigma = None
         if judging.folders:
             from tokentrail.detection.sigma.reading import read_rules  # pySigma takes its time to load
 
             self._sigma = read_rules(judging.folders)
 
-    def scene(self, sight: Sight, read: Read) -> Scene:
-        """The evidence as rules see it."""
-        return Scene(sight.engine, sight.forest, self._thresholds, read)
+    def scene(self, sight: Sight, read: Read, sweep: Sweep | None = None) -> Scene:
+        """The evidence as rules see it; `sweep` is a quicker way to read many records than `read`."""
+        return Scene(sight.engine, sight.forest, self._thresholds, read, sweep, self._addresses)
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:
         """What the rules find."""

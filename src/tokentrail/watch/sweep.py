@@ -18,7 +18,7 @@ from typing import IO
 
 import pyarrow.parquet as pq
 
-from tokentrail.case.raw import reader
+from tokentrail.case.raw import reader, sweeper
 from tokentrail.detection.model import Finding
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -79,7 +79,7 @@ def sweep(asked: Sweeping) -> Swept:
             engine.segments(name, folders)
 
     with linked(fill, folder.path / "derived" / ".spill") as sight:
-        scene = judge.scene(sight, reader(folder))
+        scene = judge.scene(sight, reader(folder), sweeper(folder, lambda lost: None))
         found = judge.findings(scene)
         numbers = [int(one.name, 16) for one in folders]
         kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
