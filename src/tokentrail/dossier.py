@@ -7,19 +7,29 @@ It may import the case and what the page is made of. It decides nothing about ev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.containment.model import Strategy
-from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import Credential, Trace
+from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.dossier import Dossier
+from tokentrail.present.html.case_page import Lead
+from tokentrail.present.html.console import Turn, spread
+from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.flags import consequence
+from tokentrail.present.html.rows import actions
+from tokentrail.results import RawRecord
 
 _PRINCIPALS = 40
 """Roles and users whose other sessions are looked for."""
+_RECORDS = 120
+"""Raw records that a page holds itself."""
+_LEADS, _TITLES = 6, 4
+_TURNS = 60
 _BYSTANDERS = 5000
 _DRAWN = 60
 """Colleagues' credentials whose calls are drawn."""
@@ -37,7 +47,9 @@ class Question:
     strategy: Strategy = "standard"
 
 
-def gather(case: Case, question: Question, findings: Sequence[Document] | None = None) -> Dossier:
+def gather(
+    case: Case, question: Question, findings: Sequence[Document] | None = None, *, records: bool = True
+) -> Dossier:
     """
     Ask the case all that a page shows.
 
@@ -45,6 +57,7 @@ def gather(case: Case, question: Question, findings: Sequence[Document] | None =
         case: What is asked.
         question: The subjects, and what narrows them.
         findings: What detection found, as documents; `None` where it was not asked.
+        records: Whether the page holds the raw records itself that it rests on.
 
     Raises:
         SubjectNotFound: nothing answers to a subject.
@@ -62,6 +75,10 @@ def gather(case: Case, question: Question, findings: Sequence[Document] | None =
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     about = {one.id for one in trace.credentials}
+    theirs = None if findings is None else tuple(
+        one for one in findings if about.intersection(one.get("credentials") or ())
+    )  # fmt: skip
+    rests = _rests_on(trace, theirs or ()) if records else ()
     return Dossier(
         case_id=case.case_id,
         trace=trace,
@@ -71,11 +88,63 @@ def gather(case: Case, question: Question, findings: Sequence[Document] | None =
         plan=plan,
         bystanders=bystanders,
         bystander_events=case.timeline(drawn, as_of=asked.as_of) if drawn else (),
-        findings=None if findings is None else tuple(
-            one for one in findings if about.intersection(one.get("credentials") or ())
-        ),
+        findings=theirs,
+        records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
     )  # fmt: skip
+
+
+def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> tuple[Lead, ...]:
+    """Sum up what findings point to: each subject, its worst finding first, and what became of its family."""
+    by_subject: dict[str, list[Document]] = {}
+    for one in sorted(findings, key=lambda one: (-SEVERITIES.index(one["severity"]), one["time"], one["id"])):
+        if one.get("subject"):
+            by_subject.setdefault(one["subject"], []).append(one)
+    found = []
+    for subject, about in list(by_subject.items())[:_LEADS]:
+        trace = case.trace([subject], as_of=as_of, up=False)
+        family = [one for one in trace.credentials if one.tainted]
+        titles = tuple(dict.fromkeys(one["title"] for one in about))
+        found.append(Lead(
+            subject=subject, severity=about[0]["severity"], titles=titles[:_TITLES], findings=len(about),
+            of=next((words.who(one) for one in family if one.id == subject), ""), credentials=len(family),
+            alive=sum(one.state in ("active", "unknown") for one in family),
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def turns(trace: Trace) -> tuple[Turn, ...]:
+    """List the moments at which something about the attacker's credentials changed."""
+    names, mine = Names.of(trace), [one for one in trace.credentials if one.tainted]
+    found = [Turn(time=one.time, what=f"{one.what}: {consequence(one, names)}") for one in actions(trace, ())]
+    for one in mine:
+        if one.issued_at and one.parent:
+            api = one.issued_by.api if one.issued_by else "minted"
+            told = f"{names.short(one.parent)} minted {names.short(one.id)} ({api}, {words.kind(one)})"
+            found.append(Turn(time=one.issued_at, what=told))
+        elif one.first_used and one.id in trace.subject:
+            found.append(Turn(time=one.first_used, what=f"{names.short(one.id)} is first seen"))
+    return spread(found, _TURNS)
+
+
+def _rests_on(trace: Trace, findings: Sequence[Document]) -> tuple[str, ...]:
+    """List the events that an answer rests on, the weightiest first, as many as a page has room for."""
+    tainted = [one for one in trace.credentials if one.tainted]
+    mine = {one.id for one in tainted}
+    found = [
+        (one.ended_by for one in tainted),
+        (str(event) for one in findings for event in (one.get("events") or ())[:6]),
+        (one.issued_by.event_id for one in tainted if one.issued_by),
+        (one.event_id for one in trace.created if one.by in mine),
+        (one.event_id for one in trace.secrets_read if one.credential in mine),
+    ]
+    each = (one for kind in found for one in dict.fromkeys(kind))
+    return tuple(dict.fromkeys(one for one in each if one))[:_RECORDS]
+
+
+def _written(one: RawRecord) -> tuple[str, str]:
+    time = one.record.get("eventTime") if isinstance(one.record, dict) else None
+    return (time if isinstance(time, str) else "", one.event_id)
 
 
 def _bystanders(
@@ -93,18 +162,10 @@ def _bystanders(
         notes.append(
             f"Colleagues were looked for in {_PRINCIPALS} of {len(speakers):,} roles and users only."
         )
-    for name in speakers[:_PRINCIPALS]:
-        try:
-            others = case.trace([name], as_of=as_of, up=False, down=False)
-        except (
-            SubjectNotFound,
-            UsageError,
-        ):  # a role that the log names otherwise; nobody else is known in it
-            continue
-        for one in others.credentials:
-            end = one.ended_at or one.expires_at or one.expires_bound
-            if one.id not in traced and (end is None or end >= begin):
-                found[one.id] = replace(one, tainted=False)
+    for one in case.speaking_for(speakers[:_PRINCIPALS], as_of=as_of):
+        end = one.ended_at or one.expires_at or one.expires_bound
+        if one.id not in traced and (end is None or end >= begin):
+            found[one.id] = one
     kept = sorted(found.values(), key=lambda one: (one.issued_at or one.first_used or begin, one.id))
     if len(kept) > _BYSTANDERS:
         notes.append(f"{len(kept) - _BYSTANDERS:,} credentials of colleagues are left out for want of room.")

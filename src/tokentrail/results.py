@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,17 @@ class Status:
     coverage: tuple[Coverage, ...]
     rejected: tuple[Rejection, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRecord:
+    """One record as received, secrets blanked, and where it lies."""
+
+    event_id: str
+    object: str
+    """The evidence object's SHA-256."""
+    ordinal: int
+    record: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from tokentrail.cli.root import root
 
 VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
-    "contain", "apply", "verify", "undo", "report",
+    "contain", "apply", "verify", "undo", "watch", "report", "serve",
 )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_a_report_stands_alone(run: Run, case: Path, told: Story, tmp_path: Path
     }
     assert all(key in said for key in told.key_ids.values())
     assert "3 of the attacker's 5 credentials still work" in said
-    assert "It cuts off a colleague too: ria." in said
+    assert "It cuts off a colleague (ria) too." in said
     assert told.ria_before.key_id in said and told.ria_after.key_id in said
     assert "prod/payments" in said
     assert FAKE_SESSION_TOKEN not in page

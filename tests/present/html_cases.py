@@ -6,9 +6,8 @@ import dataclasses
 import re
 import types
 import typing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 from typing import Any
 
 from present_cases import KEY, NINE, TOKEN, child, credential, event, trace
@@ -31,19 +30,6 @@ NOW = NINE + timedelta(hours=1, minutes=30)
 GONE, ALIVE, RIA = "ASIAIOSFODNN7GONEGON", "ASIAIOSFODNN7ALIVEAL", "ASIAIOSFODNN7RIARIAR"
 ROLE = "arn:aws:iam::111122223333:role/MyBucketRole"
 USER = "arn:aws:iam::111122223333:user/support"
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "\"'><img src=x onerror=alert(1)>",
-    "</title></style></script></svg></pre><script src=//evil.example/x.js></script>",
-    "]]>--><!--<iframe src=javascript:alert(1)>",
-    "{{7*7}}${7*7}`<%= 1 %>&lt;script&gt;&#x3c;b&#x3e;",
-    "\u202efdp.exe\u2066\u200f",
-    "\x1b[2J\x00\x07\x9b31m\r\n",
-    "\ud800\ufffe\U000e0041",
-    "a" * 10_240,
-    "<b " * 500,
-)
 
 
 def credentials() -> tuple[TracedCredential, ...]:
@@ -201,49 +187,6 @@ def _literal(hint: Any) -> bool:
     return typing.get_origin(hint) is typing.Literal
 
 
-@dataclass
-class Read(HTMLParser):
-    """A page as a parser sees it."""
-
-    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    raw: dict[str, list[str]] = field(default_factory=dict)
-    open: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), (tag, names)
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in ("meta", "input", "br", "hr"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, (tag, self.open[-3:])
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in ("script", "style"):
-            self.raw.setdefault(self.open[-1], []).append(data)
-        else:
-            self.text.append(data)
-
-    @property
-    def said(self) -> str:
-        """All that stands as text."""
-        return "".join(self.text)
-
-
-def read(page: str) -> Read:
-    """Parse a page; it must be well nested."""
-    found = Read()
-    found.feed(page)
-    found.close()
-    assert not found.open, found.open
-    return found
-
-
 def large(count: int) -> Dossier:
     """A trace of many sessions, some of which work."""
     key = credentials()[0]
@@ -260,4 +203,6 @@ def large(count: int) -> Dossier:
     return dossier(trace=found, plan=None, bystanders=(), bystander_events=(), findings=None)
 
 
-LINK = re.compile(r"#(c\d+|lifelines|plan|lineage|timeline|taken|findings|evidence|start|kinds)")
+LINK = re.compile(
+    r"#(c\d+|e\d+|lifelines|plan|lineage|timeline|taken|findings|evidence|start|kinds|content|first)"
+)

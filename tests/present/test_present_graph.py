@@ -6,8 +6,9 @@ import io
 import re
 
 import pytest
-from html_cases import HOSTILE, dossier, poisoned
+from html_cases import dossier, poisoned
 
+from hostile import HOSTILE
 from tokentrail.lineage.model import Trace
 from tokentrail.present.graph import write_dot, write_mermaid
 from tokentrail.present.timesketch import write_timesketch

@@ -14,12 +14,10 @@ import pytest
 from html_cases import (
     ALIVE,
     GONE,
-    HOSTILE,
     LINK,
     NOW,
     RIA,
     TOKEN,
-    Read,
     credentials,
     dossier,
     failing,
@@ -27,13 +25,13 @@ from html_cases import (
     large,
     plan,
     poisoned,
-    read,
     status,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from present_cases import KEY, NINE, child, credential, event, plain, trace
 
+from hostile import HOSTILE, Read, read
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.lifelines import LEFT, RIGHT
@@ -152,7 +150,7 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     head = read(report_page(dossier())).said.partition("Lifelines")[0]
     assert "2 of the attacker's 4 credentials still work" in head
     assert "Proved complete." in head
-    assert "It cuts off a colleague too: ria." in head
+    assert "It cuts off a colleague (ria) too." in head
     assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
     assert "8.0 MB" in head
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from html_cases import ALIVE, GONE, HOSTILE, TOKEN, dossier, large, poisoned
+from html_cases import ALIVE, GONE, TOKEN, dossier, large, poisoned
 from present_cases import KEY
 
+from hostile import HOSTILE
 from tokentrail.present.html.page import lifelines_file, report_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

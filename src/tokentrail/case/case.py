@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.bookkeeping import rejections, summary
+from tokentrail.case.lookups import Lookups
 from tokentrail.case.proofs import periods, verify_logs
-from tokentrail.case.raw import reader, sweeper
+from tokentrail.case.raw import objects, reader, sweeper
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
@@ -41,6 +42,7 @@ from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
+from tokentrail.lineage.forest import narrowed
 from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent, Trace
 from tokentrail.lineage.trace import Narrowing, networks, timeline, trace
 from tokentrail.policy.reach import Reach
@@ -71,7 +73,7 @@ UNREAD = (
 )
 
 
-class Case:
+class Case(Lookups):
     """A case folder and what can be asked of it."""
 
     def __init__(self, folder: CaseFolder) -> None:
@@ -204,11 +206,12 @@ class Case:
         kind: Kind | None = None,
         principal: str | None = None,
         account: str | None = None,
+        search: str | None = None,
     ) -> Iterator[Credential]:
-        """Every credential that the evidence shows, issued or used, by time, then id."""
+        """Every credential that the evidence shows, by time, then id; with `search`, those with that text in a name."""
         forest = self._views.forest(as_of)
         judge = forest.judge()
-        where, parameters = ("kind = ?", (kind,)) if kind else ("TRUE", ())
+        where, parameters = narrowed(kind, search)
         for row in forest.rows(where, parameters, _BY_TIME):
             found = rows.credential(row, judge)
             if (
@@ -357,11 +360,7 @@ class Case:
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
-        names = {
-            int(manifest.segment, 16): tuple(one.sha256 for one in manifest.objects)
-            for manifest in self._folder.snapshot().manifests
-        }
-        yield from timeline(self._views.forest(as_of), subjects, names)
+        yield from timeline(self._views.forest(as_of), subjects, objects(self._folder))
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""

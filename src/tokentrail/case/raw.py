@@ -9,11 +9,30 @@ from typing import Any
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
+from tokentrail.lineage.forest import Forest
+from tokentrail.results import RawRecord
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.records import records
 from tokentrail.store.sweep import Judge, sweep
 
 Place = tuple[int, int, int]
+
+
+def objects(folder: CaseFolder) -> dict[int, tuple[str, ...]]:
+    """The evidence objects of each segment, in order, by their SHA-256."""
+    return {
+        int(one.segment, 16): tuple(held.sha256 for held in one.objects)
+        for one in folder.snapshot().manifests
+    }
+
+
+def of_events(folder: CaseFolder, forest: Forest, events: Sequence[str]) -> Iterator[RawRecord]:
+    """Read the records of some events, by their place in the evidence."""
+    names = objects(folder)
+    places = {(row["segment"], row["object"], row["ordinal"]): row["id"] for row in forest.places_of(events)}
+    for (segment, number, ordinal), found in reader(folder)(list(places)):
+        event = places[segment, number, ordinal]
+        yield RawRecord(event_id=event, object=names[segment][number], ordinal=ordinal, record=found)
 
 
 def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]:

@@ -15,6 +15,8 @@ from typing import Any, Literal, cast
 import click
 
 from tokentrail.cli.failure import guarded
+from tokentrail.errors import UsageError
+from tokentrail.present.document import moment
 
 Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff"]
 FORMATS = ("text", "json", "jsonl", "csv")
@@ -44,15 +46,9 @@ class Moment(click.ParamType):
         if value == "now":
             return datetime.now(UTC).replace(microsecond=0)
         try:
-            found = datetime.fromisoformat(value)
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time. Give it as 2026-11-23T10:02:00Z, with an offset, or as a date (UTC).",
-                param,
-                ctx,
-            )
-        return found.replace(microsecond=0)
+            return moment(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Network(click.ParamType):

@@ -26,6 +26,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page
+from tokentrail.present.html.png import png
 from tokentrail.present.overview import overview
 from tokentrail.present.paper import Paper
 
@@ -53,8 +54,8 @@ class Written:
     help="Where the page goes; `-` for standard output.",
 )  # fmt: skip
 @click.option(
-    "--lifelines", "picture", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
-    help="Where the picture alone goes, as SVG.",
+    "--lifelines", "picture", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg|FILE.png",
+    help="Where the picture alone goes.",
 )  # fmt: skip
 @click.option(
     "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
@@ -74,7 +75,7 @@ def command(
     """
     if page is None and picture is None:
         raise UsageError(
-            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg)."
+            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
         )
     question = Question(
         subjects=subjects, as_of=told.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
@@ -103,19 +104,20 @@ def write_report(
             raise UsageError("the picture needs a subject: name a key id, ARN, address, instance or event.")
         found = overview(case.credentials(as_of=question.as_of))
         text = case_page(case.case_id, found, told, case.status(as_of=question.as_of), __version__)
-        return [_put(page, text, found.credentials)]
+        return [_put(page, text.encode(), found.credentials)]
     written = []
     for path, draw in ((page, report_page), (picture, lifelines_file)):
         if path is not None:
-            dossier = gather(case, question, told)
-            written.append(_put(path, draw(dossier), len(dossier.trace.credentials)))
+            dossier = gather(case, question, told, records=path == page)
+            text = draw(dossier)
+            content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
+            written.append(_put(path, content, len(dossier.trace.credentials)))
     return written
 
 
-def _put(path: Path, text: str, credentials: int) -> Written:
-    content = text.encode()
+def _put(path: Path, content: bytes, credentials: int) -> Written:
     if path == _STDOUT:
-        sys.stdout.write(text)
+        sys.stdout.write(content.decode())
     else:
         try:
             path.write_bytes(content)

@@ -20,6 +20,7 @@ from tokentrail.cli import (
     investigate,
     report,
     rules,
+    serve,
     status,
     timeline,
     trace,
@@ -33,7 +34,7 @@ from tokentrail.cli.example import example
 _VERBS = (
     demo.command, investigate.command, ingest.command, verify_logs.command, status.command,
     credentials.command, trace.command, timeline.command, detect.command, rules.command, contain.command,
-    apply.command, verify.command, undo.command, watch.command, report.command,
+    apply.command, verify.command, undo.command, watch.command, report.command, serve.command,
 )  # fmt: skip
 
 

@@ -39,6 +39,10 @@ _FORMS = (
 )
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
+_SEARCHED = (
+    "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
+    "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
+)  # fmt: skip
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
@@ -103,14 +107,29 @@ class Forest:
         found = self._named(subject)
         if found:
             return found
-        for where, parameters in _meanings(subject):
+        return self.speaking_for(subject) or self._by_event(subject) or self._by_prefix(subject)
+
+    def speaking_for(self, principal: str) -> set[int]:
+        """The credentials that speak for a role, user or session; none where nothing answers to it."""
+        for where, parameters in _meanings(principal):
             found = _places(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
             if found:
                 return found
-        found = self._by_event(subject)
-        if found:
-            return found
-        return self._by_prefix(subject)
+        return set()
+
+    def places_of(self, events: Iterable[str]) -> Sequence[Row]:
+        """Where in the evidence some events lie, by event id, in their order."""
+        plain = {one: raw for one in events if (raw := uuid_bytes(one))}
+        other = sorted({one for one in events if one not in plain})
+        self._engine.register("named_events", pa.table({
+            "event_id": pa.array(list(plain.values()), pa.binary(16)), "id": pa.array(list(plain), pa.string()),
+        }))  # fmt: skip
+        self._engine.register("oddly_named_events", pa.table({"id": pa.array(other, pa.string())}))
+        return self._engine.table("""
+            SELECT s.id, e.segment, e.object, e.ordinal FROM facts e JOIN named_events s ON s.event_id = e.event_id
+            UNION SELECT s.id, e.segment, e.object, e.ordinal FROM facts e
+            JOIN oddly_named_events s ON s.id = e.event_id_text
+            ORDER BY 1, 2, 3, 4""").to_pylist()
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""
@@ -273,6 +292,15 @@ class Forest:
 def _span(column: str, places: Collection[int]) -> str:
     """A condition that lets the engine pass over the rows of all others: they are sorted by place."""
     return f"{column} BETWEEN {min(places)} AND {max(places)}" if places else "FALSE"
+
+
+def narrowed(kind: str | None, search: str | None) -> tuple[str, tuple[str, ...]]:
+    """Spell which rows are of a kind and hold a text: the condition, and its parameters."""
+    where, parameters = ("kind = ?", (kind,)) if kind else ("TRUE", ())
+    if not search:
+        return where, parameters
+    held = " OR ".join(f"contains(lower({one}), lower(?))" for one in _SEARCHED)
+    return f"{where} AND ({held})", (*parameters, *(search,) * len(_SEARCHED))
 
 
 def _places(found: pa.Table) -> set[int]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_type_hints
 
+from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Gap
 from tokentrail.results import HourGap, LogPeriod
 
@@ -26,6 +27,22 @@ _SPELLED: dict[type, dict[str, str]] = {
 def timestamp(moment: datetime) -> str:
     """Spell a time as every output does."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """
+    Read a time, to the second, as CloudTrail has it: ISO 8601, in UTC where no zone is given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        told = f"{text!r} is no time. Give it as 2026-11-23T10:02:00Z, with an offset, or as a date (UTC)."
+        raise UsageError(told) from error
+    return found.replace(microsecond=0)
 
 
 def document(result: object) -> Document:

@@ -66,6 +66,14 @@ def cut_head(text: str, columns: int) -> str:
     return ELLIPSIS[:columns]
 
 
+def cut_middle(text: str, columns: int) -> str:
+    """Cut text that is safe already in its middle: names that differ at their end stay apart."""
+    if cell_len(text) <= columns or columns < 5:
+        return cut(text, columns)
+    head = chop_cells(text, columns // 3)[0]
+    return head + cut_head(text, columns - cell_len(head))
+
+
 def _visible(text: str) -> list[str]:
     parts: list[str] = []
     marks = _MARKS_IN_A_ROW  # a mark at the very beginning would sit on our own text

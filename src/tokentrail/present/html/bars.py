@@ -154,7 +154,7 @@ def _coming(row: Row, now: float, last: float, y: float, height: float, onward: 
         tag("line", class_="gone", x1=now, x2=last, y1=middle, y2=middle),
         mark("cross", now, middle),
     ])  # fmt: skip
-    return join([tag("g", *parts, class_=f"until{death}"), tag("g", stays, class_=f"from{death}")])
+    return join([tag("g", *parts, class_=f"until{death}"), tag("g", stays, class_=f"ending from{death}")])
 
 
 def _ticks(

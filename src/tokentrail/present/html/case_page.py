@@ -1,66 +1,149 @@
 """
-The page of a case without a subject: what it holds, and where an investigation might start.
+The page of a case without a subject: the case at a glance, and what to look at first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
-from tokentrail.lineage.model import State
+from tokentrail.lineage.model import Kind, State
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
+from tokentrail.present.html.console import Live, address, console_bar, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
-from tokentrail.present.html.findings import findings_section
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.findings import findings_section, severity_badge
+from tokentrail.present.html.markup import Html, brief, join, prose, tag
 from tokentrail.present.html.page import footer, navigation, whole
-from tokentrail.present.html.pieces import section, table
+from tokentrail.present.html.pieces import figure, section, table
 from tokentrail.present.overview import Overview
 from tokentrail.results import Status
 
 _STATES = get_args(State)
 _PLACES = (
-    ("start", "Where to start"),
-    ("kinds", "Kinds"),
-    ("findings", "Findings"),
+    ("first", "First"), ("start", "Where to start"), ("kinds", "Kinds"), ("findings", "Findings"),
     ("evidence", "Evidence"),
-)
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """A subject that findings point to, and what became of it: something to look at first."""
+
+    subject: str
+    severity: str
+    """The worst of its findings."""
+    titles: tuple[str, ...]
+    findings: int
+    of: str
+    """Whom it speaks for."""
+    credentials: int
+    """It, and all that descends from it."""
+    alive: int
+    """How many of these work, or may."""
 
 
 def case_page(
-    case_id: str, found: Overview, findings: Sequence[Document] | None, status: Status, version: str
+    case_id: str,
+    found: Overview,
+    findings: Sequence[Document] | None,
+    status: Status,
+    version: str,
+    *,
+    leads: Sequence[Lead] = (),
+    live: Live | None = None,
 ) -> str:
     """Build the page."""
     until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
+    names = Names({}, {}, live=live)
+    places = [one for one in _PLACES if leads or one[0] != "first"]
     body = join([
+        console_bar(live) if live else None,
         tag(
             "header",
             tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
-            tag("h1", f"{words.number(found.credentials, 'credential')} in the evidence"),
-            tag("p", "No subject was named, so that nothing here counts as an attacker's. Name one: "
-                "`tokentrail report SUBJECT -o FILE.html`.", class_="lead"),
+            tag("h1", _headline(found, leads)),
+            tag("p", prose(_advice(leads, live)), class_="lead"),
+            _figures(found, findings, status),
         ),
-        navigation(_PLACES),
-        tag(
-            "main", candidates(found), kinds(found), findings_section(findings, Names({}, {})),
-            evidence_section(status, None),
-        ),
+        navigation(tuple(places)),
+        tag("main",  first(leads, names) if leads else None, candidates(found, names), kinds(found, live),
+            findings_section(findings, names), evidence_section(status, None), id="content"),
         footer(version),
     ])  # fmt: skip
-    return whole(f"Case {case_id} · TokenTrail", body)
+    return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)
 
 
-def candidates(found: Overview) -> Html:
+def _headline(found: Overview, leads: Sequence[Lead]) -> str:
+    if not leads:
+        return f"{words.number(found.credentials, 'credential')} in the evidence"
+    alive = sum(one.alive for one in leads)
+    what = words.number(len(leads), "lead")
+    if not alive:
+        return f"{what} to follow, none of which works any more"
+    works = f"{words.number(alive, 'credential')} still {words.verb(alive, 'works', 'work')}"
+    return f"{what} to follow, behind which {works}"
+
+
+def _advice(leads: Sequence[Lead], live: Live | None) -> str:
+    if live is None:
+        return (
+            "No subject was named, so that nothing here counts as an attacker's. Name one: "
+            "`tokentrail report SUBJECT -o FILE.html`."
+        )
+    if leads:
+        first = brief(leads[0].subject, 80)
+        return f"Look first at {first}. Nothing counts as an attacker's until a subject is traced."
+    return "Nothing was found that points to a subject. Trace what you know: a key, an ARN, an address, an event."
+
+
+def _figures(found: Overview, findings: Sequence[Document] | None, status: Status) -> Html:
+    working = sum(count for _, state, count in found.counts if state in ("active", "unknown"))
+    accounts = len({one.account for one in status.coverage if one.account})
+    lost = sum(one.count for one in status.rejected if one.field is None)
+    return tag(
+        "dl",
+        figure(f"{found.credentials:,}", "credentials"),
+        figure(f"{working:,}", "of these work, or may"),
+        figure(f"{len(findings or ()):,}", words.verb(len(findings or ()), "finding", "findings")),
+        figure(f"{status.records:,}", "events"),
+        figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        figure(f"{lost:,}", "records that could not be read"),
+        class_="figures",
+    )  # fmt: skip
+
+
+def first(leads: Sequence[Lead], names: Names) -> Html:
+    """List what to look at first."""
+    items = []
+    for one in leads:
+        shown = tag("code", brief(one.subject))
+        named = tag("a", shown, href=trace_address(one.subject, names.live)) if names.live else shown
+        family = words.number(one.credentials, "credential")
+        works = f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}"
+        more = f" and {one.findings - len(one.titles):,} more" if one.findings > len(one.titles) else ""
+        items.append(tag(
+            "li",
+            tag("h3", severity_badge(one.severity), " ", named, tag("span", f"  {brief(one.of, 120)}", class_="soft")),
+            tag("p", tag("strong", works, class_="bad" if one.alive else "good"), ". ",
+                brief("; ".join(one.titles) + more, 600), "."),
+        ))  # fmt: skip
+    note = "Subjects that findings point to, the gravest first, with all that descends from each."
+    return section("first", "Look at this first", tag("ol", *items, class_="findings"), note=note)
+
+
+def candidates(found: Overview, names: Names) -> Html:
     """List what an investigation might start from."""
     rows = [
-        (tag("code", brief(one.id)), words.KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
+        (_named(one.id, names), words.KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
          f"{one.events:,}", one.account or "-", brief(words.principal(one.principal)))
         for one in found.candidates
     ]  # fmt: skip
     heads = ("Credential", "Kind", "State", "Minted", "Calls", "Account", "Principal")
     body = (
-        table(heads, rows, caption="Where to start", numbers=(3, 4))
+        table(heads, rows, caption="Credentials to start from", numbers=(3, 4))
         if rows
         else tag("p", "None.", class_="empty")
     )
@@ -68,14 +151,28 @@ def candidates(found: Overview) -> Html:
                    note="Long-term keys and session tokens, those that minted most first.")  # fmt: skip
 
 
-def kinds(found: Overview) -> Html:
+def _named(credential: str, names: Names) -> Html:
+    shown = tag("code", brief(credential))
+    return tag("a", shown, href=trace_address(credential, names.live)) if names.live else shown
+
+
+def kinds(found: Overview, live: Live | None = None) -> Html:
     """Count by kind and state."""
-    by: dict[str, dict[str, int]] = {}
+    by: dict[Kind, dict[State, int]] = {}
     for kind, state, count in found.counts:
-        by.setdefault(words.KINDS.get(kind, kind), {})[state] = count
+        by.setdefault(kind, {})[state] = count
     rows = [
-        (kind, *(f"{counts[state]:,}" if counts.get(state) else "-" for state in _STATES))
+        (words.KINDS.get(kind, kind), *(_count(kind, state, counts.get(state, 0), live) for state in _STATES))
         for kind, counts in by.items()
     ]
     counted = table(("Kind", *_STATES), rows, caption="Credentials by kind and state", numbers=(1, 2, 3, 4))
     return section("kinds", "Kinds and states", counted)
+
+
+def _count(kind: Kind, state: State, count: int, live: Live | None) -> Html | str:
+    """A number, leading to the list of what it counts in a console."""
+    if not count or live is None:
+        return f"{count:,}" if count else "-"
+    return tag(
+        "a", f"{count:,}", href=address("/credentials", [("kind", kind), ("state", state)], live.as_of)
+    )

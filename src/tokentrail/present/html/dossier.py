@@ -4,7 +4,7 @@ What a page about a subject is made of: results, and the names by which its cred
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
@@ -12,8 +12,9 @@ from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import Credential, TimelineEvent, Trace
 from tokentrail.present import words
 from tokentrail.present.document import Document
+from tokentrail.present.html.console import Live, event_address
 from tokentrail.present.timeline import ShortNames
-from tokentrail.results import Status
+from tokentrail.results import RawRecord, Status
 
 _SHORTEST = 22
 """A name that is longer than this is called by its short form."""
@@ -36,6 +37,8 @@ class Dossier:
     bystander_events: Iterable[TimelineEvent] = ()
     findings: tuple[Document, ...] | None = None
     """`None`: detection was not asked."""
+    records: tuple[RawRecord, ...] = ()
+    """The records that the answer rests on, where the page is to hold them itself."""
     notes: tuple[str, ...] = ()
     """What was left out of all this before it came here."""
 
@@ -51,15 +54,33 @@ class Names:
     letters: Mapping[str, str]
     anchors: Mapping[str, str]
     """The place on the page of each credential, by id; evidence never becomes part of an address."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The place on the page of each record that is on it, by event id."""
+    live: Live | None = None
+    """The console that the page is shown in, which has all records."""
     _short: ShortNames = field(default_factory=ShortNames)
 
     @classmethod
-    def of(cls, trace: Trace, bystanders: Iterable[Credential] = ()) -> Names:
+    def of(
+        cls,
+        trace: Trace,
+        bystanders: Iterable[Credential] = (),
+        records: Iterable[RawRecord] = (),
+        live: Live | None = None,
+    ) -> Names:
         """Name the credentials of a trace, in their order, and some others."""
         tainted = [one.id for one in trace.credentials if one.tainted]
         letters = dict(zip(tainted, ascii_uppercase, strict=False)) if len(tainted) <= 26 else {}
         others = [one.id for one in (*trace.credentials, *bystanders)]
-        return cls(letters, {name: f"c{place}" for place, name in enumerate(dict.fromkeys(others), 1)})
+        anchors = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(others), 1)}
+        events = dict.fromkeys(one.event_id for one in records)
+        return cls(letters, anchors, {name: f"e{place}" for place, name in enumerate(events, 1)}, live)
+
+    def record(self, event_id: str) -> str | None:
+        """Where an event's raw record is shown: on this page, in the console, or nowhere."""
+        if event_id in self.records:
+            return f"#{self.records[event_id]}"
+        return event_address(event_id) if self.live and event_id else None
 
     def short(self, credential: str) -> str:
         """What a credential is called: a letter, or a short id."""
@@ -69,13 +90,29 @@ class Names:
 
     def called(self, one: Credential) -> str:
         """What a credential is called in a sentence: a colleague's by its session."""
-        if getattr(one, "tainted", False) or not one.session_name:
+        if getattr(one, "tainted", False):
             return self.short(one.id)
-        return one.session_name if len(one.session_name) <= _SHORTEST else self.short(one.id)
+        person = one.session_name or (
+            words.principal(one.principal).removeprefix("user/") if "@" in one.id else ""
+        )
+        return person if 1 < len(person) <= _SHORTEST else self.short(one.id)
 
     def listed(self, credentials: Iterable[str], most: int = 4) -> str:
         """List them by name where they have letters or are few; count them where they are many."""
         every = list(credentials)
-        if len(every) <= most or all(one in self.letters for one in every):
+        if every and all(one in self.letters for one in every):
+            return words.joined(_runs(self.letters[one] for one in every))
+        if len(every) <= most:
             return words.joined(self.short(one) for one in every)
         return words.number(len(every), "credential")
+
+
+def _runs(letters: Iterable[str]) -> Iterator[str]:
+    """Spell three and more letters in a row as the first and the last: `B to T`."""
+    run: list[str] = []
+    for letter in [*sorted(letters), ""]:
+        if run and letter and ord(letter) == ord(run[-1]) + 1:
+            run.append(letter)
+            continue
+        yield from [f"{run[0]} to {run[-1]}"] if len(run) > 3 else run
+        run = [letter] if letter else []

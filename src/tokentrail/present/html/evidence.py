@@ -14,7 +14,9 @@ from tokentrail.results import Coverage, Status
 _MOST = 200
 
 
-def evidence_section(status: Status, trace: Trace | None, notes: tuple[str, ...] = ()) -> Html:
+def evidence_section(
+    status: Status, trace: Trace | None, notes: tuple[str, ...] = (), records: Html | None = None
+) -> Html:
     """Build the section."""
     span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
     told = (
@@ -33,6 +35,7 @@ def evidence_section(status: Status, trace: Trace | None, notes: tuple[str, ...]
         _coverage(status.coverage),
         tag("h3", "What could not be read"),
         _rejected(status),
+        records,
     )  # fmt: skip
 
 

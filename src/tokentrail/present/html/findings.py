@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from tokentrail.present import words
 from tokentrail.present.document import Document
+from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import and_more, references, section
+from tokentrail.present.html.pieces import and_more, event, references, section
 
 _MOST = 200
+_EVENTS = 6
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
@@ -47,14 +49,41 @@ def _finding(one: Document, names: Names) -> Html:
     attack = words.joined(str(each) for each in one.get("attack") or ())
     return tag(
         "li",
-        tag("h3", tag("span", severity, class_=f"severity {severity if severity in _SEVERITIES else 'info'}"), " ",
+        tag("h3", severity_badge(severity), " ",
             brief(str(one.get("title") or one.get("rule") or "")), f" ×{count:,}" if count > 1 else None),
         tag("p", brief(str(one.get("why") or ""), 1000)),
+        _ask(one, names),
         _sentence("Next: ", one.get("next"), None),
         _sentence("Harmless if: ", one.get("false_alarm"), "soft"),
         tag("p", tag("time", str(one.get("time") or "")), "  ", tag("code", str(one.get("rule") or "")),
             f"  {attack}  ", join(["on ", references(ids, names)]) if ids else None, class_="soft"),
+        _events(one, names),
     )  # fmt: skip
+
+
+def severity_badge(severity: str) -> Html:
+    """How grave it is."""
+    known = severity if severity in _SEVERITIES else "info"
+    return tag("span", brief(severity, 20), class_=f"severity {known}")
+
+
+def _events(one: Document, names: Names) -> Html | None:
+    """Name the events that it rests on."""
+    ids = [str(each) for each in one.get("events") or ()]
+    if not ids:
+        return None
+    more = f" and {len(ids) - _EVENTS:,} more" if len(ids) > _EVENTS else ""
+    return tag(
+        "p", "Rests on ", join((event(each, names) for each in ids[:_EVENTS]), ", "), more, class_="soft"
+    )
+
+
+def _ask(one: Document, names: Names) -> Html | None:
+    """Lead to the page of its subject, in a console."""
+    subject = one.get("subject")
+    if names.live is None or not subject or str(subject) in names.anchors:
+        return None
+    return tag("p", tag("a", f"Trace {brief(str(subject))}", href=trace_address(str(subject), names.live)))
 
 
 def _sentence(lead: str, told: object, class_: str | None) -> Html | None:

@@ -18,8 +18,10 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, join, number, tag
 from tokentrail.present.html.rows import Row, name, stopped
 from tokentrail.present.html.window import Window
-from tokentrail.present.safe import cut, safe
+from tokentrail.present.safe import cut, cut_middle, safe
 
+_WIDE = 28
+"""Columns of a name at the left end."""
 _SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_token": "tok"}
 
 
@@ -68,15 +70,27 @@ def _person(x: float, y: float) -> Html:
 
 
 def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
-    """Say at the left end what a line is, and its id."""
+    """Say at the left end whose a line is, and below what it is, and its id."""
     one = row.one
+    speaks = words.principal(one.principal or one.role).removeprefix("user/").removeprefix("role/")
     of = words.principal(one.role or one.principal).removeprefix("role/").removeprefix("user/")
-    alike = row.single or len({other.role or other.principal for other in row.members}) == 1
-    first, second = name(row), of if alike else "of several roles and users"
     if row.single:
-        first, second = f"{first if row.attackers else label} · {of}", one.id
-    yield tag("text", cut(safe(first), 29), class_="what", x=46, y=y + 4)
-    yield tag("text", cut(safe(second), 29), class_="id", x=46, y=y + 18)
+        first = (
+            (speaks if cell_len(speaks) <= _WIDE else of)
+            if row.attackers or label == of
+            else f"{label} · {of}"
+        )
+        second, shown = (
+            words.KINDS.get(one.kind, one.kind),
+            one.id if "@" not in one.id else cut_middle(one.id, 20),
+        )
+    elif len({(other.role or other.principal, other.account) for other in row.members}) == 1:
+        first, second, shown = of, name(row), one.account or ""
+    else:
+        first, second, shown = "several roles and users", name(row), ""
+    yield tag("text", cut_middle(safe(first), _WIDE), class_="what", x=46, y=y + 4)
+    kind = tag("tspan", f"{cut(safe(second), 24)} ", class_="kind")
+    yield tag("text", kind, cut(safe(shown), 24), class_="id", x=46, y=y + 18)
 
 
 def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
@@ -121,7 +135,7 @@ def _verdict(row: Row, step: int, x: float, y: float) -> Iterable[Html]:
     elif alive:
         sign, word = ("dot", "still works") if one.state == "active" else ("query", "may still work")
         end = one.expires_at or one.expires_bound
-        more = f"until {_day(end, row)}" if end else "until somebody ends it"
+        more = _day(end, row) if end else "until somebody ends it"
     elif step and row.alive():
         word, look = f"ended by step {step}", " planned"
     elif end := stopped(one):
@@ -141,8 +155,8 @@ def _counted(row: Row, step: int) -> str:
 
 
 def _day(end: datetime, row: Row) -> str:
-    at_most = "" if row.one.expires_at else " at most"
-    return f"{end:%d %b %H:%M:%S}{at_most}"
+    shown = f"{end:%d %b %H:%M:%S}"
+    return f"until {shown}" if row.one.expires_at else f"{shown} at most"
 
 
 def clock(moment: datetime, window: Window) -> str:

@@ -7,60 +7,19 @@ plan changes are in `lifelines.css`; what is told by colour is told by shape and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from tokentrail.containment.model import Plan
-from tokentrail.lineage.model import Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.bars import BAR, bar, defs, mark
-from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.labels import badge, caption, clock, inscription, status, told
+from tokentrail.present.html.bars import BAR, bar, defs
+from tokentrail.present.html.flags import FLAGS, HEAD, LANE, WIDTH, Layout, Picture, clusters, crossings, flag
+from tokentrail.present.html.labels import badge, caption, inscription, status, told
 from tokentrail.present.html.legend import legend
 from tokentrail.present.html.markup import Html, join, number, tag
-from tokentrail.present.html.rows import Action, Row
+from tokentrail.present.html.rows import Row
 from tokentrail.present.html.window import Window
-from tokentrail.present.safe import cut, safe
 
-WIDTH, LEFT, RIGHT = 1240.0, 236.0, 1014.0
+LEFT, RIGHT = 268.0, 1046.0
 _TALL, _LOW = 46.0, 36.0
-_LANE, _AXIS, _HEAD = 34.0, 26.0, 10.0
-_FLAGS = 7
-"""Actions whose words stand in the picture; of more, the numbers do, and the words stand below it."""
-_CHARACTER = 6.4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What the lifelines are drawn from."""
-
-    trace: Trace
-    plan: Plan | None
-    rows: Sequence[Row]
-    actions: Sequence[Action]
-    window: Window
-    names: Names
-    linked: bool = True
-    """Whether a name leads to its place on the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    top: float
-    """Where the lines begin."""
-    tall: float
-    border: int
-    """The first colleague's line."""
-    bottom: float
-
-    def y(self, place: int) -> float:
-        """The top of a line."""
-        return self.top + place * self.tall + (28 if place >= self.border else 0)
-
-    def bar(self, place: int) -> float:
-        """The top of a line's bar."""
-        return self.y(place) + self.tall - BAR - 11
+_AXIS = 26.0
 
 
 def lifelines(picture: Picture, style: str | None = None) -> Html:
@@ -71,7 +30,8 @@ def lifelines(picture: Picture, style: str | None = None) -> Html:
         picture: What to draw.
         style: The style sheet to put in, for a file of its own.
     """
-    layout = _layout(picture)
+    done = clusters(picture)
+    layout = _layout(picture, len(done))
     height = layout.bottom + 40
     sheet = tag("style", Html(style)) if style else None
     return tag(
@@ -81,11 +41,12 @@ def lifelines(picture: Picture, style: str | None = None) -> Html:
         defs(),
         tag("rect", class_="ground", width=WIDTH, height=height) if style else None,
         _time(picture, layout),
-        *(_action(picture, layout, n, one) for n, one in enumerate(picture.actions, 1)),
+        *(flag(one, picture, layout, lane) for lane, one in enumerate(done)),
+        _hours(picture.window, layout),
         *(_arrow(layout, row, picture.window) for row in picture.rows),
         _border(picture, layout),
         *(_row(picture, layout, row) for row in picture.rows),
-        *(_crossing(picture, layout, n, one) for n, one in enumerate(picture.actions, 1)),
+        *(crossings(one, picture, layout) for one in done),
         legend(layout.bottom + 24, crowds=any(not row.single for row in picture.rows)),
         viewBox=f"0 0 {number(WIDTH)} {number(height)}", role="group", aria_labelledby="picture-title",
         class_="lifelines", xmlns="http://www.w3.org/2000/svg", width=WIDTH if style else None,
@@ -100,17 +61,16 @@ def heading(picture: Picture) -> str:
     return f"Lifelines of {count} of the attacker's as of {timestamp(picture.trace.as_of)}: {words.still_work(tainted)}"
 
 
-def _layout(picture: Picture) -> _Layout:
-    flags = len(picture.actions) if len(picture.actions) <= _FLAGS else 1
-    top = _HEAD + flags * _LANE + _AXIS + 8
+def _layout(picture: Picture, flags: int) -> Layout:
+    top = HEAD + (flags if flags <= FLAGS else 1) * LANE + _AXIS + 8
     tall = _TALL if len(picture.rows) <= 24 else _LOW
     mine = sum(row.attackers for row in picture.rows)
     border = mine if mine < len(picture.rows) else len(picture.rows) + 1
     bottom = top + len(picture.rows) * tall + (28 if mine < len(picture.rows) else 0) + 4
-    return _Layout(top, tall, border, bottom)
+    return Layout(top, tall, border, bottom, flags)
 
 
-def _time(picture: Picture, layout: _Layout) -> Html:
+def _time(picture: Picture, layout: Layout) -> Html:
     """Draw the axis, the grid, and what has not happened yet."""
     window, axis = picture.window, layout.top - 12
     parts: list[Html] = []
@@ -126,19 +86,27 @@ def _time(picture: Picture, layout: _Layout) -> Html:
                 height=layout.bottom - axis,
             )
         )
-    day = ""
+    parts += [
+        tag("line", class_="grid", x1=x, x2=x, y1=axis, y2=layout.bottom)
+        for x in map(window.at, window.ticks())
+    ]
+    parts.append(tag("line", class_="axis", x1=window.left, x2=window.right, y1=axis, y2=axis))
+    if window.now < window.end:
+        parts.append(_now(window, axis, layout.bottom))
+    return tag("g", *parts, aria_hidden="true")
+
+
+def _hours(window: Window, layout: Layout) -> Html:
+    """Write the times on the axis, over the lines that cross it."""
+    axis, day, parts = layout.top - 12, "", []
     for moment in window.ticks():
         x = window.at(moment)
-        parts.append(tag("line", class_="grid", x1=x, x2=x, y1=axis, y2=layout.bottom))
         text = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
         if f"{moment:%d %b}" != day:
             day = f"{moment:%d %b}"
             text = f"{moment.day} {moment:%b} {text}"
         parts.append(tag("text", text, class_="hour", x=x, y=axis - 5, text_anchor="middle"))
-    parts.append(tag("line", class_="axis", x1=window.left, x2=window.right, y1=axis, y2=axis))
-    parts.append(tag("text", "UTC", class_="hour", x=window.left - 10, y=axis - 5, text_anchor="end"))
-    if window.now < window.end:
-        parts.append(_now(window, axis, layout.bottom))
+    parts.append(tag("text", "UTC", class_="hour", x=window.left - 22, y=axis - 5, text_anchor="end"))
     return tag("g", *parts, aria_hidden="true")
 
 
@@ -153,58 +121,7 @@ def _now(window: Window, top: float, bottom: float) -> Html:
     ])  # fmt: skip
 
 
-def _action(picture: Picture, layout: _Layout, n: int, one: Action) -> Html:
-    """Draw the line of an action, and its words on a flag."""
-    window = picture.window
-    x, many = window.at(one.time), len(picture.actions) > _FLAGS
-    y = _HEAD + (0 if many else (n - 1) * _LANE)
-    parts = [
-        tag("line", class_="act", x1=x, x2=x, y1=y + 10, y2=layout.bottom),
-        tag("circle", class_="act-dot", cx=x, cy=y + 10, r=9),
-        tag("text", str(n), class_="act-number", x=x, y=y + 14, text_anchor="middle"),
-    ]
-    if not many:
-        before = x > WIDTH * 0.5
-        flag, anchor = (x - 16, "end") if before else (x + 16, "start")
-        room = int((x - 24 if before else WIDTH - x - 24) / _CHARACTER)
-        parts += [
-            tag("text", cut(safe(f"{clock(one.time, window)}  {one.what}"), room), class_="act-what", y=y + 9,
-                x=flag, text_anchor=anchor),
-            tag("text", cut(safe(consequence(one, picture.names)), room), class_="act-ends", y=y + 24,
-                x=flag, text_anchor=anchor),
-        ]  # fmt: skip
-    return tag("g", tag("title", f"{timestamp(one.time)} {one.what}"), *parts, class_="action")
-
-
-def consequence(one: Action, names: Names) -> str:
-    """Say what an action ended, and what went on."""
-    mine = [other for other in one.ends if other.id in names.letters or getattr(other, "tainted", False)]
-    theirs = [other for other in one.ends if other not in mine]
-    text = f"ended {names.listed(other.id for other in mine)}"
-    if theirs:
-        shown = words.listed((names.called(other) for other in theirs), 3)
-        whose = "a colleague's" if len(theirs) == 1 else f"{len(theirs):,} of colleagues"
-        text += f", and {whose}: {shown}"
-    if not one.spared:
-        return f"{text} · nothing goes on"
-    left = names.listed(other.id for other in one.spared)
-    return f"{text} · {left} {words.verb(len(one.spared), 'goes', 'go')} on"
-
-
-def _crossing(picture: Picture, layout: _Layout, n: int, one: Action) -> Html:
-    """Mark on each bar what an action did to it: a cross for an end, a ring for going on."""
-    x, parts = picture.window.at(one.time), []
-    ends, spared = {other.id for other in one.ends}, {other.id for other in one.spared}
-    for row in picture.rows:
-        middle = layout.bar(row.place) + BAR / 2
-        if row.single and row.one.id in ends:
-            parts.append(mark("cross", x, middle))
-        elif row.single and row.one.id in spared:
-            parts.append(mark("ring", x, middle))
-    return tag("g", *parts, aria_hidden="true")
-
-
-def _arrow(layout: _Layout, row: Row, window: Window) -> Html | None:
+def _arrow(layout: Layout, row: Row, window: Window) -> Html | None:
     """Draw the minting: from the parent's bar to the child's beginning."""
     if row.parent is None or not window.holds(row.minted) or row.minted is None:
         return None
@@ -223,7 +140,7 @@ def _arrow(layout: _Layout, row: Row, window: Window) -> Html | None:
     )  # fmt: skip
 
 
-def _row(picture: Picture, layout: _Layout, row: Row) -> Html:
+def _row(picture: Picture, layout: Layout, row: Row) -> Html:
     y, names = layout.bar(row.place), picture.names
     label = names.called(row.one) if row.single else f"{len(row.members):,}"
     head = [badge(row, label, y), *inscription(row, y, label)]
@@ -251,7 +168,7 @@ def _classes(row: Row) -> str:
     return f"row {'mine' if row.attackers else 'theirs'} {'live' if alive else 'dead'}{dies}"
 
 
-def _border(picture: Picture, layout: _Layout) -> Html | None:
+def _border(picture: Picture, layout: Layout) -> Html | None:
     if layout.border > len(picture.rows):
         return None
     y = layout.y(layout.border) - 14

@@ -1,13 +1,23 @@
 "use strict";
-/* Search, filter, fold, copy. The page is whole without it. */
+/* Search, filter, fold, copy, save, the slider, and the state of the view in its address. The page is whole without it. */
 (() => {
   const all = (what, within = document) => Array.from(within.querySelectorAll(what));
   const byId = (id) => document.getElementById(id);
   for (const one of all(".js")) one.hidden = false;
 
-  const later = (work) => {
+  /* What a reader has set stands in the address, so that it survives a reload and can be handed on. */
+  const asked = new URLSearchParams(location.search);
+  const keep = (name, value) => {
+    if (value) asked.set(name, value); else asked.delete(name);
+    const text = asked.toString();
+    try {
+      history.replaceState(null, "", `${location.pathname}${text ? `?${text}` : ""}${location.hash}`);
+    } catch { /* a browser that lets files have no say in their address */ }
+  };
+
+  const later = (work, pause = 120) => {
     let waiting;
-    return () => { clearTimeout(waiting); waiting = setTimeout(work, 120); };
+    return () => { clearTimeout(waiting); waiting = setTimeout(work, pause); };
   };
 
   const tree = byId("tree"), find = byId("find"), found = byId("found");
@@ -36,8 +46,10 @@
         }
       }
       found.textContent = wanted ? `${hits.toLocaleString("en")} found` : "";
+      keep("find", find.value.trim());
     };
     find.addEventListener("input", later(search));
+    if (asked.get("find")) { find.value = asked.get("find"); search(); }
     for (const button of all("[data-fold]")) {
       button.addEventListener("click", () => {
         for (const one of all("details", tree)) one.open = button.dataset.fold === "open";
@@ -58,9 +70,16 @@
         shown += kept ? 1 : 0;
       }
       sifted.textContent = wanted || marked.checked ? `${shown.toLocaleString("en")} lines` : "";
+      keep("sift", sift.value.trim());
+      keep("marked", marked.checked ? "1" : "");
     };
     sift.addEventListener("input", later(filter));
     marked.addEventListener("change", filter);
+    if (asked.get("sift") || asked.get("marked")) {
+      sift.value = asked.get("sift") ?? "";
+      marked.checked = asked.has("marked");
+      filter();
+    }
   }
 
   for (const button of all("[data-copy]")) {
@@ -73,6 +92,60 @@
         getSelection().selectAllChildren(text);
         button.textContent = "Selected: press Ctrl+C";
       }
+    });
+  }
+
+  const steps = all(".switch input");
+  for (const one of steps) {
+    one.addEventListener("change", () => keep("step", one.id === "at-0" ? "" : one.id.slice(3)));
+    if (one.id === `at-${asked.get("step")}`) one.checked = true;
+  }
+
+  const slider = byId("at-time"), told = byId("at-told"), show = byId("at-show");
+  if (slider && told && show) {
+    show.hidden = true;
+    const go = later(() => slider.form.requestSubmit(show), 450);
+    slider.addEventListener("input", () => {
+      told.textContent = new Date(slider.value * 1000).toISOString().replace(".000Z", "Z");
+      slider.setAttribute("aria-valuetext", told.textContent);
+    });
+    slider.addEventListener("change", go);
+  }
+
+  /* The picture as a file: a copy with its style in it, in light colours, as it is shown after the chosen step. */
+  const drawn = () => {
+    const from = document.querySelector(".lifelines"), copy = from.cloneNode(true);
+    const [, , wide, high] = from.getAttribute("viewBox").split(" ").map(Number);
+    const step = steps.find((one) => one.checked)?.id ?? "at-0";
+    const rules = document.querySelector("style").textContent.replaceAll(`#lifelines:has(#${step}:checked)`, ".lifelines");
+    const style = document.createElementNS(copy.namespaceURI, "style");
+    style.textContent = `${rules}${rules.match(/\.lifelines \{\s*--ground[^}]*\}/)[0]}.lifelines{color-scheme:light}`;
+    const ground = document.createElementNS(copy.namespaceURI, "rect");
+    for (const [name, value] of [["class", "ground"], ["width", wide], ["height", high]]) ground.setAttribute(name, value);
+    copy.prepend(style, ground);
+    copy.setAttribute("width", wide);
+    copy.setAttribute("height", high);
+    return { text: new XMLSerializer().serializeToString(copy), wide, high };
+  };
+  const save = (blob, name) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+  for (const button of all("[data-save]")) {
+    button.addEventListener("click", async () => {
+      const { text, wide, high } = drawn();
+      if (button.dataset.save === "svg") return save(new Blob([text], { type: "image/svg+xml" }), "lifelines.svg");
+      const image = new Image(), canvas = document.createElement("canvas");
+      image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+      await image.decode();
+      const scale = Math.min(2, 16000 / high);
+      canvas.width = wide * scale;
+      canvas.height = high * scale;
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob((blob) => save(blob, "lifelines.png"), "image/png");
     });
   }
 
@@ -96,7 +169,7 @@
 
   let opened = [];
   addEventListener("beforeprint", () => {
-    const shut = all("details:not([open])");
+    const shut = all("details:not([open])").filter((one) => !one.closest(".records"));
     opened = shut.length <= 400 ? shut : all("#plan details:not([open])");
     for (const one of opened) one.open = true;
   });

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
 from tokentrail.present.html.chronicle import Chronicle, read, tick
+from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
-from tokentrail.present.html.lifelines import LEFT, RIGHT, Picture, lifelines
+from tokentrail.present.html.flags import Picture
+from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.markup import Child, Html, join, tag
 from tokentrail.present.html.plan import plan_section
+from tokentrail.present.html.records import records_part
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import picture_section, rules
 from tokentrail.present.html.summary import summary, verdict
@@ -27,44 +31,61 @@ from tokentrail.present.html.timeline import timeline_section
 from tokentrail.present.html.tree import tree_section
 from tokentrail.present.html.window import window
 
+_OURS, _NOBODY = "'self'", "'none'"
 _SECTIONS = (
     ("lifelines", "Lifelines"), ("plan", "Plan"), ("lineage", "Lineage"), ("timeline", "Timeline"), ("taken", "Taken"),
     ("findings", "Findings"), ("evidence", "Evidence"),
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A dossier, gone through and laid out."""
+
+    dossier: Dossier
+    names: Names
+    picture: Picture
+    chronicle: Chronicle
+
+
 def report_page(dossier: Dossier) -> str:
     """Build the page of a dossier."""
-    names = Names.of(dossier.trace, dossier.bystanders)
-    picture, chronicle = drawn(dossier, names)
+    return sheet_page(laid_out(dossier))
+
+
+def sheet_page(sheet: Sheet) -> str:
+    """Build the page of a sheet; with what a live console adds, if it is shown in one."""
+    dossier, names, live = sheet.dossier, sheet.names, sheet.names.live
     tainted = [one for one in dossier.trace.credentials if one.tainted]
     body = join([
-        summary(dossier, chronicle, names),
+        console_bar(live) if live else None,
+        summary(dossier, sheet.chronicle, names),
         navigation(_SECTIONS),
-        tag(
-            "main",
-            picture_section(picture),
+        tag("main",
+            picture_section(sheet.picture),
             plan_section(dossier.plan, names),
             tree_section(dossier.trace, dossier.bystanders, names),
-            timeline_section(chronicle, names),
+            timeline_section(sheet.chronicle, names),
             taken_section(dossier.trace, names),
             findings_section(dossier.findings, names),
-            evidence_section(dossier.status, dossier.trace, dossier.notes),
+            evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
+            id="content",
         ),
         footer(dossier.version),
     ])  # fmt: skip
-    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan))
+    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None)
 
 
 def lifelines_file(dossier: Dossier) -> str:
     """Draw the lifelines as a file of their own."""
-    picture, _ = drawn(dossier, Names.of(dossier.trace, dossier.bystanders), linked=False)
+    picture = laid_out(dossier, linked=False).picture
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + lifelines(picture, asset("lifelines.css")) + "\n"
 
 
-def drawn(dossier: Dossier, names: Names, *, linked: bool = True) -> tuple[Picture, Chronicle]:
+def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True) -> Sheet:
     """Lay out the picture, and go through the events."""
     trace = dossier.trace
+    names = Names.of(trace, dossier.bystanders, dossier.records, live)
     shown = window(trace, dossier.bystanders, left=LEFT, right=RIGHT)
     laid = rows(trace, dossier.bystanders, dossier.plan, shown)
     done = actions(trace, dossier.bystanders)
@@ -73,7 +94,8 @@ def drawn(dossier: Dossier, names: Names, *, linked: bool = True) -> tuple[Pictu
     picture = Picture(
         trace=trace, plan=dossier.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
     )
-    return picture, chronicle
+    gone_through = replace(dossier, events=(), bystander_events=())
+    return Sheet(dossier=gone_through, names=names, picture=picture, chronicle=chronicle)
 
 
 def navigation(places: tuple[tuple[str, str], ...]) -> Html:
@@ -89,13 +111,13 @@ def footer(version: str) -> Html:
     return tag("footer", tag("p", told))
 
 
-def whole(title: str, body: Child, more_style: str = "") -> str:
-    """Put a page together."""
+def whole(title: str, body: Child, more_style: str = "", *, live: bool = False) -> str:
+    """Put a page together; in a live console, forms may ask the console itself."""
     style = asset("page.css") + asset("lifelines.css") + more_style
     script = asset("page.js")
     policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
-        "form-action 'none'"
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data: blob:; "
+        f"base-uri 'none'; form-action {_OURS if live else _NOBODY}"
     )
     head = tag(
         "head",
@@ -107,7 +129,7 @@ def whole(title: str, body: Child, more_style: str = "") -> str:
         tag("title", title),
         tag("style", Html(style)),
     )  # fmt: skip
-    top = tag("a", "To the lifelines", href="#lifelines", class_="skip")
+    top = tag("a", "To the content", href="#content", class_="skip")
     page = tag("html", head, tag("body", top, body, tag("script", Html(script))), lang="en")
     return f"<!DOCTYPE html>\n{page}\n"
 

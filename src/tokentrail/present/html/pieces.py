@@ -10,8 +10,9 @@ from tokentrail.containment.model import Action, Plan, Step
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
+from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Child, Html, brief, join, tag
+from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
 
 ACTIONS: dict[Action, str] = {
     "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
@@ -32,7 +33,8 @@ _STATES = {"active": "still works", "unknown": "may still work", "ended": "ended
 def section(anchor: str, title: str, *children: Child, note: str | None = None) -> Html:
     """Build a section of the page, with its heading and a sentence below it."""
     return tag(
-        "section", tag("h2", title, id=f"{anchor}-title"), tag("p", note, class_="note") if note else None, *children,
+        "section", tag("h2", title, id=f"{anchor}-title"), tag("p", prose(note), class_="note") if note else None,
+        *children,
         id=anchor, aria_labelledby=f"{anchor}-title",
     )  # fmt: skip
 
@@ -50,6 +52,10 @@ def reference(credential: str, names: Names) -> Html:
     """A credential's name, leading to its place in the tree."""
     short = brief(names.short(credential), 60)
     anchor = names.anchors.get(credential)
+    if anchor is None and names.live is not None:
+        return tag(
+            "a", short, href=trace_address(credential, names.live), class_="ref", title=brief(credential)
+        )
     if anchor is None:
         return tag("code", short)
     return tag("a", short, href=f"#{anchor}", class_="ref", title=brief(credential))
@@ -60,6 +66,19 @@ def references(credentials: Sequence[str], names: Names, most: int = 12) -> Html
     shown = [reference(one, names) for one in credentials[:most]]
     more = f" and {len(credentials) - most:,} more" if len(credentials) > most else None
     return join([join(shown, ", "), more])
+
+
+def event(event_id: str, names: Names) -> Html:
+    """An event's id, leading to its raw record where there is a way to it."""
+    place = names.record(event_id)
+    shown = tag("code", brief(event_id, 60))
+    return shown if place is None else tag("a", shown, href=place, class_="event", title="the raw record")
+
+
+def happened(time: str, event_id: str, names: Names) -> Html:
+    """A moment, leading to the raw record of what happened then."""
+    shown, place = tag("time", time), names.record(event_id)
+    return shown if place is None else tag("a", shown, href=place, class_="event", title="the raw record")
 
 
 def state(one: Credential) -> Html:
@@ -104,7 +123,7 @@ def bullets(sentences: Iterable[Child], class_: str | None = None) -> Html | Non
 
 def and_more(count: int, most: int, where: str) -> Html | None:
     """Say how many are not shown, and where they are."""
-    return tag("p", f"… and {count - most:,} more; {where}", class_="note") if count > most else None
+    return tag("p", prose(f"… and {count - most:,} more; {where}"), class_="note") if count > most else None
 
 
 def when(plan: Plan) -> str:

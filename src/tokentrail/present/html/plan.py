@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from typing import Any, get_args
 
-from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.model import Call, Plan, Step, Strategy
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
+from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, lines, tag
+from tokentrail.present.html.markup import Html, brief, join, lines, prose, tag
 from tokentrail.present.html.pieces import action, and_more, bullets, reference, references, section
 from tokentrail.present.plan import write_script
 
@@ -31,12 +32,28 @@ def plan_section(plan: Plan | None, names: Names) -> Html:
     return section(
         "plan", "Plan",
         _verdict(plan),
+        strategies(plan, names.live) if names.live else None,
         tag("ol", *(_step(step, names) for step in plan.steps[:_MOST]), class_="steps"),
         and_more(len(plan.steps), _MOST, "the plan file (`contain -o`) has all of them"),
         _proof(plan),
         _script(plan) if plan.steps else None,
         note=f"A {title} as of {timestamp(plan.as_of)}. Nothing was changed: `tokentrail apply` carries a plan out.",
     )  # fmt: skip
+
+
+def strategies(plan: Plan, live: Live) -> Html:
+    """Lead to the plans of other strategies, and to the plan as a file."""
+    rest = [(name, value) for name, value in live.query if name != "strategy"]
+    ways = [
+        tag("a", one, href=address(live.path, [*rest, ("strategy", one)], live.as_of) + "#plan",
+            aria_current="true" if one == plan.strategy else None)
+        for one in get_args(Strategy)
+    ]  # fmt: skip
+    file = tag(
+        "a", "The plan as a file", href=address("/plan.json", live.query, live.as_of), download="plan.json"
+    )
+    told = prose(", for `tokentrail apply`, which asks before it changes anything.")
+    return tag("p", "Strategy: ", join(ways, ", "), ". ", file, told, class_="note strategies")
 
 
 def _verdict(plan: Plan) -> Html:

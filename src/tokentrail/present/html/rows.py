@@ -5,6 +5,7 @@ they are many.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from tokentrail.present.html.window import Window
 FEW = 36
 """Credentials that have a line each; more are grouped."""
 _GROUPS = 28
+_MINTERS = 5
 _ALONE = 3
 """A group of no more than these is no group."""
 _OTHERS = 10
@@ -160,11 +162,10 @@ def _seen(one: Credential, window: Window) -> bool:
 def _grouped(credentials: Sequence[Credential], few: int, trace: Trace) -> list[tuple[Credential, ...]]:
     if len(credentials) <= few:
         return [(one,) for one in credentials]
-    subjects = set(trace.subject)
+    own = set(trace.subject) | _minters(trace)
     groups: dict[tuple[str, str], list[Credential]] = {}
     for one in credentials:
-        own = one.id in subjects
-        key: tuple[str, str] = ("", one.id) if own else (one.kind, one.role or one.principal or "")
+        key: tuple[str, str] = ("", one.id) if one.id in own else (one.kind, one.role or one.principal or "")
         groups.setdefault(key, []).append(one)
     ranked = sorted(
         groups.items(), key=lambda item: (item[0][0] != "", -_alive(item[1]), -len(item[1]), item[0])
@@ -176,7 +177,16 @@ def _grouped(credentials: Sequence[Credential], few: int, trace: Trace) -> list[
         if key in kept:
             found += [(one,) for one in group] if len(group) <= _ALONE else [tuple(group)]
     rest = tuple(one for key, group in groups.items() if key not in kept for one in group)
-    return sorted(found, key=lambda group: _order(group[0])) + ([rest] if rest else [])
+    return sorted(found, key=lambda group: (group[0].id not in own, _order(group[0]))) + (
+        [rest] if rest else []
+    )
+
+
+def _minters(trace: Trace) -> set[str]:
+    """Find the few that minted most of the rest: they have a line of their own even where all are grouped."""
+    minted = Counter(one.parent for one in trace.credentials if one.tainted and one.parent)
+    least = max(3, len(trace.credentials) // 100)
+    return {name for name, count in minted.most_common(_MINTERS) if count >= least}
 
 
 def _alive(group: Sequence[Credential]) -> int:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from tokentrail.containment.model import Plan
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.lifelines import Picture, consequence, lifelines
+from tokentrail.present.html.flags import Picture, consequence
+from tokentrail.present.html.lifelines import lifelines
 from tokentrail.present.html.markup import Html, brief, tag
-from tokentrail.present.html.pieces import action, section
+from tokentrail.present.html.pieces import action, event, section
 
 _MOST = 40
 _ENDED = {
@@ -32,6 +33,12 @@ def picture_section(picture: Picture) -> Html:
     plan = picture.plan
     return section(
         "lifelines", "Lifelines",
+        tag(
+            "div",
+            tag("button", "Save as PNG", type="button", data_save="png"),
+            tag("button", "Save as SVG", type="button", data_save="svg"),
+            class_="saving js", hidden=True,
+        ),
         _switch(plan) if plan and plan.steps else None,
         tag("div", *_sentences(picture), class_="told", aria_live="polite"),
         tag("div", lifelines(picture), class_="wide picture", tabindex=0, role="region",
@@ -85,8 +92,8 @@ def _sentences(picture: Picture) -> Iterator[Html]:
             f"{names.listed(step.alive_after)} {words.verb(len(step.alive_after), 'goes', 'go')} on"
             if step.alive_after else "nothing of the attacker's is left"
         )  # fmt: skip
-        count = words.number(len(step.collateral), "credential")
-        hit = f" Cut off as well: {count} of colleagues." if step.collateral else ""
+        theirs = sum(one.credential not in plan.tainted for one in step.collateral) if plan else 0
+        hit = f" Cut off as well: {words.number(theirs, 'credential')} of colleagues." if theirs else ""
         yield tag("p", tag("b", f"After step {step.n}: "), f"{brief(action(step), 120)}. ", f"{ends}; {left}.{hit}",
                   class_=f"v{step.n}")  # fmt: skip
 
@@ -95,7 +102,7 @@ def _actions(picture: Picture) -> Html | None:
     """List what was done so far in words."""
     items = [
         tag("li", tag("time", timestamp(one.time)), " ", brief(one.what), ": ", consequence(one, picture.names),
-            tag("span", f"  event {one.event_id}", class_="soft"))
+            tag("span", "  event ", event(one.event_id, picture.names), class_="soft"))
         for one in picture.actions[:_MOST]
     ]  # fmt: skip
     if not items:

@@ -4,6 +4,7 @@ The head of the page: what still works, what ends it, and what got out, before a
 
 from __future__ import annotations
 
+from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import total_bytes
@@ -85,11 +86,7 @@ def _ends(dossier: Dossier, names: Names) -> Html:
     if not plan.steps:
         told = "Nothing to do." if plan.proof.complete else "No step is known that would."
         return tag("div", tag("h2", "What ends it"), tag("p", told), class_="ends")
-    innocent = dict.fromkeys(one.credential for step in plan.steps for one in step.collateral)
-    known = {one.id: names.called(one) for one in (*dossier.trace.credentials, *dossier.bystanders)}
-    named = words.listed((brief(known.get(one, one), 40) for one in innocent), 3)
-    count = "a colleague" if len(innocent) == 1 else f"{len(innocent):,} sessions of colleagues"
-    hit = f"It cuts off {count} too: {named}." if innocent else "It hits nobody else."
+    hit = _hits(dossier, plan, names)
     proof = "Proved complete." if plan.proof.complete else "NOT COMPLETE: the attacker survives it."
     return tag(
         "div",
@@ -102,17 +99,34 @@ def _ends(dossier: Dossier, names: Names) -> Html:
     )  # fmt: skip
 
 
+def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
+    """Say whom the plan cuts off besides the attacker: who rightly uses a stolen credential, and colleagues."""
+    hit = dict.fromkeys(one.credential for step in plan.steps for one in step.collateral)
+    mine = [one for one in hit if one in plan.tainted]
+    theirs = [one for one in hit if one not in mine]
+    known = {one.id: names.called(one) for one in dossier.bystanders}
+    told = []
+    if mine:
+        told.append(f"whoever rightly uses {names.listed(mine)}")
+    if theirs:
+        named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in theirs), 3)
+        count = "a colleague" if len(theirs) == 1 else f"{len(theirs):,} sessions of colleagues"
+        told.append(f"{count} ({named})")
+    return f"It cuts off {words.joined(told)} too." if told else "It hits nobody else."
+
+
 def _figures(dossier: Dossier, chronicle: Chronicle, tainted: set[str]) -> Html:
     trace = dossier.trace
     out = total_bytes(trace, tainted)
     secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
     made = sum(one.by in tainted for one in trace.created)
+    accounts = len({one.account for one in trace.credentials if one.account})
     return tag(
         "dl",
         figure(words.size(out), "got out"),
         figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
         figure(f"{made:,}", "things made or changed that stay"),
         figure(f"{chronicle.events:,}", "calls"),
-        figure(f"{len({one.account for one in trace.credentials if one.account}):,}", "accounts"),
+        figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
         class_="figures",
     )

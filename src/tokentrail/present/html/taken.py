@@ -4,13 +4,13 @@ What was taken: secrets read, resources touched, things made, calls.
 
 from __future__ import annotations
 
-from tokentrail.lineage.model import Trace
+from tokentrail.lineage.model import SecretRead, Trace
 from tokentrail.present import words
 from tokentrail.present.damage import calls, resources
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, tag
-from tokentrail.present.html.pieces import and_more, reference, section, table
+from tokentrail.present.html.pieces import and_more, happened, reference, section, table
 
 _MOST = 200
 _ALL = "`tokentrail trace --format json` has all of them"
@@ -35,15 +35,18 @@ def _secrets(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]
     found = [one for one in trace.secrets_read if one.credential in tainted]
     if not found:
         return []
+    by: dict[tuple[str | None, str, str], list[SecretRead]] = {}
+    for one in found:
+        by.setdefault((one.what, one.event_name, one.credential), []).append(one)
     rows = [
-        (tag("time", timestamp(one.time)), brief(one.what or "of unknown name"), one.event_name,
-         reference(one.credential, names))
-        for one in found[:_MOST]
+        (happened(timestamp(reads[0].time), reads[0].event_id, names), f"{len(reads):,}",
+         brief(what or "of unknown name"), call, reference(credential, names))
+        for (what, call, credential), reads in list(by.items())[:_MOST]
     ]  # fmt: skip
     return [
         tag("h3", "Secrets read: change these"),
-        table(("Time", "Secret", "Call", "By"), rows, caption="Secrets read"),
-        and_more(len(found), _MOST, _ALL),
+        table(("First", "Times", "Secret", "Call", "By"), rows, caption="Secrets read", numbers=(1,)),
+        and_more(len(by), _MOST, _ALL),
     ]
 
 
@@ -52,8 +55,8 @@ def _made(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
     if not found:
         return []
     rows = [
-        (tag("time", timestamp(one.time)), one.what.replace("_", " "), brief(one.id or "-"), one.event_name,
-         reference(one.by, names))
+        (happened(timestamp(one.time), one.event_id, names), one.what.replace("_", " "), brief(one.id or "-"),
+         one.event_name, reference(one.by, names))
         for one in found[:_MOST]
     ]  # fmt: skip
     return [

@@ -4,9 +4,11 @@ The timeline's section: a table of calls, runs of like calls as one line, with a
 
 from __future__ import annotations
 
+from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.chronicle import Chronicle, Line
+from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import reference, section
@@ -16,7 +18,7 @@ _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
 
 
 def timeline_section(chronicle: Chronicle, names: Names) -> Html:
-    """Build the section."""
+    """Build the section; in a console each line leads to its record, and the section to the page of all calls."""
     if not chronicle.lines:
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
         return section("timeline", "Timeline", none)
@@ -27,6 +29,9 @@ def timeline_section(chronicle: Chronicle, names: Names) -> Html:
             f" Left out for want of room: {words.number(chronicle.left_out, 'line')} with "
             f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
         )
+    live = names.live
+    everything = tag("p", tag("a", "All calls, one by one, with their raw records",
+                     href=address("/timeline", live.query, live.as_of))) if live else None  # fmt: skip
     head = tag("tr", *(tag("th", one, scope="col") for one in _HEADS))
     return section(
         "timeline", "Timeline",
@@ -38,6 +43,7 @@ def timeline_section(chronicle: Chronicle, names: Names) -> Html:
             tag("output", id="sifted", for_="sift marked"),
             class_="tools js", hidden=True,
         ),
+        everything,
         tag("div", tag("table", tag("caption", "Calls in order of time"), tag("thead", head),
                        tag("tbody", *(_line(one, names) for one in chronicle.lines), id="calls")),
             class_="wide tall", tabindex=0, role="region", aria_label="Calls in order of time"),
@@ -47,7 +53,7 @@ def timeline_section(chronicle: Chronicle, names: Names) -> Html:
 
 def _line(line: Line, names: Names) -> Html:
     run, first = line.run, line.run.first
-    time = tag("time", timestamp(first.time))
+    time = moment(first, names)
     if run.count > 1:
         time = join([time, tag("span", f" to {timestamp(run.last.time)[11:]}", class_="soft")])
     times = tag("b", f" ×{run.count:,}") if run.count > 1 else None
@@ -62,3 +68,13 @@ def _line(line: Line, names: Names) -> Html:
         tag("td", brief(resource(first), 120), class_="on"),
         class_="marked" if line.notable else None,
     )  # fmt: skip
+
+
+def moment(event: TimelineEvent, names: Names) -> Html:
+    """When a call was made; in a console it leads to the raw record, by what the case called its object."""
+    shown = tag("time", timestamp(event.time))
+    if names.live is None or not event.object.isalnum():
+        return shown
+    return tag(
+        "a", shown, href=f"/record/{event.object}/{event.ordinal}", class_="event", title="the raw record"
+    )

@@ -16,7 +16,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import badge, reference, section, state
+from tokentrail.present.html.pieces import badge, event, happened, reference, section, state
 from tokentrail.present.lineage import birth, uses
 
 FULL, LISTED = 4000, 16_000
@@ -206,11 +206,14 @@ def _facts(tree: _Tree, one: TracedCredential) -> Iterable[Html]:
     yield from (tag("p", f"Tied to {link.parent} as well ({link.link}{': ' + link.why if link.why else ''})")
                 for link in doings.ties.get(one.id, ()))  # fmt: skip
     yield tag("p", brief(uses(one), 600))
-    yield from _details(one)
-    yield from _did(doings, one)
+    yield from _details(one, names)
+    yield from _did(doings, one, names)
 
 
-def _details(one: TracedCredential) -> Iterable[Html]:
+def _details(one: TracedCredential, names: Names) -> Iterable[Html]:
+    rests = [each for each in (one.issued_by.event_id if one.issued_by else None, one.ended_by) if each]
+    if rests and any(names.record(each) for each in rests):
+        yield tag("p", "Rests on ", join((event(each, names) for each in rests), ", "))
     agent = one.issued_by.user_agent if one.issued_by else None
     if agent:
         yield tag("p", "Minted with ", tag("code", brief(agent)))
@@ -222,16 +225,16 @@ def _details(one: TracedCredential) -> Iterable[Html]:
         yield tag("p", "Source identity ", tag("code", brief(one.source_identity)))
 
 
-def _did(doings: _Doings, one: TracedCredential) -> Iterable[Html]:
+def _did(doings: _Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
     made = [
-        tag("li", tag("time", timestamp(each.time)),
+        tag("li", happened(timestamp(each.time), each.event_id, names),
             f" {each.event_name}: {each.what.replace('_', ' ')} {brief(each.id or '')}")
         for each in doings.made.get(one.id, ())[:_KEYS]
     ]  # fmt: skip
     secrets = [
         tag(
             "li",
-            tag("time", timestamp(each.time)),
+            happened(timestamp(each.time), each.event_id, names),
             f" {each.event_name}: {brief(each.what or 'of unknown name')}",
         )
         for each in doings.secrets.get(one.id, ())[:_KEYS]
@@ -239,9 +242,11 @@ def _did(doings: _Doings, one: TracedCredential) -> Iterable[Html]:
     if made:
         yield tag("p", "Made or changed:")
         yield tag("ul", *made, class_="plain")
+        yield from _left(len(doings.made[one.id]))
     if secrets:
         yield tag("p", "Secrets read:")
         yield tag("ul", *secrets, class_="plain")
+        yield from _left(len(doings.secrets[one.id]))
     calls = sorted(doings.apis.get(one.id, ()), key=attrgetter("count"), reverse=True)
     if calls:
         shown = (
@@ -250,6 +255,12 @@ def _did(doings: _Doings, one: TracedCredential) -> Iterable[Html]:
             for each in calls
         )
         yield tag("p", "Called ", brief(words.listed(shown, _TOP), 900))
+
+
+def _left(count: int) -> Iterable[Html]:
+    """Say how many are not told here, and where they are."""
+    if count > _KEYS:
+        yield tag("p", f"and {count - _KEYS:,} more, under ", tag("a", "Taken", href="#taken"))
 
 
 def _rest(rest: Sequence[TracedCredential]) -> Html | None:

@@ -1,0 +1,215 @@
+"""
+What a live console adds to a page: where to ask, the moments of the story and the slider of time, and the way to the
+JSON twin.
+
+It is made of links and forms that get, so that each view has an address of its own; with a script the slider answers
+at once, without one its button does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.markup import Html, brief, join, tag
+
+Query = tuple[tuple[str, str], ...]
+_PLACES = (
+    ("/", "Start"), ("/credentials", "Credentials"), ("/findings", "Findings"), ("/evidence", "Evidence"),
+)  # fmt: skip
+_NARROWING = (
+    ("since", "Minted since", "2026-11-23T09:41:00Z"), ("source_ip", "from", "203.0.113.0/24"),
+    ("trusted_ip", "but not from", "192.0.2.0/24"),
+)  # fmt: skip
+_STORIES = ("/trace", "/timeline")
+"""Pages about a subject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A moment at which something about the attacker's credentials changed."""
+
+    time: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Where a page stands in a console."""
+
+    path: str
+    query: Query = ()
+    """What was asked, without the moment."""
+    as_of: datetime | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    """The span that the slider goes over."""
+    turns: tuple[Turn, ...] = ()
+
+
+def address(path: str, query: Iterable[tuple[str, str]] = (), as_of: datetime | None = None) -> str:
+    """Spell the address of a view."""
+    asked = [*query, *([("as_of", timestamp(as_of))] if as_of else [])]
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def trace_address(subject: str, live: Live | None = None) -> str:
+    """The address of a subject's page, at the moment of the page that leads there."""
+    return address("/trace", [("subject", subject)], live.as_of if live else None)
+
+
+def event_address(event_id: str) -> str:
+    """The address of an event's raw record."""
+    return f"/event/{quote(event_id, safe='')}"
+
+
+def twin(live: Live) -> str:
+    """The address of a page's JSON twin."""
+    path = "/start.json" if live.path == "/" else f"{live.path}.json"
+    return address(path, live.query, live.as_of)
+
+
+def console_bar(live: Live) -> Html:
+    """Build the bar above a page."""
+    moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
+    return tag(
+        "div",
+        tag(
+            "div",
+            tag("nav", *(_place(path, name, live) for path, name in _PLACES), aria_label="Console"),
+            tag(
+                "form",
+                tag("label", "Trace ", tag("input", type="search", name="subject", required=True, autocomplete="off",
+                                           spellcheck="false", placeholder="key, ARN, address, instance, event")),
+                *_hidden(moment), tag("button", "Trace"), action="/trace", method="get", role="search",
+            ),
+            tag("a", "As JSON", href=twin(live), class_="twin"),
+            class_="asking",
+        ),
+        _slider(live),
+        tag("div", _turns(live), _narrowing(live), class_="asking") if live.path in _STORIES else None,
+        class_="console", role="region", aria_label="Console",
+    )  # fmt: skip
+
+
+def _place(path: str, name: str, live: Live) -> Html:
+    here = "page" if path == live.path else None
+    return tag("a", name, href=address(path, (), live.as_of), aria_current=here)
+
+
+def _slider(live: Live) -> Html | None:
+    if live.first is None or live.last is None or live.first >= live.last:
+        return None
+    shown = min(max(live.as_of or live.last, live.first), live.last)
+    first, last = _seconds(live.first), _seconds(live.last)
+    marks = sorted({_seconds(one.time) for one in live.turns if live.first <= one.time <= live.last})
+    anchor = _anchor(live)
+    return tag(
+        "form",
+        *_hidden(live.query),
+        tag("label", "As of", for_="at-time"),
+        _step(live, shown, anchor, back=True),
+        tag("input", type="range", name="at", id="at-time", min=first, max=last, step=1, value=_seconds(shown),
+            list="at-turns", aria_valuetext=timestamp(shown)),
+        tag("datalist", *(tag("option", value=one) for one in marks), id="at-turns"),
+        _step(live, shown, anchor, back=False),
+        tag("output", timestamp(shown), id="at-told", for_="at-time"),
+        tag("button", "Show", id="at-show"),
+        tag("a", "Newest", href=address(live.path, live.query) + anchor) if live.as_of else
+        tag("span", "the newest evidence", class_="soft"),
+        action=live.path + anchor, method="get", class_="time",
+    )  # fmt: skip
+
+
+def _step(live: Live, shown: datetime, anchor: str, *, back: bool) -> Html:
+    """Lead to the turn before or after the moment that is shown."""
+    near = [one for one in live.turns if (one.time < shown if back else one.time > shown)]
+    sign, name = ("◂", "The turn before") if back else ("▸", "The turn after")
+    if not near:
+        return tag("span", sign, class_="step off", aria_hidden="true")
+    turn = near[-1] if back else near[0]
+    told = f"{name}: {timestamp(turn.time)[11:]} {brief(turn.what, 120)}"
+    there = address(live.path, live.query, turn.time) + anchor
+    return tag("a", sign, href=there, class_="step", title=told, aria_label=told)
+
+
+def _anchor(live: Live) -> str:
+    """Where a page about another moment opens: at the picture, if it has one."""
+    return "#lifelines" if live.path == "/trace" else ""
+
+
+def _turns(live: Live) -> Html | None:
+    if not live.turns:
+        return None
+    anchor = _anchor(live)
+    items = [
+        tag("li", tag("a", tag("time", timestamp(one.time)), " ", brief(one.what, 160),
+                      href=address(live.path, live.query, one.time) + anchor,
+                      aria_current="true" if one.time == live.as_of else None))
+        for one in live.turns
+    ]  # fmt: skip
+    return tag("details", tag("summary", f"Turns of the story: {len(live.turns):,}"), tag("ol", *items, class_="plain"),
+               class_="turns")  # fmt: skip
+
+
+def _narrowing(live: Live) -> Html:
+    """Ask what counts as the attacker's."""
+    given: dict[str, list[str]] = {}
+    for name, value in live.query:
+        given.setdefault(name, []).append(value)
+    fields = [
+        tag("label", f"{told} ", tag("input", type="text", name=name, value=" ".join(given.get(name, ())),
+                                     placeholder=hint, autocomplete="off", spellcheck="false"))
+        for name, told, hint in _NARROWING
+    ]  # fmt: skip
+    kept = [(name, value) for name, value in live.query if name in ("subject", "strategy")]
+    moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
+    narrowed = any(name in given for name, _, _ in _NARROWING)
+    return tag(
+        "details",
+        tag("summary", "What counts as the attacker's: " + ("narrowed" if narrowed else "the subject and all from it")),
+        tag("form", *_hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
+            class_="tools"),
+        class_="turns", open=narrowed,
+    )  # fmt: skip
+
+
+def spread(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
+    """Put turns of one second together, and keep so many, evenly, the first and the last among them."""
+    by_time: dict[datetime, list[str]] = {}
+    for one in turns:
+        by_time.setdefault(one.time, []).append(one.what)
+    merged = [
+        Turn(time=time, what="; ".join(what[:3]) + (f" and {len(what) - 3:,} more" if len(what) > 3 else ""))
+        for time, what in sorted(by_time.items())
+    ]
+    if len(merged) <= most:
+        return tuple(merged)
+    places = sorted({round(n * (len(merged) - 1) / (most - 1)) for n in range(most)})
+    return tuple(merged[place] for place in places)
+
+
+def pages(live: Live, page: int, more: bool) -> Html | None:
+    """Lead to the page before and after, of a list of many pages."""
+    rest = [(name, value) for name, value in live.query if name != "page"]
+    parts = []
+    if page > 1:
+        parts.append(
+            tag("a", "◂ before", href=address(live.path, [*rest, ("page", str(page - 1))], live.as_of))
+        )
+    if more:
+        parts.append(
+            tag("a", "more ▸", href=address(live.path, [*rest, ("page", str(page + 1))], live.as_of))
+        )
+    return tag("p", join(parts, "  "), class_="pages") if parts else None
+
+
+def _hidden(values: Iterable[tuple[str, str]]) -> list[Html]:
+    return [tag("input", type="hidden", name=name, value=value) for name, value in values]
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

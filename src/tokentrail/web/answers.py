@@ -1,0 +1,206 @@
+"""
+What the pages are made of, asked of the case: one question at a time, the costly answers kept for as long as the
+evidence stays the same.
+
+Two doors to the same case are open, one for the newest evidence and one for earlier moments, so that going back and
+forth in time does not grow the newest forest again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from starlette.datastructures import QueryParams
+
+from tokentrail.case import Case
+from tokentrail.containment.model import Plan
+from tokentrail.dossier import Question, gather, leads, turns
+from tokentrail.errors import CaseError
+from tokentrail.lineage.model import TimelineEvent, Trace
+from tokentrail.present.document import Document
+from tokentrail.present.html.console import Live, Turn
+from tokentrail.present.html.page import Sheet, laid_out
+from tokentrail.present.overview import overview
+from tokentrail.results import RawRecord
+from tokentrail.web import asked
+from tokentrail.web.pages import (
+    CredentialsPage,
+    EvidencePage,
+    FindingsPage,
+    RecordPage,
+    StartPage,
+    TimelinePage,
+    TracePage,
+    findings_told,
+)
+
+_KEPT = 12
+"""Costly answers that are kept."""
+Answer = TypeVar("Answer")
+
+
+class Answers:
+    """A case folder, and what the console asks of it. Not for two threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._newest = Case.open(folder, create=False)
+        self._earlier = Case.open(folder, create=False)
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def close(self) -> None:
+        """Let go of the case."""
+        self._newest.close()
+        self._earlier.close()
+
+    def start(self, query: QueryParams) -> StartPage:
+        """The case at a glance."""
+        when = asked.as_of(query)
+        case, findings = self._case(when), self._findings(when)
+        return StartPage(
+            case_id=case.case_id,
+            overview=self._keep(("overview", when), lambda: overview(case.credentials(as_of=when))),
+            leads=self._keep(("leads", when), lambda: leads(case, findings, when)),
+            findings=findings,
+            status=case.status(as_of=when),
+            live=self.live("/", query),
+        )
+
+    def trace(self, query: QueryParams) -> TracePage:
+        """A subject's page."""
+        question = asked.question(query)
+        case = self._case(question.as_of)
+        sheet = self._keep(
+            ("sheet", question),
+            lambda: laid_out(gather(case, question, self._findings(question.as_of), records=False)),
+        )
+        live = self.story("/trace", query)
+        names = replace(sheet.names, live=live)
+        return TracePage(
+            sheet=replace(sheet, names=names, picture=replace(sheet.picture, names=names)), live=live
+        )
+
+    def plan(self, query: QueryParams) -> Plan:
+        """The plan of a subject's page, as `tokentrail contain -o` writes it."""
+        found = self.trace(query).sheet.dossier.plan
+        if found is None:
+            raise CaseError("no plan was asked for.")
+        return found
+
+    def timeline(self, query: QueryParams) -> TimelinePage:
+        """A subject's calls, some at a time."""
+        question, search = asked.question(query), query.get("search", "").strip()
+        events = self._case(question.as_of).timeline(question.subjects, as_of=question.as_of)
+        found, more = _page(_with(events, search), asked.page(query))
+        return TimelinePage(
+            events=found, subjects=question.subjects, search=search, page=asked.page(query), more=more,
+            live=self.story("/timeline", query),
+        )  # fmt: skip
+
+    def credentials(self, query: QueryParams) -> CredentialsPage:
+        """The inventory, some at a time."""
+        when, wish = asked.as_of(query), asked.wish(query)
+        every = self._case(when).credentials(as_of=when, state=wish.state, kind=wish.kind, search=wish.search)
+        found, more = _page(every, asked.page(query))
+        live = self.live("/credentials", query)
+        return CredentialsPage(credentials=found, wish=wish, page=asked.page(query), more=more, live=live)
+
+    def findings(self, query: QueryParams) -> FindingsPage:
+        """All findings."""
+        return FindingsPage(findings=self._findings(asked.as_of(query)), live=self.live("/findings", query))
+
+    def evidence(self, query: QueryParams) -> EvidencePage:
+        """What was read."""
+        when = asked.as_of(query)
+        return EvidencePage(status=self._case(when).status(as_of=when), live=self.live("/evidence", query))
+
+    def event(self, event_id: str, query: QueryParams) -> RecordPage:
+        """
+        The raw record of an event.
+
+        Raises:
+            CaseError: the evidence holds no such event, or its object is gone.
+        """
+        for one in self._newest.records([event_id]):
+            return RecordPage(record=one, live=self.live(f"/record/{one.object}/{one.ordinal}", query))
+        raise CaseError(f"no record of the event {event_id[:80]} can be read from this case.")
+
+    def record(self, sha256: str, ordinal: int, query: QueryParams) -> RecordPage:
+        """
+        The raw record at a place in the evidence.
+
+        Raises:
+            CaseError: there is none.
+        """
+        found = self._newest.record(sha256, ordinal)
+        event_id = found.get("eventID") if isinstance(found, dict) else None
+        named = event_id if isinstance(event_id, str) else ""
+        one = RawRecord(event_id=named, object=sha256, ordinal=ordinal, record=found)
+        return RecordPage(record=one, live=self.live(f"/record/{sha256}/{ordinal}", query))
+
+    def live(self, path: str, query: QueryParams) -> Live:
+        """Where a page stands: it can be asked for any moment of the evidence."""
+        status = self._keep(("status",), self._newest.status)
+        kept = asked.kept(query, story=False)
+        return Live(path=path, query=kept, as_of=asked.as_of(query), first=status.first, last=status.last)
+
+    def story(self, path: str, query: QueryParams) -> Live:
+        """Where a page about a subject stands: its slider goes from the story's first turn to the newest evidence."""
+        question = replace(asked.question(query), as_of=None)
+        found: tuple[Turn, ...] = self._keep(("turns", question), lambda: turns(self._traced(question)))
+        live = replace(self.live(path, query), query=asked.kept(query, story=True), turns=found)
+        return replace(live, first=found[0].time) if found else live
+
+    def _traced(self, question: Question) -> Trace:
+        """The trace of a page of the newest evidence, which may be at hand."""
+        sheet = self._kept.get((self._newest.fingerprint, ("sheet", question)))
+        if sheet is not None:
+            return cast(Sheet, sheet).dossier.trace
+        return self._newest.trace(
+            question.subjects,
+            since=question.since,
+            source_ips=question.source_ips,
+            trusted_ips=question.trusted_ips,
+        )
+
+    def _case(self, when: datetime | None) -> Case:
+        return self._newest if when is None else self._earlier
+
+    def _findings(self, when: datetime | None) -> tuple[Document, ...]:
+        return self._keep(("findings", when), lambda: findings_told(self._case(when).detect(as_of=when)))
+
+    def _keep(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Answer from memory if this was asked of the same evidence before."""
+        whole = (self._newest.fingerprint, key)
+        if whole not in self._kept:
+            self._kept[whole] = ask()
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(whole)
+        return cast(Answer, self._kept[whole])
+
+
+def _with(events: Iterable[TimelineEvent], search: str) -> Iterable[TimelineEvent]:
+    """Only calls that say a text."""
+    wanted = search.lower()
+    return (one for one in events if wanted in _said(one)) if wanted else events
+
+
+def _said(one: TimelineEvent) -> str:
+    parts = (
+        one.event_id, one.credential, one.account, one.region, one.event_source, one.event_name, one.error_code,
+        one.source_ip, one.user_agent, *one.resources,
+    )  # fmt: skip
+    return "\n".join(part for part in parts if part).lower()
+
+
+def _page(every: Iterable[Answer], page: int) -> tuple[tuple[Answer, ...], bool]:
+    """One page of a list, and whether there is more."""
+    first = (page - 1) * asked.PAGE
+    found = tuple(islice(every, first, first + asked.PAGE + 1))
+    return found[: asked.PAGE], len(found) > asked.PAGE

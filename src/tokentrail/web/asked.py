@@ -1,0 +1,119 @@
+"""
+What an address asks: subjects, the moment, what narrows the answer. The same words as the command line's options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar, get_args
+
+from starlette.datastructures import QueryParams
+
+from tokentrail.containment.model import Strategy
+from tokentrail.dossier import Question
+from tokentrail.errors import UsageError
+from tokentrail.lineage.model import Kind, State
+from tokentrail.present.document import moment
+from tokentrail.present.html.console import Query
+
+_STORY = ("subject", "since", "source_ip", "trusted_ip", "strategy")
+_LIST = ("search", "state", "kind")
+Word = TypeVar("Word", bound=str)
+PAGE = 200
+"""Lines of a list on one page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is looked for in the list of credentials."""
+
+    search: str | None
+    state: State | None
+    kind: Kind | None
+
+
+def as_of(query: QueryParams) -> datetime | None:
+    """
+    Read the moment; `at` is the slider's, in seconds.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    text = query.get("as_of") or None
+    if text is None and query.get("at"):
+        try:
+            return datetime.fromtimestamp(int(query["at"]), UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise UsageError(f"{query['at']!r} is no time.") from error
+    if text == "now":
+        return datetime.now(UTC).replace(microsecond=0)
+    return moment(text) if text else None
+
+
+def question(query: QueryParams) -> Question:
+    """
+    Read what is asked about a subject.
+
+    Raises:
+        UsageError: there is none, or a time or strategy can't be read.
+    """
+    subjects = _many(query, "subject")
+    if not subjects:
+        raise UsageError("no subject was named: a key id, ARN, address, instance or event.")
+    since = query.get("since") or None
+    return Question(
+        subjects=subjects,
+        as_of=as_of(query),
+        since=moment(since) if since else None,
+        source_ips=_networks(query, "source_ip"),
+        trusted_ips=_networks(query, "trusted_ip"),
+        strategy=_one_of(query, "strategy", get_args(Strategy)) or "standard",
+    )
+
+
+def wish(query: QueryParams) -> Wish:
+    """
+    Read what is looked for in a list.
+
+    Raises:
+        UsageError: there is no such state or kind.
+    """
+    return Wish(
+        search=query.get("search") or None,
+        state=_one_of(query, "state", get_args(State)),
+        kind=_one_of(query, "kind", get_args(Kind)),
+    )
+
+
+def page(query: QueryParams) -> int:
+    """Read which page of a list."""
+    text = query.get("page", "1")
+    return max(int(text[:9]), 1) if text.isdecimal() else 1
+
+
+def kept(query: QueryParams, *, story: bool) -> Query:
+    """List what was asked, without the moment, in one order: a part of the view's address."""
+    names = _STORY if story else ()
+    given = [(name, value) for name in (*names, *_LIST) for value in query.getlist(name) if value]
+    return (*given, *((("page", str(page(query))),) if page(query) > 1 else ()))
+
+
+def _many(query: QueryParams, name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.strip() for one in query.getlist(name) if one.strip()))
+
+
+def _networks(query: QueryParams, name: str) -> tuple[str, ...]:
+    """Read addresses and networks, several in one field parted by spaces or commas."""
+    return tuple(dict.fromkeys(part for one in _many(query, name) for part in one.replace(",", " ").split()))
+
+
+def _one_of(query: QueryParams, name: str, known: Sequence[Word]) -> Word | None:
+    given = query.get(name) or None
+    if given is None:
+        return None
+    found = next((one for one in known if one == given), None)
+    if found is None:
+        raise UsageError(f"{name}: {given!r} is none of {', '.join(known)}.")
+    return found

@@ -1,0 +1,71 @@
+"""
+The server: a socket on loopback and nowhere else, a fresh token for each start.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import uvicorn
+
+from tokentrail.errors import UsageError
+from tokentrail.present.html.console import address
+from tokentrail.web.answers import Answers
+from tokentrail.web.app import application
+from tokentrail.web.guard import TOKEN
+
+LOOPBACK = "127.0.0.1"
+USUAL_PORT = 8341
+_PATIENCE = 2
+"""Seconds that requests under way get when the server is stopped."""
+
+
+def listening(port: int | None) -> socket.socket:
+    """
+    Listen on loopback: at a port asked for, else at the usual one, so that addresses outlive a restart, or any other.
+
+    Raises:
+        UsageError: the port asked for is taken or not allowed.
+    """
+    for wanted in (USUAL_PORT, 0) if port is None else (port,):
+        try:
+            return socket.create_server((LOOPBACK, wanted), backlog=64)
+        except OSError as error:
+            if port is not None:
+                told = f"--port {port}: {error.strerror or error}. Give another, or none, and one is chosen."
+                raise UsageError(told) from error
+    raise UsageError(f"no port on {LOOPBACK} is free.")
+
+
+def server(answers: Answers, token: str, port: int) -> uvicorn.Server:
+    """Build the server that answers at a port of loopback."""
+    config = uvicorn.Config(
+        application(answers, token=token, port=port), log_level="critical", access_log=False, server_header=False,
+        lifespan="off", ws="none", timeout_graceful_shutdown=_PATIENCE,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+def serve(folder: Path, port: int | None, as_of: datetime | None, started: Callable[[str], None]) -> None:
+    """
+    Serve a case until told to stop.
+
+    Args:
+        folder: The case.
+        port: Where; chosen if `None`.
+        as_of: The moment of the start page.
+        started: Told the start address, once the server listens.
+    """
+    answers = Answers(folder)
+    token = secrets.token_urlsafe(24)
+    try:
+        with listening(port) as door:
+            bound = door.getsockname()[1]
+            started(f"http://{LOOPBACK}:{bound}{address('/', [(TOKEN, token)], as_of)}")
+            server(answers, token, bound).run(sockets=[door])
+    finally:
+        answers.close()
