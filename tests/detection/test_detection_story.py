@@ -83,6 +83,15 @@ def test_the_escape_is_found_within_a_second(told: Story, case: Case) -> None:
     assert {"minted-again", "token-mints-tokens", "outlived-key"} <= found
 
 
+def test_addresses_are_the_attackers_and_the_owners_alone(told: Story, case: Case) -> None:
+    """A finding about what outlived a responder's step does not list the responder's address."""
+    addresses = {one.rule: [each.ip for each in one.addresses] for one in case.detect()}
+
+    assert addresses["minted-again"] == ["198.51.100.23"]
+    assert set(addresses["outlived-key"]) == {"203.0.113.77", "198.51.100.23"}
+    assert all(addresses.values())
+
+
 def test_output_is_the_same_every_time(case: Case) -> None:
     """The same evidence gives the same bytes."""
     once, again = ([json.dumps(document(one)) for one in case.detect()] for _ in range(2))

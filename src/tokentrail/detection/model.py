@@ -36,7 +36,7 @@ class Finding:
     events: tuple[str, ...]
     """The events that it rests on, in order of time; of many, the first ones."""
     addresses: tuple[Address, ...] = ()
-    """Where those events came from, in order of time, with what is known of each."""
+    """Where those of its lineages came from, in order of time, with what is known of each; not a responder's."""
     count: int
     """How many events there are in all."""
     why: str

@@ -101,7 +101,7 @@ def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
 
 
 def _finding(
-    scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row], sources: dict[str, tuple[int, str]]
+    scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row], sources: dict[str, tuple[int, str, int | None]]
 ) -> Finding:
     places = list(dict.fromkeys(_places(hit)))
     callers = {n: caller(rows[n]) for n in places}
@@ -109,7 +109,12 @@ def _finding(
     when = moment(hit.time)
     assert when is not None
     events = _events(scene, hit)
-    came_from = dict.fromkeys(ip for _, ip in sorted(sources[one] for one in events if one in sources))
+    lineages = {rows[n]["root_n"] for n in places}
+    came_from = sorted(
+        (time, ip)
+        for time, ip, root in (sources[one] for one in events if one in sources)
+        if not lineages or root in lineages  # not the responder's, whose step the finding rests on too
+    )
     return Finding(
         id=identity(rule.id, hit.about),
         rule=rule.id,
@@ -123,7 +128,7 @@ def _finding(
         ),
         accounts=tuple(sorted({*hit.accounts, *(one.account for one in callers.values() if one.account)})),
         events=events,
-        addresses=tuple(scene.addresses.of(ip) for ip in came_from),
+        addresses=tuple(scene.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
         count=hit.count,
         why=hit.why,
         false_alarm=rule.false_alarm,

@@ -162,15 +162,21 @@ class Scene:
             self._rows[row["n"]] = row
         return {n: self._rows[n] for n in asked if n in self._rows}
 
-    def sources(self, events: Set[str]) -> dict[str, tuple[int, str]]:
-        """When and from which address some events came; those from elsewhere than an address are left out."""
+    def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
+        """When and from which address some events came, and in which lineage; those from no address are left out."""
         self.give("told_events", {"event_id": digests(sorted(events))})
         found = self.rows("""
-            SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip
+            SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(f.root_n) AS root_n
             FROM facts e JOIN told_events t ON t.event_id = e.event_id
+            LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+            LEFT JOIN forest f ON f.n = w.n
             WHERE e.ip IS NOT NULL GROUP BY e.event_id, e.event_id_text""")
         return {
-            rows.event_id(row["event_id"], row["event_id_text"]) or "": (row["time"], row["ip"])
+            rows.event_id(row["event_id"], row["event_id_text"]) or "": (
+                row["time"],
+                row["ip"],
+                row["root_n"],
+            )
             for row in found
             if parsed(row["ip"])
         }
