@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,17 @@ def test_addresses_are_told_with_what_files_know(run: Run, case: Path, tmp_path:
     assert wrong.code == 2
     assert "no MaxMind database that can be read" in wrong.err
     assert run("detect", "--case", case, "--aws-ranges", tmp_path / "all.mmdb").code == 2
+
+
+def test_without_pysigma_it_is_said_what_to_install(
+    run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where pySigma is not there, `--rules` is wrong use with the way out; everything else works."""
+    monkeypatch.delitem(sys.modules, "tokentrail.detection.sigma.reading", raising=False)
+    monkeypatch.setitem(sys.modules, "sigma.collection", None)  # as if it could not be imported
+    (tmp_path / "rule.yml").write_text("title: x\n")
+
+    ran = run("detect", "--case", case, "--rules", tmp_path)
+    assert ran.code == 2
+    assert "pip install 'tokentrail[sigma]'" in ran.err
+    assert run("detect", "--case", case).code == 1
