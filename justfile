@@ -44,3 +44,12 @@ demo:
 
 # All that must hold before a change goes in.
 check: lint test
+
+# The compiled scanner under the address and undefined-behaviour sanitizers, at length; builds it anew afterwards.
+sanitize:
+    gcc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover -DPy_LIMITED_API=0x030B0000 -shared -fPIC \
+      -I"$(uv run --locked python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+      -o src/tokentrail/events/_scan.abi3.so src/tokentrail/events/native/scan.c
+    LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+      .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py -m "long or not long"
+    uv sync --locked --group dev --reinstall-package tokentrail

@@ -8,6 +8,7 @@ from cli_cases import Run
 
 from tokentrail import __version__
 from tokentrail.cli.root import root
+from tokentrail.events.quick import compiled
 
 VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
@@ -52,8 +53,10 @@ def test_the_example_can_be_parsed(verb: str) -> None:
 
 
 def test_the_version_is_printed(run: Run) -> None:
-    """`--version` names the program and its version."""
-    assert run("--version").out == f"tokentrail {__version__}\n"
+    """`--version` names the program and its version, and which scanner it was installed with."""
+    scanner = "compiled" if compiled() else "pure Python"
+
+    assert run("--version").out == f"tokentrail {__version__} ({scanner} scanner)\n"
 
 
 def test_bodies_are_short() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from io import TextIOWrapper
 
 import click
@@ -52,7 +53,11 @@ class Verbs(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100, "max_content_width": 100},
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE"),
 )
-@click.version_option(__version__, prog_name="tokentrail", message="%(prog)s %(version)s")
+@click.version_option(
+    f"{__version__} ({'compiled' if find_spec('tokentrail.events._scan') else 'pure Python'} scanner)",
+    prog_name="tokentrail",
+    message="%(prog)s %(version)s",
+)
 def root() -> None:
     """
     Find out, from AWS CloudTrail, which credential came from which, which still work, and what they did.

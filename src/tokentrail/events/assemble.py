@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -90,9 +90,19 @@ def flags(values: Iterable[Any]) -> Array:
     return pa.array(values, pa.bool_())
 
 
+def known_flags(values: npt.NDArray[np.int8]) -> Array:
+    """A boolean column from 1, 0 and 2 for neither."""
+    flags: Array = pa.array(values == 1, mask=values > 1)
+    return flags
+
+
 def sizes(values: Sequence[float | None]) -> Array:
+    """A column of byte counts from numbers and `None`."""
+    return counts(pa.array(values, pa.float64()).to_numpy(zero_copy_only=False))  # NaN where there is none
+
+
+def counts(numbers: npt.NDArray[np.float64]) -> Array:
     """A column of byte counts; what is no sensible count becomes null."""
-    numbers = pa.array(values, pa.float64()).to_numpy(zero_copy_only=False)  # NaN where there is none
     sound = (numbers >= 0) & (numbers < float(1 << 62))
     return pa.array(np.where(sound, numbers, 0).astype(np.int64), mask=~sound)
 
@@ -102,6 +112,19 @@ def plain(values: Iterable[Any], kind: pa.DataType) -> Array:
     if pa.types.is_dictionary(kind):
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, kind)
+
+
+def texts(characters: bytes, ends: npt.NDArray[np.int32], instead: Mapping[int, str | None]) -> Array:
+    """A column of texts that stand one behind the other; an empty one becomes null, or what stands in its stead."""
+    offsets = np.concatenate((np.zeros(1, np.int32), ends))
+    present = np.packbits(offsets[1:] > offsets[:-1], bitorder="little")
+    buffers = [pa.py_buffer(one) for one in (present.tobytes(), offsets.tobytes(), characters)]
+    column: Array = pa.Array.from_buffers(pa.string(), len(ends), [*buffers])
+    if instead:
+        places = np.zeros(len(ends), np.bool_)
+        places[list(instead)] = True
+        column = pc.replace_with_mask(column, pa.array(places), pa.array(instead.values(), pa.string()))
+    return column
 
 
 def own_labels(column: Array) -> Array:
@@ -127,13 +150,29 @@ def event_ids(texts: Sequence[str]) -> tuple[Array, Array]:
     return digests(texts), pa.array(others, pa.string())
 
 
+def packed_ids(packed: bytes, odd: Sequence[tuple[int, str]]) -> tuple[Array, Array]:
+    """Event ids that are packed already, but for some rows whose texts are given; and the texts, as `event_ids`."""
+    count = len(packed) // 16
+    told: list[str | None] = [None] * count if odd else []
+    if odd:
+        places = bytearray(packed)
+        for row, text in odd:
+            known = uuid_bytes(text)
+            places[16 * row : 16 * row + 16] = known or _digest(text)
+            told[row] = None if known else text
+        packed = bytes(places)
+    ids = pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(packed)])
+    return ids, pa.array(told, pa.string()) if odd else pa.nulls(count, pa.string())
+
+
 def digests(texts: Iterable[str | None]) -> Array:
     """Ids as sixteen bytes each: a UUID's own, a digest of any other text."""
-    ids = [
-        None if one is None else uuid_bytes(one) or hashlib.blake2b(one.encode(), digest_size=16).digest()
-        for one in texts
-    ]
+    ids = [None if one is None else uuid_bytes(one) or _digest(one) for one in texts]
     return pa.array(ids, pa.binary(16))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _plain_uuids(texts: Sequence[str]) -> bytes | None:

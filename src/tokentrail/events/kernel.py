@@ -8,7 +8,7 @@ issue, change, name or reveal something are looked into, a batch at a time as we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,9 @@ from tokentrail.events.batch import Batch, Gathering
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.issuance import ISSUED
+from tokentrail.events.quick import Quick
 from tokentrail.events.reading import read_object
+from tokentrail.events.split import trim
 from tokentrail.events.vocabulary import name_marks, source_marks
 
 _LABELLED = {
@@ -64,6 +66,8 @@ class Segment:
     number: int
     """Names the segment: a random number, so that two writers never meet."""
     bound: int = DEFAULT_BOUND
+    compiled: bool = True
+    """Use the compiled scanner, if there is one."""
     objects: int = 0
     _rows: int = 0
     _waiting: Gathering = field(default_factory=Gathering)
@@ -73,10 +77,12 @@ class Segment:
     _issuances: list[tuple[Any, ...]] = field(default_factory=list)
     _changes: list[tuple[Any, ...]] = field(default_factory=list)
     _rejected: list[tuple[int, int | None, str | None, str]] = field(default_factory=list)
+    _quick: Quick | None = field(init=False)
     _name_marks: Marks = field(init=False)
     _source_marks: Marks = field(init=False)
 
     def __post_init__(self) -> None:
+        self._quick = Quick.start(self._labels, self._identities) if self.compiled else None
         self._name_marks = Marks(self._labels["name"], name_marks)
         self._source_marks = Marks(self._labels["source"], source_marks)
 
@@ -84,6 +90,13 @@ class Segment:
         """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
         number, self.objects = self.objects, self.objects + 1
         expanded = expand(data, bound=self.bound)
+        if self._quick is not None and expanded.broken is None:
+            found = self._quick.add(trim(expanded.data), number)
+            if found is not None:
+                if self._quick.full:
+                    self._take()
+                records, first, last = found
+                return ObjectSummary(records, 0, first, last)
         reading = read_object(expanded.data, whole=expanded.broken is None)
         refusals = list(reading.refusals)
         if expanded.broken:
@@ -98,6 +111,12 @@ class Segment:
             first=int(times.min()) if len(times) else None,
             last=int(times.max()) if len(times) else None,
         )
+
+    def _take(self) -> None:
+        """Add what came the quick way."""
+        taken = self._quick.take() if self._quick is not None else None
+        if taken is not None:
+            self._add(taken.columns, taken.count, taken.issued, taken.changed)
 
     def _append(self, batch: Batch) -> None:
         """Add some records, column by column."""
@@ -123,14 +142,25 @@ class Segment:
             ),
             "resource": assemble.plain(special.resources(of, marks), pa.string()),
         }
+        issued, changed = special.issued(of, marks, succeeded), special.changed(of, marks, succeeded)
+        self._add(columns, count, issued, changed)
+
+    def _add(
+        self,
+        columns: dict[str, Any],
+        count: int,
+        issued: Iterable[special.Row],
+        changed: Iterable[special.Row],
+    ) -> None:
         for name, column in columns.items():
             self._parts[name].append(column)
-        self._issuances += [(self._rows + at, *row) for at, row in special.issued(of, marks, succeeded)]
-        self._changes += [(self._rows + at, *row) for at, row in special.changed(of, marks, succeeded)]
+        self._issuances += [(self._rows + at, *row) for at, row in issued]
+        self._changes += [(self._rows + at, *row) for at, row in changed]
         self._rows += count
 
     def tables(self) -> dict[str, pa.Table]:
         """The collected columns as Arrow tables, named as in `columns.TABLES`."""
+        self._take()
         for batch in self._waiting.rest():
             self._append(batch)
         events = self._events_table()

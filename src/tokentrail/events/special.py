@@ -82,11 +82,17 @@ def resources(of: Fields, marks: Marks) -> list[str | None]:
         for listed in of["resources"]
     ]
     rows = [at for at in _where(marks & Mark.NAMES_RESOURCE > 0) if found[at] is None]
-    if rows:
-        members = [NAMED_BY_REQUEST[source] for source in _at(of["eventSource"], rows)]
-        for at, name in zip(rows, named_resources(members, _at(of["requestParameters"], rows)), strict=True):
-            found[at] = name
+    for at, name in zip(rows, named(of, rows), strict=True):
+        found[at] = name
     return found
+
+
+def named(of: Fields, rows: list[int]) -> list[str | None]:
+    """What the requests at some places name; their sources must be marked for it."""
+    if not rows:
+        return []
+    members = [NAMED_BY_REQUEST[source] for source in _at(of["eventSource"], rows)]
+    return named_resources(members, _at(of["requestParameters"], rows))
 
 
 def _where(chosen: npt.NDArray[np.bool_]) -> list[int]:

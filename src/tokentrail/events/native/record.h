@@ -1,0 +1,322 @@
+/*
+ * One CloudTrail record: which members count, of which type they must be, and the row that they make.
+ *
+ * The same as `record.py` and `kernel.py` say; whatever they would have to think about is refused.
+ */
+#ifndef TOKENTRAIL_RECORD_H
+#define TOKENTRAIL_RECORD_H
+
+#include "labels.h"
+#include "values.h"
+
+enum { ACCOUNT, REGION, SOURCE, NAME, FAULT, IP, AGENT, LABELLED };
+enum { REQUEST, ANSWER, DETAILS, ADDITIONAL, KEPT };
+
+/* One event, as `quick._ROW` knows it. */
+typedef struct {
+    int64_t time;
+    double bytes_out; /* NaN: none */
+    uint8_t event_id[16];
+    int32_t labels[LABELLED], object, ordinal, identity;
+    int32_t resource_end; /* where its resource ends in the texts of all */
+    int8_t read_only, management, console, unused;
+} Row;
+
+/* A record while it is read. */
+typedef struct {
+    Text labelled[LABELLED], identity, raw[KEPT], id, time, shared;
+    size_t resource; /* bytes of it that were written */
+    Row row;
+} Record;
+
+typedef struct {
+    PyObject_HEAD
+    Labels labels[LABELLED], identities;
+    PyObject *decode, *missing, *wanted, *looked_into, *odd_ids;
+    uint64_t seed;
+    Buffer rows, resources;
+    Py_ssize_t count;
+} Scanner;
+
+static int read_additional(Cursor *p, Cursor end, Record *record)
+{
+    Cursor start = *p;
+    Member member;
+    Text text;
+    int8_t flag;
+    int found, first = 1;
+
+    record->row.bytes_out = Py_NAN;
+    record->raw[ADDITIONAL].at = start;
+    if (*start != '{') {
+        record->raw[ADDITIONAL].size = 4;
+        return (*p = word_end(start, end, "null", 4)) ? 0 : REFUSED;
+    }
+    for (*p = start + 1; (found = next_member(p, end, first, &member)) == 1; first = 0) {
+        if (IS(member, "bytesTransferredOut"))
+            found = read_count(p, end, &record->row.bytes_out);
+        else if (IS(member, "signInSessionArn") || IS(member, "grant_type") || IS(member, "MFAUsed")
+                 || IS(member, "SwitchFrom"))
+            found = read_text(p, end, &text);
+        else if (IS(member, "success"))
+            found = **p == '"' ? read_text(p, end, &text) : read_flag(p, end, &flag);
+        else
+            found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
+        if (found < 0)
+            return found;
+    }
+    record->raw[ADDITIONAL].size = (size_t)(*p - start);
+    return found;
+}
+
+/* Writes one ARN behind those of the same record that were written before it. */
+static int write_arn(Scanner *self, Record *record, const Text *arn)
+{
+    Buffer *to = &self->resources;
+    PyObject *label;
+    const char *utf8;
+    Py_ssize_t size;
+    size_t n;
+    int outcome = 0;
+
+    if (arn->at == NULL || arn->size == 0)
+        return 0;
+    if (record->resource && (outcome = put(to, "\n", 1)) == 0)
+        record->resource++;
+    for (n = 0; n < arn->size && arn->at[n] < 0x80 && !(arn->flags & ESCAPED); n++)
+        ;
+    if (n == arn->size) {
+        record->resource += arn->size;
+        return outcome < 0 ? outcome : put(to, arn->at, arn->size);
+    }
+    label = decoded(arn, self->decode);
+    if (label == NULL)
+        return PyErr_Occurred() ? FAILED : REFUSED;
+    utf8 = PyUnicode_AsUTF8AndSize(label, &size);
+    outcome = utf8 ? put(to, utf8, (size_t)size) : FAILED;
+    record->resource += utf8 ? (size_t)size : 0;
+    Py_DECREF(label);
+    return outcome;
+}
+
+static int read_resources(Scanner *self, Cursor *p, Cursor end, Record *record)
+{
+    Member member;
+    Text arn;
+    int found, first;
+
+    self->resources.used -= record->resource; /* the last of two members of this name counts */
+    record->resource = 0;
+    if (**p != '[')
+        return (*p = word_end(*p, end, "null", 4)) ? 0 : REFUSED;
+    *p = white(*p + 1);
+    if (**p == ']') {
+        ++*p;
+        return 0;
+    }
+    for (;;) {
+        if (**p != '{')
+            return REFUSED;
+        ++*p;
+        arn.at = NULL;
+        for (first = 1; (found = next_member(p, end, first, &member)) == 1; first = 0) {
+            if (IS(member, "ARN"))
+                found = read_text(p, end, &arn);
+            else
+                found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
+            if (found < 0)
+                return found;
+        }
+        if (found < 0 || (found = write_arn(self, record, &arn)) < 0)
+            return found;
+        *p = white(*p);
+        if (**p == ']') {
+            ++*p;
+            return 0;
+        }
+        if (**p != ',')
+            return REFUSED;
+        *p = white(*p + 1);
+    }
+}
+
+static int read_console(Cursor *p, Cursor end, int8_t *console)
+{
+    Text text;
+    int outcome;
+
+    if (**p != '"') {
+        outcome = read_flag(p, end, console);
+        *console = *console == 1;
+        return outcome;
+    }
+    outcome = read_text(p, end, &text);
+    *console = text.size == 4 && (memcmp(text.at, "true", 4) == 0 || memcmp(text.at, "True", 4) == 0);
+    return text.flags & ESCAPED ? REFUSED : outcome;
+}
+
+static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Record *record)
+{
+    switch (m->key_size) {
+    case 7:
+        if (IS(*m, "eventID"))
+            return read_text(p, end, &record->id);
+        break;
+    case 8:
+        if (IS(*m, "readOnly"))
+            return read_flag(p, end, &record->row.read_only);
+        break;
+    case 9:
+        if (IS(*m, "eventTime"))
+            return read_text(p, end, &record->time);
+        if (IS(*m, "eventName"))
+            return read_text(p, end, &record->labelled[NAME]);
+        if (IS(*m, "awsRegion"))
+            return read_text(p, end, &record->labelled[REGION]);
+        if (IS(*m, "userAgent"))
+            return read_text(p, end, &record->labelled[AGENT]);
+        if (IS(*m, "errorCode"))
+            return read_text(p, end, &record->labelled[FAULT]);
+        if (IS(*m, "resources"))
+            return read_resources(self, p, end, record);
+        break;
+    case 11:
+        if (IS(*m, "eventSource"))
+            return read_text(p, end, &record->labelled[SOURCE]);
+        break;
+    case 12:
+        if (IS(*m, "userIdentity"))
+            return read_raw(p, end, &record->identity);
+        break;
+    case 13:
+        if (IS(*m, "sharedEventID"))
+            return read_text(p, end, &record->shared);
+        break;
+    case 15:
+        if (IS(*m, "sourceIPAddress"))
+            return read_text(p, end, &record->labelled[IP]);
+        if (IS(*m, "managementEvent"))
+            return read_flag(p, end, &record->row.management);
+        break;
+    case 16:
+        if (IS(*m, "responseElements"))
+            return read_raw(p, end, &record->raw[ANSWER]);
+        break;
+    case 17:
+        if (IS(*m, "requestParameters"))
+            return read_raw(p, end, &record->raw[REQUEST]);
+        break;
+    case 18:
+        if (IS(*m, "recipientAccountId"))
+            return read_text(p, end, &record->labelled[ACCOUNT]);
+        break;
+    case 19:
+        if (IS(*m, "additionalEventData"))
+            return read_additional(p, end, record);
+        if (IS(*m, "serviceEventDetails"))
+            return read_raw(p, end, &record->raw[DETAILS]);
+        break;
+    case 28:
+        if (IS(*m, "sessionCredentialFromConsole"))
+            return read_console(p, end, &record->row.console);
+        break;
+    }
+    return (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
+}
+
+/* Keeps what a call has to tell that is looked into: one that issues, changes, names or reveals something. */
+static int keep(Scanner *self, const Record *record, const Entry *source, const Entry *name, int mark, int succeeded)
+{
+    PyObject *shared, *row;
+    int n, outcome;
+
+    if (record->shared.at == NULL)
+        shared = Py_NewRef(Py_None);
+    else if ((shared = decoded(&record->shared, self->decode)) == NULL)
+        return PyErr_Occurred() ? FAILED : REFUSED;
+    row = Py_BuildValue("niOOON", self->count, mark, succeeded ? Py_True : Py_False, source->label, name->label, shared);
+    for (n = 0; n < KEPT && row; n++) {
+        const Text *raw = &record->raw[n];
+        PyObject *bytes = raw->at ? PyBytes_FromStringAndSize((const char *)raw->at, (Py_ssize_t)raw->size)
+                                  : Py_NewRef(self->missing);
+        PyObject *longer = bytes ? Py_BuildValue("(N)", bytes) : NULL;
+        PyObject *joined = longer ? PySequence_Concat(row, longer) : NULL;
+        Py_XDECREF(longer);
+        Py_DECREF(row);
+        row = joined;
+    }
+    outcome = row ? PyList_Append(self->looked_into, row) : FAILED;
+    Py_XDECREF(row);
+    return outcome;
+}
+
+/* Fills in what is left of a record's row, and writes it. */
+static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordinal)
+{
+    const Entry *found, *source = NULL, *name = NULL;
+    Row *row = &record->row;
+    PyObject *text, *odd;
+    int n, mark, succeeded = record->labelled[FAULT].at == NULL, outcome;
+
+    for (n = 0; n < LABELLED; n++) {
+        found = label_of(&self->labels[n], &record->labelled[n], self->seed, self->decode, &outcome);
+        if (found == NULL)
+            return outcome;
+        row->labels[n] = found->code;
+        source = n == SOURCE ? found : source;
+        name = n == NAME ? found : name;
+    }
+    found = label_of(&self->identities, &record->identity, self->seed, NULL, &outcome);
+    if (found == NULL)
+        return outcome;
+    if (self->resources.used > INT32_MAX)
+        return REFUSED;
+    row->identity = found->code;
+    row->object = object;
+    row->ordinal = ordinal;
+    row->resource_end = (int32_t)self->resources.used;
+    outcome = 0;
+    if (!read_uuid(&record->id, row->event_id)) {
+        text = decoded(&record->id, self->decode);
+        odd = text ? Py_BuildValue("nN", self->count, text) : NULL;
+        outcome = odd ? PyList_Append(self->odd_ids, odd) : PyErr_Occurred() ? FAILED : REFUSED;
+        Py_XDECREF(odd);
+    }
+    mark = source->mark | name->mark;
+    if (outcome == 0
+        && PyBytes_AsString(self->wanted)[mark & 63] & ((succeeded ? 1 : 0) | (record->resource ? 0 : 2)))
+        outcome = keep(self, record, source, name, mark, succeeded);
+    if (outcome == 0 && put(&self->rows, row, sizeof *row) < 0)
+        outcome = FAILED;
+    self->count += outcome == 0;
+    return outcome;
+}
+
+static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int64_t *seconds)
+{
+    static const Text null = {(Cursor) "null", 4, 0};
+    Record record;
+    Member member;
+    int found, first;
+
+    memset(&record, 0, sizeof record);
+    record.identity = null;
+    record.row.read_only = record.row.management = UNKNOWN;
+    record.row.bytes_out = Py_NAN;
+    if (**p != '{')
+        return REFUSED;
+    ++*p;
+    for (first = 1; (found = next_member(p, end, first, &member)) == 1; first = 0)
+        if ((found = read_member(self, p, end, &member, &record)) < 0)
+            return found;
+    if (found < 0 || (found = read_time(&record.time, &record.row.time)) < 0)
+        return found;
+    if (!record.id.size || !record.labelled[NAME].size)
+        return REFUSED;
+    if (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0)
+        return REFUSED; /* a notification */
+    *seconds = record.row.time;
+    return write_row(self, &record, object, ordinal);
+}
+
+#endif

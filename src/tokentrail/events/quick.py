@@ -1,0 +1,162 @@
+"""
+The quick way from bytes to columns, where it was compiled and the bytes are clean; the ordinary way does the rest.
+
+Both give the same columns. `native/scan.c` is the hot loop; what it sees once in a while is done here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tokentrail.events import assemble, special
+from tokentrail.events.assemble import Labels
+from tokentrail.events.loose import FAILURES
+from tokentrail.events.record import MISSING, Additional
+from tokentrail.events.vocabulary import Mark, name_marks, source_marks
+
+if TYPE_CHECKING:
+    from tokentrail.events._scan import Call, Scanner
+
+_SCANNED = ("account", "region", "source", "name", "error", "ip", "agent")
+"""The labelled columns, in the scanner's order."""
+_ROW = np.dtype([
+    ("time", np.int64), ("bytes_out", np.float64), ("event_id", "V16"), ("labels", np.int32, len(_SCANNED)),
+    ("object", np.int32), ("ordinal", np.int32), ("identity", np.int32), ("resource_end", np.int32),
+    ("read_only", np.int8), ("management", np.int8), ("console", np.int8), ("unused", np.int8),
+])  # fmt: skip
+"""A row as `native/record.h` writes it."""
+_CALL = (
+    "eventSource", "eventName", "sharedEventID", "requestParameters", "responseElements", "serviceEventDetails",
+    "additionalEventData",
+)  # fmt: skip
+_ENOUGH = 16_000
+"""Rows that are handed over at once: enough that what is done once for each column does not count."""
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_additional = msgspec.json.Decoder(Additional | None).decode
+
+
+def compiled() -> bool:
+    """Whether this installation has the compiled scanner."""
+    return _scanner_type() is not None
+
+
+def _scanner_type() -> type[Scanner] | None:
+    try:
+        from tokentrail.events._scan import Scanner
+    except ImportError:  # no compiler was there when it was installed
+        return None
+    return Scanner
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Some rows: their columns, and what issuing and changing calls among them had to tell."""
+
+    count: int
+    columns: dict[str, Any]
+    issued: list[special.Row]
+    changed: list[special.Row]
+
+
+class Quick:
+    """Reads clean native files into rows; `add` refuses all others."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+
+    @classmethod
+    def start(cls, labels: dict[str, Labels], identities: Labels) -> Quick | None:
+        """Start with the labels that the ordinary way numbers as well; `None` where nothing was compiled."""
+        scanner = _scanner_type()
+        if scanner is None:
+            return None
+        own = tuple(labels[name] for name in _SCANNED)
+        seed = secrets.randbits(64)  # so that nobody can make up labels that all fall into one place
+        return cls(scanner(own, identities, (source_marks, name_marks), _WANTED, _decode_text, MISSING, seed))
+
+    def add(self, data: bytes, number: int) -> tuple[int, int, int] | None:
+        """Read an object: its records, first and last second; `None` where the ordinary way must do it."""
+        return self._scanner.scan(data, number)
+
+    @property
+    def full(self) -> bool:
+        """Whether rows should be taken."""
+        return self._scanner.rows >= _ENOUGH
+
+    def take(self) -> Taken | None:
+        """Hand over the rows that are there, if any."""
+        if not self._scanner.rows:
+            return None
+        found, resources, calls, odd_ids = self._scanner.take()
+        rows = np.frombuffer(found, _ROW)
+        columns: dict[str, Any] = {name: rows["labels"][:, n] for n, name in enumerate(_SCANNED)}
+        columns |= {name: rows[name] for name in ("object", "ordinal", "identity", "time")}
+        columns["event_id"], columns["event_id_text"] = assemble.packed_ids(
+            rows["event_id"].tobytes(), odd_ids
+        )
+        for name in ("read_only", "management", "console"):
+            columns[name] = assemble.known_flags(rows[name])
+        columns["bytes_out"] = assemble.counts(rows["bytes_out"])
+        looked_into = _Calls(calls)
+        columns["secret"] = np.zeros(len(rows), np.bool_)
+        columns["secret"][looked_into.rows] = looked_into.secrets()
+        ends = rows["resource_end"]
+        columns["resource"] = assemble.texts(resources, ends, looked_into.named(ends))
+        return Taken(len(rows), columns, looked_into.told(special.issued), looked_into.told(special.changed))
+
+
+class _Calls:
+    """The calls that are looked into, as `special` wants them."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        rows, marks, succeeded, *rest = zip(*calls, strict=True) if calls else [()] * (3 + len(_CALL))
+        self.rows = np.array(rows, np.int64)
+        self._marks = np.array(marks, np.uint8)
+        self._succeeded = np.array(succeeded, np.bool_)
+        self._of: special.Fields = dict(zip(_CALL, rest, strict=True))
+        self._of["additionalEventData"] = _Additionals(self._of["additionalEventData"])
+
+    def secrets(self) -> npt.NDArray[np.bool_]:
+        """Which answers held a secret."""
+        return special.secrets(self._of, self._marks, self._succeeded)
+
+    def named(self, ends: npt.NDArray[np.int32]) -> dict[int, str | None]:
+        """What the requests of calls name that list no resource."""
+        lists = np.diff(ends, prepend=np.int32(0))[self.rows] > 0
+        chosen = np.flatnonzero((self._marks & Mark.NAMES_RESOURCE > 0) & ~lists).tolist()
+        rows = self.rows[chosen].tolist()
+        return dict(zip(rows, special.named(self._of, chosen), strict=True))
+
+    def told(self, what: Callable[..., Any]) -> list[special.Row]:
+        """What `special.issued` or `special.changed` finds, by row."""
+        return [(int(self.rows[at]), row) for at, row in what(self._of, self._marks, self._succeeded)]
+
+
+class _Additionals(tuple[Any, ...]):
+    """`additionalEventData` of calls, decoded when somebody asks: few need it."""
+
+    __slots__ = ()
+
+    def __getitem__(self, at: Any) -> Any:
+        raw = super().__getitem__(at)
+        try:
+            return _decode_additional(raw)
+        except FAILURES:  # can't be: the scanner has looked at each member
+            return None
+
+
+def _wanted(mark: int) -> int:
+    """Whether a call is looked into: 1 if it succeeded, 2 if its record lists no resource."""
+    keyless = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
+    tells = mark & (Mark.CHANGES | Mark.READS_SECRET | Mark.FROM_ISSUER) or mark & keyless == keyless
+    return bool(tells) | 2 * bool(mark & Mark.NAMES_RESOURCE)
+
+
+_WANTED = bytes(map(_wanted, range(64)))

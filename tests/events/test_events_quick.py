@@ -1,0 +1,210 @@
+"""The quick way, compiled, and the ordinary way give the same columns, whatever the bytes are."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from events_cases import USER, edge_cases, issuing, native, raw, real_files, record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_events_kernel import RECORDS
+
+from tokentrail.events.gunzip import expand
+from tokentrail.events.kernel import ObjectSummary, Segment
+from tokentrail.events.quick import Quick, compiled
+from tokentrail.testing.story import story
+
+pytestmark = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
+
+Rows = dict[str, list[dict[str, Any]]]
+CLEAN = native(raw(), json.dumps(issuing()).encode())
+
+
+def read(*objects: bytes, compiled: bool) -> tuple[list[ObjectSummary], Rows]:
+    """What one of the ways says of objects; rows in the order of the evidence, identities in place of numbers."""
+    segment = Segment(7, compiled=compiled)
+    summaries = [segment.add(data) for data in objects]
+    rows: Rows = {name: table.to_pylist() for name, table in segment.tables().items()}
+    who = [
+        {name: value for name, value in one.items() if name != "identity"} for one in rows.pop("identities")
+    ]
+    for table in rows.values():
+        for row in table:
+            if "identity" in row:
+                row["identity"] = who[row["identity"]]
+        table.sort(
+            key=lambda row: (row["object"], -1 if row["ordinal"] is None else row["ordinal"], str(row))
+        )
+    return summaries, rows
+
+
+def assert_same(*objects: bytes) -> None:
+    """Both ways must give the same."""
+    assert read(*objects, compiled=False) == read(*objects, compiled=True)
+
+
+def quickly(data: bytes) -> bool:
+    """Whether the quick way takes an object."""
+    segment = Segment(7)
+    quick = Quick.start(segment._labels, segment._identities)
+    assert quick is not None
+    return quick.add(data, 0) is not None
+
+
+def test_it_takes_what_cloudtrail_writes() -> None:
+    """Native files and arrays go the quick way, white space or not."""
+    found = json.loads(CLEAN)
+
+    for data in (CLEAN, json.dumps(found["Records"]).encode(), json.dumps(found, indent=2).encode()):
+        assert quickly(data)
+
+
+def test_it_takes_the_story_whole() -> None:
+    """Nothing in a day of an ordinary account, and in an attack on it, needs the ordinary way."""
+    data = json.dumps({"Records": story().world.records()}).encode()
+
+    assert quickly(data)
+    assert_same(data)
+
+
+@pytest.mark.parametrize("path", real_files(), ids=str)
+def test_real_files_read_alike(path: Any) -> None:
+    """Real evidence gives the same rows either way."""
+    assert_same(path.read_bytes())
+
+
+def test_nasty_files_read_alike(tmp_path: Any) -> None:
+    """So do the shared generator's edge cases."""
+    assert_same(*(path.read_bytes() for path in edge_cases(tmp_path)))
+
+
+ODD: list[dict[str, Any]] = [
+    {"eventID": "not a UUID"}, {"eventID": "0F0E0D0C-0B0A-0908-0706-050403020100"}, {"eventID": "é" * 36}, {"eventID": ""},
+    {"eventID": None}, {"eventID": 5}, {"eventName": ""}, {"eventName": None}, {"eventSource": "aws:s3"},
+    {"eventTime": "2024-02-30T00:00:00Z"}, {"eventTime": "2024-02-29T23:59:59Z"}, {"eventTime": "2023-02-29T00:00:00Z"},
+    {"eventTime": "2000-02-29T00:00:00Z"}, {"eventTime": "1900-02-28T00:00:00Z"}, {"eventTime": "1970-01-01T00:00:00Z"},
+    {"eventTime": "2024-03-01 00:00:00Z"}, {"eventTime": "2024-03-01T00:00:60Z"}, {"eventTime": "20240301T000000Z"},
+    {"eventTime": "2024-03-01T00:00:00.5Z"}, {"eventTime": None}, {"eventTime": 1700000000}, {"eventTime": "x" * 20},
+    {"userAgent": 'say "hi" \\ / \n\t'}, {"userAgent": "日本\u202e"}, {"userAgent": ""}, {"userAgent": None},
+    {"userAgent": ["list"]}, {"errorCode": 403}, {"errorCode": ""}, {"errorCode": "AccessDenied"}, {"awsRegion": {}},
+    {"readOnly": None}, {"readOnly": "true"}, {"readOnly": False}, {"managementEvent": True}, {"managementEvent": 1},
+    {"sessionCredentialFromConsole": "true"}, {"sessionCredentialFromConsole": "True"},
+    {"sessionCredentialFromConsole": "TRUE"}, {"sessionCredentialFromConsole": True},
+    {"sessionCredentialFromConsole": None}, {"sessionCredentialFromConsole": 1},
+    {"additionalEventData": None}, {"additionalEventData": []}, {"additionalEventData": "text"}, {"additionalEventData": {}},
+    *({"additionalEventData": {"bytesTransferredOut": value}} for value in (
+        0, 5, 5.0, 5.5, -1, 1e3, 2**53, 2**70, None, "5", [], True)),
+    {"additionalEventData": {"success": "false"}}, {"additionalEventData": {"success": 1}},
+    {"additionalEventData": {"grant_type": 5}}, {"additionalEventData": {"MFAUsed": "No", "other": [{"deep": None}]}},
+    {"resources": None}, {"resources": []}, {"resources": {}}, {"resources": [None]}, {"resources": [{}]},
+    {"resources": [{"ARN": None}]}, {"resources": [{"ARN": "a"}, {"ARN": ""}, {"ARN": "b"}, {"type": "x"}]},
+    {"resources": [{"ARN": 'k"ey é \u2028'}, {"ARN": "b"}]}, {"resources": [{"ARN": 5}]}, {"resources": ["text"]},
+    {"userIdentity": None}, {"userIdentity": "text"}, {"userIdentity": USER | {"accessKeyId": 5}}, {"userIdentity": []},
+    {"requestParameters": {"bucketName": "b"}}, {"requestParameters": [1, [2, {"a": -0.5e-7}]]}, {"sharedEventID": 5},
+    {"recipientAccountId": None}, {"sourceIPAddress": "AWS Internal"}, {"serviceEventDetails": {"a": 1}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("members", ODD, ids=range(len(ODD)))
+def test_odd_values_read_alike(members: dict[str, Any]) -> None:
+    """Odd values and types cost and give the same either way, beside sound neighbours and in calls that issue."""
+    odd = json.dumps(record(**members)).encode()
+    issues = json.dumps(issuing(**members)).encode()
+
+    assert_same(native(raw(), odd, raw()), native(issues, odd), CLEAN)
+
+
+TEXTS = [
+    b'{"Records":[]}', b'{"Records":null}', b'{"Records":[{}]}', b"[]", b"[1]", b"{}", b"", b"[", b'{"Records":[', b"nul",
+    CLEAN[:-1], CLEAN[:-2], CLEAN + b"x", CLEAN + b" \n", b"\xef\xbb\xbf" + CLEAN, CLEAN.decode().encode("utf-16"),
+    CLEAN.replace(b'"Records"', b'"Rec\\u006frds"'), CLEAN.replace(b'"eventName"', b'"event\\u004eame"'),
+    CLEAN.replace(b'{"Records":', b'{"a":1,"Records":'), CLEAN[:-1] + b',"Records":[]}', CLEAN.replace(b"},{", b"},,{"),
+    CLEAN.replace(b"]}", b",]}"), CLEAN.replace(b"null,", b"nul,", 1), CLEAN.replace(b"true", b"t", 1),
+    CLEAN.replace(b"aws-cli/2", b"aws\x01cli"), CLEAN.replace(b"aws-cli/2", b"aws\xffcli"), CLEAN.replace(b"aws-cli/2", b"\xed\xa0\x80"),
+    CLEAN.replace(b"aws-cli/2", b"a\\ud800b"), CLEAN.replace(b"aws-cli/2", b"a\\ud83d\\ude00b"), CLEAN.replace(b"aws-cli/2", b"a\\x"),
+    CLEAN.replace(b"aws-cli/2", b"a\\u12g4"), CLEAN.replace(b"aws-cli/2", b"aws\\u002dcli/2", 1), CLEAN.replace(b"aws-cli/2", b"a\x00b"),
+    CLEAN.replace(b'"readOnly": true', b'"readOnly": true, "readOnly": false'),
+    CLEAN.replace(b"null", b"01", 1), CLEAN.replace(b"null", b"-", 1), CLEAN.replace(b"null", b"1.", 1), CLEAN.replace(b"null", b"1e", 1),
+    CLEAN.replace(b"null", b"NaN", 1), CLEAN.replace(b"null", b"1E+5", 1), CLEAN.replace(b"null", b"-0", 1), CLEAN.replace(b"null", b"[" * 70 + b"]" * 70, 1),
+    CLEAN.replace(b"null", b"[" * 2000 + b"]" * 2000, 1), CLEAN.replace(b"null", b'{"a" 1}', 1), CLEAN.replace(b"null", b"{1:1}", 1),
+    CLEAN.replace(b"null", b'{"a":1,}', 1), CLEAN.replace(b"null", b"[1 2]", 1), CLEAN.replace(b"null", b'"\xff"', 1), b"\0" * 30, b"[" + b" " * 100,
+    native(*[raw(resources=[{"ARN": "x"}])[:-1] + b',"resources":[{"ARN":"y"},{"ARN":"z"}]}'] * 2),
+    native(raw()[:-1] + b',"additionalEventData":{"bytesTransferredOut":7},"additionalEventData":null}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", TEXTS, ids=range(len(TEXTS)))
+def test_damaged_texts_read_alike(data: bytes) -> None:
+    """What is no sound document is left to the ordinary way, and leaves nothing behind."""
+    assert_same(CLEAN, data, CLEAN)
+
+
+@given(st.lists(st.lists(RECORDS, max_size=4), max_size=4))
+def test_random_records_read_alike(files: list[list[dict[str, Any]]]) -> None:
+    """Random records of odd and usual types give the same rows either way."""
+    assert_same(*(json.dumps({"Records": one}).encode() for one in files))
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """`data` with some bytes, tokens or stretches changed, taken out, doubled or moved."""
+    for _ in range(chance.randint(1, 4)):
+        at, size = chance.randrange(len(data) + 1), chance.choice((1, 1, 2, 8, 40))
+        put = chance.choice(
+            (
+                b"",
+                chance.randbytes(size),
+                chance.choice(_TOKENS),
+                data[chance.randrange(len(data) + 1) :][:size],
+            )
+        )
+        data = data[:at] + put + data[at + chance.choice((0, 1, size)) :]
+        if not data:
+            return data
+    return data
+
+
+_TOKENS = (
+    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"0", b"-1.5e3", b'""', b"\\u0041", b"\\ud800",
+    "é".encode(), b"\xff", b"\n", b"\0", b'"eventID":"x",', b'"resources":[{"ARN":"q"}],', b'"readOnly":null,',
+)  # fmt: skip
+
+
+def _mutations(seed: int, count: int) -> None:
+    chance = random.Random(seed)
+    some = [json.dumps(one).encode() for one in story(ordinary_day=False).world.records()[:60]]
+    for _ in range(count):
+        data = native(*chance.sample(some, chance.randint(1, 3)))
+        assert_same(mutated(data, chance), data)
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 2**32))
+def test_mutated_files_read_alike(seed: int) -> None:
+    """Bytes that were changed at random never make the two ways differ."""
+    _mutations(seed, 40)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(8))
+def test_many_mutated_files_read_alike(seed: int) -> None:
+    """Nor do they in tens of thousands of tries."""
+    _mutations(seed, 5_000)
+
+
+def test_an_object_that_breaks_late_leaves_nothing() -> None:
+    """Rows, calls and ids of an object that turns out to be damaged at its end are taken back."""
+    odd = json.dumps(issuing(eventID="odd", resources=[{"ARN": "left"}])).encode()
+    broken = native(odd, raw(), odd) + b"x"
+    assert expand(broken).broken is None
+
+    assert_same(CLEAN, broken, CLEAN, native(odd))
+
+
+def test_many_rows_are_handed_over_in_parts() -> None:
+    """More rows than are kept at once give the same as a few."""
+    record_of = [raw(eventName=f"Call{n % 50}", resources=[{"ARN": f"arn:{n}"}]) for n in range(9_000)]
+
+    assert_same(native(*record_of), CLEAN, native(*record_of))
