@@ -25,7 +25,12 @@ static int is_hex(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
 }
 
-/* Where an escape ends that starts at `p`; NULL where it is none of JSON's. */
+static int is_unit(Cursor p, Cursor end)
+{
+    return end - p >= 6 && p[0] == '\\' && p[1] == 'u' && is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5]);
+}
+
+/* Where an escape ends that starts at `p`; NULL where it is none of JSON's, or half of a surrogate pair. */
 static Cursor escape_end(Cursor p, Cursor end)
 {
     if (end - p < 2)
@@ -34,7 +39,11 @@ static Cursor escape_end(Cursor p, Cursor end)
     case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
         return p + 2;
     case 'u':
-        return end - p >= 6 && is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5]) ? p + 6 : NULL;
+        if (!is_unit(p, end))
+            return NULL;
+        if ((p[2] | 32) != 'd' || p[3] < '8')
+            return p + 6;
+        return (p[3] | 32) < 'c' && is_unit(p + 6, end) && (p[8] | 32) == 'd' && (p[9] | 32) >= 'c' ? p + 12 : NULL;
     default:
         return NULL;
     }
