@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from msgspec import Raw
 
-Call = tuple[
-    int, int, bool, str | None, str | None, str | None, bytes | Raw, bytes | Raw, bytes | Raw, bytes | Raw
-]
-"""Row, mark, whether it succeeded; source, name, shared id; request, answer, details, additional data."""
+Calls = tuple[
+    list[int], list[int], list[bool], list[str | None], list[str | None], list[str | None],
+    list[bytes | Raw], list[bytes | Raw], list[bytes | Raw], list[bytes | Raw],
+]  # fmt: skip
+"""Row, mark, whether all of it counts; source, name, shared id; request, answer, details, additional data."""
 
 class Scanner:
     rows: int
@@ -23,4 +24,4 @@ class Scanner:
         /,
     ) -> Scanner: ...
     def scan(self, data: bytes, object: int, /) -> tuple[int, int, int] | None: ...
-    def take(self) -> tuple[bytes, bytes, list[Call], list[tuple[int, str]]]: ...
+    def take(self) -> tuple[bytes, bytes, Calls, list[tuple[int, str]]]: ...

@@ -39,6 +39,8 @@ def text(value: Any, *path: str) -> str | None:
 
 def number(value: Any) -> int | None:
     """A whole number that fits 63 bits, also where it is spelled as text."""
+    if type(value) is int and abs(value) < 1 << 62:
+        return value
     if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:

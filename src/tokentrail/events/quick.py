@@ -7,7 +7,7 @@ Both give the same columns. `native/scan.c` is the hot loop; what it sees once i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from tokentrail.events.record import MISSING, Additional
 from tokentrail.events.vocabulary import Mark, name_marks, source_marks
 
 if TYPE_CHECKING:
-    from tokentrail.events._scan import Call, Scanner
+    from tokentrail.events._scan import Calls, Scanner
 
 _SCANNED = ("account", "region", "source", "name", "error", "ip", "agent")
 """The labelled columns, in the scanner's order."""
@@ -115,13 +115,13 @@ class Quick:
 class _Calls:
     """The calls that are looked into, as `special` wants them."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
-        rows, marks, succeeded, *rest = zip(*calls, strict=True) if calls else [()] * (3 + len(_CALL))
+    def __init__(self, calls: Calls) -> None:
+        rows, marks, succeeded, *rest = calls
         self.rows = np.array(rows, np.int64)
         self._marks = np.array(marks, np.uint8)
         self._succeeded = np.array(succeeded, np.bool_)
-        self._of: special.Fields = dict(zip(_CALL, rest, strict=True))
-        self._of["additionalEventData"] = _Additionals(self._of["additionalEventData"])
+        fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
+        self._of = fields | {"additionalEventData": _Additionals(calls[-1])}
 
     def secrets(self) -> npt.NDArray[np.bool_]:
         """Which answers held a secret."""
@@ -139,7 +139,7 @@ class _Calls:
         return [(int(self.rows[at]), row) for at, row in what(self._of, self._marks, self._succeeded)]
 
 
-class _Additionals(tuple[Any, ...]):
+class _Additionals(list[Any]):
     """`additionalEventData` of calls, decoded when somebody asks: few need it."""
 
     __slots__ = ()

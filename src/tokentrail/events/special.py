@@ -6,7 +6,7 @@ Which they are is told by marks that names and sources carry; each kind is then 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tokentrail.events.vocabulary import NAMED_BY_REQUEST, Mark
 
 _FALSE = frozenset((False, "false", "False"))
 
-Fields = dict[str, tuple[Any, ...]]
+Fields = Mapping[str, Sequence[Any]]
 Marks = npt.NDArray[np.uint8]
 Row = tuple[int, tuple[Any, ...]]
 """A place in the batch, and the values that its call has to tell."""

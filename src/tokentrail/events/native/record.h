@@ -11,6 +11,7 @@
 
 enum { ACCOUNT, REGION, SOURCE, NAME, FAULT, IP, AGENT, LABELLED };
 enum { REQUEST, ANSWER, DETAILS, ADDITIONAL, KEPT };
+enum { AT, MARK, WHOLE, FROM, NAMED, SHARED, RAW, CALL = RAW + KEPT };
 
 /* One event, as `quick._ROW` knows it. */
 typedef struct {
@@ -32,7 +33,8 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Labels labels[LABELLED], identities;
-    PyObject *decode, *missing, *wanted, *looked_into, *odd_ids;
+    PyObject *decode, *missing, *wanted, *odd_ids;
+    PyObject *calls[CALL]; /* a list for each member of the calls that are looked into */
     uint64_t seed;
     Buffer rows, resources;
     Py_ssize_t count;
@@ -224,30 +226,29 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
     return (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
 }
 
-/* Keeps what a call has to tell that is looked into: one that issues, changes, names or reveals something. */
-static int keep(Scanner *self, const Record *record, const Entry *source, const Entry *name, int mark, int succeeded)
+/* Keeps what a call has to tell that is looked into; of one that just names a resource, its request alone. */
+static int keep(Scanner *self, const Record *record, const Entry *source, const Entry *name, int mark, int whole)
 {
-    PyObject *shared, *row;
-    int n, outcome;
+    const Text *raw = record->raw;
+    PyObject *told[CALL] = {NULL};
+    int n, outcome = 0;
 
-    if (record->shared.at == NULL)
-        shared = Py_NewRef(Py_None);
-    else if ((shared = decoded(&record->shared, self->decode)) == NULL)
-        return PyErr_Occurred() ? FAILED : REFUSED;
-    row = Py_BuildValue("niOOON", self->count, mark, succeeded ? Py_True : Py_False, source->label, name->label, shared);
-    for (n = 0; n < KEPT && row; n++) {
-        const Text *raw = &record->raw[n];
-        PyObject *bytes = raw->at ? PyBytes_FromStringAndSize((const char *)raw->at, (Py_ssize_t)raw->size)
-                                  : Py_NewRef(self->missing);
-        PyObject *longer = bytes ? Py_BuildValue("(N)", bytes) : NULL;
-        PyObject *joined = longer ? PySequence_Concat(row, longer) : NULL;
-        Py_XDECREF(longer);
-        Py_DECREF(row);
-        row = joined;
-    }
-    outcome = row ? PyList_Append(self->looked_into, row) : FAILED;
-    Py_XDECREF(row);
-    return outcome;
+    told[AT] = PyLong_FromSsize_t(self->count);
+    told[MARK] = PyLong_FromLong(mark);
+    told[WHOLE] = PyBool_FromLong(whole);
+    told[FROM] = Py_NewRef(source->label);
+    told[NAMED] = Py_NewRef(name->label);
+    told[SHARED] = whole && record->shared.at ? decoded(&record->shared, self->decode) : Py_NewRef(Py_None);
+    for (n = 0; n < KEPT; n++)
+        told[RAW + n] = raw[n].at && (whole || n == REQUEST)
+                            ? PyBytes_FromStringAndSize((const char *)raw[n].at, (Py_ssize_t)raw[n].size)
+                            : Py_NewRef(self->missing);
+    for (n = 0; n < CALL; n++)
+        if (told[n] == NULL || (outcome == 0 && PyList_Append(self->calls[n], told[n]) < 0))
+            outcome = REFUSED;
+    for (n = 0; n < CALL; n++)
+        Py_XDECREF(told[n]);
+    return PyErr_Occurred() ? FAILED : outcome; /* lists of unequal length are cut back with the rows */
 }
 
 /* Fills in what is left of a record's row, and writes it. */
@@ -256,7 +257,7 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
     const Entry *found, *source = NULL, *name = NULL;
     Row *row = &record->row;
     PyObject *text, *odd;
-    int n, mark, succeeded = record->labelled[FAULT].at == NULL, outcome;
+    int n, mark, wanted, succeeded = record->labelled[FAULT].at == NULL, outcome;
 
     for (n = 0; n < LABELLED; n++) {
         found = label_of(&self->labels[n], &record->labelled[n], self->seed, self->decode, &outcome);
@@ -283,9 +284,9 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
         Py_XDECREF(odd);
     }
     mark = source->mark | name->mark;
-    if (outcome == 0
-        && PyBytes_AsString(self->wanted)[mark & 63] & ((succeeded ? 1 : 0) | (record->resource ? 0 : 2)))
-        outcome = keep(self, record, source, name, mark, succeeded);
+    wanted = PyBytes_AsString(self->wanted)[mark & 63];
+    if (outcome == 0 && wanted & ((succeeded ? 1 : 0) | (record->resource ? 0 : 2)))
+        outcome = keep(self, record, source, name, mark, succeeded && wanted & 1);
     if (outcome == 0 && put(&self->rows, row, sizeof *row) < 0)
         outcome = FAILED;
     self->count += outcome == 0;

@@ -13,13 +13,13 @@
 /* How far the rows had come, to go back to. */
 typedef struct {
     size_t rows, resources;
-    Py_ssize_t count, looked_into, odd_ids;
+    Py_ssize_t count, calls, odd_ids;
 } Place;
 
 static Place place_of(Scanner *self)
 {
     Place place = {
-        self->rows.used, self->resources.used, self->count, PyList_Size(self->looked_into), PyList_Size(self->odd_ids),
+        self->rows.used, self->resources.used, self->count, PyList_Size(self->calls[AT]), PyList_Size(self->odd_ids),
     };
     return place;
 }
@@ -29,10 +29,10 @@ static int go_back(Scanner *self, const Place *place)
     self->rows.used = place->rows;
     self->resources.used = place->resources;
     self->count = place->count;
-    return PyList_SetSlice(self->looked_into, place->looked_into, PY_SSIZE_T_MAX, NULL) < 0
-                   || PyList_SetSlice(self->odd_ids, place->odd_ids, PY_SSIZE_T_MAX, NULL) < 0
-               ? FAILED
-               : 0;
+    for (int n = 0; n < CALL; n++)
+        if (PyList_SetSlice(self->calls[n], place->calls, PY_SSIZE_T_MAX, NULL) < 0)
+            return FAILED;
+    return PyList_SetSlice(self->odd_ids, place->odd_ids, PY_SSIZE_T_MAX, NULL);
 }
 
 /* `{"Records":[...]}` or `[...]`, and nothing else. */
@@ -97,23 +97,33 @@ static PyObject *scan(Scanner *self, PyObject *arguments)
 
 PyDoc_STRVAR(take_doc, "Hand over what was read since the last time: rows, their resources, calls to look into, odd ids.");
 
+/* Puts new lists in the place of those that are handed over. */
+static int renew(Scanner *self)
+{
+    for (int n = 0; n < CALL; n++) {
+        Py_XDECREF(self->calls[n]);
+        if ((self->calls[n] = PyList_New(0)) == NULL)
+            return FAILED;
+    }
+    Py_XDECREF(self->odd_ids);
+    return (self->odd_ids = PyList_New(0)) ? 0 : FAILED;
+}
+
 static PyObject *take(Scanner *self, PyObject *Py_UNUSED(nothing))
 {
-    PyObject *calls = PyList_New(0), *ids = PyList_New(0), *taken = NULL;
+    PyObject *calls = PyTuple_New(CALL), *taken;
 
-    if (calls && ids)
-        taken = Py_BuildValue("y#y#OO", self->rows.at ? self->rows.at : "", (Py_ssize_t)self->rows.used,
-                              self->resources.at ? self->resources.at : "", (Py_ssize_t)self->resources.used,
-                              self->looked_into, self->odd_ids);
-    if (taken == NULL) {
-        Py_XDECREF(calls);
-        Py_XDECREF(ids);
+    if (calls == NULL)
+        return NULL;
+    for (int n = 0; n < CALL; n++)
+        PyTuple_SetItem(calls, n, Py_NewRef(self->calls[n]));
+    taken = Py_BuildValue("y#y#NO", self->rows.at ? self->rows.at : "", (Py_ssize_t)self->rows.used,
+                          self->resources.at ? self->resources.at : "", (Py_ssize_t)self->resources.used, calls,
+                          self->odd_ids);
+    if (taken == NULL || renew(self) < 0) {
+        Py_XDECREF(taken);
         return NULL;
     }
-    Py_DECREF(self->looked_into);
-    Py_DECREF(self->odd_ids);
-    self->looked_into = calls;
-    self->odd_ids = ids;
     self->rows.used = self->resources.used = 0;
     self->count = 0;
     return taken;
@@ -156,9 +166,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->wanted = Py_NewRef(wanted);
     self->missing = Py_NewRef(missing);
     self->seed = seed;
-    self->looked_into = PyList_New(0);
-    self->odd_ids = PyList_New(0);
-    if (self->looked_into == NULL || self->odd_ids == NULL) {
+    if (renew(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -178,7 +186,8 @@ static void scanner_free(Scanner *self)
     Py_XDECREF(self->decode);
     Py_XDECREF(self->wanted);
     Py_XDECREF(self->missing);
-    Py_XDECREF(self->looked_into);
+    for (int n = 0; n < CALL; n++)
+        Py_XDECREF(self->calls[n]);
     Py_XDECREF(self->odd_ids);
     release(self);
     Py_DECREF(type);
