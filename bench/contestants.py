@@ -72,11 +72,11 @@ def _read_floor(paths: Sequence[str]) -> int:
 # ---------------------------------------------------------------- the kernel alone
 
 
-def _read_kernel(paths: Sequence[str]) -> int:
+def _read_kernel(paths: Sequence[str], compiled: bool = True) -> int:
     from tokentrail.events.kernel import Segment
     from tokentrail.store.segment import write_segment
 
-    segment = Segment(int.from_bytes(os.urandom(7), "big"))
+    segment = Segment(int.from_bytes(os.urandom(7), "big"), compiled=compiled)
     events = sum(segment.add(Path(path).read_bytes()).records for path in paths)
     with tempfile.TemporaryDirectory() as folder:
         write_segment(segment.tables(), Path(folder) / "segment")
@@ -127,6 +127,11 @@ def floor(folder: Path, cores: int) -> Result:
 
 def kernel(folder: Path, cores: int) -> Result:
     return _in_processes(_read_kernel, folder, cores)
+
+
+def python(folder: Path, cores: int) -> Result:
+    """The kernel as it is where no compiler was there."""
+    return _in_processes(partial(_read_kernel, compiled=False), folder, cores)
 
 
 # ---------------------------------------------------------------- the whole way
@@ -242,7 +247,7 @@ def trailscraper(folder: Path, cores: int) -> Result:
 
 
 CONTESTANTS: dict[str, Callable[[Path, int], Result]] = {
-    one.__name__: one for one in (floor, kernel, case, duckdb, trailscraper)
+    one.__name__: one for one in (floor, kernel, python, case, duckdb, trailscraper)
 }
 
 

@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     asked = parser.parse_args()
     runs = [(name, cores) for name in ("floor", "kernel", "case") for cores in (1, asked.cores)]
-    runs += [("duckdb", asked.cores), ("trailscraper", 1)]
+    runs += [("python", asked.cores), ("duckdb", asked.cores), ("trailscraper", 1)]
     with tempfile.TemporaryDirectory() as parent:
         folder = asked.folder or Path(parent)
         if asked.folder is None:
