@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,13 +96,13 @@ def packed(records: Iterable[Json]) -> bytes:
 
 def watched(
     case: Path, batches: Iterable[Iterable[Iterable[Json]]], *sinks: Sink, guards: Sequence[Guard] = (),
-    say: Callable[[str], None] = lambda _: None, **settings: Any,
+    say: Callable[[str], None] = lambda _: None, clock: Callable[[], float] = time.time, **settings: Any,
 ) -> Given:  # fmt: skip
     """Watch batches of files of records into a case until all is judged."""
     feed = Given([[packed(file) for file in files] for files in batches])
     with Case.open(case) as opened:
         given = Settings(**{"once": True, "quiet": 0.0, **settings})
-        Watch(opened.folder, feed, sinks, guards, given, say).run()
+        Watch(opened.folder, feed, sinks, guards, given, say, clock).run()
     return feed
 
 

@@ -88,7 +88,7 @@ _DAY = 86_400
 @click.option(
     "--hot",
     type=click.IntRange(min=1000),
-    default=100_000,
+    default=50_000,
     show_default=True,
     metavar="RECORDS",
     help="How many records are judged with each batch.",

@@ -135,6 +135,19 @@ class DuckEngine:
         self.run(f"CREATE TABLE {name} AS SELECT * FROM held_{name}")
         self._held.append(name)
 
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Add rows to a table that is held."""
+        self.register(f"held_{name}", rows)
+        self.run(f"INSERT INTO {name} SELECT * FROM held_{name}")
+
+    def clear(self) -> None:
+        """Forget every table and view but those that are held."""
+        made = "SELECT schema_name, {kind}_name AS name FROM duckdb_{kind}s() WHERE NOT internal"
+        for kind in ("view", "table"):
+            for one in self.table(made.format(kind=kind)).to_pylist():
+                if one["name"] not in self._held:
+                    self.run(f'DROP {kind} IF EXISTS {one["schema_name"]}."{one["name"]}"')
+
     def narrow(self, segments: Set[int]) -> None:
         """Make each table of segments known as `some_<name>` too, with those segments alone."""
         for name in self._held:

@@ -31,6 +31,8 @@ _LARGEST = 240_000
 """Bytes of a message; SNS, SQS and EventBridge take 256 KB with all around it."""
 _LISTED = 100
 """Members of each list that are left where a notice would be larger."""
+_LONGEST = 4_000
+"""Characters of each text that are left then."""
 _LATER = frozenset({408, 425, 429})
 """Refusals of HTTP that say to try again."""
 
@@ -41,8 +43,11 @@ def told(notice: Notice) -> str:
     text = json.dumps(shown, ensure_ascii=True)
     if len(text) <= _LARGEST:
         return text
-    cut = {name: one[:_LISTED] if isinstance(one, list) else one for name, one in shown.items()}
-    return json.dumps({**cut, "cut": True}, ensure_ascii=True)[: _LARGEST * 2]
+    cut = {
+        name: one[:_LISTED] if isinstance(one, list) else one[:_LONGEST] if isinstance(one, str) else one
+        for name, one in shown.items()
+    }
+    return json.dumps({**cut, "cut": True}, ensure_ascii=True)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -21,10 +21,10 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
-from tokentrail.watch.intake import TABLES, Tables
+from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 
-MOST = 100_000
-"""Records that are judged with each batch: 0.7 s on two cores."""
+MOST = 50_000
+"""Records that are judged with each batch: half a second on one core."""
 _CHUNKS = 48
 
 
@@ -46,6 +46,8 @@ class HotSet:
         self._chunks: deque[_Chunk] = deque()
         self._carried: Tables | None = None
         self._objects: dict[int, Sequence[StoredObject]] = {}
+        self._engine: DuckEngine | None = None
+        self._fresh: list[_Chunk] = []
         self.whole = True
         """Whether it is all that the case holds."""
 
@@ -65,6 +67,7 @@ class HotSet:
         number = int(segment, 16)
         self._objects[number] = objects
         self._chunks.append(_Chunk(frozenset((number,)), tables))
+        self._fresh.append(self._chunks[-1])
         if len(self._chunks) > _CHUNKS:
             self._join()
 
@@ -76,14 +79,29 @@ class HotSet:
         }
         self._chunks.appendleft(_Chunk(frozenset().union(*(one.segments for one in older)), joined))
 
-    def fill(self, engine: DuckEngine) -> None:
-        """Make its tables known to an engine."""
-        parts = [one.tables for one in self._chunks] + ([self._carried] if self._carried else [])
-        for name in TABLES:
-            if parts:
-                engine.hold(name, pa.concat_tables([one[name] for one in parts]))
-            else:
-                engine.segments(name, [])
+    def engine(self) -> DuckEngine:
+        """An engine that holds its tables; the same one as long as segments only come."""
+        if self._engine is None:
+            parts = [one.tables for one in self._chunks] + ([self._carried] if self._carried else [])
+            self._engine = DuckEngine(
+                threads=1
+            )  # of few records, threads that share a query cost more than they bring
+            for name in TABLES:
+                empty = [SCHEMAS[name].empty_table()]
+                self._engine.hold(name, pa.concat_tables([one[name] for one in parts] or empty))
+        else:
+            for chunk in self._fresh:
+                for name in TABLES:
+                    self._engine.add(name, chunk.tables[name])
+        self._fresh.clear()
+        return self._engine
+
+    def close(self) -> None:
+        """Let go of the engine."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self._fresh.clear()
 
     def older(self) -> frozenset[int]:
         """The segments that must go: of what came, all but the newest half."""
@@ -104,6 +122,7 @@ class HotSet:
 
     def replace_carried(self, carried: Tables) -> None:
         """Carry these instead of what was carried."""
+        self.close()
         self._carried = carried if carried["events"].num_rows else None
         held = {one for one in carried["events"].column("segment").unique().to_pylist() if one is not None}
         held |= {number for one in self._chunks for number in one.segments}

@@ -82,6 +82,20 @@ class Judge:
 
 
 @contextmanager
+def linked_again(engine: DuckEngine) -> Iterator[Sight]:
+    """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
+    scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
+    try:
+        grown = grow(engine, scratch)
+        engine.clear()
+        reopen(engine, scratch)
+        yield Sight(engine, Forest(engine, rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)), grown)
+    finally:
+        engine.clear()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
 def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
     """Link some evidence, for as long as it is looked at."""
     scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))

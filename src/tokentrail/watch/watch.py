@@ -21,9 +21,9 @@ from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import carried
 from tokentrail.watch.guard import PREFIX, Guard
 from tokentrail.watch.hot import MOST, HotSet
-from tokentrail.watch.intake import Intake, tables_of
+from tokentrail.watch.intake import Intake, Tables, tables_of
 from tokentrail.watch.interface import Arrival, Feed, Sink
-from tokentrail.watch.judging import Judge, Judging, Sight, linked
+from tokentrail.watch.judging import Judge, Judging, linked_again
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Document, Look, notices
@@ -35,6 +35,8 @@ _WAIT = 0.2
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
+_CARRIED = 3
+"""One in so many records that are judged with each batch may be an older one."""
 _PINNED = 1_000
 """Findings of whose credentials nothing is forgotten, the newest."""
 _LAST = 10.0
@@ -132,6 +134,7 @@ class Watch:
                 if self._sweep is not None:
                     self._sweep.kill()
                 self._feed.stop()
+                self._hot.close()
                 outbox.flush(_LAST)
                 outbox.stop()
         return self._counts
@@ -207,7 +210,8 @@ class Watch:
             return
         self._look += 1
         complete = self._hot.whole
-        with linked(self._hot.fill) as sight:
+        kept: Tables | None = None
+        with linked_again(self._hot.engine()) as sight:
             scene = self._judge.scene(sight, self._hot.read)
             found = [document(one) for one in self._judge.findings(scene)]
             now = self._clock()
@@ -226,7 +230,11 @@ class Watch:
             self._dirty = False
             self._unsettled = not settled
             if self._hot.full:
-                self._fold(sight)
+                kept = carried(
+                    sight, scene, self._hot.older(), self._pinned(), self._settings.hot // _CARRIED
+                )
+        if kept is not None:
+            self._hot.carry(self._hot.older(), kept)
         self._counts.judged(now)
 
     def _send(self, outbox: Outbox, look: Look, found: Sequence[Document], entries: dict[str, Entry]) -> None:
@@ -245,12 +253,6 @@ class Watch:
             for ident, one in self._ledger.entries.items()
             if str(one.notice.document["rule"]).startswith(PREFIX) is guard
         }
-
-    def _fold(self, sight: Sight) -> None:
-        leaving = self._hot.older()
-        scene = self._judge.scene(sight, self._hot.read)
-        kept = carried(sight, scene, leaving, self._pinned(), self._settings.hot // 3)
-        self._hot.carry(leaving, kept)
 
     def _pinned(self) -> Iterator[str]:
         """Credentials of plans, and of the newest findings."""
@@ -287,7 +289,7 @@ class Watch:
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=tuple(self._pinned()), carried=self._settings.hot // 3,
+                pinned=tuple(self._pinned()), carried=self._settings.hot // _CARRIED,
             )
         )  # fmt: skip
 

@@ -1,0 +1,141 @@
+"""Guard after containment: what shows that a plan did not hold is told, and nothing else; and when it is over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from watch_cases import Json, Remembering, packed, watched
+
+from tokentrail import Case
+from tokentrail.containment import planfile
+from tokentrail.containment.model import Plan
+from tokentrail.testing.story import Story, story
+from tokentrail.watch.guard import Guard
+
+
+@pytest.fixture(name="told", scope="module")
+def _told() -> Story:
+    return story(ordinary_day=False)
+
+
+def time_of(record: Json) -> datetime:
+    return datetime.fromisoformat(str(record["eventTime"]))
+
+
+def planned(told: Story, folder: Path, until: datetime) -> tuple[Path, Plan]:
+    """The plan that could be made at a moment, as a file."""
+    (folder / "log.json.gz").write_bytes(
+        packed([one for one in told.world.records() if time_of(one) <= until])
+    )
+    with Case.open(folder / "before") as case:
+        case.ingest([str(folder / "log.json.gz")])
+        plan = case.contain([told.key_ids["A"]])
+    planfile.save(plan, folder / "plan.json")
+    return folder / "plan.json", plan
+
+
+def guarded(
+    told: Story, folder: Path, path: Path, at: datetime, extra: Sequence[Json] = (), *, days: int = 0
+) -> list[Json]:
+    """What guard tells of the whole story, and of more records, so many days later."""
+    now = (told.moments.end + timedelta(days=days, hours=1)).timestamp()
+    sink = Remembering()
+    watched(folder / "case", [[told.world.records()], [list(extra)]] if extra else [[told.world.records()]], sink,
+            guards=[Guard(path, at)], clock=lambda: now)  # fmt: skip
+    return [one for one in sink.standing().values() if one["rule"].startswith("guard-")]
+
+
+def change(name: str, when: datetime, **asked: str) -> Json:
+    """A successful call of IAM by somebody else."""
+    return {
+        "eventVersion": "1.09", "eventTime": f"{when:%Y-%m-%dT%H:%M:%SZ}", "eventSource": "iam.amazonaws.com",
+        "eventName": name, "awsRegion": "us-east-1", "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2",
+        "userIdentity": {
+            "type": "IAMUser", "principalId": "AIDAEXAMPLE000000001", "accountId": "111122223333",
+            "arn": "arn:aws:iam::111122223333:user/mallory", "accessKeyId": "AKIAEXAMPLE000000001", "userName": "mallory",
+        },
+        "requestParameters": asked, "responseElements": None, "eventID": f"0000{when:%d%H%M%S}-0000-4000-8000-000000000001",
+        "eventType": "AwsApiCall", "managementEvent": True, "recipientAccountId": "111122223333",
+    }  # fmt: skip
+
+
+def test_what_goes_on_after_a_plan_is_told_at_once(told: Story, tmp_path: Path) -> None:
+    """A plan that nobody carried out: each tainted credential that goes on is told once, and each child that it mints."""
+    first = told.moments.key_deactivated
+    path, plan = planned(told, tmp_path, first - timedelta(seconds=1))
+
+    found = guarded(told, tmp_path, path, first)
+
+    children = {one["subject"] for one in found if one["rule"] == "guard-new-child"}
+    successes = {one["subject"] for one in found if one["rule"] == "guard-success"}
+    assert children >= {told.key_ids["D"], told.key_ids["E"]}
+    assert successes
+    assert children.isdisjoint(plan.tainted)
+    assert {one["severity"] for one in found} == {"critical"}
+
+
+def test_a_plan_that_holds_raises_nothing_until_it_is_over(told: Story, tmp_path: Path) -> None:
+    """Where nothing tainted acts any more, guard is silent, and tells when the last credential has expired."""
+    last = max(time_of(one) for one in told.world.records())
+    path, _ = planned(told, tmp_path, last)
+
+    assert [] == guarded(told, tmp_path, path, last)
+    found = guarded(told, tmp_path / "later", path, last, days=3)
+
+    assert ["guard-over"] == [one["rule"] for one in found]
+    assert found[0]["next"].startswith("tokentrail undo")
+
+
+def test_whoever_takes_back_a_step_is_told(told: Story, tmp_path: Path) -> None:
+    """Lifting a policy or key of the plan is told, with who did it; the same call on another thing is not."""
+    last = max(time_of(one) for one in told.world.records())
+    path, plan = planned(told, tmp_path, last)
+    put = next(call for step in plan.steps for call in step.calls if call.operation.startswith("Put"))
+    kind = "Role" if "RoleName" in put.parameters else "User"
+    who = put.parameters[f"{kind}Name"]
+    lifted = {f"{kind.lower()}Name": who, "policyName": put.parameters["PolicyName"]}
+    extra = [
+        change(f"Delete{kind}Policy", last + timedelta(minutes=5), **lifted),
+        change(f"Delete{kind}Policy", last + timedelta(minutes=6), **{**lifted, "policyName": "another"}),
+    ]
+    for one in extra:
+        one["recipientAccountId"] = one["userIdentity"]["accountId"] = put.account
+
+    found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
+
+    assert [extra[0]["eventID"]] == [one["events"][0] for one in found]
+    assert "mallory" in found[0]["why"]
+
+
+def test_the_same_policy_sent_again_takes_nothing_back(told: Story, tmp_path: Path) -> None:
+    """Writing a step's policy again with the same or a later cutoff is no undoing; an earlier cutoff is."""
+    last = max(time_of(one) for one in told.world.records())
+    path, plan = planned(told, tmp_path, last)
+    step, put = next(
+        (step, call)
+        for step in plan.steps
+        for call in step.calls
+        if step.cutoff and "PolicyDocument" in call.parameters
+    )
+    kind = "Role" if "RoleName" in put.parameters else "User"
+    assert step.cutoff is not None
+    spelled = f"{step.cutoff:%Y-%m-%dT%H:%M:%SZ}"
+    extra = []
+    for minutes, shift in ((5, 600), (6, -600)):
+        moved = f"{step.cutoff + timedelta(seconds=shift):%Y-%m-%dT%H:%M:%SZ}"
+        one = change(
+            put.operation, last + timedelta(minutes=minutes),
+            **{f"{kind.lower()}Name": put.parameters[f"{kind}Name"], "policyName": put.parameters["PolicyName"],
+               "policyDocument": put.parameters["PolicyDocument"].replace(spelled, moved)},
+        )  # fmt: skip
+        one["recipientAccountId"] = one["userIdentity"]["accountId"] = put.account
+        extra.append(one)
+    assert json.loads(extra[0]["requestParameters"]["policyDocument"])
+
+    found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
+
+    assert [extra[1]["eventID"]] == [one["events"][0] for one in found]

@@ -1,0 +1,183 @@
+"""The ledger and the outbox: nothing is lost and nothing repeated, wherever the process is killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from watch_cases import Remembering
+
+from tokentrail.errors import CaseBusy, CaseError
+from tokentrail.watch.interface import Notice, SinkRefused
+from tokentrail.watch.ledger import Ledger
+from tokentrail.watch.near_sinks import FileSink
+from tokentrail.watch.outbox import Outbox
+from tokentrail.watch.reconcile import Look, notices
+
+
+def document(ident: str = "a", **fields: Any) -> dict[str, Any]:
+    return {
+        "id": ident, "rule": "two-networks", "severity": "medium", "time": "2026-11-23T10:00:00Z", "credentials": ["K"],
+        "events": ["e"], "count": 1, "why": "because", **fields,
+    }  # fmt: skip
+
+
+def notice(ident: str = "a", revision: int = 1) -> Notice:
+    return Notice(id=ident, revision=revision, change="new", changed=(), document=document(ident))
+
+
+def sent(folder: Path, sink: Any, *listed: Notice) -> None:
+    with Ledger(folder) as ledger:
+        outbox = Outbox(ledger, [sink], lambda _: None)
+        outbox.send(listed, 0.0)
+        outbox.flush(5)
+        outbox.stop()
+
+
+def test_what_did_not_come_through_is_sent_at_the_next_start(tmp_path: Path) -> None:
+    """A near sink that fails gets its notices after a restart, in order, and each once."""
+    sink = Remembering(failures=1)
+    sent(tmp_path, sink, notice("a"), notice("b"))
+    sent(tmp_path, sink)
+    sent(tmp_path, sink)
+
+    assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+
+
+def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> None:
+    """A far sink's failures hold up nobody, and end when it answers."""
+    sink = Remembering(failures=1, near=False)
+    sent(tmp_path, sink, notice("a"), notice("b"))
+
+    assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+
+
+def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:
+    """A notice that a receiver refuses is said so and left behind; those beside it come through."""
+
+    class Picky(Remembering):
+        def deliver(self, notices: Any) -> None:
+            if any(one.id == "bad" for one in notices):
+                raise SinkRefused("no")
+            super().deliver(notices)
+
+    sink = Picky(near=False)
+    sent(tmp_path, sink, notice("a"), notice("bad"), notice("b"))
+
+    assert ["a.1", "b.1"] == sorted(one.key for one in sink.notices)
+    with Ledger(tmp_path) as ledger:
+        assert [] == ledger.due(sink.name)
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"what":"send","at":1.0,"to":["memo', "{", '{"what":"done","sink":"memory","key":"a.1"}']
+)
+def test_a_line_that_was_torn_off_is_as_if_never_written(torn: str, tmp_path: Path) -> None:
+    """Killed in the middle of a line, the ledger is whole up to the line before."""
+    sink = Remembering(failures=9)
+    sent(tmp_path, sink, notice("a"))
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write(torn)
+
+    with Ledger(tmp_path) as ledger:
+        assert set(ledger.entries) == {"a"}
+
+
+def test_a_damaged_ledger_is_refused_in_words(tmp_path: Path) -> None:
+    """Damage in the middle is not guessed at."""
+    sent(tmp_path, Remembering(), notice("a"))
+    path = tmp_path / "ledger.jsonl"
+    path.write_text("no json\n" + path.read_text())
+
+    with pytest.raises(CaseError, match="line 1: damaged"):
+        Ledger(tmp_path)
+
+
+def test_one_watch_a_case(tmp_path: Path) -> None:
+    """A second watch of one case is refused while the first one runs."""
+    with Ledger(tmp_path), pytest.raises(CaseBusy, match="another"):
+        Ledger(tmp_path)
+    Ledger(tmp_path).__exit__()
+
+
+def test_a_file_is_looked_through_for_what_it_holds_already(tmp_path: Path) -> None:
+    """Killed between a line in the file and the ledger's note of it, the line does not come twice."""
+    with Ledger(tmp_path / "ledger") as ledger:
+        sink = FileSink(tmp_path / "out.jsonl")
+        ledger.send([notice("a"), notice("b")], [sink.name], 0.0)
+        sink.deliver([notice("a")])
+    with (tmp_path / "out.jsonl").open("a") as file:
+        file.write('{"id": "b", "revis')  # a line that was torn off
+    sent(tmp_path / "ledger", FileSink(tmp_path / "out.jsonl"))
+
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert ["a", None, "b"] == [one[8:9] if one.endswith("}") else None for one in lines]
+    assert 0o600 == os.stat(tmp_path / "out.jsonl").st_mode & 0o777
+
+
+def look(number: int = 1, **fields: Any) -> Look:
+    return Look(
+        **{
+            "number": number,
+            "since": number,
+            "complete": True,
+            "settled": True,
+            "now": 100.0 * number,
+            **fields,
+        }
+    )
+
+
+def told(ledger: Ledger, at: Look, *found: dict[str, Any]) -> list[tuple[str, int, str]]:
+    made = list(notices(at, found, ledger.entries))
+    ledger.send(made, (), at.now)
+    for one in made:
+        ledger.entries[one.id].asserted = at.number
+    return [(one.id, one.revision, one.change) for one in made]
+
+
+def test_a_finding_is_new_then_revised_then_withdrawn(tmp_path: Path) -> None:
+    """Each change is told as what it is, and what did not change is not told."""
+    with Ledger(tmp_path) as ledger:
+        assert [("a", 1, "new")] == told(ledger, look(1), document())
+        assert [] == told(ledger, look(2), document())
+        assert [("a", 2, "revised")] == told(ledger, look(3), document(count=2))
+        assert [("a", 3, "withdrawn")] == told(ledger, look(4))
+        assert [] == told(ledger, look(5))
+        assert [("a", 4, "revised")] == told(ledger, look(6), document())
+
+
+def test_while_evidence_comes_only_what_gets_worse_is_revised_at_once(tmp_path: Path) -> None:
+    """Counts that grow wait for a minute or for quiet; a worse severity does not, and nothing is withdrawn in a rush."""
+    with Ledger(tmp_path) as ledger:
+        told(ledger, look(1, now=0.0), document())
+        assert [] == told(ledger, look(2, now=1.0, settled=False), document(count=2))
+        assert [] == told(ledger, look(3, now=2.0, settled=False))
+        assert [("a", 2, "revised")] == told(
+            ledger, look(4, now=3.0, settled=False), document(severity="critical")
+        )
+        assert [("a", 3, "revised")] == told(
+            ledger, look(5, now=99.0, settled=False), document(severity="critical", count=9)
+        )
+
+
+def test_a_look_at_a_part_adds_and_takes_nothing_back(tmp_path: Path) -> None:
+    """Where a look did not see all, it tells of what came just now, and says more of what was told, never less."""
+    part = {"complete": False, "fresh": {"K"}}
+    with Ledger(tmp_path) as ledger:
+        assert [("a", 1, "new")] == told(ledger, look(1, **part), document())
+        assert [] == told(ledger, look(2, **part), document("b", credentials=["old"], events=["older"]))
+        assert [] == told(ledger, look(3, **part), document(count=0))
+        assert [("a", 2, "revised")] == told(ledger, look(4, **part), document(count=5))
+        assert [] == told(ledger, look(5, **part))
+
+
+def test_a_sweep_leaves_alone_what_was_found_after_it_began(tmp_path: Path) -> None:
+    """What came while a sweep ran is not withdrawn because the sweep could not see it."""
+    with Ledger(tmp_path) as ledger:
+        told(ledger, look(1), document("old"))
+        told(ledger, look(5, settled=False), document("fresh"))
+
+        assert [("old", 2, "withdrawn")] == told(ledger, look(6, since=3))
