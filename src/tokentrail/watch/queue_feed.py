@@ -63,7 +63,8 @@ class QueueFeed:
         self._lost: deque[Lost] = deque(maxlen=1000)
         self._named: dict[str, None] = {}
         self._troubles: dict[str, str] = {}
-        self._empty_since: float | None = None
+        self._empty: set[int] = set()
+        """Receivers whose last answer held no message."""
         self._failure: BaseException | None = None
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -114,7 +115,7 @@ class QueueFeed:
     def drained(self) -> bool:
         """Whether the queue had no message when last asked, and none is held."""
         with self._lock:
-            return self._empty_since is not None and not self._held
+            return len(self._empty) == _RECEIVERS and not self._held
 
     def lost(self) -> Sequence[Lost]:
         """What could not be read since last asked."""
@@ -166,7 +167,10 @@ class QueueFeed:
         messages = self._queue.receive(_WAIT)
         now = self._clock()
         with self._lock:
-            self._empty_since = None if messages else self._empty_since or now
+            if messages:
+                self._empty.clear()
+            else:
+                self._empty.add(threading.get_ident())
             for one in messages:
                 self._held[one.id] = _Held(one, 1, now + self._settings.visibility)
         try:

@@ -27,7 +27,7 @@ from tokentrail.watch.judging import Judge, Judging, linked_again
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Document, Look, notices
-from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept
+from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept, newest
 
 BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
@@ -143,15 +143,14 @@ class Watch:
         """Take up the case where it is: the newest of it into the hot set."""
         snapshot = self._folder.snapshot()
         intake = Intake(self._folder, snapshot.objects().values(), self._settings.options)
-        newest = sorted(
-            snapshot.manifests, key=lambda one: sum(each.records for each in one.objects)
-        )  # small ones came last
-        for manifest in newest:
+        times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
+        for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
+            self._counts.last = max(self._counts.last or 0, times[manifest.segment])
             if self._hot.rows + sum(one.records for one in manifest.objects) > self._settings.hot:
                 self._hot.whole = False
                 self._unswept = True
-                continue
-            self._hot.add(manifest.segment, tables_of(self._folder, manifest.segment), manifest.objects)
+            elif self._hot.whole:
+                self._hot.add(manifest.segment, tables_of(self._folder, manifest.segment), manifest.objects)
         return intake
 
     def _know_the_past(self, outbox: Outbox) -> None:
