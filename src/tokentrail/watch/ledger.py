@@ -99,11 +99,6 @@ class Ledger:
         with self._writing:
             return [one for (where, _), one in self._due.items() if where == sink]
 
-    def forget(self, ids: Iterable[str]) -> None:
-        """Forget findings that will not be looked for again; the file follows when it is written anew."""
-        for one in ids:
-            self.entries.pop(one, None)
-
     def _sent(self, notice: Notice, at: float) -> None:
         before = self.entries.get(notice.id)
         self._superfluous += before is not None

@@ -1,0 +1,300 @@
+"""
+Measure `tokentrail watch`: does it keep up, how late is a finding, does memory stay flat.
+
+    python bench/watch.py --seconds 120                  # 2,000 events a second, as they would come
+    python bench/watch.py --seconds 3600 --speed 4       # an hour of load in a quarter of one
+
+A small server of our own stands for SQS and S3, in this process; the watch is a process of its own, with the whole
+catalogue on. Every five seconds an incident is planted: a token that was minted a minute before mints a role session.
+Its finding is known by its event, and timed from the moment at which the message could be received to the line on
+the watch's standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from evidence import ACCOUNTS, REGIONS, START, Maker, iso, us_date
+
+EVERY = 5
+DORMANT = 60
+OBJECT = 200
+"""Events of an object."""
+
+
+@dataclass
+class Cloud:
+    """A queue and a bucket, in memory."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    waiting: deque[tuple[str, str, float]] = field(default_factory=deque)
+    flying: dict[str, tuple[str, str, float]] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    deleted: int = 0
+
+    def tell(self, key: str, data: bytes) -> float:
+        body = json.dumps(
+            {
+                "Records": [
+                    {
+                        "eventName": "ObjectCreated:Put",
+                        "s3": {"bucket": {"name": "logs"}, "object": {"key": key}},
+                    }
+                ]
+            }
+        )
+        now = time.time()
+        with self.changed:
+            self.objects[key] = data
+            self.waiting.append((key, body, now))
+            self.changed.notify()
+        return now
+
+    def sqs(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+        with self.changed:
+            if operation == "ReceiveMessage":
+                self.changed.wait_for(lambda: bool(self.waiting), asked.get("WaitTimeSeconds", 0))
+                found = []
+                while self.waiting and len(found) < asked.get("MaxNumberOfMessages", 1):
+                    one = self.waiting.popleft()
+                    self.flying[one[0]] = one
+                    found.append(
+                        {
+                            "MessageId": one[0],
+                            "ReceiptHandle": one[0],
+                            "Body": one[1],
+                            "Attributes": {
+                                "SentTimestamp": str(int(one[2] * 1000)),
+                                "ApproximateReceiveCount": "1",
+                            },
+                        }
+                    )
+                return {"Messages": found} if found else {}
+            if operation == "DeleteMessageBatch":
+                for one in asked["Entries"]:
+                    if self.flying.pop(one["ReceiptHandle"], None):
+                        self.deleted += 1
+                        self.objects.pop(one["ReceiptHandle"], None)
+                return {"Successful": [{"Id": one["Id"]} for one in asked["Entries"]], "Failed": []}
+            if operation == "ChangeMessageVisibilityBatch":
+                return {"Successful": [{"Id": one["Id"]} for one in asked["Entries"]], "Failed": []}
+            return {
+                "Attributes": {
+                    "VisibilityTimeout": "30",
+                    "ApproximateNumberOfMessages": str(len(self.waiting)),
+                    "ApproximateNumberOfMessagesNotVisible": str(len(self.flying)),
+                }
+            }
+
+
+def served(cloud: Cloud) -> str:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = cloud.sqs(self.headers["X-Amz-Target"].rpartition(".")[2], json.loads(content))
+            self.answer(json.dumps(answer).encode(), "application/x-amz-json-1.0")
+
+        def do_GET(self) -> None:
+            data = cloud.objects.get(self.path.partition("?")[0].removeprefix("/logs/"))
+            self.answer(data or b"", "binary/octet-stream", 200 if data else 404)
+
+        def answer(self, data: bytes, kind: str, status: int = 200) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+class Load:
+    """Makes the events of an organisation, and incidents among them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.makers = [Maker(n, seed) for n in range(ACCOUNTS)]
+        self.tokens: deque[tuple[float, Maker, Any]] = deque()
+        self.sent = 0
+
+    def object(self, when: int, extra: list[str]) -> bytes:
+        maker = self.random.choice(self.makers)
+        region = self.random.choice(REGIONS)
+        records = [maker.event(when, region) for _ in range(OBJECT)] + extra
+        return gzip.compress(('{"Records":[' + ",".join(records) + "]}").encode(), 1)
+
+    def steals(self, when: int) -> str:
+        """A token that is minted and kept."""
+        maker = self.random.choice(self.makers)
+        user, key = maker.user(900 + self.sent), "ASIA" + maker.base32(16)
+        identity = user.identity.replace(user.key, key).replace(
+            '"userName"',
+            f'"sessionContext":{{"attributes":{{"creationDate":"{iso(when)}","mfaAuthenticated":"false"}}}},"userName"',
+        )
+        self.tokens.append((when, maker, type(user)(key, identity, "192.0.2.66", "Boto3/1.0")))
+        until = us_date(when + 129600)
+        answer = f'{{"credentials":{{"accessKeyId":"{key}","sessionToken":"FAKE","expiration":"{until}"}}}}'
+        return maker.record(user, when, REGIONS[0], "sts", "GetSessionToken", "null", answer, "")
+
+    def mints(self, when: int) -> tuple[str, str] | None:
+        """The same token, a minute later, mints; with the id of the event."""
+        if not self.tokens or when - self.tokens[0][0] < DORMANT:
+            return None
+        _, maker, token = self.tokens.popleft()
+        kept, maker.live, maker.users = (maker.live, maker.users), [], [token]
+        text = maker.issuance(when, REGIONS[0])
+        maker.live, maker.users = kept
+        return text, json.loads(text)["eventID"]
+
+
+def resident(pid: int) -> float:
+    """Megabytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Run:
+    """One watch under load, and what was seen of it."""
+
+    def __init__(self, asked: argparse.Namespace, case: Path) -> None:
+        self.asked, self.case = asked, case
+        self.cloud, self.load = Cloud(), Load(11)
+        self.planted: dict[str, float] = {}
+        self.late: list[float] = []
+        self.memory: list[tuple[float, float]] = []
+        self.lines = 0
+        self.most_waiting = 0
+        url = served(self.cloud)
+        environment = os.environ | {
+            "AWS_ACCESS_KEY_ID": "AKIABENCH0000000001", "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+        }  # fmt: skip
+        self.watch = subprocess.Popen(
+            [sys.executable, "-c", "from tokentrail.cli.root import main; main()", "watch", f"sqs:{url}/1/trail",
+             "--endpoint-url", url, "--case", str(case), "--format", "jsonl", "--hot", str(asked.hot)],
+            stdout=subprocess.PIPE, env=environment, text=True,
+        )  # fmt: skip
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        """Time the findings as they come."""
+        assert self.watch.stdout is not None
+        for line in self.watch.stdout:
+            now = time.time()
+            self.lines += 1
+            if '"token-mints-tokens"' in line and '"change": "new"' in line:
+                known = [event for event in json.loads(line)["events"] if event in self.planted]
+                self.late += [now - self.planted.pop(event) for event in known]
+
+    def drive(self) -> float:
+        """Send the load at its pace; how long that took."""
+        while not (self.case / "watch" / "state.json").exists():
+            time.sleep(0.1)
+        began = time.time()
+        next_planted = next_sample = 0.0
+        while (elapsed := (time.time() - began) * self.asked.speed) < self.asked.seconds:
+            due = self.load.sent * OBJECT / self.asked.rate
+            if due > elapsed:
+                time.sleep(min(0.05, (due - elapsed) / self.asked.speed))
+                continue
+            plant = elapsed >= next_planted
+            next_planted = elapsed + EVERY if plant else next_planted
+            self.send(START + int(elapsed), plant=plant)
+            self.most_waiting = max(self.most_waiting, len(self.cloud.waiting))
+            if elapsed >= next_sample:
+                next_sample = elapsed + max(10.0, self.asked.seconds / 40)
+                self.memory.append((elapsed, resident(self.watch.pid)))
+        return time.time() - began
+
+    def send(self, when: int, *, plant: bool) -> None:
+        """Send an object, with an incident in it if wanted."""
+        found = self.load.mints(when) if plant else None
+        extra = [self.load.steals(when)] if plant else []
+        data = self.load.object(when, extra + ([found[0]] if found else []))
+        self.load.sent += 1
+        if found:
+            self.planted[found[1]] = time.time()
+        self.cloud.tell(f"{self.load.sent:08d}.json.gz", data)
+
+    def end(self) -> float:
+        """Wait until all is taken, and stop the watch; how long that took."""
+        began = time.time()
+        while (self.cloud.waiting or self.cloud.flying) and time.time() < began + 120:
+            time.sleep(0.1)
+        took = time.time() - began
+        time.sleep(4)
+        self.watch.terminate()
+        self.watch.wait(60)
+        return took
+
+    def report(self, took: float, drained: float) -> None:
+        """Print what was seen."""
+        events = self.load.sent * OBJECT
+        print(f"events                {events:,} in {took:.0f} s: {events / took:,.0f} a second")
+        waited = self.most_waiting * OBJECT / self.asked.rate / self.asked.speed
+        print(
+            f"waiting               {waited:.1f} s of load at most; all taken {drained:.1f} s after the last"
+        )
+        print(f"incidents             {len(self.late)} found, {len(self.planted)} not found")
+        if self.late:
+            late = sorted(self.late)
+            shown = [statistics.median(late), late[int(len(late) * 0.95)], late[-1]]
+            print(
+                "seconds to a finding  median {:.2f}, 19 in 20 within {:.2f}, all within {:.2f}".format(
+                    *shown
+                )
+            )
+        print(f"notices               {self.lines:,}")
+        print("memory, MB            " + " ".join(f"{size:.0f}" for _, size in self.memory))
+        last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
+        if last and before:
+            print(f"last quarter / second {last / before:.2f}")
+        print(f"manifests             {sum(1 for _ in (self.case / 'manifests').glob('*.json'))}")
+
+    def mean(self, start: float, end: float) -> float:
+        """Mean memory in a part of the run."""
+        seconds = self.asked.seconds
+        found = [size for at, size in self.memory if start * seconds <= at < end * seconds]
+        return statistics.mean(found) if found else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=int, default=120, help="seconds of load, as the events tell them")
+    parser.add_argument("--rate", type=int, default=2000, help="events in such a second")
+    parser.add_argument("--speed", type=float, default=1.0, help="such seconds in a real one")
+    parser.add_argument("--hot", type=int, default=50_000, help="records that are judged with each batch")
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(parser.parse_args(), Path(folder) / "case")
+        took = run.drive()
+        run.report(took, run.end())
+
+
+if __name__ == "__main__":
+    main()
