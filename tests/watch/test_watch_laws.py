@@ -78,3 +78,22 @@ def test_a_sweep_sets_right_what_the_hot_set_cant_see(tmp_path: Path) -> None:
 
     assert same(found(tmp_path / "case")) == same(sink.standing())
     assert told_at_once() == answers(tmp_path)
+
+
+def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:
+    """With `only_new`, the first start tells only what evidence that comes brings; the next one repeats nothing."""
+    half = len(records()) // 2
+    answers_before = tmp_path / "first.json.gz"
+    answers_before.write_bytes(packed(records()[:half]))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(answers_before)])
+        known = {one.id for one in case.detect()}
+    sink = Remembering()
+    watched(tmp_path / "case", [[records()[half:]]], sink, only_new=True)
+    first = len(sink.notices)
+    watched(tmp_path / "case", [], sink)
+
+    new = {one.id for one in sink.notices if one.change == "new"}
+    assert new == set(found(tmp_path / "case")) - known
+    assert new.isdisjoint(known)
+    assert first == len(sink.notices)

@@ -1,10 +1,11 @@
 """
 Which older records are carried on when the hot set lets segments go.
 
-They are records as they are, so that linking and rules need not know: of each credential that was seen lately, of the
-first ones of each habit (who takes up which role, how deep), and of all above them, the calls that issued them and a
-few of each kind of call from each address; the newest changes; and the first record of all, since rules ask since when
-there is evidence.
+They are records as they are, so that linking and rules need not know: the calls that issued credentials, a few of each
+kind of call from each address, changes in IAM, and the first record of all, since rules ask since when there is
+evidence. Where there is no room for all, what is rare goes before what is ordinary: credentials that findings and plans
+are about; tokens that are not a role's, which are few and live long; what was used last; then the first credential of
+each habit (who takes up which role, and how deep), the second of each, and so on. All above a credential goes with it.
 """
 
 from __future__ import annotations
@@ -17,40 +18,47 @@ from tokentrail.detection.scene import Scene
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.judging import Sight
 
-_RECENT = 6_000
-"""Credentials that were seen last."""
-_OF_A_HABIT = 12
-"""First credentials of each habit; rules take ten for a habit."""
-_CHANGES = 10_000
+_RARE, _RECENT, _OF_A_HABIT = 5_000, 1_500, 12
+"""Credentials at most: rare ones, those that were seen last, and the first of each habit; rules take ten for one."""
+_CHANGES = 5_000
 _READS, _CALLS = 120, 3
 """Of calls alike: GetObject, which is counted by the hundred, and others."""
 
 _SEEN = """
-    SELECT n FROM (
-      SELECT k.n, k.id,
-             row_number() OVER (PARTITION BY p.person, k.into_role, k.kind, k.depth
-                                ORDER BY coalesce(k.issued_time, k.first, 0), k.n) AS nth,
-             row_number() OVER (ORDER BY greatest(coalesce(k.last, 0), coalesce(k.issued_time, 0)) DESC, k.n) AS place
-      FROM known k LEFT JOIN known p ON p.n = k.parent_n
-    ) WHERE nth <= {habit} OR place <= {recent} OR id IN (SELECT id FROM pinned)"""
+    SELECT n, CASE WHEN pinned THEN 0 WHEN rare AND rare_place <= {rare} THEN 1 WHEN place <= {recent} THEN 2
+                   ELSE 2 + least(nth, deep) END AS rank
+    FROM (
+      SELECT n, id, rare, pinned, place, row_number() OVER (PARTITION BY rare ORDER BY place) AS rare_place,
+             row_number() OVER (PARTITION BY maker, into_role, kind ORDER BY began, n) AS nth,
+             row_number() OVER (PARTITION BY depth ORDER BY began, n) AS deep
+      FROM (
+        SELECT k.n, k.id, k.kind, k.depth, k.into_role, p.person AS maker, coalesce(k.issued_time, k.first, 0) AS began,
+               s.id IS NOT NULL AS pinned,
+               k.parent_n IS NOT NULL AND k.kind NOT IN ('assumed_role', 'service_role', 'forwarded', 'unknown',
+                                                         'assumed_role_web_identity', 'assumed_role_saml') AS rare,
+               row_number() OVER (ORDER BY greatest(coalesce(k.last, 0), coalesce(k.issued_time, 0)) DESC, k.n) AS place
+        FROM known k LEFT JOIN known p ON p.n = k.parent_n LEFT JOIN pinned s ON s.id = k.id
+      )
+    ) WHERE pinned OR (rare AND rare_place <= {rare}) OR place <= {recent} OR nth <= {habit} OR deep <= {habit}
+    ORDER BY rank, place LIMIT {most}"""
 _PLACES = """
-    SELECT segment, object, ordinal, min(class) AS class, max(time) AS time FROM (
-      SELECT f.segment, f.object, f.ordinal, 1 AS class, f.issued_time AS time
+    SELECT segment, object, ordinal, min(rank) AS rank, max(time) AS time FROM (
+      SELECT f.segment, f.object, f.ordinal, l.rank, f.issued_time AS time
       FROM forest f JOIN lasting l ON l.n = f.n WHERE f.segment IS NOT NULL
       UNION ALL
-      SELECT segment, object, ordinal, 1, time FROM (SELECT * FROM events ORDER BY time, event_id LIMIT 1)
+      SELECT segment, object, ordinal, 0, time FROM (SELECT * FROM events ORDER BY time, event_id LIMIT 1)
       UNION ALL
       SELECT segment, object, ordinal, 2, time FROM (
         SELECT segment, object, ordinal, time FROM changes ORDER BY time DESC, event_id LIMIT {changes})
       UNION ALL
-      SELECT segment, object, ordinal, 3, time FROM (
-        SELECT d.segment, d.object, d.ordinal, d.time, d.name,
+      SELECT segment, object, ordinal, rank + 1, time FROM (
+        SELECT d.segment, d.object, d.ordinal, d.time, d.name, l.rank,
                row_number() OVER (PARTITION BY d.n, d.name, d.error IS NULL, d.ip ORDER BY d.time, d.event_id) AS nth,
                row_number() OVER (PARTITION BY d.n, d.ip ORDER BY d.time DESC, d.event_id DESC) AS back
         FROM deeds d JOIN lasting l ON l.n = d.n
       ) WHERE nth <= CASE WHEN name = 'GetObject' THEN {reads} ELSE {calls} END OR back = 1
     ) WHERE segment IN (SELECT segment FROM leaving)
-    GROUP BY segment, object, ordinal ORDER BY class, time DESC, segment, object, ordinal LIMIT {most}"""
+    GROUP BY segment, object, ordinal ORDER BY rank, time DESC, segment, object, ordinal LIMIT {most}"""
 _ROWS = (
     "SELECT t.* FROM {name} t JOIN lasting_places p "
     "ON p.segment = t.segment AND p.object = t.object AND p.ordinal = t.ordinal"
@@ -75,9 +83,18 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Iterable
     """
     scene.give("leaving", {"segment": pa.array(sorted(leaving), pa.int64())})
     scene.give("pinned", {"id": pa.array(sorted(set(pinned)), pa.string())})
-    seen = [row["n"] for row in scene.rows(_SEEN.format(habit=_OF_A_HABIT, recent=_RECENT))]
-    lasting = sorted({*seen, *sight.forest.ancestors(seen)})
-    scene.give("lasting", {"n": pa.array(lasting, pa.int64())})
+    query = _SEEN.format(rare=_RARE, recent=_RECENT, habit=_OF_A_HABIT, most=most)
+    ranks: dict[int, int] = {}
+    by_rank: dict[int, list[int]] = {}
+    for row in scene.rows(query):
+        by_rank.setdefault(row["rank"], []).append(row["n"])
+    for rank, places in sorted(by_rank.items()):
+        for n in (*places, *sight.forest.ancestors(places)):
+            ranks.setdefault(n, rank)
+    scene.give(
+        "lasting",
+        {"n": pa.array(list(ranks), pa.int64()), "rank": pa.array(list(ranks.values()), pa.int64())},
+    )
     scene.table("lasting_places", _PLACES.format(changes=_CHANGES, reads=_READS, calls=_CALLS, most=most))
     queries = {name: _IDENTITIES if name == "identities" else _ROWS.format(name=name) for name in TABLES}
     return {name: sight.engine.table(query).cast(SCHEMAS[name]) for name, query in queries.items()}

@@ -115,7 +115,8 @@ class Outbox:
 
     def know(self, notices: Sequence[Notice], now: float) -> None:
         """Note findings as known, and send them nowhere."""
-        self._ledger.send(notices, (), now)
+        if notices:
+            self._ledger.send(notices, (), now)
 
     def _deliver(self, sink: Sink, notices: Sequence[Notice]) -> None:
         for one in notices:

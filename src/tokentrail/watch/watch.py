@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event
 
@@ -22,7 +22,7 @@ from tokentrail.watch.carrying import carried
 from tokentrail.watch.guard import PREFIX, Guard
 from tokentrail.watch.hot import MOST, HotSet
 from tokentrail.watch.intake import Intake, Tables, tables_of
-from tokentrail.watch.interface import Arrival, Feed, Sink
+from tokentrail.watch.interface import Arrival, Feed, Notice, Sink
 from tokentrail.watch.judging import Judge, Judging, linked_again
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.outbox import Outbox
@@ -35,6 +35,8 @@ _WAIT = 0.2
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
+_SLOW, _LEAST = 0.8, 10_000
+"""Seconds that a look may take, or it looks at less the next time, but never at less than so many records."""
 _CARRIED = 3
 """One in so many records that are judged with each batch may be an older one."""
 _PINNED = 1_000
@@ -208,6 +210,7 @@ class Watch:
             self._dirty = self._unsettled = False
             return
         self._look += 1
+        began = time.monotonic()
         complete = self._hot.whole
         kept: Tables | None = None
         with linked_again(self._hot.engine()) as sight:
@@ -225,33 +228,36 @@ class Watch:
                 delay=None if arrived is None else now - arrived, fresh=None if complete else self._fresh,
             )  # fmt: skip
             self._send(outbox, look, found, self._entries(guard=False))
-            self._send(outbox, look, guarded, self._entries(guard=True))
+            self._send(outbox, replace(look, complete=False, fresh=None), guarded, self._entries(guard=True))
             self._dirty = False
             self._unsettled = not settled
             if self._hot.full:
-                kept = carried(
-                    sight, scene, self._hot.older(), self._pinned(), self._settings.hot // _CARRIED
-                )
+                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.most // _CARRIED)
         if kept is not None:
             self._hot.carry(self._hot.older(), kept)
+        self._pace(time.monotonic() - began)
         self._counts.judged(now)
+
+    def _pace(self, took: float) -> None:
+        """Judge fewer records with each batch where that takes too long, and more again where it does not."""
+        most = self._settings.hot
+        if took > _SLOW:
+            self._hot.most = max(min(_LEAST, most), int(self._hot.most * 0.8))
+        elif took < _SLOW / 2:
+            self._hot.most = min(most, int(self._hot.most * 1.1))
 
     def _send(self, outbox: Outbox, look: Look, found: Sequence[Document], entries: dict[str, Entry]) -> None:
         sent = list(notices(look, found, entries))
-        if self._first:
-            outbox.know(sent, look.now)
-        else:
-            outbox.send(sent, look.now)
-            self._counts.notices += len(sent)
+        known = [one for one in sent if self._first and not _is_guard(one)]
+        outbox.know(known, look.now)
+        told = [one for one in sent if one not in known]
+        outbox.send(told, look.now)
+        self._counts.notices += len(told)
         for one in sent:
             self._ledger.entries[one.id].asserted = look.number
 
     def _entries(self, *, guard: bool) -> dict[str, Entry]:
-        return {
-            ident: one
-            for ident, one in self._ledger.entries.items()
-            if str(one.notice.document["rule"]).startswith(PREFIX) is guard
-        }
+        return {ident: one for ident, one in self._ledger.entries.items() if _is_guard(one.notice) is guard}
 
     def _pinned(self) -> Iterator[str]:
         """Credentials of plans, and of the newest findings."""
@@ -308,3 +314,8 @@ class Watch:
         """Whether all that there was is in the case and judged."""
         swept = self._hot.whole or (self._sweep is None and not self._unswept)
         return self._feed.drained() and not self._dirty and not self._unsettled and swept
+
+
+def _is_guard(notice: Notice) -> bool:
+    """Whether it is about a plan: told whatever else is known, and never withdrawn."""
+    return str(notice.document["rule"]).startswith(PREFIX)

@@ -1,0 +1,108 @@
+"""Feeds: a folder whose files are still being written, and a buffer that makes who fetches wait for who reads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.sources.files import BytesObject
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.store.folder import CaseFolder
+from tokentrail.watch.buffer import Buffer
+from tokentrail.watch.interface import Arrival
+from tokentrail.watch.opening import feed_of
+from tokentrail.watch.polling import FolderFeed
+
+
+@pytest.fixture(name="feed")
+def _feed(tmp_path: Path) -> Iterator[FolderFeed]:
+    (tmp_path / "logs").mkdir()
+    feed = FolderFeed(str(tmp_path / "logs"), every=0.02)
+    feed.start()
+    yield feed
+    feed.stop()
+
+
+def brought(feed: FolderFeed, count: int, seconds: float = 10) -> dict[str, bytes]:
+    """What a feed brings, until so many objects came or time is up."""
+    found: dict[str, bytes] = {}
+    end = time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < end:
+        arrivals = feed.take(1 << 20, 0.05)
+        found |= {Path(one.object.name).name: one.object.read() for one in arrivals}
+        feed.kept(arrivals)
+    return found
+
+
+def test_files_are_brought_as_they_come_and_once(feed: FolderFeed, tmp_path: Path) -> None:
+    """New files and new folders with files are seen; what was brought is not brought again; digests never are."""
+    logs = tmp_path / "logs"
+    (logs / "a.json").write_bytes(b"a")
+    assert {"a.json": b"a"} == brought(feed, 1)
+    (logs / "deep" / "er").mkdir(parents=True)
+    (logs / "deep" / "er" / "b.json").write_bytes(b"b")
+    (logs / "111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20261123T100000Z.json.gz").write_bytes(b"d")
+    assert {"b.json": b"b"} == brought(feed, 1)
+    assert {} == brought(feed, 1, 1.0)
+    assert feed.drained()
+
+
+def test_a_file_that_is_still_written_is_waited_for(feed: FolderFeed, tmp_path: Path) -> None:
+    """A file counts once it has stopped changing, so that none is read in half."""
+    with (tmp_path / "logs" / "slow.json").open("wb") as file:
+        for _ in range(8):
+            file.write(b"x" * 10)
+            file.flush()
+            time.sleep(0.1)
+
+    assert {"slow.json": b"x" * 80} == brought(feed, 1)
+
+
+def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None:
+    """A folder that links to itself is looked through once."""
+    (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs" / "a.json").write_bytes(b"a")
+
+    assert {"a.json": b"a"} == brought(feed, 1)
+    assert {} == brought(feed, 1, 0.8)
+
+
+def test_who_fetches_waits_for_who_reads() -> None:
+    """A buffer holds so many bytes, and lets go of who waits when it is closed."""
+    buffer = Buffer(most=10)
+    arrival = Arrival(object=BytesObject("a", b"x" * 8), at=0.0)
+    done: list[bool] = []
+
+    def fetch() -> None:
+        done.extend(buffer.put(arrival) for _ in range(4))
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    time.sleep(0.2)
+    assert 2 == len(done) == buffer.held()[0]
+    assert 1 == len(buffer.take(8, 1))
+    time.sleep(0.2)
+    assert 3 == len(done)
+    buffer.close()
+    thread.join(2)
+    assert [True, True, True, False] == done
+
+
+@pytest.mark.parametrize(("source", "wanted"), [("-", Wanted()), ("lookup-events:", Wanted()), ("sqs:trail", Wanted()),
+                                                ("sqs:https://q/1/q", Wanted(accounts=frozenset({"1"})))])  # fmt: skip
+def test_what_cant_be_followed_is_refused_in_words(source: str, wanted: Wanted, tmp_path: Path) -> None:
+    """Standard input, LookupEvents, a queue without a URL, and a part of a queue."""
+    folder = CaseFolder.open(tmp_path / "case")
+    with pytest.raises(UsageError):
+        feed_of(source, [Access()], wanted, folder, give_up=5)
+
+
+def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    """A wrong name is said when the watch starts, not waited for."""
+    with pytest.raises(SourceError, match="no such folder"):
+        FolderFeed(str(tmp_path / "none")).start()
