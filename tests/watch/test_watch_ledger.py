@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,12 @@ from typing import Any
 import pytest
 from watch_cases import Remembering
 
+from tokentrail import Case
 from tokentrail.errors import CaseBusy, CaseError
+from tokentrail.present.document import document as as_document
+from tokentrail.testing import native
+from tokentrail.testing.story import story
+from tokentrail.watch.documents import finding
 from tokentrail.watch.interface import Notice, SinkRefused
 from tokentrail.watch.ledger import Ledger
 from tokentrail.watch.near_sinks import FileSink
@@ -181,3 +187,14 @@ def test_a_sweep_leaves_alone_what_was_found_after_it_began(tmp_path: Path) -> N
         told(ledger, look(5, settled=False), document("fresh"))
 
         assert [("old", 2, "withdrawn")] == told(ledger, look(6, since=3))
+
+
+def test_a_finding_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    """From its document, as the ledger keeps it, comes the same finding, so that text and Security Hub show the same."""
+    (tmp_path / "log.json").write_bytes(native(story(ordinary_day=False).world.records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "log.json")])
+        listed = case.detect()
+
+    assert listed == tuple(finding(json.loads(json.dumps(as_document(one)))) for one in listed)
+    assert listed

@@ -3,14 +3,16 @@ Which older records are carried on when the hot set lets segments go.
 
 They are records as they are, so that linking and rules need not know: the calls that issued credentials, a few of each
 kind of call from each address, changes in IAM, and the first record of all, since rules ask since when there is
-evidence. Where there is no room for all, what is rare goes before what is ordinary: credentials that findings and plans
-are about; tokens that are not a role's, which are few and live long; what was used last; then the first credential of
-each habit (who takes up which role, and how deep), the second of each, and so on. All above a credential goes with it.
+evidence. Where there is no room for all, what is rare goes before what is ordinary: credentials that plans are about;
+tokens that are not a role's, which are few and live long; credentials of the newest findings; what was used last; then
+the first credential of each habit (who takes up which role, and how deep), the second of each, and so on. All above a
+credential goes with it, and calls that issued one go before what it did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -18,28 +20,32 @@ from tokentrail.detection.scene import Scene
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.judging import Sight
 
-_RARE, _RECENT, _OF_A_HABIT = 5_000, 1_500, 12
+_RARE, _RECENT, _OF_A_HABIT = 3_000, 1_000, 12
 """Credentials at most: rare ones, those that were seen last, and the first of each habit; rules take ten for one."""
+_DEEDS = 3
+"""By how much what a credential did comes after the call that issued it."""
 _CHANGES = 5_000
 _READS, _CALLS = 120, 3
 """Of calls alike: GetObject, which is counted by the hundred, and others."""
 
 _SEEN = """
-    SELECT n, CASE WHEN pinned THEN 0 WHEN rare AND rare_place <= {rare} THEN 1 WHEN place <= {recent} THEN 2
-                   ELSE 2 + least(nth, deep) END AS rank
+    SELECT n, CASE WHEN pinned = 0 THEN 0 WHEN rare AND rare_place <= {rare} THEN 1 WHEN pinned = 1 THEN 2
+                   WHEN place <= {recent} THEN 3 ELSE 3 + least(nth, deep) END AS rank
     FROM (
       SELECT n, id, rare, pinned, place, row_number() OVER (PARTITION BY rare ORDER BY place) AS rare_place,
              row_number() OVER (PARTITION BY maker, into_role, kind ORDER BY began, n) AS nth,
              row_number() OVER (PARTITION BY depth ORDER BY began, n) AS deep
       FROM (
         SELECT k.n, k.id, k.kind, k.depth, k.into_role, p.person AS maker, coalesce(k.issued_time, k.first, 0) AS began,
-               s.id IS NOT NULL AS pinned,
+               s.place AS pinned,
                k.parent_n IS NOT NULL AND k.kind NOT IN ('assumed_role', 'service_role', 'forwarded', 'unknown',
                                                          'assumed_role_web_identity', 'assumed_role_saml') AS rare,
                row_number() OVER (ORDER BY greatest(coalesce(k.last, 0), coalesce(k.issued_time, 0)) DESC, k.n) AS place
         FROM known k LEFT JOIN known p ON p.n = k.parent_n LEFT JOIN pinned s ON s.id = k.id
       )
-    ) WHERE pinned OR (rare AND rare_place <= {rare}) OR place <= {recent} OR nth <= {habit} OR deep <= {habit}
+    )
+    WHERE pinned IS NOT NULL OR (rare AND rare_place <= {rare}) OR place <= {recent} OR nth <= {habit}
+       OR deep <= {habit}
     ORDER BY rank, place LIMIT {most}"""
 _PLACES = """
     SELECT segment, object, ordinal, min(rank) AS rank, max(time) AS time FROM (
@@ -48,10 +54,10 @@ _PLACES = """
       UNION ALL
       SELECT segment, object, ordinal, 0, time FROM (SELECT * FROM events ORDER BY time, event_id LIMIT 1)
       UNION ALL
-      SELECT segment, object, ordinal, 2, time FROM (
+      SELECT segment, object, ordinal, 3, time FROM (
         SELECT segment, object, ordinal, time FROM changes ORDER BY time DESC, event_id LIMIT {changes})
       UNION ALL
-      SELECT segment, object, ordinal, rank + 1, time FROM (
+      SELECT segment, object, ordinal, rank + {deeds}, time FROM (
         SELECT d.segment, d.object, d.ordinal, d.time, d.name, l.rank,
                row_number() OVER (PARTITION BY d.n, d.name, d.error IS NULL, d.ip ORDER BY d.time, d.event_id) AS nth,
                row_number() OVER (PARTITION BY d.n, d.ip ORDER BY d.time DESC, d.event_id DESC) AS back
@@ -70,7 +76,15 @@ _IDENTITIES = (
 )
 
 
-def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Iterable[str], most: int) -> Tables:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """Ids of credentials that are carried before others."""
+
+    plans: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, most: int) -> Tables:
     """
     Choose what is carried on.
 
@@ -78,12 +92,18 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Iterable
         sight: The hot set, linked.
         scene: The same, as rules see it.
         leaving: The segments that go.
-        pinned: Ids of credentials of which nothing is forgotten: those of findings and of plans.
+        pinned: Credentials that are about to matter.
         most: Records at most.
     """
     scene.give("leaving", {"segment": pa.array(sorted(leaving), pa.int64())})
-    scene.give("pinned", {"id": pa.array(sorted(set(pinned)), pa.string())})
-    query = _SEEN.format(rare=_RARE, recent=_RECENT, habit=_OF_A_HABIT, most=most)
+    given = {**dict.fromkeys(pinned.findings, 1), **dict.fromkeys(pinned.plans, 0)}
+    scene.give(
+        "pinned",
+        {"id": pa.array(list(given), pa.string()), "place": pa.array(list(given.values()), pa.int64())},
+    )
+    query = _SEEN.format(
+        rare=min(_RARE, most // 4), recent=min(_RECENT, most // 8), habit=_OF_A_HABIT, most=most * 2 // 3
+    )
     ranks: dict[int, int] = {}
     by_rank: dict[int, list[int]] = {}
     for row in scene.rows(query):
@@ -95,6 +115,13 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Iterable
         "lasting",
         {"n": pa.array(list(ranks), pa.int64()), "rank": pa.array(list(ranks.values()), pa.int64())},
     )
-    scene.table("lasting_places", _PLACES.format(changes=_CHANGES, reads=_READS, calls=_CALLS, most=most))
+    asked = {
+        "changes": min(_CHANGES, most // 4),
+        "reads": _READS,
+        "calls": _CALLS,
+        "deeds": _DEEDS,
+        "most": most,
+    }
+    scene.table("lasting_places", _PLACES.format(**asked))
     queries = {name: _IDENTITIES if name == "identities" else _ROWS.format(name=name) for name in TABLES}
     return {name: sight.engine.table(query).cast(SCHEMAS[name]) for name, query in queries.items()}

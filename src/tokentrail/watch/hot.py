@@ -60,7 +60,7 @@ class HotSet:
     @property
     def full(self) -> bool:
         """Whether older records must go."""
-        return self.rows > self.most
+        return sum(one.rows for one in self._chunks) > self.most
 
     def add(self, segment: str, tables: Tables, objects: Sequence[StoredObject]) -> None:
         """Add a segment that is new."""

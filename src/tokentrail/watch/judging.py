@@ -89,7 +89,9 @@ def linked_again(engine: DuckEngine) -> Iterator[Sight]:
         grown = grow(engine, scratch)
         engine.clear()
         reopen(engine, scratch)
-        yield Sight(engine, Forest(engine, rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)), grown)
+        yield Sight(
+            engine, Forest(engine, rows.moment(grown.last) or datetime.fromtimestamp(0, UTC), scratch), grown
+        )
     finally:
         engine.clear()
         shutil.rmtree(scratch, ignore_errors=True)

@@ -12,7 +12,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +23,7 @@ from tokentrail.detection.model import Finding
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
-from tokentrail.watch.carrying import carried
+from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.intake import TABLES, Tables
 from tokentrail.watch.judging import Judge, Judging, linked
 
@@ -43,8 +43,8 @@ class Sweeping:
     judging: Judging
     since: int | None
     """Segments whose newest record is older are left out."""
-    pinned: tuple[str, ...] = ()
-    """Credentials of which the hot set forgets nothing."""
+    pinned: Pinned = field(default_factory=Pinned)
+    """Credentials that the hot set is to carry before others."""
     carried: int = 0
     """Records that the hot set may carry."""
     merging: bool = True

@@ -8,9 +8,10 @@ what is new. When nothing comes, what was held back is said; what the hot set ca
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Event
 
 from tokentrail.present.document import document
@@ -18,7 +19,7 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.ingest import Options
 from tokentrail.store.interface import StoredObject
 from tokentrail.watch.beat import Beat, Counts
-from tokentrail.watch.carrying import carried
+from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.guard import PREFIX, Guard
 from tokentrail.watch.hot import MOST, HotSet
 from tokentrail.watch.intake import Intake, Tables, tables_of
@@ -37,10 +38,10 @@ _DUTY = 3.0
 _SWEEP_EVERY = 60.0
 _SLOW, _LEAST = 0.8, 10_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than so many records."""
-_CARRIED = 3
-"""One in so many records that are judged with each batch may be an older one."""
-_PINNED = 1_000
-"""Findings of whose credentials nothing is forgotten, the newest."""
+_CARRIED = 4
+"""One older record is carried for so many newer ones."""
+_PINNED, _OF_EACH = 200, 20
+"""The newest findings, and the credentials of each, that are carried before others."""
 _LAST = 10.0
 """Seconds that sinks are given when the watch stops."""
 
@@ -232,7 +233,9 @@ class Watch:
             self._dirty = False
             self._unsettled = not settled
             if self._hot.full:
-                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.most // _CARRIED)
+                kept = carried(
+                    sight, scene, self._hot.older(), self._pinned(), self._settings.hot // _CARRIED
+                )
         if kept is not None:
             self._hot.carry(self._hot.older(), kept)
         self._pace(time.monotonic() - began)
@@ -259,12 +262,15 @@ class Watch:
     def _entries(self, *, guard: bool) -> dict[str, Entry]:
         return {ident: one for ident, one in self._ledger.entries.items() if _is_guard(one.notice) is guard}
 
-    def _pinned(self) -> Iterator[str]:
+    def _pinned(self) -> Pinned:
         """Credentials of plans, and of the newest findings."""
-        for guard in self._guards:
-            yield from guard.pinned
-        for one in list(self._ledger.entries.values())[-_PINNED:]:
-            yield from one.notice.document["credentials"][:_PINNED]
+        newest = islice(reversed(self._ledger.entries.values()), _PINNED)
+        return Pinned(
+            plans=tuple(one for guard in self._guards for one in guard.pinned),
+            findings=tuple(
+                ident for one in newest for ident in one.notice.document["credentials"][:_OF_EACH]
+            ),
+        )
 
     def _swept(self, outbox: Outbox, settled: bool) -> None:
         """Take what a sweep found, or begin one when it is time."""
@@ -294,7 +300,7 @@ class Watch:
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=tuple(self._pinned()), carried=self._settings.hot // _CARRIED,
+                pinned=self._pinned(), carried=self._settings.hot // _CARRIED,
             )
         )  # fmt: skip
 
