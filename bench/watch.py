@@ -177,6 +177,12 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def worked(pid: int) -> float:
+    """Seconds of processor time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Run:
     """One watch under load, and what was seen of it."""
 
@@ -188,6 +194,7 @@ class Run:
         self.memory: list[tuple[float, float]] = []
         self.lines = 0
         self.most_waiting = 0
+        self.processor = 0.0
         url = served(self.cloud)
         environment = os.environ | {
             "AWS_ACCESS_KEY_ID": "AKIABENCH0000000001", "AWS_SECRET_ACCESS_KEY": "none",
@@ -228,6 +235,7 @@ class Run:
             if elapsed >= next_sample:
                 next_sample = elapsed + max(10.0, self.asked.seconds / 40)
                 self.memory.append((elapsed, resident(self.watch.pid)))
+        self.processor = worked(self.watch.pid)
         return time.time() - began
 
     def send(self, when: int, *, plant: bool) -> None:
@@ -268,6 +276,7 @@ class Run:
                     *shown
                 )
             )
+        print(f"processor             {self.processor / took:.2f} of a core, without sweeps")
         print(f"notices               {self.lines:,}")
         print("memory, MB            " + " ".join(f"{size:.0f}" for _, size in self.memory))
         last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)

@@ -25,6 +25,8 @@ from tokentrail.testing import native
 from tokentrail.testing.story import story
 
 Json = dict[str, Any]
+_PATIENCE = 1200
+"""Seconds: moto looks through the whole queue for each message, and other tests may run beside."""
 PROGRAM = "from tokentrail.cli.root import main; main()"
 
 
@@ -46,7 +48,7 @@ def started(cloud: Cloud, source: str, *options: str) -> subprocess.Popen[bytes]
 
 
 def ended(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
-    code = process.wait(120)
+    code = process.wait(_PATIENCE)
     assert 0 == code, (cloud.folder / "err.txt").read_text()
 
 
@@ -134,6 +136,7 @@ def test_killed_at_random_it_loses_and_repeats_nothing(line: Line) -> None:
 def test_five_thousand_notifications_with_kills(line: Line) -> None:
     """The same with 5,000 notifications, each object told of twice, and twenty kills."""
     stored = files(story().world.records(), 2450)
+    line.client.set_queue_attributes(QueueUrl=line.url, Attributes={"VisibilityTimeout": "15"})
     filled(line, stored, copies=2, seed=1, gone=100)
 
     killed_at_random(line, stored, kills=20, seed=7)

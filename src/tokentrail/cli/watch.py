@@ -28,7 +28,7 @@ from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.watch.documents import finding
 from tokentrail.watch.guard import Guard
-from tokentrail.watch.interface import Notice
+from tokentrail.watch.interface import Notice, Sink
 from tokentrail.watch.judging import Judging as Judged
 from tokentrail.watch.near_sinks import StreamSink, as_lines
 from tokentrail.watch.opening import feed_of, sink_of
@@ -123,23 +123,29 @@ def command(
         )
     guards = [Guard(path, contained_at or datetime.now(UTC).replace(microsecond=0)) for path in plans]
     settings = Settings(
-        judging=Judged(
-            min_severity=judging.min_severity, suppress=judging.suppress, thresholds=judging.thresholds,
-            folders=judging.folders, geoip=judging.geoip, aws_ranges=judging.aws_ranges,
-        ),
-        hot=hot, look_back=None if look_back is None else int(look_back * _DAY), only_new=only_new, once=once,
-        beat=every,
+        judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
+        only_new=only_new, once=once, beat=every,
     )  # fmt: skip
     with Case.open(told.case) as case:
         feed = feed_of(source, access, wanted, case.folder, give_up=give_up)
-        write = as_lines if told.format == "jsonl" else _as_text
-        places = [
-            StreamSink(sys.stdout, write),
-            *(sink_of(one, access[0], os.environ.get(SECRET)) for one in sinks),
-        ]
+        places = _places(told, sinks, access[0])
         watch = Watch(case.folder, feed, places, guards, settings, output.say)
         with _stopping(watch):
             watch.run()
+
+
+def _judged(judging: Judging) -> Judged:
+    """How to judge, as another process can be told it."""
+    return Judged(
+        min_severity=judging.min_severity, suppress=judging.suppress, thresholds=judging.thresholds,
+        folders=judging.folders, geoip=judging.geoip, aws_ranges=judging.aws_ranges,
+    )  # fmt: skip
+
+
+def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
+    """Where findings go: standard output, and wherever else."""
+    write = as_lines if told.format == "jsonl" else _as_text
+    return [StreamSink(sys.stdout, write), *(sink_of(one, access, os.environ.get(SECRET)) for one in sinks)]
 
 
 @contextmanager
