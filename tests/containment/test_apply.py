@@ -542,15 +542,15 @@ def test_a_run_that_dies_at_any_call_is_taken_up(stand: Stand, when: str, place:
     with stand.cloud() as cloud:
         send, sent = cloud.send, [0]
 
-        def dying(meant: Any, *, region: Any = None) -> Any:
+        def dying(meant: Any) -> Any:
             if meant.operation not in ("UpdateAccessKey", "PutUserPolicy", "PutRolePolicy"):
-                return send(meant, region=region)
+                return send(meant)
             sent[0] += 1
             if sent[0] == place + 1:
                 if when == "after":
-                    send(meant, region=region)
+                    send(meant)
                 raise Killed
-            return send(meant, region=region)
+            return send(meant)
 
         cloud.send = dying  # type: ignore[method-assign]
         with pytest.raises(Killed):

@@ -191,12 +191,12 @@ def test_an_undo_that_dies_is_taken_up(stand: Stand, when: str) -> None:
     with stand.journal(plan) as journal, stand.cloud() as cloud:
         send = cloud.send
 
-        def dying(meant: Any, *, region: Any = None) -> Any:
+        def dying(meant: Any) -> Any:
             if meant.operation == "DeleteUserPolicy":
                 if when == "after":
-                    send(meant, region=region)
+                    send(meant)
                 raise KeyboardInterrupt
-            return send(meant, region=region)
+            return send(meant)
 
         cloud.send = dying  # type: ignore[method-assign]
         from tokentrail.containment.undo import Undo

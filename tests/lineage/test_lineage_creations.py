@@ -5,12 +5,11 @@ from __future__ import annotations
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
 
-_LEAVES_NOTHING = ("Delete", "Detach", "Remove", "Deactivate", "Stop")
+_LEAVES_NOTHING = ("Delete", "Detach", "Remove", "Deactivate", "Stop", "Terminate", "Disable")
 _KNOWN_OTHERWISE = {
     "UpdateAccessKey",  # only when it makes a key active again
     "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in
     "UpdateTrail", "PutEventSelectors",  # the log itself
-    "DisableTrustAnchor",  # shuts a way in
     "AttachPolicy", "UpdatePolicy",  # service control policies
 }  # fmt: skip
 

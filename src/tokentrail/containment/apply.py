@@ -208,7 +208,7 @@ class _Run:
     def _broken(self) -> list[tuple[int, str]]:
         """What is not as it was left, with the last step that touched it."""
         records = list(self._history().things.values())
-        changes = [change(one.call, one.region) for one in records]
+        changes = [change(one.call) for one in records]
         states = read_all(self._cloud, [one.thing for one in changes])
         return sorted(
             (max(record.steps), record.key)

@@ -63,6 +63,11 @@ class Hand:
         return self.life.ends is NEVER
 
     @property
+    def assumes(self) -> bool:
+        """Whether it may assume roles."""
+        return self.caller is not None and assumes(self.caller)
+
+    @property
     def is_key(self) -> bool:
         """Whether it is a long-term key, or stands for one."""
         if isinstance(self.what, Source):
@@ -194,8 +199,7 @@ class _Search:
                     one for by in self._from.get(principal, ())
                     for one in (*self._hands.get(by, ()), *self._minted.get(by, ()))
                     if one.begins <= moment < min(one.life.mints_until, one.expires)
-                    and one.caller is not None and assumes(one.caller)
-                    and self._unseen(one, moment)
+                    and one.assumes and self._unseen(one, moment)
                 ],
             )  # fmt: skip
         for number, source in enumerate(self._sources.get(principal, ())):
@@ -276,7 +280,7 @@ def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
     other = told.get(giver.principal) if giver and giver.what is None and hand.call != RENEWAL else None
     if giver is None or other is None or other.cost > giver.cost:
         return hand
-    serves = other.begins <= hand.begins < min(other.life.mints_until, other.expires)
+    serves = other.assumes and other.begins <= hand.begins < min(other.life.mints_until, other.expires)
     return replace(hand, parent=other) if serves else hand
 
 
@@ -287,6 +291,7 @@ def _as_good(one: Hand, other: Hand) -> bool:
         and one.life.ends >= other.life.ends
         and one.life.mints_until >= other.life.mints_until
         and one.expires >= other.expires
+        and one.assumes >= other.assumes
         and (other.name is None or one.name == other.name)
     )
 

@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import boto3
 from botocore import credentials as sdk_credentials
 from botocore import exceptions as sdk
 from botocore.config import Config
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.handlers import json_decode_policies
 from botocore.session import Session as CoreSession
 from botocore.validate import ParamValidator
@@ -127,17 +129,17 @@ class Accounts:
             self._callers[account] = found
             return found
 
-    def send(self, call: Call, *, region: str | None = None) -> Answer:
+    def send(self, call: Call) -> Answer:
         """Send a call; see `Cloud`."""
-        method = self._method(call, region)
+        method = self._method(call)
         body = self._patiently(lambda: method(**call.parameters))
         metadata = body.pop("ResponseMetadata", {})
         return Answer(request_id=metadata.get("RequestId"), body=body)
 
-    def listed(self, call: Call, member: str, *, region: str | None = None) -> Sequence[Any]:
+    def listed(self, call: Call, member: str) -> Sequence[Any]:
         """List all that a paged call gives; see `Cloud`."""
         with self._lock:
-            client = self._client(call.account, call.service, region)
+            client = self._client(call.account, call.service, call.region)
         name = _python_name(client, call.operation)
 
         def pages() -> list[Any]:
@@ -174,10 +176,10 @@ class Accounts:
         report = ParamValidator().validate(dict(call.parameters), shape) if shape else None
         return report.generate_report() if report is not None and report.has_errors() else None
 
-    def _method(self, call: Call, region: str | None) -> Callable[..., dict[str, Any]]:
+    def _method(self, call: Call) -> Callable[..., dict[str, Any]]:
         try:
             with self._lock:
-                client = self._client(call.account, call.service, region)
+                client = self._client(call.account, call.service, call.region)
             method: Callable[..., dict[str, Any]] = getattr(client, _python_name(client, call.operation))
             return method
         except (sdk.BotoCoreError, sdk.ClientError) as error:
@@ -194,6 +196,9 @@ class Accounts:
                 endpoint_url=self._endpoint_url,
                 config=self._config,
             )
+            elsewhere = self._endpoint_url or _configured_endpoint(session, service)
+            if elsewhere:
+                client.meta.events.register("before-call", functools.partial(_keep_at, elsewhere))
             if service == "iam":
                 client.meta.events.unregister("after-call.iam", json_decode_policies)
             self._clients[key] = client
@@ -254,6 +259,21 @@ def _core_session(profile: str | None = None) -> CoreSession:
     core = CoreSession(profile=profile)
     core.register_component("data_loader", _descriptions())
     return core
+
+
+def _configured_endpoint(session: boto3.Session, service: str) -> str | None:
+    """The address that the SDK's own configuration or environment gives instead of AWS's."""
+    core = session._session  # the SDK has no public way in
+    found = ConfiguredEndpointProvider(core.full_config, core.get_scoped_config(), service).provide()
+    return str(found) if found and not core.get_config_variable("ignore_configured_endpoint_urls") else None
+
+
+def _keep_at(url: str, params: dict[str, Any], **_: Any) -> None:
+    """Send to the address that was asked for: the SDK's rules for AWS Sign-In pass it over, and would call AWS."""
+    here, there = urlsplit(url), urlsplit(params["url"])
+    if there.netloc != here.netloc:
+        path = here.path.rstrip("/") + there.path
+        params["url"] = urlunsplit((here.scheme, here.netloc, path, there.query, ""))
 
 
 def _clock_ahead(answer: Mapping[str, Any]) -> float:

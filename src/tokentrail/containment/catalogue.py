@@ -131,7 +131,8 @@ _ALL: Final = (
     ),
     _facts(
         "isolate-instance", "nothing: the host hands no further session to the thief", "sessions that it handed out",
-        "whatever runs on the host", "by hand", "", "Amazon EC2 User Guide, 'Instance metadata and user data'",
+        "whatever runs on the host", "StartInstances, DeleteFunctionConcurrency; by hand what was done by hand", "",
+        "Amazon EC2 User Guide, 'Instance metadata and user data'; AWS Lambda API Reference, 'PutFunctionConcurrency'",
     ),
     _facts(
         "scp-deny", "all that the named principals of the account do, issued before the cutoff if there is one",

@@ -13,6 +13,7 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.scene import Scene, Source, SourceKind
+from tokentrail.containment.workloads import WORKLOADS
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
@@ -55,10 +56,10 @@ def _portal(source: Source) -> Means:
 
 
 def _sign_in(source: Source) -> Means:
-    if source.id.startswith("arn:"):
+    if source.id.startswith("arn:") and _region(source):
         call = Call(
             account=source.account, service="signin", operation="BatchRevokeSessions",
-            parameters={"sessionArns": [source.id]},
+            parameters={"sessionArns": [source.id]}, region=_region(source),
         )  # fmt: skip
         return (call,), ""
     return (), (
@@ -94,15 +95,50 @@ def _provider(source: Source) -> Means:
         return (iam(source.account, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id),), ""
     if ":saml-provider/" in source.id:
         return (iam(source.account, "DeleteSAMLProvider", SAMLProviderArn=source.id),), ""
-    return (), f"Disable the trust anchor {source.id}: `aws rolesanywhere disable-trust-anchor`. "
+    return _anywhere(source)
+
+
+def _anywhere(source: Source) -> Means:
+    """Shut a trust anchor or profile of IAM Roles Anywhere that the attacker made."""
+    what, _, number = source.id.rpartition(":")[2].partition("/")
+    region = _region(source)
+    operation, parameter = (
+        ("DisableProfile", "profileId") if what == "profile" else ("DisableTrustAnchor", "trustAnchorId")
+    )
+    if not number or region is None:
+        return (), f"Disable the {what.replace('-', ' ')} {source.id} of IAM Roles Anywhere, in its region. "
+    return (
+        Call(
+            account=source.account, service="rolesanywhere", operation=operation, parameters={parameter: number},
+            region=region,
+        ),
+    ), ""  # fmt: skip
+
+
+def _region(source: Source) -> str | None:
+    """Where a source is: as its ARN says, or the call that made it."""
+    own = source.id.split(":")[3] if source.id.startswith("arn:") and source.id.count(":") >= 5 else ""
+    return own or source.region
 
 
 def _host(source: Source) -> Means:
+    """A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there."""
+    call = _stopping(source) if source.made else None
+    if call is not None:
+        return (call,), ""
     if source.id.startswith("i-"):
+        region = f" --region {source.region}" if source.region else ""
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
-            f"it in a security group without rules (`aws ec2 modify-instance-attribute --instance-id {source.id} "
-            "--groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or stop it. "
+            f"it in a security group without rules (`aws ec2 modify-instance-attribute{region} --instance-id "
+            f"{source.id} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
+            "stop it. "
+        )
+    workload = WORKLOADS.get(source.what or "")
+    if workload is not None:
+        stop = workload.stop.format(name=source.id, region=source.region or "…")
+        return (), (
+            f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
     return (), (
         f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
@@ -111,10 +147,45 @@ def _host(source: Source) -> Means:
     )
 
 
+def _stopping(source: Source) -> Call | None:
+    """The call that stops a host which nobody but the attacker works on."""
+    region = _region(source)
+    if region is None:
+        return None
+    if source.what == "instance" and source.id.startswith("i-"):
+        return Call(
+            account=source.account, service="ec2", operation="StopInstances", region=region,
+            parameters={"InstanceIds": [source.id]},
+        )  # fmt: skip
+    if source.what == "function":
+        return Call(
+            account=source.account, service="lambda", operation="PutFunctionConcurrency", region=region,
+            parameters={"FunctionName": source.id, "ReservedConcurrentExecutions": 0},
+        )  # fmt: skip
+    return None
+
+
+def _undoing(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """What takes back the stopping of a host."""
+    found = []
+    for call in calls:
+        if call.operation == "StopInstances":
+            found.append(replace(call, operation="StartInstances"))
+        elif call.operation == "PutFunctionConcurrency":
+            found.append(
+                replace(
+                    call, operation="DeleteFunctionConcurrency",
+                    parameters={"FunctionName": call.parameters["FunctionName"]},
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
 def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ...], why: str) -> Move:
     target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
     return Move(
-        action=action, targets=(target,), principals=(source.mints,), calls=calls, closes=frozenset({source.name}),
+        action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
+        closes=frozenset({source.name}),
         reversible=CATALOGUE[action].reversible, why=why,
     )  # fmt: skip
 

@@ -61,7 +61,7 @@ class CallFailed(Exception):
 class Cloud(Protocol):
     """The accounts of a plan."""
 
-    def send(self, call: Call, *, region: str | None = None) -> Answer:
+    def send(self, call: Call) -> Answer:
         """
         Send a call, several at once if need be.
 
@@ -69,7 +69,7 @@ class Cloud(Protocol):
             CallFailed: it was refused or not answered, after all retries.
         """
 
-    def listed(self, call: Call, member: str, *, region: str | None = None) -> Sequence[Any]:
+    def listed(self, call: Call, member: str) -> Sequence[Any]:
         """
         Send a listing call until it has given all, and put together the list that each page holds under `member`.
 

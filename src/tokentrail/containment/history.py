@@ -35,7 +35,6 @@ class ThingRecord:
     key: str
     call: Call
     """The last call that was meant for it, as it was sent."""
-    region: str | None
     original: State
     """What was there before the first change."""
     left: State | None
@@ -95,7 +94,7 @@ def call_of(plain: Mapping[str, Any]) -> Call:
     """Read a call that `plain` spelled."""
     return Call(
         account=plain["account"], service=plain["service"], operation=plain["operation"],
-        parameters=plain["parameters"],
+        parameters=plain["parameters"], region=plain.get("region"),
     )  # fmt: skip
 
 
@@ -103,7 +102,7 @@ def plain(call: Call) -> dict[str, Any]:
     """Spell a call for the journal."""
     return {
         "account": call.account, "service": call.service, "operation": call.operation,
-        "parameters": dict(call.parameters),
+        "parameters": dict(call.parameters), "region": call.region,
     }  # fmt: skip
 
 
@@ -129,7 +128,7 @@ def _record(found: History, line: Line) -> ThingRecord:
     record = found.things.get(line["thing"])
     if record is None:
         record = found.things[line["thing"]] = ThingRecord(
-            key=line["thing"], call=call_of(line["meant"]), region=line["region"], original=line["before"], left=None,
+            key=line["thing"], call=call_of(line["meant"]), original=line["before"], left=None,
             changed=False, steps=set(), seq=line["seq"], at=moment(line["at"]), cutoffs={},
         )  # fmt: skip
     record.call = call_of(line["meant"])

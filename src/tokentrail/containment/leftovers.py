@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.workloads import WORKLOADS, is_gone, name_of, roles_of
 from tokentrail.lineage import creations
 from tokentrail.policy.changes import Change
 
@@ -21,13 +22,11 @@ _UNTOLD = {
     "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
     "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
     "command": "an SSM command", "ssm_session": "an SSM session", "activation": "an SSM activation",
-    "stack": "a CloudFormation stack", "build_project": "a CodeBuild project", "rule": "an EventBridge rule",
-    "schedule": "a schedule", "permission_set": "a permission set", "assignment": "an account assignment",
+    "permission_set": "a permission set", "assignment": "an account assignment",
     "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
     "boundary": "a permissions boundary", "group_membership": "a group membership",
     "instance_profile": "a change to an instance profile", "function_policy": "a function's policy",
-    "function_url": "a function URL", "notebook": "a notebook", "association": "an SSM association",
-    "dev_endpoint": "a Glue endpoint", "anywhere_profile": "a Roles Anywhere profile",
+    "function_url": "a function URL", "association": "an SSM association",
     "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
     "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
 }  # fmt: skip
@@ -47,10 +46,8 @@ _PUT_RIGHT = {
     "role": ("DeleteRole",),
     "password": PASSWORD_CHANGES,
     "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
-    "provider": (
-        "DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider", "DisableTrustAnchor",
-        "DeleteTrustAnchor",
-    ),
+    "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
+    "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
 }  # fmt: skip
 """What ends each: a deletion whoever did it, anything else only if somebody else did."""
 
@@ -73,6 +70,7 @@ class Deed:
     """The IAM user that made the change, for calls that mean the caller's own user by naming none."""
     certain: bool = True
     """Whether it is the attacker's, and not perhaps that of the owner of the key that leaked."""
+    region: str | None = None
 
     @property
     def writes_iam(self) -> bool:
@@ -93,7 +91,9 @@ class Leftovers:
     """Ids of what the owner of the leaked key may have made."""
 
 
-def left_behind(deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence[Held]) -> Leftovers:
+def left_behind(
+    deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence[Held], removals: Sequence[Change] = ()
+) -> Leftovers:
     """
     Sort out what deeds left.
 
@@ -101,18 +101,22 @@ def left_behind(deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence
         deeds: The changes of tainted credentials.
         changes: Everybody's changes, by which something may have been put right.
         held: The tainted credentials, of which some live on a host.
+        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
     """
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith("Delete")]
+    others += removals
     found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     for deed in deeds:
         for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             if what in _KEYLIKE or what in _HOSTING:
                 found.sources.append(_by_hand(deed, what, thing))
-            elif what in _UNTOLD:
+            elif what in _UNTOLD or not _works_by_itself(deed, what):
                 said = f"{deed.name}{f' on {thing}' if thing else ''} (event {deed.event_id})"
-                untold.setdefault((deed.by, _UNTOLD[what]), []).append(said)
+                untold.setdefault((deed.by, _UNTOLD.get(what) or f"a {WORKLOADS[what].called}"), []).append(
+                    said
+                )
             else:
                 _enter(found, deed, what, thing, others, held)
     for (by, what), deeds_told in untold.items():
@@ -120,8 +124,15 @@ def left_behind(deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence
         found.risks.append(f"{by} left {what} behind, which no step takes back; look at it by hand: {some}")
     gone = found.users | found.roles
     kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in gone]
-    found.sources = list({one.name: one for one in kept}.values())
+    known = {one.name for one in kept if one.mints.kind != "unknown"}
+    found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found
+
+
+def _works_by_itself(deed: Deed, what: str) -> bool:
+    """Whether what was made gets credentials of its own, as far as the call tells."""
+    workload = WORKLOADS.get(what)
+    return workload is None or workload.without_role or bool(_roles(deed, what))
 
 
 def _enter(
@@ -130,10 +141,10 @@ def _enter(
     name = (thing or deed.user or "").rpartition("/")[2]
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, held))
-    elif what in ("provider", "trust_anchor"):
+    elif what in ("provider", "trust_anchor", "anywhere_profile"):
         found.sources.extend(_provider(deed, thing or "", others, held))
-    elif what in ("function", "instance"):
-        found.sources.extend(_host(deed, what, thing or "", held))
+    elif what in WORKLOADS:
+        found.sources.extend(_host(deed, what, thing or "", held, others))
     elif what in _NAMED:
         kind, member = _NAMED[what]
         if not _later(deed, others, _PUT_RIGHT[kind], member, name):
@@ -225,33 +236,63 @@ def _before(deed: Deed, name: str, others: Iterable[Change]) -> str | None:
 
 def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[Held]) -> Iterator[Source]:
     """One source for each role that was entered through it; one of no known role where nobody was seen to."""
-    for member in ("openIDConnectProviderArn", "sAMLProviderArn", "trustAnchorId"):
+    for member in ("openIDConnectProviderArn", "sAMLProviderArn"):
         if _later(deed, others, _PUT_RIGHT["provider"], member, thing):
+            return
+    for member in ("trustAnchorId", "profileId"):  # which the log names by id, and what made it by ARN
+        if _later(deed, others, _PUT_RIGHT["anywhere"], member, thing.rpartition("/")[2]):
             return
     entered = {
         one.principal
         for one in held
         if one.caller.federated_provider and one.caller.federated_provider in thing
     }
+    entered |= {role for one in _listed(deed, "roleArns") if (role := of_arn(one))}
     for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:
         yield Source(
             kind="provider", id=thing, mints=role, account=deed.account, made=deed.name.startswith("Create"),
+            region=deed.region,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}",
         )  # fmt: skip
 
 
-def _host(deed: Deed, what: str, thing: str, held: Iterable[Held]) -> Iterator[Source]:
-    name = thing.rpartition(":")[2] if what == "function" else thing
-    role = of_arn(_asked(deed, "role")) or next(
-        (one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"),
-        None,
-    )
-    if name:
-        mints = role or Principal(deed.account, "unknown", name)
+def _listed(deed: Deed, name: str) -> list[str]:
+    """A request parameter's texts, if it is a list."""
+    value = _object(deed.request).get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _host(
+    deed: Deed, what: str, thing: str, held: Iterable[Held], others: Iterable[Change]
+) -> Iterator[Source]:
+    """One source for each role that it runs with; one of no known role where nobody was seen in one."""
+    name = name_of(what, thing)
+    if not name or is_gone(what, name, deed.account, deed.time, others):
+        return
+    roles = {role for one in _roles(deed, what) if (role := _role(deed, one))}
+    roles |= {
+        one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"
+    }
+    for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
-            kind="host", id=name, mints=mints, account=deed.account, made=deed.name.startswith(("Create", "Run")),
-            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {what} {name} runs what the attacker put there",
+            kind="host", id=name, mints=mints, account=deed.account, made=_makes(deed), region=deed.region, what=what,
+            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} runs what the "
+            "attacker put there",
         )  # fmt: skip
+
+
+def _makes(deed: Deed) -> bool:
+    """Whether a call makes something new, and not something else of what there was."""
+    return deed.name.startswith(("Create", "Run", "Start", "Register"))
+
+
+def _roles(deed: Deed, what: str) -> list[str]:
+    return roles_of(what, _object(deed.request), _object(deed.response))
+
+
+def _role(deed: Deed, name: str) -> Principal | None:
+    """A role by its ARN, or by its name alone."""
+    return of_arn(name) if name.startswith("arn:") else Principal(deed.account, "role", name)
 
 
 def _later(deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str) -> bool:

@@ -28,9 +28,11 @@ class Call:
 
     account: str
     service: str
-    """As boto3 names its client: `iam`, `organizations`, `ec2`, `signin`."""
+    """As boto3 names its client: `iam`, `organizations`, `ec2`, `lambda`, `rolesanywhere`, `signin`."""
     operation: str
     parameters: Mapping[str, Any]
+    region: str | None = None
+    """Where, for a service that is another one in each region; `None` for IAM and Organizations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

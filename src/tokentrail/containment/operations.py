@@ -26,10 +26,12 @@ from tokentrail.containment.iam_things import (
 from tokentrail.containment.model import Call
 from tokentrail.containment.other_things import (
     SCP,
+    FunctionConcurrency,
     Instances,
     OrganizationAttachment,
     OrganizationPolicy,
     ProfileAssociation,
+    RolesAnywhere,
     SignInSessions,
 )
 from tokentrail.containment.thing import Change, State, Thing
@@ -40,7 +42,7 @@ LAST = frozenset({"DeleteUser", "DeletePolicy"})
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
-def change(call: Call, region: str | None = None) -> Change:
+def change(call: Call) -> Change:
     """
     What a call does.
 
@@ -60,7 +62,7 @@ def change(call: Call, region: str | None = None) -> Change:
             f"{call.service}:{call.operation} in account {call.account} lacks or misspells the parameter {error}. "
             "Make the plan anew with `tokentrail contain`."
         ) from error
-    return replace(found, thing=replace(found.thing, region=region)) if region else found
+    return replace(found, thing=replace(found.thing, region=call.region)) if call.region else found
 
 
 def known(call: Call) -> bool:
@@ -248,6 +250,24 @@ def _stop(call: Call) -> Change:
     )
 
 
+def _reserve(call: Call) -> Change:
+    p = call.parameters
+    return Change(
+        call=call, thing=FunctionConcurrency(account=call.account, function=p["FunctionName"]),
+        wanted={"reserved": p["ReservedConcurrentExecutions"]}, settled=lambda state: not state["exists"],
+    )  # fmt: skip
+
+
+def _shut_anywhere(kind: Literal["TrustAnchor", "Profile"], parameter: str) -> Callable[[Call], Change]:
+    def build(call: Call) -> Change:
+        thing = RolesAnywhere(account=call.account, kind=kind, id=call.parameters[parameter])
+        return Change(
+            call=call, thing=thing, wanted={"enabled": False}, settled=lambda state: not state["enabled"]
+        )
+
+    return build
+
+
 def _revoke_sign_in(call: Call) -> Change:
     arns = cast(Sequence[str], call.parameters["sessionArns"])
     return Change(
@@ -285,10 +305,13 @@ _BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
     ("organizations", "DetachPolicy"): _scp_attachment(attached=False),
     ("ec2", "DisassociateIamInstanceProfile"): _disassociate,
     ("ec2", "StopInstances"): _stop,
+    ("lambda", "PutFunctionConcurrency"): _reserve,
+    ("rolesanywhere", "DisableTrustAnchor"): _shut_anywhere("TrustAnchor", "trustAnchorId"),
+    ("rolesanywhere", "DisableProfile"): _shut_anywhere("Profile", "profileId"),
     ("signin", "BatchRevokeSessions"): _revoke_sign_in,
 }
 
 
-def thing_of(call: Call, region: str | None = None) -> Thing:
+def thing_of(call: Call) -> Thing:
     """What a call acts on; see `change`."""
-    return change(call, region).thing
+    return change(call).thing

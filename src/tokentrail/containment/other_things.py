@@ -1,13 +1,14 @@
 """
-What the other calls of a plan act on: service control policies, instances, sign-in sessions.
+What the other calls of a plan act on: service control policies, instances, functions, trust anchors, sign-ins.
 
-Sources: the AWS Organizations, Amazon EC2 and AWS Sign-In API References, the page of each operation.
+Sources: the AWS Organizations, Amazon EC2, AWS Lambda, IAM Roles Anywhere and AWS Sign-In API References, the page of
+each operation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tokentrail.containment.cloud import Cloud
 from tokentrail.containment.model import Call
@@ -146,6 +147,68 @@ class Instances(Thing):
         """Start those that ran."""
         stopped = sorted(set(original["running"]) - set(present["running"]))
         return (self._call("ec2", "StartInstances", InstanceIds=stopped),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionConcurrency(Thing):
+    """How many calls of a function may run at once: `reserved` is a number, or null where nothing is set."""
+
+    compared: ClassVar = ("reserved",)
+    function: str
+
+    @property
+    def name(self) -> str:
+        """The function."""
+        return f"concurrency of function {self.function}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read what is reserved, and whether the function is there at all."""
+        found = self._ask(cloud, "lambda", "GetFunctionConcurrency", FunctionName=self.function)
+        if found is None:
+            return {"exists": False, "reserved": None}
+        return {"exists": True, "reserved": found.get("ReservedConcurrentExecutions")}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Reserve what was reserved, or nothing."""
+        if original["reserved"] is None:
+            return (self._call("lambda", "DeleteFunctionConcurrency", FunctionName=self.function),)
+        return (
+            self._call(
+                "lambda", "PutFunctionConcurrency", FunctionName=self.function,
+                ReservedConcurrentExecutions=original["reserved"],
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesAnywhere(Thing):
+    """A trust anchor or profile of IAM Roles Anywhere: `enabled`, or null where it is gone."""
+
+    compared: ClassVar = ("enabled",)
+    kind: Literal["TrustAnchor", "Profile"]
+    id: str
+
+    @property
+    def name(self) -> str:
+        """The trust anchor or profile."""
+        return f"Roles Anywhere {self.kind} {self.id}"
+
+    @property
+    def _named(self) -> dict[str, str]:
+        return {f"{self.kind[:1].lower()}{self.kind[1:]}Id": self.id}
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether it lets anybody in."""
+        found = self._ask(cloud, "rolesanywhere", f"Get{self.kind}", **self._named)
+        told = found.get(f"{self.kind[:1].lower()}{self.kind[1:]}", {}) if found else {}
+        return {"enabled": bool(told.get("enabled")) if found else None}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Enable or disable it."""
+        if present["enabled"] is None:
+            raise Irreversible(f"{self.name} is gone, and a new one would be another")
+        verb = "Enable" if original["enabled"] else "Disable"
+        return (self._call("rolesanywhere", f"{verb}{self.kind}", **self._named),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

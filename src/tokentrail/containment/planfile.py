@@ -31,6 +31,9 @@ _LONGEST = 7 * 24 * 3600
 """Seconds; no margin, lag or propagation is longer than a week."""
 _ACCOUNT = re.compile(r"\d{12}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{1,40}")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
+_EVERYWHERE = frozenset({"iam", "organizations"})
+"""Services that are the same in all regions of a partition."""
 _OPERATION = re.compile(r"[A-Z][A-Za-z0-9]{2,80}")
 _EARLIEST, _LATEST = datetime(2006, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -166,6 +169,11 @@ def _faults_of_call(call: Call) -> Iterator[str]:
     ):  # fmt: skip
         if not form.fullmatch(value):
             yield f"the call {call.service}:{call.operation}: {value!r} is no {name}"
+    if (call.region is None) != (call.service in _EVERYWHERE):
+        must = "must not name a region" if call.region else "must name its region"
+        yield f"the call {call.service}:{call.operation} {must}"
+    elif call.region is not None and not _REGION.fullmatch(call.region):
+        yield f"the call {call.service}:{call.operation}: {call.region!r} is no region"
     for name in ("PolicyDocument", "Content"):
         text = call.parameters.get(name)
         if text is not None and not _is_document(text):

@@ -119,6 +119,10 @@ class Source:
     """What is known of how it was before the attacker touched it, such as a role's `trust` document."""
     made: bool = False
     """Whether the attacker made it, so that it can be removed; else it must be put back."""
+    region: str | None = field(default=None, compare=False)
+    """Where it is, if it is somewhere and that is known."""
+    what: str | None = field(default=None, compare=False)
+    """Of a host: which kind of workload, as `workloads` calls them."""
 
     @property
     def label(self) -> str:

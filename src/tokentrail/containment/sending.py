@@ -55,14 +55,6 @@ def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
     return together(lambda thing: thing.read(cloud), things)
 
 
-def region_of(step: Step, call: Call) -> str | None:
-    """The region that a step's ARNs name, for a call to a service that has one for each."""
-    if call.service not in ("ec2", "signin"):
-        return None
-    regions = [arn.split(":")[3] for arn in (*step.targets, *step.principals) if arn.count(":") >= 5]
-    return next((one for one in regions if one), None)
-
-
 def settle(sender: Sender, verb: Literal["apply", "undo"]) -> None:
     """
     Decide what became of calls that a killed run left open.
@@ -98,7 +90,7 @@ class Sender:
             line = one.line
             if line["verb"] != verb:
                 continue
-            meant = change(call_of(line["meant"]), line["region"])
+            meant = change(call_of(line["meant"]))
             state = meant.thing.read(self._cloud)
             stands = line["final"] and (
                 meant.stands(state) if verb == "apply" else meant.thing.same(state, line["wanted"])
@@ -121,8 +113,7 @@ class Sender:
         for place, wave in enumerate(_waves(step.calls)):
             try:
                 calls = {index: resolved(step.calls[index], answers) for index in wave}
-                regions = {index: region_of(step, call) for index, call in calls.items()}
-                things = [change(call, regions[index]).thing for index, call in calls.items()]
+                things = [change(call).thing for call in calls.values()]
                 states = dict(zip(calls, read_all(self._cloud, things), strict=True))
             except (CallFailed, UsageError) as error:
                 nothing = "Nothing of it was sent" if not deeds else "The rest of it was not sent"
@@ -132,7 +123,7 @@ class Sender:
                 moment = cutoff()
             if step.cutoff and moment:
                 calls = {index: moved(call, step.cutoff, moment) for index, call in calls.items()}
-            changes = {index: change(call, regions[index]) for index, call in calls.items()}
+            changes = {index: change(call) for index, call in calls.items()}
             sent = self._wave(step, moment, changes, states, answers)
             deeds += sent
             failed = [one for one in sent if one.outcome == "failed"]
@@ -151,7 +142,7 @@ class Sender:
         for index, meant in changes.items():
             state, key = states[index], meant.thing.key
             context = {
-                "verb": "apply", "n": step.n, "index": index, "thing": key, "region": meant.thing.region,
+                "verb": "apply", "n": step.n, "index": index, "thing": key,
                 "meant": plain(meant.call), "wanted": meant.wanted,
                 "cutoff": stamp(cutoff) if cutoff else None,
             }  # fmt: skip
@@ -203,7 +194,7 @@ class Sender:
         request_id = error = None
         answer: Mapping[str, Any] = {}
         try:
-            told = self._cloud.send(call, region=entry.change.thing.region)
+            told = self._cloud.send(call)
             request_id, answer = told.request_id, told.body
             if call.operation != entry.change.call.operation and entry.change.answer:
                 answer = entry.change.answer(entry.state)

@@ -15,6 +15,7 @@ from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
+from tokentrail.containment.workloads import is_gone
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -61,8 +62,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     ]
     accounts = {one.principal.account for one in held} | {one.account for one in deeds}
     around = list(forest.changes(accounts))
-    left = left_behind(deeds, around, held)
-    sources = [*left.sources, *_sources_of(pairs, held), *_passwords(pairs, deeds, around)]
+    removals = list(forest.removals())
+    left = left_behind(deeds, around, held, removals)
+    sources = [*left.sources, *_sources_of(pairs, held, removals), *_passwords(pairs, deeds, around)]
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:
@@ -151,6 +153,7 @@ def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narro
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
     found = forest.changed_by(ids)
     addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
+    regions = forest.regions([row["event_id"] for row in found if row["event_id"]])
     for row in found:
         time = rows.moment(row["time"])
         if time is None or (
@@ -169,19 +172,25 @@ def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narro
             document=row["document"],
             user=users[row["n"]],
             certain=narrowed or row["n"] not in starts,
+            region=regions.get(row["event_id"]),
         )
 
 
-def _sources_of(pairs: Iterable[tuple[Row, Credential]], held: Iterable[Held]) -> Iterator[Source]:
+def _sources_of(
+    pairs: Iterable[tuple[Row, Credential]], held: Iterable[Held], removals: Sequence[Change]
+) -> Iterator[Source]:
     """What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins."""
     origins = {one.id: one for _, one in pairs}
     for one in held:
         credential, name = origins[one.id], one.caller.session_name or one.id
         match one.kind:
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
-                yield _source(
-                    "host", name, one, f"{name} is handed a new session whenever the old one runs out"
-                )
+                what = "instance" if name.startswith("i-") else "function"
+                if not is_gone(what, name, one.principal.account, one.issued_at, removals):
+                    why = f"{name} is handed a new session whenever the old one runs out"
+                    yield replace(
+                        _source("host", name, one, why), what="instance" if what == "instance" else None
+                    )
             case "identity_center":
                 person = credential.identity or name
                 yield _source(

@@ -66,12 +66,14 @@ class Thing(ABC):
         return all(_value(one.get(name)) == _value(other.get(name)) for name in self.compared)
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Call:
-        return Call(account=self.account, service=service, operation=operation, parameters=parameters)
+        return Call(
+            account=self.account, service=service, operation=operation, parameters=parameters, region=self.region
+        )  # fmt: skip
 
     def _ask(self, cloud: Cloud, service: str, operation: str, **parameters: Any) -> Mapping[str, Any] | None:
         """Ask for something; `None` where it is not there."""
         try:
-            return cloud.send(self._call(service, operation, **parameters), region=self.region).body
+            return cloud.send(self._call(service, operation, **parameters)).body
         except CallFailed as failure:
             if failure.kind == "missing":
                 return None
@@ -82,7 +84,7 @@ class Thing(ABC):
     ) -> Sequence[Any]:
         """List something; empty where what it belongs to is not there."""
         try:
-            return cloud.listed(self._call(service, operation, **parameters), member, region=self.region)
+            return cloud.listed(self._call(service, operation, **parameters), member)
         except CallFailed as failure:
             if failure.kind == "missing":
                 return ()

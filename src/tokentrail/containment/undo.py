@@ -87,7 +87,7 @@ class Undo:
         )
 
     def _judged(self, record: ThingRecord) -> Taking:
-        thing = change(record.call, record.region).thing
+        thing = change(record.call).thing
         try:
             present = thing.read(self._cloud)
         except CallFailed as failure:
@@ -164,7 +164,7 @@ class Undo:
         record = taking.record
         return {
             "kind": "before", "verb": "undo", "n": max(record.steps), "index": 0, "part": part, "final": final,
-            "thing": record.key, "region": record.region, "meant": plain(record.call), "call": plain(call),
+            "thing": record.key, "meant": plain(record.call), "call": plain(call),
             "before": taking.present, "wanted": record.original, "cutoff": None,
         }  # fmt: skip
 
@@ -172,7 +172,7 @@ class Undo:
         final = part == len(taking.calls) - 1
         seq = self._journal.write(self._line(taking, part, call, final=final), self._clock())
         try:
-            answer = self._cloud.send(call, region=taking.record.region)
+            answer = self._cloud.send(call)
         except CallFailed as failure:
             if final and self._is_back(taking):
                 self._after(seq, "done", failure.request_id, None, str(failure))

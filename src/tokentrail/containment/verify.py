@@ -85,7 +85,7 @@ def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool 
     def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
         try:
             cloud.caller(record.call.account)
-            meant = change(record.call, record.region)
+            meant = change(record.call)
             return record.key, meant.stands(meant.thing.read(cloud)), None
         except (CallFailed, ActionRefused) as error:
             return record.key, None, str(error)

@@ -67,7 +67,12 @@ OTHER_CHANGES = frozenset({
     "SetQueueAttributes", "AddPermission", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
     "CreateKeyPair", "ImportKeyPair", "EnableOutboundWebIdentityFederation", "AcceptDelegationRequest",
     "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
-    "PutEventSelectors", "DeleteDetector",
+    "PutEventSelectors", "DeleteDetector", "DisableProfile", "DeleteProfile", "EnableProfile", "UpdateProfile",
+    "RunTask", "StartTask", "RegisterTaskDefinition", "CreateService", "UpdateService", "CreateJob", "UpdateJob",
+    "UpdateProject", "CreateStateMachine", "UpdateStateMachine", "CreateTrainingJob", "CreateProcessingJob",
+    "UpdateNotebookInstance", "UpdateSchedule",
+    "TerminateInstances", "DeleteFunction20150331", "DeleteProject", "DeleteStack", "DeleteDevEndpoint", "DeleteJob",
+    "DeleteNotebookInstance", "DeleteRule", "DeleteSchedule", "DeleteStateMachine", "StopTask", "DeleteService",
 })  # fmt: skip
 """Calls outside IAM whose result outlives the token that made them, or that blind the log (API References)."""
 

@@ -48,6 +48,8 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
         ((_ANSWER, "serviceSpecificCredential", "serviceSpecificCredentialId"), (_REQUEST, "userName")),
     ),
     "CreateTrustAnchor": ("trust_anchor", ((_ANSWER, "trustAnchor", "trustAnchorArn"),)),
+    "UpdateProfile": ("anywhere_profile", ((_REQUEST, "profileId"), (_ANSWER, "profile", "profileArn"))),
+    "EnableProfile": ("anywhere_profile", ((_REQUEST, "profileId"), (_ANSWER, "profile", "profileArn"))),
     "CreateProfile": ("anywhere_profile", ((_ANSWER, "profile", "profileArn"),)),
     "UpdateFunctionCode20150331v2": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
     "UpdateFunctionCode20150331": ("function", ((_ANSWER, "functionArn"), (_REQUEST, "functionName"))),
@@ -69,9 +71,26 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "CreateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
     "UpdateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
     "CreateProject": ("build_project", ((_ANSWER, "project", "arn"), (_REQUEST, "name"))),
+    "UpdateProject": ("build_project", ((_ANSWER, "project", "arn"), (_REQUEST, "name"))),
+    "CreateJob": ("job", ((_REQUEST, "name"), (_ANSWER, "name"))),
+    "UpdateJob": ("job", ((_REQUEST, "jobName"),)),
+    "RunTask": ("task", ()),
+    "StartTask": ("task", ()),
+    "RegisterTaskDefinition": (
+        "task_definition",
+        ((_ANSWER, "taskDefinition", "taskDefinitionArn"), (_REQUEST, "family")),
+    ),
+    "CreateService": ("task_service", ((_REQUEST, "serviceName"), (_ANSWER, "service", "serviceName"))),
+    "UpdateService": ("task_service", ((_REQUEST, "service"),)),
+    "CreateStateMachine": ("state_machine", ((_ANSWER, "stateMachineArn"), (_REQUEST, "name"))),
+    "UpdateStateMachine": ("state_machine", ((_REQUEST, "stateMachineArn"),)),
+    "CreateTrainingJob": ("training_job", ((_REQUEST, "trainingJobName"),)),
+    "CreateProcessingJob": ("training_job", ((_REQUEST, "processingJobName"),)),
     "CreateDevEndpoint": ("dev_endpoint", ((_REQUEST, "endpointName"),)),
     "CreateNotebookInstance": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
     "CreatePresignedNotebookInstanceUrl": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
+    "UpdateNotebookInstance": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
+    "UpdateSchedule": ("schedule", ((_REQUEST, "name"),)),
     "PutRule": ("rule", ((_ANSWER, "ruleArn"), (_REQUEST, "name"))),
     "PutTargets": ("rule", ((_REQUEST, "rule"),)),
     "CreateSchedule": ("schedule", ((_REQUEST, "name"),)),
@@ -121,7 +140,11 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
 
 _OWN: dict[str, tuple[str, ...]] = {
     "CreateProfile": ("rolesanywhere",), "RunInstances": ("ec2",), "SendCommand": ("ssm",), "StartSession": ("ssm",),
-    "CreateProject": ("codebuild",), "CreateStack": ("cloudformation",), "UpdateStack": ("cloudformation",),
+    "CreateProject": ("codebuild",), "UpdateProject": ("codebuild",), "UpdateProfile": ("rolesanywhere",),
+    "EnableProfile": ("rolesanywhere",), "CreateJob": ("glue",), "UpdateJob": ("glue",), "RunTask": ("ecs",),
+    "StartTask": ("ecs",), "RegisterTaskDefinition": ("ecs",), "CreateService": ("ecs",), "UpdateService": ("ecs",),
+    "CreateStateMachine": ("states",), "UpdateStateMachine": ("states",), "CreateTrainingJob": ("sagemaker",),
+    "CreateProcessingJob": ("sagemaker",), "CreateStack": ("cloudformation",), "UpdateStack": ("cloudformation",),
 }  # fmt: skip
 """Names that several services use: whose calls are meant."""
 
@@ -149,6 +172,9 @@ def made(
         return (
             [(what, _text(one, "instanceId")) for one in items] if isinstance(items, list) else [(what, None)]
         )
+    if what == "task":
+        tasks = answered.get("tasks")
+        return [(what, _text(one, "taskArn")) for one in tasks] if isinstance(tasks, list) else [(what, None)]
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]

@@ -33,6 +33,15 @@ WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 ORDER BY part, c.time"""
 """The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations."""
 
+_REMOVALS = """
+SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
+       coalesce(c.account, i.account) AS in_account
+FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
+  AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable)')
+  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
+"""The calls outside IAM that take something away, stop it or shut it."""
+
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
@@ -86,7 +95,14 @@ class Forest:
         wanted = ["", *sorted(accounts)] if accounts is not None else []
         only = f" AND part IN ({', '.join('?' * len(wanted))})" if wanted else ""
         sql = f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}{only}"
-        for batch in self._engine.batches(sql, wanted):
+        return self._entered(sql, wanted)
+
+    def removals(self) -> Iterator[Change]:
+        """The calls up to this moment that take away, stop or shut what is not IAM's."""
+        return self._entered(f"{_REMOVALS} AND c.time <= {_seconds(self.as_of)}")
+
+    def _entered(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Change]:
+        for batch in self._engine.batches(sql, parameters):
             for row in batch.to_pylist():
                 row["account"] = row["in_account"]
                 yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
@@ -258,6 +274,18 @@ class Forest:
             "SELECT DISTINCT e.event_id, e.ip FROM facts e JOIN wanted w ON w.event_id = e.event_id"
         )
         return {row["event_id"]: row["ip"] for row in found.to_pylist()}
+
+    def regions(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
+        """Where some events happened."""
+        wanted = pa.table({"event_id": pa.array(sorted(set(events)), pa.binary(16))})
+        if not wanted.num_rows:
+            return {}
+        self._engine.register("wanted", wanted)
+        found = self._engine.table(
+            "SELECT e.event_id, min(e.region) AS region FROM facts e JOIN wanted w ON w.event_id = e.event_id "
+            "GROUP BY e.event_id"
+        )
+        return {row["event_id"]: row["region"] for row in found.to_pylist()}
 
     def _gather(self, places: Iterable[int]) -> None:
         """Know some credentials as `chosen`, what they did as `acts`, and all else about them as `some_` tables."""

@@ -55,7 +55,8 @@ def write_calls(plan: Plan, paper: Paper) -> None:
 
 def write_call(call: Call, paper: Paper) -> None:
     """Write one call with all its parameters, policy documents laid out."""
-    paper.line(f"  {call.account}  ", (f"{call.service}:{call.operation}", "bold"))
+    where = f"  in {call.region}" if call.region else ""
+    paper.line(f"  {call.account}  ", (f"{call.service}:{call.operation}", "bold"), where)
     for name, value in call.parameters.items():
         document = _document(value)
         if document is None:
@@ -193,9 +194,10 @@ def _write_verdict(step: StepVerdict, paper: Paper) -> None:
 
 def _target(call: Call) -> str:
     """What a call is about, for a line: its parameters but for documents."""
-    shown = (
-        value for value in call.parameters.values() if isinstance(value, str) and _document(value) is None
-    )
+    shown = [call.region] if call.region else []
+    for value in call.parameters.values():
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        shown += [str(one) for one in listed if not isinstance(one, dict) and _document(one) is None]
     return " ".join(shown)
 
 

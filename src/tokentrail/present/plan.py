@@ -101,7 +101,8 @@ def _undo(step: Step) -> str:
 
 def _call(call: Call) -> str:
     shown = ", ".join(f"{name}={_value(value)}" for name, value in call.parameters.items())
-    return f"{call.service}:{call.operation} {shown}"
+    where = f" in {call.region}" if call.region else ""
+    return f"{call.service}:{call.operation}{where} {shown}"
 
 
 def _value(value: object) -> str:
@@ -177,6 +178,7 @@ def _command(step: Step, place: int, call: Call) -> Iterator[str]:
         yield "# Left out: a name in it would make the aws-cli read a file. No user or role is really called so."
         return
     parts = ["aws", "--profile", f"ACCOUNT-{call.account}", call.service, _kebab(call.operation)]
+    parts += ["--region", call.region] if call.region else []
     shown = " ".join(shlex.quote(safe(part)) for part in parts)
     for name, value in call.parameters.items():
         shown += f" --{_kebab(name)} {_argument(step, value)}"

@@ -196,5 +196,8 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
         )
     },
     **{("ec2", name): _nothing for name in ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances")},
+    ("lambda", "PutFunctionConcurrency"): _nothing,
+    ("rolesanywhere", "DisableTrustAnchor"): _nothing,
+    ("rolesanywhere", "DisableProfile"): _nothing,
     ("signin", "BatchRevokeSessions"): _nothing,
 }  # fmt: skip

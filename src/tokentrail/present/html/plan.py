@@ -127,7 +127,8 @@ def _call(call: Call) -> Html:
         join([tag("dt", name), tag("dd", tag("pre", lines(_laid_out(value)[:_TEXT]), tabindex=0))])
         for name, value in call.parameters.items()
     ]
-    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}"), f" in {call.account}"),
+    where = f" in {call.account}" + (f", {call.region}" if call.region else "")
+    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}"), where),
                tag("dl", *rows, class_="call"), class_="call")  # fmt: skip
 
 

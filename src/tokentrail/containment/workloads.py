@@ -1,0 +1,147 @@
+"""
+What runs with a role and is handed new sessions of it: of each kind, how it is found, stopped, and known to be gone.
+
+Sources: the API References of AWS Lambda, Amazon EC2, Amazon ECS, AWS Glue, AWS CodeBuild, Amazon SageMaker AI, AWS
+CloudFormation, AWS Step Functions, Amazon EventBridge and EventBridge Scheduler, the page of each call. Where a role's
+session can't be told from its log to be a workload's, the workload is named by what made it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tokentrail.policy.changes import Change
+
+_FUNCTION = re.compile(r"(?:.*:)?function:([^:]+)(?::[^:]+)?|(?:\d{12}:)?([^:/]+)(?::[^:/]+)?")
+"""A function's name, partial ARN or ARN, each with a version or alias or without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One kind of workload."""
+
+    called: str
+    """What a sentence calls it."""
+    roles: tuple[str, ...] = ()
+    """Paths of the request, and of the answer, that name the role that it runs with."""
+    without_role: bool = True
+    """Whether it is one even where no role is named: else it acts with nobody's."""
+    stop: str
+    """How a person stops it; `{name}` and `{region}` stand for what they say."""
+    gone_by: Mapping[str, str]
+    """The calls that do away with it, and the path that names it there."""
+
+
+_LAMBDA = Workload(
+    called="function", roles=("role",),
+    stop="aws lambda put-function-concurrency --region {region} --function-name {name} "
+    "--reserved-concurrent-executions 0",
+    gone_by={"DeleteFunction20150331": "functionName"},
+)  # fmt: skip
+_INSTANCE = Workload(
+    called="instance", stop="aws ec2 stop-instances --region {region} --instance-ids {name}",
+    gone_by={"TerminateInstances": "instancesSet.items.instanceId"},
+)  # fmt: skip
+WORKLOADS: Mapping[str, Workload] = {
+    "function": _LAMBDA,
+    "instance": _INSTANCE,
+    "task": Workload(
+        called="ECS task", roles=("overrides.taskRoleArn",),
+        stop="aws ecs stop-task --region {region} --cluster … --task {name}", gone_by={"StopTask": "task"},
+    ),
+    "task_definition": Workload(
+        called="ECS task definition", roles=("taskRoleArn",), without_role=False,
+        stop="aws ecs deregister-task-definition --region {region} --task-definition {name}, and stop what runs of it",
+        gone_by={},
+    ),
+    "task_service": Workload(
+        called="ECS service", stop="aws ecs update-service --region {region} --cluster … --service {name} "
+        "--desired-count 0", gone_by={"DeleteService": "service"},
+    ),
+    "job": Workload(
+        called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name "
+        "{name}, and stop its runs (`aws glue batch-stop-job-run`)", gone_by={"DeleteJob": "jobName"},
+    ),
+    "dev_endpoint": Workload(
+        called="Glue development endpoint", roles=("roleArn",),
+        stop="aws glue delete-dev-endpoint --region {region} --endpoint-name {name}",
+        gone_by={"DeleteDevEndpoint": "endpointName"},
+    ),
+    "build_project": Workload(
+        called="CodeBuild project", roles=("serviceRole", "project.serviceRole"),
+        stop="aws codebuild delete-project --region {region} --name {name}, and stop its builds (`aws codebuild "
+        "stop-build`)", gone_by={"DeleteProject": "name"},
+    ),
+    "notebook": Workload(
+        called="SageMaker notebook", roles=("roleArn",),
+        stop="aws sagemaker stop-notebook-instance --region {region} --notebook-instance-name {name}",
+        gone_by={"DeleteNotebookInstance": "notebookInstanceName"},
+    ),
+    "training_job": Workload(
+        called="SageMaker job", roles=("roleArn",),
+        stop="aws sagemaker stop-training-job --region {region} --training-job-name {name} (or stop-processing-job)",
+        gone_by={},
+    ),
+    "stack": Workload(
+        called="CloudFormation stack", roles=("roleARN",), without_role=False,
+        stop="aws cloudformation delete-stack --region {region} --stack-name {name}, once you know what it holds",
+        gone_by={"DeleteStack": "stackName"},
+    ),
+    "state_machine": Workload(
+        called="Step Functions state machine", roles=("roleArn",),
+        stop="aws stepfunctions delete-state-machine --region {region} --state-machine-arn {name}, and stop its "
+        "executions", gone_by={"DeleteStateMachine": "stateMachineArn"},
+    ),
+    "rule": Workload(
+        called="EventBridge rule", roles=("roleArn", "targets.roleArn"), without_role=False,
+        stop="aws events disable-rule --region {region} --name {name}", gone_by={"DeleteRule": "name"},
+    ),
+    "schedule": Workload(
+        called="schedule", roles=("target.roleArn",), without_role=False,
+        stop="aws scheduler delete-schedule --region {region} --name {name}", gone_by={"DeleteSchedule": "name"},
+    ),
+}  # fmt: skip
+"""By what `lineage.creations` calls what a call made."""
+
+
+def name_of(what: str, thing: str) -> str:
+    """What a workload goes by: the name where an ARN has one that its calls take, else the ARN."""
+    if what == "function":
+        found = _FUNCTION.fullmatch(thing)
+        return (found[1] or found[2]) if found else thing
+    if what in ("build_project", "rule") and thing.startswith("arn:"):
+        return thing.rpartition("/")[2]
+    return thing
+
+
+def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
+    """The roles that a request and its answer let a workload run with, as they name them: by ARN, or by name alone."""
+    found = (one for path in WORKLOADS[what].roles for member in told for one in _at(member, path.split(".")))
+    return list(dict.fromkeys(found))
+
+
+def is_gone(what: str, name: str, account: str, since: datetime | None, removals: Iterable[Change]) -> bool:
+    """Whether somebody has done away with a workload since it was made."""
+    gone_by = WORKLOADS[what].gone_by
+    return any(
+        change.account == account
+        and name in {name_of(what, one) for one in _at(change.request, gone_by[change.event_name].split("."))}
+        for change in removals
+        if change.event_name in gone_by and (since is None or change.time >= since)
+    )
+
+
+def _at(value: Any, path: list[str]) -> Iterator[str]:
+    """The texts at a path, through lists."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _at(one, path)
+    elif not path:
+        if isinstance(value, str) and value:
+            yield value
+    elif isinstance(value, Mapping):
+        yield from _at(value.get(path[0]), path[1:])

@@ -1,0 +1,277 @@
+"""Calls to services that are another one in each region: each goes where its plan says, and is taken back there."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+from carry_cases import HOME, Stand, call, plan_of, step
+
+from tokentrail.containment import planfile
+from tokentrail.containment.aws import Accounts
+from tokentrail.containment.history import history
+from tokentrail.containment.model import Call, Plan
+from tokentrail.containment.outcome import Applied, Undone
+from tokentrail.containment.undo import Undo
+from tokentrail.containment.verify import verify
+from tokentrail.errors import UsageError
+
+NEAR, FAR = "us-east-1", "eu-west-1"
+ANCHOR = "49e25ec3-bdfe-4150-8683-b4ea4ee85cfd"
+SIGN_IN = f"arn:aws:signin:{FAR}:{HOME}:session/5d0d7a37-2f43-4c5b-9a43-6a1d5e1ac1f1"
+
+
+def regional(service: str, operation: str, region: str = FAR, **parameters: Any) -> Call:
+    return replace(call(operation, service, **parameters), region=region)
+
+
+def carried(stand: Stand, plan: Plan, url: str) -> Applied:
+    """Apply a plan at an address."""
+    with Accounts("run-1", endpoint_url=url) as cloud:
+        return stand.apply(plan, cloud=cloud)
+
+
+def taken_back(stand: Stand, plan: Plan, url: str) -> Undone:
+    """Undo it there, three days later."""
+    stand.clock.now += timedelta(days=3)
+    with stand.journal(plan) as journal, Accounts("run-1", endpoint_url=url) as cloud:
+        undo = Undo(plan, cloud, journal, clock=stand.clock, reactivate_leaked_key=False)
+        return undo.go(undo.look())
+
+
+def instances(url: str, region: str) -> tuple[Any, str]:
+    """A client, and an instance of that region that runs."""
+    ec2 = boto3.client("ec2", endpoint_url=url, region_name=region)
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    return ec2, ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+
+
+def state(ec2: Any, instance: str) -> str:
+    found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    return str(found["State"]["Name"])
+
+
+def test_an_instance_is_stopped_in_its_own_region_and_started_there_again(
+    stand: Stand, moto_url: str
+) -> None:
+    """StopInstances goes to the region that the call names, not to the one that the shell is set to."""
+    (far, wanted), (near, other) = instances(moto_url, FAR), instances(moto_url, NEAR)
+    plan = plan_of(step(1, "isolate-instance", regional("ec2", "StopInstances", InstanceIds=[wanted])))
+
+    assert carried(stand, plan, moto_url).complete
+    assert ("stopped", "running") == (state(far, wanted), state(near, other))
+    assert taken_back(stand, plan, moto_url).complete
+    assert ("running", "running") == (state(far, wanted), state(near, other))
+
+
+def test_an_instance_loses_its_role_and_gets_it_back(stand: Stand, moto_url: str) -> None:
+    """DisassociateIamInstanceProfile, and the same profile on the same instance afterwards."""
+    ec2, instance = instances(moto_url, FAR)
+    stand.iam.create_instance_profile(InstanceProfileName="web")
+    made = ec2.associate_iam_instance_profile(InstanceId=instance, IamInstanceProfile={"Name": "web"})
+    association = made["IamInstanceProfileAssociation"]["AssociationId"]
+    plan = plan_of(
+        step(
+            1,
+            "isolate-instance",
+            regional("ec2", "DisassociateIamInstanceProfile", AssociationId=association),
+        )
+    )
+
+    assert carried(stand, plan, moto_url).complete
+    assert [] == ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    assert taken_back(stand, plan, moto_url).complete
+    (back,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    assert instance == back["InstanceId"] and back["IamInstanceProfile"]["Arn"].endswith("/web")
+
+
+@pytest.mark.parametrize("reserved", [None, 7])
+def test_a_function_runs_no_more_until_it_is_taken_back(
+    stand: Stand, moto_url: str, reserved: int | None
+) -> None:
+    """Its reserved concurrency becomes 0, and afterwards what it was."""
+    stand.iam.create_role(RoleName="Send", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}))  # fmt: skip
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("send.py", "")
+    client = boto3.client("lambda", endpoint_url=moto_url, region_name=FAR)
+    client.create_function(
+        FunctionName="send", Role=f"arn:aws:iam::{HOME}:role/Send", Runtime="python3.12", Handler="send.go",
+        Code={"ZipFile": code.getvalue()},
+    )  # fmt: skip
+    if reserved is not None:
+        client.put_function_concurrency(FunctionName="send", ReservedConcurrentExecutions=reserved)
+    stop = regional("lambda", "PutFunctionConcurrency", FunctionName="send", ReservedConcurrentExecutions=0)
+    plan = plan_of(step(1, "isolate-instance", stop))
+
+    assert carried(stand, plan, moto_url).complete
+    assert 0 == client.get_function_concurrency(FunctionName="send")["ReservedConcurrentExecutions"]
+    assert taken_back(stand, plan, moto_url).complete
+    assert reserved == client.get_function_concurrency(FunctionName="send").get(
+        "ReservedConcurrentExecutions"
+    )
+
+
+class Stub:
+    """AWS Sign-In and IAM Roles Anywhere, as far as plans call them: one state for each region, over HTTP."""
+
+    def __init__(self, sts: str) -> None:
+        self.calls: list[tuple[str, str]] = []
+        """Region and path of each call, as its signature and its request line say."""
+        self.revoked: set[tuple[str, str]] = set()
+        self.disabled: set[tuple[str, str]] = set()
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                scope = re.search(
+                    r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", self.headers["Authorization"] or ""
+                )
+                assert scope is not None
+                region, service = scope.groups()
+                if service == "sts":
+                    self._answers(sts.encode(), "text/xml")
+                    return
+                stub.calls.append((region, self.path))
+                self._answers(json.dumps(stub.answer(region, self.path, json.loads(body or b"{}"))).encode())
+
+            do_GET = do_POST  # noqa: N815  # as the base class wants it
+
+            def _answers(self, content: bytes, kind: str = "application/json") -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def answer(self, region: str, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """What the service answers, in the shapes of its API Reference."""
+        if path == "/get-session":
+            arn = asked["sessionArn"]
+            return {"sessionArn": arn, "status": "REVOKED" if (region, arn) in self.revoked else "ACTIVE"}
+        if path == "/batch-revoke-sessions":
+            self.revoked |= {(region, arn) for arn in asked["sessionArns"]}
+            return {"revokedSessions": [{"sessionArn": arn} for arn in asked["sessionArns"]], "errors": []}
+        kind, _, rest = path.lstrip("/").partition("/")
+        number, _, verb = rest.partition("/")
+        if verb == "disable":
+            self.disabled.add((region, number))
+        elif verb == "enable":
+            self.disabled.discard((region, number))
+        told = {f"{kind}Id": number, "enabled": (region, number) not in self.disabled}
+        return {"trustAnchor" if kind == "trustanchor" else "profile": told}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+_STS = (
+    '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    f"<Arn>arn:aws:iam::{HOME}:user/responder</Arn><UserId>AIDARESPONDER</UserId><Account>{HOME}</Account>"
+    "</GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+
+
+@pytest.fixture(name="stub")
+def _stub() -> Iterator[Stub]:
+    made = Stub(_STS)
+    yield made
+    made.close()
+
+
+def test_a_sign_in_session_is_revoked_where_it_began_and_read_back(stand: Stand, stub: Stub) -> None:
+    """BatchRevokeSessions in the session's own region; it reads back as revoked, and nothing brings it back."""
+    plan = plan_of(
+        step(1, "revoke-sign-in-sessions", regional("signin", "BatchRevokeSessions", sessionArns=[SIGN_IN]))
+    )
+
+    assert carried(stand, plan, stub.url).complete
+    assert {(FAR, SIGN_IN)} == stub.revoked
+    assert {FAR} == {region for region, _ in stub.calls}
+    with stand.journal(plan) as journal, Accounts("run-1", endpoint_url=stub.url) as cloud:
+        verified = verify(plan, history(journal.lines), cloud, None, now=stand.clock.now)
+    assert verified.looked_back and verified.steps[0].reads_back
+    undone = taken_back(stand, plan, stub.url)
+    assert ["irreversible"] == [one.outcome for one in undone.things]
+
+
+def test_a_session_that_is_revoked_already_is_left_alone(stand: Stand, stub: Stub) -> None:
+    """It stands already: nothing is sent but the question."""
+    stub.revoked.add((FAR, SIGN_IN))
+    plan = plan_of(
+        step(1, "revoke-sign-in-sessions", regional("signin", "BatchRevokeSessions", sessionArns=[SIGN_IN]))
+    )
+
+    assert carried(stand, plan, stub.url).complete
+    assert {"/get-session"} == {path for _, path in stub.calls}
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameter"), [("DisableTrustAnchor", "trustAnchorId"), ("DisableProfile", "profileId")]
+)
+def test_a_trust_anchor_or_profile_is_shut_in_its_region(
+    stand: Stand, stub: Stub, operation: str, parameter: str
+) -> None:
+    """It lets nobody in any more, and does again once it is taken back."""
+    plan = plan_of(step(1, "revert-trust", regional("rolesanywhere", operation, **{parameter: ANCHOR})))
+
+    assert carried(stand, plan, stub.url).complete
+    assert {(FAR, ANCHOR)} == stub.disabled
+    assert taken_back(stand, plan, stub.url).complete
+    assert set() == stub.disabled
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (call("StopInstances", "ec2", InstanceIds=["i-1"]), "must name its region"),
+        (regional("ec2", "StopInstances", region="eu-west-1/../x", InstanceIds=["i-1"]), "is no region"),
+        (regional("iam", "DeleteUser", UserName="x"), "must not name a region"),
+    ],
+)
+def test_a_call_without_its_region_is_refused_before_any_is_sent(
+    stand: Stand, given: Call, fault: str
+) -> None:
+    """A plan file whose regional call names no region, or names one for IAM, is at odds with itself."""
+    planfile.save(plan_of(step(1, "isolate-instance", given)), stand.file)
+
+    with pytest.raises(UsageError, match=fault):
+        planfile.load(stand.file)
+
+
+def test_the_environment_s_address_holds_for_every_service(
+    stand: Stand, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With AWS_ENDPOINT_URL set, no call goes to AWS, though the SDK's own rules for Sign-In pass it over."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stub.url)
+    plan = plan_of(
+        step(1, "revoke-sign-in-sessions", regional("signin", "BatchRevokeSessions", sessionArns=[SIGN_IN]))
+    )
+
+    with Accounts("run-1") as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
+    assert {(FAR, SIGN_IN)} == stub.revoked
