@@ -15,9 +15,27 @@ ODD: tuple[Any, ...] = (None, [], {}, 7, "x" * 10_000, "\x1b[31m\u202e<script>",
 CALLS = (
     ("CreateAccessKey", "iam"), ("CreateUser", "iam"), ("CreateRole", "iam"), ("UpdateAssumeRolePolicy", "iam"),
     ("CreateLoginProfile", "iam"), ("CreateOpenIDConnectProvider", "iam"), ("RunInstances", "ec2"),
-    ("CreateFunction20150331", "lambda"), ("AssociateIamInstanceProfile", "ec2"),
+    ("CreateFunction20150331", "lambda"), ("AssociateIamInstanceProfile", "ec2"), ("RunTask", "ecs"),
+    ("CreateProject", "codebuild"), ("PutTargets", "events"), ("CreateStateMachine", "states"),
+    ("AddRoleToInstanceProfile", "iam"), ("CreateTrustAnchor", "rolesanywhere"), ("TerminateInstances", "ec2"),
 )  # fmt: skip
-ASKED = ("userName", "roleName", "policyName", "policyDocument", "functionName", "role", "instanceId")
+ASKED = (
+    "userName",
+    "roleName",
+    "policyName",
+    "policyDocument",
+    "functionName",
+    "role",
+    "instanceId",
+    "name",
+    "roleArn",
+    "serviceRole",
+    "targets",
+    "instanceProfileName",
+    "instancesSet",
+    "stateMachineArn",
+    "tasks",
+)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=[repr(one)[:12] for one in ODD])
@@ -26,7 +44,8 @@ def test_odd_values_in_a_tainted_call_are_planned_around(odd: Any) -> None:
     records = [
         call(name, f"2026-11-23T09:00:{n:02}Z", user(), eventSource=f"{source}.amazonaws.com", readOnly=False,
              requestParameters=dict.fromkeys(ASKED, odd),
-             responseElements={"accessKey": {"accessKeyId": odd}, "user": {"arn": odd}, "instancesSet": {"items": odd}})
+             responseElements={"accessKey": {"accessKeyId": odd}, "user": {"arn": odd}, "instancesSet": {"items": odd}, "tasks": odd,
+                               "trustAnchor": {"trustAnchorArn": odd}}, awsRegion=odd if isinstance(odd, str) else "us-east-1")
         for n, (name, source) in enumerate(CALLS)
     ]  # fmt: skip
     with held(records) as case:

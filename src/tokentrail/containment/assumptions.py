@@ -68,9 +68,11 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
 
 
 def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
-    for source in scene.sources:
-        if source.mints.kind == "unknown":
-            yield f"nobody comes in unseen through {source.id} before it is closed ({source.why})"
+    unknown = [source for source in scene.sources if source.mints.kind == "unknown"]
+    if unknown:
+        more = f" and {len(unknown) - 3} more, which steps close" if len(unknown) > 3 else ""
+        named = "; ".join(f"{source.id} ({source.why})" for source in unknown[:3])
+        yield f"nobody comes in unseen, as whichever role, before the step that closes it, through {named}{more}"
     seconds = sorted({moment for _, moment in outcome.twins})
     if seconds:
         some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")

@@ -4,6 +4,7 @@ How each thing that mints by itself is stopped: by a call where there is one, el
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.workloads import WORKLOADS
+from tokentrail.containment.workloads import REGION, WORKLOADS
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
@@ -118,7 +119,8 @@ def _anywhere(source: Source) -> Means:
 def _region(source: Source) -> str | None:
     """Where a source is: as its ARN says, or the call that made it."""
     own = source.id.split(":")[3] if source.id.startswith("arn:") and source.id.count(":") >= 5 else ""
-    return own or source.region
+    found = own or source.region or ""
+    return found if REGION.fullmatch(found) else None
 
 
 def _host(source: Source) -> Means:
@@ -126,23 +128,24 @@ def _host(source: Source) -> Means:
     call = _stopping(source) if source.made else None
     if call is not None:
         return (call,), ""
+    name, region = shlex.quote(source.id), _region(source)
     if source.id.startswith("i-"):
-        region = f" --region {source.region}" if source.region else ""
+        where = f" --region {region}" if region else ""
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
-            f"it in a security group without rules (`aws ec2 modify-instance-attribute{region} --instance-id "
-            f"{source.id} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
+            f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id "
+            f"{name} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
             "stop it. "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
-        stop = workload.stop.format(name=source.id, region=source.region or "…")
+        stop = workload.stop.format(name=name, region=region or "…")
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
     return (), (
         f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
-        f"`aws lambda put-function-concurrency --function-name {source.id} --reserved-concurrent-executions 0`, for a "
+        f"`aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions 0`, for a "
         "task stop its service, for a pod delete it. "
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.workloads import WORKLOADS, is_gone, name_of, roles_of
@@ -25,7 +26,7 @@ _UNTOLD = {
     "permission_set": "a permission set", "assignment": "an account assignment",
     "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
     "boundary": "a permissions boundary", "group_membership": "a group membership",
-    "instance_profile": "a change to an instance profile", "function_policy": "a function's policy",
+    "instance_profile": "an instance profile", "function_policy": "a function's policy",
     "function_url": "a function URL", "association": "an SSM association",
     "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
     "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
@@ -33,7 +34,7 @@ _UNTOLD = {
 """Things that no step takes back: they are named as residual risks."""
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
 """Credentials that carry no issue time, so that no revocation of tokens ends them."""
-_HOSTING = frozenset({"instance_profile"})
+_HOSTING = ("AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 """Changes by which a host is handed a role's sessions from then on."""
 _NAMED = {
     "user": ("user", "userName"), "role": ("role", "roleName"), "login_profile": ("password", "userName"),
@@ -104,14 +105,21 @@ def left_behind(
         removals: Everybody's calls that took away, stopped or shut what is not IAM's.
     """
     own = {deed.event_id for deed in deeds}
-    others = [one for one in changes if one.event_id not in own or one.event_name.startswith("Delete")]
+    others = [
+        one for one in changes if one.event_id not in own or one.event_name.startswith(("Delete", "Remove"))
+    ]
+    dead = gone(changes)
     others += removals
     found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     for deed in deeds:
         for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
-            if what in _KEYLIKE or what in _HOSTING:
-                found.sources.append(_by_hand(deed, what, thing))
+            if what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead):
+                continue
+            if what in _KEYLIKE:
+                found.sources.append(_keylike(deed, what, thing))
+            elif deed.name in _HOSTING:
+                found.sources.extend(_profile(deed, others))
             elif what in _UNTOLD or not _works_by_itself(deed, what):
                 said = f"{deed.name}{f' on {thing}' if thing else ''} (event {deed.event_id})"
                 untold.setdefault((deed.by, _UNTOLD.get(what) or f"a {WORKLOADS[what].called}"), []).append(
@@ -122,8 +130,8 @@ def left_behind(
     for (by, what), deeds_told in untold.items():
         some = ", ".join(deeds_told[:3]) + (f" and {len(deeds_told) - 3} more" if len(deeds_told) > 3 else "")
         found.risks.append(f"{by} left {what} behind, which no step takes back; look at it by hand: {some}")
-    gone = found.users | found.roles
-    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in gone]
+    made = found.users | found.roles
+    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}
     found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found
@@ -192,15 +200,34 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
     )  # fmt: skip
 
 
-def _by_hand(deed: Deed, what: str, thing: str | None) -> Source:
-    """Something that acts or mints for ever and that no call of ours takes back."""
+def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
+    """Something of a user's that acts for ever and that no call of ours takes back."""
     user = _asked(deed, "userName") or deed.user
-    hosts = what in _HOSTING
-    owner = Principal(deed.account, "user", user) if user and not hosts else None
     return Source(
-        kind="host" if hosts else "key", id=thing or f"what {deed.name} made", account=deed.account,
-        mints=owner or Principal(deed.account, "unknown", thing or deed.name),
+        kind="key", id=thing or f"what {deed.name} made", account=deed.account,
+        mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {_UNTOLD[what]} behind",
+    )  # fmt: skip
+
+
+def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime]) -> bool:
+    """Whether a change was one to a user or role that has been deleted since."""
+    named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := _asked(deed, member))]
+    return any(one in dead and dead[one] >= deed.time for one in named)
+
+
+def _profile(deed: Deed, others: Iterable[Change]) -> Iterator[Source]:
+    """A role that instances get through their profile, or an instance that gets one."""
+    role, profile = _asked(deed, "roleName"), _asked(deed, "instanceProfileName")
+    name = profile or _asked(deed, "instanceId") or _asked(deed, "associationId") or deed.name
+    what = "instance_profile" if profile else "instance"
+    if is_gone(what, name, deed.account, deed.time, others):
+        return
+    yield Source(
+        kind="host", id=name, account=deed.account, what=what, region=None if profile else deed.region,
+        mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) hands the {WORKLOADS[what].called} {name} "
+        f"{f'the role {role}' if role else 'a role'}",
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
 )  # fmt: skip
 """Names of policies, to which `own` adds what tells one incident's from another's."""
+_NAMED = 8
+"""How many targets a sentence names; the step lists them all."""
 QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 _LOCK_OUT = documents.text([
     {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
@@ -207,8 +209,23 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         spares=frozenset(spared for one in moves for spared in one.spares),
         shields=any(one.shields for one in moves),
         reversible=all(one.reversible for one in moves),
-        why=why or "".join(one.why for one in moves),
+        why=why or _said(moves),
     )
+
+
+def _said(moves: Sequence[Move]) -> str:
+    """What is told of several moves; what differs by the target alone is told once."""
+    alike: dict[str, list[Move]] = {}
+    for one in moves:
+        name = one.targets[0] if len(one.targets) == 1 else ""
+        alike.setdefault(one.why.replace(name, "NAME") if name else one.why, []).append(one)
+    said = []
+    for text, group in alike.items():
+        names = [target for one in group for target in one.targets]
+        some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        together = len(group) > 1 and text and "NAME" in text
+        said.append(f"For each NAME of {some}: {text}" if together else "".join(one.why for one in group))
+    return "".join(said)
 
 
 def says(principals: Iterable[Principal], scene: Scene) -> str:

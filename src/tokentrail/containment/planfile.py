@@ -23,6 +23,7 @@ import msgspec
 from tokentrail.containment.cutoff import names_moment
 from tokentrail.containment.journal import journal_path, other_plan
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
+from tokentrail.containment.workloads import REGION
 from tokentrail.errors import UsageError
 
 LARGEST = 256 * 1024 * 1024
@@ -31,7 +32,6 @@ _LONGEST = 7 * 24 * 3600
 """Seconds; no margin, lag or propagation is longer than a week."""
 _ACCOUNT = re.compile(r"\d{12}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{1,40}")
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 _EVERYWHERE = frozenset({"iam", "organizations"})
 """Services that are the same in all regions of a partition."""
 _OPERATION = re.compile(r"[A-Z][A-Za-z0-9]{2,80}")
@@ -172,7 +172,7 @@ def _faults_of_call(call: Call) -> Iterator[str]:
     if (call.region is None) != (call.service in _EVERYWHERE):
         must = "must not name a region" if call.region else "must name its region"
         yield f"the call {call.service}:{call.operation} {must}"
-    elif call.region is not None and not _REGION.fullmatch(call.region):
+    elif call.region is not None and not REGION.fullmatch(call.region):
         yield f"the call {call.service}:{call.operation}: {call.region!r} is no region"
     for name in ("PolicyDocument", "Content"):
         text = call.parameters.get(name)

@@ -16,14 +16,15 @@ Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, PrincipalKind, arn_of, of_caller
+from tokentrail.containment.principal import Principal, arn_of, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source, assumes
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
@@ -32,7 +33,6 @@ from tokentrail.policy.effects import Effects
 NEVER = datetime.max.replace(tzinfo=UTC)
 _PAUSE = timedelta(seconds=60)
 _SECOND = timedelta(seconds=1)
-_NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "userName"))
 _CLOCK = re.compile(r"aws:(CurrentTime|EpochTime)", re.IGNORECASE)
 
 
@@ -112,7 +112,7 @@ class Game:
         self._differences = differences((*scene.changes, *changes))
         self._spared = {spared for move in moves for spared in move.spares}
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = dict(_gone((*scene.changes, *changes)))
+        self._gone = gone((*scene.changes, *changes))
         self.edges: dict[Principal, list[Edge]] = {}
         for edge in scene.edges:
             self.edges.setdefault(edge.by, []).append(edge)
@@ -301,21 +301,8 @@ def _takes_effect(scene: Scene, change: Change) -> bool:
     """Whether AWS lets a call be made and what it writes bind: not on its own roles, nor in the management account."""
     if change.event_source.startswith("organizations."):
         return change.asked("targetId") is None or change.asked("targetId") != scene.management_account
-    for kind, member in _NAMED:
+    for kind, member in NAMED:
         name = change.asked(member)
         if name is not None:
             return scene.within_reach(Principal(change.account, kind, name))
     return True
-
-
-def _gone(changes: Iterable[Change]) -> Iterator[tuple[Principal, datetime]]:
-    """When users and roles were deleted that have not been made again."""
-    last: dict[Principal, Change] = {}
-    for change in sorted(changes, key=lambda one: one.order):
-        for kind, member in _NAMED:
-            name = change.asked(member)
-            if name is not None and change.event_name in (f"Create{kind.title()}", f"Delete{kind.title()}"):
-                last[Principal(change.account, kind, name)] = change
-    for principal, change in last.items():
-        if change.event_name.startswith("Delete"):
-            yield principal, change.time

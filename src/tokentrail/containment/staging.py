@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.gone import gone
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
@@ -65,6 +66,12 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     removals = list(forest.removals())
     left = left_behind(deeds, around, held, removals)
     sources = [*left.sources, *_sources_of(pairs, held, removals), *_passwords(pairs, deeds, around)]
+    dead = gone(around)
+    still = [one for one in sources if one.mints in dead and one.kind == "host" and one.made]
+    left.risks += [
+        f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
+    ]
+    sources = [one for one in sources if one.mints not in dead]
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from tokentrail.policy.changes import Change
 
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
+"""How AWS spells its regions; evidence may say anything."""
 _FUNCTION = re.compile(r"(?:.*:)?function:([^:]+)(?::[^:]+)?|(?:\d{12}:)?([^:/]+)(?::[^:/]+)?")
 """A function's name, partial ARN or ARN, each with a version or alias or without one."""
 
@@ -49,6 +51,12 @@ _INSTANCE = Workload(
 WORKLOADS: Mapping[str, Workload] = {
     "function": _LAMBDA,
     "instance": _INSTANCE,
+    "instance_profile": Workload(
+        called="instance profile", stop="aws iam remove-role-from-instance-profile --instance-profile-name {name} "
+        "--role-name …", gone_by={
+            "DeleteInstanceProfile": "instanceProfileName", "RemoveRoleFromInstanceProfile": "instanceProfileName",
+        },
+    ),
     "task": Workload(
         called="ECS task", roles=("overrides.taskRoleArn",),
         stop="aws ecs stop-task --region {region} --cluster … --task {name}", gone_by={"StopTask": "task"},

@@ -12,7 +12,13 @@ from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
-_NESTED = ("iamInstanceProfile", "roleArns", "targets")
+_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet")
+_PARTS = {
+    "overrides": ("taskRoleArn", "executionRoleArn"),
+    "target": ("arn", "roleArn"),
+    "jobUpdate": ("role",),
+}
+"""Of these parameters, which may be large, the members that name a role or what is called."""
 _LONGEST = 2048
 
 
@@ -39,6 +45,10 @@ class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     sSHPublicKeyId: str | None = None
     serialNumber: str | None = None
     permissionSetArn: str | None = None
+    serviceRole: str | None = None
+    serviceName: str | None = None
+    taskArn: str | None = None
+    taskDefinitionArn: str | None = None
 
 
 class _Instance(msgspec.Struct, gc=False, omit_defaults=True):
@@ -68,6 +78,10 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     sSHPublicKey: _Thing | None = None
     virtualMFADevice: _Thing | None = None
     instancesSet: _Instances | None = None
+    tasks: list[_Thing] = []
+    taskDefinition: _Thing | str | None = None
+    service: _Thing | str | None = None
+    stateMachineArn: str | None = None
     functionArn: str | None = None
     functionName: str | None = None
     stackId: str | None = None
@@ -127,7 +141,7 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
             document = found
     if whole:
         return document, request
-    kept = {
+    kept: dict[str, Any] = {
         key: item
         for key, item in request.items()
         if (isinstance(item, str) and len(item) <= _LONGEST) or isinstance(item, int)
@@ -135,6 +149,10 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
     for key in _NESTED:
         if isinstance(request.get(key), dict | list):
             kept[key] = request[key]
+    for key, members in _PARTS.items():
+        inner = request.get(key)
+        if isinstance(inner, dict):
+            kept[key] = {one: inner[one] for one in members if isinstance(inner.get(one), str)}
     return document, kept
 
 

@@ -44,6 +44,7 @@ IAM_CHANGES = frozenset({
     "CreatePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy",
     "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary", "PutRolePermissionsBoundary",
     "DeleteRolePermissionsBoundary", "CreateInstanceProfile", "AddRoleToInstanceProfile",
+    "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile",
     "CreateSAMLProvider", "UpdateSAMLProvider", "DeleteSAMLProvider", "CreateOpenIDConnectProvider",
     "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "DeleteOpenIDConnectProvider",
     "EnableMFADevice", "DeactivateMFADevice", "CreateVirtualMFADevice",

@@ -339,7 +339,12 @@ def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """What a subject may mean, the most exact first."""
     if subject.startswith("arn:"):
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
-        yield f"arn = ? OR child_arn = ? OR ({unused})", (subject,) * 3
+        owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
+        made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
+        yield (
+            f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
+            (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
+        )
         yield (
             "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
             (subject,) * 3,

@@ -18,6 +18,7 @@ from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
 
 _MOST = 4
+_STOPS_NEW = "no tainted credential at once; it stops new ones"
 _MOST_CALLS = 6
 _LABEL = 13
 _LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
@@ -51,7 +52,8 @@ def _write_step(step: Step, paper: Paper) -> None:
     by_hand = "" if step.calls else ", by hand"
     paper.heading(f"Step {step.n}  {step.action}  ({where}{by_hand})")
     _list(paper, "on", [_short(one) for one in step.targets])
-    _list(paper, "ends", step.ends, none="no tainted credential at once; it stops new ones")
+    nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
+    _list(paper, "ends", step.ends, none=nothing)
     _list(paper, "still alive", step.alive_after, none="none of the tainted")
     hit = [f"{one.credential} ({_short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "also hits", hit, none="nobody that is known")

@@ -1,0 +1,179 @@
+"""What the attacker made to run with a role, or lets in by certificate: found, named, stopped, and told when gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from contain_cases import ROLE, actions, asked, checked, planned, step
+
+from evidence import START
+from tokentrail.containment.model import Plan
+from tokentrail.containment.workloads import name_of
+from tokentrail.testing import Credential, LongTermKey, World
+
+JOB = f"{ROLE}Job"
+HERE = "us-east-1"
+ANYWHERE = "arn:aws:rolesanywhere:us-east-1:111122223333"
+
+
+def thief() -> tuple[World, LongTermKey, Credential]:
+    """A leaked key, and a session of an administrator's role that it took."""
+    world = World(START)
+    key = world.user("support")
+    session = key.assumes("Admin", "x")
+    session.calls("s3:ListBuckets")
+    return world, key, session
+
+
+def plan_after(*calls: tuple[str, dict[str, Any], dict[str, Any] | None]) -> Plan:
+    """A plan, after the thief has made some calls."""
+    world, key, session = thief()
+    for action, params, response in calls:
+        session.calls(action, params, response=response, read_only=False)
+    return planned(world, key.id)
+
+
+MADE: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
+    "task": ("ecs:RunTask", {"overrides": {"taskRoleArn": JOB}}, {"tasks": [{"taskArn": "task-1"}]}, "ecs stop-task"),
+    "definition": ("ecs:RegisterTaskDefinition", {"family": "miner", "taskRoleArn": JOB}, None, "deregister-task"),
+    "glue": ("glue:CreateJob", {"name": "etl", "role": "Job"}, {"name": "etl"}, "glue delete-job"),
+    "endpoint": ("glue:CreateDevEndpoint", {"endpointName": "dev", "roleArn": JOB}, None, "delete-dev-endpoint"),
+    "build": ("codebuild:CreateProject", {"name": "b", "serviceRole": JOB}, None, "codebuild delete-project"),
+    "notebook": ("sagemaker:CreateNotebookInstance", {"notebookInstanceName": "n", "roleArn": JOB}, None, "stop-note"),
+    "stack": ("cloudformation:CreateStack", {"stackName": "s", "roleARN": JOB}, None, "delete-stack"),
+    "machine": ("states:CreateStateMachine", {"name": "m", "roleArn": JOB}, None, "delete-state-machine"),
+    "rule": ("events:PutTargets", {"rule": "r", "targets": [{"id": "1", "roleArn": JOB}]}, None, "events disable-rule"),
+    "schedule": ("scheduler:CreateSchedule", {"name": "s", "target": {"roleArn": JOB}}, None, "delete-schedule"),
+    "profile": ("iam:AddRoleToInstanceProfile", {"instanceProfileName": "p", "roleName": "Job"}, None, "remove-role"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_what_was_made_to_run_with_a_role_is_stopped_by_hand_and_its_role_cut(kind: str) -> None:
+    """A step tells how to stop it, with the command; all sessions of its role go after it, though none was seen."""
+    action, params, response, told = MADE[kind]
+    plan = plan_after((action, params, response))
+
+    host = step(plan, "isolate-instance")
+    assert () == host.calls and told in host.why
+    assert JOB in step(plan, "revoke-role-sessions").principals
+    assert host.n < step(plan, "revoke-role-sessions").n and plan.proof.complete
+
+
+@pytest.mark.parametrize("kind", ["stack", "rule", "schedule"])
+def test_what_runs_with_nobody_s_role_is_a_risk_and_no_host(kind: str) -> None:
+    """A stack or rule without a role of its own is told of, and no step pretends to stop sessions of it."""
+    action, _, _, _ = MADE[kind]
+    plan = plan_after((action, {"stackName": "s", "name": "s", "rule": "r"}, None))
+
+    assert "isolate-instance" not in actions(plan)
+    assert any("left a" in one and action.partition(":")[2] in one for one in plan.residual_risks)
+
+
+def test_the_attacker_s_own_instance_and_function_are_stopped_by_calls() -> None:
+    """In the region that the log names; the undoing is there, and never safe by itself."""
+    world, key, session = thief()
+    session.runs_instance("WebServer").calls("s3:ListBuckets")
+    session.creates_function("send", "Send").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    host = step(plan, "isolate-instance")
+    told = [(call.service, call.operation, call.region) for call in host.calls]
+    assert sorted([("ec2", "StopInstances", HERE), ("lambda", "PutFunctionConcurrency", HERE)]) == sorted(
+        told
+    )
+    assert {"StartInstances", "DeleteFunctionConcurrency"} == {call.operation for call in host.undo}
+    assert {HERE} == {call.region for call in host.undo}
+    assert host.safe_to_undo_after is None and plan.proof.complete
+
+
+def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -> None:
+    """Its work goes on until somebody decides; the step says how it is stopped."""
+    world, key, session = thief()
+    world.function("Send", "send").calls("s3:ListBuckets")
+    session.updates_function("send")
+    plan = planned(world, key.id)
+
+    host = step(plan, "isolate-instance")
+    assert () == host.calls and ("send",) == host.targets
+    assert "put-function-concurrency --region us-east-1 --function-name send" in host.why
+
+
+def test_what_is_gone_is_no_host_any_more() -> None:
+    """An instance that was terminated, and one whose role was deleted, hand out nothing: no step."""
+    world, key, session = thief()
+    first, second = session.runs_instance("WebServer"), session.runs_instance("Worker")
+    session.calls("ec2:TerminateInstances", {"instancesSet": {"items": [{"instanceId": first.session_name}]}},
+                  read_only=False)  # fmt: skip
+    session.iam("DeleteRole", roleName="Worker")
+    plan = planned(world, key.id)
+
+    assert "isolate-instance" not in actions(plan)
+    assert any(second.session_name in one and "its role is gone" in one for one in plan.residual_risks)
+
+
+def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> None:
+    """Both in their region; whoever holds a certificate of the attacker's has no session left."""
+    anchor, profile = f"{ANYWHERE}:trust-anchor/1-2", f"{ANYWHERE}:profile/3-4"
+    plan = plan_after(
+        ("rolesanywhere:CreateTrustAnchor", {"name": "t"}, {"trustAnchor": {"trustAnchorArn": anchor}}),
+        (
+            "rolesanywhere:CreateProfile",
+            {"name": "p", "roleArns": [JOB]},
+            {"profile": {"profileArn": profile}},
+        ),
+    )
+
+    shut = step(plan, "revert-trust")
+    assert {("DisableTrustAnchor", "1-2"), ("DisableProfile", "3-4")} == {
+        (call.operation, *call.parameters.values()) for call in shut.calls
+    }
+    assert {HERE} == {call.region for call in shut.calls} and not shut.reversible
+    assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
+
+
+def test_a_trust_anchor_that_was_disabled_since_needs_no_step() -> None:
+    """Whoever disabled it: it lets nobody in."""
+    anchor = f"{ANYWHERE}:trust-anchor/1-2"
+    plan = plan_after(
+        ("rolesanywhere:CreateTrustAnchor", {"name": "t"}, {"trustAnchor": {"trustAnchorArn": anchor}}),
+        ("rolesanywhere:DisableTrustAnchor", {"trustAnchorId": "1-2"}, None),
+    )
+
+    assert "revert-trust" not in actions(plan)
+
+
+def test_several_alike_are_told_once() -> None:
+    """Twelve builds are one sentence with their names, and not twelve."""
+    plan = plan_after(
+        *(("codebuild:CreateProject", {"name": f"b{n}", "serviceRole": JOB}, None) for n in range(12))
+    )
+
+    host = step(plan, "isolate-instance")
+    assert 12 == len(host.targets)
+    assert 1 == host.why.count("codebuild delete-project") and "and 4 more" in host.why
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [
+        ("send", "send"), ("arn:aws:lambda:us-east-1:111122223333:function:send", "send"),
+        ("arn:aws:lambda:us-east-1:111122223333:function:send:1", "send"), ("send:live", "send"),
+        ("111122223333:function:send:$LATEST", "send"), ("a/b c", "a/b c"),
+    ],
+)  # fmt: skip
+def test_a_function_goes_by_its_name(thing: str, name: str) -> None:
+    """Whatever version or alias the call named, in whichever of Lambda's spellings."""
+    assert name == name_of("function", thing)
+
+
+def test_the_key_of_a_user_that_nobody_saw_acting_is_found_by_the_user() -> None:
+    """A user's ARN names the keys that were made for it, used or not."""
+    world, _, session = thief()
+    helper = session.creates_user("helper")
+    made = session.creates_access_key(helper)
+    with asked(world) as case:
+        plan = checked(case.contain([helper.arn]))
+
+    assert (made.id,) == plan.tainted
