@@ -15,6 +15,7 @@ from tokentrail.case import Case
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import Credential, Trace
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.case_page import Lead
@@ -45,6 +46,7 @@ class Question:
     source_ips: tuple[str, ...] = ()
     trusted_ips: tuple[str, ...] = ()
     strategy: Strategy = "standard"
+    snapshots: tuple[Snapshot, ...] = ()
 
 
 def gather(
@@ -70,7 +72,7 @@ def gather(
     )  # fmt: skip
     plan = case.contain(
         asked.subjects, strategy=asked.strategy, as_of=asked.as_of, since=asked.since,
-        source_ips=asked.source_ips, trusted_ips=asked.trusted_ips,
+        source_ips=asked.source_ips, trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
     )  # fmt: skip
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]

@@ -184,6 +184,26 @@ def test_a_snapshot_widens_the_proof(run: Run, case: Path, told: Story, tmp_path
     )
 
 
+def test_report_and_investigate_take_snapshots_too(
+    run: Run, case: Path, logs: Path, told: Story, tmp_path: Path
+) -> None:
+    """Their plans are proved over trust policies as `contain`'s; a file that is none is refused before anything."""
+    holder = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/"}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
+    (tmp_path / "none.json").write_text("[]")
+    asked = ("investigate", logs, "--subject", told.a.key_id, "--case", tmp_path / "own", "--format", "json")
+    plan = json.loads(run(*asked, "--iam", "iam.json").out)["plan"]
+    refused = [
+        run(*asked, "--iam", "none.json"),
+        run("report", told.a.key_id, "--case", case, "-o", "x.html", "--iam", "none.json"),
+    ]
+    page = run("report", told.a.key_id, "--case", case, "-o", "-", "--iam", "iam.json").out
+
+    assert plan["proof"]["scope"] == "trust-policies"
+    assert [2, 2] == [one.code for one in refused] and all("none.json" in one.err for one in refused)
+    assert "IAM is as in the snapshots" in page
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_the_same_bytes_every_time_and_no_session_token(
     format_: str, run: Run, case: Path, told: Story, tmp_path: Path

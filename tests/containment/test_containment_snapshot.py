@@ -123,7 +123,7 @@ def test_juggling_that_only_trust_policies_allow_is_cut_in_one_step() -> None:
 
     assert plan.proof.complete
     assert (f"{ROLE}Ping", f"{ROLE}Pong") == plan.steps[-1].principals
-    refuted(in_two, "a role/Pong session mints a new role/Ping session")
+    refuted(in_two, "the role/Pong session of .* mints a new role/Ping session")
 
 
 BOUNDARY = f"arn:aws:iam::{HOME}:policy/Bound"
@@ -245,3 +245,20 @@ def test_whoever_may_write_nothing_is_no_condition() -> None:
     plan = planned(world, key.id, snapshots=[snapshot(users=[user("support", doc(may("s3:GetObject")))])])
 
     assert not any("never" in one or "read-back" in one for one in plan.proof.holds_if)
+
+
+@pytest.mark.parametrize("attached", [4, 9, 10])
+def test_policies_that_are_attached_already_count_against_iam_s_ten(attached: int) -> None:
+    """With no room inline, a managed policy is attached as long as ten are enough; else the plan says that it is not."""
+    world, key = stolen()
+    long = doc(may("s3:" + "x" * 2000))
+    full = user("support", long, attached=[f"arn:aws:iam::{HOME}:policy/p{n}" for n in range(attached)])
+    plan = planned(world, key.id, strategy="scorched", snapshots=[snapshot(users=(full,), roles=ROLES)])
+    denied = next(one for one in plan.steps if one.action == "deny-user")
+
+    if attached < 10:
+        assert ["CreatePolicy", "AttachUserPolicy"] == [call.operation for call in denied.calls]
+        assert plan.proof.complete
+    else:
+        assert () == denied.calls and "no room for another policy" in denied.why
+        assert not plan.proof.complete

@@ -15,10 +15,10 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.plan import LAG, MARGIN
 from tokentrail.containment.planfile import save
-from tokentrail.errors import UsageError
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import columns, document
 from tokentrail.present.plan import write_plan, write_script
@@ -43,11 +43,6 @@ UNPROVEN = 1
     "--what-if", "what_if", multiple=True, metavar="ACTION:TARGET",
     help="Prove these steps, in this order, instead of planning. Repeatable.",
 )  # fmt: skip
-@click.option(
-    "--iam", "snapshots", multiple=True, metavar="SNAPSHOT", type=click.Path(path_type=Path, dir_okay=False),
-    help="Output of `aws iam get-account-authorization-details`, one file an account: the proof then walks trust "
-    "policies and permissions. Repeatable.",
-)  # fmt: skip
 @click.option("--spare", multiple=True, metavar="ID", help="A credential to leave alone. Repeatable.")
 @click.option(
     "--margin", type=int, default=MARGIN, show_default=True, metavar="SECONDS",
@@ -71,8 +66,9 @@ UNPROVEN = 1
 )  # fmt: skip
 @narrowing
 @common
+@with_snapshots
 def command(
-    told: Common, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...], snapshots: tuple[Path, ...],
+    told: Common, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...], snapshots: tuple[Snapshot, ...],
     spare: tuple[str, ...], margin: int, lag: int, without_access: tuple[str, ...], management_account: str | None,
     script: bool, plan_file: Path | None, since: datetime | None, source_ips: tuple[str, ...],
     trusted_ips: tuple[str, ...],
@@ -88,7 +84,7 @@ def command(
         plan = case.contain(
             subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=told.as_of, since=since,
             source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
-            snapshots=[read_snapshot(path) for path in snapshots], without_access=without_access,
+            snapshots=snapshots, without_access=without_access,
             management_account=management_account,
         )  # fmt: skip
         if plan_file is not None:
@@ -101,20 +97,6 @@ def command(
         output.insist(told, case)
     if not plan.proof.complete:
         raise click.exceptions.Exit(UNPROVEN)
-
-
-def read_snapshot(path: Path) -> Snapshot:
-    """
-    Read an IAM snapshot.
-
-    Raises:
-        UsageError: the file can't be read, or is none.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror or error}.") from error
-    return Snapshot.read(content, str(path))
 
 
 def show_plan(told: Common, plan: Plan) -> None:

@@ -18,9 +18,11 @@ from tokentrail.cli.judging import FOUND, Judging, judging_options
 from tokentrail.cli.options import Common, common, narrowing
 from tokentrail.cli.output import take_in
 from tokentrail.cli.report import write_report
+from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 
 
@@ -42,9 +44,11 @@ from tokentrail.results import IngestSummary
 @judging_options
 @intake_options
 @common
+@with_snapshots
 def command(
     told: Common, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, since: datetime | None,
     source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake, judging: Judging,
+    snapshots: tuple[Snapshot, ...],
 ) -> None:  # fmt: skip
     """
     Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
@@ -60,7 +64,7 @@ def command(
         findings = judging.judge(case, told.as_of)
         asked = Question(
             subjects=subjects or start_from(findings), as_of=told.as_of, since=since, source_ips=source_ips,
-            trusted_ips=trusted_ips,
+            trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
             plan = _look_into(told, case, asked, summary, findings)
@@ -84,7 +88,7 @@ def _look_into(
     )  # fmt: skip
     plan = case.contain(
         asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips,
+        trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
     )  # fmt: skip
     events = list(case.timeline(asked.subjects, as_of=asked.as_of))
     look_into(told, Told(summary, findings, trace, events, plan))

@@ -19,10 +19,12 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import start_from
 from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, gather
 from tokentrail.errors import UsageError
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page
@@ -63,9 +65,11 @@ class Written:
 )  # fmt: skip
 @narrowing
 @common
+@with_snapshots
 def command(
     told: Common, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
     since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
+    snapshots: tuple[Snapshot, ...],
 ) -> None:  # fmt: skip
     """
     Write one HTML file that shows a subject's lineage, what still works, what ends it, and what was taken.
@@ -79,7 +83,7 @@ def command(
         )
     question = Question(
         subjects=subjects, as_of=told.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
-        strategy=cast(Strategy, strategy),
+        strategy=cast(Strategy, strategy), snapshots=snapshots,
     )  # fmt: skip
     with Case.open(told.case, create=False) as case:
         findings = case.detect(as_of=told.as_of)

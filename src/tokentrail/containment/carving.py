@@ -54,14 +54,17 @@ def carve(scene: Scene, cut: Cut) -> Move:
         start = start if known else None
         statements = documents.window(start, scene.cutoff) if start else documents.older(scene.cutoff)
         spared = []
-        calls = _calls(scene, cut.principal, name, statements) or ([], [])
-        why += (
+        calls = _calls(scene, cut.principal, name, statements)
+        ended = f"since {documents.spelled(start)}" if start else "before the cutoff"
+        told = (
             f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
-            f"all issued {f'since {documents.spelled(start)}' if start else 'before the cutoff'} are ended. "
+            f"all issued {ended} are ended. "
         )
+        why += told if calls is not None else moves.no_room(scene, cut.principal)
     return Move(
         action="deny-sessions", targets=(scene.arn(cut.principal),), principals=(cut.principal,),
-        calls=tuple(calls[0]), undo=tuple(calls[1]), cutoff=scene.cutoff, why=why,
+        calls=tuple(calls[0]) if calls else (), undo=tuple(calls[1]) if calls else (),
+        cutoff=scene.cutoff if calls else None, why=why,
         spares=frozenset((cut.principal, one.issued_at, one.user_id) for one in spared),
     )  # fmt: skip
 
@@ -111,4 +114,5 @@ def _calls(
             batch = []
         batch.append(statement)
     texts.append(documents.text(batch))
-    return moves.attach_policies(scene, principal, name, texts) if len(texts) <= _MANAGED_AT_MOST else None
+    fits = len(texts) <= min(_MANAGED_AT_MOST, scene.attachable(principal))
+    return moves.attach_policies(scene, principal, name, texts) if fits else None

@@ -100,20 +100,33 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     listed = tuple(sorted(on))
     calls: list[Call] = []
     undo: list[Call] = []
+    why = ""
     for principal in listed:
-        fits = documents.size(document) <= room(scene, principal)
-        put, taken = (
-            put_policy(scene, principal, own(scene, name), document)
-            if fits
-            else attach_policies(scene, principal, own(scene, name), [document])
-        )
+        if documents.size(document) <= room(scene, principal):
+            put, taken = put_policy(scene, principal, own(scene, name), document)
+        elif scene.attachable(principal):
+            put, taken = attach_policies(scene, principal, own(scene, name), [document])
+        else:
+            why += no_room(scene, principal)
+            continue
         calls += put
         undo += taken
     return Move(
         action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
-        undo=tuple(undo), cutoff=scene.cutoff if documents.spelled(scene.cutoff) in document else None,
-        closes=frozenset((one.kind, one.account, one.name) for one in listed if action in ("deny-user", "deny-role")),
+        undo=tuple(undo), cutoff=scene.cutoff if calls and documents.spelled(scene.cutoff) in document else None,
+        closes=frozenset(
+            (one.kind, one.account, one.name)
+            for one in listed if action in ("deny-user", "deny-role") and not why
+        ), why=why,
     )  # fmt: skip
+
+
+def no_room(scene: Scene, principal: Principal) -> str:
+    """Say that IAM takes no further policy on a principal, so that a step does nothing there."""
+    return (
+        f"{short(scene.arn(principal))} has no room for another policy, inline or attached (the snapshot shows it at "
+        "IAM's quotas): take one off it and plan again; until then this does nothing there. "
+    )
 
 
 def delete_user(scene: Scene, principal: Principal, keys: Iterable[Held], action: Action) -> Move:

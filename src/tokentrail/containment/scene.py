@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from tokentrail.containment.documents import Token
+from tokentrail.containment.documents import MANAGED_MOST, Token
 from tokentrail.containment.principal import Known, Principal, arn_of
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
+from tokentrail.policy.holders import Holder
 from tokentrail.policy.reach import Reach
 
 UNTIMED = frozenset({"scoped", "forwarded"})
@@ -204,8 +205,17 @@ class Scene:
 
     def inline_size(self, principal: Principal) -> int:
         """Characters of the inline policies that a snapshot shows on a principal; 0 where none shows it."""
-        if self.reach is None or principal.kind not in ("user", "role"):
-            return 0
-        arn = arn_of(principal)
-        holder = self.reach.user(arn) if principal.kind == "user" else self.reach.role(arn)
+        holder = self._holder(principal)
         return holder.inline_size if holder else 0
+
+    def attachable(self, principal: Principal) -> int:
+        """How many managed policies fit on a principal besides those that a snapshot shows there."""
+        holder = self._holder(principal)
+        return max(MANAGED_MOST - len(holder.managed), 0) if holder else MANAGED_MOST
+
+    def _holder(self, principal: Principal) -> Holder | None:
+        """What a snapshot shows of a user or role."""
+        if self.reach is None or principal.kind not in ("user", "role"):
+            return None
+        arn = arn_of(principal)
+        return self.reach.user(arn) if principal.kind == "user" else self.reach.role(arn)
