@@ -84,6 +84,9 @@ def holds(incident: Incident, strategy: str) -> None:
     assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
     assert () == outcome.unlisted
     assert () == outcome.unended
+    for told, working in zip(plan["steps"], outcome.alive_after, strict=True):
+        assert set(told["alive_after"]) <= set(working), f"step {told['n']} leaves less than it says"
+        assert not set(told["ends"]) & set(working)
     replays(incident, plan)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from contain_cases import (
@@ -499,3 +500,55 @@ def test_a_control_policy_rests_on_the_account_being_a_member(case: Case, told: 
     condition = "is a member account of the organisation, not its management account"
     assert any(condition in said for said in by_hand.proof.holds_if)
     assert not any(condition in said for said in case.contain([told.a.id]).proof.holds_if)
+
+
+def test_a_renamed_user_is_called_by_its_present_name() -> None:
+    """An attacker renames the user whose key leaked: each call says the new name, and the plan holds."""
+    world = World(START)
+    key = world.user("support")
+    admin = key.assumes("Admin", "x")
+    key.gets_session_token(duration=129600).calls("s3:ListBuckets")
+    admin.iam("UpdateUser", userName="support", newUserName="nobody")
+    admin.iam("UpdateUser", userName="nobody", newUserName="noone")
+    plan = planned(world, key.id)
+
+    named = {call.parameters["UserName"] for one in plan.steps for call in (*one.calls, *one.undo)
+             if "UserName" in call.parameters}  # fmt: skip
+    assert {"noone"} == named
+    assert "support is called noone by now" in step(plan, "revoke-user-sessions").why
+    assert plan.proof.complete, plan.proof.counterexample
+
+
+def two_people() -> tuple[World, Any, Any]:
+    """A thief and a colleague in one role of Identity Center, and calls that show who each is."""
+    world = World(START)
+    thief = world.identity_center("eve@example.com", "Admin", directory_account=AWAY)
+    colleague = world.identity_center("ria@example.com", "Admin", directory_account=AWAY)
+    for one in (thief, colleague):
+        one.calls("s3:ListBuckets", count=40)
+    return world, thief, colleague
+
+
+def test_a_person_of_identity_center_is_denied_and_no_colleague() -> None:
+    """Where the log shows the user id in the directory, the control policy names it: the colleague works on."""
+    world, thief, colleague = two_people()
+    plan = planned(world, thief.id, management_account=MANAGEMENT)
+    aws = Simulated.of(world, management=MANAGEMENT)
+    (said,) = statements(step(plan, "scp-deny"))
+
+    (user_id,) = said["Condition"]["StringEquals"]["identitystore:userId"]
+    assert user_id == thief.identity.on_behalf_of["userId"]
+    assert plan.proof.complete and colleague.id not in hit(plan)
+    outcome = play(aws, stolen(aws, [thief.id]), document(plan))
+    assert ((), ()) == (outcome.survivors, outcome.unlisted)
+
+
+def test_a_colleague_whom_the_log_does_not_name_goes_too() -> None:
+    """If some session in the role shows no user id, it can't be told from the thief's: the role is denied, by name."""
+    world, thief, _ = two_people()
+    silent = world.identity_center("leo@example.com", "Admin", directory_account=AWAY)
+    plan = planned(world, thief.id, management_account=MANAGEMENT)
+    (said,) = statements(step(plan, "scp-deny"))
+
+    assert "StringEquals" not in said["Condition"]
+    assert silent.id in hit(plan) and plan.proof.complete

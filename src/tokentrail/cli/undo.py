@@ -51,7 +51,8 @@ def command(
     with route.opened(path, plan) as (cloud, journal):
         undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate)
         takings = undo.look()
-        intended = [(one.record.key, one.outcome, one.why, one.calls) for one in takings]
+        shown = takings if dry_run else [one for one in takings if one.calls]  # the rest is told in the end
+        intended = [(one.record.key, one.outcome, one.why, one.calls) for one in shown]
         write_intended(intended, Paper(sys.stdout if dry_run else sys.stderr))
         if dry_run:
             return

@@ -93,8 +93,9 @@ def residual_risks(scene: Scene) -> Iterator[str]:
         known = scene.known.get(principal)
         if known and known.service_linked:
             yield (
-                f"{short(known.arn)} is a service-linked role: its sessions can't be revoked; remove what the service "
-                "acts for"
+                f"{short(known.arn)} is a service-linked role, which AWS's service alone acts as: its sessions can't "
+                "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "
+                f"--role-name {known.principal.name}`)"
             )
     for account in sorted({one.principal.account for one in scene.held if one.principal.is_root}):
         yield (

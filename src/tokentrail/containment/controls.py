@@ -43,8 +43,9 @@ def controls(
 
 def statements(scene: Scene, on: Sequence[Principal], standing: set[Principal]) -> list[Statement]:
     """What a policy says: a deny for good of some, of the others' older tokens, and of users' federated ones."""
-    for_good = [scene.arn(one) for one in on if one in standing]
-    for_older = [scene.arn(one) for one in on if one not in standing]
+    by_person = [one for one in on if one in scene.persons]
+    for_good = [scene.arn(one) for one in on if one in standing and one not in scene.persons]
+    for_older = [scene.arn(one) for one in on if one not in standing and one not in scene.persons]
     for one in on:
         if one.kind == "user":
             partition = scene.arn(one).split(":")[1]
@@ -52,7 +53,11 @@ def statements(scene: Scene, on: Sequence[Principal], standing: set[Principal]) 
                 f"arn:{partition}:{service}::{one.account}:federated-user/*" for service in ("sts", "iam")
             ]
             for_older += [guest for guest in guests if guest not in for_older]
-    found = [documents.control(for_good, None)] if for_good else []
+    found = [
+        documents.control([scene.arn(one)], None if one in standing else scene.cutoff, scene.persons[one])
+        for one in by_person
+    ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
+    found += [documents.control(for_good, None)] if for_good else []
     return found + ([documents.control(for_older, scene.cutoff)] if for_older else [])
 
 
@@ -68,8 +73,18 @@ def _goes_on(scene: Scene, principal: Principal, live: Sequence[Held]) -> bool:
 def _control(scene: Scene, account: str, on: Sequence[Principal], standing: set[Principal]) -> Move:
     move = moves.control(
         scene, account, statements(scene, on, standing), on,
-        f"{moves.says(on, scene)}: no IAM call of yours can end these sessions. ",
+        f"{moves.says(on, scene)}: no IAM call of yours can end these sessions. " + _of_root(on),
     )  # fmt: skip
     return replace(
         move, closes=frozenset(one.name for one in scene.sources if one.mints in standing.intersection(on))
+    )
+
+
+def _of_root(on: Sequence[Principal]) -> str:
+    """What ends sessions of AssumeRoot besides."""
+    if not any(one.is_root for one in on):
+        return ""
+    return (
+        "Sessions of AssumeRoot end by themselves within 15 minutes; in the management account `aws iam "
+        "disable-organizations-root-sessions` lets nobody open another in any member account. "
     )

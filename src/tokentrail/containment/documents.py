@@ -98,9 +98,11 @@ def brackets(tokens: Iterable[Token]) -> list[Statement]:
     ]
 
 
-def control(arns: Sequence[str], cutoff: datetime | None) -> Statement:
-    """Deny everything to some principals of the accounts that an SCP is attached to."""
+def control(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
+    """Deny everything to some principals of the accounts that an SCP is attached to, or to some persons among them."""
     conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
+    if persons:
+        conditions["StringEquals"] = {"identitystore:userId": list(persons)}
     if cutoff is not None:
         conditions["DateLessThan"] = {_ISSUED: spelled(cutoff)}
     return deny(conditions)

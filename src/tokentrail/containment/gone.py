@@ -1,5 +1,5 @@
 """
-Which users and roles are no more: what was left on them, or came from them, mints nothing.
+Which users and roles are no more, or go by another name: what was left on those that are gone mints nothing.
 """
 
 from __future__ import annotations
@@ -23,3 +23,18 @@ def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
             if name is not None and change.event_name in (f"Create{kind.title()}", f"Delete{kind.title()}"):
                 last[Principal(change.account, kind, name)] = change
     return {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
+
+
+def renamed(changes: Iterable[Change]) -> dict[Principal, str]:
+    """What users are called by now whom somebody has renamed (IAM API Reference, 'UpdateUser'), by their old names."""
+    found: dict[Principal, str] = {}
+    for change in sorted(changes, key=lambda one: one.order):
+        old, new = change.asked("userName"), change.asked("newUserName")
+        if change.event_name == "UpdateUser" and old and new:
+            for one, name in list(found.items()):
+                if one.account == change.account and name == old:
+                    found[one] = new
+            found[Principal(change.account, "user", old)] = new
+        elif change.event_name == "CreateUser" and old:
+            found.pop(Principal(change.account, "user", old), None)  # another user has the old name now
+    return found

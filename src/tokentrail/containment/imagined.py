@@ -50,10 +50,12 @@ def imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str 
     if principal.kind == "role":
         who = user_id or (f"{unique}:{ANY_NAME}" if unique else None)
         name = who.partition(":")[2] if who else ANY_NAME
-        yield Caller(
-            kind="assumed_role", account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
-            principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", mfa=False,
-        )  # fmt: skip
+        for person in scene.persons.get(principal, (None,)):
+            yield Caller(
+                kind="assumed_role", account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
+                principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", mfa=False,
+                person=person,
+            )  # fmt: skip
     elif principal.kind == "root":
         yield Caller(
             kind="session_token", account=account, principal=arn, principal_id=account, issued_at=moment

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from tokentrail.containment import documents
@@ -223,6 +224,33 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         shields=any(one.shields for one in moves),
         reversible=all(one.reversible for one in moves),
         why=why or _said(moves),
+    )
+
+
+def by_present_names(scene: Scene, move: Move) -> Move:
+    """The same, with calls to users under the names that they have now; two that come to the same are one."""
+    if not scene.renamed:
+        return move
+
+    def calls(given: Sequence[Call]) -> tuple[Call, ...]:
+        found: list[Call] = []
+        for call in given:
+            name = scene.renamed.get(Principal(call.account, "user", str(call.parameters.get("UserName"))))
+            told = replace(call, parameters={**call.parameters, "UserName": name}) if name else call
+            if told not in found:
+                found.append(told)
+        return tuple(found)
+
+    names = [
+        f"{one.name} is called {name} by now. "
+        for one in move.principals if (name := scene.renamed.get(one)) and (move.calls or move.by_hand)
+    ]  # fmt: skip
+    return replace(
+        move,
+        calls=calls(move.calls),
+        undo=calls(move.undo),
+        by_hand=calls(move.by_hand),
+        why="".join(names) + move.why,
     )
 
 

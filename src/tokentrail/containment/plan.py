@@ -20,6 +20,7 @@ from tokentrail.containment.model import (
     Strategy,
 )  # fmt: skip
 from tokentrail.containment.move import Move
+from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.principal import short
 from tokentrail.containment.prover import Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
@@ -93,6 +94,7 @@ def _plan(
     refused: Sequence[NotSpared],
     gaps: Sequence[Gap],
 ) -> Plan:
+    moves = [by_present_names(scene, move) for move in moves]
     outcome = prove(scene, moves)
     replay = story.replay(scene, moves, outcome)
     return Plan(

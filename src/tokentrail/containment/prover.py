@@ -218,7 +218,12 @@ class Game:
 
     def differences(self, principal: Principal) -> Differences:
         """What the policies on a principal make differences by."""
-        return self._differences.get((principal.account, principal.name), Differences())
+        named = {principal.name, self._scene.renamed.get(principal, principal.name)}
+        found = [self._differences.get((principal.account, name), Differences()) for name in sorted(named)]
+        return Differences(
+            dates=set().union(*(one.dates for one in found)),
+            excepted=set().union(*(one.excepted for one in found)),
+        )
 
     def _life_of_source(self, source: Source) -> Life:
         for number, (move, time) in enumerate(zip(self._moves, self.times, strict=True)):

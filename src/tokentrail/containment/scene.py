@@ -155,6 +155,10 @@ class Scene:
     innocents: tuple[Held, ...]
     """Others that live now, of the principals that the tainted ones act as or could."""
     known: Mapping[Principal, Known]
+    renamed: Mapping[Principal, str]
+    """Users whom somebody has renamed, and what they are called now: calls must say that."""
+    persons: Mapping[Principal, tuple[str, ...]]
+    """Of roles of Identity Center: the attacker's user ids in its directory, where they tell it from all others."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
     writers: tuple[tuple[str, str], ...]

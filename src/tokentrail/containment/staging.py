@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
-from tokentrail.containment.gone import gone
+from tokentrail.containment.gone import gone, renamed
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
@@ -97,6 +97,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         acted_as=frozenset(of_caller(rows.caller(row)) for row in listed),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=_renewed(dict(_known(near, listed, edges, reached)), changes),
+        renamed=renamed(changes),
+        persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(_once(sources)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
@@ -299,6 +301,31 @@ def _renewed(known: Mapping[Principal, Known], changes: Iterable[Change]) -> dic
             principal = Principal(change.account, "role" if kind == "role" else "user", name or "")
             if unique and principal in found:
                 found[principal] = replace(found[principal], unique_id=unique)
+    return found
+
+
+def _persons(
+    held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
+) -> dict[Principal, tuple[str, ...]]:
+    """
+    By roles of Identity Center, who of its directory the attacker acts as.
+
+    Left out where one of the attacker's or of the colleagues' sessions does not show whose it is, or where both are
+    the same person's, or where the role may be had otherwise than through the portal.
+    """
+    entered = {edge.into for edge in edges}
+    theirs: dict[Principal, set[str | None]] = {}
+    for one in held:
+        if one.kind == "identity_center":
+            theirs.setdefault(one.principal, set()).add(one.caller.person)
+    for one in (*held, *innocents):
+        if one.kind != "identity_center":
+            theirs.pop(one.principal, None)
+    found = {}
+    for role, persons in theirs.items():
+        others = {one.caller.person for one in innocents if one.principal == role}
+        if role not in entered and None not in persons | others and not persons & others:
+            found[role] = tuple(sorted(str(one) for one in persons))
     return found
 
 

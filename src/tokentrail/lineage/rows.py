@@ -111,6 +111,7 @@ def caller(row: Row) -> Caller:
         mfa=True if row["mfa"] is None and row["mfa_serial"] else row["mfa"],
         sign_in_session_arn=row["sign_in_session"],
         federated_provider=row["federated_provider"],
+        person=row["on_behalf_of"],
         ec2_instance=row["ec2_delivery"] is not None,
     )
 

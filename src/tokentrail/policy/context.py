@@ -54,6 +54,8 @@ class Caller:
     mfa: bool | None = None
     sign_in_session_arn: str | None = None
     federated_provider: str | None = None
+    person: str | None = None
+    """Of IAM Identity Center: the user id in its directory, where a call shows it (`onBehalfOf`)."""
     ec2_instance: bool = False
     """Whether it was delivered to an EC2 instance."""
 
@@ -95,6 +97,7 @@ def context_of(caller: Caller, *, at: datetime | None = None) -> Context:
         "aws:assumedroot": ("true",) if caller.kind == "root_session" else ABSENT,
         "aws:signinsessionarn": _sign_in_session(caller),
         "aws:federatedprovider": _federated_provider(caller),
+        "identitystore:userid": _person(caller),
         **{key: PRESENT if caller.ec2_instance else _not_from_ec2(principal) for key in _EC2_KEYS},
     }
     known = {key: value for key, value in context.items() if value is not None}
@@ -199,6 +202,18 @@ def _federated_provider(caller: Caller) -> Known | None:
     if caller.federated_provider:
         return (caller.federated_provider,)
     return None if caller.kind in ("assumed_role_web_identity", *_UNSURE_SIGN_IN) else ABSENT
+
+
+def _person(caller: Caller) -> Known | None:
+    """
+    Only sessions of Identity Center carry it (IAM Identity Center User Guide, 'Identity store context keys').
+
+    Not every call in the log shows whose it is, so that it is unknown for a session that none does.
+    """
+    if caller.person:
+        return (caller.person,)
+    portal = caller.kind in ("identity_center", *_UNSURE_SIGN_IN) or "/AWSReservedSSO_" in (caller.role or "")
+    return None if portal else ABSENT
 
 
 def _not_from_ec2(principal: Principal) -> Known | None:

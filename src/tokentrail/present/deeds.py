@@ -113,8 +113,8 @@ def write_restored(one: Restored, paper: Paper) -> None:
     """Write what came of one thing."""
     bad = one.outcome in ("refused", "failed")
     steps = words.joined(str(n) for n in one.steps)
-    paper.line(
-        (f"{one.outcome:<13}", "bold red" if bad else ""), f"{one.account}  {one.thing}  (step {steps})"
+    paper.wrapped(
+        f"{one.account}  {one.thing}  (step {steps})", first=f"{one.outcome:<13}", style="red" if bad else ""
     )
     paper.wrapped(one.why, first=" " * 13)
 
