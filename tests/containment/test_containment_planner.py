@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,8 @@ from tokentrail import Case
 from tokentrail.containment.plan import LEAST_MARGIN
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
+from tokentrail.present.paper import Paper
+from tokentrail.present.plan import write_plan, write_script
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.adversary import play
 from tokentrail.testing.simulated import Simulated
@@ -552,3 +555,20 @@ def test_a_colleague_whom_the_log_does_not_name_goes_too() -> None:
 
     assert "StringEquals" not in said["Condition"]
     assert silent.id in hit(plan) and plan.proof.complete
+
+
+def test_hundreds_of_sessions_read_well() -> None:
+    """A surgical plan over many sessions fits a few screens; its JSON and script hold each document whole."""
+    world = World(START)
+    key = world.user("support")
+    for n in range(300):
+        key.assumes(f"Role{n % 6}", f"session-{n}")
+    world.wait(1200)
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id, strategy="surgical")
+    text, script = io.StringIO(), io.StringIO()
+    write_plan(plan, Paper(text))
+    write_script(plan, script)
+
+    assert len(text.getvalue().splitlines()) < 160
+    assert "characters; --script" in " ".join(text.getvalue().split()) and "session-299" in script.getvalue()

@@ -21,6 +21,8 @@ _MOST = 4
 _STOPS_NEW = "no tainted credential at once; it stops new ones"
 _MOST_CALLS = 6
 _LABEL = 13
+_LONGEST = 900
+"""Characters of a parameter that the text shows."""
 _LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
 _DENY_NAME = "TokenTrail-DenyAll"
 _DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
@@ -102,9 +104,17 @@ def _undo(step: Step) -> str:
 
 
 def _call(call: Call) -> str:
-    shown = ", ".join(f"{name}={_value(value)}" for name, value in call.parameters.items())
+    shown = ", ".join(f"{name}={_shown(value)}" for name, value in call.parameters.items())
     where = f" in {call.region}" if call.region else ""
     return f"{call.service}:{call.operation}{where} {shown}"
+
+
+def _shown(value: object) -> str:
+    """A parameter as text, a long document cut short: hundreds of session names tell a reader nothing."""
+    text = _value(value)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}… ({len(text):,} characters; --script, --format json and -o have all of it)"
 
 
 def _value(value: object) -> str:
