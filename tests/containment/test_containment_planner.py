@@ -227,6 +227,20 @@ def test_a_console_session_s_password_goes_before_the_session() -> None:
     assert plan.proof.complete
 
 
+def test_a_plan_without_steps_says_whether_that_is_enough() -> None:
+    """A service-linked role's session is alive and no step ends it: the text does not say that there is nothing to do."""
+    world = World(START)
+    session = world.service("backup.amazonaws.com", "AWSServiceRoleForBackup")
+    session.calls("ec2:DescribeVolumes")
+    plan = planned(world, session.id)
+    text = io.StringIO()
+    write_plan(plan, Paper(text))
+
+    assert () == plan.steps and not plan.proof.complete
+    assert "Nothing to do" not in text.getvalue() and "No step is known" in text.getvalue()
+    assert "aws iam delete-service-linked-role" in text.getvalue()
+
+
 def test_a_dead_subject_needs_nothing() -> None:
     """A key that was deactivated long ago, and left nothing: no step, and complete."""
     world = World(START)

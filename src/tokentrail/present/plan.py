@@ -20,6 +20,10 @@ from tokentrail.present.safe import safe
 _MOST = 4
 _STOPS_NEW = "no tainted credential at once; it stops new ones"
 _MOST_CALLS = 6
+_NOTHING = "Nothing to do: no tainted credential is alive, and none can be minted."
+_NO_STEP = (
+    "No step is known that would end it: what survives stands below, and why under what goes on all the same."
+)
 _LABEL = 13
 _LONGEST = 900
 """Characters of a parameter that the text shows."""
@@ -43,7 +47,7 @@ def write_plan(plan: Plan, paper: Paper) -> None:
         paper.wrapped(sentence, first="  - ", style="red")
     if not plan.steps:
         paper.line()
-        paper.line("Nothing to do: no tainted credential is alive, and none can be minted.")
+        paper.wrapped(_NOTHING if plan.proof.complete else _NO_STEP)
     for step in plan.steps:
         _write_step(step, paper)
     _write_proof(plan, paper)
