@@ -112,6 +112,11 @@ class Accounts:
             try:
                 answer = self._client(account, "sts", None).get_caller_identity()
                 keys = self._keys(account)
+            except sdk.HTTPClientError as error:
+                raise ActionRefused(
+                    f"account {account}: AWS can't be reached: {_first_line(error)}. Look after the network, or after "
+                    "--endpoint-url if you gave it."
+                ) from error
             except (sdk.BotoCoreError, sdk.ClientError) as error:
                 raise ActionRefused(
                     f"account {account}: no credentials that work for it: {_first_line(error)}. "
