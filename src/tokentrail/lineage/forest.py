@@ -39,7 +39,8 @@ SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
 FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
   AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable)')
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
+  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+"""
 """The calls outside IAM that take something away, stop it or shut it."""
 
 _FORMS = (
@@ -99,7 +100,7 @@ class Forest:
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""
-        return self._entered(f"{_REMOVALS} AND c.time <= {_seconds(self.as_of)}")
+        return self._entered(f"{_REMOVALS}  AND c.time <= {_seconds(self.as_of)}")
 
     def _entered(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Change]:
         for batch in self._engine.batches(sql, parameters):
