@@ -12,7 +12,7 @@ from tokentrail.events.quick import compiled
 
 VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
-    "contain", "apply", "verify", "undo", "watch", "report", "serve",
+    "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.bookkeeping import rejections, summary
+from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.proofs import periods, verify_logs
 from tokentrail.case.raw import objects, reader, sweeper
@@ -73,7 +74,7 @@ UNREAD = (
 )
 
 
-class Case(Lookups):
+class Case(Lookups, Guarding):
     """A case folder and what can be asked of it."""
 
     def __init__(self, folder: CaseFolder) -> None:

@@ -4,6 +4,7 @@ How the parts of an investigation are put together for each format.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,12 @@ def look_into(told: Common, found: Told) -> None:
         write_timeline(found.events, paper)
         paper.heading("Containment")
         write_plan(found.plan, paper)
+        paper.line()
+        subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
+        paper.wrapped(
+            f"What would have prevented it, and at whose cost: tokentrail guard {subjects} --case "
+            f"{shlex.quote(str(told.case))}"
+        )
 
     output.show_one(
         told,

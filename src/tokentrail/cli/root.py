@@ -17,6 +17,7 @@ from tokentrail.cli import (
     credentials,
     demo,
     detect,
+    guard,
     ingest,
     investigate,
     report,
@@ -35,7 +36,7 @@ from tokentrail.cli.example import example
 _VERBS = (
     demo.command, investigate.command, ingest.command, verify_logs.command, status.command,
     credentials.command, trace.command, timeline.command, detect.command, rules.command, contain.command,
-    apply.command, verify.command, undo.command, watch.command, report.command, serve.command,
+    apply.command, verify.command, undo.command, guard.command, watch.command, report.command, serve.command,
 )  # fmt: skip
 
 

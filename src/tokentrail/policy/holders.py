@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
@@ -128,6 +129,12 @@ class Role(Holder):
     trust: Trust | Malformed
     trust_text: str
     """Its trust policy as JSON; empty if the snapshot has none."""
+    longest: int | None = None
+    """MaxSessionDuration in seconds, where the snapshot tells; `aws iam list-roles` does."""
+    last_used: datetime | None = None
+    """As IAM tracks it for 400 days; `None` for never, or not told."""
+    use_tracked: bool = False
+    """Whether the snapshot tells of its last use at all."""
 
     @property
     def service_linked(self) -> bool:

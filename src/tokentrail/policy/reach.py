@@ -10,7 +10,6 @@ account', 'Cross-account policy evaluation logic' and 'Permissions for GetFedera
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,8 @@ from tokentrail.policy.holders import Holder, Role, User
 from tokentrail.policy.managed import ALLOWS_ONLY
 from tokentrail.policy.request import Request, context_for, federated, listed
 from tokentrail.policy.snapshot import Snapshot
-from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, Principals, TrustVerdict, Who, trusts
+from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, TrustVerdict, Who, trusts
+from tokentrail.policy.trust_index import TrustIndex
 from tokentrail.policy.truth import Truth
 
 _CONSOLE: tuple[CallerKind | None, ...] = (None, "console_session", "unknown", "federation_token")
@@ -101,7 +101,7 @@ class Reach:
             (role for snapshot in self._snapshots.values() for role in snapshot.roles.values()),
             key=lambda role: role.arn,
         )
-        self._index = _TrustIndex(self._roles)
+        self._index = TrustIndex(self._roles)
         self._views: dict[tuple[Identity, str], _View] = {}
 
     @property
@@ -145,12 +145,22 @@ class Reach:
     def assumable(self, principal_arn: str) -> tuple[tuple[str, Way], ...]:
         """List every role that a principal may assume, by ARN."""
         view = self._view(principal_arn)
-        if view is None:
-            return ()
-        named, delegated = self._index.candidates(view.who)
-        roles = named + [role for role in delegated if view.assuming.truth(role.arn) is not Truth.NO]
-        found = ((role.arn, _way(view, role)) for role in sorted(roles, key=lambda role: role.arn))
+        found = ((role.arn, _way(view, role)) for role in self._candidates(view)) if view else ()
         return tuple((arn, way) for arn, way in found if way is not None)
+
+    def edges(self, principal_arn: str) -> tuple[tuple[str, bool], ...]:
+        """List the same roles without saying why: whether it is certain, of each."""
+        view = self._view(principal_arn)
+        found = ((role.arn, _best(view, role)) for role in self._candidates(view)) if view else ()
+        return tuple((arn, best.certain) for arn, best in found if best is not None)
+
+    def _candidates(self, view: _View) -> list[Role]:
+        """The roles that may let a principal in; where it may assume nothing at all, those that name it alone."""
+        named, delegated = self._index.candidates(view.who)
+        if delegated and view.assuming.truth("*") is Truth.NO:
+            delegated = []
+        roles = named + [role for role in delegated if view.assuming.truth(role.arn) is not Truth.NO]
+        return sorted(roles, key=lambda role: role.arn)
 
     def may_write_iam(
         self, principal_arn: str, *, kind: CallerKind | None = None, mfa: bool | None = None
@@ -234,48 +244,6 @@ class Reach:
         return known
 
 
-class _TrustIndex:
-    """Roles by whom their trust policies may let in, so that only they are judged."""
-
-    def __init__(self, roles: Iterable[Role]) -> None:
-        self._by_account: dict[str, list[Role]] = defaultdict(list)
-        self._by_identity: dict[Identity, list[Role]] = defaultdict(list)
-        self._by_unique_id: dict[str, list[Role]] = defaultdict(list)
-        self._anyone: list[Role] = []
-        for role in roles:
-            self._by_identity[role.identity].append(role)
-            for principals in () if isinstance(role.trust, Malformed) else role.trust.naming():
-                self._enter(role, principals)
-            if isinstance(role.trust, Malformed):
-                self._anyone.append(role)
-
-    def _enter(self, role: Role, principals: Principals) -> None:
-        if principals.anyone or principals.inverted or principals.unclear:
-            self._anyone.append(role)
-        for account in principals.accounts:
-            self._by_account[account].append(role)
-        for identity in principals.identities | {one for one, _ in principals.sessions}:
-            self._by_identity[identity].append(role)
-        for unique_id in principals.unique_ids:
-            self._by_unique_id[unique_id].append(role)
-
-    def candidates(self, who: Who) -> tuple[list[Role], list[Role]]:
-        """
-        Find every role whose trust policy may let a principal in, and the principal's own.
-
-        The second list holds those that trust no more than its account, so that identity policies must allow it.
-        """
-        ids = self._by_unique_id
-        gone = (
-            ids.get(who.unique_id, [])
-            if who.unique_id
-            else [role for roles in ids.values() for role in roles]
-        )
-        named = {role.arn: role for role in (*self._anyone, *self._by_identity.get(who.identity, ()), *gone)}
-        account = {role.arn: role for role in self._by_account.get(who.identity.account, ())}
-        return list(named.values()), [role for arn, role in account.items() if arn not in named]
-
-
 def _permissions(view: _View, snapshot: Snapshot | None) -> Permissions:
     """Gather what bears on a principal; what no snapshot holds may be anything."""
     controls = None
@@ -302,7 +270,24 @@ def _of_role(arn: str) -> str:
     return f"{head.replace(':sts:', ':iam:', 1)}:role/{rest.split('/')[0]}" if rest else arn
 
 
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The surest way in which a role lets a principal in."""
+
+    certain: bool
+    verdict: TrustVerdict
+    grant: Grant
+    need: Need
+
+
 def _way(view: _View, role: Role) -> Way | None:
+    best = _best(view, role)
+    if best is None:
+        return None
+    return Way(why=_why(view, role, best.verdict, best.grant, best.need), certain=best.certain)
+
+
+def _best(view: _View, role: Role) -> _Best | None:
     verdict = view.trusted(role)
     best: tuple[Truth, Grant, Need] | None = None
     for grant in (*verdict.grants, *_itself(view, role, verdict)):
@@ -316,7 +301,7 @@ def _way(view: _View, role: Role) -> Way | None:
         return None
     truth, grant, need = best
     certain = truth is Truth.YES and view.identity.kind != "root"
-    return Way(why=_why(view, role, verdict, grant, need), certain=certain)
+    return _Best(certain, verdict, grant, need)
 
 
 def _itself(view: _View, role: Role, verdict: TrustVerdict) -> tuple[Grant, ...]:

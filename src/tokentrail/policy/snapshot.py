@@ -13,7 +13,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 from tokentrail.errors import UsageError
@@ -22,6 +23,7 @@ from tokentrail.policy.arn import Identity, identity_of
 from tokentrail.policy.document import Document, Malformed, parse, quoted
 from tokentrail.policy.holders import Group, Holder, HolderKind, Inline, Managed, Role, User
 from tokentrail.policy.managed import UNSEEN, aws_document
+from tokentrail.policy.operators import instant
 from tokentrail.policy.trust import Trust, parse_trust
 
 LONGEST = 1 << 30
@@ -273,6 +275,7 @@ class _Reading:
             boundary=self._boundary(item),
             trust=self._trust(text),
             trust_text=text,
+            **_use_of(item),
         )
 
     def _trust(self, text: str) -> Trust | Malformed:
@@ -319,6 +322,22 @@ class _Reading:
         if document is None or document is UNSEEN:
             document = aws_document(arn)
         return Managed(arn=arn, name=quoted(arn.rpartition("/")[2]), document=document)
+
+
+def _use_of(item: _Json) -> dict[str, Any]:
+    """What it tells of a role's sessions: the longest, and the last one used."""
+    longest, used = item.get("MaxSessionDuration"), item.get("RoleLastUsed")
+    last = used.get("LastUsedDate") if isinstance(used, dict) else None
+    return {
+        "longest": longest if isinstance(longest, int) and not isinstance(longest, bool) else None,
+        "last_used": _moment(last) if isinstance(last, str) else None,
+        "use_tracked": isinstance(used, dict),
+    }
+
+
+def _moment(text: str) -> datetime | None:
+    seconds = instant(text)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _default_version(item: _Json) -> Document | Malformed:

@@ -196,7 +196,7 @@ def trusts(
     doubt = False
     for item in named:
         if item.statement.effect == "Deny":
-            hit = every((_hits(item.principals, who), _applies(item, trust, request, role)))
+            hit = every((hits(item.principals, who), _applies(item, trust, request, role)))
             if hit is Truth.YES:
                 return _REFUSED
             if hit is Truth.UNDECIDED:
@@ -260,7 +260,7 @@ def _named(principals: Principals, who: Who) -> Iterator[tuple[Basis, Truth, str
         yield Basis.ANYONE, Truth.UNDECIDED, None
 
 
-def _hits(principals: Principals, who: Who) -> Truth:
+def hits(principals: Principals, who: Who) -> Truth:
     """
     Whether a denial speaks of the principal for sure.
 

@@ -2,8 +2,8 @@
 Results as plain documents: the names and times that others script against, in the results' own order.
 
 One rule for all: a frozen result becomes a dict of its fields, a time `YYYY-MM-DDTHH:MM:SSZ`, a tuple a list,
-and an absent value `null`; a span of time is spelled `from` and `to`. A mapping keeps its own names, such as the
-parameters of an AWS call.
+and an absent value `null`; a span of time, and an attack's way, is spelled `from` and `to`. A mapping keeps its own
+names, such as the parameters of an AWS call.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any, get_type_hints
 
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Gap
+from tokentrail.prevention.model import AuditFinding
 from tokentrail.results import HourGap, LogPeriod
 
 Document = dict[str, Any]
 _SPELLED: dict[type, dict[str, str]] = {
-    gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap, LogPeriod)
+    **{gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap, LogPeriod)},
+    AuditFinding: {"whence": "from", "whither": "to"},
 }
 
 

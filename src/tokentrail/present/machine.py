@@ -21,14 +21,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def write_json(shown: Any, stream: TextIO) -> None:
     """Write one document."""
-    stream.write(_indented(shown) + "\n")
+    stream.write(indented(shown) + "\n")
 
 
 def write_json_list(items: Iterable[Document], stream: TextIO) -> None:
     """Write one document that is a list, an item at a time, so that it may be longer than memory."""
     lead = "[\n"
     for item in items:
-        stream.write(lead + "  " + _indented(item).replace("\n", "\n  "))
+        stream.write(lead + "  " + indented(item).replace("\n", "\n  "))
         lead = ",\n"
     stream.write("[]\n" if lead == "[\n" else "\n]\n")
 
@@ -48,7 +48,8 @@ def write_csv(items: Iterable[Document], names: Sequence[str], stream: TextIO) -
         writer.writerow([_cell(flat.get(name)) for name in names])
 
 
-def _indented(shown: Any) -> str:
+def indented(shown: Any) -> str:
+    """One document as indented ASCII."""
     return json.dumps(shown, ensure_ascii=True, indent=2)
 
 

@@ -1,0 +1,142 @@
+"""
+`tokentrail guard`: what would have stopped it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokentrail.case import Case
+from tokentrail.cli import output
+from tokentrail.cli.example import example
+from tokentrail.cli.judging import FOUND
+from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.errors import UsageError
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.present import words
+from tokentrail.present.document import document
+from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
+from tokentrail.present.snippets import cloudformation, terraform, write_files
+from tokentrail.prevention.guard import Given
+
+if TYPE_CHECKING:
+    from tokentrail.prevention.model import Guard
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(
+    "guard",
+    short_help="What would have stopped it: audit, guardrail policies, and their back-test.",
+    epilog=example("tokentrail guard --subject AKIAIOSFODNN7EXAMPLE --iam details.json --case leak"),
+)
+@click.option(
+    "--subject", "subjects", multiple=True, metavar="SUBJECT",
+    help="Whose tainted credentials are the attacker's; without it, those that findings name. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--iam", "snapshots", multiple=True, metavar="FILE", type=_FILE,
+    help="Output of `aws iam get-account-authorization-details`, one file an account; also a credential report, or "
+    "output of `aws iam list-roles`. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--scp", "scps", multiple=True, metavar="FILE", type=_FILE,
+    help="A service control policy in force, or output of `aws organizations describe-policy`. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--policy", "policies", multiple=True, metavar="FILE", type=_FILE,
+    help="A policy of your own to test over the history: an SCP, or an object with kind, target and policy. "
+    "Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--history", is_flag=True, help="List every call that each guardrail would have stopped or broken."
+)
+@click.option("--only", multiple=True, metavar="ID", help="Test this guardrail alone. Repeatable.")
+@click.option(
+    "--as", "form", type=click.Choice(["terraform", "cloudformation"]), help="Print the guardrails as code instead.",
+)  # fmt: skip
+@click.option(
+    "-o", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+    help="Write each guardrail as JSON, and all as Terraform and CloudFormation, into a folder.",
+)  # fmt: skip
+@narrowing
+@common
+def command(
+    told: Common, subjects: tuple[str, ...], snapshots: tuple[Path, ...], scps: tuple[Path, ...],
+    policies: tuple[Path, ...], history: bool, only: tuple[str, ...], form: str | None, folder: Path | None,
+    since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
+) -> None:  # fmt: skip
+    """
+    Audit the IAM of snapshots, and test guardrail policies over the whole history of the case.
+
+    Guardrails are made from the case's own evidence: its addresses, roles and automation. Each is tested on every
+    call: which of the attacker's it would have refused, from when on the story would have ended, which ordinary calls
+    it would have broken, and which it can't be judged on because the log lacks a condition key. Nothing is changed
+    anywhere.
+    The exit code is 1 if the audit finds anything.
+    """
+    with Case.open(told.case, create=False) as case:
+        given = replace(_given(snapshots, scps, policies), only=only, whole=history)
+        found = case.guard(
+            subjects,
+            as_of=told.as_of,
+            since=since,
+            source_ips=source_ips,
+            trusted_ips=trusted_ips,
+            given=given,
+        )
+        if folder is not None:
+            count = write_files(found.guardrails, folder)
+            output.say(f"{words.number(count, 'file')} written to {folder}.")
+        _show(told, found, form, whole=history)
+        output.insist(told, case)
+    if found.findings:
+        raise click.exceptions.Exit(FOUND)
+
+
+def _show(told: Common, found: Guard, form: str | None, *, whole: bool) -> None:
+    if form is not None:
+        sys.stdout.write((terraform if form == "terraform" else cloudformation)(found.guardrails))
+        return
+    output.show_one(
+        told, document(found), lambda paper: write_guard(found, paper, whole=whole), lines=guard_lines(found),
+        table=(COLUMNS, guard_rows(found.guardrails)),
+    )  # fmt: skip
+
+
+def _given(files: Sequence[Path], scps: Sequence[Path], policies: Sequence[Path]) -> Given:
+    """Read what lies beside the case."""
+    snapshots: list[Snapshot] = []
+    reports: list[Report] = []
+    lengths: dict[str, int] = {}
+    for path in files:
+        content = _content(path)
+        match supplement(content, str(path)):
+            case Report() as report:
+                reports.append(report)
+            case SessionLengths() as told:
+                lengths.update(told.of)
+            case None:
+                snapshots.append(Snapshot.read(content, str(path)))
+    return Given(
+        snapshots=tuple(snapshots),
+        reports=tuple(reports),
+        lengths=lengths,
+        controls=tuple(one for path in scps for one in controls(_content(path), path.name)),
+        policies=tuple((path.name, _content(path)) for path in policies),
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror or error}.") from error

@@ -1,0 +1,109 @@
+"""
+Which permissions a logged call needs: the event's source and name, as policies name actions.
+
+Most services name an event, an operation and its permission alike; the exceptions that matter are listed.
+Where the log does not tell which permission it was, the answer is a pattern, such as `s3:*`, of which a policy
+may mean all, some or none.
+Sources: Service Authorization Reference, 'Actions, resources, and condition keys for Amazon S3', '... for AWS
+Lambda', '... for Amazon CloudWatch'; Amazon S3 User Guide, 'Amazon S3 CloudTrail events';
+AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail' (names with versions).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_PREFIXES = {
+    "monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "elasticfilesystem": "elasticfilesystem",
+    "application-autoscaling": "application-autoscaling", "streams.dynamodb": "dynamodb",
+}  # fmt: skip
+_UNNAMED = frozenset({"apigateway", "execute-api", "iotdata", "bedrock-agent-runtime", "cognito-identity"})
+"""Services whose events and permissions have different names."""
+_VERSION = re.compile(r"20\d{6}(v\d)?$|_v\d$")
+_S3_SAME = frozenset(
+    [
+        "AbortMultipartUpload",
+        "CreateBucket",
+        "DeleteBucket",
+        "DeleteBucketPolicy",
+        "DeleteObject",
+        "DeleteObjectTagging",
+        "GetBucketAcl",
+        "GetBucketLocation",
+        "GetBucketLogging",
+        "GetBucketNotification",
+        "GetBucketPolicy",
+        "GetBucketPolicyStatus",
+        "GetBucketRequestPayment",
+        "GetBucketTagging",
+        "GetBucketVersioning",
+        "GetBucketWebsite",
+        "GetObject",
+        "GetObjectAcl",
+        "GetObjectAttributes",
+        "GetObjectTagging",
+        "GetObjectTorrent",
+        "PutBucketAcl",
+        "PutBucketLogging",
+        "PutBucketNotification",
+        "PutBucketPolicy",
+        "PutBucketRequestPayment",
+        "PutBucketTagging",
+        "PutBucketVersioning",
+        "PutBucketWebsite",
+        "PutObject",
+        "PutObjectAcl",
+        "PutObjectTagging",
+        "RestoreObject",
+    ]
+)
+_S3 = {
+    "ListBuckets": "ListAllMyBuckets", "ListObjects": "ListBucket", "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket", "HeadObject": "GetObject", "SelectObjectContent": "GetObject",
+    "DeleteObjects": "DeleteObject", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject", "ListParts": "ListMultipartUploadParts",
+    "ListMultipartUploads": "ListBucketMultipartUploads", "ListObjectVersions": "ListBucketVersions",
+    "GetBucketEncryption": "GetEncryptionConfiguration", "PutBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration", "PutBucketLifecycle": "PutLifecycleConfiguration",
+    "GetBucketReplication": "GetReplicationConfiguration", "PutBucketReplication": "PutReplicationConfiguration",
+    "GetBucketCors": "GetBucketCORS", "PutBucketCors": "PutBucketCORS",
+    "GetBucketPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutBucketPublicAccessBlock": "PutBucketPublicAccessBlock",
+}  # fmt: skip
+_S3_BOTH = {"CopyObject": ("GetObject", "PutObject"), "UploadPartCopy": ("GetObject", "PutObject")}
+_LAMBDA = {"Invoke": "InvokeFunction"}
+_BEDROCK = {"Converse": "InvokeModel", "ConverseStream": "InvokeModelWithResponseStream"}
+
+
+@lru_cache(maxsize=8192)
+def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
+    """
+    Name every permission that a call needs, in lower case.
+
+    Args:
+        source: The event's source, such as `s3.amazonaws.com`.
+        name: The event's name.
+    """
+    if not source or not name:
+        return ("*",)
+    bare = source.removesuffix(".amazonaws.com")
+    service = _PREFIXES.get(bare, bare)
+    if service in _UNNAMED or "." in service:
+        return ("*",) if "." in service else (f"{service}:*",)
+    return tuple(f"{service}:{one}".lower() for one in _names(service, name))
+
+
+def _names(service: str, name: str) -> tuple[str, ...]:
+    if service == "s3":
+        if name in _S3_BOTH:
+            return _S3_BOTH[name]
+        return (_S3.get(name) or (name if name in _S3_SAME else "*"),)
+    if service == "lambda":
+        plain = _VERSION.sub("", name)
+        return (_LAMBDA.get(plain, plain),)
+    if service == "cloudfront":
+        return (_VERSION.sub("", name),)
+    if service == "bedrock":
+        return (_BEDROCK.get(name, name),)
+    return (name,)

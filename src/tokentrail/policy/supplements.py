@@ -1,0 +1,182 @@
+"""
+What may be given beside snapshots: credential reports, the lengths of roles' sessions, service control policies.
+
+Read as the AWS CLI prints them; what is none of these is refused in words.
+Sources: IAM User Guide, 'Generate credential reports for your AWS account'; IAM API Reference, 'ListRoles';
+AWS Organizations API Reference, 'DescribePolicy'.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tokentrail.errors import UsageError
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.document import parse as parse_document
+from tokentrail.policy.document import quoted
+from tokentrail.policy.operators import instant
+from tokentrail.policy.snapshot import LONGEST
+
+_HEAD = "user,arn,user_creation_time"
+_NEVER = frozenset({"N/A", "no_information", "not_supported", ""})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedKey:
+    """A long-term access key, as a credential report tells of it; its id is not told."""
+
+    number: int
+    active: bool
+    rotated: datetime | None
+    last_used: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedUser:
+    """A line of a credential report."""
+
+    name: str
+    arn: str
+    created: datetime | None
+    password: bool
+    password_used: datetime | None
+    mfa: bool
+    keys: tuple[ReportedKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A credential report: every user of one account, root included."""
+
+    users: tuple[ReportedUser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLengths:
+    """How long roles' sessions may live, in seconds, by the role's ARN."""
+
+    of: Mapping[str, int]
+
+
+def supplement(content: bytes, name: str) -> Report | SessionLengths | None:
+    """
+    Read a credential report or the output of `aws iam list-roles`; `None` if it is neither.
+
+    Raises:
+        UsageError: it is a report that can't be read.
+    """
+    text = content[:LONGEST].decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    if text.startswith(_HEAD):
+        return _report(text, name)
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    if "ReportFormat" in value and isinstance(value.get("Content"), str):
+        try:
+            plain = base64.b64decode(value["Content"], validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError) as error:
+            raise UsageError(
+                f"{name}: the credential report in it can't be read; its Content is not Base64."
+            ) from error
+        return _report(plain, name)
+    roles = value.get("Roles")
+    return _lengths(roles) if isinstance(roles, list) and "RoleDetailList" not in value else None
+
+
+def controls(content: bytes, name: str) -> tuple[Policy, ...]:
+    """
+    Read SCPs: a document, a list of documents, or what `aws organizations describe-policy` prints.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    try:
+        value = json.loads(content[:LONGEST])
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{name}: no JSON. Give a service control policy, or what `aws organizations describe-policy` prints."
+        ) from error
+    found = tuple(_controls(value, name))
+    if not found:
+        raise UsageError(f"{name}: holds no service control policy (a document with a Statement).")
+    return found
+
+
+def _controls(value: Any, name: str) -> Iterator[Policy]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _controls(one, name)
+    elif isinstance(value, dict) and "Statement" in value:
+        yield Policy(label=f"SCP {quoted(name)}", document=parse_document(value))
+    elif isinstance(value, dict):
+        inner = next(
+            (value[key] for key in ("Policy", "Policies", "ServiceControlPolicies") if key in value), None
+        )
+        if inner is not None:
+            yield from _controls(inner, name)
+        for key in ("Content", "Document"):
+            if key in value:
+                summary = value.get("PolicySummary")
+                named = value.get("Name") or (summary.get("Name") if isinstance(summary, dict) else None)
+                label = quoted(named if isinstance(named, str) else name)
+                yield Policy(label=f"SCP {label}", document=parse_document(value[key]))
+
+
+def _report(text: str, name: str) -> Report:
+    try:
+        users = tuple(_user(row) for row in csv.DictReader(io.StringIO(text)))
+    except (csv.Error, KeyError) as error:
+        raise UsageError(f"{name}: the credential report can't be read: {error}.") from error
+    return Report(users=users)
+
+
+def _user(row: Mapping[str, Any]) -> ReportedUser:
+    return ReportedUser(
+        name=quoted(row["user"] or ""),
+        arn=row["arn"] or "",
+        created=_moment(row.get("user_creation_time")),
+        password=row.get("password_enabled") == "true",
+        password_used=_moment(row.get("password_last_used")),
+        mfa=row.get("mfa_active") == "true",
+        keys=tuple(
+            ReportedKey(
+                number=number,
+                active=row.get(f"access_key_{number}_active") == "true",
+                rotated=_moment(row.get(f"access_key_{number}_last_rotated")),
+                last_used=_moment(row.get(f"access_key_{number}_last_used_date")),
+            )
+            for number in (1, 2)
+        ),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None or text in _NEVER:
+        return None
+    seconds = instant(text)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _lengths(roles: list[Any]) -> SessionLengths:
+    found = {}
+    for one in roles:
+        if (
+            isinstance(one, dict)
+            and isinstance(one.get("Arn"), str)
+            and isinstance(one.get("MaxSessionDuration"), int)
+        ):
+            found[one["Arn"]] = one["MaxSessionDuration"]
+    return SessionLengths(of=found)

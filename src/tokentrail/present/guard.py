@@ -1,0 +1,221 @@
+"""
+The answer of `guard` as text: what would have ended it and its cost first, then every guardrail, then the audit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from tokentrail.present import words
+from tokentrail.present.document import Document, document, timestamp
+from tokentrail.present.paper import Paper, pad
+from tokentrail.prevention.model import STAGES, AttackerCall, AuditFinding, Backtest, Broken, Guard, Guardrail
+
+_LABEL = 12
+_MOST = 3
+_DETAILED = 6
+_MOST_FINDINGS = 4
+_KINDS = {
+    "scp": "SCP",
+    "rcp": "RCP",
+    "trust-policy": "trust",
+    "identity-policy": "identity",
+    "setting": "setting",
+}
+_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "", "info": "dim"}
+COLUMNS = (
+    "id", "rule", "title", "kind", "account", "target", "stage", "story_ends_at", "attacker_events", "attacker_blocked",
+    "attacker_refused", "attacker_undecided", "ordinary_events", "ordinary_blocked", "ordinary_undecided", "policy",
+)  # fmt: skip
+"""Of the guardrails as CSV."""
+
+
+def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
+    """Write the answer; `whole` lists every call of the back-test."""
+    _write_verdict(guard, paper)
+    if guard.guardrails:
+        _write_table(guard.guardrails, paper)
+    detailed = [one for one in guard.guardrails if one.backtest.attacker_blocked or one.rule == "own"]
+    for place, one in enumerate(detailed if whole else detailed[:_DETAILED]):
+        _write_guardrail(one, paper, shown=place == 0 or one.rule == "own", whole=whole)
+    if len(detailed) > _DETAILED and not whole:
+        paper.line()
+        paper.line(
+            f"{len(detailed) - _DETAILED} more that stop a part of it: --history shows them, and every call."
+        )
+    _write_audit(guard.findings, paper, whole=whole)
+    paper.heading("What no policy prevents")
+    for sentence in guard.cannot:
+        paper.wrapped(sentence, first="  - ")
+    if guard.unmade:
+        paper.heading("What there was no ground for")
+        for sentence in guard.unmade:
+            paper.wrapped(sentence, first="  - ")
+    paper.line()
+    paper.wrapped(
+        "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the "
+        "policies; "
+        "`--policy FILE` tests one of your own."
+    )
+
+
+def _write_verdict(guard: Guard, paper: Paper) -> None:
+    ending = next((one for one in guard.guardrails if one.backtest.story_ends_at is not None), None)
+    if ending is not None:
+        tested = ending.backtest
+        assert tested.story_ends_at is not None
+        paper.wrapped(
+            f"Ends at {timestamp(tested.story_ends_at)}, breaks {_cost(tested)}: {ending.id} ({ending.kind})",
+            style="bold green",
+        )
+        paper.wrapped(f"{ending.title}. It stops {_stopped(tested)}")
+    elif guard.attackers:
+        paper.wrapped(
+            "No guardrail by itself would have ended it; see which would have stopped a part.", style="bold"
+        )
+    else:
+        paper.wrapped(
+            "No attacker in sight: guardrails are shown with what they would have cost.", style="bold"
+        )
+    paper.wrapped(guard.assumed)
+
+
+def _cost(tested: Backtest) -> str:
+    broken = f"{tested.ordinary_blocked:,}" if tested.ordinary_blocked else "none"
+    text = f"{broken} of {words.number(tested.ordinary_events, 'ordinary call')}"
+    return f"{text} ({tested.ordinary_undecided:,} can't be told)" if tested.ordinary_undecided else text
+
+
+def _write_table(guardrails: Sequence[Guardrail], paper: Paper) -> None:
+    paper.heading("Guardrails over the case's history")
+    paper.line(
+        f"  {'effort':6} {'guardrail':37} {'kind':8} {'would end at':20} {'stops':>7} {'breaks':>7} {'unsure':>7}"
+    )
+    for one in guardrails:
+        tested = one.backtest
+        ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
+        paper.line(
+            f"  {one.stage:<6} {pad(one.id, 37)} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
+            f"{tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
+        )
+    paper.line(
+        "  effort " + ", ".join(f"{stage}: {said.partition(':')[0]}" for stage, said in STAGES.items())
+    )
+    first = guardrails[0].backtest
+    paper.wrapped(
+        f"stops: of the attacker's {words.number(first.attacker_events, 'call')} that got through, refused or "
+        f"never made; "
+        f"breaks: of {words.number(first.ordinary_events, 'ordinary one')}; unsure: the log lacks a condition key.",
+        first="  ",
+    )
+
+
+def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) -> None:
+    tested = one.backtest
+    paper.heading(f"{one.id}: {one.title}")
+    if one.target or one.account:
+        paper.wrapped(one.target or f"account {one.account}", first=_label("on"))
+    paper.wrapped(one.prevents, first=_label("prevents"))
+    paper.wrapped(one.limits, first=_label("limits"))
+    paper.wrapped(_stopped(tested), first=_label("stops"))
+    _write_broken(
+        "breaks", tested.broken, tested.ordinary_blocked, paper, none="nothing of what was done", whole=whole
+    )
+    if tested.undecided:
+        _write_broken("can't tell", tested.undecided_by, tested.undecided, paper, none="", whole=whole)
+    for call in tested.attacker_calls:
+        paper.wrapped(_attacker_call(call), first=_label(""))
+    paper.wrapped(f"{STAGES[one.stage]}. {one.attach}", first=_label("effort"))
+    if shown or whole:
+        _write_policy(one, paper)
+
+
+def _write_policy(one: Guardrail, paper: Paper) -> None:
+    for line in json.dumps(one.policy or one.setting, indent=2).splitlines():
+        paper.wrapped(line.lstrip(" "), first=_label("") + " " * (len(line) - len(line.lstrip(" "))))
+
+
+def _stopped(tested: Backtest) -> str:
+    text = f"{tested.attacker_blocked:,} of the attacker's {words.number(tested.attacker_events, 'call')}"
+    if tested.attacker_refused < tested.attacker_blocked:
+        never = tested.attacker_blocked - tested.attacker_refused
+        text += (
+            f": {tested.attacker_refused:,} refused, {never:,} never made, as what makes them would not exist"
+        )
+    if tested.story_ends_at is not None:
+        text += f"; nothing gets through from {timestamp(tested.story_ends_at)} on"
+    return text + "."
+
+
+def _attacker_call(call: AttackerCall) -> str:
+    return f"{call.outcome}: {call.credential} {call.action} x {call.calls:,}, {words.span(call.first, call.last)}"
+
+
+def _write_broken(
+    label: str, listed: Sequence[Broken], count: int, paper: Paper, *, none: str, whole: bool
+) -> None:
+    if not listed:
+        if none:
+            paper.line(_label(label), none)
+        elif count:
+            paper.line(_label(label), words.number(count, "call"), " of the attacker's")
+        return
+    shown = listed if whole else listed[:_MOST]
+    for place, one in enumerate(shown):
+        why = f", for want of {one.why}" if one.why else ""
+        paper.wrapped(
+            f"{words.principal(one.principal)} {one.action} x {one.calls:,}{why}",
+            first=_label(label if place == 0 else ""),
+        )
+    rest = count - sum(one.calls for one in shown)
+    if rest > 0:
+        paper.line(_label(""), f"and {words.number(rest, 'call')} more")
+
+
+def _write_audit(findings: Sequence[AuditFinding], paper: Paper, *, whole: bool) -> None:
+    paper.heading(f"Audit: {words.number(len(findings), 'finding')}")
+    for (_, rule, title), grouped in groupby(findings, key=lambda one: (one.severity, one.rule, one.title)):
+        listed = list(grouped)
+        first = listed[0]
+        paper.line(
+            (f"{first.severity.upper():<9}", _STYLES[first.severity]), f" {rule}  ", (title, "bold"),
+            f"  ({len(listed):,})" if len(listed) > 1 else "",
+        )  # fmt: skip
+        for one in listed if whole else listed[:_MOST_FINDINGS]:
+            paper.wrapped(f"{one.why} A leak {_lives(one.lives)}.", first="  - ")
+        if len(listed) > _MOST_FINDINGS and not whole:
+            paper.line(
+                f"    and {len(listed) - _MOST_FINDINGS:,} more; --history or --format json lists them"
+            )
+        paper.wrapped(first.attack, first=_label("attack"))
+        paper.wrapped(first.fix, first=_label("fix"))
+
+
+def _lives(seconds: int | None) -> str:
+    if seconds is None:
+        return "lives until somebody ends it"
+    return f"lives up to {seconds / 3600:g} h"
+
+
+def _label(text: str) -> str:
+    return f"  {text:{_LABEL}}"
+
+
+def guard_rows(guardrails: Iterable[Guardrail]) -> list[Document]:
+    """Guardrails as flat rows; the policy as JSON."""
+    found = []
+    for one in guardrails:
+        whole = document(one)
+        flat = {**whole, **whole["backtest"], "policy": json.dumps(one.policy) if one.policy else None}
+        found.append({name: flat[name] for name in COLUMNS})
+    return found
+
+
+def guard_lines(guard: Guard) -> list[Document]:
+    """Findings and guardrails as lines, each saying what it is."""
+    return [
+        *({"section": "guardrail", **document(one)} for one in guard.guardrails),
+        *({"section": "finding", **document(one)} for one in guard.findings),
+    ]

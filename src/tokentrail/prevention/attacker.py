@@ -1,0 +1,156 @@
+"""
+Whose calls are the attacker's: tainted credentials of a subject, or what findings name and descends from it.
+
+A credential that was stolen is in two hands. With `since` and addresses its own calls are told apart by these;
+where a finding says that it is in two hands, what it did before that, and from the addresses where it was used until
+then, counts as its owner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from tokentrail.detection.model import Finding, at_least
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Trace
+from tokentrail.lineage.trace import Narrowing
+from tokentrail.prevention.history import Birth, Start
+from tokentrail.store.interface import Engine
+
+_TWO_HANDS = frozenset({"two-networks", "stolen-workload"})
+"""Rules that find a credential used by its owner and somebody else."""
+_OF_IDS = "SELECT f.n, f.id, f.kind FROM forest f JOIN asked_ids a ON a.id = f.id"
+_ADDRESSES = """
+    SELECT DISTINCT a.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+    JOIN asked_starts a ON a.n = w.n WHERE e.ip IS NOT NULL AND (NOT a.early OR e.time < a.since)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacker:
+    """The attacker's credentials, and how they descend from each other."""
+
+    subjects: tuple[str, ...] = ()
+    names: dict[int, str] = field(default_factory=dict)
+    """By place in the forest, the credential's id."""
+    parents: dict[int, int] = field(default_factory=dict)
+    """Of a tainted credential, the tainted one that minted it, or made what it acts through."""
+    births: tuple[Birth, ...] = ()
+    starts: tuple[Start, ...] = ()
+    assumed: str = "There is no attacker in sight: no subject was given, and no finding names a credential."
+
+
+def worst_subjects(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What the findings that matter start from."""
+    named = [one for one in findings if at_least(one.severity, "medium")]
+    return tuple(dict.fromkeys(one.subject for one in named if one.subject is not None))
+
+
+def of_subjects(engine: Engine, forest: Forest, trace: Trace, narrowing: Narrowing) -> Attacker:
+    """The attacker as a subject and what narrows it say."""
+    narrow = narrowing != Narrowing()
+    starts: tuple[Start, ...] = ()
+    if narrow:
+        own = set().union(*(forest.resolve(one) for one in trace.subject))
+        since = int(narrowing.since.timestamp()) if narrowing.since else 0
+        found = _addresses(engine, dict.fromkeys(own, 0), early=False)
+        starts = tuple(
+            Start(
+                n=n,
+                since=since,
+                owners=frozenset(ip for ip in found.get(n, ()) if not narrowing.admits(None, ip)),
+            )
+            for n in sorted(own)
+        )
+        said = (
+            "The subject's own calls count as the attacker's where --since and the addresses say so; all calls of "
+            "its tainted descendants do."
+        )
+    else:
+        said = (
+            "All calls of the subject and its descendants count as the attacker's. Where the subject's owner "
+            "uses it too, "
+            "--since, --source-ip or --trusted-ip tell the two apart."
+        )
+    return _attacker(engine, trace, starts, said)
+
+
+def of_findings(engine: Engine, forest: Forest, trace: Trace, findings: Sequence[Finding]) -> Attacker:
+    """The attacker as findings name it."""
+    minted = {one.id for one in trace.credentials if one.tainted and one.parent is not None}
+    first: dict[int, int] = {}
+    for one in findings:
+        if one.rule in _TWO_HANDS and one.subject in trace.subject and one.subject not in minted:
+            for n in forest.resolve(one.subject):
+                when = int(one.time.timestamp())
+                first[n] = min(when, first.get(n, when))
+    owners = _addresses(engine, first, early=True)
+    starts = tuple(
+        Start(n=n, since=when, owners=frozenset(owners.get(n, ()))) for n, when in sorted(first.items())
+    )
+    named = ", ".join(trace.subject[:4]) + (" and others" if len(trace.subject) > 4 else "")
+    said = (
+        f"No --subject was given: the attacker's are the calls of {named}, which findings name, and of all that "
+        "descends from it."
+    )
+    if starts:
+        said += (
+            " Where a finding says that a credential is in two hands, what it did before that, or from the "
+            "addresses where it "
+            "was used until then, counts as its owner's."
+        )
+    return _attacker(engine, trace, starts, said)
+
+
+def _attacker(engine: Engine, trace: Trace, starts: tuple[Start, ...], said: str) -> Attacker:
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    _give(engine, "asked_ids", {"id": pa.array(sorted(tainted), pa.string())})
+    rows = engine.table(_OF_IDS).to_pylist()
+    places = {row["id"]: row["n"] for row in rows}
+    parents = {}
+    for one in trace.credentials:
+        if one.id in places and one.parent in places and one.parent in tainted:
+            parents[places[one.id]] = places[one.parent]
+    primary = {(one.id, one.parent) for one in trace.credentials}
+    births = {
+        Birth(event_id=link.event_id, child=places[link.child])
+        for link in trace.links
+        if link.event_id
+        and link.child in places
+        and (link.child, link.parent) in primary
+        and link.parent in tainted
+    }
+    return Attacker(
+        subjects=trace.subject,
+        names={n: one for one, n in places.items()},
+        parents=parents,
+        births=tuple(sorted(births, key=lambda one: (one.child, one.event_id))),
+        starts=starts,
+        assumed=said,
+    )
+
+
+def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[int, set[str]]:
+    """From where some credentials were used: ever, or before a time."""
+    listed = sorted(since)
+    _give(
+        engine,
+        "asked_starts",
+        {
+            "n": pa.array(listed, pa.int64()),
+            "since": pa.array([since[n] for n in listed], pa.int64()),
+            "early": pa.array([early] * len(listed), pa.bool_()),
+        },
+    )
+    found: dict[int, set[str]] = {}
+    for row in engine.table(_ADDRESSES).to_pylist():
+        found.setdefault(row["n"], set()).add(row["ip"])
+    return found
+
+
+def _give(engine: Engine, name: str, columns: dict[str, pa.Array[Any]]) -> None:
+    engine.register(f"given_{name}", pa.table(columns))
+    engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")

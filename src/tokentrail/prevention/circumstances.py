@@ -1,0 +1,258 @@
+"""
+A logged call as policies see it: who called, and every condition key that the log tells.
+
+A key that is not told is unknown, and what hangs on it is undecided.
+Sources: IAM User Guide, 'AWS global condition context keys' and 'Available keys for AWS STS'; CloudTrail User
+Guide, 'CloudTrail record contents' (`sourceIPAddress`, `userAgent`, `awsRegion`) and 'userIdentity element'
+(`invokedBy`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, cast
+
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.actions import actions_of
+from tokentrail.policy.arn import identity_of
+from tokentrail.policy.calls import Call
+from tokentrail.policy.context import ABSENT, PRESENT, Caller, CallerKind, context_of
+from tokentrail.policy.trust import Who
+from tokentrail.policy.variables import Context, Known
+
+ALWAYS = ("kind", "type", "forwarded", "linked")
+"""Columns that every judgement asks for."""
+IDENTITY = frozenset(
+    {
+        *ALWAYS, "principal", "home", "user_name", "mfa", "source_identity", "federated_provider", "ec2_delivery",
+        "sign_in_session", "issuer",
+    }
+)  # fmt: skip
+"""Columns that tell who called, of which there are few beside the calls."""
+ACTION, EVENT = ("source", "name"), ("event",)
+"""What tells the action; and what is left to be told of it where a policy is about all actions."""
+_ADDRESS = ("ip",)
+COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
+    "aws:principalarn": ("principal",), "aws:username": ("principal", "user_name"), "aws:principalaccount": ("home",),
+    "aws:principalorgid": ("home",), "aws:sourceip": _ADDRESS, "aws:sourcevpc": _ADDRESS, "aws:sourcevpce": _ADDRESS,
+    "aws:vpcsourceip": _ADDRESS, "aws:requestedregion": ("region",), "aws:useragent": ("agent",),
+    "aws:currenttime": ("time",), "aws:epochtime": ("time",), "aws:tokenissuetime": ("created",),
+    "aws:multifactorauthpresent": ("mfa", "mfa_serial"), "aws:multifactorauthage": ("mfa", "mfa_serial"),
+    "aws:userid": ("principal_id", "principal", "home"), "aws:sourceidentity": ("source_identity",),
+    "aws:signinsessionarn": ("sign_in_session",), "aws:federatedprovider": ("federated_provider",),
+    "ec2:sourceinstancearn": ("ec2_delivery",), "ec2:roledelivery": ("ec2_delivery",),
+    "aws:ec2instancesourcevpc": ("ec2_delivery",), "aws:ec2instancesourceprivateipv4": ("ec2_delivery",),
+    "sts:rolesessionname": ("session_name", "issued"), "sts:sourceidentity": ("asked_identity", "issued"),
+    "sts:durationseconds": ("duration", "issued"),
+}  # fmt: skip
+"""Which columns tell a condition key."""
+_ANYBODY = {
+    "IAMUser": "arn:aws:iam::000000000000:user/-", "AssumedRole": "arn:aws:iam::000000000000:role/-",
+    "Role": "arn:aws:iam::000000000000:role/-", "Root": "arn:aws:iam::000000000000:root",
+    "FederatedUser": "arn:aws:sts::000000000000:federated-user/-",
+}  # fmt: skip
+"""Stands for a principal where a policy does not ask which it is."""
+RESOURCE = ("resource", "role_arn")
+_OTHERS = frozenset(
+    {"AWSService", "SAMLUser", "WebIdentityUser", "IdentityCenterUser", "AWSAccount", "Unknown", "Directory"}
+)
+_OF_PRINCIPALS = (
+    "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:userid", "aws:username",
+    "aws:tokenissuetime", "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:sourceidentity",
+)  # fmt: skip
+"""What only the requests of IAM principals carry."""
+_AGENTS_OF_AWS = ("amazonaws.com", "AWS Internal", "console.amazon")
+_LONGEST_AGENT = 1000
+"""CloudTrail cuts user agents at 1 KB (CloudTrail User Guide, 'CloudTrail record contents')."""
+
+
+def filled(row: Row) -> dict[str, Any]:
+    """Let somebody stand for the columns that a policy does not ask for."""
+    found = dict(row)
+    found.setdefault("home", "000000000000")
+    found.setdefault("principal", _ANYBODY.get(found["type"] or ""))
+    found.setdefault("user_name", None)
+    found.setdefault("name", None)
+    if "source" not in found:
+        found["source"] = "signin.amazonaws.com" if found.get("event") == "signin" else None
+    return found
+
+
+def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
+    """Put together what is known of a call."""
+    context = dict(_context_of_caller(row))
+    _add_network(context, row)
+    _add_request(context, row)
+    _add_minting(context, row)
+    organisation = (account_orgs or {}).get(row["home"] or "")
+    if organisation:
+        context["aws:principalorgid"] = (organisation,)
+    undeniable = row.get("event") == "undeniable"
+    actions = ("sts:getcalleridentity",) if undeniable else actions_of(row["source"], row["name"])
+    return Call.of(actions, _resources(row), context)
+
+
+def who_of(row: Row) -> Who | None:
+    """The IAM principal that called, if it was one."""
+    identity = identity_of(row["principal"]) if row["principal"] else None
+    return Who(identity=identity) if identity is not None and row["type"] not in _OTHERS else None
+
+
+def is_principal(row: Row) -> bool:
+    """
+    Whether an IAM principal made the call, so that policies on principals bear on it.
+
+    Sign-in and console events are no calls that policies see, but for those of `aws login`.
+    """
+    if row["source"] == "signin.amazonaws.com" and "OAuth2" not in (row["name"] or ""):
+        return False
+    return row["type"] not in _OTHERS and row["home"] is not None
+
+
+def service_linked(row: Row) -> bool:
+    """Whether a service-linked role called, which no SCP binds."""
+    return bool(row["linked"])
+
+
+def private(address: str) -> bool | None:
+    """Whether an address is a VPC's own; `None` for what is no address."""
+    return _private(address)
+
+
+@lru_cache(maxsize=65536)
+def _private(address: str) -> bool | None:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    inner = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10")
+    return any(found in ipaddress.ip_network(one) for one in inner if (":" in one) == (found.version == 6))
+
+
+def _context_of_caller(row: Row) -> Context:
+    if not is_principal(row):
+        return _of_no_principal(row)
+    kind = "forwarded" if row["forwarded"] else (row["kind"] or _kind(row))
+    role = row["principal"] if row["type"] in ("AssumedRole", "Role") else None
+    created = row.get("created")
+    caller = Caller(
+        kind=cast(CallerKind, kind),
+        account=row["home"],
+        principal=None if role else row["principal"],
+        principal_id=row.get("principal_id"),
+        role=role,
+        user_name=row["user_name"],
+        issued_at=None if created is None else datetime.fromtimestamp(created, UTC),
+        source_identity=row.get("source_identity"),
+        mfa=row.get("mfa"),
+        sign_in_session_arn=row.get("sign_in_session"),
+        federated_provider=row.get("federated_provider"),
+        ec2_instance=row.get("ec2_delivery") is not None,
+    )
+    context = dict(context_of(caller))
+    if row["forwarded"]:
+        context.pop("aws:multifactorauthpresent", None)  # whether they carry the caller's is not documented
+        context.pop("aws:multifactorauthage", None)
+    delivery = row.get("ec2_delivery")
+    if delivery is not None:
+        context["ec2:roledelivery"] = (str(delivery),)
+    return context
+
+
+def _of_no_principal(row: Row) -> Context:
+    context: dict[str, Known] = {
+        "aws:principalisawsservice": ("true" if row["type"] == "AWSService" else "false",)
+    }
+    if row["type"] in ("AWSService", "SAMLUser", "WebIdentityUser"):
+        context |= dict.fromkeys(_OF_PRINCIPALS, ABSENT)
+    elif row["type"] == "AWSAccount" and row["home"]:
+        context["aws:principalaccount"] = (row["home"],)
+    return context
+
+
+def _kind(row: Row) -> str:
+    """Of a caller that the forest has no credential for."""
+    if row["type"] == "FederatedUser":
+        return "federation_token"
+    return "unknown"
+
+
+def _add_network(context: dict[str, Known], row: Row) -> None:
+    """
+    Tell the network; what a service forwards comes from the service's own, which is not logged.
+
+    A VPC endpoint's traffic shows the private address; it carries aws:SourceVpc and not aws:SourceIp, and
+    direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc').
+    """
+    context["aws:viaawsservice"] = ("true" if row["forwarded"] and is_principal(row) else "false",)
+    if row["type"] == "AWSService":
+        context.pop("aws:viaawsservice")
+    address: str | None = row.get("ip")
+    inner = private(address) if address and not row["forwarded"] else None
+    if inner is None or address is None:
+        return
+    if inner:
+        context["aws:sourceip"] = ABSENT
+        context["aws:vpcsourceip"] = (address,)
+        context["aws:sourcevpc"] = PRESENT
+        context["aws:sourcevpce"] = PRESENT
+    else:
+        context["aws:sourceip"] = (address,)
+        for key in ("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"):
+            context[key] = ABSENT
+
+
+def _add_request(context: dict[str, Known], row: Row) -> None:
+    if row.get("region"):
+        context["aws:requestedregion"] = (row["region"],)
+    agent = row.get("agent")
+    if agent and not row["forwarded"] and _told(agent):
+        context["aws:useragent"] = (agent,)
+    if row.get("time") is not None:
+        context["aws:currenttime"] = (datetime.fromtimestamp(row["time"], UTC).isoformat(),)
+        context["aws:epochtime"] = (str(row["time"]),)
+
+
+def _told(agent: str) -> bool:
+    """Whether the log has the caller's own user agent, and all of it."""
+    return len(agent) < _LONGEST_AGENT and not any(part in agent for part in _AGENTS_OF_AWS)
+
+
+def _add_minting(context: dict[str, Known], row: Row) -> None:
+    """What AssumeRole itself was asked; the external id is not kept, and so unknown."""
+    if row.get("issued"):
+        for key, column in _ASKED:
+            if column in row:
+                context[key] = ABSENT if row[column] is None else (str(row[column]),)
+    if row.get("mfa_serial"):
+        context["aws:multifactorauthpresent"] = ("true",)
+        context["aws:multifactorauthage"] = ("0",)
+
+
+_ASKED = (
+    ("sts:rolesessionname", "session_name"), ("sts:sourceidentity", "asked_identity"),
+    ("sts:durationseconds", "duration"),
+)  # fmt: skip
+
+
+def _resources(row: Row) -> Iterable[str] | None:
+    if row.get("role_arn"):
+        return (row["role_arn"],)
+    named = [one for one in (row.get("resource") or "").split("\n") if one.startswith("arn:")]
+    return named or None
+
+
+def columns_for(keys: Iterable[str], *, resources: bool) -> frozenset[str]:
+    """Which columns must be told apart to judge by some condition keys."""
+    wanted: set[str] = set(RESOURCE) if resources else set()
+    for key in keys:
+        wanted.update(COLUMNS_OF_KEYS.get(key, ()))
+    return frozenset(wanted)
+
+
+def spoken(source: str | None, name: str | None) -> str:
+    """The call as policies and people name it."""
+    return f"{actions_of(source, name)[0].partition(':')[0]}:{name}"

@@ -1,0 +1,84 @@
+"""Policy documents put together: denials, with the conditions that several guardrails share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tokentrail.prevention.evidence import Evidence
+
+Json = dict[str, Any]
+MOST_NETWORKS = 60
+"""More would neither fit an SCP nor be read by anybody."""
+NOT_SERVICES: Json = {"aws:PrincipalIsAWSService": "false"}
+
+
+def policy(*statements: Json) -> Json:
+    """A document of the current version."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def deny(
+    sid: str, actions: str | Sequence[str], condition: Json | None = None, *, but: Sequence[str] = ()
+) -> Json:
+    """A statement of an SCP or identity policy; `but` denies all except these."""
+    found: Json = {"Sid": sid, "Effect": "Deny"}
+    found |= {"NotAction": list(but)} if but else {"Action": actions}
+    found |= {"Resource": "*"}
+    return found | ({"Condition": condition} if condition else {})
+
+
+def distrust(sid: str, condition: Json, actions: str | Sequence[str] = "sts:AssumeRole") -> Json:
+    """A denial for a role's trust policy."""
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": actions,
+        "Condition": condition,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The condition that a call comes from elsewhere, and what is to be said of it."""
+
+    condition: Json
+    said: str
+
+
+def elsewhere(networks: Sequence[str], *, inside: bool, evidence: Evidence) -> Network:
+    """
+    Say in a condition that a call comes from none of some networks, and from no VPC endpoint of ours.
+
+    Source: aws-samples, data-perimeter-policy-examples, 'network perimeter'; IAM User Guide, 'aws:SourceIp' (not
+    there for calls through a VPC endpoint), 'aws:SourceVpce'.
+    """
+    condition: Json = {
+        "NotIpAddressIfExists": {"aws:SourceIp": list(networks)},
+        "BoolIfExists": {"aws:ViaAWSService": "false"},
+    }
+    if not inside:
+        return Network(
+            condition=condition,
+            said="Nobody of yours came through a VPC endpoint, so that calls through one are refused too.",
+        )
+    if evidence.endpoints:
+        condition["StringNotEqualsIfExists"] = {"aws:SourceVpce": list(evidence.endpoints)}
+        return Network(
+            condition=condition,
+            said="The VPC endpoints are those of the records that were looked at; add yours if it is not among them.",
+        )
+    condition["Null"] = {"aws:SourceVpc": "true"}
+    return Network(
+        condition=condition,
+        said="The records name no VPC endpoint, so that calls through any VPC are let through: put your VPCs "
+        "in its place "
+        "(StringNotEqualsIfExists on aws:SourceVpc).",
+    )
+
+
+def named(role: str) -> str:
+    """The name of a user or role, for titles."""
+    return role.rpartition("/")[2]

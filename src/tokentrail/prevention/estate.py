@@ -1,0 +1,211 @@
+"""
+What the audit looks at: snapshots with what bears on them, credential reports, and what the case shows.
+
+A weakness that a boundary, an SCP or a deny closes already is none: the same evaluator that proofs rest on decides it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from tokentrail.detection.model import Severity
+from tokentrail.policy.arn import account_of
+from tokentrail.policy.calls import Call, denied
+from tokentrail.policy.context import ABSENT, PRESENT
+from tokentrail.policy.holders import Holder, Role, User
+from tokentrail.policy.reach import Reach
+from tokentrail.policy.request import context_for
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.supplements import Report, ReportedUser
+from tokentrail.policy.truth import Truth, some
+from tokentrail.policy.variables import Context, Known
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.model import AuditFinding
+
+OUTSIDE = "192.88.99.1"
+"""An address that is nobody's own: a block that IANA took back (RFC 7526)."""
+DAY, HOUR = 86_400, 3_600
+TOKEN_LIFE = 36 * HOUR
+"""GetSessionToken and GetFederationToken (AWS STS API Reference)."""
+LONGEST_SESSION = 12 * HOUR
+"""The most that any role may allow (IAM User Guide, 'Update the maximum session duration for a role')."""
+_TRIED = (
+    "sts:assumerole",
+    "s3:getobject",
+    "secretsmanager:getsecretvalue",
+    "ec2:runinstances",
+    "iam:createaccesskey",
+)
+"""What a thief does first: whoever is refused all of these is taken as stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenKey:
+    """A credential of a user, as the case shows it."""
+
+    id: str
+    kind: str
+    account: str | None
+    principal: str | None
+    mfa: bool | None
+    state: str
+    used: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estate:
+    """One or several accounts' IAM, joined with the case."""
+
+    reach: Reach
+    evidence: Evidence
+    as_of: datetime
+    keys: tuple[SeenKey, ...] = ()
+    """Long-term keys and tokens of users that the case shows."""
+    reports: tuple[Report, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """MaxSessionDuration by role ARN, where told."""
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots, by account."""
+        return self.reach.snapshots
+
+    @cached_property
+    def users(self) -> tuple[User, ...]:
+        """Every user of the snapshots."""
+        return tuple(one for snapshot in self.snapshots for _, one in sorted(snapshot.users.items()))
+
+    @cached_property
+    def roles(self) -> tuple[Role, ...]:
+        """Every role of the snapshots, but for service-linked ones, which nobody can edit."""
+        return tuple(
+            one
+            for snapshot in self.snapshots
+            for _, one in sorted(snapshot.roles.items())
+            if not one.service_linked
+        )
+
+    @cached_property
+    def ours(self) -> frozenset[str]:
+        """The accounts that are known to be the organisation's."""
+        return self.evidence.accounts | self.reach.accounts
+
+    @cached_property
+    def reported(self) -> tuple[ReportedUser, ...]:
+        """Every line of the credential reports."""
+        return tuple(one for report in self.reports for one in report.users)
+
+    @cached_property
+    def ways(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
+        """By user and role, the roles that it may take up, and whether that is certain."""
+        everybody: Iterable[Holder] = (*self.users, *self.roles)
+        return {one.arn: self.reach.edges(one.arn) for one in everybody}
+
+    def longest(self, role: str) -> int | None:
+        """How long a role's sessions may live, in seconds, where that is known."""
+        told = self.lengths.get(role)
+        found = self.reach.role(role)
+        if told is None and found is not None:
+            told = found.longest
+        most = self.evidence.granted(role)
+        if told is None:
+            return most if most > HOUR else None
+        return max(told, most)
+
+    def session_life(self, role: str) -> int:
+        """How long a leaked session of a role lives at the most."""
+        return self.longest(role) or LONGEST_SESSION
+
+    def stops(self, holder: Holder, more: Mapping[str, Known]) -> bool:
+        """Whether policies deny a thief from outside, with such a credential of a user or role, whatever he tries."""
+        snapshot = next((one for one in self.snapshots if one.account == holder.identity.account), None)
+        documents = [one.document for one in holder.denials]
+        if snapshot is not None and not snapshot.management:
+            documents += [one.document for one in snapshot.controls or ()]
+        context = {**self.from_outside(holder), **more}
+        return all(
+            some(
+                denied(document, Call.of((action,), ("arn:aws:s3:::any/thing",), context))
+                for document in documents
+            )
+            is Truth.YES
+            for action in _TRIED
+        )
+
+    def from_outside(self, holder: Holder) -> Context:
+        """What a request with a stolen credential carries: no MFA, and an address that is none of ours."""
+        return {
+            **context_for(holder.arn, unique_id=holder.unique_id or None),
+            "aws:sourceip": (OUTSIDE,),
+            "aws:sourcevpc": ABSENT,
+            "aws:sourcevpce": ABSENT,
+            "aws:vpcsourceip": ABSENT,
+            "aws:viaawsservice": ("false",),
+            "aws:principalisawsservice": ("false",),
+            "aws:currenttime": (self.as_of.astimezone(UTC).isoformat(),),
+        }
+
+    def seen_active(self, user: str) -> tuple[SeenKey, ...]:
+        """A user's long-term keys that the case shows and nothing has ended."""
+        return tuple(
+            one
+            for one in self.keys
+            if one.kind == "long_term_key" and one.principal == user and one.state == "active"
+        )
+
+    def mints_of(self, role: str) -> Sequence[str]:
+        """Who took a role up in the case, by ARN or service."""
+        return sorted({one.caller for one in self.evidence.callers(role) if one.caller})
+
+    @property
+    def span(self) -> int:
+        """Seconds that the evidence covers."""
+        return max(0, self.evidence.last - self.evidence.first)
+
+
+TOKEN: Mapping[str, Known] = {
+    "aws:tokenissuetime": PRESENT, "aws:multifactorauthpresent": ("false",), "aws:multifactorauthage": ABSENT,
+}  # fmt: skip
+"""A token of GetSessionToken without MFA."""
+KEY: Mapping[str, Known] = {
+    "aws:tokenissuetime": ABSENT, "aws:multifactorauthpresent": ABSENT, "aws:multifactorauthage": ABSENT,
+}  # fmt: skip
+"""A long-term key."""
+
+
+def finding(
+    rule: str, title: str, severity: Severity, principal: str, *, why: str, attack: str, whence: Iterable[str],
+    whither: Iterable[str], lives: int | None, fix: str, account: str | None = None, about: Sequence[str] = (),
+) -> AuditFinding:  # fmt: skip
+    """Put a finding together, with an id that stays."""
+    text = "\0".join((rule, principal, *about))
+    return AuditFinding(
+        id=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+        rule=rule, title=title, severity=severity, account=account or account_of(principal),
+        principal=principal, why=why, attack=attack,
+        whence=tuple(dict.fromkeys(whence)), whither=tuple(dict.fromkeys(whither)), lives=lives, fix=fix,
+    )  # fmt: skip
+
+
+def some_of(items: Iterable[str], most: int = 4) -> str:
+    """List some names in a sentence, and say how many more there are."""
+    listed = list(items)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def short(arn: str) -> str:
+    """The name of a user or role with its kind, as sentences have it."""
+    return arn.split(":", 5)[-1] if arn.count(":") >= 5 else arn
+
+
+def conditions_of(role: Role) -> Iterator[str]:
+    """The condition keys that a role's trust policy asks for."""
+    clauses = getattr(role.trust, "clauses", ())
+    for clause in clauses:
+        for condition in clause.statement.conditions:
+            yield condition.key

@@ -1,0 +1,287 @@
+"""
+What the case shows of the organisation's own ways: who works from where, who takes up which role, what is used.
+
+Guardrails are made from the ordinary calls alone; what the attacker did tells only whom they are for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.actions import actions_of
+from tokentrail.policy.arn import Identity, identity_of, partition_of
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.prevention.circumstances import private
+from tokentrail.prevention.history import History
+
+_WAYS = frozenset({"ec2_delivery"})
+_REGIONS = """
+    SELECT DISTINCT e.region FROM facts e
+    LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
+    WHERE t.n IS NULL AND e.region IS NOT NULL"""
+_MINTS = """
+    SELECT s.api, s.role_arn, i.type, i.invoked_by,
+           CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
+           i.account AS caller_account, f.kind AS caller_kind,
+           coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
+           s.source_identity IS NOT NULL AS attributed, s.ip, s.subject, i.federated_provider, i.principal_id,
+           t.n IS NOT NULL AS theirs, count(*) AS calls, max(s.expires - s.time) AS granted, min(s.time) AS first,
+           max(s.time) AS last
+    FROM issuances s
+    JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
+    LEFT JOIN who w ON w.segment = s.segment AND w.identity = s.identity LEFT JOIN forest f ON f.n = w.n
+    LEFT JOIN theirs t ON t.segment = s.segment AND t.object = s.object AND t.ordinal = s.ordinal
+    WHERE s.role_arn IS NOT NULL AND (s.key_id IS NOT NULL OR s.child_id IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM losers l
+                      WHERE l.segment = s.segment AND l.object = s.object AND l.ordinal = s.ordinal)
+      AND NOT EXISTS (SELECT 1 FROM twins d
+                      WHERE d.segment = s.segment AND d.object = s.object AND d.ordinal = s.ordinal)
+    GROUP BY ALL"""
+_SESSIONS = """
+    SELECT principal AS role, max(last - created) AS used FROM (
+      SELECT i.issuer_arn AS principal, i.created, max(e.time) AS last FROM facts e
+      JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
+      LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
+      WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND t.n IS NULL
+      GROUP BY i.issuer_arn, i.created, i.principal_id, i.key_id)
+    GROUP BY principal"""
+_INSIDE = """
+    SELECT min(e.segment) AS segment, arg_min(e.object, (e.segment, e.object, e.ordinal)) AS object,
+           arg_min(e.ordinal, (e.segment, e.object, e.ordinal)) AS ordinal FROM facts e
+    JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
+    WHERE i.invoked_by IS NULL AND (e.ip LIKE '10.%' OR e.ip LIKE '172.%' OR e.ip LIKE '192.168.%' OR e.ip LIKE 'f%:%')
+    GROUP BY e.account, e.region, e.source, e.ip ORDER BY 1, 2, 3 LIMIT 200"""
+_FEDERATED = frozenset({"WebIdentityUser", "SAMLUser"})
+_SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
+_ORGANISATION = re.compile(r"AWSLogs/(o-[a-z0-9]{10,32})/([0-9]{12})/")
+_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
+_WHOLE = 8
+"""Addresses of a range of 256 (or /64) from which on it counts as a whole."""
+Place = tuple[int, int, int]
+Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Calls of one principal that are alike; with an address, those from there."""
+
+    theirs: bool
+    """Whether they are the attacker's."""
+    kind: str | None
+    type: str
+    account: str | None
+    principal: str | None
+    forwarded: bool
+    actions: tuple[str, ...]
+    ec2: str | None
+    ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mint:
+    """Assumptions of one role by one caller that are alike."""
+
+    theirs: bool
+    api: str
+    role: str
+    caller: str | None
+    """A user, role or service; `None` for one who signs in through a provider."""
+    caller_type: str
+    caller_account: str | None
+    caller_kind: str | None
+    mfa: bool
+    attributed: bool
+    """Whether a SourceIdentity was set."""
+    ip: str | None
+    subject: str | None
+    provider: str | None
+    calls: int
+    granted: int | None
+    """The longest life granted, in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The organisation's own ways, as the case shows them."""
+
+    ways: tuple[Way, ...]
+    """Without addresses."""
+    stays: tuple[Way, ...] = ()
+    """With addresses: of IAM users, and of the roles that the attacker used; others' are not looked at."""
+    regions: frozenset[str] = frozenset()
+    """Where ordinary calls went."""
+    mints: tuple[Mint, ...]
+    used: Mapping[str, int]
+    """By role, the longest that one of its ordinary sessions was used, in seconds."""
+    first: int
+    last: int
+    organisations: Mapping[str, str] = field(default_factory=dict)
+    """By account, the id of its organisation, where the trail's objects tell."""
+    endpoints: tuple[str, ...] = ()
+    """VPC endpoints that ordinary calls from private addresses came through."""
+    snapshots: tuple[Snapshot, ...] = ()
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The accounts whose principals the case shows at work, or that there are snapshots of."""
+        seen = {
+            way.account for way in self.ways if way.account and not way.theirs and way.type != "AWSAccount"
+        }
+        return frozenset(seen | {one.account for one in self.snapshots})
+
+    @cached_property
+    def partition(self) -> str:
+        """The partition of the accounts: `aws`, `aws-cn`, `aws-us-gov`."""
+        return next((partition_of(way.principal) for way in self.ways if way.principal), "aws")
+
+    @cached_property
+    def users(self) -> tuple[str, ...]:
+        """The IAM users whose credentials the attacker used."""
+        return self._theirs("user")
+
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        """The roles whose sessions the attacker used, service-linked ones apart."""
+        return self._theirs("role")
+
+    @cached_property
+    def unbound(self) -> frozenset[str]:
+        """Management accounts, which no SCP binds, where a snapshot tells."""
+        return frozenset(one.account for one in self.snapshots if one.management)
+
+    def _theirs(self, kind: str) -> tuple[str, ...]:
+        found = {way.principal for way in self.ways if way.theirs and way.principal}
+        return tuple(
+            sorted(
+                one
+                for one in found
+                if (who := identity_of(one)) is not None
+                and who.kind == kind
+                and "/aws-service-role/" not in one
+            )
+        )
+
+    def ordinary(self, test: Callable[[Way], bool] = lambda way: True) -> Iterator[Way]:
+        """Ways of others than the attacker."""
+        return (way for way in self.ways if not way.theirs and test(way))
+
+    def addresses(self, test: Callable[[Way], bool]) -> Iterator[Way]:
+        """Ways of others than the attacker, with their addresses."""
+        return (way for way in self.stays if not way.theirs and test(way))
+
+    def callers(self, role: str) -> tuple[Mint, ...]:
+        """Who ordinarily takes up a role."""
+        return tuple(one for one in self._mints_of.get(identity_of(role), ()) if not one.theirs)
+
+    def granted(self, role: str) -> int:
+        """The longest life that a session of a role was granted, in seconds; 0 where none was."""
+        return max((one.granted or 0 for one in self._mints_of.get(identity_of(role), ())), default=0)
+
+    @cached_property
+    def _mints_of(self) -> Mapping[Identity | None, tuple[Mint, ...]]:
+        found: dict[Identity | None, list[Mint]] = defaultdict(list)
+        for one in self.mints:
+            found[identity_of(one.role)].append(one)
+        return {role: tuple(mints) for role, mints in found.items()}
+
+    def taken(self) -> tuple[str, ...]:
+        """The roles that the attacker took up with AssumeRole, each once."""
+        return tuple(sorted({one.role for one in self.mints if one.theirs and one.api == "AssumeRole"}))
+
+
+def networks_of(ways: Iterable[Way]) -> tuple[tuple[str, ...], bool]:
+    """
+    The public addresses of some calls as networks, and whether any came through a VPC's private ones.
+
+    A range of 256 counts as a whole where `_WHOLE` or more of its addresses were used; else each address by itself.
+    """
+    inside = False
+    by_range: dict[str, set[str]] = defaultdict(set)
+    for way in ways:
+        if way.forwarded or way.ip is None:
+            continue
+        inner = private(way.ip)
+        if inner:
+            inside = True
+        elif inner is False:
+            by_range[_range(way.ip)].add(way.ip)
+    found = []
+    for network, addresses in by_range.items():
+        found += (
+            [network]
+            if len(addresses) >= _WHOLE
+            else [f"{one}/{128 if ':' in one else 32}" for one in addresses]
+        )
+    return tuple(sorted(found)), inside
+
+
+def _range(address: str) -> str:
+    size = 64 if ":" in address else 24
+    return str(ipaddress.ip_network(f"{address}/{size}", strict=False))
+
+
+def gather(history: History, read: Read, objects: Iterable[str], snapshots: Sequence[Snapshot]) -> Evidence:
+    """Gather it from a case's calls."""
+    [span] = list(history.query(_SPAN))
+    ways = tuple(_way(row) for row in history.ways(_WAYS))
+    organisations = {
+        account: organisation for name in objects for organisation, account in _ORGANISATION.findall(name)
+    }
+    return Evidence(
+        ways=ways,
+        stays=tuple(_stays(history, ways)),
+        regions=frozenset(row["region"] for row in history.query(_REGIONS)),
+        mints=tuple(_mint(row) for row in history.query(_MINTS)),
+        used={row["role"]: max(0, row["used"]) for row in history.query(_SESSIONS)},
+        first=span["first"],
+        last=span["last"],
+        organisations=organisations,
+        endpoints=_endpoints(history, read),
+        snapshots=tuple(snapshots),
+    )
+
+
+def _endpoints(history: History, read: Read) -> tuple[str, ...]:
+    """The columns do not hold them: one record of each private address, region and service is looked at."""
+    places = [(row["segment"], row["object"], row["ordinal"]) for row in history.query(_INSIDE)]
+    found = set()
+    for _, record in read(places):
+        value = record.get("vpcEndpointId") if isinstance(record, dict) else None
+        if isinstance(value, str) and _ENDPOINT.fullmatch(value):
+            found.add(value)
+    return tuple(sorted(found))
+
+
+def _way(row: Row) -> Way:
+    return Way(
+        theirs=row["theirs"], kind=row["kind"], type=row["type"] or "", account=row["home"],
+        principal=row["principal"], forwarded=row["forwarded"], actions=actions_of(row["source"], row["name"]),
+        ec2=row.get("ec2_delivery"), ip=row.get("ip"),
+    )  # fmt: skip
+
+
+def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
+    """Where IAM users, and the roles that the attacker used, call from."""
+    theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
+    wanted = "type = 'IAMUser' OR principal IN (SELECT unnest(?))"
+    for row in history.ways(frozenset({"ip"}), wanted, (theirs,)):
+        yield _way(row)
+
+
+def _mint(row: Row) -> Mint:
+    by_service = row["type"] == "AWSService"
+    return Mint(
+        theirs=row["theirs"], api=row["api"], role=row["role_arn"],
+        caller=row["invoked_by"] if by_service else row["caller"], caller_type=row["type"] or "",
+        caller_account=row["caller_account"], caller_kind=row["caller_kind"], mfa=bool(row["mfa"]),
+        attributed=row["attributed"], ip=row["ip"], subject=row["subject"],
+        provider=row["federated_provider"] or (row["principal_id"] if row["type"] in _FEDERATED else None),
+        calls=row["calls"], granted=row["granted"],
+    )  # fmt: skip

@@ -1,0 +1,169 @@
+"""The whole of `guard`: audit, guardrails from the catalogue and the user's own, and their back-test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tokentrail.detection.model import SEVERITIES, Severity
+from tokentrail.errors import UsageError
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.rows import credential
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.reach import Reach
+from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.supplements import Report
+from tokentrail.prevention import backtest, own
+from tokentrail.prevention.attacker import Attacker
+from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS
+from tokentrail.prevention.estate import Estate, SeenKey
+from tokentrail.prevention.evidence import Evidence, Read, gather
+from tokentrail.prevention.history import History
+from tokentrail.prevention.model import AuditFinding, Guard
+from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.rule import Nothing
+from tokentrail.store.interface import Engine
+
+CANNOT = (
+    "GetSessionToken can't be denied: it needs no permission, and no policy stops it (IAM User Guide, "
+    "'Permissions for "
+    "GetSessionToken'). Only what its token may do can be, and only users and keys that are not there mint none.",
+    "GetCallerIdentity can't be denied either; it tells a thief whose key it is, and nothing more.",
+    "What was minted before a policy is in force lives on, but is under it from then: policies on principals "
+    "and SCPs are tested "
+    "at each call, trust policies and session lengths only when a session is minted.",
+    "SCPs and RCPs bind neither the management account nor service-linked roles, and root users' tokens in the "
+    "management account "
+    "can't be narrowed at all.",
+    "No policy of AWS tells a thief on the host, or in the browser, from whom the credential belongs to.",
+)
+"""What no policy prevents (IAM and AWS STS documentation, and AWS Organizations User Guide, 'SCPs')."""
+_NEEDS_SNAPSHOT = (
+    "No IAM snapshot was given (--iam), so that the audit saw only what the logs show. Make one for each "
+    "account with `aws iam "
+    "get-account-authorization-details`; `aws iam get-credential-report` and `aws iam list-roles` add the use "
+    "of keys and the "
+    "length of sessions."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the user gave beside the case."""
+
+    snapshots: tuple[Snapshot, ...] = ()
+    reports: tuple[Report, ...] = ()
+    lengths: Mapping[str, int] | None = None
+    controls: tuple[Policy, ...] = ()
+    policies: tuple[tuple[str, bytes], ...] = ()
+    """The user's own policies to test, by name."""
+    only: tuple[str, ...] = ()
+    """Ids or rules of the guardrails to test; all by default."""
+    whole: bool = False
+    """Whether every call is listed."""
+
+
+def guard(
+    engine: Engine, forest: Forest, attacker: Attacker, read: Read, objects: Sequence[str], given: Given
+) -> Guard:
+    """
+    Audit, propose and test.
+
+    Raises:
+        UsageError: a policy of the user's can't be read, a guardrail is not among those made, or two snapshots are
+            of one account.
+    """
+    history = History(engine, attacker.names, attacker.starts, attacker.births)
+    snapshots = tuple(_under(one, given.controls) for one in given.snapshots)
+    evidence = gather(history, read, objects, snapshots)
+    proposals, unmade = _proposals(evidence, given.policies)
+    proposals = _only(proposals, given.only)
+    tested = backtest.ranked(backtest.run(history, attacker, proposals, whole=given.whole))
+    findings = audit(evidence, _seen(forest), given, forest.as_of)
+    if not snapshots:
+        unmade = (_NEEDS_SNAPSHOT, *unmade)
+    return Guard(
+        as_of=forest.as_of, subjects=attacker.subjects, attackers=tuple(sorted(attacker.names.values())),
+        assumed=attacker.assumed, findings=findings, guardrails=tested, cannot=CANNOT, unmade=unmade,
+    )  # fmt: skip
+
+
+def audit(
+    evidence: Evidence, keys: tuple[SeenKey, ...], given: Given, as_of: datetime
+) -> tuple[AuditFinding, ...]:
+    """Run every check; the worst first, then by rule, principal and id."""
+    estate = Estate(
+        reach=Reach(_under(one, given.controls) for one in given.snapshots),
+        evidence=evidence, as_of=as_of, keys=keys, reports=given.reports,
+        lengths=given.lengths or {},
+    )  # fmt: skip
+    found = [one for check in CHECKS for one in check.find(estate)]
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(one: AuditFinding) -> tuple[object, ...]:
+    severity: Severity = one.severity
+    return -SEVERITIES.index(severity), one.rule, one.principal or "", one.id
+
+
+def _proposals(
+    evidence: Evidence, policies: Sequence[tuple[str, bytes]]
+) -> tuple[list[Proposal], tuple[str, ...]]:
+    found = [own.proposal(content, name, evidence) for name, content in policies]
+    unmade = []
+    for maker in GUARDRAILS:
+        made = maker.make(evidence)
+        if isinstance(made, Nothing):
+            unmade.append(f"{maker.id}: {made.why}.")
+        else:
+            found += made
+    return _identified(found), tuple(unmade)
+
+
+def _identified(proposals: list[Proposal]) -> list[Proposal]:
+    """Tell those of one rule apart by the principal that they are for, and by its account where names are alike."""
+    counts = Counter((one.id, _short(one)) for one in proposals)
+    return [
+        one
+        if one.rule == own.OWN or not _short(one)
+        else replace(
+            one, id=f"{one.id}:{_short(one)}" + (f"@{one.account}" if counts[one.id, _short(one)] > 1 else "")
+        )
+        for one in proposals
+    ]
+
+
+def _only(proposals: list[Proposal], wanted: Sequence[str]) -> list[Proposal]:
+    known = {name for one in proposals for name in (one.id, one.rule)}
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"{name!r}: no such guardrail was made. There are: {', '.join(sorted(known))}.")
+    return [one for one in proposals if not wanted or {one.id, one.rule} & set(wanted)]
+
+
+def _short(one: Proposal) -> str:
+    return (one.target or "").rpartition("/")[2]
+
+
+def _under(snapshot: Snapshot, controls: tuple[Policy, ...]) -> Snapshot:
+    """Let SCPs that were given apart bind an account, beside those that its snapshot tells."""
+    return replace(snapshot, controls=(*(snapshot.controls or ()), *controls)) if controls else snapshot
+
+
+_USERS = "kind IN ('long_term_key', 'session_token')"
+
+
+def _seen(forest: Forest) -> tuple[SeenKey, ...]:
+    """Users' keys and tokens, with their state."""
+    rows = list(forest.rows(_USERS, (), "ORDER BY n"))
+    judge = forest.judge_of(rows)
+    listed = (credential(row, judge) for row in rows)
+    return tuple(
+        SeenKey(
+            id=one.id, kind=one.kind, account=one.account, principal=one.principal, mfa=one.mfa, state=one.state,
+            used=one.used,
+        )
+        for one in listed
+    )  # fmt: skip

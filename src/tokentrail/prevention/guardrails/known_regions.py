@@ -1,0 +1,43 @@
+"""Only the regions that are used can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.rule import Maker, Nothing
+
+_GLOBAL = (
+    "account:*", "aws-portal:*", "billing:*", "budgets:*", "ce:*", "cloudfront:*", "globalaccelerator:*", "health:*",
+    "iam:*", "networkmanager:*", "organizations:*", "route53:*", "route53domains:*", "s3:GetAccountPublic*",
+    "s3:ListAllMyBuckets", "s3:PutAccountPublic*", "shield:*", "sts:*", "support:*", "trustedadvisor:*", "waf:*",
+    "wafv2:*",
+)  # fmt: skip
+
+
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+    """Take the regions that ordinary calls go to."""
+    regions = sorted(evidence.regions)
+    if not regions:
+        return Nothing("no ordinary call tells its region")
+    document = policy(
+        deny("OnlyKnownRegions", "*", {"StringNotEquals": {"aws:RequestedRegion": regions}}, but=_GLOBAL)
+    )
+    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+
+
+WORDS = Words(
+    id="known-regions",
+    title="Only the regions that you use can be used",
+    prevents="Machines and keys hidden where nobody looks.",
+    limits="Services that live in one region for all are let through.",
+    stage=2,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="scp",
+    references=("IAM User Guide, 'AWS: Denies access to AWS based on the requested Region'",),
+    make=make,
+)

@@ -1,0 +1,36 @@
+"""Credentials that an instance got by the first version of the metadata service are worth nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.rule import Maker, Nothing
+
+
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+    """Deny what was delivered by the old service."""
+    if not any(way.ec2 is not None for way in evidence.ways):
+        return Nothing("no instance's credentials are in the evidence")
+    document = policy(deny("MetadataVersion2", "*", {"NumericLessThan": {"ec2:RoleDelivery": "2.0"}}))
+    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+
+
+WORDS = Words(
+    id="metadata-v2",
+    title="Instances' credentials come from IMDSv2 only",
+    prevents="A web application that can be made to fetch an address (SSRF) hands out no credentials that work.",
+    limits="Whoever runs code on the instance can ask IMDSv2 as well.",
+    stage=2,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="scp",
+    references=(
+        "IAM User Guide, 'ec2:RoleDelivery'",
+        "CloudTrail User Guide, 'userIdentity element' (ec2RoleDelivery)",
+    ),
+    make=make,
+)

@@ -1,0 +1,39 @@
+"""GetFederationToken is denied, but to those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.rule import Maker
+
+
+def make(evidence: Evidence) -> Iterable[Proposal]:
+    """Spare the users who call it in the evidence."""
+    able = sorted(
+        {
+            way.principal
+            for way in evidence.ordinary(lambda way: "sts:getfederationtoken" in way.actions)
+            if way.principal
+        }
+    )
+    condition = {"ArnNotEquals": {"aws:PrincipalArn": able}} if able else None
+    document = policy(deny("NoFederationTokens", "sts:GetFederationToken", condition))
+    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+
+
+WORDS = Words(
+    id="no-federation-tokens",
+    title="GetFederationToken is denied to all who do not use it today",
+    prevents="A leaked key turned into a console session that outlives it by 36 hours and may call IAM.",
+    limits="GetSessionToken can't be denied in the same way.",
+    stage=1,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="scp",
+    references=("IAM User Guide, 'Permissions for GetFederationToken'",),
+    make=make,
+)

@@ -1,0 +1,59 @@
+"""Sessions of a role live no longer than anybody uses one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.truth import Truth
+from tokentrail.prevention.documents import named
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import NO, Judgement, Proposal, Words, setting
+from tokentrail.prevention.rule import Maker, Nothing
+
+_HOUR = 3600
+
+
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+    """Take the longest ordinary use, in whole hours, where longer sessions were granted."""
+    found = [one for role in evidence.roles if (one := _for(evidence, role)) is not None]
+    return tuple(found) or Nothing("no abused role grants longer sessions than are used")
+
+
+def _for(evidence: Evidence, role: str) -> Proposal | None:
+    cap = max(1, math.ceil(evidence.used.get(role, 0) / _HOUR)) * _HOUR
+    if evidence.granted(role) <= cap or "/aws-reserved/" in role:
+        return None
+    words = Words(
+        id=WORDS.id, title=f"Sessions of {named(role)} live {cap // _HOUR} h", prevents=WORDS.prevents,
+        limits=WORDS.limits, stage=WORDS.stage, attach="Set the role's maximum session duration.",
+    )  # fmt: skip
+    call = {
+        "service": "iam", "operation": "UpdateRole",
+        "parameters": {"RoleName": named(role), "MaxSessionDuration": cap},
+    }  # fmt: skip
+
+    def judge(row: Row) -> Judgement:
+        return (Truth.YES, ()) if row["age"] is not None and row["age"] > cap else NO
+
+    return setting(
+        words, call, role, judge, where="principal = ? AND age > ?", parameters=(role, cap), extra=_AGE
+    )
+
+
+_AGE = "e.time - i.created AS age"
+WORDS = Words(
+    id="session-length",
+    title="Sessions of an abused role live no longer than they are used",
+    prevents="A stolen session dies sooner; nothing has to be revoked for that.",
+    limits="Whoever can take the role up takes it up again. Requests for a longer session fail and must ask "
+    "for less.",
+    stage=1,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="setting",
+    references=("IAM User Guide, 'Update the maximum session duration for a role'",),
+    make=make,
+)

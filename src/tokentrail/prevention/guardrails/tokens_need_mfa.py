@@ -1,0 +1,50 @@
+"""Tokens that an IAM user's key mints are worth nothing without MFA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.rule import Maker
+
+
+def make(evidence: Evidence) -> Iterable[Proposal]:
+    """Deny everything to users' temporary credentials without MFA; long-term keys carry no such key and go on."""
+    document = policy(
+        deny(
+            "UserTokensNeedMfa", "*",
+            {
+                "Bool": {"aws:MultiFactorAuthPresent": "false"},
+                "Null": {"aws:TokenIssueTime": "false"},
+                "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
+                "BoolIfExists": {"aws:ViaAWSService": "false"},
+            },
+            but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
+                 "iam:ResyncMFADevice", "sts:GetSessionToken"),
+        )
+    )  # fmt: skip
+    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+
+
+WORDS = Words(
+    id="tokens-need-mfa",
+    title="GetSessionToken's tokens are worth nothing without MFA",
+    prevents="GetSessionToken can't be denied, but what its 36-hour token may do can: minted with a leaked key "
+    "alone, it "
+    "takes up no role and reads nothing, so that deactivating the key is enough again.",
+    limits="The leaked key itself goes on, and so do roles that it takes up directly. Console users without "
+    "MFA are stopped "
+    "until they register a device.",
+    stage=1,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="scp",
+    references=(
+        "IAM User Guide, 'Permissions for GetSessionToken' (it can't be denied)",
+        "IAM User Guide, 'AWS global condition context keys', aws:MultiFactorAuthPresent",
+    ),
+    make=make,
+)

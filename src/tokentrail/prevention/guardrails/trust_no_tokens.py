@@ -1,0 +1,51 @@
+"""A role is not taken up with a token of an IAM user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, trust_policy
+from tokentrail.prevention.rule import Maker, Nothing
+
+
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+    """Deny users' tokens each of the roles that the attacker took up with one."""
+    roles = sorted({one.role for one in evidence.mints if one.theirs and one.caller_kind == "session_token"})
+    if not roles:
+        return Nothing("the attacker took up no role with a token of GetSessionToken")
+    condition = {
+        "Null": {"aws:TokenIssueTime": "false"},
+        "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
+        "BoolIfExists": dict(NOT_SERVICES),
+    }
+    return tuple(
+        trust_policy(
+            Words(
+                id=WORDS.id, title=f"{named(role)} can't be taken up with a user's token", prevents=WORDS.prevents,
+                limits=WORDS.limits, stage=WORDS.stage,
+            ),
+            policy(distrust("NoUserTokens", condition)), role,
+        )
+        for role in roles
+    )  # fmt: skip
+
+
+WORDS = Words(
+    id="trust-no-tokens",
+    title="An abused role can't be taken up with a user's token",
+    prevents="A token of GetSessionToken, kept for 36 hours, can't take the role up again after the key was "
+    "deactivated.",
+    limits="The key itself still can, and who asks for a token with MFA first, or works in the console, can't "
+    "any more.",
+    stage=2,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="trust-policy",
+    references=(
+        "IAM User Guide, 'AWS global condition context keys', aws:TokenIssueTime (keys do not carry it)",
+    ),
+    make=make,
+)

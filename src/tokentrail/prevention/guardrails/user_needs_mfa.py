@@ -1,0 +1,54 @@
+"""The users whose keys leaked may do nothing without MFA, with keys and tokens alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.prevention.documents import deny, named, policy
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, identity_policy
+from tokentrail.prevention.rule import Maker, Nothing
+
+
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+    """Deny all but setting up MFA to each of the users."""
+    if not evidence.users:
+        return Nothing("no IAM user's credential is among the attacker's")
+    document = policy(
+        deny(
+            "NothingWithoutMfa", "*", {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+            but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
+                 "iam:ResyncMFADevice", "sts:GetSessionToken"),
+        )
+    )  # fmt: skip
+    return tuple(
+        identity_policy(
+            Words(
+                id=WORDS.id, title=f"{named(user)} may do nothing without MFA", prevents=WORDS.prevents,
+                limits=WORDS.limits, stage=WORDS.stage,
+            ),
+            document, user,
+        )
+        for user in evidence.users
+    )  # fmt: skip
+
+
+WORDS = Words(
+    id="user-needs-mfa",
+    title="The users whose keys leaked may do nothing without MFA",
+    prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code "
+    "first, and "
+    "works with that.",
+    limits="A key that a program uses can't do this; give the program a role instead.",
+    stage=3,
+)
+GUARDRAIL = Maker(
+    words=WORDS,
+    kind="identity-policy",
+    references=(
+        "IAM User Guide, 'AWS: Allows MFA-authenticated IAM users to manage their own credentials'",
+        "IAM User Guide, 'AWS global condition context keys', aws:MultiFactorAuthPresent (BoolIfExists catches "
+        "keys too)",
+    ),
+    make=make,
+)

@@ -1,0 +1,102 @@
+"""
+The user's own policies, to be tested like ours: a document alone, or an object that says what it is and where it goes.
+
+An object is what `guard --format json` prints of a guardrail: `kind`, `target`, `account`, `policy`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tokentrail.errors import UsageError
+from tokentrail.policy.arn import identity_of
+from tokentrail.policy.document import Malformed, parse
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.model import GuardKind
+from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp, scp, trust_policy
+
+OWN = "own"
+_LONGEST = 1 << 20
+_KINDS = ("scp", "rcp", "trust-policy", "identity-policy")
+_FORM = (
+    'Give a policy document (an SCP; with Principal, an RCP), or {"kind": "scp|rcp|trust-policy|identity-policy", '
+    '"target": ARN, "policy": {...}}, as `tokentrail guard --format json` prints guardrails.'
+)
+
+
+def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
+    """
+    Read a policy of the user's, known by the file's name.
+
+    Raises:
+        UsageError: it is none, or lacks a target.
+    """
+    given = _read(content, name)
+    policy = given.get("policy", given)
+    document = parse(policy)
+    if not isinstance(policy, Mapping) or isinstance(document, Malformed):
+        reason = document.reason if isinstance(document, Malformed) else "it is no object"
+        raise UsageError(f"{name}: no policy that can be judged: {reason}. {_FORM}")
+    kind = given.get("kind") or _kind(policy)
+    words = Words(
+        id=OWN,
+        title=f"Your own: {name}",
+        prevents="As you wrote it.",
+        limits="Tested as if it had been in force from the beginning; permissions that you add are not tested.",
+        stage=2,
+    )
+    return replace(_proposal(kind, words, policy, given, name, evidence), id=f"{OWN}:{name}")
+
+
+def _proposal(
+    kind: str,
+    words: Words,
+    policy: Mapping[str, Any],
+    given: Mapping[str, Any],
+    name: str,
+    evidence: Evidence,
+) -> Proposal:
+    target = given.get("target")
+    match kind:
+        case "scp":
+            account = given.get("account")
+            return scp(
+                words, policy, account=account if isinstance(account, str) else None,
+                organisations=evidence.organisations, unbound=evidence.unbound,
+            )  # fmt: skip
+        case "rcp":
+            return rcp(words, policy, evidence.organisations, evidence.accounts)
+        case "trust-policy":
+            return trust_policy(words, policy, _target(target, name, "role"))
+        case "identity-policy":
+            return identity_policy(words, policy, _target(target, name, "user", "role"))
+        case _:
+            raise UsageError(f"{name}: {kind!r} is no kind of policy that can be tested. {_FORM}")
+
+
+def _read(content: bytes, name: str) -> Mapping[str, Any]:
+    if len(content) > _LONGEST:
+        raise UsageError(f"{name}: longer than any policy. {_FORM}")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name}: no JSON. {_FORM}") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{name}: no JSON object. {_FORM}")
+    return value
+
+
+def _kind(policy: Mapping[str, Any]) -> GuardKind:
+    statements = policy.get("Statement")
+    listed = statements if isinstance(statements, list) else [statements]
+    return "rcp" if any(isinstance(one, Mapping) and "Principal" in one for one in listed) else "scp"
+
+
+def _target(target: Any, name: str, *kinds: str) -> str:
+    identity = identity_of(target) if isinstance(target, str) else None
+    if identity is None or identity.kind not in kinds:
+        raise UsageError(f'{name}: its "target" must be the ARN of a {" or ".join(kinds)}. {_FORM}')
+    return str(target)

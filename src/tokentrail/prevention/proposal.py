@@ -1,0 +1,315 @@
+"""
+A guardrail before its back-test: a policy, whom it binds, and how a call is judged by it.
+
+Sources: AWS Organizations User Guide, 'Service control policies (SCPs)' and 'Resource control policies (RCPs)';
+IAM User Guide, 'Policy evaluation logic' and 'IAM roles trust policies'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.arn import account_of, identity_of
+from tokentrail.policy.calls import Call, denied, denied_by_trust, refused_by
+from tokentrail.policy.deny import all_actions
+from tokentrail.policy.document import EVERYTHING, Document, Malformed, parse
+from tokentrail.policy.trust import Trust, parse_trust, trusts
+from tokentrail.policy.truth import Truth, some
+from tokentrail.prevention.circumstances import (
+    ACTION,
+    EVENT,
+    call_of,
+    columns_for,
+    is_principal,
+    service_linked,
+    who_of,
+)
+from tokentrail.prevention.model import GuardKind, Stage
+
+Judgement = tuple[Truth, tuple[str, ...]]
+"""Whether a call is refused, and the condition keys that leave it open."""
+Judge = Callable[[Row], Judgement]
+NO: Judgement = (Truth.NO, ())
+_RCP_SERVICES = frozenset(
+    {"s3", "sts", "kms", "sqs", "secretsmanager", "ecr", "aoss", "cognito", "dynamodb", "logs"}
+)
+"""AWS Organizations User Guide, 'List of AWS services that support RCPs'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A guardrail to test."""
+
+    id: str
+    rule: str
+    title: str
+    kind: GuardKind
+    account: str | None = None
+    target: str | None = None
+    policy: Mapping[str, Any] | None = None
+    setting: Mapping[str, Any] | None = None
+    prevents: str
+    limits: str
+    stage: Stage
+    attach: str
+    judge: Judge
+    needs: frozenset[str] = frozenset()
+    """Columns that tell calls apart as far as it matters."""
+    where: str = "TRUE"
+    """Which calls it may bear on at all, in SQL over those columns."""
+    parameters: tuple[Any, ...] = ()
+    extra: str | None = None
+    """A column of its own, in SQL over `e` (facts) and `i` (identities)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a guardrail says of itself."""
+
+    id: str
+    title: str
+    prevents: str
+    limits: str
+    stage: Stage
+    attach: str = field(default="")
+
+
+_ATTACH_SCP = (
+    "Attach it as a service control policy to the root or the organisational unit of the accounts, after a trial in "
+    "one."
+)
+ATTACH_TRUST = "Merge it into the role's trust policy: add this Deny to what stands there."
+
+
+def scp(
+    words: Words,
+    policy: Mapping[str, Any],
+    *,
+    account: str | None = None,
+    organisations: Mapping[str, str] | None = None,
+    unbound: frozenset[str] = frozenset(),
+) -> Proposal:
+    """
+    Propose an SCP for one account, or for all.
+
+    Args:
+        unbound: Management accounts, which no SCP binds.
+    """
+    document = parse(dict(policy))
+
+    def judge(row: Row) -> Judgement:
+        if not is_principal(row) or service_linked(row) or row["home"] in unbound:
+            return NO
+        call = call_of(row, dict(organisations or {}))
+        truth = refused_by(document, call)
+        return truth, open_keys(document, call) if truth is Truth.UNDECIDED else ()
+
+    return _proposal(
+        words, "scp", policy, judge, account=account, target=account, attach=_ATTACH_SCP,
+        needs=needs_of(document) | ({"home"} if unbound else set()),
+        where=_names_of(document) + (" AND home = ?" if account else ""), parameters=(account,) if account else (),
+    )  # fmt: skip
+
+
+def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Proposal:
+    """Propose a policy that denies something to one user or role."""
+    document = parse(dict(policy))
+
+    def judge(row: Row) -> Judgement:
+        if not is_principal(row):
+            return NO
+        call = call_of(row)
+        truth = denied(document, call)
+        return truth, open_keys(document, call) if truth is Truth.UNDECIDED else ()
+
+    where, parameters = _of_principal(target)
+    kind = "user" if ":user/" in target else "role"
+    return _proposal(
+        words, "identity-policy", policy, judge, account=account_of(target), target=target,
+        attach=f"Put it on the {kind} as an inline policy, beside what it has.",
+        needs=needs_of(document) | {"issuer", "principal"}, where=where, parameters=parameters,
+    )  # fmt: skip
+
+
+def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Proposal:
+    """
+    Propose a trust policy for one role: a denial to add, or the whole of it.
+
+    One that allows nothing is meant to be added to what stands there.
+    """
+    trust = parse_trust(dict(policy))
+    whole = isinstance(trust, Malformed) or any(one.statement.effect == "Allow" for one in trust.clauses)
+    wanted = identity_of(target)
+
+    def judge(row: Row) -> Judgement:
+        if not row["role_arn"] or identity_of(row["role_arn"]) != wanted:
+            return NO
+        call = call_of(row)
+        truth = denied_by_trust(trust, who_of(row), call)
+        if whole and truth is not Truth.YES:
+            truth = some((truth, _untrusted(trust, row, call)))
+        return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
+
+    return _proposal(
+        words, "trust-policy", policy, judge, account=account_of(target), target=target, attach=ATTACH_TRUST,
+        needs=_needs(trust) | _OF_TRUST, where="ends_with(lower(role_arn), ?)",
+        parameters=(f"/{wanted.name}" if wanted else "/",),
+    )  # fmt: skip
+
+
+def rcp(
+    words: Words, policy: Mapping[str, Any], organisations: Mapping[str, str], accounts: frozenset[str]
+) -> Proposal:
+    """
+    Propose an RCP on the resources of all accounts.
+
+    Args:
+        accounts: The organisation's, on whose resources it would lie.
+    """
+    trust = parse_trust(dict(policy))
+
+    def judge(row: Row) -> Judgement:
+        role = row["role_arn"]
+        if (account_of(role) if role else row["account"]) not in accounts:
+            return NO
+        call = call_of(row, dict(organisations))
+        if call.actions[0].partition(":")[0] not in _RCP_SERVICES:
+            return NO
+        truth = denied_by_trust(trust, who_of(row), call)
+        return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
+
+    return _proposal(
+        words, "rcp", policy, judge,
+        attach="Attach it as a resource control policy to the root of the organisation, after a trial on one "
+        "account.",
+        needs=_needs(trust) | _OF_TRUST | {"account"}, where=_names_of(trust),
+    )  # fmt: skip
+
+
+def setting(
+    words: Words, call: Mapping[str, Any], target: str, judge: Judge, *, where: str,
+    parameters: tuple[Any, ...], extra: str,
+) -> Proposal:  # fmt: skip
+    """Propose a setting: an AWS call and its parameters."""
+    return Proposal(
+        id=words.id, rule=words.id, title=words.title, kind="setting", account=account_of(target), target=target,
+        setting=call,
+        prevents=words.prevents, limits=words.limits, stage=words.stage, attach=words.attach, judge=judge,
+        where=where, parameters=parameters, extra=extra,
+    )  # fmt: skip
+
+
+def _proposal(
+    words: Words, kind: GuardKind, policy: Mapping[str, Any], judge: Judge, *, attach: str, needs: frozenset[str],
+    where: str, account: str | None = None, target: str | None = None, parameters: tuple[Any, ...] = (),
+) -> Proposal:  # fmt: skip
+    return Proposal(
+        id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
+        prevents=words.prevents, limits=words.limits, stage=words.stage, attach=words.attach or attach, judge=judge,
+        needs=needs, where=where, parameters=parameters,
+    )  # fmt: skip
+
+
+def _untrusted(trust: Trust | Malformed, row: Row, call: Call) -> Truth:
+    """
+    Whether a whole trust policy no longer lets a caller in that was let in.
+
+    Where it delegates to the caller's account, the identity policies allowed the call then, and still do.
+    """
+    who = who_of(row)
+    if isinstance(trust, Malformed) or who is None:
+        return Truth.UNDECIDED
+    return trusts(trust, who, call.request, action=_action(row), role=row["role_arn"]).truth.opposite
+
+
+def _action(row: Row) -> str:
+    return f"sts:{row['name']}"
+
+
+_OF_TRUST = frozenset({"role_arn", "principal", "home", *ACTION})
+
+
+def needs_of(document: Document | Malformed) -> frozenset[str]:
+    """Which columns tell apart what a policy treats differently."""
+    if isinstance(document, Malformed):
+        return frozenset()
+    return _columns(document.statements)
+
+
+def _needs(trust: Trust | Malformed) -> frozenset[str]:
+    return frozenset() if isinstance(trust, Malformed) else _columns([one.statement for one in trust.clauses])
+
+
+def _columns(statements: Iterable[Any]) -> frozenset[str]:
+    keys: set[str] = set()
+    resources, everything = False, True
+    for one in statements:
+        everything = everything and one.effect == "Deny" and all_actions(one)
+        texts = [*one.resources.patterns]
+        for condition in one.conditions:
+            bare = condition.operator.rpartition(":")[2].casefold()
+            if not (bare == "null" and condition.key == "aws:tokenissuetime"):  # the kind of credential tells
+                keys.add(condition.key)
+            texts += condition.values
+        for text in texts:
+            keys |= {
+                name.split(",")[0].strip("${} ").casefold()
+                for name in text.split("${")[1:]
+                for name in [name.split("}")[0]]
+            }
+        resources = resources or not (one.resources is EVERYTHING or "*" in one.resources.patterns)
+    told = columns_for(keys, resources=resources)
+    return told | frozenset(EVENT if everything and not resources else ACTION)
+
+
+def _names_of(document: Document | Trust | Malformed) -> str:
+    """Which calls a policy may deny at all, where it denies only actions of some services."""
+    if isinstance(document, Malformed) or (isinstance(document, Document) and document.allows):
+        return "TRUE"
+    statements = (
+        document.denials
+        if isinstance(document, Document)
+        else [one.statement for one in document.clauses if one.statement.effect == "Deny"]
+    )
+    sources: set[str] = set()
+    for one in statements:
+        for pattern in one.actions.patterns:
+            service = pattern.partition(":")[0]
+            if one.actions.inverted or service not in _SAME_SOURCE:
+                return "TRUE"
+            sources.add(f"'{service}.amazonaws.com'")
+    return f"source IN ({', '.join(sorted(sources))})" if sources else "FALSE"
+
+
+_SAME_SOURCE = frozenset(
+    {"sts", "iam", "s3", "ec2", "cloudtrail", "organizations", "kms", "secretsmanager", "guardduty", "config"}
+)
+"""Services whose events name the service as policies do."""
+
+
+def _of_principal(target: str) -> tuple[str, tuple[Any, ...]]:
+    """A user or role; a user's policies bind the federated users that it vouches for, too."""
+    return "(principal = ? OR (type = 'FederatedUser' AND issuer = ?))", (target, target)
+
+
+def open_keys(document: Document | Malformed, call: Call) -> tuple[str, ...]:
+    """Which condition keys leave a call open."""
+    if isinstance(document, Malformed):
+        return (document.reason,)
+    found = [
+        key
+        for one in document.statements
+        if call.request.meets(one, variables=document.variables) is Truth.UNDECIDED
+        for key in call.request.open_keys(one, variables=document.variables)
+    ]
+    return tuple(dict.fromkeys(found)) or ("which action or resource it was",)
+
+
+def _open_keys_of_trust(trust: Trust | Malformed, call: Call) -> tuple[str, ...]:
+    if isinstance(trust, Malformed):
+        return (trust.reason,)
+    statements = tuple(one.statement for one in trust.clauses)
+    return open_keys(Document(statements=statements, variables=trust.variables), call)

@@ -1,0 +1,112 @@
+"""What the attacker wrote stays data in text, Terraform, CloudFormation and file names."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tokentrail.present.guard import guard_rows, write_guard
+from tokentrail.present.paper import Paper
+from tokentrail.present.snippets import cloudformation, files, terraform, write_files
+from tokentrail.prevention.model import AttackerCall, AuditFinding, Backtest, Broken, Guard, Guardrail
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+EVIL = 'x"${file("/etc/passwd")}%{ if true }\n  POLICY\n\x1b[2J\u202e}../../y'
+
+
+def guardrail(**changes: Any) -> Guardrail:
+    """One for a role whose name an attacker chose."""
+    broken = (Broken(principal=EVIL, action=EVIL, calls=3, first=NINE, last=NINE, why=EVIL),)
+    call = AttackerCall(credential=EVIL, action=EVIL, calls=1, first=NINE, last=NINE, outcome="refused")
+    values: dict[str, Any] = {
+        "id": f"trust-named-callers:{EVIL}", "rule": "trust-named-callers", "title": EVIL, "kind": "trust-policy",
+        "account": "111122223333", "target": f"arn:aws:iam::111122223333:role/{EVIL}",
+        "policy": {"Version": "2012-10-17", "Statement": [{"Sid": "A", "Effect": "Deny", "Action": "*", "Resource": EVIL}]},
+        "setting": None, "prevents": EVIL, "limits": EVIL, "stage": 1, "attach": EVIL,
+        "backtest": Backtest(
+            events=9, attacker_events=4, attacker_blocked=2, attacker_refused=1, attacker_undecided=1, ordinary_events=5,
+            ordinary_blocked=3, ordinary_undecided=1, undecided=2, story_ends_at=NINE, broken=broken, undecided_by=broken,
+            attacker_calls=(call,),
+        ),
+    }  # fmt: skip
+    return Guardrail(**(values | changes))
+
+
+KINDS = (
+    guardrail(), guardrail(kind="scp", target=None), guardrail(kind="rcp", target=None), guardrail(kind="identity-policy"),
+    guardrail(kind="identity-policy", target=f"arn:aws:iam::111122223333:user/{EVIL}"),
+    guardrail(kind="setting", policy=None, setting={"service": "iam", "operation": "UpdateRole", "parameters": {"RoleName": EVIL}}),
+)  # fmt: skip
+
+
+def guard() -> Guard:
+    """An answer full of such names."""
+    finding = AuditFinding(
+        id="1", rule="trusts-strangers", title=EVIL, severity="high", account=EVIL, principal=EVIL, why=EVIL, attack=EVIL,
+        whence=(EVIL,), whither=(EVIL,), lives=3600, fix=EVIL,
+    )  # fmt: skip
+    return Guard(
+        as_of=NINE, subjects=(EVIL,), attackers=(EVIL,), assumed=EVIL, findings=(finding,) * 9, guardrails=KINDS,
+        cannot=(EVIL,), unmade=(EVIL,),
+    )  # fmt: skip
+
+
+def test_text_is_inert_and_fits_the_page() -> None:
+    """No line is longer than 100 columns, no control character moves anything."""
+    for whole in (False, True):
+        stream = io.StringIO()
+        write_guard(guard(), Paper(stream), whole=whole)
+
+        assert max(map(len, stream.getvalue().splitlines())) <= 100
+        assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", stream.getvalue())
+
+
+def test_terraform_has_no_template_of_the_attacker_s() -> None:
+    """Every `${` and `%{` is escaped, each here-document ends where ours does, names are plain."""
+    text = terraform(KINDS)
+    code = "\n".join(line for line in text.splitlines() if not line.startswith(("#", "    #")))
+
+    assert not re.search(r"(?<!\$)\$\{|(?<!%)%\{", code)
+    assert text.count("<<-POLICY") == len(re.findall(r"^\s*POLICY$", text, re.MULTILINE)) == 5
+    assert re.findall(r'^(?:resource|data) "\w+" "([^"]*)"', text, re.MULTILINE)
+    assert all(
+        re.fullmatch(r"[a-z0-9_]+", one)
+        for one in re.findall(r'^(?:resource|data) "\w+" "(.*?)" \{', text, re.MULTILINE)
+    )
+    assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_documents_survive_terraform_unchanged() -> None:
+    """What stands in a here-document is the policy, once Terraform has unescaped it."""
+    body = terraform(KINDS[1:2]).partition("<<-POLICY\n")[2].partition("\n  POLICY")[0]
+
+    assert json.loads(body.replace("$${", "${").replace("%%{", "%{")) == KINDS[1].policy
+
+
+def test_cloudformation_is_one_template_with_plain_names() -> None:
+    """What no resource can add is in its Metadata."""
+    template = json.loads(cloudformation(KINDS))
+
+    assert 4 == len(template["Resources"]) and 2 == len(template["Metadata"]["ByHand"])
+    assert all(name.isalnum() for name in (*template["Resources"], *template["Metadata"]["ByHand"]))
+
+
+def test_files_stay_in_their_folder(tmp_path: Path) -> None:
+    """Names are made of plain letters; each guardrail has one of its own."""
+    count = write_files(KINDS, tmp_path / "out")
+
+    assert count == len(files(KINDS)) == len(list((tmp_path / "out").iterdir())) == len(KINDS) + 2
+    assert [path for path in tmp_path.rglob("*") if path.parent not in (tmp_path, tmp_path / "out")] == []
+
+
+def test_rows_hold_the_policy_as_json() -> None:
+    """One row a guardrail, with the numbers of its back-test."""
+    rows = guard_rows(KINDS)
+
+    assert json.loads(rows[0]["policy"]) == KINDS[0].policy
+    assert rows[-1]["policy"] is None
+    assert 3 == rows[0]["ordinary_blocked"]
