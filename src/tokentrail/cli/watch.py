@@ -36,6 +36,7 @@ from tokentrail.watch.watch import Settings, Watch
 
 SECRET = "TOKENTRAIL_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 _DAY = 86_400
+_NOTICE = "  notice       "
 
 
 @click.command(
@@ -170,5 +171,8 @@ def _as_text(notices: Sequence[Notice], stream: TextIO) -> None:
     paper = Paper(stream)
     for one in notices:
         write_finding(finding(one.document), paper)
-        again = {"new": "", "revised": f"revision {one.revision}: {', '.join(one.changed) or 'as before'}"}
-        paper.wrapped(again.get(one.change, "WITHDRAWN: later evidence explains it"), first="  notice       ")
+        if one.change == "revised":
+            changed = ", ".join(one.changed) or "told before, and withdrawn since"
+            paper.wrapped(f"revision {one.revision}: {changed}", first=_NOTICE)
+        elif one.change == "withdrawn":
+            paper.wrapped("WITHDRAWN: later evidence explains it", first=_NOTICE)
