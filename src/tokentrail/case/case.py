@@ -43,7 +43,6 @@ from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
-from tokentrail.lineage.forest import narrowed
 from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent, Trace
 from tokentrail.lineage.trace import Narrowing, networks, timeline, trace
 from tokentrail.policy.reach import Reach
@@ -63,10 +62,6 @@ from tokentrail.store.records import record
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
     from tokentrail.spark import Cluster
-
-_BY_TIME = (
-    "ORDER BY coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0), id"
-)
 
 UNREAD = (
     "{:,} records could not be read again (their files are gone, or not what they were): Sigma rules say nothing "
@@ -212,8 +207,7 @@ class Case(Lookups, Guarding):
         """Every credential that the evidence shows, by time, then id; with `search`, those with that text in a name."""
         forest = self._views.forest(as_of)
         judge = forest.judge()
-        where, parameters = narrowed(kind, search)
-        for row in forest.rows(where, parameters, _BY_TIME):
+        for row in forest.inventory(kind, search):
             found = rows.credential(row, judge)
             if (
                 (state is None or found.state == state)

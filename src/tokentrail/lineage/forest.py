@@ -47,6 +47,12 @@ _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
+_AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
+_DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
+_ADDRESSES = "SELECT DISTINCT w.n, e.ip"
+_CALLED_FROM = """
+SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
+_AT_ONCE, _BATCH = 50_000, 8_192
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _SEARCHED = (
@@ -113,6 +119,18 @@ class Forest:
         for batch in self._engine.batches(f"SELECT * FROM credentials WHERE {where} {order}", parameters):
             yield from batch.to_pylist()
 
+    def inventory(self, kind: str | None = None, search: str | None = None) -> Iterator[Row]:
+        """All that is known of credentials, by time, then id: some thousands at a time, however many there are."""
+        where, parameters = narrowed(kind, search)
+        source = "credentials" if search else _DATED
+        ordered = self._engine.table(f"SELECT n FROM {source} WHERE {where} ORDER BY {_AGE}, id", parameters)["n"]
+        for start in range(0, len(ordered), _AT_ONCE):
+            self._gather(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), _ADDRESSES)
+            found = self._engine.table(f"SELECT * FROM ({described(chosen=True)}) ORDER BY {_AGE}, id")
+            self._gathered = None
+            for batch in found.to_batches(_BATCH):
+                yield from batch.to_pylist()
+
     def resolve(self, subject: str) -> set[int]:
         """
         The credentials that a subject names.
@@ -128,6 +146,10 @@ class Forest:
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
+        if _is_address(principal):
+            found = _places(self._engine.table(_CALLED_FROM, (principal,)))
+            if found:
+                return found
         for where, parameters in _meanings(principal):
             found = _places(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
             if found:
@@ -288,7 +310,7 @@ class Forest:
         )
         return {row["event_id"]: row["region"] for row in found.to_pylist()}
 
-    def _gather(self, places: Iterable[int]) -> None:
+    def _gather(self, places: Iterable[int], what: str = "SELECT w.n, e.*") -> None:
         """Know some credentials as `chosen`, what they did as `acts`, and all else about them as `some_` tables."""
         wanted = frozenset(places)
         if wanted == self._gathered:
@@ -301,9 +323,9 @@ class Forest:
         found = self._engine.table("""
             SELECT segment FROM theirs UNION SELECT segment FROM chosen WHERE segment IS NOT NULL""")
         self._engine.narrow({int(row["segment"]) for row in found.to_pylist()})
-        self._engine.run("""
+        self._engine.run(f"""
             CREATE OR REPLACE TEMP TABLE acts AS
-            SELECT w.n, e.* FROM some_events e JOIN theirs w ON w.segment = e.segment AND w.identity = e.identity
+            {what} FROM some_events e JOIN theirs w ON w.segment = e.segment AND w.identity = e.identity
             WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = e.segment AND l.object = e.object
                               AND l.ordinal = e.ordinal)""")
         self._gathered = wanted
@@ -354,8 +376,6 @@ def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
         if role:  # a role named without its path, or the other way round
             ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
             yield "regexp_matches(coalesce(issuer_arn, role_arn), ?)", (ending,)
-    if _is_address(subject):
-        yield "list_contains(ips, ?)", (subject,)
     if _INSTANCE.fullmatch(subject):
         yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
     principal = (

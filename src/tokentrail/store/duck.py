@@ -25,8 +25,8 @@ _CLOSED = {
 """Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB')."""
 
 
-_MEMORY = "4GiB"
-"""What tables and joins may take; past that they spill beside the case."""
+_MEMORY = "50%"
+"""What tables and joins may take of the machine's memory; past that they spill beside the case."""
 _BATCH = 8_192
 _AT_ONCE = 2
 _ROWS = 20_480

@@ -1,0 +1,134 @@
+"""
+How linking and answers grow with the case, and what memory they take.
+
+    python bench/scale.py CASE --days 1,10,92 [--folder DIR] [--skip detect]
+
+CASE is an ingested million of made events (bench/evidence.py); cases of more days are made of it (bench/copies.py)
+and kept in DIR. Each step runs in a fresh process. Processor time is what to compare: other programs on the
+machine disturb it less than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tokentrail import Case
+
+import copies
+
+Figures = dict[str, Any]
+ASKED = 20
+
+
+def link(case: Case) -> Figures:
+    """Link all, from the start."""
+    shutil.rmtree(case.path / "derived")
+    (case.path / "derived").mkdir(mode=0o700)
+    grown = case._views.open(None).grown
+    return {"events": grown.records, "credentials": grown.credentials}
+
+
+def more(case: Case) -> Figures:
+    """Link again after a day more."""
+    grown = case._views.open(None).grown
+    return {"events": grown.records}
+
+
+def trace(case: Case) -> Figures:
+    """Trace sessions once the case is open: the first time, and then each of some others."""
+    view = case._views.open(None)
+    names = view.engine.table(
+        f"SELECT id FROM forest WHERE depth = 2 AND size = 1 AND events BETWEEN 3 AND 50 AND n % 997 = 0 LIMIT {ASKED}"
+    )["id"].to_pylist()
+    taken = []
+    for name in names:
+        before = time.perf_counter()
+        case.trace([name])
+        taken.append(1000 * (time.perf_counter() - before))
+    down = []
+    for name in names:
+        before = time.perf_counter()
+        case.trace([name], up=False)
+        down.append(1000 * (time.perf_counter() - before))
+    return {
+        "first_ms": round(taken[0], 1),
+        "median_ms": round(statistics.median(taken[1:]), 1),
+        "down_ms": round(statistics.median(down), 1),
+    }
+
+
+def credentials(case: Case) -> Figures:
+    """Stream the inventory."""
+    return {"credentials": sum(1 for _ in case.credentials())}
+
+
+def detect(case: Case) -> Figures:
+    """Judge all by the catalogue."""
+    return {"findings": len(case.detect())}
+
+
+STEPS: dict[str, Callable[[Case], Figures]] = {
+    "link": link, "trace": trace, "credentials": credentials, "detect": detect, "more": more,
+}  # fmt: skip
+
+
+def measured(step: str, path: Path) -> Figures:
+    """Run one step here, and say what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    with Case.open(path, create=False) as case:
+        found = STEPS[step](case)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        **found,
+        "cpu": round(time.process_time() - cpu, 2),
+        "seconds": round(time.perf_counter() - wall, 2),
+        "megabytes": round(peak),
+    }
+
+
+def apart(step: str, path: Path) -> Figures:
+    """Run one step in a fresh process."""
+    command = [sys.executable, __file__, str(path), "--step", step]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("case", type=Path)
+    parser.add_argument("--days", default="1,10")
+    parser.add_argument("--folder", type=Path, default=Path("scale"))
+    parser.add_argument("--skip", default="", help="steps to leave out")
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.step:
+        print(json.dumps(measured(asked.step, asked.case)))
+        return
+    for days in map(int, asked.days.split(",")):
+        path = asked.folder / f"days{days}"
+        made = sum(copies.write(asked.case, path, range(days)))
+        print(f"{days} days ({made:,} events made)", flush=True)
+        for step in STEPS:
+            if step in asked.skip.split(","):
+                continue
+            if step == "more":
+                sum(copies.write(asked.case, path, range(days, days + 1)))
+            print(f"  {step:12}{json.dumps(apart(step, path))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
