@@ -23,9 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tokentrail import Case
-
 import copies
+
+from tokentrail import Case
 
 Figures = dict[str, Any]
 ASKED = 20

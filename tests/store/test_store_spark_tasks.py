@@ -1,0 +1,50 @@
+"""What an executor does with a task, without Spark around it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from evidence import START
+from tokentrail import Case
+from tokentrail.sources import files
+from tokentrail.store.ingest import Options, _tasks
+from tokentrail.testing import World, native
+
+
+def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:
+    """A second attempt finds what the first one published, says so, and adds no segment."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import _done, _known
+
+    world = World(START)
+    world.user("ada").assumes("Deploy").calls("s3:ListBuckets")
+    (tmp_path / "log.json").write_bytes(native(world.records()))
+    with Case.open(tmp_path / "case") as case:
+        [task] = _tasks(files.objects([str(tmp_path / "log.json")]))
+        payload = pickle.dumps(task)
+        _, [first] = pickle.loads(_done(case.path, "job", Options(), payload))
+        _known.cache_clear()  # as an attempt after the first does
+
+        _, [second] = pickle.loads(_done(case.path, "job", Options(), payload))
+
+        assert [False, True] == [first.repeated, second.repeated]
+        assert 1 == len(list((case.path / "manifests").iterdir()))
+        assert len(world.records()) == case.status().records
+
+
+def test_without_the_extra_the_message_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback: the name of the extra, and that Java is needed."""
+    import sys
+
+    from tokentrail.errors import UsageError
+    from tokentrail.spark import Cluster
+
+    for name in [one for one in sys.modules if one.partition(".")[0] == "pyspark"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'tokentrail\[spark\]'.*Java"):
+        Cluster.start()
