@@ -123,7 +123,8 @@ class Forest:
         """All that is known of credentials, by time, then id: some thousands at a time, however many there are."""
         where, parameters = narrowed(kind, search)
         source = "credentials" if search else _DATED
-        ordered = self._engine.table(f"SELECT n FROM {source} WHERE {where} ORDER BY {_AGE}, id", parameters)["n"]
+        sql = f"SELECT n FROM {source} WHERE {where} ORDER BY {_AGE}, id"
+        ordered = self._engine.table(sql, parameters)["n"]
         for start in range(0, len(ordered), _AT_ONCE):
             self._gather(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), _ADDRESSES)
             found = self._engine.table(f"SELECT * FROM ({described(chosen=True)}) ORDER BY {_AGE}, id")
