@@ -33,6 +33,14 @@ long *arguments:
 parity *arguments:
     uv run --locked --group test --extra spark pytest -m parity tests/parity {{ arguments }}
 
+# Fuzz every reader, ten minutes unless told otherwise (fuzz/readers.py says how).
+fuzz *arguments:
+    uv run --locked --group fuzz python fuzz/readers.py {{ arguments }}
+
+# A million mutated records beside good ones: takes half an hour.
+mutate *arguments:
+    uv run --locked --group test python fuzz/mutate.py {{ arguments }}
+
 # Which lines no test reaches.
 coverage:
     uv run --locked --group dev coverage run -m pytest

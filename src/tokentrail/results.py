@@ -62,6 +62,8 @@ class IngestSummary:
     seconds: float
     asked: tuple[str, ...] = ()
     """What was asked of a source of which not all was fetched, and what that leaves out; a sentence each."""
+    lacking: tuple[str, ...] = ()
+    """What the carriers of these objects leave out of records or logs; a sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

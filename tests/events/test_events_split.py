@@ -10,7 +10,9 @@ from events_cases import native, raw, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.events.split import CUT_OFF, DIGEST, fields, pieces, scan
+from tokentrail.events.carriers.lost import DIGEST
+from tokentrail.events.fields import fields
+from tokentrail.events.split import CUT_OFF, pieces, scan
 
 ONE, TWO, THREE = raw(eventName="One"), raw(eventName="Two"), raw(eventName="Three")
 

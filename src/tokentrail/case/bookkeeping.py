@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from tokentrail.events.split import DIGEST
+from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -32,12 +32,17 @@ def summary(
     skipped = list(skipped)
     known = {one.sha256 for one in outcomes if one.sha256 and one.rejected}
     found = rejections(folder, known)
-    digests = {one.object for one in found if one.reason == DIGEST}
+    apart = {one.object for one in found if holds_nothing(one)}
+    apart -= {one.object for one in found if not holds_nothing(one)} | {
+        one.name for one in outcomes if one.records
+    }
     skipped += [
         SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed
     ]
-    skipped += [SkippedObject(object=one.object, reason=one.reason) for one in found if one.reason == DIGEST]
-    kept = [one for one in found if one.reason != DIGEST]
+    skipped += dict.fromkeys(
+        SkippedObject(object=one.object, reason=one.reason) for one in found if holds_nothing(one)
+    )
+    kept = [one for one in found if not holds_nothing(one)]
     seen: set[str] = set()
     repeated = 0
     for one in outcomes:
@@ -47,7 +52,7 @@ def summary(
     total = sum(one.records for one in outcomes)
     return IngestSummary(
         objects=ObjectCounts(
-            read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(digests),
+            read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(apart),
             repeated=repeated,
             skipped=len(skipped),
         ),
@@ -60,7 +65,21 @@ def summary(
         rejected=tuple(kept),
         skipped=tuple(skipped),
         seconds=round(seconds, 3),
+        lacking=lacking(folder, {one.sha256 for one in outcomes if one.sha256}),
     )
+
+
+def holds_nothing(one: Rejection) -> bool:
+    """Whether something is known to hold no record: a digest, an Insights event, a control message."""
+    return one.reason.endswith(LEFT_OUT)
+
+
+def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, ...]:
+    """What the carriers of some objects, or of all, leave out: a sentence each."""
+    objects = [
+        one for one in folder.snapshot().objects().values() if digests is None or one.sha256 in digests
+    ]
+    return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
 
 
 def rejections(folder: CaseFolder, digests: set[str] | None) -> tuple[Rejection, ...]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.bookkeeping import rejections, summary
+from tokentrail.case.bookkeeping import holds_nothing, lacking, rejections, summary
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.proofs import periods, verify_logs
@@ -250,9 +250,10 @@ class Case(Lookups, Guarding):
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
         found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
         accounts = {one.account for one in found.credentials if one.account}
-        lacking = coverage.gaps(self._views.open(as_of).covered(), accounts)
+        missing = coverage.gaps(self._views.open(as_of).covered(), accounts)
         unproven = proofs.gaps(periods(self._folder), accounts)
-        return replace(found, gaps=unproven + lacking + found.gaps)
+        carried = coverage.left_out(lacking(self._folder))
+        return replace(found, gaps=unproven + missing + carried + found.gaps)
 
     def contain(
         self,
@@ -370,16 +371,23 @@ class Case(Lookups, Guarding):
             first=rows.moment(view.grown.first),
             last=rows.moment(view.grown.last),
             coverage=covered,
-            rejected=rejected,
-            warnings=coverage.warnings(covered),
+            rejected=tuple(one for one in rejected if not holds_nothing(one)),
+            warnings=(*coverage.warnings(covered), *lacking(self._folder)),
         )
 
-    def record(self, sha256: str, ordinal: int) -> Any:
-        """One raw record by its evidence object and place in it, secrets blanked."""
+    def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:
+        """
+        One raw record by its evidence object and place in it, secrets blanked.
+
+        Args:
+            sha256: The evidence object.
+            ordinal: The place, as a timeline's events name it.
+            as_carried: Show what the carrier holds (a table's row, an OCSF document) instead of what was read of it.
+        """
         stored = self._folder.snapshot().objects().get(sha256)
         if stored is None:
             raise CaseError(f"no evidence object {sha256[:12]} in this case.")
-        return record(self._folder, stored, ordinal)
+        return record(self._folder, stored, ordinal, as_carried=as_carried)
 
     def _records(self) -> int:
         return self._views.open(None).grown.records if self._folder.snapshot().manifests else 0

@@ -58,8 +58,9 @@ def command(
     sqs:URL for what a queue's notifications name, until it is empty, or lookup-events: for what CloudTrail
     itself keeps for 90 days.
 
-    CloudTrail's own files, JSON arrays, JSON lines, single records and the output of LookupEvents are
-    understood, compressed with gzip or not.
+    CloudTrail's own files and every usual carrier of its records are known by their content: LookupEvents,
+    EventBridge, CloudWatch Logs, Athena, CloudTrail Lake, Elastic, Splunk and Security Lake (OCSF), plain, gzip,
+    zstd, or in zip and tar archives.
     What the case holds already is not read twice, so that a run which ended too soon goes on when it is
     repeated; a record that can't be read is counted and listed.
     Days, accounts and regions choose folders and files by their names; a file is read whole.

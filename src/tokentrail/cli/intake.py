@@ -66,7 +66,7 @@ def intake_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option(
             "--max-expansion", type=click.IntRange(min=1), metavar="BYTES", show_default="2 GiB",
-            help="Reject an object that unpacks to more than this.",
+            help="How far one object may unpack; what lies beyond is not read, and said.",
         ),
         click.option(
             "--workers", type=click.IntRange(min=1), metavar="N", show_default="one for each core",

@@ -22,7 +22,7 @@ from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, RE
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.issuance import ISSUED
 from tokentrail.events.quick import Quick
-from tokentrail.events.reading import read_object
+from tokentrail.events.reading import Reading, readings
 from tokentrail.events.split import trim
 from tokentrail.events.vocabulary import name_marks, source_marks
 
@@ -38,6 +38,9 @@ _LABELLED = {
 """Columns of few distinct values, and the fields that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
 _CHANGE_ROW = special.CHANGE
+_USUAL = b'"userIdentity"'
+_HEAD = 1 << 12
+"""Who called stands near the beginning of a record, else its members may be spelled in another way."""
 _TRUE = frozenset((True, "true", "True"))
 
 
@@ -45,10 +48,25 @@ _TRUE = frozenset((True, "true", "True"))
 class ObjectSummary:
     """What became of one object."""
 
-    records: int
-    rejected: int
-    first: int | None
-    last: int | None
+    records: int = 0
+    rejected: int = 0
+    first: int | None = None
+    last: int | None = None
+    carriers: frozenset[str] = frozenset()
+    """What brought the records, by the names of `carriers.lost`."""
+
+    def plus(self, reading: Reading) -> ObjectSummary:
+        """The same, and what was read of another part of the object."""
+        times = reading.times
+        ends = [int(times.min()), int(times.max())] if len(times) else []
+        known = [one for one in (self.first, self.last) if one is not None]
+        return ObjectSummary(
+            self.records + len(times),
+            self.rejected + sum(name is None for _, name, _ in reading.refusals),
+            min(known + ends, default=None),
+            max(known + ends, default=None),
+            self.carriers | reading.carriers,
+        )
 
 
 def _labels() -> dict[str, Labels]:
@@ -90,27 +108,20 @@ class Segment:
         """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
         number, self.objects = self.objects, self.objects + 1
         expanded = expand(data, bound=self.bound)
-        if self._quick is not None and expanded.broken is None:
+        if self._quick is not None and expanded.broken is None and _USUAL in expanded.data[:_HEAD]:
             found = self._quick.add(trim(expanded.data), number)
             if found is not None:
                 if self._quick.full:
                     self._take()
                 records, first, last = found
                 return ObjectSummary(records, 0, first, last)
-        reading = read_object(expanded.data, whole=expanded.broken is None)
-        refusals = list(reading.refusals)
-        if expanded.broken:
-            refusals.append((None, None, expanded.broken))
-        self._rejected.extend((number, *refusal) for refusal in refusals)
-        for batch in self._waiting.add(number, reading):
-            self._append(batch)
-        times = reading.times
-        return ObjectSummary(
-            records=len(times),
-            rejected=sum(name is None for _, name, _ in refusals),
-            first=int(times.min()) if len(times) else None,
-            last=int(times.max()) if len(times) else None,
-        )
+        summary = ObjectSummary()
+        for reading in readings(data, expanded, bound=self.bound):
+            self._rejected.extend((number, *refusal) for refusal in reading.refusals)
+            for batch in self._waiting.add(number, reading):
+                self._append(batch)
+            summary = summary.plus(reading)
+        return summary
 
     def _take(self) -> None:
         """Add what came the quick way."""

@@ -6,6 +6,7 @@ Nothing here raises for bad data: wrong types count as absent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -48,6 +49,19 @@ def number(value: Any) -> int | None:
     except (ValueError, OverflowError):
         return None
     return found if abs(found) < 1 << 62 else None
+
+
+def clean(value: Any) -> Any:
+    """Replace what JSON can't carry: lone surrogates, NaN and infinities."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value
 
 
 class Each(Generic[Parsed]):

@@ -7,15 +7,21 @@ Both ways give the same records in the same order; the careful one also says wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 import numpy as np
 
 from tokentrail.events.assemble import Codes, Moments, moments
+from tokentrail.events.carriers.shapes import Room
+from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES
+from tokentrail.events.opening import Content, contents, packed
+from tokentrail.events.piece import Piece
 from tokentrail.events.record import (
+    MISSING,
     Record,
     SoundRecord,
     decode_array,
@@ -30,6 +36,9 @@ from tokentrail.events.values import seconds
 NOTIFICATION = "aws:s3"
 """The source of S3 event notifications, whose envelope looks like a log file's."""
 
+_AT_ONCE = 2_000
+"""Pieces that are read together: as many records as a batch holds."""
+
 Refusal = tuple[int | None, str | None, str]
 """Ordinal (`None`: the whole object), field (`None`: the whole record) and reason."""
 
@@ -42,13 +51,24 @@ class Reading:
     ordinals: Codes
     times: Moments
     refusals: Sequence[Refusal] = ()
+    carriers: frozenset[str] = frozenset()
+    """What brought them, by the names of `carriers.lost`."""
 
 
-def read_object(data: bytes, *, whole: bool) -> Reading:
-    """Read an object's expanded bytes; `whole` says that none are known to be missing."""
-    if whole:
-        return _quickly(data) or _carefully(data)
-    return _carefully(data) if data else Reading((), np.zeros(0, np.int32), np.zeros(0, np.int64))
+def readings(data: bytes, expanded: Expanded, *, bound: int) -> Iterator[Reading]:
+    """
+    Read one object, whatever it is packed in and whatever carries its records.
+
+    Args:
+        data: The object as received.
+        expanded: The same without its gzip.
+        bound: Bytes that it may expand to.
+    """
+    found = _quickly(expanded.data) if expanded.broken is None else None
+    if found is None:
+        yield from _carefully(data, expanded, Room(bound))
+    else:
+        yield found
 
 
 def _quickly(data: bytes) -> Reading | None:
@@ -59,37 +79,107 @@ def _quickly(data: bytes) -> Reading | None:
             records = decode(data)
         except FAILURES:
             continue
-        if records is None:
-            continue
+        if not records:
+            if records is None:
+                continue
+            return Reading(records, np.zeros(0, np.int32), np.zeros(0, np.int64))
         times = moments([record.eventTime for record in records])
-        if times is not None and NOTIFICATION not in [record.eventSource for record in records]:
+        if (
+            times is not None
+            and records[0].userIdentity != MISSING  # else its members may be spelled in other ways
+            and NOTIFICATION not in [record.eventSource for record in records]
+        ):
             return Reading(records, np.arange(len(records), dtype=np.int32), times)
     return None
 
 
-def _carefully(data: bytes) -> Reading:
-    """Read record by record, noting each that can't be read and why."""
+def every_piece(data: bytes, *, bound: int) -> Iterator[Piece]:
+    """Every place of an object that an ordinal names, in order; the same ones as `readings` counts."""
+    room = Room(bound)
+    for content in contents(data, room):
+        if content.data or content.broken is None:
+            yield from pieces(content.data, room)
+
+
+def _carefully(data: bytes, expanded: Expanded, room: Room) -> Iterator[Reading]:
+    """Read member by member and piece by piece, noting each record that can't be read and why."""
+    ordinal = 0
+    if packed(expanded.data):
+        found = contents(data, room)
+    else:
+        room.left -= len(expanded.data) if expanded.data is not data else 0
+        found = iter([Content(expanded.data, expanded.broken)])
+    for content in found:
+        for reading in _content(content, ordinal, room, tried=content.data is expanded.data):
+            yield reading.reading
+            ordinal += reading.places
+        if content.broken:
+            yield _refused([(None, None, content.told(content.broken))])
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    reading: Reading
+    places: int
+    """How many ordinals it takes, those of refused records included."""
+
+
+def _content(content: Content, first: int, room: Room, *, tried: bool) -> Iterator[_Part]:
+    """Read one member: at once where it is sound, else some thousands of pieces at a time."""
+    if content.broken is None and not tried and (whole := _quickly(content.data)) is not None:
+        moved = (whole.ordinals + first).astype(np.int32)
+        yield _Part(Reading(whole.records, moved, whole.times), len(whole.records))
+        return
+    if not content.data and content.broken is not None:
+        return
+    found = pieces(content.data, room)
+    while some := list(islice(found, _AT_ONCE)):
+        yield _Part(_soundly(some, first) or _one_by_one(some, first, content), len(some))
+        first += len(some)
+
+
+def _soundly(some: Sequence[Piece], first: int) -> Reading | None:
+    """Decode pieces of which none is odd; `None` where one is."""
+    try:
+        records = [one.record or decode_one(one.raw) for one in some if not one.reason]
+    except FAILURES:
+        return None
+    if len(records) < len(some):
+        return None
+    times = moments([record.eventTime for record in records])
+    if times is None or NOTIFICATION in [record.eventSource for record in records]:
+        return None
+    ordinals = np.arange(first, first + len(records), dtype=np.int32)
+    return Reading(records, ordinals, times, (), frozenset(one.carrier for one in some if one.carrier))
+
+
+def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
     records: list[Record] = []
     ordinals: list[int] = []
     times: list[int] = []
     refusals: list[Refusal] = []
-    for ordinal, piece in enumerate(pieces(data)):
+    for ordinal, piece in enumerate(some, first):
         outcome = piece.reason or read(piece.raw)
         if isinstance(outcome, str):
-            refusals.append((ordinal if piece.raw else None, None, outcome))
+            refusals.append((ordinal if piece.raw else None, None, content.told(outcome)))
             continue
         record, notes = outcome
         when = _placed(record)
         if isinstance(when, str):
-            refusals.append((ordinal, None, when))
+            refusals.append((ordinal, None, content.told(when)))
             continue
         if not record.eventID:
             record.eventID = "sha256:" + hashlib.sha256(_canonical(piece.raw)).hexdigest()
-        refusals.extend((ordinal, name, why) for name, why in notes)
+        refusals.extend((ordinal, name, content.told(why)) for name, why in notes)
         records.append(record)
         ordinals.append(ordinal)
         times.append(when)
-    return Reading(records, np.array(ordinals, np.int32), np.array(times, np.int64), refusals)
+    carriers = frozenset(one.carrier for one in some if one.carrier and not one.reason)
+    return Reading(records, np.array(ordinals, np.int32), np.array(times, np.int64), refusals, carriers)
+
+
+def _refused(refusals: Sequence[Refusal]) -> Reading:
+    return Reading((), np.zeros(0, np.int32), np.zeros(0, np.int64), refusals)
 
 
 def _native(data: bytes) -> Sequence[SoundRecord] | None:

@@ -8,14 +8,13 @@ activity events' and 'CloudTrail userIdentity element'.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
-from tokentrail.events.loose import FAILURES
-from tokentrail.events.split import fields
+from tokentrail.events.fields import fields
+from tokentrail.events.loose import FAILURES, clean
 
 MISSING = msgspec.Raw(b"null")
 
@@ -143,25 +142,12 @@ def _value(raw: bytes, name: str, notes: list[Note]) -> Any:
     except FAILURES:
         pass
     try:
-        value = _clean(json.loads(raw.decode("utf-8", "replace"), strict=False))
+        value = clean(json.loads(raw.decode("utf-8", "replace"), strict=False))
     except (ValueError, RecursionError) as error:
         deep = isinstance(error, RecursionError)
         notes.append((name, "nested too deeply" if deep else _BAD_JSON))
         return None
     notes.append((name, "repaired: invalid characters or numbers"))
-    return value
-
-
-def _clean(value: Any) -> Any:
-    """Replace what JSON can't carry: lone surrogates, NaN and infinities."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
     return value
 
 

@@ -10,52 +10,46 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tokentrail.events.loose import FAILURES
+from tokentrail.events.carriers import lines, parquet
+from tokentrail.events.carriers.lost import RESOURCE_FORK
+from tokentrail.events.carriers.shapes import Inside, Room
+from tokentrail.events.carriers.unwrap import outside, unwrap
+from tokentrail.events.fields import TOKEN, fields
+from tokentrail.events.loose import FAILURES, clean
+from tokentrail.events.piece import Piece
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|"', re.DOTALL)
-"""Strings and structure; possessive, so that a string that never ends costs one pass and not exponential time."""
-_LISTS = (b'"Records"', b'"Events"')
+_LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
+_QUOTE = ord('"')
+_HITS = b'"hits"'
+"""A search's answer holds its hits one level deeper."""
 _CLOSERS = (b"}", b"]")
-_START = re.compile(rb'[,\n]\s*(\{\s*"eventVersion"\s*:)')
+_FIRST = rb'(?:eventVersion|EventId|EventName|detail-type|messageType|_index|preview)"\s*:'
+"""The first member of a record, or of what wraps one, as AWS and exports write them."""
+_START = re.compile(rb'[,\n]\s*(\{\s*"' + _FIRST + rb")")
 """Where a native record starts, for going on after one whose brackets don't close."""
-_RESTARTS = 64
+_RESTARTS = 100_000
+_MOST_STARTS = 2
+"""How many such starts may stand in one object before it counts as one that does not close."""
+_UNCLOSED = re.compile(rb'[,\n]\s*\{\s*"\Z')
+_FIRST_NAME = re.compile(_FIRST)
+"""A string that ends so, with a first member's name behind it, began with a quotation mark too many or too few."""
 _LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
+_RESOURCE_FORK = b"\x00\x05\x16\x07"
+_MOST_JOINED = 8
+"""How many brackets that only look like the end of a document may stand in one."""
 
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One record's bytes, or the reason why there is none at this place."""
-
-    raw: bytes
-    reason: str | None = None
-
-
-_ABSENT = msgspec.Raw()
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    """What may surround records: a native file, LookupEvents output, or a file that holds none."""
-
-    Records: list[msgspec.Raw] | None = None
-    Events: list[msgspec.Raw] | None = None
-    CloudTrailEvent: str | None = None
-    digestStartTime: msgspec.Raw = _ABSENT
-    logFiles: msgspec.Raw = _ABSENT
-
-
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
-DIGEST = "a CloudTrail digest file: holds hashes of log files, no records"
 CUT_OFF = "cut off in the middle of a record"
+SWALLOWED = "what looks like a record stands within another: read as part of it, as its brackets say"
 
 
 def trim(data: bytes) -> bytes:
@@ -65,63 +59,91 @@ def trim(data: bytes) -> bytes:
     return data.removeprefix(_BOM).strip(_WHITE)
 
 
-def pieces(data: bytes) -> Iterator[Piece]:
-    """Yield every record of an expanded object, in order; the place in this order is the record's ordinal."""
+def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
+    """Yield every record of expanded bytes, in order; the place in this order is the record's ordinal."""
+    room = room or Room()
+    if data[:4] == parquet.MAGIC:
+        yield from parquet.pieces(data, room)
+        return
+    if data[:4] == _RESOURCE_FORK:
+        yield Piece(b"", RESOURCE_FORK)
+        return
     data = trim(data)
     if not data:
         yield Piece(b"", "empty file")
         return
+    yield from _whole(data, room) or lines.pieces(data, room) or _lines_or_scan(data, room)
+
+
+def _whole(data: bytes, room: Room) -> Iterator[Piece] | None:
+    """The records of one sound JSON value; `None` where the bytes are none."""
     try:
         if data[:1] == b"[":
-            yield from _each(_decode_list(data))
-        else:
-            yield from _unwrap(data)
-        return
+            items = _decode_list(data)
+            return (one for item in items for one in _unwrap_or_scan(bytes(item), outside(room)))
+        return unwrap(data, outside(room, document=True)) if data[:1] == b"{" else None
     except FAILURES:
-        pass
-    yield from _lines_or_scan(data)
+        return None
 
 
-def _each(items: list[msgspec.Raw]) -> Iterator[Piece]:
-    for item in items:
-        yield from _unwrap_or_raw(bytes(item))
-
-
-def _unwrap_or_raw(raw: bytes) -> Iterator[Piece]:
+def _unwrap_or_scan(raw: bytes, inside: Inside) -> Iterator[Piece]:
     """Take the records out of one JSON object; where it is damaged, out of what looks like objects in it."""
     try:
-        yield from list(_unwrap(raw))
+        found = unwrap(raw, inside)
     except FAILURES:
-        yield from scan(raw)
+        found = scan(raw, inside.room)
+    yield from found
 
 
-def _unwrap(raw: bytes) -> Iterator[Piece]:
-    envelope = _decode_envelope(raw)
-    if envelope.Records is not None:
-        yield from (Piece(bytes(item)) for item in envelope.Records)
-    elif envelope.Events is not None:
-        yield from _each(envelope.Events)
-    elif envelope.CloudTrailEvent is not None:
-        yield Piece(envelope.CloudTrailEvent.encode())
-    elif _ABSENT not in (envelope.digestStartTime, envelope.logFiles):
-        yield Piece(b"", DIGEST)
-    else:
-        yield Piece(raw)
-
-
-def _lines_or_scan(data: bytes) -> Iterator[Piece]:
+def _lines_or_scan(data: bytes, room: Room) -> Iterator[Piece]:
     """Read JSON lines where each line starts an object; else scan for balanced objects."""
-    lines = [line.strip(_WHITE) for line in data.split(b"\n")]
-    lines = [line for line in lines if line]
-    if (
-        len(lines) > 1
-        and all(line[:1] == b"{" or _stands_alone(line) for line in lines)
-        and any(line[-1:] == b"}" for line in lines)
-    ):
-        for line in lines:
-            yield from _unwrap_or_raw(line)
+    rows = [line.strip(_WHITE) for line in data.split(b"\n")]
+    rows = [line for line in rows if line]
+    if len(rows) > 1 and _is_lines(rows):
+        for line in rows:
+            yield from _unwrap_or_scan(line, outside(room))
         return
-    yield from scan(data)
+    documents = _side_by_side(data)
+    if documents is None:
+        yield from scan(data, room)
+        return
+    for one in documents:
+        yield from _unwrap_or_scan(one, outside(room, document=True))
+
+
+def _side_by_side(data: bytes) -> list[bytes] | None:
+    """
+    Cut documents that follow each other without a line break, as a delivery stream writes them; else `None`.
+
+    What decodes as one JSON object from its start can't end anywhere else.
+    """
+    parts = data.split(b"}{")
+    found: list[bytes] = []
+    first = 0
+    for at in range(len(parts)):
+        one = (
+            (b"{" if first else b"")
+            + b"}{".join(parts[first : at + 1])
+            + (b"}" if at + 1 < len(parts) else b"")
+        )
+        try:
+            _decode_any(one)
+        except FAILURES:
+            if at - first >= _MOST_JOINED:
+                return None
+            continue
+        found.append(one)
+        first = at + 1
+    return found if len(found) > 1 and first == len(parts) else None
+
+
+def _is_lines(rows: list[bytes]) -> bool:
+    """Whether each row stands for itself: all look so, or most do and the others are damaged."""
+    objects = sum(line[:1] == b"{" for line in rows)
+    whole = sum(line[:1] == b"{" and line[-1:] == b"}" for line in rows)
+    if whole and objects + sum(map(_stands_alone, (line for line in rows if line[:1] != b"{"))) == len(rows):
+        return True
+    return whole > 2 and 2 * whole >= len(rows)
 
 
 def _stands_alone(line: bytes) -> bool:
@@ -133,11 +155,12 @@ def _stands_alone(line: bytes) -> bool:
     return True
 
 
-def scan(data: bytes) -> Iterator[Piece]:
+def scan(data: bytes, room: Room | None = None) -> Iterator[Piece]:
     """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
     at = 0
+    starts = [match.start(1) for match in _START.finditer(data)]
     for _ in range(_RESTARTS):
-        found = _Scan(data, at)
+        found = _Scan(data, at, room or Room(), starts)
         yield from found.pieces()
         if found.broken_at is None:
             return
@@ -152,8 +175,10 @@ def scan(data: bytes) -> Iterator[Piece]:
 class _Scan:
     """Finds balanced objects by their brackets alone, and where one does not close."""
 
-    def __init__(self, data: bytes, start: int) -> None:
-        self._data, self._start = data, start
+    def __init__(self, data: bytes, start: int, room: Room, starts: Sequence[int]) -> None:
+        self._data, self._start, self._room, self._starts = data, start, room, starts
+        self._limit = len(data)
+        """Beyond this the object that is open can't be one object."""
         self._closers = bytearray()
         """What would close the brackets that are open, from the outermost record on."""
         self._around = 0
@@ -165,15 +190,20 @@ class _Scan:
     def pieces(self) -> Iterator[Piece]:
         """Yield the objects up to the end or to one that does not close."""
         previous = b""
-        for match in _TOKEN.finditer(self._data, self._start):
+        for match in TOKEN.finditer(self._data, self._start):
             token = match.group()
             if token == b"[":
                 self._open_list(previous, match.end())
             elif token == b"{":
+                if previous == b"," and self._closers[-1:] == b"}":  # a member has a name
+                    self.broken_at = self._opened
+                    return
                 yield from self._open_object(match.start())
             elif token in _CLOSERS:
                 yield from self._close(token[0], match.end())
-            elif token == b'"' and self._closers:  # a string that never ends
+            elif token[0] == _QUOTE and self._is_odd(token, match.end()):
+                self.broken_at = self._opened if self._closers else match.start()
+            if self._closers and match.start() > self._limit:
                 self.broken_at = self._opened
             if self.broken_at is not None:
                 return
@@ -181,9 +211,20 @@ class _Scan:
                 previous = token
         yield from self._end()
 
+    def _is_odd(self, token: bytes, end: int) -> bool:
+        """Whether a string never ends, or swallowed the beginning of a record."""
+        if token == b'"':
+            return bool(self._closers)
+        return token[-2:-1] in b"{ \t\r\n" and bool(
+            _UNCLOSED.search(token) and _FIRST_NAME.match(self._data, end)
+        )
+
     def _open_list(self, previous: bytes, end: int) -> None:
-        if len(self._closers) == 1 and previous in _LISTS:  # an envelope: what counts is inside
-            self._around += 2
+        depth = len(self._closers)
+        if (depth == 1 and previous in _LISTS) or (
+            depth == 2 and previous == _HITS
+        ):  # an envelope: look inside
+            self._around += depth + 1
             self._after = end
             self._closers.clear()
         elif self._closers:
@@ -194,6 +235,8 @@ class _Scan:
     def _open_object(self, start: int) -> Iterator[Piece]:
         if not self._closers:
             self._opened = start
+            at = bisect_right(self._starts, start) + _MOST_STARTS
+            self._limit = self._starts[at] if at < len(self._starts) else len(self._data)
             yield from _outside(self._data[self._after : start])
         self._closers += b"}"
 
@@ -204,7 +247,10 @@ class _Scan:
             self.broken_at = self._opened
         elif not self._closers:
             self._after = end
-            yield from _inside(self._data[self._opened : end])
+            yield from _inside(self._data[self._opened : end], outside(self._room))
+            first = bisect_right(self._starts, self._opened)
+            if first < len(self._starts) and self._starts[first] < end:
+                yield Piece(b"", SWALLOWED)
 
     def _end(self) -> Iterator[Piece]:
         if self._closers:
@@ -217,58 +263,23 @@ class _Scan:
                 yield Piece(b"", "cut off after its last record")
 
 
-def _inside(raw: bytes) -> Iterator[Piece]:
+def _inside(raw: bytes, inside: Inside) -> Iterator[Piece]:
+    """The records of one balanced object; an envelope that is damaged is mended first, a record is left to be read."""
     try:
-        yield from list(_unwrap(raw))
+        return unwrap(raw, inside)
     except FAILURES:
-        yield Piece(_lookup_event(raw) or raw)
-
-
-def _lookup_event(raw: bytes) -> bytes | None:
-    """The record in an element of LookupEvents output that can't be decoded as a whole."""
-    text = (fields(raw) or {}).get("CloudTrailEvent") if b'"CloudTrailEvent"' in raw else None
-    if text is None:
-        return None
+        pass
+    members = fields(raw)
+    if members is None or {"eventName", "eventTime"} <= members.keys():
+        return iter([Piece(raw)])
     try:
-        value = json.loads(text.decode("utf-8", "replace"), strict=False)
-    except ValueError:
-        return None
-    return value.encode("utf-8", "replace") if isinstance(value, str) else None
+        mended = msgspec.json.encode(clean(json.loads(raw.decode("utf-8", "replace"), strict=False)))
+        return unwrap(mended, inside)
+    except (*FAILURES, ValueError):
+        return iter([Piece(raw)])
 
 
 def _outside(gap: bytes) -> Iterator[Piece]:
     """Text between records that is no JSON of an envelope: perhaps a record without its brackets."""
-    if len(gap) > 1 and _LITERALS.sub(b"", _TOKEN.sub(b"", gap)).strip(_WHITE):
+    if len(gap) > 1 and _LITERALS.sub(b"", TOKEN.sub(b"", gap)).strip(_WHITE):
         yield Piece(gap, "text that is part of no record")
-
-
-def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Cut one JSON object into its members' raw values; `None` where it is no object. The last of a name wins."""
-    if raw[:1] != b"{":
-        return None
-    found: dict[str, bytes] = {}
-    depth, key, value_from, last = 0, None, 0, b""
-    for match in _TOKEN.finditer(raw):
-        token = match.group()
-        if token in (b"{", b"["):
-            depth += 1
-        elif token in (b"}", b"]"):
-            depth -= 1
-        if depth == 0 or (depth == 1 and token == b","):
-            if key is not None:
-                found[key] = raw[value_from : match.start()].strip()
-            key = None
-            if depth == 0:
-                break
-        elif depth == 1 and token == b":" and key is None:
-            key, value_from = _key(last), match.end()
-        last = token
-    return found
-
-
-def _key(token: bytes) -> str:
-    """A member's name, its escapes resolved: `error\\u0043ode` is `errorCode` to every decoder."""
-    try:
-        return str(json.loads(token.decode("utf-8", "replace"), strict=False))
-    except ValueError:
-        return token.decode("utf-8", "replace")

@@ -103,5 +103,10 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
     return tuple(found)
 
 
+def left_out(sentences: Iterable[str]) -> tuple[Gap, ...]:
+    """What the carriers of the evidence leave out, as gaps of whatever accounts."""
+    return tuple(Gap(account=None, region=None, start=None, end=None, why=one) for one in sentences)
+
+
 def _at(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -60,7 +60,7 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
         f"Records: {records.read:,} read, {records.new:,} new, {records.repeated:,} repeated, "
         f"{records.rejected:,} rejected; {summary.seconds:.1f} s."
     )
-    for sentence in summary.asked:
+    for sentence in (*summary.asked, *summary.lacking):
         paper.wrapped(sentence, first="  - ")
     _skipped(summary.skipped, paper)
     sums = _by_object(summary.rejected)

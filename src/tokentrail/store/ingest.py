@@ -172,6 +172,8 @@ def read_task(
             rejected=summary.rejected,
             reference=str(Path(one.name).resolve()) if options.reference else None,
             source=one.identity,
+            carriers=sorted(summary.carriers),
+            bound=options.bound if options.bound != DEFAULT_BOUND else None,
         )
         outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
     if stored:

@@ -87,6 +87,10 @@ class StoredObject:
     """Where it lies, if the case holds no copy of its own."""
     source: str | None = None
     """What it was known by where it lay, such as bucket, key and ETag, so that it need not be fetched again."""
+    carriers: Sequence[str] = ()
+    """What brought its records, other than CloudTrail's own files, by the names of `events.carriers.lost`."""
+    bound: int | None = None
+    """How far it was allowed to expand, where that is not the usual bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,43 @@ from typing import Any
 import msgspec
 
 from tokentrail.errors import CaseError
-from tokentrail.events.gunzip import expand
+from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.split import pieces
+from tokentrail.events.reading import every_piece
 from tokentrail.events.values import HIDDEN
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 
-_SECRET_MEMBERS = frozenset({"sessiontoken", "secretaccesskey", "session_token", "x-amz-security-token"})
+_SECRET_MEMBERS = ("sessiontoken", "secretaccesskey", "securitytoken")
+"""How names end whose values are secrets, without what separates their words: tables join names by dots."""
+_SEPARATORS = re.compile(r"[\W_]")
+_MAY_HOLD = re.compile(r"(?i)token|secret")
+_NAMED = re.compile(
+    r"(?i)((?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)([\"'\\]*\s*[=:]\s*[\"'\\]*)[^\s\"',}&]{16,}"
+)
 
 
-def record(folder: CaseFolder, stored: StoredObject, ordinal: int) -> Any:
+def record(folder: CaseFolder, stored: StoredObject, ordinal: int, *, as_carried: bool = False) -> Any:
     """
-    One record as received, but for secrets.
+    One record as CloudTrail wrote it, or would have, but for secrets.
+
+    Args:
+        folder: The case.
+        stored: The evidence object.
+        ordinal: The record's place in it.
+        as_carried: Whether to show it as its carrier holds it, where that is another shape.
 
     Raises:
         CaseError: the object is gone or no longer the one that was read, or holds no such record.
     """
-    for _, found in records(folder, stored, {ordinal}):
+    for _, found in records(folder, stored, {ordinal}, as_carried=as_carried):
         return found
     raise CaseError(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
 
 
-def records(folder: CaseFolder, stored: StoredObject, ordinals: Set[int]) -> Iterator[tuple[int, Any]]:
+def records(
+    folder: CaseFolder, stored: StoredObject, ordinals: Set[int], *, as_carried: bool = False
+) -> Iterator[tuple[int, Any]]:
     """
     Some records of one object, with their ordinals, in order; the object is read once.
 
@@ -43,11 +58,11 @@ def records(folder: CaseFolder, stored: StoredObject, ordinals: Set[int]) -> Ite
     path = stored.reference or str(folder.object_path(stored.sha256))
     data = received(path, stored.sha256)
     last = max(ordinals, default=-1)
-    for place, piece in enumerate(pieces(expand(data).data)):
+    for place, piece in enumerate(every_piece(data, bound=stored.bound or DEFAULT_BOUND)):
         if place > last:
             return
         if place in ordinals:
-            yield place, blanked(decoded(piece.raw))
+            yield place, blanked(decoded(piece.carried if as_carried and piece.carried else piece.raw))
 
 
 def received(path: str, sha256: str) -> bytes:
@@ -85,13 +100,20 @@ def blanked(value: Any) -> Any:
         return {key: HIDDEN if _secret(key, item) else blanked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [blanked(item) for item in value]
-    if isinstance(value, str) and value[:1] in "{[" and "oken" in value:
-        try:
-            return json.dumps(blanked(json.loads(value)))
-        except (ValueError, RecursionError):
-            return HIDDEN
+    if isinstance(value, str) and _MAY_HOLD.search(value):
+        return _blanked_text(value)
     return value
 
 
+def _blanked_text(text: str) -> str:
+    """A text that may hold a secret: JSON is blanked member by member, other text where it names one."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(blanked(json.loads(text, strict=False)))
+        except (ValueError, RecursionError):
+            pass
+    return _NAMED.sub(rf"\1\2{HIDDEN}", text)
+
+
 def _secret(key: str, value: Any) -> bool:
-    return isinstance(value, str) and key.lower() in _SECRET_MEMBERS
+    return isinstance(value, str) and _SEPARATORS.sub("", key).lower().endswith(_SECRET_MEMBERS)

@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
-from tokentrail.events.gunzip import expand
+from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.split import pieces, trim
+from tokentrail.events.reading import every_piece
+from tokentrail.events.split import trim
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.records import decoded, received
 from tokentrail.store.workers import shared
@@ -34,6 +35,9 @@ _NULL = msgspec.Raw(b"null")
 _decode = msgspec.json.Decoder().decode
 _TASK = 40_000
 """Records that a task holds at least: starting on one costs something."""
+_NATIVE = b'"eventVersion"'
+_HEAD = 1 << 12
+"""A record of CloudTrail's begins with its version: what lacks that near the beginning may be a transport's message."""
 _WORTH = 60_000
 """Records from which on a second process is worth starting."""
 
@@ -58,6 +62,10 @@ class _Object:
     sha256: str
     ordinals: Sequence[int]
     masks: Sequence[int]
+    bound: int
+    """How far it may expand."""
+    native: bool
+    """Whether all of its records stand in it as CloudTrail wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,18 @@ def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[_Ob
         ordinals: list[Any] = wanted["ordinal"].slice(start, end - start).to_pylist()
         parts = [column.slice(start, end - start).to_pylist() for column in columns]
         masks = [sum(part << (bits * at) for at, part in enumerate(row)) for row in zip(*parts, strict=True)]
-        task.append(_Object(segment, number, path, stored.sha256, ordinals, masks))
+        task.append(
+            _Object(
+                segment,
+                number,
+                path,
+                stored.sha256,
+                ordinals,
+                masks,
+                stored.bound or DEFAULT_BOUND,
+                not stored.carriers,
+            )
+        )
         rows += end - start
         if rows >= _TASK:
             yield task
@@ -138,7 +157,7 @@ def _judged(judge: Judge, task: list[_Object]) -> _Answers:
         except CaseError:
             lost += len(one.ordinals)
             continue
-        records = _wanted(expand(data).data, one.ordinals, names)
+        records = _wanted(data, one, names)
         judged = 0
         for ordinal, mask, record in zip(one.ordinals, one.masks, records, strict=False):
             judged += 1
@@ -149,19 +168,23 @@ def _judged(judge: Judge, task: list[_Object]) -> _Answers:
     return _Answers(found, lost)
 
 
-def _wanted(data: bytes, ordinals: Sequence[int], names: frozenset[str] | None) -> Iterator[Any]:
+def _wanted(data: bytes, one: _Object, names: frozenset[str] | None) -> Iterator[Any]:
     """Some records of an object, in order, as far as it goes; of a native file only what is looked at is decoded."""
-    if names is not None:
-        try:
-            listed = _decoder(names)(trim(data)).Records
-        except FAILURES:
-            listed = None
+    ordinals = one.ordinals
+    if names is not None and one.native:
+        expanded = trim(expand(data, bound=one.bound).data)
+        listed = None
+        if _NATIVE in expanded[:_HEAD]:
+            try:
+                listed = _decoder(names)(expanded).Records
+            except FAILURES:
+                listed = None
         if listed is not None:
-            yield from (_Parts(listed[one]) for one in ordinals[: bisect_left(ordinals, len(listed))])
+            yield from (_Parts(listed[at]) for at in ordinals[: bisect_left(ordinals, len(listed))])
             return
     asked = iter(ordinals)
     place = next(asked, None)
-    for at, piece in enumerate(pieces(data)):
+    for at, piece in enumerate(every_piece(data, bound=one.bound)):
         if at == place:
             yield decoded(piece.raw)
             place = next(asked, None)

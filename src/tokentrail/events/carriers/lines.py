@@ -1,0 +1,133 @@
+"""
+Texts whose lines are rows: CSV, and lines that begin with a time (CloudWatch Logs exports, `aws logs tail`).
+
+A row that can't be cut, or that isn't what its header says, costs itself only.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from tokentrail.events.carriers import elastic, ocsf, table
+from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, TABLE
+from tokentrail.events.carriers.shapes import Room, nested, text
+from tokentrail.events.carriers.unwrap import outside
+from tokentrail.events.piece import Piece
+
+_STAMPED = re.compile(rb"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[^\s{]+\s+){0,2}(?=\{)")
+_SEPARATORS = ",\t;"
+_MOST_LINES = 1_000
+"""Lines that one row may take: a quotation mark too many costs so many at most."""
+_LONGEST = 1 << 30
+_ELASTIC = ("event.action", "event.original", "aws.cloudtrail.")
+
+
+def pieces(data: bytes, room: Room) -> Iterator[Piece] | None:
+    """The records of such a text; `None` if it is none."""
+    if _STAMPED.match(data, 0, 400):
+        return _stamped(data, room)
+    head = data[: 1 << 16].partition(b"\n")[0]
+    if not head or head[:1] in b"{[":
+        return None
+    for separator in _SEPARATORS:
+        names = _cells(head.decode("utf-8", "replace"), separator)
+        if names and len(names) <= 5_000 and (rows := _Rows(names, separator, room)).known:
+            return rows.pieces(data)
+    return None
+
+
+def _stamped(data: bytes, room: Room) -> Iterator[Piece]:
+    inside = outside(room, carrier=CLOUDWATCH_LOGS)
+    for line in data.split(b"\n"):
+        found = _STAMPED.match(line, 0, 400)
+        message = line[found.end() :] if found else line
+        if message.strip():
+            yield from text(message.decode("utf-8", "replace"), inside)
+
+
+def _cells(row: str, separator: str) -> list[str] | None:
+    csv.field_size_limit(_LONGEST)  # the module's own default is less than what one event may hold
+    try:
+        return next(csv.reader([row], delimiter=separator), None)
+    except (csv.Error, StopIteration):
+        return None
+
+
+class _Rows:
+    """The rows under one header."""
+
+    def __init__(self, names: list[str], separator: str, room: Room) -> None:
+        self._names = [name.strip() for name in names]
+        self._separator = separator
+        self._columns = table.Columns(self._names)
+        self._room = room
+        self._elastic = any(name.removeprefix("_source.").startswith(_ELASTIC) for name in self._names)
+        self._ocsf = {"class_uid", "api", "metadata"} <= set(self._names)
+        self.known = len(names) > 0 and (self._columns.known or self._elastic or self._ocsf)
+
+    def pieces(self, data: bytes) -> Iterator[Piece]:
+        lines = data.decode("utf-8", "replace").split("\n")
+        at = 1
+        while at < len(lines):
+            end = _row_end(lines, at)
+            if end is None:
+                yield Piece(lines[at].encode(), "a row whose quotation marks don't close", TABLE)
+                at += 1
+                continue
+            row = "\n".join(lines[at:end]).rstrip("\r")
+            at = end
+            if row.strip():
+                yield from self._row(row)
+
+    def _row(self, row: str) -> Iterator[Piece]:
+        cells = _cells(row, self._separator)
+        if cells is None or len(cells) != len(self._names):
+            many = 0 if cells is None else len(cells)
+            yield Piece(row.encode(), f"a row of {many} cells under {len(self._names)} columns", TABLE)
+            return
+        carried = msgspec.json.encode(dict(zip(self._names, cells, strict=True)))
+        whole = cells[self._columns.whole] if self._columns.whole is not None else ""
+        if whole.lstrip()[:1] == "{":
+            yield from text(whole, outside(self._room), carried)
+        elif self._elastic or self._ocsf:
+            yield from self._document(cells, carried)
+        elif self._columns.known and self._columns.whole is None:
+            yield Piece(self._columns.record(cells), None, TABLE, None, carried)
+        else:
+            yield from nested(carried, outside(self._room))
+
+    def _document(self, cells: list[str], carried: bytes) -> Iterator[Piece]:
+        if self._ocsf:
+            row = {name: table.structured(cell) for name, cell in zip(self._names, cells, strict=True)}
+            made, odd = ocsf.record({name: _number(value) for name, value in row.items()})
+            yield Piece(made, None, OCSF_1_0 if odd else OCSF, None, carried)
+            return
+        members = {
+            name.removeprefix("_source."): cell
+            for name, cell in zip(self._names, cells, strict=True)
+            if cell not in ("", "-", "(empty)")
+        }
+        made, odd = elastic.record(members)
+        yield Piece(made, None, ELASTIC_TEXT if odd else ELASTIC, None, carried)
+
+
+def _number(value: object) -> object:
+    return (
+        int(value)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16
+        else value
+    )
+
+
+def _row_end(lines: list[str], at: int) -> int | None:
+    """After which line a row ends: the first at which its quotation marks are even in number."""
+    marks = 0
+    for end in range(at, min(at + _MOST_LINES, len(lines))):
+        marks += lines[end].count('"')
+        if marks % 2 == 0:
+            return end + 1
+    return None

@@ -1,0 +1,84 @@
+"""
+What each carrier leaves out of a record or of a log, in words for whoever relies on the answer.
+
+The left-out reasons are no losses: such objects never hold records of calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DIGEST = "a CloudTrail digest file: holds hashes of log files, no records"
+INSIGHT = "an Insights event: an unusual rate of calls, no call"
+AGGREGATED = "a summary of data events (CloudTrail's aggregated events), no call"
+CONTROL = "a control message of CloudWatch Logs, no record"
+OTHER_EVENT = "an EventBridge event that carries no CloudTrail record"
+OTHER_OCSF = "an OCSF event that was not made of a CloudTrail record"
+TEST_EVENT = "a test notification, no record"
+RESOURCE_FORK = "what macOS adds to archives, no record"
+LEFT_OUT = (DIGEST, INSIGHT, AGGREGATED, CONTROL, OTHER_EVENT, OTHER_OCSF, TEST_EVENT, RESOURCE_FORK)
+"""Reasons for which something known holds no record: said in the summary, and nothing to worry about."""
+
+LOOKUP_EVENTS = "lookup-events"
+EVENTBRIDGE = "eventbridge"
+CLOUDWATCH_LOGS = "cloudwatch-logs"
+TABLE = "table"
+ELASTIC = "elastic"
+ELASTIC_TEXT = "elastic-text"
+OCSF_1_0 = "ocsf-1.0"
+OCSF = "ocsf"
+
+_LABELS = {
+    LOOKUP_EVENTS: "LookupEvents output",
+    EVENTBRIDGE: "EventBridge events",
+    CLOUDWATCH_LOGS: "CloudWatch Logs",
+    TABLE: "Tables (Athena, CloudTrail Lake, Splunk)",
+    ELASTIC: "Elastic documents without event.original",
+    ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
+    OCSF_1_0: "OCSF 1.0 documents",
+    OCSF: "OCSF documents",
+}
+LOST = {
+    LOOKUP_EVENTS: (
+        "management events of one region and of the last 90 days alone; reads and writes of data (S3 objects and the "
+        "like) are not in it."
+    ),
+    EVENTBRIDGE: (
+        "read-only calls, AssumeRole among them, reach only rules that ask for all management events, and no event "
+        "above 256 KB does; where they are missing, sessions seem to come from nowhere."
+    ),
+    CLOUDWATCH_LOGS: "no event above 256 KB, and of a subscription or a query only what its filter matches.",
+    TABLE: (
+        "the columns that somebody chose. Athena's usual ones lack sourceIdentity, inScopeOf, identityProvider and "
+        "signInSessionArn: source identities and some origins are then unknown."
+    ),
+    ELASTIC: (
+        "no sourceIdentity, federated provider, onBehalfOf, sharedEventID or, from older versions, console flag: "
+        "console sessions may look like stolen keys, and both sides of a cross-account call are joined by key alone."
+    ),
+    ELASTIC_TEXT: (
+        "requests and answers are text that can be cut in more than one way, so what a caller chose (names, tags, "
+        "policies) may be read wrongly."
+    ),
+    OCSF_1_0: "requests and answers are flattened to texts; lists and empty values may be lost.",
+    OCSF: (
+        "one field holds a principal id or the person whom a call is made for; where it is the person, the principal "
+        "id is worked out from ARN and role."
+    ),
+}
+"""By carrier: what it does not say, and what follows from that. Carriers that aren't named here lose nothing."""
+
+
+def sentences(objects: Mapping[str, int], of: int) -> tuple[str, ...]:
+    """
+    Say what is lost.
+
+    Args:
+        objects: How many evidence objects each carrier brought records in.
+        of: How many objects there are.
+    """
+    return tuple(
+        f"{_LABELS[name]} ({objects[name]:,} of {of:,} objects): {why}"
+        for name, why in LOST.items()
+        if objects.get(name)
+    )

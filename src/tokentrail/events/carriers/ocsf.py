@@ -1,0 +1,330 @@
+"""
+Amazon Security Lake's CloudTrail records in the Open Cybersecurity Schema Framework, 1.0.0-rc.2, 1.1 and 1.5.
+
+Source: OCSF, 'examples', mappings of AWS CloudTrail (API Activity, Account Change, Authentication), and Amazon
+Security Lake User Guide, 'OCSF source identification'. What a version has no field for stands under `unmapped`,
+by its dotted name.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
+
+from tokentrail.events.carriers.names import OPEN, place
+from tokentrail.events.carriers.table import encoded, structured
+from tokentrail.events.loose import FAILURES, clean
+from tokentrail.events.values import seconds
+
+_DEEPEST = 12
+_ACCOUNT_CHANGE = 3001
+_INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
+_ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
+_FEDERATED = frozenset({"SAMLUser", "WebIdentityUser"})
+_OF_IDENTITY = "userIdentity."
+
+
+class _Top(msgspec.Struct, gc=False):
+    """The members of a document that say something."""
+
+    class_uid: Any = None
+    metadata: Any = None
+    api: Any = None
+    actor: msgspec.Raw = msgspec.Raw()
+    time: Any = None
+    time_dt: Any = None
+    cloud: Any = None
+    src_endpoint: Any = None
+    http_request: Any = None
+    resources: Any = None
+    unmapped: Any = None
+    user: Any = None
+    status: Any = None
+    mfa: Any = None
+    is_mfa: Any = None
+
+
+_decode_top = msgspec.json.Decoder(_Top).decode
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+
+Members = dict[str, Any]
+
+
+def is_document(members: Members) -> bool:
+    """Whether an object is an OCSF event that was made of a CloudTrail record."""
+    product = _at(members, "metadata", "product")
+    return (
+        members.get("class_uid") is not None
+        and isinstance(members.get("api"), dict)
+        and isinstance(product, dict)
+        and (product.get("name") in (None, "CloudTrail"))
+    )
+
+
+def record(members: Members) -> tuple[bytes, bool]:
+    """
+    Put a document's record together.
+
+    Returns:
+        The record, and whether the document is of version 1.0.
+    """
+    old = str(_at(members, "metadata", "version") or "").startswith("1.0")
+    api, made = _object(members, "api"), {}
+    made["eventVersion"] = _at(members, "metadata", "product", "version")
+    made["eventID"] = _at(members, "metadata", "uid")
+    made["eventTime"] = _moment(members.get("time"), members.get("time_dt"))
+    made["eventSource"] = _at(api, "service", "name")
+    made["eventName"] = api.get("operation")
+    made["awsRegion"] = _at(members, "cloud", "region")
+    endpoint = _object(members, "src_endpoint")
+    made["sourceIPAddress"] = endpoint.get("ip") or endpoint.get("domain") or endpoint.get("hostname")
+    made["userAgent"] = _at(members, "http_request", "user_agent")
+    answer = _object(api, "response")
+    if error := answer.get("error"):
+        made["errorCode"], made["errorMessage"] = error, answer.get("message")
+    if request := _at(api, "request", "uid"):
+        made["requestID"] = request
+    if kind := _at(members, "metadata", "event_code"):
+        made["eventType"] = kind
+    for member, text in (
+        ("requestParameters", _at(api, "request", "data")),
+        ("responseElements", answer.get("data")),
+    ):
+        if text:
+            made[member] = _data(text)
+    if account := _at(members, "cloud", "account", "uid"):
+        made["recipientAccountId"] = account
+    if resources := members.get("resources"):
+        made["resources"] = [_resource(one) for one in resources] if isinstance(resources, list) else []
+    unmapped = members.get("unmapped")
+    unmapped = unmapped if isinstance(unmapped, dict) else {}
+    told = tuple((name, value) for name, value in unmapped.items() if name.startswith(_OF_IDENTITY))
+    made["userIdentity"] = _who(members.get("actor"), told)
+    _unmapped(unmapped, made)
+    if old:
+        _give_back(members, made)
+    return encoded(made), old
+
+
+def decode(raw: bytes) -> Members:
+    """An object's members, without those that say nothing; who acted stays JSON, since identities repeat."""
+    return asdict(_decode_top(raw))
+
+
+def _who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw | Members:
+    """The identity, put together once for each spelling of it."""
+    packed = bytes(actor) if isinstance(actor, msgspec.Raw) else msgspec.json.encode(clean(actor))
+    try:
+        return _known_identity(packed, told)
+    except TypeError:  # a value that is no text
+        return _known_identity.__wrapped__(packed, told)
+
+
+@lru_cache(maxsize=1 << 13)
+def _known_identity(packed: bytes, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
+    actor = _opened(packed) if packed else {}
+    actor = actor if isinstance(actor, dict) else {}
+    made: Members = {"userIdentity": _identity(actor)}
+    for name, value in told:
+        if value is not None and value != "":
+            _place(made, name, value)
+    identity = made["userIdentity"]
+    if isinstance(identity, dict):
+        _mend_principal(identity, actor)
+    return msgspec.Raw(msgspec.json.encode(clean(identity)))
+
+
+def _identity(actor: Members) -> Members:
+    user, session = _object(actor, "user"), _object(actor, "session")
+    first, second = user.get("uid"), user.get("uuid")
+    arn, principal = (second, first) if second is not None else (first, user.get("uid_alt"))
+    kind = user.get("type")
+    found = {
+        "type": kind,
+        "principalId": principal,
+        "arn": arn,
+        "accountId": user.get("account_uid") or _at(user, "account", "uid"),
+        "userName": user.get("name"),
+        "invokedBy": actor.get("invoked_by"),
+    }
+    key = user.get("credential_uid")
+    found["credentialId" if kind == "IdentityCenterUser" else "accessKeyId"] = key
+    found = {name: value for name, value in found.items() if value not in (None, "")}
+    context: Members = {}
+    created = _moment(session.get("created_time"), session.get("created_time_dt"))
+    factor = session.get("mfa", session.get("is_mfa"))
+    if created is not None or factor is not None:
+        context["attributes"] = {"creationDate": created}
+        if factor is not None:
+            context["attributes"]["mfaAuthenticated"] = str(factor).lower()
+    if issuer := session.get("issuer"):
+        context["sessionIssuer"] = {"arn": issuer}
+    if provider := _at(actor, "idp", "name"):
+        if kind in _FEDERATED:
+            found["identityProvider"] = provider
+        else:
+            context["webIdFederationData"] = {"federatedProvider": provider}
+    if context:
+        found["sessionContext"] = context
+    return found
+
+
+def _mend_principal(identity: Members, actor: Members) -> None:
+    """Work out a role session's principal id where the field holds the person that the call is made for."""
+    kind = identity.get("type")
+    if kind == "IdentityCenterUser" and identity.get("principalId"):
+        identity["onBehalfOf"] = _person(identity.pop("principalId"), actor)
+    if kind != "AssumedRole":
+        return
+    issuer = _at(identity, *_ISSUER[1:], "principalId")
+    held, arn = identity.get("principalId"), identity.get("arn")
+    if (
+        not isinstance(issuer, str)
+        or not isinstance(arn, str)
+        or (isinstance(held, str) and held.startswith(issuer))
+    ):
+        return
+    identity["principalId"] = f"{issuer}:{arn.rpartition('/')[2]}"
+    if held:
+        identity["onBehalfOf"] = _person(held, actor)
+
+
+def _person(user: Any, actor: Members) -> Members:
+    store = _at(actor, "idp", "uid")
+    return {"userId": user} | ({"identityStoreArn": store} if store else {})
+
+
+def _data(text: Any) -> Any:
+    """A request or an answer: JSON as it is, once it is sure to be one value and nothing more."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return _check(text)
+    except FAILURES:
+        return structured(text)
+
+
+def _resource(one: Any) -> Members:
+    if not isinstance(one, dict):
+        return {}
+    owner = one.get("account_uid") or _at(one, "owner", "account", "uid")
+    found = {"ARN": one.get("uid"), "accountId": owner, "type": one.get("type")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _unmapped(unmapped: Members, made: Members) -> None:
+    """Put what a version has no field for back to where it came from."""
+    for name, value in unmapped.items():
+        if value is None or value == "" or name.startswith(_OF_IDENTITY):
+            continue
+        if name in OPEN or name == "resources":
+            made.setdefault(name, structured(value) if isinstance(value, str) else value)
+            continue
+        if isinstance(made.get(head := name.partition(".")[0]), msgspec.Raw):
+            made[head] = _opened(made[head])
+        _place(made, name, value)
+
+
+def _place(made: Members, name: str, value: Any) -> None:
+    path = _path(name)
+    if "[" not in name:
+        place(made, path, value)
+        return
+    for part in path[:-1]:
+        made = _inner(made, part)
+    made.setdefault(path[-1], value)
+
+
+@lru_cache(maxsize=1 << 12)
+def _path(name: str) -> tuple[str, ...]:
+    return tuple(name.split(".", _DEEPEST))
+
+
+def _inner(made: Members, part: str) -> Members:
+    """The object at a name, or at an index of the list at a name."""
+    indexed = _INDEXED.fullmatch(part)
+    if indexed is None:
+        found = made.get(part)
+        if not isinstance(found, dict):
+            found = made[part] = {}
+        return found
+    items = made.get(indexed[1])
+    if not isinstance(items, list):
+        items = made[indexed[1]] = []
+    at = int(indexed[2])
+    items += [{} for _ in range(at + 1 - len(items))]
+    if not isinstance(items[at], dict):
+        items[at] = {}
+    inner: Members = items[at]
+    return inner
+
+
+def _opened(raw: Any) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except FAILURES:
+        return {}
+
+
+def _give_back(members: Members, made: Members) -> None:
+    """Version 1.0 moves a call's target out of request and answer, into `user`."""
+    name, user = str(made.get("eventName")), _object(members, "user")
+    called = user.get("name")
+    if name.startswith("AssumeRole"):
+        back: dict[tuple[str, ...], Any] = {
+            ("requestParameters", "roleArn"): user.get("uuid"),
+            ("requestParameters", "roleSessionName"): called,
+        }
+    elif name == "ConsoleLogin":
+        factor = members["mfa"] if members.get("mfa") is not None else members.get("is_mfa")
+        back = {
+            ("responseElements", "ConsoleLogin"): members.get("status"),
+            ("additionalEventData", "MFAUsed"): None if factor is None else "Yes" if factor else "No",
+        }
+    elif members.get("class_uid") == _ACCOUNT_CHANGE:
+        what = "role" if "Role" in name else "user"
+        back = {("requestParameters", f"{what}Name"): called}
+        if name in ("CreateUser", "CreateRole") and not made.get("errorCode"):
+            back[("responseElements", what, f"{what}Name")] = called
+            back[("responseElements", what, f"{what}Id")] = user.get("uid")
+    else:
+        return
+    for path, value in back.items():
+        if value:
+            place(made, path, value)
+
+
+def _moment(number: Any, text: Any) -> str | None:
+    """A time in milliseconds, or as text, as CloudTrail spells it."""
+    if isinstance(number, datetime):
+        number = int(number.replace(tzinfo=number.tzinfo or UTC).timestamp() * 1000)
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < 1 << 45:
+        return _iso(int(number // 1000))
+    when = seconds(
+        text.isoformat() if isinstance(text, datetime) else text if isinstance(text, str) else None
+    )
+    return None if when is None else _iso(when)
+
+
+@lru_cache(maxsize=1 << 12)
+def _iso(second: int) -> str | None:
+    try:
+        return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _object(members: Members, name: str) -> Members:
+    found = members.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _at(members: Any, *path: str) -> Any:
+    for name in path:
+        members = members.get(name) if isinstance(members, dict) else None
+    return members

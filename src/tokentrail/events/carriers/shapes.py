@@ -1,0 +1,170 @@
+"""What openers share: the members that tell objects apart, where an object was found, and looking further in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tokentrail.events.gunzip import DEFAULT_BOUND, expand
+from tokentrail.events.loose import FAILURES
+from tokentrail.events.piece import Piece
+from tokentrail.events.record import MISSING, SoundRecord, decode_one
+
+DEEPEST = 8
+BEYOND = "expands beyond the bound; raise it with --max-expansion"
+NOT_JSON = "text that is no JSON"
+ABSENT = msgspec.Raw()
+_Raw = msgspec.Raw
+_HEAD = 200
+"""Where an EventBridge envelope says what it is, as a rule: it is then not tried as a record first."""
+
+
+class Shape(msgspec.Struct, gc=False):
+    """The members by which objects are told apart, undecoded."""
+
+    eventTime: _Raw = ABSENT
+    eventName: _Raw = ABSENT
+    userIdentity: _Raw = ABSENT
+    Records: _Raw = ABSENT
+    CloudTrailEvent: _Raw = ABSENT
+    Events: _Raw = ABSENT
+    detail: _Raw = ABSENT
+    detail_type: _Raw = msgspec.field(default=ABSENT, name="detail-type")
+    logEvents: _Raw = ABSENT
+    messageType: _Raw = ABSENT
+    events: _Raw = ABSENT
+    message: _Raw = ABSENT
+    awslogs: _Raw = ABSENT
+    kinesis: _Raw = ABSENT
+    Data: _Raw = ABSENT
+    Messages: _Raw = ABSENT
+    Body: _Raw = ABSENT
+    body: _Raw = ABSENT
+    Message: _Raw = ABSENT
+    Sns: _Raw = ABSENT
+    hits: _Raw = ABSENT
+    source_: _Raw = msgspec.field(default=ABSENT, name="_source")
+    fields: _Raw = ABSENT
+    event: _Raw = ABSENT
+    original: _Raw = msgspec.field(default=ABSENT, name="event.original")
+    action: _Raw = msgspec.field(default=ABSENT, name="event.action")
+    result: _Raw = ABSENT
+    results: _Raw = ABSENT
+    raw: _Raw = msgspec.field(default=ABSENT, name="_raw")
+    class_uid: _Raw = ABSENT
+    eventtime: _Raw = ABSENT
+    eventname: _Raw = ABSENT
+    digestStartTime: _Raw = ABSENT
+    logFiles: _Raw = ABSENT
+    insightDetails: _Raw = ABSENT
+    eventCategory: _Raw = ABSENT
+    s3Bucket: _Raw = ABSENT
+    Event: _Raw = ABSENT
+
+
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(slots=True)
+class Room:
+    """How many bytes may still be expanded on behalf of one object."""
+
+    left: int = DEFAULT_BOUND
+
+    def expand(self, data: bytes) -> tuple[bytes, str | None]:
+        """Gunzip, within what is left."""
+        if self.left <= 0:
+            return b"", BEYOND
+        found = expand(data, bound=self.left)
+        if found.data is not data:
+            self.left -= len(found.data)
+        return found.data, found.broken
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Where an object was found: what holds for all in it."""
+
+    room: Room
+    unwrap: Callable[[bytes, Inside], Iterator[Piece]]
+    """What takes one object apart, whatever it is."""
+    depth: int = 0
+    carrier: str = ""
+    document: bool = False
+    """Whether it is a whole document: in a list or among lines `Records` is but a member."""
+
+    def within(self, carrier: str = "", *, document: bool = False) -> Inside:
+        """The same, a level deeper; the innermost carrier that loses something is the one to name."""
+        return Inside(self.room, self.unwrap, self.depth + 1, carrier or self.carrier, document)
+
+
+def each(items: list[msgspec.Raw], inside: Inside) -> Iterator[Piece]:
+    """The records of the objects of a list."""
+    for item in items:
+        yield from nested(bytes(item), inside)
+
+
+def nested(raw: bytes, inside: Inside) -> Iterator[Piece]:
+    """The records of an object, or the object as it is where it is damaged."""
+    try:
+        found = inside.unwrap(raw, inside)
+    except FAILURES:
+        found = iter([Piece(raw, None, inside.carrier)])
+    yield from found
+
+
+def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Piece]:
+    """The records that a text holds: mostly one, as it is."""
+    raw = value.encode("utf-8", "replace")
+    if b'"detail-type"' not in raw[:_HEAD]:
+        try:
+            yield Piece(raw, None, inside.carrier, sound(raw), carried)
+            return
+        except FAILURES:
+            pass
+    raw = raw.strip()
+    if raw[:1] == b"{":
+        yield from nested(raw, inside.within(document=True))
+    elif raw[:1] == b"[" and (items := listed(raw)) is not None and inside.depth < DEEPEST:
+        yield from each(items, inside.within())
+    else:
+        yield Piece(raw, NOT_JSON, inside.carrier)
+
+
+def sound(raw: bytes) -> SoundRecord:
+    """
+    Decode a record that has all that it needs.
+
+    Raises:
+        FAILURES: it lacks something.
+    """
+    found = decode_one(raw)
+    if found.userIdentity == MISSING:
+        raise msgspec.DecodeError("look closer")
+    return found
+
+
+def listed(raw: msgspec.Raw | bytes) -> list[msgspec.Raw] | None:
+    """The items of a list; `None` where there is none."""
+    try:
+        return _decode_list(raw)
+    except FAILURES:
+        return None
+
+
+def string(raw: bytes) -> str | None:
+    """The text of a JSON string; `None` where it is none."""
+    try:
+        return _decode_text(raw)
+    except FAILURES:
+        return None
+
+
+Opened = Iterator[Piece] | None
+Opener = Callable[[bytes, Shape, bytes, Inside], Opened]
+"""From an object, its members, and the one that an opener is for, to its records; `None` if it is something else."""

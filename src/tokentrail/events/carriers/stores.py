@@ -1,0 +1,117 @@
+"""Where records were kept: search engines, data lakes, tables. Some keep them whole, others tell them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tokentrail.events.carriers import elastic as ecs
+from tokentrail.events.carriers import ocsf as schema
+from tokentrail.events.carriers import table
+from tokentrail.events.carriers.lost import ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, OTHER_OCSF, TABLE
+from tokentrail.events.carriers.shapes import (
+    ABSENT,
+    Inside,
+    Opened,
+    Shape,
+    decode_object,
+    nested,
+    string,
+    text,
+)
+from tokentrail.events.carriers.transports import objects
+from tokentrail.events.loose import FAILURES
+from tokentrail.events.piece import Piece
+
+
+class _Whole(msgspec.Struct, gc=False):
+    raw: str = msgspec.field(name="_raw")
+
+
+class _Kept(msgspec.Struct, gc=False):
+    original: str
+
+
+class _Document(msgspec.Struct, gc=False):
+    event: _Kept
+
+
+_decode_whole = msgspec.json.Decoder(_Whole).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+
+
+def hits(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of a search: `hits.hits`."""
+    if value[:1] != b"{":
+        return objects(raw, shape, value, inside)
+    return nested(value, inside.within())
+
+
+def splunk(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A row of a Splunk export."""
+    if value[:1] != b"{":
+        return None
+    try:
+        return text(_decode_whole(value).raw, inside.within(), value)
+    except FAILURES:
+        return _row(value, inside.within())
+
+
+def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A document of a search engine."""
+    try:
+        kept = _decode_document(value).event.original
+    except FAILURES:
+        return nested(value, inside.within())
+    return text(kept, inside.within(), value)
+
+
+def _row(value: bytes, inside: Inside) -> Iterator[Piece]:
+    """A row of a result: the event as it came, or a table's columns."""
+    try:
+        members = decode_object(value)
+    except FAILURES:
+        return iter([Piece(value, None, inside.carrier)])
+    columns = table.Columns(list(members))
+    whole = list(members.values())[columns.whole] if columns.whole is not None else None
+    if isinstance(whole, str) and whole.lstrip()[:1] == "{":
+        return text(whole, inside, value)
+    if not columns.known:
+        return nested(value, inside)
+    return iter([Piece(columns.record(list(members.values())), None, TABLE, None, value)])
+
+
+def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An event as Splunk keeps it."""
+    found = string(value)
+    return None if found is None else text(found, inside.within(), raw)
+
+
+def lower(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A row as an object with Athena's names."""
+    if shape.eventname is ABSENT:
+        return None
+    return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
+
+
+def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A document of Elastic's integration."""
+    members = decode_object(raw)
+    if shape.fields is not ABSENT and isinstance(members.get("fields"), dict):
+        members = members["fields"]
+    if (kept := ecs.original(members)) is not None:
+        return text(kept, inside.within(), raw)
+    if not ecs.is_document(members):
+        return None
+    made, from_text = ecs.record(members)
+    return iter([Piece(made, None, ELASTIC_TEXT if from_text else ELASTIC, None, raw)])
+
+
+def ocsf(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An event of Security Lake."""
+    members = schema.decode(raw)
+    if not schema.is_document(members):
+        return iter([Piece(raw, OTHER_OCSF, OCSF)])
+    made, old = schema.record(members)
+    return iter([Piece(made, None, OCSF_1_0 if old else OCSF, None, raw)])

@@ -1,0 +1,161 @@
+"""
+Rows of tables: Athena, CloudTrail Lake, Splunk's `| table`, and whatever else has CloudTrail's names as columns.
+
+A row becomes a record. Structured cells hold JSON, Java's `toString()`, or nothing. Amazon Athena User Guide,
+'Create a table for CloudTrail logs in Athena using partition projection'; CloudTrail User Guide, 'Supported SQL
+schemas for event data stores'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
+from tokentrail.events.carriers.tostring import parse
+from tokentrail.events.loose import FAILURES, clean
+
+_ALIASES = {
+    "eventid": "eventid", "awseventid": "eventid", "sourceip": "sourceipaddress", "eventtypename": "eventtype",
+    "timegenerated": "eventtime", "time": "eventtime", "awsrequestid": "requestid", "ec2roledelivery":
+    "useridentitysessioncontextec2roledelivery", "sessionmfaauthenticated":
+    "useridentitysessioncontextattributesmfaauthenticated", "sessioncreationdate":
+    "useridentitysessioncontextattributescreationdate",
+} | {
+    f"sessionissuer{name}": f"useridentitysessioncontextsessionissuer{name}"
+    for name in ("type", "principalid", "arn", "accountid", "username")
+}  # fmt: skip
+"""Names that other tools give to CloudTrail's columns (Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`)."""
+_WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
+"""Columns whose cell is a whole record as text."""
+_NEEDED = frozenset({"eventname", "eventtime"})
+_UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
+_INDEX = re.compile(r"\{\}|\[\d*\]")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
+_TRUTH = {"true": True, "false": False}
+_NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
+_FLAGS = ("readOnly", "managementEvent")
+
+
+class Columns:
+    """What the names of a table's columns say: where each cell belongs in a record."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.whole: int | None = None
+        """The column that holds whole records, if there is one."""
+        placed: list[tuple[int, bool, int, tuple[str, ...]]] = []
+        found = set()
+        for at, name in enumerate(names):
+            said = bare(_UNIT.sub("", name))
+            plain = _ALIASES.get(said, said)
+            if plain in _WHOLE and self.whole is None:
+                self.whole = at
+            found.add(plain)
+            if path := PATHS.get(plain) or _open_path(name):
+                placed.append((len(path), plain != said, at, path))
+        self._paths = [(at, path) for _, _, at, path in sorted(placed)]
+        self.known = self.whole is not None or found >= _NEEDED
+
+    def record(self, cells: Sequence[Any]) -> bytes:
+        """A row's cells as a record's JSON."""
+        record: dict[str, Any] = {}
+        for at, path in self._paths:
+            if at < len(cells) and (value := _value(cells[at], path)) is not None:
+                place(record, path, value)
+        return encoded(record)
+
+
+def from_object(members: Mapping[str, Any]) -> bytes:
+    """A row that is a JSON object, such as Splunk's `result`."""
+    return Columns(list(members)).record(list(members.values()))
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    """The JSON of a record whose values may have come as text."""
+    for name in _FLAGS:
+        if isinstance(text := record.get(name), str):
+            record[name] = _TRUTH.get(text.lower(), text)
+    if isinstance(additional := record.get("additionalEventData"), dict):
+        for name in _NUMBERS:
+            if isinstance(text := additional.get(name), str):
+                additional[name] = _number(text)
+    if record.get("resources"):
+        record["resources"] = _listed(record["resources"])
+    record["eventTime"] = moment(record.get("eventTime"))
+    _spell_creation(record.get("userIdentity"))
+    try:
+        return msgspec.json.encode(record)
+    except (UnicodeError, TypeError):
+        return msgspec.json.encode(clean(record))
+
+
+def _spell_creation(identity: Any) -> None:
+    for name in ("sessionContext", "attributes"):
+        identity = identity.get(name) if isinstance(identity, dict) else None
+    if isinstance(identity, dict) and "creationDate" in identity:
+        identity["creationDate"] = moment(identity["creationDate"])
+
+
+def moment(value: Any) -> Any:
+    """A time as CloudTrail spells it, where that can be told; else as it came."""
+    if isinstance(value, datetime):
+        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC).isoformat()
+    if isinstance(value, str) and (found := _MOMENT.match(value)):
+        return f"{found[1]}T{found[2]}Z"
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def structured(text: str) -> Any:
+    """What a cell's text shows: JSON where it is JSON, else Java's `toString()`."""
+    if text[:1] not in ("{", "["):
+        return None if text in ("", "null", "-") else text
+    try:
+        return msgspec.json.decode(text)
+    except FAILURES:
+        return parse(text)
+
+
+def _open_path(name: str) -> tuple[str, ...] | None:
+    """The path of a dotted name below one of the members whose content is a service's."""
+    head, *rest = _INDEX.sub("", name).split(".")
+    path = PATHS.get(bare(head))
+    if (
+        not rest
+        or path is None
+        or len(path) > 1
+        or not (path[0] in OPEN or path[0] in ("resources", "tlsDetails"))
+    ):
+        return None
+    return (*path, *rest)
+
+
+def _value(cell: Any, path: tuple[str, ...]) -> Any:
+    """A cell's value, in the shape that its place in a record has."""
+    if isinstance(cell, str):
+        top = path[0]
+        if path == ("userIdentity",):
+            return identity(structured(cell))
+        if path == ("resources",):
+            return structured(cell)
+        if len(path) == 1 and (top in OPEN or top in ("tlsDetails", "addendum", "insightDetails")):
+            return structured(cell)
+        return None if cell in ("", "null") else cell
+    return identity(cell) if path == ("userIdentity",) else cell
+
+
+def _listed(value: Any) -> Any:
+    """Resources as a list: Splunk gives one column of ARNs for all of them."""
+    if isinstance(value, dict) and isinstance(arns := value.get("ARN"), str):
+        return resources(arns.split("\n"))
+    return resources(value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,112 @@
+"""
+One JSON object: a record, or what surrounds or carries records, to any depth.
+
+Told apart by members alone. Something that has an `eventTime` and an `eventName` is a record itself, whatever else
+it has; transports (SQS, SNS, Kinesis, Lambda) are looked through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tokentrail.events.carriers import stores, table, transports
+from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT, TABLE
+from tokentrail.events.carriers.shapes import (
+    ABSENT,
+    DEEPEST,
+    Inside,
+    Opened,
+    Opener,
+    Room,
+    Shape,
+    decode_object,
+    each,
+    listed,
+)
+from tokentrail.events.piece import Piece
+
+TOO_DEEP = f"wrapped more than {DEEPEST} times"
+_decode_shape = msgspec.json.Decoder(Shape).decode
+
+
+def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
+    """Where an object is that nothing surrounds."""
+    return Inside(room, unwrap, 0, carrier, document)
+
+
+def unwrap(raw: bytes, inside: Inside) -> Iterator[Piece]:
+    """
+    Yield the records of one JSON object.
+
+    Raises:
+        FAILURES: it is no sound JSON object; before anything was yielded.
+    """
+    shape = _decode_shape(raw)
+    if inside.depth > DEEPEST:
+        return iter([Piece(raw, TOO_DEEP, inside.carrier)])
+    if inside.document and shape.Records is not ABSENT and (items := listed(shape.Records)) is not None:
+        return each(items, inside.within())
+    if shape.eventTime is not ABSENT and shape.eventName is not ABSENT:
+        return iter([_record(raw, shape, inside)])
+    for name, opener in OPENERS:
+        value = getattr(shape, name)
+        if value is not ABSENT:
+            found = opener(raw, shape, bytes(value), inside)
+            if found is not None:
+                return found
+    return iter([Piece(raw, None, inside.carrier)])
+
+
+def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
+    """A record as it is, or one whose members are spelled with dots."""
+    if shape.userIdentity is ABSENT and b'"userIdentity.' in raw:
+        return Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)
+    if shape.insightDetails is not ABSENT and bytes(shape.eventCategory) == b'"Insight"':
+        return Piece(raw, INSIGHT, inside.carrier)
+    return Piece(raw, None, inside.carrier)
+
+
+def _digest(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    return None if shape.logFiles is ABSENT else iter([Piece(b"", DIGEST)])
+
+
+def _category(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    reason = {b'"Insight"': INSIGHT, b'"Aggregated"': AGGREGATED}.get(value)
+    return None if reason is None else iter([Piece(raw, reason, inside.carrier)])
+
+
+OPENERS: tuple[tuple[str, Opener], ...] = (
+    ("CloudTrailEvent", transports.looked_up_one),
+    ("detail", transports.eventbridge),
+    ("class_uid", stores.ocsf),
+    ("source_", stores.hit),
+    ("event", stores.elastic),
+    ("original", stores.elastic),
+    ("action", stores.elastic),
+    ("fields", stores.elastic),
+    ("result", stores.splunk),
+    ("raw", stores.raw_event),
+    ("logEvents", transports.log_events),
+    ("message", transports.message),
+    ("Body", transports.envelope),
+    ("body", transports.envelope),
+    ("Message", transports.envelope),
+    ("Sns", transports.envelope),
+    ("Event", transports.envelope),
+    ("awslogs", transports.compressed),
+    ("kinesis", transports.compressed),
+    ("Data", transports.compressed),
+    ("digestStartTime", _digest),
+    ("eventCategory", _category),
+    ("s3Bucket", transports.delivery),
+    ("eventtime", stores.lower),
+    ("Records", transports.objects),
+    ("Events", transports.lookup_events),
+    ("events", transports.log_events),
+    ("Messages", transports.objects),
+    ("hits", stores.hits),
+    ("results", transports.objects),
+)
+"""By member, in this order: what an object that has it may be; an opener that finds something else declines."""

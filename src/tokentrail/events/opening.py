@@ -1,0 +1,271 @@
+"""
+What lies in an object: compressed streams and archives, to any depth, within bounds.
+
+Nothing is written anywhere, so the names of an archive's members are words to show and no paths. An archive's
+members are taken in its own order, and ordinals count through them: the object and an ordinal name one record.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tokentrail.events.carriers.shapes import BEYOND, Room
+from tokentrail.events.gunzip import GZIP_MAGIC
+
+DEEPEST = 5
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
+_STEP = 1 << 16
+_BLOCK = 512
+_NAME_SHOWN = 120
+_MOST_SALVAGED = 100_000
+_ZSTD_FAILURES = (pa.ArrowException, OSError, ValueError)
+_LOCAL = struct.Struct("<6xHH8xI4xHH")
+"""A member's own header: flags, method, packed size, lengths of name and extra field (PKWARE, APPNOTE, 4.3.7)."""
+_ZIP_FAILURES = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
+    struct.error, UnicodeError, OverflowError, LookupError, MemoryError,
+)  # fmt: skip
+"""What the library raises for archives that are damaged or lie about themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of an object, or of one member of an archive."""
+
+    data: bytes
+    broken: str | None = None
+    """Why there are no more bytes than these, if there should be."""
+    name: str = ""
+    """Which member of an archive it is; empty for the object itself."""
+
+    def told(self, reason: str) -> str:
+        """A reason, with the member's name before it."""
+        return f"member {self.name}: {reason}" if self.name else reason
+
+
+def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterator[Content]:
+    """Yield what lies in an object: one content for a plain or compressed file, one a member for an archive."""
+    if depth > DEEPEST:
+        yield Content(b"", f"packed more than {DEEPEST} times", name)
+        return
+    if data[:2] == GZIP_MAGIC:
+        inner, broken = room.expand(data)
+    elif data[:4] == ZSTD_MAGIC:
+        inner, broken = _zstd(data, room)
+    elif data[:4] in _ZIP_MAGICS:
+        yield from _zip(data, room, name, depth)
+        return
+    elif _is_tar(data):
+        yield from _tar(data, room, name, depth)
+        return
+    else:
+        other = next((what for magic, what in _OTHERS.items() if data.startswith(magic)), None)
+        yield (
+            Content(b"", f"packed with {other}, which is not read: unpack it first", name)
+            if other
+            else Content(data, None, name)
+        )
+        return
+    if packed(inner):
+        yield from contents(inner, room, name, depth + 1)
+        if broken:
+            yield Content(b"", broken, name)
+    else:
+        yield Content(inner, broken, name)
+
+
+def packed(data: bytes) -> bool:
+    """Whether bytes are compressed or an archive."""
+    return (
+        data[:2] == GZIP_MAGIC
+        or data[:4] in (ZSTD_MAGIC, *_ZIP_MAGICS)
+        or data.startswith(tuple(_OTHERS))
+        or _is_tar(data)
+    )
+
+
+def _is_tar(data: bytes) -> bool:
+    """Whether bytes begin with a tar header; the word alone may stand in anybody's log, the checksum does not."""
+    if data[257:262] != b"ustar" or data[:1] in (b"{", b"["):
+        return False
+    try:
+        tarfile.TarInfo.frombuf(data[:_BLOCK], "utf-8", "replace")
+    except (tarfile.HeaderError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _zstd(data: bytes, room: Room) -> tuple[bytes, str | None]:
+    parts: list[bytes] = []
+    try:
+        for part in _unzstd(data, _STEP):
+            parts.append(part)
+            room.left -= len(part)
+            if room.left < 0:
+                return b"".join(parts), BEYOND
+    except _ZSTD_FAILURES as error:
+        whole = b"".join(parts)
+        return whole + _last_bytes(data, len(whole)), f"corrupt or truncated zstd: {str(error)[:100]}"
+    return b"".join(parts), None
+
+
+def _unzstd(data: bytes, step: int) -> Iterator[bytes]:
+    """Expand all frames, some bytes at a time."""
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        while part := stream.read(step):
+            yield part
+
+
+def _last_bytes(data: bytes, known: int) -> bytes:
+    """What stands before a break and after the bytes that are known: the library drops it with the last step."""
+    found = bytearray()
+    with suppress(*_ZSTD_FAILURES), pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        stream.read(known)
+        while (part := stream.read(1)) and len(found) < _STEP:
+            found += part
+    return bytes(found)
+
+
+def _shown(outer: str, name: str) -> str:
+    """A member's name, cut to what fits a line; what it may do to a terminal is the terminal's writer's to stop."""
+    name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN // 2]}…{name[-_NAME_SHOWN // 2 :]}"
+    name = name.encode("utf-8", "replace").decode()
+    return f"{outer}/{name}" if outer else name
+
+
+def _zip(data: bytes, room: Room, outer: str, depth: int) -> Iterator[Content]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        members = archive.infolist()
+    except _ZIP_FAILURES as error:
+        yield Content(
+            b"", f"a damaged zip archive ({str(error)[:100]}): read as far as its members can be told", outer
+        )
+        yield from _salvaged(data, room, outer, depth)
+        return
+    for member in members:
+        if member.is_dir():
+            continue
+        name = _shown(outer, member.filename)
+        if member.flag_bits & 1:
+            yield Content(b"", "encrypted: unpack it first", name)
+            continue
+        inner, broken = _unzipped(archive, member, room)
+        if packed(inner):
+            yield from contents(inner, room, name, depth + 1)
+            if broken:
+                yield Content(b"", broken, name)
+        else:
+            yield Content(inner, broken, name)
+        if room.left < 0:
+            return
+
+
+def _unzipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> tuple[bytes, str | None]:
+    parts: list[bytes] = []
+    try:
+        with archive.open(member) as stream:
+            while part := stream.read(_STEP):
+                parts.append(part)
+                room.left -= len(part)
+                if room.left < 0:
+                    return b"".join(parts), BEYOND
+    except _ZIP_FAILURES as error:
+        return b"".join(parts), f"a damaged member of a zip archive ({str(error)[:100]})"
+    return b"".join(parts), None
+
+
+def _salvaged(data: bytes, room: Room, outer: str, depth: int) -> Iterator[Content]:
+    """Read members by their own headers, where the directory at an archive's end is gone."""
+    at = data.find(_ZIP_MAGICS[0])
+    for _ in range(_MOST_SALVAGED):
+        if at < 0 or at + _LOCAL.size > len(data) or room.left < 0:
+            return
+        flags, method, size, name_length, extra = _LOCAL.unpack_from(data, at)
+        start = at + _LOCAL.size + name_length + extra
+        name = _shown(
+            outer, data[at + _LOCAL.size : at + _LOCAL.size + name_length].decode("utf-8", "replace")
+        )
+        following, broken = start + size, "can't be unpacked"
+        inner = b""
+        if method == zipfile.ZIP_DEFLATED and not flags & 1:
+            inner, following, broken = _inflated(data, start, room)
+        elif method == zipfile.ZIP_STORED and not flags & 1:
+            inner, broken = data[start:following], ""
+        if inner:
+            yield from contents(inner, room, name, depth + 1)
+        if broken:
+            yield Content(b"", broken, name)
+        at = data.find(_ZIP_MAGICS[0], max(following, at + 4))
+
+
+def _inflated(data: bytes, at: int, room: Room) -> tuple[bytes, int, str]:
+    """Inflate what starts at a place: the bytes, where what follows them starts, and the break, if any."""
+    stream = zlib.decompressobj(-15)
+    parts: list[bytes] = []
+    try:
+        while not stream.eof and at < len(data):
+            fed = data[at : at + _STEP]
+            at += len(fed)
+            while fed and not stream.eof:
+                parts.append(stream.decompress(fed, _STEP))
+                fed = stream.unconsumed_tail
+                room.left -= len(parts[-1])
+                if room.left < 0:
+                    return b"".join(parts), len(data), BEYOND
+    except zlib.error as error:
+        return b"".join(parts), 0, f"a damaged member of a zip archive ({error})"
+    broken = "" if stream.eof else "a truncated member of a zip archive"
+    return b"".join(parts), at - len(stream.unused_data), broken
+
+
+def _tar(data: bytes, room: Room, outer: str, depth: int) -> Iterator[Content]:
+    """Walk a tar archive's headers; links and devices hold nothing, long names are shown cut."""
+    at, long_name = 0, ""
+    while at + _BLOCK <= len(data):
+        header = data[at : at + _BLOCK]
+        at += _BLOCK
+        if header.count(0) == _BLOCK:
+            continue
+        try:
+            member = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+        except (tarfile.HeaderError, ValueError, OverflowError) as error:
+            yield Content(b"", f"a damaged tar archive ({str(error)[:100]})", outer)
+            return
+        size = member.size
+        if size < 0:
+            yield Content(b"", "a damaged tar archive (a size below nothing)", outer)
+            return
+        body = data[at : at + size]
+        at += size + -size % _BLOCK
+        if member.type == tarfile.GNUTYPE_LONGNAME:
+            long_name = body.rstrip(b"\0").decode("utf-8", "replace")
+            continue
+        name, long_name = _shown(outer, long_name or member.name), ""
+        yield from _member(member, body, size, room, name, depth)
+
+
+def _member(
+    member: tarfile.TarInfo, body: bytes, size: int, room: Room, name: str, depth: int
+) -> Iterator[Content]:
+    if member.type in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK, tarfile.DIRTYPE):
+        return
+    if member.type == tarfile.GNUTYPE_SPARSE:
+        yield Content(b"", "a sparse file of a tar archive, which is not read", name)
+    elif member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
+        yield Content(b"", "a link or device of a tar archive: holds nothing", name)
+    else:
+        yield from contents(body, room, name, depth + 1)
+        if len(body) < size:
+            yield Content(b"", "a truncated tar archive", name)

@@ -1,0 +1,242 @@
+"""Any carrier gives the same credentials, apart from what it lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evidence import Json, held, real
+from tokentrail import Case
+from tokentrail.present.document import document
+from tokentrail.testing import FAKE_SESSION_TOKEN, carriers, native
+from tokentrail.testing.story import story
+from tokentrail.testing.wrapped import tarred, text, zipped
+
+Rows = dict[str, Json]
+
+WHOLE = (
+    "json-array", "json-lines", "eventbridge", "sqs", "sqs-function", "log-subscription", "log-function", "log-export",
+    "log-events", "splunk", "splunk-raw-csv", "splunk-table", "lake", "elastic", "ocsf-1.1", "ocsf-1.5",
+    "ocsf-parquet-1.1", "ocsf-parquet-1.5",
+)  # fmt: skip
+"""Carriers that lose nothing which a credential shows."""
+_ELASTIC = frozenset({"parent_link", "kind", "origin_detail", "source_identity", "expires_bound", "identity"})
+LOST: dict[str, frozenset[str]] = {
+    "athena": frozenset({"source_identity", "origin_detail"}),
+    "elastic-flattened": _ELASTIC,
+    "elastic-text": _ELASTIC,
+    "ocsf-1.0": frozenset({"origin_detail"}),
+    "ocsf-parquet-1.0": frozenset({"origin_detail"}),
+}
+"""Carriers that lose something, and in what it may show: docs/evidence.md has the reasons."""
+CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zip": lambda data: zipped([("a.json", data)]),
+    "tar": lambda data: tarred([("a.json", data)]),
+    "tar.gz": lambda data: gzip.compress(tarred([("a.json", data)])),
+    "zip of gzip": lambda data: zipped([("a.json.gz", gzip.compress(data))]),
+}
+
+
+def rows(*files: bytes) -> Rows:
+    """Credentials by id, as others script against them."""
+    with held(*files) as case:
+        return {one.id: document(one) for one in case.credentials()}
+
+
+@pytest.fixture(name="records", scope="module")
+def _records() -> list[Json]:
+    return list(story().world.records())
+
+
+@pytest.fixture(name="expected", scope="module")
+def _expected(records: list[Json]) -> Rows:
+    return rows(native(records))
+
+
+@pytest.mark.parametrize("carrier", WHOLE)
+def test_a_carrier_that_loses_nothing_gives_the_same_credentials(
+    carrier: str, records: list[Json], expected: Rows
+) -> None:
+    """Every field of every credential is the same as from CloudTrail's own files."""
+    assert expected == rows(carriers.WRITERS[carrier](records))
+
+
+@pytest.mark.parametrize("carrier", LOST)
+def test_a_carrier_that_loses_something_gives_the_same_tree(
+    carrier: str, records: list[Json], expected: Rows
+) -> None:
+    """The same credentials with the same parents; only what the carrier lost is different, and that is documented."""
+    found = rows(carriers.WRITERS[carrier](records))
+    differing = {
+        name
+        for id_ in expected.keys() & found.keys()
+        for name, value in expected[id_].items()
+        if found[id_][name] != value
+    }
+
+    assert expected.keys() == found.keys()
+    assert {id_: one["parent"] for id_, one in expected.items()} == {
+        id_: one["parent"] for id_, one in found.items()
+    }
+    assert differing <= LOST[carrier]
+
+
+@pytest.mark.parametrize("carrier", ["lookup-events", "lookup-events-v2", "lookup-event-lines"])
+def test_lookup_events_give_what_management_events_show(carrier: str, records: list[Json]) -> None:
+    """LookupEvents has no data events; what the others show is the same."""
+    managed = [one for one in records if one["managementEvent"]]
+
+    assert rows(native(managed)) == rows(carriers.WRITERS[carrier](records))
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_any_container_gives_the_same(container: str, records: list[Json], expected: Rows) -> None:
+    """Plain, compressed, or in an archive: the same credentials."""
+    assert expected == rows(CONTAINERS[container](native(records)))
+
+
+def test_all_carriers_at_once_count_each_record_once(records: list[Json], expected: Rows) -> None:
+    """The same records from every carrier that loses nothing, all in one case, are the records once."""
+    with held(native(records), *(carriers.WRITERS[name](records) for name in WHOLE)) as case:
+        assert expected == {one.id: document(one) for one in case.credentials()}
+        assert len(records) == case.status().records
+
+
+@pytest.mark.parametrize("carrier", carriers.WRITERS)
+def test_a_raw_record_of_any_carrier_comes_back_without_its_token(carrier: str, records: list[Json]) -> None:
+    """Object and ordinal lead to the record, as CloudTrail has it and as the carrier has it; no token in either."""
+    issuing = [one for one in records if one["eventName"] in ("AssumeRole", "GetSessionToken")][:6]
+    with held(carriers.WRITERS[carrier](issuing)) as case:
+        subjects = [
+            one["userIdentity"]["accessKeyId"] for one in issuing if one["userIdentity"].get("accessKeyId")
+        ]
+        events = list(case.timeline(subjects))
+        shown = [
+            (event, case.record(event.object, event.ordinal, as_carried=carried))
+            for event in events
+            for carried in (False, True)
+        ]
+
+    assert events
+    for event, record in shown[::2]:
+        assert (event.event_id, event.event_name) == (record["eventID"], record["eventName"])
+    assert FAKE_SESSION_TOKEN[:20] not in json.dumps([record for _, record in shown])
+
+
+@pytest.mark.parametrize(
+    ("carrier", "word"),
+    [
+        ("lookup-events", "management events"), ("athena", "sourceIdentity"), ("elastic-text", "more than one way"),
+        ("ocsf-1.0", "flattened"), ("eventbridge", "read-only"), ("log-export", "256 KB"),
+    ],
+)  # fmt: skip
+def test_results_say_what_a_carrier_leaves_out(
+    carrier: str, word: str, records: list[Json], tmp_path: Path
+) -> None:
+    """The summary of an ingest, the status of the case and the gaps of a trace say what the carrier lost."""
+    path = tmp_path / "evidence"
+    path.write_bytes(carriers.WRITERS[carrier](records[:200]))
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(path)], workers=1)
+        subject = next(one.id for one in case.credentials() if one.used)
+        told = (summary.lacking, case.status().warnings, tuple(one.why for one in case.trace([subject]).gaps))
+
+    assert all(any(word in sentence for sentence in sentences) for sentences in told)
+
+
+def test_native_files_are_said_to_lose_nothing(records: list[Json]) -> None:
+    """CloudTrail's own files need no excuse."""
+    with held(native(records[:50])) as case:
+        assert [] == [one for one in case.status().warnings if "objects)" in one]
+
+
+def of_real(*parts: str) -> list[Json]:
+    """The records of real native files."""
+    return [
+        record
+        for path in sorted(real(*parts).rglob("*.json"))
+        for record in json.loads(path.read_text())["Records"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        "eventbridge",
+        "sqs",
+        "log-export",
+        "splunk",
+        "elastic",
+        "ocsf-1.1",
+        "ocsf-1.5",
+        "ocsf-parquet-1.5",
+        "lake",
+    ],
+)
+def test_real_records_survive_a_carrier(carrier: str) -> None:
+    """Real records, brought by a carrier, give the credentials that the native files give."""
+    records = of_real("invictus-aws-dataset", "CloudTrail")
+
+    assert rows(native(records)) == rows(carriers.WRITERS[carrier](records))
+
+
+@pytest.mark.parametrize(
+    ("parts", "count", "carrier"),
+    [
+        (("plaso", "jsonl", "aws_cloudtrail.jsonl"), 6, "lookup-events"),
+        (("datadog-forwarder", "snapshots", "cloudwatch_log_cloudtrail.json"), 3, "cloudwatch-logs"),
+        (("cloud-custodian-cwe", "cwe", "event-cloud-trail-create-bucket.json"), 1, "eventbridge"),
+        (("centralized-logging-solution", "pipeline", "log-processor", "test", "datafile", "cloudtrail.log"), 4, ""),
+        (("transcribed-rare-events", "logicmonitor_third_party_assumerole.cloudwatch-logs.json"), 1, ""),
+    ],
+)  # fmt: skip
+def test_real_carriers(parts: tuple[str, ...], count: int, carrier: str) -> None:
+    """What real tools wrote is read whole."""
+    with held(real(*parts).read_bytes()) as case:
+        status = case.status()
+
+    assert (count, ()) == (status.records, status.rejected)
+    assert not carrier or any("of 1 objects" in one for one in status.warnings)
+
+
+def test_real_eventbridge_events_are_records_or_known_to_be_none(tmp_path: Path) -> None:
+    """Of Cloud Custodian's events those via CloudTrail are read, and the others left out by what they are."""
+    folder = real("cloud-custodian-cwe", "cwe")
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(folder)], workers=1)
+
+    assert (23, 3, 8) == (summary.records.read, summary.records.rejected, len(summary.skipped))
+    assert {"an EventBridge event that carries no CloudTrail record"} == {
+        one.reason for one in summary.skipped
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({"digestStartTime": "2026-11-23T00:00:00Z", "logFiles": []}, "digest"),
+        ({"Records": [{"eventTime": "2026-11-23T00:00:00Z", "eventType": "AwsCloudTrailInsight", "eventCategory": "Insight", "insightDetails": {}}]}, "Insights"),
+        ({"Records": [{"eventVersion": "1.0", "eventCategory": "Aggregated", "eventType": "AwsAggregatedEvent", "timeWindow": {}}]}, "summary of data events"),
+        ({"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "timestamp": 1, "message": "checking health"}]}, "control message"),
+        ({"detail-type": "Scheduled Event", "detail": {}}, "EventBridge"),
+        ({"class_uid": 4001, "metadata": {"product": {"name": "Amazon VPC"}}}, "OCSF"),
+        ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, "test notification"),
+    ],
+)  # fmt: skip
+def test_what_is_known_to_hold_no_records_is_left_out_by_name(data: Json, word: str, tmp_path: Path) -> None:
+    """Digests, Insights events, summaries and the like are named in the summary, and nothing is missing for them."""
+    path = tmp_path / "x.json"
+    path.write_bytes(text(data).encode())
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(path)], workers=1)
+        status = case.status()
+
+    assert [str(path)] == [one.object for one in summary.skipped]
+    assert word in summary.skipped[0].reason
+    assert (0, 0, ()) == (summary.objects.read, summary.records.rejected, status.rejected)
+    assert not summary.skipped[0].lost
