@@ -15,6 +15,7 @@ from web_cases import Served, console
 from evidence import assume_role, call, session, user
 from hostile import HOSTILE, read
 from tokentrail import Case
+from tokentrail.cli.snapshots import read_snapshot
 from tokentrail.present.document import document
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
@@ -152,6 +153,16 @@ def test_the_plan_is_given_as_the_file_that_apply_takes(served: Served, told: St
         assert "attachment" in answer.headers["content-disposition"]
         (tmp_path / "plan.json").write_text(answer.text)
         assert load(tmp_path / "plan.json").strategy == strategy
+
+
+def test_snapshots_widen_the_proof(folder: Path, told: Story, tmp_path: Path) -> None:
+    """With `serve --iam` plans are proved over trust policies, as `contain --iam` does."""
+    holder = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/"}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
+    with console(folder, (read_snapshot(tmp_path / "iam.json"),)) as served:
+        plan = served.get("/plan.json", subject=told.a.key_id).json
+
+    assert plan["proof"]["scope"] == "trust-policies"
 
 
 def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.web.answers import Answers
 from tokentrail.web.server import listening, server
 
@@ -64,9 +65,9 @@ class Served:
 
 
 @contextmanager
-def console(case: Path) -> Iterator[Served]:
+def console(case: Path, snapshots: tuple[Snapshot, ...] = ()) -> Iterator[Served]:
     """A console over a case, on a port of its own."""
-    answers = Answers(case)
+    answers = Answers(case, snapshots)
     door = listening_anywhere()
     port = door.getsockname()[1]
     running = server(answers, TOKEN, port)

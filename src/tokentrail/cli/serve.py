@@ -13,7 +13,9 @@ import click
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common
+from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.errors import UsageError
+from tokentrail.policy.snapshot import Snapshot
 
 _NEEDED = ("starlette", "uvicorn")
 
@@ -27,8 +29,9 @@ _NEEDED = ("starlette", "uvicorn")
     "--port", type=click.IntRange(1, 65535), show_default="8341, or any that is free", metavar="PORT",
     help="The port on 127.0.0.1.",
 )  # fmt: skip
+@with_snapshots
 @common
-def command(told: Common, port: int | None) -> None:
+def command(told: Common, port: int | None, snapshots: tuple[Snapshot, ...]) -> None:
     """
     Serve the case to a browser on this machine, until Ctrl+C: the page of `report` for any subject and moment.
 
@@ -53,4 +56,4 @@ def command(told: Common, port: int | None) -> None:
         )
 
     with suppress(KeyboardInterrupt):
-        serve(told.case, port, told.as_of, started)
+        serve(told.case, port, told.as_of, started, snapshots)

@@ -23,6 +23,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.dossier import Question, gather, leads, turns
 from tokentrail.errors import CaseError
 from tokentrail.lineage.model import TimelineEvent, Trace
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.page import Sheet, laid_out
@@ -48,7 +49,8 @@ Answer = TypeVar("Answer")
 class Answers:
     """A case folder, and what the console asks of it. Not for two threads at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, snapshots: Iterable[Snapshot] = ()) -> None:
+        self._snapshots = tuple(snapshots)
         self._newest = Case.open(folder, create=False)
         self._earlier = Case.open(folder, create=False)
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
@@ -73,10 +75,10 @@ class Answers:
 
     def trace(self, query: QueryParams) -> TracePage:
         """A subject's page."""
-        question = asked.question(query)
+        question = replace(asked.question(query), snapshots=self._snapshots)
         case = self._case(question.as_of)
         sheet = self._keep(
-            ("sheet", question),
+            ("sheet", replace(question, snapshots=())),
             lambda: laid_out(gather(case, question, self._findings(question.as_of), records=False)),
         )
         live = self.story("/trace", query)

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import uvicorn
 
 from tokentrail.errors import UsageError
+from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.html.console import address
 from tokentrail.web.answers import Answers
 from tokentrail.web.app import application
@@ -50,7 +51,13 @@ def server(answers: Answers, token: str, port: int) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(folder: Path, port: int | None, as_of: datetime | None, started: Callable[[str], None]) -> None:
+def serve(
+    folder: Path,
+    port: int | None,
+    as_of: datetime | None,
+    started: Callable[[str], None],
+    snapshots: Sequence[Snapshot] = (),
+) -> None:
     """
     Serve a case until told to stop.
 
@@ -59,8 +66,9 @@ def serve(folder: Path, port: int | None, as_of: datetime | None, started: Calla
         port: Where; chosen if `None`.
         as_of: The moment of the start page.
         started: Told the start address, once the server listens.
+        snapshots: IAM, by which the proofs of plans walk trust policies and permissions.
     """
-    answers = Answers(folder)
+    answers = Answers(folder, snapshots)
     token = secrets.token_urlsafe(24)
     try:
         with listening(port) as door:
