@@ -62,6 +62,15 @@ def test_it_takes_what_cloudtrail_writes() -> None:
         assert quickly(data)
 
 
+def test_it_leaves_other_spellings_alone() -> None:
+    """An object whose first record says nothing of its caller may be another carrier's, whatever the next one says."""
+    silent = json.dumps({name: value for name, value in record().items() if name != "userIdentity"}).encode()
+
+    assert not quickly(native(silent, raw()))
+    assert quickly(native(raw(), silent))
+    assert_same(native(silent, raw()), native(raw(), silent))
+
+
 def test_it_takes_the_story_whole() -> None:
     """Nothing in a day of an ordinary account, and in an attack on it, needs the ordinary way."""
     data = json.dumps({"Records": story().world.records()}).encode()

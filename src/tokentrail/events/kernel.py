@@ -38,9 +38,6 @@ _LABELLED = {
 """Columns of few distinct values, and the fields that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
 _CHANGE_ROW = special.CHANGE
-_USUAL = b'"userIdentity"'
-_HEAD = 1 << 12
-"""Who called stands near the beginning of a record, else its members may be spelled in another way."""
 _TRUE = frozenset((True, "true", "True"))
 
 
@@ -108,7 +105,7 @@ class Segment:
         """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
         number, self.objects = self.objects, self.objects + 1
         expanded = expand(data, bound=self.bound)
-        if self._quick is not None and expanded.broken is None and _USUAL in expanded.data[:_HEAD]:
+        if self._quick is not None and expanded.broken is None:
             found = self._quick.add(trim(expanded.data), number)
             if found is not None:
                 if self._quick.full:

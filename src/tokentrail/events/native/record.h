@@ -314,6 +314,8 @@ static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int
         return found;
     if (!record.id.size || !record.labelled[NAME].size)
         return REFUSED;
+    if (ordinal == 0 && record.identity.at == null.at)
+        return REFUSED; /* another carrier's spelling, perhaps */
     if (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0)
         return REFUSED; /* a notification */
     *seconds = record.row.time;
