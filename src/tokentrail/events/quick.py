@@ -36,8 +36,8 @@ _CALL = (
     "eventSource", "eventName", "sharedEventID", "requestParameters", "responseElements", "serviceEventDetails",
     "additionalEventData",
 )  # fmt: skip
-_ENOUGH = 16_000
-"""Rows that are handed over at once: enough that what is done once for each column does not count."""
+_ENOUGH = 4_000
+"""Rows that are handed over at once: enough that what is done once for each column hardly counts."""
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_additional = msgspec.json.Decoder(Additional | None).decode
 
