@@ -26,7 +26,7 @@ class Guarding:
 
     def detect(self, *, as_of: datetime | None = None) -> tuple[Finding, ...]:
         """Judge the evidence, as `Case` does."""
-        raise NotImplementedError
+        raise NotImplementedError  # `Case` answers; this part only asks it
 
     def guard(
         self,

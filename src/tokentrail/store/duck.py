@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.repeats import suspects
+from tokentrail.store.schedule import run_in_turn
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -64,17 +64,7 @@ class DuckEngine:
 
     def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
-        waiting = dict(enumerate(listed))
-        running: dict[Future[None], int] = {}
-        done: set[int] = set()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            while waiting or running:
-                ready = [place for place, (_, needs) in waiting.items() if needs <= done]
-                for place in ready[: _AT_ONCE - len(running)]:
-                    running[pool.submit(self._run_apart, waiting.pop(place)[0])] = place
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    done.add(running.pop(future))
+        run_in_turn(listed, self._run_apart, at_once=_AT_ONCE)
 
     def _run_apart(self, sql: str) -> None:
         with _explained(sql), self._connection.cursor() as cursor:

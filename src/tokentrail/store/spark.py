@@ -12,7 +12,6 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.schedule import run_in_turn
 
 _AT_ONCE = 4
 _BLOCK = 1 << 20
@@ -85,17 +85,7 @@ class SparkEngine:
 
     def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
         """Run statements, each after those whose places it names; several at a time, as most are small."""
-        waiting = dict(enumerate(listed))
-        running: dict[Future[None], int] = {}
-        done: set[int] = set()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            while waiting or running:
-                ready = [place for place, (_, needs) in waiting.items() if needs <= done]
-                for place in ready[: _AT_ONCE - len(running)]:
-                    running[pool.submit(self.run, waiting.pop(place)[0])] = place
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    done.add(running.pop(future))
+        run_in_turn(listed, self.run, at_once=_AT_ONCE)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""

@@ -50,7 +50,7 @@ class _Single:
 
     def of_text(self) -> OfText:
         """What judges a value."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of probe says it
 
     def words_of(self) -> tuple[bytes, ...]:
         """None."""
