@@ -6,15 +6,20 @@ import json
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from events_cases import USER, edge_cases, issuing, native, raw, real_files, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_events_kernel import RECORDS
 
+from tokentrail.events import reading
+from tokentrail.events.batch import Batch
+from tokentrail.events.carriers import shapes
 from tokentrail.events.gunzip import expand
 from tokentrail.events.kernel import ObjectSummary, Segment
 from tokentrail.events.quick import Quick, compiled
+from tokentrail.testing import carriers
 from tokentrail.testing.story import story
 
 pytestmark = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
@@ -23,8 +28,14 @@ Rows = dict[str, list[dict[str, Any]]]
 CLEAN = native(raw(), json.dumps(issuing()).encode())
 
 
-def read(*objects: bytes, compiled: bool) -> tuple[list[ObjectSummary], Rows]:
+def read(*objects: bytes, compiled: bool, together: bool = True) -> tuple[list[ObjectSummary], Rows]:
     """What one of the ways says of objects; rows in the order of the evidence, identities in place of numbers."""
+    if not together:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shapes, "alike", lambda items: None)
+            patch.setattr(reading, "_at_once", lambda *_: None)
+            patch.setattr(reading, "_quickly", lambda data, lines: None)
+            return read(*objects, compiled=False)
     segment = Segment(7, compiled=compiled)
     summaries = [segment.add(data) for data in objects]
     rows: Rows = {name: table.to_pylist() for name, table in segment.tables().items()}
@@ -44,6 +55,12 @@ def read(*objects: bytes, compiled: bool) -> tuple[list[ObjectSummary], Rows]:
 def assert_same(*objects: bytes) -> None:
     """Both ways must give the same."""
     assert read(*objects, compiled=False) == read(*objects, compiled=True)
+
+
+def assert_same_place_by_place(*objects: bytes) -> None:
+    """So must the way that takes a carrier apart place by place."""
+    assert_same(*objects)
+    assert read(*objects, compiled=False, together=False) == read(*objects, compiled=True)
 
 
 def quickly(data: bytes) -> bool:
@@ -217,3 +234,75 @@ def test_many_rows_are_handed_over_in_parts() -> None:
     record_of = [raw(eventName=f"Call{n % 50}", resources=[{"ARN": f"arn:{n}"}]) for n in range(9_000)]
 
     assert_same(native(*record_of), CLEAN, native(*record_of))
+
+
+SLOW = frozenset({"splunk-raw-csv", "splunk-table", "athena", "lake", "elastic-text"})
+"""Carriers that nobody asks speed of: CSV, and Java's `toString()`."""
+KINDS = (
+    "lookup-events",
+    "eventbridge",
+    "sqs",
+    "log-export",
+    "elastic",
+    "elastic-flattened",
+    "ocsf-1.0",
+    "ocsf-1.5",
+    "ocsf-parquet-1.5",
+)
+"""One carrier of each kind."""
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [one for one in carriers.WRITERS if one not in SLOW and not one.startswith(("ocsf", "elastic-"))],
+)
+def test_carriers_go_the_quick_way(carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every record of a sound carrier becomes a row without a Python object of its own."""
+    ordinary: list[Batch] = []
+    monkeypatch.setattr(Segment, "_append", lambda self, batch: ordinary.append(batch))
+    segment = Segment(7)
+    summary = segment.add(carriers.WRITERS[carrier](story().world.records()))
+
+    assert summary.records == segment.tables()["events"].num_rows > 500
+    assert not ordinary
+
+
+@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
+def test_carriers_read_alike(carrier: str) -> None:
+    """Each carrier gives the same rows at once, in Python, and place by place."""
+    assert_same_place_by_place(carriers.WRITERS[carrier](story().world.records()[:600]))
+
+
+@pytest.mark.parametrize("members", ODD, ids=range(len(ODD)))
+def test_odd_values_in_carriers_read_alike(members: dict[str, Any]) -> None:
+    """An odd value in one of a carrier's records gives the same either way, its neighbours included."""
+    some = [record(), record(**members), issuing(**members), record(eventName="Other")]
+    for carrier in KINDS:
+        try:
+            data = carriers.WRITERS[carrier](some)
+        except (AttributeError, TypeError, ValueError, KeyError, pa.ArrowException):
+            continue  # the writer knows no such record
+        assert_same_place_by_place(data)
+
+
+def _mutated_carriers(seed: int, count: int) -> None:
+    chance = random.Random(seed)
+    some = story(ordinary_day=False).world.records()[:60]
+    names = sorted(carriers.WRITERS.keys() - SLOW)
+    for _ in range(count):
+        data = carriers.WRITERS[chance.choice(names)](chance.sample(some, chance.randint(1, 3)))
+        assert_same_place_by_place(mutated(data, chance), data)
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 2**32))
+def test_mutated_carriers_read_alike(seed: int) -> None:
+    """Bytes of carriers that were changed at random never make the ways differ."""
+    _mutated_carriers(seed, 25)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(8))
+def test_many_mutated_carriers_read_alike(seed: int) -> None:
+    """Nor do they in tens of thousands of tries."""
+    _mutated_carriers(seed, 3_000)

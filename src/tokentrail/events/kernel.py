@@ -22,7 +22,7 @@ from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, RE
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.issuance import ISSUED
 from tokentrail.events.quick import Quick
-from tokentrail.events.reading import Reading, readings
+from tokentrail.events.reading import Reading, Scan, Scanned, readings
 from tokentrail.events.split import trim
 from tokentrail.events.vocabulary import name_marks, source_marks
 
@@ -52,14 +52,18 @@ class ObjectSummary:
     carriers: frozenset[str] = frozenset()
     """What brought the records, by the names of `carriers.lost`."""
 
-    def plus(self, reading: Reading) -> ObjectSummary:
+    def plus(self, reading: Reading | Scanned) -> ObjectSummary:
         """The same, and what was read of another part of the object."""
-        times = reading.times
-        ends = [int(times.min()), int(times.max())] if len(times) else []
+        if isinstance(reading, Scanned):
+            records, rejected, ends = reading.records, 0, [reading.first, reading.last]
+        else:
+            times, records = reading.times, len(reading.times)
+            rejected = sum(name is None for _, name, _ in reading.refusals)
+            ends = [int(times.min()), int(times.max())] if records else []
         known = [one for one in (self.first, self.last) if one is not None]
         return ObjectSummary(
-            self.records + len(times),
-            self.rejected + sum(name is None for _, name, _ in reading.refusals),
+            self.records + records,
+            self.rejected + rejected,
             min(known + ends, default=None),
             max(known + ends, default=None),
             self.carriers | reading.carriers,
@@ -113,12 +117,28 @@ class Segment:
                 records, first, last = found
                 return ObjectSummary(records, 0, first, last)
         summary = ObjectSummary()
-        for reading in readings(data, expanded, bound=self.bound):
+        for reading in readings(data, expanded, bound=self.bound, scan=self._scan(number)):
+            summary = summary.plus(reading)
+            if isinstance(reading, Scanned):
+                continue
             self._rejected.extend((number, *refusal) for refusal in reading.refusals)
             for batch in self._waiting.add(number, reading):
                 self._append(batch)
-            summary = summary.plus(reading)
         return summary
+
+    def _scan(self, number: int) -> Scan | None:
+        """How an object's single records become rows the quick way, if there is one."""
+        quick = self._quick
+        if quick is None:
+            return None
+
+        def scan(texts: list[bytes], first: int) -> tuple[int, int] | None:
+            ends = quick.add_each(texts, number, first)
+            if quick.full:
+                self._take()
+            return ends
+
+        return scan
 
     def _take(self) -> None:
         """Add what came the quick way."""

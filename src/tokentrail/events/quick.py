@@ -85,6 +85,10 @@ class Quick:
         """Read an object: its records, first and last second; `None` where the ordinary way must do it."""
         return self._scanner.scan(data, number)
 
+    def add_each(self, texts: list[bytes], number: int, first: int) -> tuple[int, int] | None:
+        """Read texts of one record each, ordinals from `first` on: their first and last second; `None` as above."""
+        return self._scanner.scan_each(texts, number, first)
+
     @property
     def full(self) -> bool:
         """Whether rows should be taken."""

@@ -7,19 +7,18 @@ Both ways give the same records in the same order; the careful one also says wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 import numpy as np
 
 from tokentrail.events.assemble import Codes, Moments, moments
-from tokentrail.events.carriers.shapes import Room
+from tokentrail.events.carriers.shapes import Room, sound
 from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.opening import Content, contents, packed
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Many, Piece, flat
 from tokentrail.events.record import (
     MISSING,
     Record,
@@ -30,7 +29,7 @@ from tokentrail.events.record import (
     decode_one,
     read,
 )
-from tokentrail.events.split import pieces, trim
+from tokentrail.events.split import found, pieces, trim
 from tokentrail.events.values import seconds
 
 NOTIFICATION = "aws:s3"
@@ -41,6 +40,20 @@ _AT_ONCE = 2_000
 
 Refusal = tuple[int | None, str | None, str]
 """Ordinal (`None`: the whole object), field (`None`: the whole record) and reason."""
+
+
+Scan = Callable[[list[bytes], int], "tuple[int, int] | None"]
+"""Reads texts of one record each, with ordinals from a first one on: their first and last second, if all are sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Records that became rows already: how many, and their first and last second."""
+
+    records: int
+    first: int
+    last: int
+    carriers: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,9 @@ class Reading:
     """What brought them, by the names of `carriers.lost`."""
 
 
-def readings(data: bytes, expanded: Expanded, *, bound: int) -> Iterator[Reading]:
+def readings(
+    data: bytes, expanded: Expanded, *, bound: int, scan: Scan | None = None
+) -> Iterator[Reading | Scanned]:
     """
     Read one object, whatever it is packed in and whatever carries its records.
 
@@ -63,25 +78,28 @@ def readings(data: bytes, expanded: Expanded, *, bound: int) -> Iterator[Reading
         data: The object as received.
         expanded: The same without its gzip.
         bound: Bytes that it may expand to.
+        scan: Makes rows of sound records at once, where it was compiled.
     """
-    found = _quickly(expanded.data) if expanded.broken is None else None
-    if found is None:
-        yield from _carefully(data, expanded, Room(bound))
+    whole = _quickly(expanded.data, lines=scan is None) if expanded.broken is None else None
+    if whole is None:
+        yield from _carefully(data, expanded, Room(bound), scan)
     else:
-        yield found
+        yield whole
 
 
-def _quickly(data: bytes) -> Reading | None:
-    """Decode a whole object at once; `None` where one byte of it needs more care."""
+def _quickly(data: bytes, *, lines: bool) -> Reading | None:
+    """Decode a whole object at once, JSON lines if asked to; `None` where one byte of it needs more care."""
     data = trim(data)
     for decode in _DECODERS.get(data[:1], ()):
+        if decode is decode_lines and not lines:
+            continue
         try:
             records = decode(data)
         except FAILURES:
             continue
+        if records is None:
+            return None
         if not records:
-            if records is None:
-                continue
             return Reading(records, np.zeros(0, np.int32), np.zeros(0, np.int64))
         times = moments([record.eventTime for record in records])
         if (
@@ -101,16 +119,16 @@ def every_piece(data: bytes, *, bound: int) -> Iterator[Piece]:
             yield from pieces(content.data, room)
 
 
-def _carefully(data: bytes, expanded: Expanded, room: Room) -> Iterator[Reading]:
+def _carefully(data: bytes, expanded: Expanded, room: Room, scan: Scan | None) -> Iterator[Reading | Scanned]:
     """Read member by member and piece by piece, noting each record that can't be read and why."""
     ordinal = 0
     if packed(expanded.data):
-        found = contents(data, room)
+        members = contents(data, room)
     else:
         room.left -= len(expanded.data) if expanded.data is not data else 0
-        found = iter([Content(expanded.data, expanded.broken)])
-    for content in found:
-        for reading in _content(content, ordinal, room, tried=content.data is expanded.data):
+        members = iter([Content(expanded.data, expanded.broken)])
+    for content in members:
+        for reading in _content(content, ordinal, room, scan, tried=content.data is expanded.data):
             yield reading.reading
             ordinal += reading.places
         if content.broken:
@@ -119,23 +137,67 @@ def _carefully(data: bytes, expanded: Expanded, room: Room) -> Iterator[Reading]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    reading: Reading
+    reading: Reading | Scanned
     places: int
     """How many ordinals it takes, those of refused records included."""
 
 
-def _content(content: Content, first: int, room: Room, *, tried: bool) -> Iterator[_Part]:
-    """Read one member: at once where it is sound, else some thousands of pieces at a time."""
-    if content.broken is None and not tried and (whole := _quickly(content.data)) is not None:
+def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tried: bool) -> Iterator[_Part]:
+    """Read one member: at once where it is sound, else some thousands of places at a time."""
+    if (
+        content.broken is None
+        and not tried
+        and (whole := _quickly(content.data, lines=scan is None)) is not None
+    ):
         moved = (whole.ordinals + first).astype(np.int32)
         yield _Part(Reading(whole.records, moved, whole.times), len(whole.records))
         return
     if not content.data and content.broken is not None:
         return
-    found = pieces(content.data, room)
-    while some := list(islice(found, _AT_ONCE)):
-        yield _Part(_soundly(some, first) or _one_by_one(some, first, content), len(some))
-        first += len(some)
+    for some in _runs(found(content.data, room)):
+        if isinstance(some, Many):
+            count, read_at_once = len(some.texts), _at_once(some, first, scan)
+            if read_at_once is not None:
+                yield _Part(read_at_once, count)
+                first += count
+                continue
+            some = list(flat([some]))
+        if some:
+            yield _Part(_soundly(some, first) or _one_by_one(some, first, content), len(some))
+            first += len(some)
+
+
+def _runs(places: Iterable[Found]) -> Iterator[Many | list[Piece]]:
+    """Yield many at once as they come, and single pieces some thousands at a time."""
+    waiting: list[Piece] = []
+    for one in places:
+        if isinstance(one, Piece):
+            waiting.append(one)
+            if len(waiting) < _AT_ONCE:
+                continue
+        if waiting:
+            yield waiting
+            waiting = []
+        if isinstance(one, Many):
+            yield one
+    yield waiting
+
+
+def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | None:
+    """Read places together; `None` where one of them is no sound record."""
+    carriers = frozenset((many.carrier,) if many.carrier else ())
+    if scan is not None:
+        ends = scan(many.texts, first)
+        return None if ends is None else Scanned(len(many.texts), *ends, carriers)
+    try:
+        records = [sound(one) for one in many.texts]
+    except FAILURES:
+        return None
+    times = moments([record.eventTime for record in records])
+    if times is None or NOTIFICATION in [record.eventSource for record in records]:
+        return None
+    ordinals = np.arange(first, first + len(records), dtype=np.int32)
+    return Reading(records, ordinals, times, (), carriers)
 
 
 def _soundly(some: Sequence[Piece], first: int) -> Reading | None:
@@ -183,15 +245,13 @@ def _refused(refusals: Sequence[Refusal]) -> Reading:
 
 
 def _native(data: bytes) -> Sequence[SoundRecord] | None:
-    return decode_file(data).Records
-
-
-def _single(data: bytes) -> Sequence[SoundRecord]:
-    return [decode_one(data)]
+    """A log file's records, or a record alone; `None` for one sound object that is neither."""
+    file = decode_file(data)
+    return [decode_one(data)] if file.Records is None and file.eventName is not None else file.Records
 
 
 _DECODERS: dict[bytes, tuple[Callable[[bytes], Sequence[SoundRecord] | None], ...]] = {
-    b"{": (_native, decode_lines, _single),
+    b"{": (_native, decode_lines),
     b"[": (decode_array,),
 }
 

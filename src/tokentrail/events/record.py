@@ -73,9 +73,10 @@ class SoundRecord(Record, gc=False, kw_only=True):
 
 
 class LogFile(msgspec.Struct, gc=False):
-    """A native log file."""
+    """A native log file, or a record that lies alone."""
 
     Records: list[SoundRecord] | None = None
+    eventName: msgspec.Raw | None = None
 
 
 decode_file = msgspec.json.Decoder(LogFile).decode

@@ -12,16 +12,17 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 
 from tokentrail.events.carriers import lines, parquet
 from tokentrail.events.carriers.lost import RESOURCE_FORK
-from tokentrail.events.carriers.shapes import Inside, Room
+from tokentrail.events.carriers.shapes import Inside, Room, together
 from tokentrail.events.carriers.unwrap import outside, unwrap
 from tokentrail.events.fields import TOKEN, fields
-from tokentrail.events.loose import FAILURES, clean
-from tokentrail.events.piece import Piece
+from tokentrail.events.loose import FAILURES, Raw, clean
+from tokentrail.events.piece import Found, Piece, flat
 
 _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
 _QUOTE = ord('"')
@@ -61,7 +62,11 @@ def trim(data: bytes) -> bytes:
 
 def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
     """Yield every record of expanded bytes, in order; the place in this order is the record's ordinal."""
-    room = room or Room()
+    return flat(found(data, room or Room()))
+
+
+def found(data: bytes, room: Room) -> Iterator[Found]:
+    """The same, places that may be read at once together."""
     if data[:4] == parquet.MAGIC:
         yield from parquet.pieces(data, room)
         return
@@ -75,19 +80,20 @@ def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
     yield from _whole(data, room) or lines.pieces(data, room) or _lines_or_scan(data, room)
 
 
-def _whole(data: bytes, room: Room) -> Iterator[Piece] | None:
+def _whole(data: bytes, room: Room) -> Iterator[Found] | None:
     """The records of one sound JSON value; `None` where the bytes are none."""
     try:
         if data[:1] == b"[":
             items = _decode_list(data)
-            return (one for item in items for one in _unwrap_or_scan(bytes(item), outside(room)))
+            return together(items, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
         return unwrap(data, outside(room, document=True)) if data[:1] == b"{" else None
     except FAILURES:
         return None
 
 
-def _unwrap_or_scan(raw: bytes, inside: Inside) -> Iterator[Piece]:
+def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
     """Take the records out of one JSON object; where it is damaged, out of what looks like objects in it."""
+    raw = bytes(raw)
     try:
         found = unwrap(raw, inside)
     except FAILURES:
@@ -95,13 +101,12 @@ def _unwrap_or_scan(raw: bytes, inside: Inside) -> Iterator[Piece]:
     yield from found
 
 
-def _lines_or_scan(data: bytes, room: Room) -> Iterator[Piece]:
+def _lines_or_scan(data: bytes, room: Room) -> Iterator[Found]:
     """Read JSON lines where each line starts an object; else scan for balanced objects."""
     rows = [line.strip(_WHITE) for line in data.split(b"\n")]
     rows = [line for line in rows if line]
     if len(rows) > 1 and _is_lines(rows):
-        for line in rows:
-            yield from _unwrap_or_scan(line, outside(room))
+        yield from together(rows, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
         return
     documents = _side_by_side(data)
     if documents is None:
@@ -155,7 +160,7 @@ def _stands_alone(line: bytes) -> bool:
     return True
 
 
-def scan(data: bytes, room: Room | None = None) -> Iterator[Piece]:
+def scan(data: bytes, room: Room | None = None) -> Iterator[Found]:
     """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
     at = 0
     starts = [match.start(1) for match in _START.finditer(data)]
@@ -187,7 +192,7 @@ class _Scan:
         self.broken_at: int | None = None
         """Where the object starts whose brackets don't close."""
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Found]:
         """Yield the objects up to the end or to one that does not close."""
         previous = b""
         for match in TOKEN.finditer(self._data, self._start):
@@ -232,7 +237,7 @@ class _Scan:
         else:
             self._around += 1
 
-    def _open_object(self, start: int) -> Iterator[Piece]:
+    def _open_object(self, start: int) -> Iterator[Found]:
         if not self._closers:
             self._opened = start
             at = bisect_right(self._starts, start) + _MOST_STARTS
@@ -240,7 +245,7 @@ class _Scan:
             yield from _outside(self._data[self._after : start])
         self._closers += b"}"
 
-    def _close(self, closer: int, end: int) -> Iterator[Piece]:
+    def _close(self, closer: int, end: int) -> Iterator[Found]:
         if not self._closers:
             self._around -= 1
         elif closer != self._closers.pop():
@@ -252,7 +257,7 @@ class _Scan:
             if first < len(self._starts) and self._starts[first] < end:
                 yield Piece(b"", SWALLOWED)
 
-    def _end(self) -> Iterator[Piece]:
+    def _end(self) -> Iterator[Found]:
         if self._closers:
             self.broken_at = self._opened
         elif self._after == self._start and not self._around:
@@ -263,7 +268,7 @@ class _Scan:
                 yield Piece(b"", "cut off after its last record")
 
 
-def _inside(raw: bytes, inside: Inside) -> Iterator[Piece]:
+def _inside(raw: bytes, inside: Inside) -> Iterator[Found]:
     """The records of one balanced object; an envelope that is damaged is mended first, a record is left to be read."""
     try:
         return unwrap(raw, inside)
@@ -279,7 +284,7 @@ def _inside(raw: bytes, inside: Inside) -> Iterator[Piece]:
         return iter([Piece(raw)])
 
 
-def _outside(gap: bytes) -> Iterator[Piece]:
+def _outside(gap: bytes) -> Iterator[Found]:
     """Text between records that is no JSON of an envelope: perhaps a record without its brackets."""
     if len(gap) > 1 and _LITERALS.sub(b"", TOKEN.sub(b"", gap)).strip(_WHITE):
         yield Piece(gap, "text that is part of no record")

@@ -14,9 +14,9 @@ import msgspec
 
 from tokentrail.events.carriers import elastic, ocsf, table
 from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, TABLE
-from tokentrail.events.carriers.shapes import Room, nested, text
+from tokentrail.events.carriers.shapes import MANY, Room, nested, text, texts
 from tokentrail.events.carriers.unwrap import outside
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Piece
 
 _STAMPED = re.compile(rb"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[^\s{]+\s+){0,2}(?=\{)")
 _SEPARATORS = ",\t;"
@@ -26,7 +26,7 @@ _LONGEST = 1 << 30
 _ELASTIC = ("event.action", "event.original", "aws.cloudtrail.")
 
 
-def pieces(data: bytes, room: Room) -> Iterator[Piece] | None:
+def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
     """The records of such a text; `None` if it is none."""
     if _STAMPED.match(data, 0, 400):
         return _stamped(data, room)
@@ -40,13 +40,19 @@ def pieces(data: bytes, room: Room) -> Iterator[Piece] | None:
     return None
 
 
-def _stamped(data: bytes, room: Room) -> Iterator[Piece]:
+def _stamped(data: bytes, room: Room) -> Iterator[Found]:
     inside = outside(room, carrier=CLOUDWATCH_LOGS)
-    for line in data.split(b"\n"):
-        found = _STAMPED.match(line, 0, 400)
-        message = line[found.end() :] if found else line
-        if message.strip():
-            yield from text(message.decode("utf-8", "replace"), inside)
+    rows = data.split(b"\n")
+    for at in range(0, len(rows), MANY):
+        yield from texts(
+            [message for row in rows[at : at + MANY] if (message := _message(row)).strip()], inside
+        )
+
+
+def _message(row: bytes) -> bytes:
+    found = _STAMPED.match(row, 0, 400)
+    message = row[found.end() :] if found else row
+    return message if message.isascii() else message.decode("utf-8", "replace").encode()
 
 
 def _cells(row: str, separator: str) -> list[str] | None:
@@ -69,7 +75,7 @@ class _Rows:
         self._ocsf = {"class_uid", "api", "metadata"} <= set(self._names)
         self.known = len(names) > 0 and (self._columns.known or self._elastic or self._ocsf)
 
-    def pieces(self, data: bytes) -> Iterator[Piece]:
+    def pieces(self, data: bytes) -> Iterator[Found]:
         lines = data.decode("utf-8", "replace").split("\n")
         at = 1
         while at < len(lines):
@@ -83,7 +89,7 @@ class _Rows:
             if row.strip():
                 yield from self._row(row)
 
-    def _row(self, row: str) -> Iterator[Piece]:
+    def _row(self, row: str) -> Iterator[Found]:
         cells = _cells(row, self._separator)
         if cells is None or len(cells) != len(self._names):
             many = 0 if cells is None else len(cells)
@@ -100,7 +106,7 @@ class _Rows:
         else:
             yield from nested(carried, outside(self._room))
 
-    def _document(self, cells: list[str], carried: bytes) -> Iterator[Piece]:
+    def _document(self, cells: list[str], carried: bytes) -> Iterator[Found]:
         if self._ocsf:
             row = {name: table.structured(cell) for name, cell in zip(self._names, cells, strict=True)}
             made, odd = ocsf.record({name: _number(value) for name, value in row.items()})

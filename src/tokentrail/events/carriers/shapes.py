@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.alike import alike
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
-from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Piece
+from tokentrail.events.loose import FAILURES, Raw
+from tokentrail.events.piece import Found, Many, Piece
 from tokentrail.events.record import MISSING, SoundRecord, decode_one
 
 DEEPEST = 8
 BEYOND = "expands beyond the bound; raise it with --max-expansion"
 NOT_JSON = "text that is no JSON"
+_SHALLOW = DEEPEST - 4
+"""Down to this depth what is alike is not wrapped too often, whatever it is."""
 ABSENT = msgspec.Raw()
 _Raw = msgspec.Raw
-_HEAD = 200
-"""Where an EventBridge envelope says what it is, as a rule: it is then not tried as a record first."""
+MANY = 1_000
+"""Places that are handed on together: an odd one among them costs the quick way for all of them."""
 
 
 class Shape(msgspec.Struct, gc=False):
@@ -91,7 +95,7 @@ class Inside:
     """Where an object was found: what holds for all in it."""
 
     room: Room
-    unwrap: Callable[[bytes, Inside], Iterator[Piece]]
+    unwrap: Callable[[bytes, Inside], Iterator[Found]]
     """What takes one object apart, whatever it is."""
     depth: int = 0
     carrier: str = ""
@@ -103,13 +107,43 @@ class Inside:
         return Inside(self.room, self.unwrap, self.depth + 1, carrier or self.carrier, document)
 
 
-def each(items: list[msgspec.Raw], inside: Inside) -> Iterator[Piece]:
+def each(items: Sequence[Raw], inside: Inside) -> Iterator[Found]:
     """The records of the objects of a list."""
+    return together(items, inside, lambda item: nested(bytes(item), inside))
+
+
+def together(items: Sequence[Raw], inside: Inside, one: Callable[[Raw], Iterator[Found]]) -> Iterator[Found]:
+    """
+    The records of objects that lie side by side: those that are alike at once.
+
+    Args:
+        items: The objects.
+        inside: Where they lie.
+        one: Takes one of them apart, whatever it is.
+    """
+    for at in range(0, len(items), MANY):
+        some = items[at : at + MANY]
+        carefully = partial(_one_by_one, some, one)
+        found = alike(some) if inside.depth <= _SHALLOW else None
+        if found is None:
+            yield from carefully()
+        else:
+            yield Many(found.texts, found.carrier or inside.carrier, carefully)
+
+
+def _one_by_one(items: Sequence[Raw], one: Callable[[Any], Iterator[Found]]) -> Iterator[Found]:
     for item in items:
-        yield from nested(bytes(item), inside)
+        yield from one(item)
 
 
-def nested(raw: bytes, inside: Inside) -> Iterator[Piece]:
+def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
+    """The records of texts that hold one each, as a rule."""
+    for at in range(0, len(records), MANY):
+        some = list(records[at : at + MANY])
+        yield Many(some, inside.carrier, partial(_one_by_one, some, partial(said, inside=inside)))
+
+
+def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
     """The records of an object, or the object as it is where it is damaged."""
     try:
         found = inside.unwrap(raw, inside)
@@ -118,15 +152,18 @@ def nested(raw: bytes, inside: Inside) -> Iterator[Piece]:
     yield from found
 
 
-def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Piece]:
+def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
     """The records that a text holds: mostly one, as it is."""
-    raw = value.encode("utf-8", "replace")
-    if b'"detail-type"' not in raw[:_HEAD]:
-        try:
-            yield Piece(raw, None, inside.carrier, sound(raw), carried)
-            return
-        except FAILURES:
-            pass
+    return said(value.encode("utf-8", "replace"), inside, carried)
+
+
+def said(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
+    """The same of a text's bytes."""
+    try:
+        yield Piece(raw, None, inside.carrier, sound(raw), carried)
+        return
+    except FAILURES:
+        pass
     raw = raw.strip()
     if raw[:1] == b"{":
         yield from nested(raw, inside.within(document=True))
@@ -165,6 +202,6 @@ def string(raw: bytes) -> str | None:
         return None
 
 
-Opened = Iterator[Piece] | None
+Opened = Iterator[Found] | None
 Opener = Callable[[bytes, Shape, bytes, Inside], Opened]
 """From an object, its members, and the one that an opener is for, to its records; `None` if it is something else."""

@@ -22,7 +22,7 @@ from tokentrail.events.carriers.shapes import (
 )
 from tokentrail.events.carriers.transports import objects
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Piece
 
 
 class _Whole(msgspec.Struct, gc=False):
@@ -67,7 +67,7 @@ def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return text(kept, inside.within(), value)
 
 
-def _row(value: bytes, inside: Inside) -> Iterator[Piece]:
+def _row(value: bytes, inside: Inside) -> Iterator[Found]:
     """A row of a result: the event as it came, or a table's columns."""
     try:
         members = decode_object(value)

@@ -32,10 +32,11 @@ from tokentrail.events.carriers.shapes import (
     sound,
     string,
     text,
+    texts,
 )
 from tokentrail.events.gunzip import GZIP_MAGIC
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Piece
 
 _CLOUDTRAIL_DETAILS = ("via CloudTrail", "Via CloudTrail")
 
@@ -54,20 +55,18 @@ _messages = msgspec.json.Decoder(list[_Message]).decode
 
 def _list_of_texts(
     decode: Callable[[bytes], list[Any]], name: str, value: bytes, inside: Inside
-) -> Iterator[Piece]:
+) -> Iterator[Found]:
     """The records of a list of objects of which each holds one as text; at once where all are sound."""
     try:
-        texts = [getattr(one, name) for one in decode(value)]
+        found = [getattr(one, name).encode("utf-8", "replace") for one in decode(value)]
     except FAILURES:
-        yield from each(listed(value) or [], inside)
-        return
-    for one in texts:
-        yield from text(one, inside)
+        return each(listed(value) or [], inside)
+    return texts(found, inside)
 
 
 def lookup_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """The answer of LookupEvents."""
-    if listed(value) is None:
+    if value[:1] != b"[":
         return None
     return _list_of_texts(_looked_up, "CloudTrailEvent", value, inside.within(LOOKUP_EVENTS))
 
@@ -98,7 +97,7 @@ def log_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened
     """What CloudWatch Logs hands to a subscription, or answers when asked for events."""
     if bytes(shape.messageType) == b'"CONTROL_MESSAGE"':
         return iter([Piece(raw, CONTROL, CLOUDWATCH_LOGS)])
-    if listed(value) is None:
+    if value[:1] != b"[":
         return None
     return _list_of_texts(_messages, "message", value, inside.within(CLOUDWATCH_LOGS))
 
@@ -128,7 +127,7 @@ def compressed(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened
     return _expanded(raw, data, inside)
 
 
-def _expanded(raw: bytes, data: bytes, inside: Inside) -> Iterator[Piece]:
+def _expanded(raw: bytes, data: bytes, inside: Inside) -> Iterator[Found]:
     broken = None
     if data[:2] == GZIP_MAGIC:
         data, broken = inside.room.expand(data)
@@ -147,7 +146,7 @@ def objects(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return each(items, inside.within())
 
 
-def _rows(items: list[msgspec.Raw], inside: Inside) -> Iterator[Piece]:
+def _rows(items: list[msgspec.Raw], inside: Inside) -> Iterator[Found]:
     for item in items:
         try:
             row = {one.get("field"): one.get("value") for one in msgspec.json.decode(item)}

@@ -25,7 +25,7 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
 )
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
 _decode_shape = msgspec.json.Decoder(Shape).decode
@@ -36,7 +36,7 @@ def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
     return Inside(room, unwrap, 0, carrier, document)
 
 
-def unwrap(raw: bytes, inside: Inside) -> Iterator[Piece]:
+def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
     """
     Yield the records of one JSON object.
 
@@ -63,7 +63,11 @@ def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
     """A record as it is, or one whose members are spelled with dots."""
     if shape.userIdentity is ABSENT and b'"userIdentity.' in raw:
         return Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)
-    if shape.insightDetails is not ABSENT and bytes(shape.eventCategory) == b'"Insight"':
+    if (
+        shape.insightDetails is not ABSENT
+        and shape.userIdentity is ABSENT
+        and bytes(shape.eventCategory) == b'"Insight"'
+    ):
         return Piece(raw, INSIGHT, inside.carrier)
     return Piece(raw, None, inside.carrier)
 

@@ -293,7 +293,8 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
     return outcome;
 }
 
-static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int64_t *seconds)
+/* `named`: it must say who called, else it may be another carrier's spelling. */
+static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int named, int64_t *seconds)
 {
     static const Text null = {(Cursor) "null", 4, 0};
     Record record;
@@ -314,8 +315,8 @@ static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int
         return found;
     if (!record.id.size || !record.labelled[NAME].size)
         return REFUSED;
-    if (ordinal == 0 && record.identity.at == null.at)
-        return REFUSED; /* another carrier's spelling, perhaps */
+    if (named && (record.identity.size == null.size && memcmp(record.identity.at, null.at, null.size) == 0))
+        return REFUSED;
     if (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0)
         return REFUSED; /* a notification */
     *seconds = record.row.time;

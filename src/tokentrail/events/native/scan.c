@@ -54,7 +54,7 @@ static int read_document(Scanner *self, Cursor p, Cursor end, int32_t object, in
     if (*p == ']')
         return REFUSED; /* nothing to gain */
     for (;; ordinal++) {
-        if ((outcome = read_record(self, &p, end, object, ordinal, &seconds)) < 0)
+        if ((outcome = read_record(self, &p, end, object, ordinal, ordinal == 0, &seconds)) < 0)
             return outcome;
         *first = ordinal == 0 || seconds < *first ? seconds : *first;
         *last = ordinal == 0 || seconds > *last ? seconds : *last;
@@ -90,6 +90,48 @@ static PyObject *scan(Scanner *self, PyObject *arguments)
     outcome = read_document(self, (Cursor)at, (Cursor)at + size, object, &first, &last);
     if (outcome == 0)
         return Py_BuildValue("nLL", self->count - before.count, (long long)first, (long long)last);
+    if (outcome == REFUSED && go_back(self, &before) == 0)
+        Py_RETURN_NONE;
+    return NULL;
+}
+
+PyDoc_STRVAR(scan_each_doc, "Read texts of one record each, with ordinals from a first one on: (first second, last second); None: not for us.");
+
+static PyObject *scan_each(Scanner *self, PyObject *arguments)
+{
+    PyObject *texts;
+    char *at;
+    Py_ssize_t size, n, count;
+    int object, ordinal, outcome = REFUSED;
+    int64_t seconds = 0, first = 0, last = 0;
+    Cursor p, end;
+    Place before = place_of(self);
+
+    if (!PyArg_ParseTuple(arguments, "O!ii", &PyList_Type, &texts, &object, &ordinal))
+        return NULL;
+    count = PyList_Size(texts);
+    if (ordinal < 0 || count > INT32_MAX - ordinal)
+        Py_RETURN_NONE;
+    for (n = 0; n < count; n++) {
+        /* what is called on the way could change the list, so the text is held */
+        PyObject *text = Py_XNewRef(PyList_GetItem(texts, n));
+        if (text == NULL || PyBytes_AsStringAndSize(text, &at, &size) < 0) {
+            Py_XDECREF(text);
+            return NULL;
+        }
+        p = white((Cursor)at);
+        end = (Cursor)at + size;
+        outcome = read_record(self, &p, end, object, ordinal + (int32_t)n, 1, &seconds);
+        if (outcome == 0 && white(p) != end)
+            outcome = REFUSED;
+        Py_DECREF(text);
+        if (outcome < 0)
+            break;
+        first = n == 0 || seconds < first ? seconds : first;
+        last = n == 0 || seconds > last ? seconds : last;
+    }
+    if (outcome == 0)
+        return Py_BuildValue("LL", (long long)first, (long long)last);
     if (outcome == REFUSED && go_back(self, &before) == 0)
         Py_RETURN_NONE;
     return NULL;
@@ -200,6 +242,7 @@ static PyObject *rows_of(Scanner *self, void *Py_UNUSED(closure))
 
 static PyMethodDef methods[] = {
     {"scan", (PyCFunction)scan, METH_VARARGS, scan_doc},
+    {"scan_each", (PyCFunction)scan_each, METH_VARARGS, scan_each_doc},
     {"take", (PyCFunction)take, METH_NOARGS, take_doc},
     {NULL, NULL, 0, NULL},
 };
