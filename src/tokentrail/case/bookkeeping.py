@@ -82,12 +82,17 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
     return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
 
 
-def rejections(folder: CaseFolder, digests: set[str] | None) -> tuple[Rejection, ...]:
+def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection, ...]:
     """What could not be read, of some objects or of all, each object once however often it was read."""
     snapshot = folder.snapshot()
+    manifests = [
+        one
+        for one in snapshot.manifests
+        if digests is None or any(each.sha256 in digests for each in one.objects)
+    ]
     engine = DuckEngine()
-    engine.segments("rejected", list(snapshot.folders.values()))
-    objects = {int(manifest.segment, 16): manifest.objects for manifest in snapshot.manifests}
+    engine.segments("rejected", [snapshot.folders[one.segment] for one in manifests])
+    objects = {int(one.segment, 16): one.objects for one in manifests}
     found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
     names: dict[str, str] = {}
     for row in engine.table(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from tokentrail.case import linking
 from tokentrail.lineage import coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
@@ -121,11 +122,7 @@ class Views:
         return View(snapshot.fingerprint, None, engine, Grown(**found), folder)
 
     def _grown(self, snapshot: Snapshot, into: Path) -> Grown:
-        engine = self._engine(snapshot, None)
-        try:
-            return grow(engine, into)
-        finally:
-            engine.close()
+        return linking.grown(self._folder, snapshot, into, self._sized)
 
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
         """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
@@ -140,11 +137,13 @@ class Views:
         return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
-        records = sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
-        spill = self._folder.path / "derived" / ".spill"
-        engine = DuckEngine(spill, threads=1 if records < _FEW else None)
+        engine = self._sized(sum(one.records for manifest in snapshot.manifests for one in manifest.objects))
         folders = list(snapshot.folders.values())
         for name in ("events", "issuances", "changes"):
             engine.segments(name, folders, until=until)
         engine.segments("identities", folders)
         return engine
+
+    def _sized(self, records: int) -> DuckEngine:
+        """An engine for so many records."""
+        return DuckEngine(self._folder.path / "derived" / ".spill", threads=1 if records < _FEW else None)

@@ -243,7 +243,7 @@ def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterat
 
 
 def _described() -> str:
-    [text] = statements("7_credentials.sql")
+    [text] = statements("8_credentials.sql")
     for name, source in _PARTS.items():
         text = text.replace(f"{{{name}}}", source)
     return text

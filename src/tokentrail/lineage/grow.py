@@ -17,14 +17,18 @@ from pathlib import Path
 from tokentrail.lineage.number import number
 from tokentrail.store.interface import Engine, Linker
 
-LINKING = 3
+LINKING = 4
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
+
+REDUCED = ("people", "issuing", "makings")
+"""What linking needs of records, and all that it needs: `reduce` works it out for some segments, as `new_<name>`."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 
 _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
-_FILES = ("1_sightings", "2_issued", "3_credentials", "4_births", "5_named", "6_created")
+_REDUCING = ("1_reduced",)
+_LINKING = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
 _FULLER = (
     "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent", "e.resource",
@@ -34,8 +38,8 @@ _FULLER = (
 )  # fmt: skip
 _LOSERS = """
 CREATE TABLE losers AS
-SELECT segment, object, ordinal FROM (
-  SELECT e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
+SELECT event_id, segment, object, ordinal FROM (
+  SELECT e.event_id, e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
     CASE WHEN s.key_id IS NULL THEN 1 ELSE 0 END, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END,
     {order}, e.segment, e.object, e.ordinal) AS place
   FROM events e
@@ -51,7 +55,7 @@ BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY 
 """Siblings and roots by time, then id."""
 
 _BOUNDS = """
-SELECT u.first, u.last, p.credentials FROM (SELECT min(first) AS first, max(last) AS last FROM uses) u
+SELECT u.first, u.last, p.credentials FROM (SELECT min(first) AS first, max(last) AS last FROM people) u
 CROSS JOIN (SELECT count(*) AS credentials FROM places) p"""
 
 _FACTS = """
@@ -95,14 +99,70 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
         folder: Where to write.
         place: Numbers the forest; in this process by default.
     """
-    total = _facts(engine)
-    listed = [one for name in _FILES for one in statements(f"{name}.sql")]
-    engine.run_all(in_order(listed, [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
+    suspected = engine.suspects()
+    if suspected is not None:
+        engine.register("suspects", suspected)
+    set_aside(engine, all_of_them=suspected is None)
+    know_facts(engine)
+    known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in REDUCED]
+    _derive(engine, folder, place, [*_listed(_REDUCING), *known])
+    [total] = engine.table("SELECT count(*) AS records FROM events").to_pylist()
+    [lost] = engine.table("SELECT count(*) AS records FROM losers").to_pylist()
+    return _grown(engine, total["records"] - lost["records"])
+
+
+def reduce(engine: Linker) -> None:
+    """Work out what linking needs of an engine's segments, less its `losers`: the tables `new_<name>`."""
+    know_facts(engine)
+    made = _listed(_REDUCING)
+    engine.run_all(in_order(made, [f"new_{name}" for name in REDUCED]))
+
+
+def link(engine: Linker, folder: Path, records: int) -> Grown:
+    """Derive the forest, as `grow` does, from the `REDUCED` tables and `losers` of all segments."""
+    _derive(engine, folder, None, [])
+    return _grown(engine, records)
+
+
+def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
+    """
+    Make `losers`: of records with one event id all but one, among the engine's segments.
+
+    Args:
+        engine: Knows as `suspects` which event ids may occur more than once.
+        all_of_them: Look at all event ids instead.
+    """
+    only = "" if all_of_them else " WHERE event_id IN (SELECT event_id FROM suspects)"
+    engine.run(
+        f"CREATE TABLE repeats AS SELECT event_id, count(*) AS copies FROM events{only} "
+        "GROUP BY event_id HAVING count(*) > 1"
+    )
+    if engine.table("SELECT event_id FROM repeats LIMIT 1").num_rows:
+        engine.run(_LOSERS.format(order=", ".join(f"{one} NULLS LAST" for one in _FULLER)))
+    else:
+        engine.run("CREATE TABLE losers AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE")
+
+
+def know_facts(engine: Linker) -> None:
+    """Make `facts` known: the events without the `losers`, which few cases have any of."""
+    lost = engine.table("SELECT 1 AS one FROM losers LIMIT 1").num_rows
+    engine.run(_FACTS if lost else "CREATE VIEW facts AS SELECT * FROM events")
+
+
+def _listed(files: Iterable[str]) -> list[str]:
+    return [one for name in files for one in statements(f"{name}.sql")]
+
+
+def _derive(engine: Linker, folder: Path, place: Callable[[], None] | None, first: Sequence[str]) -> None:
+    engine.run_all(in_order([*first, *_listed(_LINKING)], [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
     (place or partial(in_memory, engine))()
     for name, query in _OUTPUT.items():
         engine.write(query, folder / f"{name}.parquet")
+
+
+def _grown(engine: Linker, records: int) -> Grown:
     [found] = engine.table(_BOUNDS).to_pylist()
-    return Grown(total, found["credentials"], found["first"], found["last"])
+    return Grown(records, found["credentials"], found["first"], found["last"])
 
 
 def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str, frozenset[int]]]:
@@ -134,7 +194,7 @@ def reopen(engine: Engine, folder: Path) -> None:
     """Make what `grow` derived known to an engine that knows the evidence: its tables, `facts` and `credentials`."""
     for name in _OUTPUT:
         engine.view(name, folder / f"{name}.parquet")
-    engine.run(_FACTS)
+    know_facts(engine)
     engine.run(f"CREATE VIEW credentials AS {described()}")
 
 
@@ -144,7 +204,7 @@ def described(*, chosen: bool = False) -> str:
 
     Of those in `chosen` alone, if wanted, from their `acts` and the `some_` tables that hold all about them.
     """
-    [text] = statements("7_credentials.sql")
+    [text] = statements("8_credentials.sql")
     for name, source in (_CHOSEN if chosen else _EVERY).items():
         text = text.replace(f"{{{name}}}", source)
     return text
@@ -175,29 +235,6 @@ _CHOSEN = {
 }
 
 
-def _facts(engine: Linker) -> int:
-    """Set aside repeated records; answers how many distinct ones there are."""
-    suspects = engine.suspects()
-    if suspects is not None:
-        engine.register("suspects", suspects)
-    only = "" if suspects is None else " WHERE event_id IN (SELECT event_id FROM suspects)"
-    engine.run(
-        f"CREATE TABLE repeats AS SELECT event_id, count(*) AS copies FROM events{only} "
-        "GROUP BY event_id HAVING count(*) > 1"
-    )
-    found = engine.table(
-        "SELECT count(*) AS ids, coalesce(sum(copies), 0) AS copies FROM repeats"
-    ).to_pylist()[0]
-    total = engine.table("SELECT count(*) AS records FROM events").to_pylist()[0]["records"]
-    if found["ids"]:
-        engine.run(_LOSERS.format(order=", ".join(f"{one} NULLS LAST" for one in _FULLER)))
-        engine.run(_FACTS)
-    else:
-        engine.run("CREATE TABLE losers AS SELECT segment, object, ordinal FROM events WHERE FALSE")
-        engine.run("CREATE VIEW facts AS SELECT * FROM events")
-    return int(total - found["copies"] + found["ids"])
-
-
 _OUTPUT = {
     "forest": """
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id,
@@ -219,12 +256,14 @@ _OUTPUT = {
           SELECT p.id AS name, o.n, TRUE AS own FROM parents p JOIN places o ON o.ck = p.ck
           UNION ALL
           SELECT y.name, o.n, FALSE FROM (SELECT ck, unnest(keys) AS name FROM keyrings) y JOIN places o ON o.ck = y.ck
-        ) ORDER BY name, n""",
-    "who": "SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck ORDER BY o.n",
+        ) ORDER BY name, n, own""",
+    "who": """
+        SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck
+        ORDER BY o.n, w.segment, w.identity""",
     "links": """
         SELECT c.n AS child, m.n AS parent, t.what, t.thing, t.api, t.event_id, t.event_id_text, t.time
         FROM makers t JOIN places c ON c.ck = t.ck JOIN places m ON m.ck = t.maker
         WHERE NOT (t.place = 1 AND c.parent IS NOT DISTINCT FROM m.n)
-        ORDER BY child, time, parent, what""",
-    "losers": "SELECT * FROM losers ORDER BY segment, object, ordinal",
+        ORDER BY child, time, parent, what, thing, api, event_id""",
+    "losers": "SELECT segment, object, ordinal FROM losers ORDER BY segment, object, ordinal",
 }  # fmt: skip

@@ -89,6 +89,17 @@ class DuckEngine:
         """Write the rows of a query, in its order, to a Parquet file."""
         self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})")
 
+    def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
+        """Make the rows of some Parquet files known under one name, each without those of some segments."""
+        parts = []
+        for path, gone in files:
+            listed = ", ".join(map(str, gone))
+            parts.append(
+                f"SELECT * FROM read_parquet({quoted(str(path))})"
+                + (f" WHERE segment NOT IN ({listed})" if gone else "")
+            )
+        self.run(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL '.join(parts)}")
+
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
         files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many

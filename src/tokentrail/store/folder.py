@@ -28,10 +28,13 @@ from typing import Any
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
+from tokentrail.store.layers import LAYERS
 
 FORMAT = 1
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
+_LINKED_AFTER = 3600
+"""Seconds after which nobody links from layers that newer ones replaced."""
 
 
 class CaseFolder:
@@ -155,6 +158,14 @@ class CaseFolder:
         folder = self.path / "derived" / fingerprint
         return folder if folder.exists() else None
 
+    def all_derived(self, ending: str) -> list[Path]:
+        """Every complete folder of derived tables whose name ends so."""
+        return sorted(
+            path
+            for path in (self.path / "derived").iterdir()
+            if path.name.endswith(ending) and path.name[0] != "."
+        )
+
     def new_derived(self) -> Path:
         """A folder to derive tables into; `place_derived` makes it visible."""
         folder = self.path / "derived" / f".{secrets.token_hex(8)}"
@@ -178,8 +189,11 @@ class CaseFolder:
         stale = [path for path in (self.path / "segments").iterdir() if path.name not in published]
         derived = sorted((self.path / "derived").iterdir(), key=lambda path: path.stat().st_mtime)
         for path in [*stale, *derived[:-1]]:
-            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+            age = time.time() - path.stat().st_mtime
+            if age > _ABANDONED_AFTER:
                 shutil.rmtree(path, ignore_errors=True)
+            elif age > _LINKED_AFTER:
+                shutil.rmtree(path / LAYERS, ignore_errors=True)
 
 
 def new_segment_number() -> int:

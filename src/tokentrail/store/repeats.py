@@ -2,6 +2,8 @@
 Event ids that may occur more than once in many segments: found by sorting eight bytes of each.
 
 A table of all ids would take fifty bytes an event, and be slower; of ids that share half their bytes, few are the same.
+The sorted halves are kept beside what was worked out of their segments, so that those of later segments can be looked
+up among them, and no record need be read again.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ Halves: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 AT_ONCE = 1 << 26
 """Events whose ids are sorted at once: half a gigabyte."""
 _ID = pa.binary(16)
+_RANGE = 1 << 64
 
 
 def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
@@ -29,33 +32,55 @@ def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
         files: Parquet files with `event_id`.
         at_once: How many ids to sort at once; of more, some are looked at in each of several passes.
     """
+    return among(files, np.concatenate([twice(halves) for halves in sorted_halves(files, at_once)]))
+
+
+def sorted_halves(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Halves]:
+    """The first halves of all ids, sorted; in several parts, one after the other, where there are very many."""
     count = sum(pq.read_metadata(file).num_rows for file in files)
     passes = -(-count // at_once) or 1
-    twice = [_twice(files, count // passes, passes, number) for number in range(passes)]
-    sought = np.concatenate(twice)
-    sought.sort()
-    found = [_among(chunk, sought) for chunk in _chunks(files)] if len(sought) else []
+    for number in range(passes):
+        halves = _between(files, count // passes, number * _RANGE // passes, (number + 1) * _RANGE // passes)
+        halves.sort()
+        yield halves
+
+
+def twice(halves: Halves) -> Halves:
+    """The halves that more than one id has, of sorted ones."""
+    return np.unique(halves[1:][halves[1:] == halves[:-1]])
+
+
+def common(few: Halves, many: Halves) -> Halves:
+    """The halves that are in both, of sorted ones: each of the few is looked up among the many."""
+    if not len(many):
+        return few[:0]
+    place = np.minimum(np.searchsorted(many, few), len(many) - 1)
+    return np.unique(few[many[place] == few])
+
+
+def among(files: Sequence[Path], sought: Halves) -> pa.Table:
+    """The ids in some files whose first halves are sought, each as often as it occurs, as `event_id`."""
+    sought = np.sort(sought)
+    found = [_wanted(chunk, sought) for chunk in _chunks(files)] if len(sought) else []
     return pa.table({"event_id": pa.concat_arrays(found) if found else pa.array([], _ID)})
 
 
-def _twice(files: Sequence[Path], guess: int, passes: int, number: int) -> Halves:
-    """First halves that more than one id has, of those that fall into one pass."""
+def _between(files: Sequence[Path], guess: int, low: int, high: int) -> Halves:
+    """The first halves of ids that lie in a range."""
     halves = np.empty(guess, dtype=np.uint64)
     filled = 0
     for chunk in _chunks(files):
         mine = _halves(chunk)
-        if passes > 1:
-            mine = mine[mine % passes == number]
+        if high - low < _RANGE:
+            mine = mine[(mine >= np.uint64(low)) & (mine <= np.uint64(high - 1))]
         if filled + len(mine) > len(halves):
             halves = np.resize(halves, int((filled + len(mine)) * 1.1))
         halves[filled : filled + len(mine)] = mine
         filled += len(mine)
-    halves = halves[:filled]
-    halves.sort()
-    return np.unique(halves[1:][halves[1:] == halves[:-1]])
+    return halves[:filled]
 
 
-def _among(chunk: pa.Array[Any], sought: Halves) -> pa.Array[Any]:
+def _wanted(chunk: pa.Array[Any], sought: Halves) -> pa.Array[Any]:
     """The ids whose first halves are sought."""
     mine = _halves(chunk)
     place = np.minimum(np.searchsorted(sought, mine), len(sought) - 1)

@@ -75,8 +75,8 @@ LEFT JOIN issued c ON c.call = a.ck;
 
 -- A parent by inference: only one credential of the caller that the other account's trail does not name was alive.
 CREATE TABLE foreigners AS
-SELECT x.ck, x.issued_time, c.caller_account, p.principal AS caller_principal
-FROM lives x JOIN calls c ON c.call = x.call JOIN people p ON p.segment = c.segment AND p.identity = c.identity
+SELECT x.ck, x.issued_time, c.caller_account, c.caller_principal
+FROM lives x JOIN calls c ON c.call = x.call
 WHERE x.caller_type = 'AWSAccount' AND x.caller_ck IS NULL;
 
 CREATE TABLE inferred AS

@@ -5,9 +5,7 @@ CREATE TABLE unissued AS
 SELECT s.*, f.form FROM seen s JOIN seen_forms f ON f.ck = s.ck WHERE f.form <> 'long';
 
 CREATE TABLE keyless AS
-SELECT c.*, p.key AS caller_key, p.principal AS caller_principal, p.created AS caller_created
-FROM calls c JOIN people p ON p.segment = c.segment AND p.identity = c.identity
-WHERE (c.key = '' OR c.api = 'GetSigninToken') AND c.api NOT IN ('SwitchRole', 'GetRoleCredentials');
+SELECT * FROM calls WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials');
 
 CREATE TABLE unkeyed AS
 SELECT s.ck, c.call, c.event_id, c.time, 'matched' AS link,
@@ -43,40 +41,7 @@ FROM signed_in l LEFT JOIN (
   ) WHERE place = 1
 ) found ON found.call = l.call;
 
--- What calls made that others then act through; `id` is what will show in the records of whoever does.
-CREATE VIEW making AS
-SELECT h.*,
-       CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name = 'CreateUser' THEN 'user'
-            WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
-            WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
-            WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
-            WHEN name = 'RunInstances' THEN 'instance' ELSE 'function' END AS what
-FROM changes h
-WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
-         'CreateAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
-         'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
-       OR h.source = 'ec2.amazonaws.com' AND h.name = 'RunInstances'
-       OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
-
-CREATE TABLE makings AS
-SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, account,
-       CASE WHEN what = 'trust' THEN document END AS document,
-       CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '') END AS owner,
-       CASE what
-         WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
-         WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
-         WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
-         WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
-         WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
-         WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
-         ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id
-FROM making WHERE what <> 'instance'
-UNION ALL
-SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
-       unnest(regexp_extract_all(response, '"instanceId":"([^"]+)"', 1))
-FROM making WHERE what = 'instance';
-
+-- What calls made that others then act through, and which credential made it.
 CREATE TABLE made AS
 SELECT w.ck, m.* FROM makings m JOIN who w ON w.segment = m.segment AND w.identity = m.identity;
 

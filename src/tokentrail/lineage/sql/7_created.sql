@@ -2,36 +2,34 @@
 
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
-SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id_text, m.time, m.owner, m.segment, m.object,
-       m.ordinal
+SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id_text, m.time, m.owner, m.ip, m.agent
 FROM forms f JOIN made m ON m.what = 'access_key' AND m.id = f.key AND m.account = f.account
 JOIN lives n ON n.ck = f.ck WHERE f.form = 'long' AND m.ck <> n.ck;
 
 CREATE TABLE made_users AS SELECT * FROM made WHERE what IN ('user', 'login_profile');
 
-CREATE TABLE users AS
-SELECT n.ck, n.kind, coalesce(n.issued_at, n.first) AS moment, coalesce(s.account, c.caller_account) AS account,
-       regexp_extract(coalesce(a.arn, p.arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
-FROM lives n
-LEFT JOIN seen s ON s.ck = n.ck
-LEFT JOIN (SELECT w.ck, min(i.arn) AS arn FROM who w JOIN identities i ON i.segment = w.segment AND i.identity = w.identity
-           WHERE w.ck IN (SELECT ck FROM lives WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'unknown',
-                                                              'federation_token'))
-             AND EXISTS (SELECT 1 FROM made_users)
-           GROUP BY w.ck) a ON a.ck = n.ck
-LEFT JOIN calls c ON c.call = n.call
-LEFT JOIN identities p ON p.segment = c.segment AND p.identity = c.identity
-WHERE n.kind IN ('long_term_key', 'session_token', 'console_session', 'unknown', 'federation_token')
+CREATE TABLE acting AS
+SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
+WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'unknown', 'federation_token')
   AND EXISTS (SELECT 1 FROM made_users);
+
+CREATE TABLE users AS
+SELECT n.ck, n.kind, n.moment, coalesce(s.account, c.caller_account) AS account,
+       regexp_extract(coalesce(a.arn, c.caller_user_arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
+FROM acting n
+LEFT JOIN seen s ON s.ck = n.ck
+LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM who w JOIN people p ON p.segment = w.segment AND p.identity = w.identity
+           WHERE w.ck IN (SELECT ck FROM acting)
+           GROUP BY w.ck) a ON a.ck = n.ck
+LEFT JOIN calls c ON c.call = n.call;
 
 CREATE TABLE made_roles AS SELECT * FROM made WHERE what IN ('role', 'trust');
 
 CREATE TABLE sessions AS
-SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, coalesce(p.federated_provider, s.federated_provider) AS provider,
+SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, coalesce(c.caller_provider, s.federated_provider) AS provider,
        regexp_extract(coalesce(c.role_arn, s.issuer_arn), '([^/]+)$', 1) AS role_name,
        split_part(coalesce(c.role_arn, s.issuer_arn), ':', 5) AS role_account
 FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
-LEFT JOIN people p ON p.segment = c.segment AND p.identity = c.identity
 WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider'));
 
 CREATE TABLE hosts AS
@@ -43,11 +41,11 @@ WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('ins
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind = 'console_session')
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM sessions n
 JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
                  AND (m.what = 'role' OR (n.caller_ck IS NULL AND NOT coalesce(n.caller_service, FALSE)
@@ -55,11 +53,11 @@ JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
                            OR contains(m.document, n.provider))))
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'function') AND m.account = n.account
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
-SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL, NULL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM sessions n JOIN made m ON m.what = 'provider' AND m.id = n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 
@@ -73,9 +71,7 @@ SELECT * FROM (
 );
 
 CREATE TABLE made_by AS
-SELECT m.*, f.ip, f.agent FROM makers m
-LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal
-WHERE m.place = 1 AND m.api NOT LIKE 'UpdateFunction%';
+SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%';
 
 CREATE TABLE parents AS
 SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,

@@ -1,0 +1,76 @@
+-- What linking needs of some segments, much less than their records: worked out once for each segment, then kept.
+-- Unknowns are '' and -1, so that joins need no special case for null. What only people read (ARNs, names,
+-- addresses) stays where it was read from: the forest points to it.
+
+CREATE TABLE uses AS
+SELECT segment, identity, bool_or(console) AS console, count(*) AS events, count(error) AS errors, min(time) AS first,
+       max(time) AS last
+FROM facts GROUP BY segment, identity;
+
+-- Who is seen acting: one row for each identity of a segment.
+CREATE TABLE new_people AS
+SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, '') AS account,
+       coalesce(i.key_id, '') AS key, coalesce(i.principal_id, '') AS principal, coalesce(i.created, -1) AS created,
+       i.invoked_by IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
+       CASE WHEN coalesce(i.type, '') NOT IN ('AssumedRole', 'Role') THEN i.arn END AS user_arn,
+       i.ec2_delivery IS NOT NULL OR i.in_scope_of IS NOT NULL AS hosted,
+       u.console, u.events, u.errors, u.first, u.last,
+       CASE WHEN coalesce(i.key_id, '') = '' AND
+                 (i.created IS NULL OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))
+                 THEN 'none'
+            WHEN i.key_id LIKE 'AKIA%' OR (i.created IS NULL AND i.key_id NOT LIKE 'ASIA%') THEN 'long'
+            ELSE 'temporary' END AS class
+FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identity;
+
+-- Successful calls that issue credentials, and who made them.
+CREATE TABLE new_issuing AS
+SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, coalesce(i.key_id, '') AS key, i.role_arn,
+       i.session_name, i.role_arn LIKE '%/AWSReservedSSO_%' AS portal, i.expires, i.duration, i.sign_in_session,
+       i.identity, p.type AS caller_type, p.account AS caller_account, p.class AS caller_class,
+       p.forwarded AS caller_service, p.key AS caller_key, p.principal AS caller_principal, p.created AS caller_created,
+       p.user_arn AS caller_user_arn, p.federated_provider AS caller_provider,
+       i.api = 'GetSigninToken' AND coalesce(i.key_id, '') = p.key AS echoed,  -- a token that bears its caller's key
+       CASE WHEN i.api LIKE 'AssumeRole%' OR i.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
+                 THEN coalesce(i.child_id, '')
+            WHEN i.api = 'AssumeRoot' THEN coalesce(i.target, '')
+            ELSE coalesce(i.child_id, p.principal) END AS child
+FROM issuances i JOIN new_people p ON p.segment = i.segment AND p.identity = i.identity
+WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
+
+-- What calls made that others then act through; `id` is what will show in the records of whoever does.
+CREATE TABLE making AS
+SELECT h.*,
+       CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name = 'CreateUser' THEN 'user'
+            WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
+            WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
+            WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
+            WHEN name = 'RunInstances' THEN 'instance' ELSE 'function' END AS what
+FROM changes h
+WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
+         'CreateAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
+         'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
+       OR h.source = 'ec2.amazonaws.com' AND h.name = 'RunInstances'
+       OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
+  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
+
+CREATE TABLE things AS
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, account,
+       CASE WHEN what = 'trust' THEN document END AS document,
+       CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '') END AS owner,
+       CASE what
+         WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
+         WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
+         WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
+         WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
+         WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
+         WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
+         ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id
+FROM making WHERE what <> 'instance'
+UNION ALL
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
+       unnest(regexp_extract_all(response, '"instanceId":"([^"]+)"', 1))
+FROM making WHERE what = 'instance';
+
+CREATE TABLE new_makings AS
+SELECT m.*, f.ip, f.agent FROM things m
+LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal;

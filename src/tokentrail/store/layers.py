@@ -1,0 +1,136 @@
+"""
+What was worked out of segments, in layers: an ingest works out what is new, and adds a layer.
+
+A layer holds for some segments the tables that linking needs of them, and the sorted first halves of their event ids.
+Its files never change, so that the next derived folder has them by another name (a hard link), and either folder can be
+deleted at any time. A new layer takes in those that are no larger than itself, so that there are never many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tokentrail.store.repeats import AT_ONCE, Halves, common
+
+LAYERS = "layers"
+_LIST = "layers.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Some segments, and what was worked out of them."""
+
+    name: str
+    records: dict[str, int]
+    """Of each segment that counts here, the number of its records."""
+    gone: tuple[str, ...]
+    """Segments that its tables still hold, and that count here no more."""
+    ids: tuple[str, ...]
+    """The segments whose event ids it holds."""
+
+    @property
+    def size(self) -> int:
+        """Records of all its segments."""
+        return sum(self.records.values())
+
+    def needed(self, segments: Set[str]) -> bool:
+        """Whether anything in it is of some segments."""
+        return bool(self.records) or not segments.isdisjoint(self.ids)
+
+    def narrowed(self, segments: Set[str]) -> Layer:
+        """The same, where only some segments count."""
+        return self.without(self.records.keys() - segments)
+
+    def without(self, segments: Set[str]) -> Layer:
+        """The same, where some segments count no more."""
+        gone = tuple(name for name in self.records if name in segments)
+        records = {name: count for name, count in self.records.items() if name not in segments}
+        return replace(self, records=records, gone=(*self.gone, *gone))
+
+
+def listed(derived: Path) -> list[Layer]:
+    """The layers of a derived folder; none where it has none that can be read."""
+    try:
+        found = json.loads((derived / _LIST).read_text())
+        return [Layer(one["name"], one["records"], tuple(one["gone"]), tuple(one["ids"])) for one in found]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def listing(derived: Path, layers: Sequence[Layer]) -> None:
+    """Say which layers a derived folder has."""
+    (derived / _LIST).write_text(json.dumps([asdict(one) for one in layers]))
+
+
+def prepare(derived: Path) -> None:
+    """Make room for layers in a derived folder."""
+    (derived / LAYERS).mkdir(mode=0o700)
+
+
+def clear(derived: Path) -> None:
+    """Empty a derived folder that is not in place yet."""
+    for path in derived.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def take_over(origin: Path, derived: Path, layers: Iterable[Layer]) -> None:
+    """Give a derived folder the files of some layers of another one."""
+    for layer in layers:
+        for path in (origin / LAYERS).glob(f"{layer.name}.*"):
+            _linked(path, derived / LAYERS / path.name)
+
+
+def _linked(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # not every file system can
+        shutil.copyfile(path, target)
+
+
+def table_file(derived: Path, layer: Layer, name: str) -> Path:
+    """Where a table of a layer lies."""
+    return derived / LAYERS / f"{layer.name}.{name}.parquet"
+
+
+def halves(derived: Path, layer: Layer) -> Halves:
+    """The sorted first halves of a layer's event ids, as they lie on disk."""
+    path = derived / LAYERS / f"{layer.name}.ids"
+    return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
+
+
+def write_halves(derived: Path, layer: Layer, parts: Iterable[Halves]) -> None:
+    """Keep a layer's event ids, sorted, in parts that follow each other."""
+    with (derived / LAYERS / f"{layer.name}.ids").open("wb") as file:
+        for part in parts:
+            part.tofile(file)
+
+
+def met(derived: Path, layers: Iterable[Layer], fresh: Halves) -> tuple[Halves, set[str]]:
+    """Which ids of new segments may be in older ones, and in which segments to look for them."""
+    found, where = [fresh[:0]], set[str]()
+    for layer in layers:
+        same = common(fresh, halves(derived, layer))
+        if len(same):
+            found.append(same)
+            where.update(layer.ids)
+    return np.unique(np.concatenate(found)), where
+
+
+def absorbed(layers: Sequence[Layer], size: int) -> list[Layer]:
+    """The layers that a new one takes in: those that are no larger, the smallest first, as it grows by them."""
+    taken: list[Layer] = []
+    for layer in sorted(layers, key=lambda one: (one.size, one.name)):
+        if layer.size > size or size + layer.size > AT_ONCE:
+            break
+        taken.append(layer)
+        size += layer.size
+    return taken

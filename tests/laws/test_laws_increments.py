@@ -1,0 +1,179 @@
+"""The laws of increments: what an ingest adds to a linked case makes it what linking all at once would."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_laws_forest import everything, places_forgotten, shuffled
+
+from evidence import START, held
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.case import linking
+from tokentrail.sources import files
+from tokentrail.store import layers, repeats
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.ingest import Options, ingest
+from tokentrail.store.merge import merge_small
+from tokentrail.testing import World, native
+from tokentrail.testing.names import Json
+
+SEEDS = st.integers(0, 999)
+OUTPUT = ("forest", "creations", "names", "who", "links", "losers")
+
+
+@contextmanager
+def fed(*parts: Sequence[Json]) -> Iterator[Case]:
+    """A case that was fed in several ingests, and linked after each."""
+    with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
+        for number, records in enumerate(parts):
+            path = Path(folder) / f"{number}.json"
+            path.write_bytes(native(records))
+            case.ingest([str(path)], workers=1)
+        yield case
+
+
+def derived(case: Case) -> dict[str, bytes]:
+    """The tables of the newest forest, byte for byte."""
+    case.newest()
+    snapshot = case.folder.snapshot()
+    [folder] = [one for one in case.folder.all_derived("") if one.name.startswith(snapshot.fingerprint)]
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in OUTPUT}
+
+
+def from_the_start(case: Case) -> dict[str, bytes]:
+    """The tables of a forest that was linked without anything that was derived before."""
+    case.close()
+    shutil.rmtree(case.path / "derived")
+    (case.path / "derived").mkdir()
+    return derived(case)
+
+
+@given(worlds(rare=True), SEEDS)
+def test_ingesting_in_parts_gives_the_files_of_linking_at_once(world: World, seed: int) -> None:
+    """However records are cut and repeated, the derived tables are byte-identical, and the answers those of one file."""
+    with held(world) as whole:
+        expected = places_forgotten(everything(whole))
+    with fed(*shuffled(world.records(), seed)) as case:
+        assert expected == places_forgotten(everything(case))
+        assert derived(case) == from_the_start(case)
+
+
+@given(worlds(rare=True), SEEDS)
+def test_an_increment_after_segments_were_merged_gives_the_same_files(world: World, seed: int) -> None:
+    """Segments that became one are read anew, and what is known of the others stays right."""
+    parts = shuffled(world.records(), seed)
+    with fed(*parts, *parts[::-1]) as case, mock.patch("tokentrail.store.merge.AT_ONCE", 2):
+        case.newest()
+        merge_small(case.folder)
+
+        assert derived(case) == from_the_start(case)
+
+
+def days(count: int) -> list[list[Json]]:
+    """The records of a few sessions a day, by day."""
+    world, found, before = World(START), [], 0
+    ada = world.user("ada")
+    for _ in range(count):
+        for name in ("Deploy", "ReadOnly"):
+            ada.assumes(name).calls("s3:ListBuckets")
+        world.wait(hours=24)
+        found.append(world.records()[before:])
+        before += len(found[-1])
+    return found
+
+
+def world_of(count: int) -> list[Json]:
+    """All records of some days."""
+    return [one for day in days(count) for one in day]
+
+
+def test_linking_reads_the_new_segments_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the columns of records, the fifth ingest reads those of its own segment when it is linked."""
+    read: set[str] = set()
+    know, open_file = DuckEngine.segments, repeats.pq.ParquetFile
+
+    def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
+        read.update(folder.name for folder in folders)
+        know(self, name, folders, until=until)
+
+    def opened(path: Path) -> object:
+        read.add(path.parent.name)
+        return open_file(path)
+
+    *earlier, last = days(5)
+    (tmp_path / "last.json").write_bytes(native(last))
+    with fed(*earlier) as case:
+        before = set(case.folder.snapshot().folders)
+        list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
+        snapshot, into = case.folder.snapshot(), case.folder.new_derived()
+        monkeypatch.setattr(DuckEngine, "segments", known)
+        monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
+
+        grown = linking.grown(case.folder, snapshot, into, lambda _: DuckEngine())
+
+        assert len(world_of(5)) == grown.records
+        assert set(snapshot.folders) - before == read
+
+
+def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A record of the first day comes again with the fourth: segments whose ids are kept apart are not read."""
+    read: set[str] = set()
+    know = DuckEngine.segments
+
+    def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
+        read.update(folder.name for folder in folders)
+        know(self, name, folders, until=until)
+
+    large, small, last = days(1)[0] * 1, days(2)[1][:2], days(1)[0][:1]
+    (tmp_path / "last.json").write_bytes(native(last))
+    with fed(large, small) as case:
+        first, second = case.folder.snapshot().manifests
+        if len(large) != first.objects[0].records:
+            first, second = second, first
+        list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
+        snapshot, into = case.folder.snapshot(), case.folder.new_derived()
+        monkeypatch.setattr(DuckEngine, "segments", known)
+
+        grown = linking.grown(case.folder, snapshot, into, lambda _: DuckEngine())
+
+        assert len(large) + len(small) == grown.records
+        assert set(snapshot.folders) - {second.segment} == read
+
+
+def test_what_is_derived_may_be_damaged(tmp_path: Path) -> None:
+    """Layers that can't be read are worked out again: nothing depends on them."""
+    *earlier, last = days(3)
+    (tmp_path / "last.json").write_bytes(native(last))
+    with fed(*earlier) as case:
+        for path in case.path.glob("derived/*/layers/*"):
+            path.write_bytes(b"damaged!")
+
+        case.ingest([str(tmp_path / "last.json")])
+
+        assert len(world_of(3)) == case.status().records
+        assert derived(case) == from_the_start(case)
+
+
+def test_layers_stay_few_however_often_something_is_added() -> None:
+    """After fifteen ingests of a size there are at most four layers, which count each segment once."""
+    with fed(*days(15)) as case:
+        snapshot = case.folder.snapshot()
+        [folder] = [one for one in case.folder.all_derived("") if one.name.startswith(snapshot.fingerprint)]
+        listed = layers.listed(folder)
+
+        assert 4 >= len(listed)
+        assert sorted(snapshot.folders) == sorted(name for layer in listed for name in layer.records)
+        assert all(not layer.gone for layer in listed)
