@@ -31,7 +31,8 @@ class Many:
 
     texts: list[bytes]
     """The records, as CloudTrail would write them as far as our columns go."""
-    carrier: str
+    carriers: frozenset[str]
+    """What brought them; an empty name for CloudTrail's own shape."""
     carefully: Callable[[], Iterator[Found]]
     """Cuts the same places one by one, for when one of the texts is no sound record."""
 

@@ -19,7 +19,7 @@ from tokentrail.events import assemble, special
 from tokentrail.events.assemble import Labels
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.record import MISSING, Additional
-from tokentrail.events.vocabulary import Mark, name_marks, source_marks
+from tokentrail.events.vocabulary import Mark, looked_into, name_marks, source_marks
 
 if TYPE_CHECKING:
     from tokentrail.events._scan import Calls, Scanner
@@ -156,11 +156,4 @@ class _Additionals(list[Any]):
             return None
 
 
-def _wanted(mark: int) -> int:
-    """Whether a call is looked into: 1 if it succeeded, 2 if its record lists no resource."""
-    keyless = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
-    tells = mark & (Mark.CHANGES | Mark.READS_SECRET | Mark.FROM_ISSUER) or mark & keyless == keyless
-    return bool(tells) | 2 * bool(mark & Mark.NAMES_RESOURCE)
-
-
-_WANTED = bytes(map(_wanted, range(64)))
+_WANTED = bytes(map(looked_into, range(64)))

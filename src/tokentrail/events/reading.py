@@ -20,6 +20,7 @@ from tokentrail.events.loose import FAILURES
 from tokentrail.events.opening import Content, contents, packed
 from tokentrail.events.piece import Found, Many, Piece, flat
 from tokentrail.events.record import (
+    ABSENT,
     MISSING,
     Record,
     SoundRecord,
@@ -185,7 +186,7 @@ def _runs(places: Iterable[Found]) -> Iterator[Many | list[Piece]]:
 
 def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | None:
     """Read places together; `None` where one of them is no sound record."""
-    carriers = frozenset((many.carrier,) if many.carrier else ())
+    carriers = frozenset(filter(None, many.carriers))
     if scan is not None:
         ends = scan(many.texts, first)
         return None if ends is None else Scanned(len(many.texts), *ends, carriers)
@@ -247,7 +248,7 @@ def _refused(refusals: Sequence[Refusal]) -> Reading:
 def _native(data: bytes) -> Sequence[SoundRecord] | None:
     """A log file's records, or a record alone; `None` for one sound object that is neither."""
     file = decode_file(data)
-    return [decode_one(data)] if file.Records is None and file.eventName is not None else file.Records
+    return [decode_one(data)] if file.Records is None and file.eventName is not ABSENT else file.Records
 
 
 _DECODERS: dict[bytes, tuple[Callable[[bytes], Sequence[SoundRecord] | None], ...]] = {

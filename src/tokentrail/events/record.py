@@ -17,6 +17,7 @@ from tokentrail.events.fields import fields
 from tokentrail.events.loose import FAILURES, clean
 
 MISSING = msgspec.Raw(b"null")
+ABSENT = msgspec.Raw()
 
 
 class Resource(msgspec.Struct, gc=False):
@@ -76,7 +77,7 @@ class LogFile(msgspec.Struct, gc=False):
     """A native log file, or a record that lies alone."""
 
     Records: list[SoundRecord] | None = None
-    eventName: msgspec.Raw | None = None
+    eventName: msgspec.Raw = ABSENT
 
 
 decode_file = msgspec.json.Decoder(LogFile).decode

@@ -103,8 +103,7 @@ def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
 
 def _lines_or_scan(data: bytes, room: Room) -> Iterator[Found]:
     """Read JSON lines where each line starts an object; else scan for balanced objects."""
-    rows = [line.strip(_WHITE) for line in data.split(b"\n")]
-    rows = [line for line in rows if line]
+    rows = [row for line in data.split(b"\n") if (row := line.strip(_WHITE))]
     if len(rows) > 1 and _is_lines(rows):
         yield from together(rows, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
         return
@@ -144,11 +143,17 @@ def _side_by_side(data: bytes) -> list[bytes] | None:
 
 def _is_lines(rows: list[bytes]) -> bool:
     """Whether each row stands for itself: all look so, or most do and the others are damaged."""
+    if all(map(_is_whole, rows)):
+        return True
     objects = sum(line[:1] == b"{" for line in rows)
     whole = sum(line[:1] == b"{" and line[-1:] == b"}" for line in rows)
     if whole and objects + sum(map(_stands_alone, (line for line in rows if line[:1] != b"{"))) == len(rows):
         return True
     return whole > 2 and 2 * whole >= len(rows)
+
+
+def _is_whole(line: bytes) -> bool:
+    return line.startswith(b"{") and line.endswith(b"}")
 
 
 def _stands_alone(line: bytes) -> bool:

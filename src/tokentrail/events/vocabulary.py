@@ -132,3 +132,10 @@ def source_marks(source: str | None) -> int:
         | Mark.FROM_KEYLESS_ISSUER * (source in KEYLESS_SOURCES)
         | Mark.NAMES_RESOURCE * (source in NAMED_BY_REQUEST)
     )
+
+
+def looked_into(marks: int) -> int:
+    """Whether a call of such marks is looked into: 1 if it succeeded, 2 if its record lists no resource."""
+    keyless = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
+    tells = marks & (Mark.CHANGES | Mark.READS_SECRET | Mark.FROM_ISSUER) or marks & keyless == keyless
+    return bool(tells) | 2 * bool(marks & Mark.NAMES_RESOURCE)

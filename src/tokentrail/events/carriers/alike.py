@@ -7,13 +7,17 @@ way than one by one (`unwrap`); what is declined costs time and never a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
-from tokentrail.events.carriers.lost import EVENTBRIDGE, LOOKUP_EVENTS
+from tokentrail.events.carriers import elastic_plain, ocsf_plain
+from tokentrail.events.carriers.lost import ELASTIC, EVENTBRIDGE, LOOKUP_EVENTS, OCSF, OCSF_1_0
+from tokentrail.events.carriers.slim import OTHER_KIND
 from tokentrail.events.loose import FAILURES, Raw
+from tokentrail.events.piece import Found, flat
 
 VIA_CLOUDTRAIL = ("via CloudTrail", "Via CloudTrail")
 """How the kind of an EventBridge event ends that carries a record."""
@@ -25,7 +29,7 @@ class Alike(NamedTuple):
     """The records of some objects, one each, and what brought them."""
 
     texts: list[bytes]
-    carrier: str
+    carriers: frozenset[str]
 
 
 class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -119,67 +123,69 @@ class _Hit(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
-_Texts: TypeAlias = "list[bytes] | None"
-
-
-def _details(events: Sequence[Raw | str]) -> _Texts:
-    found = [_decode_event(one) for one in events]
-    kinds = {one.kind for one in found}
-    if any(not kind.endswith(VIA_CLOUDTRAIL) or "Insight" in kind for kind in kinds):
-        return None
-    return [bytes(one.detail) for one in found]
-
-
-def _looked_up(items: Sequence[Raw]) -> _Texts:
-    return [_decode_looked(one).CloudTrailEvent.encode() for one in items]
-
-
-def _messages(items: Sequence[Raw]) -> _Texts:
-    return _details([_decode_message(one).Body for one in items])
-
-
-def _delivered(items: Sequence[Raw]) -> _Texts:
-    return _details([_decode_delivered(one).body for one in items])
-
-
-def _exported(items: Sequence[Raw]) -> _Texts:
-    return [_decode_exported(one).result.raw.encode() for one in items]
-
-
-def _documents(items: Sequence[Raw]) -> _Texts:
-    return [_decode_hit(one).source.event.original.encode() for one in items]
-
-
-def _records(items: Sequence[Raw]) -> _Texts:
-    return [*map(bytes, items)] if b'"eventVersion"' in bytes(items[0])[:_HEAD] else None
-
-
 _decode_looked = msgspec.json.Decoder(_Looked).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_delivered = msgspec.json.Decoder(_Delivered).decode
 _decode_exported = msgspec.json.Decoder(_Exported).decode
 _decode_hit = msgspec.json.Decoder(_Hit).decode
 
-_KINDS: tuple[tuple[Callable[[Sequence[Any]], _Texts], str], ...] = (
-    (_details, EVENTBRIDGE),
-    (_looked_up, LOOKUP_EVENTS),
-    (_messages, EVENTBRIDGE),
-    (_delivered, EVENTBRIDGE),
-    (_exported, ""),
-    (_documents, ""),
-    (_records, ""),
+
+def _detail(event: Raw | str) -> bytes:
+    found = _decode_event(event)
+    if not found.kind.endswith(VIA_CLOUDTRAIL) or "Insight" in found.kind:
+        raise OTHER_KIND
+    return bytes(found.detail)
+
+
+def _record(item: Raw) -> bytes:
+    raw = bytes(item)
+    if b'"eventVersion"' not in raw[:_HEAD]:
+        raise OTHER_KIND
+    return raw
+
+
+_KINDS: tuple[tuple[Callable[[Any], bytes], str], ...] = (
+    (_detail, EVENTBRIDGE),
+    (lambda item: _decode_looked(item).CloudTrailEvent.encode(), LOOKUP_EVENTS),
+    (lambda item: _detail(_decode_message(item).Body), EVENTBRIDGE),
+    (lambda item: _detail(_decode_delivered(item).body), EVENTBRIDGE),
+    (lambda item: _decode_exported(item).result.raw.encode(), ""),
+    (lambda item: _decode_hit(item).source.event.original.encode(), ""),
+    (elastic_plain.record, ELASTIC),
+    (ocsf_plain.old_record, OCSF_1_0),
+    (ocsf_plain.new_record, OCSF),
+    (_record, ""),
 )
 
 
-def alike(items: Sequence[Raw]) -> Alike | None:
-    """The records of objects of one kind, which the first of them tells; `None` where one is of another."""
-    for texts_of, carrier in _KINDS:
+def alike(items: Sequence[Raw], one: Callable[[Raw], Iterator[Found]]) -> Alike | None:
+    """
+    The records of objects of one kind, which the first of them tells; `None` where they are of none.
+
+    Args:
+        items: The objects.
+        one: Takes one apart, whatever it is: for the few that are of another kind than the first.
+    """
+    kind = next((kind for kind in _KINDS if _is(items[0], kind[0])), None)
+    if kind is None:
+        return None
+    text_of, carrier = kind
+    texts, carriers = [], {carrier}
+    for item in items:
         try:
-            if texts_of(items[:1]) is None:
-                continue
-            texts = texts_of(items)
+            texts.append(text_of(item))
         except FAILURES:
-            continue
-        if texts is not None:
-            return Alike(texts, carrier)
-    return None
+            pieces = list(islice(flat(one(item)), 2))
+            if len(pieces) != 1 or pieces[0].reason:
+                return None
+            texts.append(pieces[0].raw)
+            carriers.add(pieces[0].carrier)
+    return Alike(texts, frozenset(carriers))
+
+
+def _is(item: Raw, text_of: Callable[[Any], bytes]) -> bool:
+    try:
+        text_of(item)
+    except FAILURES:
+        return False
+    return True

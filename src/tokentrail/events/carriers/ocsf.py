@@ -22,11 +22,12 @@ from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 
 _DEEPEST = 12
-_ACCOUNT_CHANGE = 3001
+ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
 _FEDERATED = frozenset({"SAMLUser", "WebIdentityUser"})
-_OF_IDENTITY = "userIdentity."
+OF_IDENTITY = "userIdentity."
+"""How names under `unmapped` begin that say who called."""
 
 
 class _Top(msgspec.Struct, gc=False):
@@ -77,7 +78,7 @@ def record(members: Members) -> tuple[bytes, bool]:
     api, made = _object(members, "api"), {}
     made["eventVersion"] = _at(members, "metadata", "product", "version")
     made["eventID"] = _at(members, "metadata", "uid")
-    made["eventTime"] = _moment(members.get("time"), members.get("time_dt"))
+    made["eventTime"] = moment(members.get("time"), members.get("time_dt"))
     made["eventSource"] = _at(api, "service", "name")
     made["eventName"] = api.get("operation")
     made["awsRegion"] = _at(members, "cloud", "region")
@@ -96,18 +97,18 @@ def record(members: Members) -> tuple[bytes, bool]:
         ("responseElements", answer.get("data")),
     ):
         if text:
-            made[member] = _data(text)
+            made[member] = data(text)
     if account := _at(members, "cloud", "account", "uid"):
         made["recipientAccountId"] = account
     if resources := members.get("resources"):
         made["resources"] = [_resource(one) for one in resources] if isinstance(resources, list) else []
     unmapped = members.get("unmapped")
     unmapped = unmapped if isinstance(unmapped, dict) else {}
-    told = tuple((name, value) for name, value in unmapped.items() if name.startswith(_OF_IDENTITY))
-    made["userIdentity"] = _who(members.get("actor"), told)
+    told = tuple((name, value) for name, value in unmapped.items() if name.startswith(OF_IDENTITY))
+    made["userIdentity"] = who(members.get("actor"), told)
     _unmapped(unmapped, made)
     if old:
-        _give_back(members, made)
+        give_back(members, made)
     return encoded(made), old
 
 
@@ -116,7 +117,7 @@ def decode(raw: bytes) -> Members:
     return asdict(_decode_top(raw))
 
 
-def _who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw | Members:
+def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw | Members:
     """The identity, put together once for each spelling of it."""
     packed = bytes(actor) if isinstance(actor, msgspec.Raw) else msgspec.json.encode(clean(actor))
     try:
@@ -132,7 +133,7 @@ def _known_identity(packed: bytes, told: tuple[tuple[str, Any], ...]) -> msgspec
     made: Members = {"userIdentity": _identity(actor)}
     for name, value in told:
         if value is not None and value != "":
-            _place(made, name, value)
+            put(made, name, value)
     identity = made["userIdentity"]
     if isinstance(identity, dict):
         _mend_principal(identity, actor)
@@ -156,7 +157,7 @@ def _identity(actor: Members) -> Members:
     found["credentialId" if kind == "IdentityCenterUser" else "accessKeyId"] = key
     found = {name: value for name, value in found.items() if value not in (None, "")}
     context: Members = {}
-    created = _moment(session.get("created_time"), session.get("created_time_dt"))
+    created = moment(session.get("created_time"), session.get("created_time_dt"))
     factor = session.get("mfa", session.get("is_mfa"))
     if created is not None or factor is not None:
         context["attributes"] = {"creationDate": created}
@@ -199,7 +200,7 @@ def _person(user: Any, actor: Members) -> Members:
     return {"userId": user} | ({"identityStoreArn": store} if store else {})
 
 
-def _data(text: Any) -> Any:
+def data(text: Any) -> Any:
     """A request or an answer: JSON as it is, once it is sure to be one value and nothing more."""
     if not isinstance(text, str):
         return text
@@ -220,17 +221,18 @@ def _resource(one: Any) -> Members:
 def _unmapped(unmapped: Members, made: Members) -> None:
     """Put what a version has no field for back to where it came from."""
     for name, value in unmapped.items():
-        if value is None or value == "" or name.startswith(_OF_IDENTITY):
+        if value is None or value == "" or name.startswith(OF_IDENTITY):
             continue
         if name in OPEN or name == "resources":
             made.setdefault(name, structured(value) if isinstance(value, str) else value)
             continue
         if isinstance(made.get(head := name.partition(".")[0]), msgspec.Raw):
             made[head] = _opened(made[head])
-        _place(made, name, value)
+        put(made, name, value)
 
 
-def _place(made: Members, name: str, value: Any) -> None:
+def put(made: Members, name: str, value: Any) -> None:
+    """Put a value at a dotted name, lists by index."""
     path = _path(name)
     if "[" not in name:
         place(made, path, value)
@@ -271,7 +273,7 @@ def _opened(raw: Any) -> Any:
         return {}
 
 
-def _give_back(members: Members, made: Members) -> None:
+def give_back(members: Members, made: Members) -> None:
     """Version 1.0 moves a call's target out of request and answer, into `user`."""
     name, user = str(made.get("eventName")), _object(members, "user")
     called = user.get("name")
@@ -286,7 +288,7 @@ def _give_back(members: Members, made: Members) -> None:
             ("responseElements", "ConsoleLogin"): members.get("status"),
             ("additionalEventData", "MFAUsed"): None if factor is None else "Yes" if factor else "No",
         }
-    elif members.get("class_uid") == _ACCOUNT_CHANGE:
+    elif members.get("class_uid") == ACCOUNT_CHANGE:
         what = "role" if "Role" in name else "user"
         back = {("requestParameters", f"{what}Name"): called}
         if name in ("CreateUser", "CreateRole") and not made.get("errorCode"):
@@ -299,7 +301,7 @@ def _give_back(members: Members, made: Members) -> None:
             place(made, path, value)
 
 
-def _moment(number: Any, text: Any) -> str | None:
+def moment(number: Any, text: Any) -> str | None:
     """A time in milliseconds, or as text, as CloudTrail spells it."""
     if isinstance(number, datetime):
         number = int(number.replace(tzinfo=number.tzinfo or UTC).timestamp() * 1000)
@@ -311,10 +313,16 @@ def _moment(number: Any, text: Any) -> str | None:
     return None if when is None else _iso(when)
 
 
-@lru_cache(maxsize=1 << 12)
 def _iso(second: int) -> str | None:
+    days, second = divmod(second, 86_400)
+    day = _day(days)
+    return None if day is None else f"{day}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+
+
+@lru_cache(maxsize=1 << 12)
+def _day(days: int) -> str | None:
     try:
-        return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
         return None
 

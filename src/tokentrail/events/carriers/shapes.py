@@ -124,11 +124,12 @@ def together(items: Sequence[Raw], inside: Inside, one: Callable[[Raw], Iterator
     for at in range(0, len(items), MANY):
         some = items[at : at + MANY]
         carefully = partial(_one_by_one, some, one)
-        found = alike(some) if inside.depth <= _SHALLOW else None
+        found = alike(some, one) if inside.depth <= _SHALLOW else None
         if found is None:
             yield from carefully()
         else:
-            yield Many(found.texts, found.carrier or inside.carrier, carefully)
+            carriers = frozenset(one or inside.carrier for one in found.carriers)
+            yield Many(found.texts, carriers, carefully)
 
 
 def _one_by_one(items: Sequence[Raw], one: Callable[[Any], Iterator[Found]]) -> Iterator[Found]:
@@ -140,7 +141,9 @@ def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
     """The records of texts that hold one each, as a rule."""
     for at in range(0, len(records), MANY):
         some = list(records[at : at + MANY])
-        yield Many(some, inside.carrier, partial(_one_by_one, some, partial(said, inside=inside)))
+        yield Many(
+            some, frozenset((inside.carrier,)), partial(_one_by_one, some, partial(said, inside=inside))
+        )
 
 
 def nested(raw: bytes, inside: Inside) -> Iterator[Found]:

@@ -77,12 +77,10 @@ def from_object(members: Mapping[str, Any]) -> bytes:
 def encoded(record: dict[str, Any]) -> bytes:
     """The JSON of a record whose values may have come as text."""
     for name in _FLAGS:
-        if isinstance(text := record.get(name), str):
-            record[name] = _TRUTH.get(text.lower(), text)
+        if name in record:
+            record[name] = truth(record[name])
     if isinstance(additional := record.get("additionalEventData"), dict):
-        for name in _NUMBERS:
-            if isinstance(text := additional.get(name), str):
-                additional[name] = _number(text)
+        count(additional)
     if record.get("resources"):
         record["resources"] = _listed(record["resources"])
     record["eventTime"] = moment(record.get("eventTime"))
@@ -91,6 +89,18 @@ def encoded(record: dict[str, Any]) -> bytes:
         return msgspec.json.encode(record)
     except (UnicodeError, TypeError):
         return msgspec.json.encode(clean(record))
+
+
+def truth(value: Any) -> Any:
+    """A flag that may have come as text."""
+    return _TRUTH.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def count(additional: dict[str, Any]) -> None:
+    """Make numbers of counts that came as text."""
+    for name in _NUMBERS:
+        if isinstance(text := additional.get(name), str):
+            additional[name] = _number(text)
 
 
 def _spell_creation(identity: Any) -> None:
