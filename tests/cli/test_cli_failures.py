@@ -12,6 +12,8 @@ from cli_cases import Run
 from tokentrail.cli import failure
 from tokentrail.cli.options import Common
 from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete
+from tokentrail.testing import carriers
+from tokentrail.testing.story import story
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,18 @@ def test_strict_is_3_after_printing(run: Run, flawed: Path, tmp_path: Path) -> N
         assert ran.code == (3 if verb[0] != "ingest" or json.loads(ran.out)["records"]["rejected"] else 0)
         assert ran.out
     assert "--strict" in run("status", "--case", case, "--strict").err
+
+
+@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
+def test_strict_is_3_for_every_carrier_that_is_cut_off(carrier: str, run: Run, tmp_path: Path) -> None:
+    """A file that ends in the middle of its last record is incomplete evidence, whatever brings the records."""
+    data = carriers.WRITERS[carrier](story(ordinary_day=False).world.records()[:20])
+    (tmp_path / "whole").write_bytes(data)
+    (tmp_path / "cut").write_bytes(data[:-60])
+
+    assert run("ingest", tmp_path / "whole", "--case", tmp_path / "a", "--strict", "--workers", "1").code == 0
+    assert run("ingest", tmp_path / "cut", "--case", tmp_path / "b", "--strict", "--workers", "1").code == 3
+    assert run("status", "--case", tmp_path / "b", "--strict").code == 3
 
 
 def test_strict_is_0_when_all_was_read(run: Run, case: Path, logs: Path) -> None:

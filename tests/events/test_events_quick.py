@@ -276,7 +276,9 @@ def test_carriers_read_alike(carrier: str) -> None:
 @pytest.mark.parametrize("members", ODD, ids=range(len(ODD)))
 def test_odd_values_in_carriers_read_alike(members: dict[str, Any]) -> None:
     """An odd value in one of a carrier's records gives the same either way, its neighbours included."""
-    some = [record(), record(**members), issuing(**members), record(eventName="Other")]
+    sound = {"managementEvent": True}
+    odd = sound | members
+    some = [record(**sound), record(**odd), issuing(**odd), record(eventName="Other", **sound)]
     for carrier in KINDS:
         try:
             data = carriers.WRITERS[carrier](some)
@@ -306,3 +308,23 @@ def test_mutated_carriers_read_alike(seed: int) -> None:
 def test_many_mutated_carriers_read_alike(seed: int) -> None:
     """Nor do they in tens of thousands of tries."""
     _mutated_carriers(seed, 3_000)
+
+
+@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
+def test_megabyte_events_read_alike(carrier: str) -> None:
+    """A record of megabytes, in a request, an answer and a text that is a label, is read whole, its neighbours too."""
+    big = "x" * 1_000_000
+    some = [
+        record(),
+        issuing(requestParameters={"roleArn": "arn:aws:iam::111122223333:role/r", "policy": big}),
+        record(userAgent=big, responseElements={"items": [{"value": big[:900_000]}] * 2}),
+        record(eventName="Last"),
+    ]
+    some = [{"managementEvent": True} | one for one in some]
+    data = carriers.WRITERS[carrier](some)
+    (summary,), rows = read(data, compiled=True)
+
+    assert (4, 0) == (summary.records, summary.rejected)
+    assert {"ListBuckets", "AssumeRole", "Last"} == {one["name"] for one in rows["events"]}
+    assert big in [one["agent"] for one in rows["events"]]
+    assert_same_place_by_place(data)

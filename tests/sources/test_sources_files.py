@@ -67,6 +67,23 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert "not followed" in next(one.reason for one in found if isinstance(one, Skipped))
 
 
+def test_links_that_lead_in_circles_are_skipped(tmp_path: Path) -> None:
+    """A link to itself, two that lead to each other and folders that link into each other end the walk nowhere."""
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "there").symlink_to(tmp_path / "back")
+    (tmp_path / "back").symlink_to(tmp_path / "there")
+    for name, other in (("one", "two"), ("two", "one")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "over").symlink_to(tmp_path / other)
+    (tmp_path / "two" / "a.json").write_text("{}")
+    found = list(objects([str(tmp_path)]))
+
+    assert ["a.json"] == [Path(one.name).name for one in found if isinstance(one, FileObject)]
+    assert 5 == len([one for one in found if isinstance(one, Skipped)])
+    with pytest.raises(SourceError, match="no such file"):
+        names(tmp_path / "self")
+
+
 def test_a_broken_link_and_a_pipe_are_skipped(tmp_path: Path) -> None:
     """Nothing that can't be read as a file stops or blocks the walk."""
     (tmp_path / "broken").symlink_to(tmp_path / "gone")

@@ -10,7 +10,7 @@ TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|"', re.DOTALL)
 
 
 def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Cut one JSON object into its members' raw values; `None` where it is no object. The last of a name wins."""
+    """Cut one JSON object into its members' raw values; `None` where none begins or ends. The last of a name wins."""
     if raw[:1] != b"{":
         return None
     found: dict[str, bytes] = {}
@@ -30,7 +30,7 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
         elif depth == 1 and token == b":" and key is None:
             key, value_from = _key(last), match.end()
         last = token
-    return found
+    return None if depth else found
 
 
 def _key(token: bytes) -> str:

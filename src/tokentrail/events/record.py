@@ -94,6 +94,7 @@ _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
 _ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
 
+CUT_OFF = "cut off in the middle of a record"
 UNREADABLE = "unreadable"
 """The error code of a record whose own can't be read."""
 _BAD_JSON = "not valid JSON"
@@ -115,7 +116,7 @@ def read(raw: bytes) -> tuple[Record, list[Note]] | str:
         pass
     parts = fields(raw)
     if parts is None:
-        return "not a JSON object"
+        return CUT_OFF if raw[:1] == b"{" else "not a JSON object"
     notes: list[Note] = []
     values = {name: _value(parts[name], name, notes) for name in Record.__struct_fields__ if name in parts}
     record = _coerce(values, notes)

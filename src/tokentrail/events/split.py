@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -23,6 +23,7 @@ from tokentrail.events.carriers.unwrap import outside, unwrap
 from tokentrail.events.fields import TOKEN, fields
 from tokentrail.events.loose import FAILURES, Raw, clean
 from tokentrail.events.piece import Found, Piece, flat
+from tokentrail.events.record import CUT_OFF
 
 _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
 _QUOTE = ord('"')
@@ -49,7 +50,6 @@ _MOST_JOINED = 8
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
-CUT_OFF = "cut off in the middle of a record"
 SWALLOWED = "what looks like a record stands within another: read as part of it, as its brackets say"
 
 
@@ -168,13 +168,15 @@ def _stands_alone(line: bytes) -> bool:
 def scan(data: bytes, room: Room | None = None) -> Iterator[Found]:
     """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
     at = 0
-    starts = [match.start(1) for match in _START.finditer(data)]
+    matches = list(_START.finditer(data))
+    starts = [match.start(1) for match in matches]
     for _ in range(_RESTARTS):
         found = _Scan(data, at, room or Room(), starts)
         yield from found.pieces()
         if found.broken_at is None:
             return
-        restart = _START.search(data, found.broken_at + 1)
+        following = bisect_left(starts, max(found.broken_at + 1, found.sound_to))
+        restart = matches[following] if following < len(matches) else None
         yield Piece(data[found.broken_at : restart.start() if restart else len(data)], CUT_OFF)
         if restart is None:
             return
@@ -196,6 +198,8 @@ class _Scan:
         self._opened = self._after = start
         self.broken_at: int | None = None
         """Where the object starts whose brackets don't close."""
+        self.sound_to = 0
+        """Up to where that object is sound: what looks like a record before this is a part of it."""
 
     def pieces(self) -> Iterator[Found]:
         """Yield the objects up to the end or to one that does not close."""
@@ -256,10 +260,15 @@ class _Scan:
         elif closer != self._closers.pop():
             self.broken_at = self._opened
         elif not self._closers:
+            first, last = bisect_right(self._starts, self._opened), bisect_left(self._starts, end)
+            if first < last:
+                self.sound_to = self._opened + _sound_to(self._data[self._opened : end])
+                if self.sound_to <= self._starts[last - 1]:  # another record's bracket closes it, by chance
+                    self.broken_at = self._opened
+                    return
             self._after = end
             yield from _inside(self._data[self._opened : end], outside(self._room))
-            first = bisect_right(self._starts, self._opened)
-            if first < len(self._starts) and self._starts[first] < end:
+            if first < last:
                 yield Piece(b"", SWALLOWED)
 
     def _end(self) -> Iterator[Found]:
@@ -271,6 +280,17 @@ class _Scan:
             yield from _outside(self._data[self._after :])
             if self._around > 0:
                 yield Piece(b"", "cut off after its last record")
+
+
+def _sound_to(raw: bytes) -> int:
+    """How far an object is JSON, whatever characters its strings hold."""
+    try:
+        json.loads(raw.decode("latin-1"), strict=False)  # a character for each byte
+    except json.JSONDecodeError as error:
+        return error.pos
+    except (ValueError, RecursionError):
+        pass
+    return len(raw)
 
 
 def _inside(raw: bytes, inside: Inside) -> Iterator[Found]:
