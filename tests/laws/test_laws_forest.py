@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from unittest import mock
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -167,6 +168,15 @@ def test_a_trace_holds_exactly_the_line_above_and_the_tree_below(world: World) -
             assert below == down
             assert set(_ancestry(one, found)) == up
             assert (len(up) - 1, _ancestry(one, found)[-1]) == (one.depth, one.root)
+
+
+@given(worlds(rare=True))
+def test_few_credentials_are_described_as_many_are(world: World) -> None:
+    """The short way, for traces of few, gives what the way for any number gives."""
+    with held(world) as case:
+        expected = everything(case)
+    with mock.patch("tokentrail.lineage.forest._FEW", 0), held(world) as case:
+        assert expected == everything(case)
 
 
 @given(worlds(rare=True))

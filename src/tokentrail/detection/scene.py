@@ -51,7 +51,8 @@ tells what they answered."""
 
 _PARTS = {
     "forest": "forest", "kin": "forest", "who": "who", "identities": "identities", "callers": "identities",
-    "issuances": "issuances", "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
+    "issuances": "issuances", "creations": "creations",
+    "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
 }  # fmt: skip
 
 _TABLES = {

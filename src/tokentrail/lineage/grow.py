@@ -8,9 +8,9 @@ forest is arithmetic on arrays. Nothing here depends on the order in which recor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -74,6 +74,7 @@ class Grown:
     last: int | None
 
 
+@cache
 def statements(name: str) -> list[str]:
     """The statements of one file of `sql/`."""
     text = _COMMENT.sub("", (resources.files("tokentrail.lineage") / "sql" / name).read_text())
@@ -198,14 +199,17 @@ def reopen(engine: Engine, folder: Path) -> None:
     engine.run(f"CREATE VIEW credentials AS {described()}")
 
 
-def described(*, chosen: bool = False) -> str:
+def described(some: Mapping[str, str] | None = None, *, aside: bool = False) -> str:
     """
     The query for all that is known of each credential.
 
-    Of those in `chosen` alone, if wanted, from their `acts` and the `some_` tables that hold all about them.
+    Args:
+        some: Of those in `chosen` alone, from their `acts` and these tables (of `Engine.narrow`) with all about them.
+        aside: From the `their_` tables, which hold no more than that.
     """
     [text] = statements("8_credentials.sql")
-    for name, source in (_CHOSEN if chosen else _EVERY).items():
+    sources = _EVERY if some is None else _EVERY | _CHOSEN | (_ASIDE if aside else {})
+    for name, source in (*sources.items(), *(some or {}).items()):
         text = text.replace(f"{{{name}}}", source)
     return text
 
@@ -217,6 +221,7 @@ _EVERY = {
     "identities": "identities",
     "callers": "identities",
     "issuances": "issuances",
+    "creations": "creations",
     "acts": "(SELECT w.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity)",
 }
 _CHOSEN = {
@@ -224,15 +229,19 @@ _CHOSEN = {
     "kin": """(SELECT k.n, k.id FROM forest k
                JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)""",
     "who": "theirs",
-    "identities": "some_identities",
-    "callers": """(SELECT p.* FROM some_identities p
+    "identities": "{some_identities}",
+    "callers": """(SELECT p.* FROM {some_identities} p
                    JOIN (SELECT DISTINCT segment, identity FROM chosen) h
                      ON h.segment = p.segment AND h.identity = p.identity)""",
-    "issuances": """(SELECT c.* FROM some_issuances c
+    "issuances": """(SELECT c.* FROM {some_issuances} c
                      JOIN (SELECT DISTINCT segment, object, ordinal FROM chosen) h
                        ON h.segment = c.segment AND h.object = c.object AND h.ordinal = c.ordinal)""",
     "acts": "acts",
 }
+_ASIDE = {
+    "kin": "their_kin", "identities": "their_identities", "callers": "their_identities",
+    "issuances": "their_issuances", "creations": "their_creations",
+}  # fmt: skip
 
 
 _OUTPUT = {

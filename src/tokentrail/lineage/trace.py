@@ -124,8 +124,9 @@ def timeline(
     """The events of subjects and of all that descends from them, in order."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     below, _ = forest.descendants(starts)
+    done = forest.done_by(below, _TIMELINE, whole=True)
     ids = {row["n"]: row["id"] for row in forest.chosen_rows(below)}
-    for row in forest.done_by(ids, _TIMELINE):
+    for row in done:
         held = objects.get(row["segment"], ())
         yield TimelineEvent(
             time=_time(row["time"]),

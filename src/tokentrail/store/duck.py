@@ -76,6 +76,19 @@ class DuckEngine:
             found: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
             return found
 
+    def rows(self, sql: str, parameters: Sequence[Any] = (), *, small: bool = False) -> list[dict[str, Any]]:
+        """The rows of a query that has few; `small`: over tables so small that planning costs more than it brings."""
+        if small:
+            self.run("PRAGMA disable_optimizer")
+        try:
+            with _explained(sql):
+                found = self._connection.execute(sql, list(parameters) or None)
+                names = [column[0] for column in found.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        finally:
+            if small:
+                self.run("PRAGMA enable_optimizer")
+
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
         with _explained(sql):
@@ -121,7 +134,7 @@ class DuckEngine:
             self._parts[name] = ({}, None)
             return
         self._parts[name] = ({int(folder.name, 16): folder for folder in folders}, until)
-        self._segments_view(name, name, folders, until)
+        self.run(f"CREATE OR REPLACE VIEW {name} AS {_segments(name, folders, until)}")
 
     def suspects(self) -> pa.Table | None:
         """Ids of events that may occur more than once, as `event_id`; of tables in memory, a query is as quick."""
@@ -149,22 +162,25 @@ class DuckEngine:
                 if one["name"] not in self._held:
                     self.run(f'DROP {kind} IF EXISTS {one["schema_name"]}."{one["name"]}"')
 
-    def narrow(self, segments: Set[int]) -> None:
-        """Make each table of segments known as `some_<name>` too, with those segments alone."""
-        for name in self._held:
-            self.run(f"CREATE OR REPLACE VIEW some_{name} AS SELECT * FROM {name}")
+    def narrow(self, segments: Set[int]) -> dict[str, str]:
+        """How a query names each table of segments with some of them alone: by `some_<name>`."""
+        some = {f"some_{name}": name for name in self._held}
         for name, (parts, until) in self._parts.items():
-            self._segments_view(f"some_{name}", name, [parts[one] for one in sorted(segments)], until)
-
-    def _segments_view(self, view: str, name: str, folders: Sequence[Path], until: int | None) -> None:
-        files = ", ".join(quoted(str(folder / f"{name}.parquet")) for folder in folders)
-        source = f"read_parquet([{files}])" if files else f"(SELECT * FROM {name} LIMIT 0)"
-        later = "" if until is None else f" WHERE time <= {int(until)}"
-        self.run(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {source}{later}")
+            some[f"some_{name}"] = f"({_segments(name, [parts[one] for one in sorted(segments)], until)})"
+        return some
 
     def close(self) -> None:
         """Let go of everything."""
         self._connection.close()
+
+
+def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
+    """The query for a table of some segments."""
+    files = ", ".join(quoted(str(folder / f"{name}.parquet")) for folder in folders)
+    if not files:
+        return f"SELECT * FROM {name} LIMIT 0"
+    later = "" if until is None else f" WHERE time <= {int(until)}"
+    return f"SELECT * FROM read_parquet([{files}]){later}"
 
 
 @contextmanager

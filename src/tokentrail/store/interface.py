@@ -58,11 +58,14 @@ class Linker(Protocol):
 class Engine(Linker, Protocol):
     """Answers queries over what was derived, too."""
 
+    def rows(self, sql: str, parameters: Sequence[Any] = (), *, small: bool = False) -> list[dict[str, Any]]:
+        """The rows of a query that has few; `small`: over tables so small that planning costs more than it brings."""
+
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
 
-    def narrow(self, segments: Set[int]) -> None:
-        """Make each table of segments known as `some_<name>` too, with those segments alone."""
+    def narrow(self, segments: Set[int]) -> dict[str, str]:
+        """How a query names each table of segments with some of them alone: by `some_<name>`."""
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""

@@ -20,7 +20,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id
 FROM {forest} f
 LEFT JOIN {kin} a ON a.n = f.parent_n
 LEFT JOIN {kin} o ON o.n = f.root_n
-LEFT JOIN creations t ON t.n = f.n
+LEFT JOIN {creations} t ON t.n = f.n
 LEFT JOIN (
   SELECT w.n, min(coalesce(i.account, '')) AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,
          bool_or(i.mfa) AS mfa, min(i.issuer_type) AS issuer_type, min(i.issuer_arn) AS issuer_arn,
