@@ -175,7 +175,11 @@ def test_few_credentials_are_described_as_many_are(world: World) -> None:
     """The short way, for traces of few, gives what the way for any number gives."""
     with held(world) as case:
         expected = everything(case)
-    with mock.patch("tokentrail.lineage.forest._FEW", 0), held(world) as case:
+    with (
+        mock.patch("tokentrail.lineage.part.FEW", 0),
+        mock.patch("tokentrail.lineage.forest.FEW", 0),
+        held(world) as case,
+    ):
         assert expected == everything(case)
 
 

@@ -11,13 +11,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.grow import described
+from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row, caller, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
@@ -49,35 +49,9 @@ _FORMS = (
 )
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
-_ADDRESSES = "SELECT DISTINCT w.n, e.ip"
-_DEEDS = """
-SELECT w.n, e.event_id, e.event_id_text, e.time, e.source, e.name, e.error, e.ip, e.secret, e.bytes_out, e.resource"""
-_WHOLE = "SELECT w.n, e.*"
 _CALLED_FROM = """
 SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
 _AT_ONCE, _BATCH = 50_000, 8_192
-_FEW = 200
-"""Credentials that are named one by one in a query, and whose rows are put together without planning at length."""
-_REMEMBERED = 1_000_000
-_NOT_LOST = (
-    "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
-    "AND l.ordinal = {table}.ordinal)"
-)
-_KIN = "SELECT k.n, k.id FROM {source} k WHERE {where}"
-_IDENTITIES = (
-    "segment, identity, type, principal_id, arn, account, user_name, mfa, issuer_type, issuer_arn, federated_provider, "
-    "source_identity, ec2_delivery, sign_in_session, invoked_by, on_behalf_of, in_scope_of"
-)
-_ISSUANCES = (
-    "segment, object, ordinal, event_id, event_id_text, api, ip, agent, child_id, child_arn, role_arn, session_name, "
-    "source_identity, mfa_serial, target, subject"
-)
-_ASIDE = {
-    "their_identities": f"SELECT {_IDENTITIES} FROM {{some_identities}} WHERE {{identities}}",
-    "their_issuances": f"SELECT {_ISSUANCES} FROM {{some_issuances}} WHERE {{objects}} AND {{ordinals}}",
-    "their_creations": "SELECT t.* FROM creations t WHERE {places}",
-}
-"""What is put aside of few credentials: their rows are then joined as they come, which is quicker than a plan."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _SEARCHED = (
@@ -85,14 +59,6 @@ _SEARCHED = (
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
 )  # fmt: skip
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
-
-
-class _Span(NamedTuple):
-    """Where a tree lies: how many rows it has, and the first row of the whole tree that it is part of."""
-
-    size: int
-    parent: int | None
-    root: int
 
 
 class Forest:
@@ -112,12 +78,8 @@ class Forest:
         self.as_of = as_of
         self._judge: Judge | None = None
         self._judges: dict[frozenset[str], Judge] = {}
-        self._gathered: tuple[frozenset[int], str] | None = None
-        self._identities: set[int] = set()
-        self._some: dict[str, str] = {}
-        self._known: dict[int, _Span] = {}
+        self._part = Part(engine)
         self._linked: bool | None = None
-        self._repeated: bool | None = None
         self._edited = False
 
     def judge(self) -> Judge:
@@ -167,9 +129,7 @@ class Forest:
         sql = f"SELECT n FROM {source} WHERE {where} ORDER BY {_AGE}, id"
         ordered = self._engine.table(sql, parameters)["n"]
         for start in range(0, len(ordered), _AT_ONCE):
-            self._gather(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), _ADDRESSES)
-            found = self._engine.table(f"SELECT * FROM ({described(self._some)}) ORDER BY {_AGE}, id")
-            self._gathered = None
+            found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
             for batch in found.to_batches(_BATCH):
                 yield from batch.to_pylist()
 
@@ -250,17 +210,17 @@ class Forest:
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above: a node's ancestors are those whose range of rows holds it."""
-        found = self._spans(places)
+        found = self._part.spans(places)
         if not found:
             return set()
         first, last = min(span.root for span in found.values()), max(found)
-        if len(found) <= _FEW:
+        if len(found) <= FEW:
             above = " OR ".join(
                 f"(n >= {span.root} AND n < {n} AND n + size > {n})" for n, span in found.items()
             )
             sql = f"SELECT n FROM forest WHERE n BETWEEN {first} AND {last} AND ({above})"
             return {row["n"] for row in self._engine.rows(sql)}
-        self._choose(found)
+        self._part.choose(found)
         return _places(
             self._engine.table(
                 f"""
@@ -276,7 +236,7 @@ class Forest:
         fresh = set(places)
         while fresh:
             added = set[int]()
-            for n, span in self._spans(fresh).items():
+            for n, span in self._part.spans(fresh).items():
                 added.update(range(n, n + span.size))  # a subtree is a range of rows
             added -= reached
             reached |= added
@@ -296,50 +256,9 @@ class Forest:
             "SELECT l.* FROM links l JOIN added s ON s.n = l.parent ORDER BY l.child, l.time, l.parent, l.what"
         ).to_pylist()
 
-    def _spans(self, places: Iterable[int]) -> dict[int, _Span]:
-        """Where the trees of some credentials, and those that they are in, lie among the rows."""
-        wanted = set(places)
-        missing = wanted - self._known.keys()
-        if missing:
-            if len(self._known) + len(missing) > _REMEMBERED:
-                self._known.clear()
-                missing = wanted
-            if len(missing) > _FEW:
-                self._engine.register("picked", pa.table({"n": pa.array(sorted(missing), pa.int64())}))
-            sql = f"""
-                SELECT n, size, parent_n, root_n FROM forest c WHERE {_span("c.n", missing)} AND
-                {_listed("c.n", missing) if len(missing) <= _FEW else "n IN (SELECT n FROM picked)"}"""
-            for row in self._engine.rows(sql):
-                self._known[row["n"]] = _Span(row["size"], row["parent_n"], row["root_n"])
-        return {n: self._known[n] for n in wanted if n in self._known}
-
     def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
-        wanted = frozenset(places)
-        self._gather(wanted)
-        if len(wanted) > _FEW:
-            return self._engine.table(f"{described(self._some)} ORDER BY n").to_pylist()
-        self._put_aside(wanted)
-        return self._engine.rows(f"{described(self._some, aside=True)} ORDER BY n", small=True)
-
-    def _put_aside(self, places: Set[int]) -> None:
-        """Make the `their_` tables of few credentials."""
-        spans = self._spans(places)
-        kin = {n for span in spans.values() for n in (span.parent, span.root) if n is not None}
-        source = "chosen" if kin <= places else "forest"
-        self._set("their_kin", _KIN.format(source=source, where=_listed("k.n", kin)))
-        calls = self._engine.rows("SELECT identity, object, ordinal FROM chosen WHERE segment IS NOT NULL")
-        filters = {
-            "identities": _listed("identity", self._identities | {row["identity"] for row in calls}),
-            "objects": _listed("object", {row["object"] for row in calls}),
-            "ordinals": _listed("ordinal", {row["ordinal"] for row in calls}),
-            "places": _listed("t.n", places),
-        }
-        for name, sql in _ASIDE.items():
-            self._set(name, sql.format_map(filters | self._some))
-
-    def _set(self, name: str, sql: str) -> None:
-        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+        return self._part.rows(places)
 
     def done_by(self, places: Iterable[int], select: str, *, whole: bool = False) -> Sequence[Row]:
         """
@@ -350,16 +269,11 @@ class Forest:
             select: Reads from `acts`: facts with `n`.
             whole: Whether it needs all columns of the facts; else those that say what was done to what.
         """
-        self._gather(places, _WHOLE if whole else _DEEDS)
-        return self._engine.rows(select)
+        return self._part.deeds(places, select, whole=whole)
 
     def changed_by(self, places: Iterable[int]) -> Sequence[Row]:
         """The changes that some credentials made."""
-        self._gather(places)
-        return self._engine.rows(f"""
-            SELECT w.n, c.* FROM {self._some["some_changes"]} c
-            JOIN theirs w ON w.segment = c.segment AND w.identity = c.identity
-            WHERE {self._counts("c")} ORDER BY c.time, c.event_id""")
+        return self._part.changes(places)
 
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
@@ -409,59 +323,6 @@ class Forest:
             "GROUP BY e.event_id"
         )
         return {row["event_id"]: row["region"] for row in found.to_pylist()}
-
-    def _gather(self, places: Iterable[int], what: str = _DEEDS) -> None:
-        """Know some credentials as `chosen`, what they did as `acts`, and all else about them as `some_` tables."""
-        wanted = frozenset(places)
-        if self._gathered in ((wanted, what), (wanted, _WHOLE)):
-            return
-        self._choose(wanted)
-        self._set(
-            "theirs",
-            "SELECT w.segment, w.identity, w.n FROM who w JOIN chosen s ON s.n = w.n "
-            f"WHERE {_span('w.n', wanted)}",
-        )
-        found = self._engine.rows("""
-            SELECT DISTINCT segment, identity FROM theirs
-            UNION ALL SELECT DISTINCT segment, NULL FROM chosen WHERE segment IS NOT NULL""")
-        self._some = self._engine.narrow({int(row["segment"]) for row in found})
-        self._identities = {row["identity"] for row in found if row["identity"] is not None}
-        self._set(
-            "acts",
-            f"{what} FROM {self._some['some_events']} e "
-            "JOIN theirs w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE {_listed('e.identity', self._identities)} AND {self._counts('e')}",
-        )
-        self._gathered = wanted, what
-
-    def _counts(self, table: str) -> str:
-        """A condition that leaves out what is set aside, where anything is."""
-        if self._repeated is None:
-            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
-        return _NOT_LOST.format(table=table) if self._repeated else "TRUE"
-
-    def _choose(self, places: Iterable[int]) -> None:
-        self._gathered = None
-        listed = sorted(places)
-        where = _span("c.n", listed)
-        if len(listed) <= _FEW:
-            only = f"SELECT * FROM forest c WHERE {where} AND {_listed('c.n', listed)}"
-        else:
-            self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
-            only = f"SELECT c.* FROM forest c JOIN picked p ON p.n = c.n WHERE {where}"
-        self._set("chosen", only)
-
-
-def _listed(column: str, values: Collection[int]) -> str:
-    """A condition that lets the engine pass over rows with other values, as far as it is worth spelling."""
-    if not values:
-        return "FALSE"
-    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _FEW else "TRUE"
-
-
-def _span(column: str, places: Collection[int]) -> str:
-    """A condition that lets the engine pass over the rows of all others: they are sorted by place."""
-    return f"{column} BETWEEN {min(places)} AND {max(places)}" if places else "FALSE"
 
 
 def narrowed(kind: str | None, search: str | None) -> tuple[str, tuple[str, ...]]:
