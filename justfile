@@ -59,5 +59,5 @@ sanitize:
       -I"$(uv run --locked python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
       -o src/tokentrail/events/_scan.abi3.so src/tokentrail/events/native/scan.c
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-      .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py -m "long or not long"
+      .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_sifting.py -m "long or not long"
     uv sync --locked --group dev --reinstall-package tokentrail

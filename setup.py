@@ -8,7 +8,8 @@ setup(
             "tokentrail.events._scan",
             sources=["src/tokentrail/events/native/scan.c"],
             depends=[
-                f"src/tokentrail/events/native/{name}.h" for name in ("json", "labels", "record", "values")
+                f"src/tokentrail/events/native/{name}.h"
+                for name in ("json", "labels", "record", "sift", "values")
             ],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,

@@ -96,6 +96,7 @@ DETECTIONS = {
     "flag": "s: {readOnly: false}\ncondition: s",
     "number": "s: {additionalEventData.bytesTransferredOut|gt: 8000000}\ncondition: s",
     "same field": "s: {userIdentity.accountId|fieldref: recipientAccountId, eventName: GetObject}\ncondition: s",
+    "same nested field": "s: {userIdentity.sessionContext.sessionIssuer.accountId|fieldref: userIdentity.accountId, eventName: GetObject}\ncondition: s",
     "keyword": "k: [support-eu]\ncondition: k",
     "error": "s: {errorMessage|contains: explicit deny}\ncondition: s",
     "many names": "s:\n  eventName: [A, B, C, D, E, F, G, H, I, GetObject, getcalleridentity]\ncondition: s",
@@ -355,6 +356,77 @@ def test_rules_need_no_more_than_a_reader_of_records(tmp_path: Path) -> None:
         plain = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
 
         assert detect(plain, [], sigma=rules) == case.detect(rules=[], sigma=rules) != ()
+
+
+ODD = {
+    "no UTF-8": b'"support-eu\xff"',
+    "half a surrogate": b'"support-eu\\ud800"',
+    "a number past all bounds": b'"support-eu","n":1e999',
+    "an escaped letter": b'"supp\\u006frt-eu"',
+    "the same member twice": b'"x","roleSessionName":"support-eu"',
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_damaged_record_hides_no_other(name: str, tmp_path: Path) -> None:
+    """A member that can't be decoded, or not by itself, costs no finding of its own record or of those beside it."""
+    place = world()
+    ada(place).assumes("Deploy", "support-eu")
+    ada(place).assumes("Deploy", "SUPPORT-EU")
+    data = native(place.records())
+    assert data.count(b'"support-eu"') == 1
+    rules = read(
+        tmp_path,
+        rule(
+            "s: {eventName: AssumeRole, requestParameters.roleSessionName|startswith: support-eu}\ncondition: s"
+        ),
+    )
+    with held(data.replace(b'"support-eu"', ODD[name], 1)) as case:
+        (found,) = judged(case, rules)
+
+    assert found.count == 2
+
+
+def test_empty_texts_agree_with_nothing(tmp_path: Path) -> None:
+    """An empty text is none, as in `null` and `exists`: two of them are no agreement, in columns or not."""
+    place = world()
+    ada(place).assumes("Deploy", "a")
+    records = place.records()
+    for record in records:
+        record["userAgent"] = record["apiVersion"] = record["errorMessage"] = ""
+    rules = read(
+        tmp_path,
+        rule("s: {userAgent|fieldref: apiVersion}\ncondition: s"),
+        rule("s: {errorMessage|fieldref: apiVersion}\ncondition: s", title="B"),
+    )
+    with held(records) as case:
+        assert judged(case, rules) == []
+
+
+def test_a_count_reads_the_records_of_busy_groups_alone(case: Case, tmp_path: Path) -> None:
+    """Of records that only a correlation counts none is read of a group that has too few of them in any span."""
+    asked: list[int] = []
+
+    def of(least: int) -> int:
+        rules = read(
+            tmp_path,
+            rule("s: {eventName: GetObject}\ncondition: s", name="read"),
+            "title: Many\nlevel: low\ncorrelation:\n  type: value_count\n  rules: [read]\n  group-by: "
+            f"[userIdentity.arn]\n  timespan: 1h\n  condition: {{gte: {least}, field: requestParameters.key}}\n",
+        )
+        view = case._views.open(None)
+        scene = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
+        sweep = scene.sweep
+
+        def counted(wanted: Any, bits: int, judge: Any) -> Any:
+            asked.append(wanted.num_rows)
+            return sweep(wanted, bits, judge)
+
+        scene.sweep = counted
+        assert bool(detect(scene, [], sigma=rules)) is bool(asked[-1])
+        return asked[-1]
+
+    assert of(1) > of(100) > of(100_000) == 0
 
 
 def test_lost_evidence_is_said(tmp_path: Path) -> None:

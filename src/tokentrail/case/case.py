@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
     from tokentrail.spark import Cluster
 
+_MANY = 100_000
+"""Records from which on judging them takes queries that more than one processor should work at."""
 UNREAD = (
     "{:,} records could not be read again (their files are gone, or not what they were): Sigma rules say nothing "
     "about what they hold beyond the columns."
@@ -344,7 +346,10 @@ class Case(Lookups, Guarding):
         chosen = detection.chosen(rules)
         forest = self._views.forest(as_of)
         lost: list[int] = []
-        engine = self._views.open(as_of).engine
+        view = self._views.open(as_of)
+        engine = view.engine
+        if view.grown.records >= _MANY:
+            engine.spread()
         sweep = sweeper(self._folder, lost.append)
         scene = Scene(engine, forest, thresholds, reader(self._folder), sweep, addresses)
         found = detection.detect(

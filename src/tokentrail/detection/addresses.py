@@ -11,6 +11,7 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -124,6 +125,7 @@ class Addresses:
         return None
 
 
+@lru_cache(maxsize=1 << 12)
 def parsed(ip: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address; `None` for what is none, such as the name of a service."""
     try:

@@ -1,8 +1,9 @@
 """
 What a rule may ask: the forest, what each credential did and from where, and what changes did to it.
 
-All of it are tables of the store's engine: `known` (a row a credential), `deeds` (a row an event, with the `n` of its
-credential), `stays` (who called from which address), `homes` (which principal called from which address, since when).
+All of it are tables of the store's engine: `known` (a row a credential), `actors` (the credential and root of each
+identity), `deeds` (a row an event, with the `n` of its credential), `stays` (who called from which address), `homes`
+(which principal called from which address, since when).
 They are made when first named by a query; rules bring rows together there and take only few out.
 """
 
@@ -21,6 +22,7 @@ from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.assemble import digests
+from tokentrail.events.sifting import Needs
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import statements
@@ -41,6 +43,9 @@ class Judge(Protocol):
     def members(self) -> frozenset[str] | None:
         """The members of a record that it looks at; `None` for the whole of it."""
 
+    def needs(self) -> Needs:
+        """What a record must hold for it to answer a question."""
+
     def __call__(self, mask: int, record: Any) -> list[Any]:
         """What a record answers to the questions whose bits are set."""
 
@@ -56,11 +61,21 @@ _PARTS = {
 }  # fmt: skip
 
 _TABLES = {
-    "known": "SELECT k.*, {person} AS person, coalesce(k.issuer_arn, k.role_arn) AS into_role FROM ({described}) k",
+    "known": """
+        SELECT n, parent_n, root_n, depth, size, id, root_id, parent_link, created_what, created_owner, kind,
+               key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
+               source_identity, ec2_delivery, sign_in_session, on_behalf_of, api, issue_event, issue_text, issue_ip,
+               issued_time, child, child_arn, role_arn, session_name, mfa_serial, target, subject,
+               caller_account, caller_arn, caller_name, caller_service, issued_at, expires_at,
+               expires_bound, first, last, {person} AS person, coalesce(k.issuer_arn, k.role_arn) AS into_role
+        FROM ({described}) k""",
+    "actors": """
+        SELECT i.segment, i.identity, w.n, f.root_n, i.invoked_by IS NOT NULL AS forwarded
+        FROM identities i LEFT JOIN who w ON w.segment = i.segment AND w.identity = i.identity
+        LEFT JOIN forest f ON f.n = w.n""",
     "deeds": """
-        SELECT w.n, e.*, i.invoked_by IS NOT NULL AS forwarded
-        FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-        JOIN identities i ON i.segment = e.segment AND i.identity = e.identity""",
+        SELECT a.n, e.*, a.forwarded FROM facts e JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
+        WHERE a.n IS NOT NULL""",
     "stays": """
         SELECT n, ip, network, events, done, first, last FROM (
           SELECT n, ip, CASE WHEN ip LIKE '%:%' THEN split_part(ip, ':', 1) || ':' || split_part(ip, ':', 2)
@@ -86,7 +101,7 @@ _TABLES = {
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
 _VIEWS = frozenset({"deeds"})
-_NEEDS = {"stays": ("deeds",), "homes": ("stays", "known")}
+_NEEDS = {"deeds": ("actors",), "stays": ("deeds",), "homes": ("stays", "known")}
 _PERSON = """
     CASE WHEN coalesce(k.issuer_arn, k.role_arn, '') LIKE '%/AWSReservedSSO_%'
               OR k.kind IN ('federation_token', 'assumed_role_saml')
@@ -167,10 +182,9 @@ class Scene:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
         self.give("told_events", {"event_id": digests(sorted(events))})
         found = self.rows("""
-            SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(f.root_n) AS root_n
+            SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n
             FROM facts e JOIN told_events t ON t.event_id = e.event_id
-            LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-            LEFT JOIN forest f ON f.n = w.n
+            LEFT JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
             WHERE e.ip IS NOT NULL GROUP BY e.event_id, e.event_id_text""")
         return {
             rows.event_id(row["event_id"], row["event_id_text"]) or "": (

@@ -26,3 +26,14 @@ class Scanner:
     def scan(self, data: bytes, object: int, /) -> tuple[int, int, int] | None: ...
     def scan_each(self, texts: list[bytes], object: int, first: int, /) -> tuple[int, int] | None: ...
     def take(self) -> tuple[bytes, bytes, Calls, list[tuple[int, str]]]: ...
+
+def sift(
+    data: bytes,
+    ordinals: bytes,
+    masks: bytes,
+    columns: int,
+    members: tuple[bytes, ...],
+    words: tuple[bytes, ...],
+    needs: tuple[tuple[int, int, int, int], ...],
+    /,
+) -> tuple[int, bytes, bytes] | None: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -32,7 +31,10 @@ def event_id(raw: bytes | None, text: str | None) -> str | None:
     """An event id as CloudTrail spells it."""
     if text is not None:
         return text
-    return str(uuid.UUID(bytes=raw)) if raw is not None else None
+    if raw is None:
+        return None
+    spelled = raw.hex()
+    return f"{spelled[:8]}-{spelled[8:12]}-{spelled[12:16]}-{spelled[16:20]}-{spelled[20:]}"
 
 
 def credential(row: Row, judge: Judge) -> Credential:

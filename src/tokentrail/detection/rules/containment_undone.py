@@ -12,11 +12,16 @@ from tokentrail.detection.wording import at, short
 from tokentrail.lineage.rows import Row, event_id
 
 _STEPS = """
-    SELECT c.*, coalesce(k.person, c.by_arn) AS person FROM changed c LEFT JOIN known k ON k.n = c.n
+    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
+           coalesce(k.person, c.by_arn) AS person
+    FROM changed c LEFT JOIN known k ON k.n = c.n
     WHERE c.name IN ('PutRolePolicy', 'PutUserPolicy', 'DeleteRolePolicy', 'DeleteUserPolicy', 'UpdateAccessKey',
                      'AttachUserPolicy', 'AttachRolePolicy', 'DetachUserPolicy', 'DetachRolePolicy')
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)
+      AND (c.name NOT LIKE 'Put%' OR coalesce(c.in_account, '') IN (
+        SELECT coalesce(d.in_account, '') FROM changed d WHERE d.name LIKE 'Put%Policy' AND d.document LIKE '%"Deny"%'))
     ORDER BY c.time, c.event_id"""
+"""Policies that are put count where one that denies was put at all: another put in its place may take it back."""
 _DENYING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 _REVOCATION = "AWSRevokeOlderSessions"
 _Thing = tuple[str, str, str, str]

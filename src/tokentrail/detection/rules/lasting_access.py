@@ -19,11 +19,11 @@ _NAMES = (
     "CreateServiceSpecificCredential", "UploadSSHPublicKey", "UploadSigningCertificate", "AttachUserPolicy",
     "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
     "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation",
-    "RunInstances", "SendCommand", "CreatePolicyVersion", "AttachRolePolicy", "PutUserPolicy", "PutRolePolicy",
-    "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
+    "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
 )  # fmt: skip
 _MADE = f"""
-    SELECT c.*, k.kind AS by_kind, k.person,
+    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
+           k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - 86400, FALSE) AS before
     FROM changed c LEFT JOIN known k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN known q ON q.n = e.n
@@ -75,11 +75,7 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     """How bad one change is; nothing, for what people and pipelines do every day."""
     asked = json.loads(row["request"]) if row["request"] else {}
     found = _outright(row, asked, accounts)
-    if (
-        found is None
-        and suspicious
-        and row["name"] not in ("PutUserPolicy", "PutRolePolicy", "RunInstances", "SendCommand")
-    ):
+    if found is None and suspicious:
         return _Made(row, "high", f"{row['name']} {_target(asked)}".rstrip())
     if found is None:
         return None

@@ -18,12 +18,13 @@ _READ = """
         AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
         AND d.name NOT LIKE 'GetFunction%') r"""
 _SWEPT = """
-    SELECT r.* FROM (
+    SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.resource, r.secret FROM (
       SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
     ) r
     JOIN (SELECT person, secret, min(time) AS first FROM secret_reads GROUP BY person, secret) f
       ON f.person = r.person AND f.secret = r.secret AND f.first = r.time
     WHERE r.place = 1 AND (r.kind <> 'service_role' OR r.time >= ?)
+    QUALIFY count(*) OVER (PARTITION BY r.n) >= ?
     ORDER BY r.n, r.time, r.event_id, r.secret"""
 
 
@@ -32,9 +33,10 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("secret_reads", _READ)
     first, _ = scene.history()
     by_reader: dict[int, list[Row]] = {}
-    for row in scene.rows(_SWEPT, (first + int(86400 * scene.thresholds["habit_days"]),)):
-        by_reader.setdefault(row["n"], []).append(row)
     many = scene.thresholds.whole("many_secrets")
+    settled = first + int(86400 * scene.thresholds["habit_days"])
+    for row in scene.rows(_SWEPT, (settled, many)):
+        by_reader.setdefault(row["n"], []).append(row)
     swept = {n: run for n, found in by_reader.items() if (run := _run(found, many))}
     known = scene.known(swept)
     for n, run in sorted(swept.items()):

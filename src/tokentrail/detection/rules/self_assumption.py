@@ -10,7 +10,8 @@ from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
 _SELF = """
-    SELECT k.* FROM known k JOIN known p ON p.n = k.parent_n
+    SELECT k.n, k.parent_n, k.into_role, k.issued_time, k.issue_event, k.issue_text
+    FROM known k JOIN known p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.into_role = p.into_role AND k.parent_link <> 'created'
     ORDER BY k.into_role, k.issued_time, k.n"""
 
@@ -20,7 +21,9 @@ def find(scene: Scene) -> Iterator[Hit]:
     by_role: dict[str, list[Row]] = {}
     for row in scene.rows(_SELF):
         by_role.setdefault(row["into_role"], []).append(row)
+    earliest = scene.known(found[0]["n"] for found in by_role.values())
     for role, found in sorted(by_role.items()):
+        first = earliest[found[0]["n"]]
         suspicious = any(scene.suspicious(row["n"]) for row in found)
         severity: Severity = "high" if suspicious else "low"
         yield Hit(
@@ -28,7 +31,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             time=found[0]["issued_time"],
             severity=severity,
             why=f"Sessions of {role} minted {counted(len(found), 'session')} of the same role, first "
-            f"{named(found[0])} at "
+            f"{named(first)} at "
             f"{at(found[0]['issued_time'])}: the same power for a fresh hour, under any session name.",
             subject=found[0]["parent_n"],
             places=tuple(row["n"] for row in found),

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from tokentrail.detection.sigma.fields import Field, each, text
-from tokentrail.detection.sigma.probes import Test
+from tokentrail.detection.sigma.probes import Test, spelled_once
 
 Members: TypeAlias = frozenset[str] | None
 """The members of a record that a check looks at; `None` for the whole of it."""
 Needle: TypeAlias = tuple[str, tuple[bytes, ...]]
-"""A member of a record, and words of which one must stand in it."""
+"""A member of a record, and words of which one must stand in it, in small letters."""
 Judged: TypeAlias = Callable[[Any], bool]
 """Whether a record meets a check."""
 
@@ -31,8 +31,8 @@ class Check(Protocol):
     def members(self) -> Members:
         """What of the record it looks at."""
 
-    def needle(self) -> Needle | None:
-        """Words of which one must stand in a member, in small letters, for it to hold; `None` if none must."""
+    def needles(self) -> tuple[Needle, ...]:
+        """What a record must hold for it to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Always:
         """None."""
         return frozenset()
 
-    def needle(self) -> Needle | None:
+    def needles(self) -> tuple[Needle, ...]:
         """None."""
-        return None
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ class Several:
         """Those of any."""
         return members(self.checks)
 
-    def needle(self) -> Needle | None:
-        """Of all, that of any with one; of some, theirs together, where they look in one place."""
-        found = [check.needle() for check in self.checks]
+    def needles(self) -> tuple[Needle, ...]:
+        """Of all, those of each; of some, the first of each together, where they look in one place."""
+        found = [check.needles() for check in self.checks]
         if self.every:
-            return next((one for one in found if one is not None), None)
-        if not found or None in found or len({one[0] for one in found if one}) > 1:
-            return None
-        return found[0][0], tuple(word for one in found if one for word in one[1])  # type: ignore[index]  # none is None
+            return tuple(dict.fromkeys(one for needles in found for one in needles))
+        if not found or not all(found) or len({needles[0][0] for needles in found}) > 1:
+            return ()
+        return ((found[0][0][0], tuple(word for needles in found for word in needles[0][1])),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class Not:
         """Its own."""
         return self.check.members()
 
-    def needle(self) -> Needle | None:
+    def needles(self) -> tuple[Needle, ...]:
         """None: it holds where words are missing."""
-        return None
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,17 @@ class Has:
         """The field's."""
         return frozenset({self.field.member})
 
-    def needle(self) -> Needle | None:
-        """The test's."""
+    def needles(self) -> tuple[Needle, ...]:
+        """The test's words; else, of a test that nothing can't meet, the field's name."""
         words = self.test.words_of()
-        return (self.field.member, words) if words else None
+        if words:
+            return ((self.field.member, words),)
+        return () if self.test.of_all()(()) else named(self.field)
 
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """A field that is, begins or ends as another does."""
+    """A field that is, begins or ends as another does; an empty text is none, as CloudTrail writes either."""
 
     field: Field
     other: Field
@@ -149,9 +151,9 @@ class Agree:
         mine, theirs = self.field.getter(), self.other.getter()
 
         def judged(record: Any) -> bool:
-            others = [text(one).lower() for one in each(theirs(record))]
+            others = _told(theirs(record))
             return bool(others) and any(
-                self.way(text(one).lower(), other) for one in each(mine(record)) for other in others
+                self.way(one, other) for one in _told(mine(record)) for other in others
             )
 
         return judged
@@ -160,9 +162,9 @@ class Agree:
         """Both fields'."""
         return frozenset({self.field.member, self.other.member})
 
-    def needle(self) -> Needle | None:
-        """None."""
-        return None
+    def needles(self) -> tuple[Needle, ...]:
+        """Both fields' names."""
+        return (*named(self.field), *named(self.other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +182,14 @@ class Anywhere:
         """The whole record."""
         return None
 
-    def needle(self) -> Needle | None:
+    def needles(self) -> tuple[Needle, ...]:
         """None."""
-        return None
+        return ()
+
+
+def _told(value: Any) -> list[str]:
+    """The texts of a field's values, in small letters, but for empty ones."""
+    return [told.lower() for one in each(value) if (told := text(one))]
 
 
 def members(checks: Iterable[Check]) -> Members:
@@ -194,3 +201,9 @@ def members(checks: Iterable[Check]) -> Members:
             return None
         found |= inner
     return found
+
+
+def named(field: Field) -> tuple[Needle, ...]:
+    """What a record must hold to have a field below a member: its name."""
+    words = spelled_once(field.names[-1]) if len(field.names) > 1 else ()
+    return ((field.member, words),) if words else ()

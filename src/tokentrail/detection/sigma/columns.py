@@ -33,8 +33,8 @@ COLUMNS = {
     "userIdentity.sessionContext.sourceIdentity": "i.source_identity",
 }  # fmt: skip
 """Fields whose columns hold what the record says, to the letter."""
-CALLS = frozenset({"eventSource", "eventName"})
-"""What rules mostly begin with; a case has few of them."""
+FEW_VALUES = (("eventSource", "eventName"), ("userAgent",), ("errorCode",), ("awsRegion",))
+"""Fields of which a case has few values, or few pairs of values: what no one of them meets, no record does."""
 FLAGS = {
     "readOnly": "e.read_only", "managementEvent": "e.management",
     "userIdentity.sessionContext.attributes.mfaAuthenticated": "i.mfa",
@@ -110,6 +110,12 @@ def on_columns(name: str, value: SigmaType) -> Bounds:
         cased = isinstance(value, SigmaCasedString)
         return UNKNOWN if found is None else Bounds(found, FALSE) if cased else _same(found)
     return UNKNOWN
+
+
+def all_there(names: Sequence[str]) -> Bounds:
+    """That fields have values, as far as columns can tell."""
+    columns = [COLUMNS[name] for name in names if name in COLUMNS]
+    return Bounds(combined([_exists(one, wanted=True).over for one in columns], every=True), FALSE)
 
 
 def _same(sql: Sql) -> Bounds:

@@ -31,12 +31,13 @@ from sigma.types import (
 
 from tokentrail.detection.sigma.checks import Agree, Always, Anywhere, Check, Has, Not, Several
 from tokentrail.detection.sigma.columns import (
-    CALLS,
     FALSE,
+    FEW_VALUES,
     TRUE,
     UNKNOWN,
     Bounds,
     Sql,
+    all_there,
     combined,
     negated,
     on_columns,
@@ -50,6 +51,9 @@ _MOST_VALUES = 5_000
 """Values of a rule: there is a bound to what one rule may cost."""
 
 
+_OPEN = (UNKNOWN,) * len(FEW_VALUES)
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition, ready to run."""
@@ -60,8 +64,8 @@ class Condition:
     """What is left to ask of a raw record of which `over` is true."""
     over: Sql
     under: Sql
-    calls: Bounds
-    """The same bounds as far as the names of service and call alone tell."""
+    alone: tuple[Bounds, ...]
+    """The same bounds as far as some fields alone tell, for each of `FEW_VALUES`."""
 
     @property
     def exact(self) -> bool:
@@ -107,13 +111,13 @@ def _condition(node: Any) -> Condition:
     if isinstance(node, ConditionNOT):
         inner = _condition(node.args[0])
         opposite = Not(inner.whole)
-        calls = Bounds(negated(inner.calls.under), negated(inner.calls.over))
-        return Condition(opposite, opposite, negated(inner.under), negated(inner.over), calls)
+        alone = tuple(Bounds(negated(one.under), negated(one.over)) for one in inner.alone)
+        return Condition(opposite, opposite, negated(inner.under), negated(inner.over), alone)
     if isinstance(node, ConditionFieldEqualsValueExpression):
         return _field(node.field, node.value)
     if isinstance(node, ConditionValueExpression):
         check = _keyword(node.value)
-        return Condition(check, check, TRUE, FALSE, UNKNOWN)
+        return Condition(check, check, TRUE, FALSE, _OPEN)
     raise NotSupported("the condition is empty" if node is None else f"{type(node).__name__} can't be run")
 
 
@@ -139,15 +143,18 @@ def joined(inner: Sequence[Condition], *, every: bool) -> Condition:
     checks = tuple(one.whole for one in inner)
     over = combined([one.over for one in inner], every=every)
     under = combined([one.under for one in inner], every=every)
-    calls = Bounds(
-        combined([one.calls.over for one in inner], every=every),
-        combined([one.calls.under for one in inner], every=every),
+    alone = tuple(
+        Bounds(
+            combined([each.over for each in of], every=every),
+            combined([each.under for each in of], every=every),
+        )
+        for of in zip(*(one.alone for one in inner), strict=True)
     )
     if every:
         open_ones = tuple(one.rest for one in inner if not one.exact)
         rest = _all_of(open_ones)
-        return Condition(Several(checks, every=True), rest, over, under, calls)
-    return Condition(Several(checks, every=False), Several(checks, every=False), over, under, calls)
+        return Condition(Several(checks, every=True), rest, over, under, alone)
+    return Condition(Several(checks, every=False), Several(checks, every=False), over, under, alone)
 
 
 def _all_of(checks: tuple[Check, ...]) -> Check:
@@ -159,10 +166,12 @@ def _all_of(checks: tuple[Check, ...]) -> Check:
 def _field(name: str, value: SigmaType) -> Condition:
     if isinstance(value, SigmaFieldReference):
         agree = _agree(name, value)
-        return Condition(agree, agree, TRUE, FALSE, UNKNOWN)
+        there = all_there((name, value.field))
+        return Condition(agree, agree, there.over, there.under, _OPEN)
     check = Has(Field.of(name), test_of(value))
     found = on_columns(name, value)
-    return Condition(check, check, found.over, found.under, found if name in CALLS else UNKNOWN)
+    alone = tuple(found if name in names else UNKNOWN for names in FEW_VALUES)
+    return Condition(check, check, found.over, found.under, alone)
 
 
 def _agree(name: str, value: SigmaFieldReference) -> Agree:

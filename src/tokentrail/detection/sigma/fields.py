@@ -109,4 +109,6 @@ def text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value.__class__ is int:
+        return str(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

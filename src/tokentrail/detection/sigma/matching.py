@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.sigma.columns import COLUMNS, FALSE, Sql
+from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined
 from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
@@ -32,11 +32,20 @@ _FROM = """
     FROM facts e
     LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity"""
 _SEEN = """
-    SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account, w.n, f.root_n,
+    SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account, w.n, w.root_n,
            i.arn, {more}"""
 _WHOSE = """
-    LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-    LEFT JOIN forest f ON f.n = w.n"""
+    LEFT JOIN actors w ON w.segment = e.segment AND w.identity = e.identity"""
+_MET = """
+    SELECT b.rule, e.time, e.event_id, e.event_id_text, e.name, e.account, w.n, w.root_n, e.arn
+    FROM (
+      SELECT e.segment, e.identity, e.time, e.event_id, e.event_id_text, e.name,
+             coalesce(e.account, i.account) AS account, i.arn, {mask} AS m"""
+_THEIRS = f"""
+      WHERE m <> 0
+    ) e
+    JOIN sigma_bits b ON (e.m & b.bit) <> 0{_WHOSE}"""
+"""Whose are set aside before anybody looks for: few records meet rules that columns decide."""
 _TALLY = """
     SELECT rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone,
            name, account, count(*) AS count, list(DISTINCT n) AS places,
@@ -101,15 +110,27 @@ class SigmaRun:
                 yield one.rule, hit
 
     def _live(self) -> list[int]:
-        """The rules that may match anything, going by the calls that the case has at all."""
-        numbers, found = list(self._counting), []
+        """The rules that may match anything, going by the calls, tools, errors and regions that the case has at all."""
+        numbers = list(self._counting)
+        for which, fields in enumerate(FEW_VALUES):
+            telling = [number for number in numbers if self._alone_over(number, which) != TRUE]
+            met = set(self._met(telling, which, [COLUMNS[name] for name in fields]))
+            numbers = [number for number in numbers if number in met or number not in telling]
+        return numbers
+
+    def _alone_over(self, number: int, which: int) -> Sql:
+        return self._rules.simple[number].condition.alone[which].over
+
+    def _met(self, numbers: list[int], which: int, columns: list[str]) -> Iterator[int]:
+        """Of some rules those that a value of some columns, or a pair, may meet."""
         for start in range(0, len(numbers), _BITS):
             block = numbers[start : start + _BITS]
-            mask = _mask([self._rules.simple[number].condition.calls.over for number in block])
-            sql = f"SELECT bit_or({mask.text}) AS live FROM (SELECT DISTINCT source, name FROM facts) e"
+            mask = _mask([self._alone_over(number, which) for number in block])
+            sql = f"""
+                SELECT bit_or({mask.text}) AS live
+                FROM (SELECT DISTINCT {", ".join(columns)} FROM facts e) e"""
             [row] = self._scene.rows(sql, mask.parameters)
-            found += [number for at, number in enumerate(block) if (row["live"] or 0) >> at & 1]
-        return found
+            yield from (number for at, number in enumerate(block) if (row["live"] or 0) >> at & 1)
 
     def _needs_records(self, number: int) -> bool:
         one = self._rules.simple[number]
@@ -121,7 +142,7 @@ class SigmaRun:
 
     def _wanted(self) -> pa.Table:
         """The records that columns leave over, with the rules that ask for them as bits."""
-        over = [self._rules.simple[number].condition.over for number in self._raw] or [FALSE]
+        over = [self._asking(number) for number in self._raw] or [FALSE]
         masks = [_mask(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
         any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
@@ -129,6 +150,35 @@ class SigmaRun:
             SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
         return self._scene.arrow(sql, [value for one in masks for value in one.parameters])
+
+    def _asking(self, number: int) -> Sql:
+        """Of which records a rule is asked: where only busy groups of its matches can count, of theirs alone."""
+        one = self._rules.simple[number]
+        counting = [self._rules.correlations[place] for place in self._counting[number]]
+        if (
+            one.shown
+            or not one.condition.exact
+            or not all(_counts_alone(each, one.rule.id) for each in counting)
+        ):
+            return one.condition.over
+        either = []
+        for place, each in zip(self._counting[number], counting, strict=True):
+            grouped = _grouped([_name(names, one.rule.id) for names in each.group_by])
+            busy = f"sigma_busy_{number}_{place}"
+            matched = f"SELECT {grouped} AS grouped, e.time {_FROM} WHERE {one.condition.over.text}"
+            self._scene.give(busy, self._busy(each, matched, one.condition.over))
+            either.append(Sql(f"({grouped} IN (SELECT grouped FROM {busy}))"))
+        return combined([one.condition.over, combined(either, every=False)], every=True)
+
+    def _busy(self, correlation: Correlation, matched: str, over: Sql) -> dict[str, pa.Array[Any]]:
+        """The groups that have as many matches as a correlation asks for, within its span of time."""
+        sql = f"""
+            SELECT DISTINCT grouped FROM (
+              SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
+                     {correlation.seconds} PRECEDING AND CURRENT ROW) AS matches
+              FROM ({matched})
+            ) WHERE matches >= {correlation.least}"""
+        return {"grouped": self._scene.arrow(sql, over.parameters)["grouped"].combine_chunks()}
 
     def _gathered(self, wanted: pa.Table) -> dict[str, dict[str, pa.Array[Any]]]:
         """Read records once for all rules: which rule matched which, and what correlations count of it."""
@@ -175,9 +225,7 @@ class SigmaRun:
             mask = _mask([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            seen = _SEEN.format(more=f"{mask.text} AS m") + _FROM + _WHOSE
-            matched = f"SELECT b.rule, s.* FROM ({seen}) s JOIN sigma_bits b ON (s.m & b.bit) <> 0"
-            self._add(tallies, matched, mask.parameters, most)
+            self._add(tallies, _MET.format(mask=mask.text) + _FROM + _THEIRS, mask.parameters, most)
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
         self._add(tallies, matched, (), most)
@@ -277,6 +325,12 @@ class SigmaRun:
             + _WHOSE
             + f" WHERE {one.condition.over.text}"
         )
+
+
+def _counts_alone(correlation: Correlation, rule: str) -> bool:
+    """Whether a correlation counts one rule's matches, by groups that columns tell."""
+    names = [_name(one, rule) for one in correlation.group_by]
+    return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
 
 
 def _in_columns(names: Sequence[str]) -> bool:

@@ -38,6 +38,12 @@ class Test(Protocol):
         """Words, in small letters, of which one stands in every value that meets it; none, where that can't be said."""
 
 
+def spelled_once(text: str) -> tuple[bytes, ...]:
+    """The longest run of letters of a text: but for escapes, JSON spells it in one way only, unlike numbers."""
+    found = max(_PLAIN.findall(text.lower()), key=len, default="")
+    return (found.encode(),) if len(found) >= _TELLING and found.strip("0123456789.e-") else ()
+
+
 class _Single:
     """At least one value, as text, must meet it."""
 
@@ -127,9 +133,8 @@ class Words(_Single):
         return ways[self.where]
 
     def words_of(self) -> tuple[bytes, ...]:
-        """The longest run of letters: but for escapes, JSON spells it in one way only, unlike numbers."""
-        found = max(_PLAIN.findall(self.words.lower()), key=len, default="")
-        return (found.encode(),) if len(found) >= _TELLING and found.strip("0123456789.e-") else ()
+        """The longest run of letters."""
+        return spelled_once(self.words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from tokentrail.detection.sigma.checks import Check, Judged, Members, Needle, members
+from tokentrail.detection.sigma.checks import Check, Judged, Members, members
 from tokentrail.detection.sigma.fields import Field
+from tokentrail.events.sifting import Needs
 from tokentrail.events.values import hide_secrets
 
 BETWEEN = "\x1f"
@@ -28,8 +29,8 @@ class Asked:
     """For each correlation that counts the rule: the fields that group, and the one whose values are counted."""
 
 
-_Ready: TypeAlias = tuple[Judged, list[Callable[[Any], tuple[str, str]]], Needle | None]
-"""What judges a record, what tells its groups and values, and what spares doing either."""
+_Ready: TypeAlias = tuple[Judged, list[Callable[[Any], tuple[str, str]]]]
+"""What judges a record, and what tells its groups and values."""
 
 
 class Judge:
@@ -54,30 +55,30 @@ class Judge:
         found = members(one.rest for one in self._asked)
         return None if found is None else found | fields
 
+    def needs(self) -> Needs:
+        """The words that a record must hold for a rule to be met."""
+        return [
+            (number, member, words)
+            for number, one in enumerate(self._asked)
+            for member, words in one.rest.needles()
+        ]
+
     def __call__(self, mask: int, record: Any) -> list[Answer]:
         """The rules that a record meets, of those whose bits are set."""
         ready = self._ready or self._made_ready()
-        spelled = None if record.__class__ is dict else record.spelled
-        member, told = "", None
         found: list[Answer] = []
         while mask:
             low = mask & -mask
             mask ^= low
             number = low.bit_length() - 1
-            judged, counted, needle = ready[number]
-            if needle is not None and spelled is not None:
-                if needle[0] != member:
-                    member, told = needle[0], spelled(needle[0])
-                if told is not None and not any([word in told for word in needle[1]]):  # noqa: C419 - quicker so
-                    continue  # before anything of it is decoded
+            judged, counted = ready[number]
             if judged(record):
                 found.append((number, tuple([each(record) for each in counted]) if counted else ()))
         return found
 
     def _made_ready(self) -> list[_Ready]:
         self._ready = [
-            (one.rest.judge(), [_teller(*fields) for fields in one.counted], one.rest.needle())
-            for one in self._asked
+            (one.rest.judge(), [_teller(*fields) for fields in one.counted]) for one in self._asked
         ]
         return self._ready
 

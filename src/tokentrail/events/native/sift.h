@@ -1,0 +1,218 @@
+/*
+ * Which records of a file are worth decoding: where their members stand, and whether words that a question needs do.
+ *
+ * Like the scanner, an accelerator and nothing else: it answers None for a file that is not clean JSON as CloudTrail
+ * writes it, and leaves a question open wherever letters may be spelled in more than one way.
+ */
+#ifndef TOKENTRAIL_SIFT_H
+#define TOKENTRAIL_SIFT_H
+
+#include "labels.h"
+
+typedef struct {
+    const uint8_t *at; /* in small letters */
+    size_t size;
+} Word;
+
+/* A question that only a record can meet in whose member one of some words stands. */
+typedef struct {
+    size_t column, member, word, end;
+    uint64_t bit;
+} Need;
+
+typedef struct {
+    const int32_t *ordinals;
+    uint64_t *masks; /* for each asked record `columns` of them */
+    int64_t *spans;  /* for each asked record the start and end of its members' values; 0, 0: not there */
+    size_t asked, columns;
+    Word *names, *words;
+    size_t members;
+    Need *needs;
+    size_t needed;
+} Sieve;
+
+static uint8_t small(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 32 : c;
+}
+
+static int starts(Cursor at, const Word *word)
+{
+    for (size_t n = 0; n < word->size; n++)
+        if (small(at[n]) != word->at[n])
+            return 0;
+    return 1;
+}
+
+/* Whether a word stands in a text, in letters of either case. */
+static int stands(Cursor at, size_t size, const Word *word)
+{
+    size_t n = 0, last;
+
+    if (word->size == 0 || size < word->size)
+        return word->size == 0;
+    last = size - word->size; /* the last place where it may begin */
+#if defined(__SSE2__) && defined(__GNUC__)
+    {
+        const __m128i both = _mm_set1_epi8(32); /* told apart again by `starts` */
+        const __m128i head = _mm_or_si128(both, _mm_set1_epi8((char)word->at[0]));
+        const __m128i tail = _mm_or_si128(both, _mm_set1_epi8((char)word->at[word->size - 1]));
+        for (; n + 15 <= last; n += 16) { /* sixteen beginnings at a time, by the word's first and last letter */
+            __m128i first = _mm_loadu_si128((const __m128i *)(at + n));
+            __m128i final = _mm_loadu_si128((const __m128i *)(at + n + word->size - 1));
+            unsigned found = (unsigned)_mm_movemask_epi8(_mm_and_si128(
+                _mm_cmpeq_epi8(_mm_or_si128(both, first), head), _mm_cmpeq_epi8(_mm_or_si128(both, final), tail)));
+            for (; found; found &= found - 1)
+                if (starts(at + n + (size_t)__builtin_ctz(found), word))
+                    return 1;
+        }
+    }
+#endif
+    for (; n <= last; n++)
+        if (starts(at + n, word))
+            return 1;
+    return 0;
+}
+
+/* Whether every letter of a text stands there as itself. */
+static int plain(Cursor at, size_t size)
+{
+    static const Word unit = {(const uint8_t *)"\\u", 2};
+
+    uint8_t all = 0;
+
+    for (size_t n = 0; n < size; n++) /* to the end, which the compiler does many at a time */
+        all |= at[n];
+    if (all >= 0x80)
+        return 0;
+    return memchr(at, '\\', size) == NULL || !stands(at, size, &unit);
+}
+
+static int any_stands(const Sieve *self, Cursor at, size_t size, const Need *need)
+{
+    for (size_t n = need->word; n < need->end; n++)
+        if (stands(at, size, &self->words[n]))
+            return 1;
+    return 0;
+}
+
+/* Takes from an asked record's masks the questions that it can't meet. */
+static void drop(const Sieve *self, Cursor start, size_t place)
+{
+    uint64_t *masks = self->masks + place * self->columns;
+    const int64_t *spans = self->spans + place * 2 * self->members;
+    size_t told = self->members; /* of which member `open` was told */
+    int open = 0;
+
+    for (size_t n = 0; n < self->needed; n++) {
+        const Need *need = &self->needs[n];
+        Cursor at = start + spans[2 * need->member];
+        size_t size = (size_t)(spans[2 * need->member + 1] - spans[2 * need->member]);
+        if (!(masks[need->column] & need->bit))
+            continue;
+        if (told != need->member) {
+            told = need->member;
+            open = !plain(at, size);
+        }
+        if (!open && !any_stands(self, at, size, need))
+            masks[need->column] &= ~need->bit;
+    }
+}
+
+static int sift_record(const Sieve *self, Cursor start, Cursor *p, Cursor end, size_t place)
+{
+    int64_t *spans = self->spans + place * 2 * self->members;
+    Member member;
+    int found, first;
+
+    memset(spans, 0, 2 * self->members * sizeof *spans);
+    ++*p;
+    for (first = 1; (found = next_member(p, end, first, &member)) == 1; first = 0) {
+        if ((*p = value_end(*p, end, 1)) == NULL)
+            return REFUSED;
+        for (size_t n = 0; n < self->members; n++)
+            if (self->names[n].size == member.key_size
+                && memcmp(self->names[n].at, member.key, member.key_size) == 0) {
+                spans[2 * n] = member.value - start;
+                spans[2 * n + 1] = *p - start;
+            }
+    }
+    if (found == 0)
+        drop(self, start, place);
+    return found;
+}
+
+/* `{"Records":[...]}` and nothing else; answers how many asked records there were. */
+static Py_ssize_t sift_document(const Sieve *self, Cursor start, Cursor end)
+{
+    Cursor p = start;
+    Member member;
+    size_t place = 0;
+    int32_t ordinal = 0;
+
+    if (*p != '{')
+        return REFUSED;
+    p++;
+    if (next_member(&p, end, 1, &member) != 1 || !IS(member, "Records") || *p != '[')
+        return REFUSED;
+    p = white(p + 1);
+    for (;; ordinal++) {
+        if (*p != '{')
+            return REFUSED;
+        if (place < self->asked && self->ordinals[place] == ordinal) {
+            if (sift_record(self, start, &p, end, place) < 0)
+                return REFUSED;
+            place++;
+        }
+        else if ((p = value_end(p, end, 1)) == NULL)
+            return REFUSED;
+        p = white(p);
+        if (*p == ']')
+            break;
+        if (*p != ',' || ordinal == INT32_MAX)
+            return REFUSED;
+        p = white(p + 1);
+    }
+    p = white(p + 1);
+    if (*p != '}')
+        return REFUSED;
+    return white(p + 1) == end ? (Py_ssize_t)place : REFUSED;
+}
+
+/* Borrows what a tuple of bytes holds. */
+static int words_of(PyObject *tuple, Word *words, size_t room)
+{
+    Py_ssize_t size;
+    char *at;
+
+    for (size_t n = 0; n < room; n++) {
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(tuple, (Py_ssize_t)n), &at, &size) < 0)
+            return FAILED;
+        words[n].at = (const uint8_t *)at;
+        words[n].size = (size_t)size;
+    }
+    return 0;
+}
+
+/* Reads `(column, shift, member, end of its words)` for each need: each one's words follow those of the one before. */
+static int needs_of(Sieve *self, PyObject *needs, size_t words)
+{
+    size_t begin = 0;
+
+    for (size_t n = 0; n < self->needed; n++) {
+        Py_ssize_t column, member, last;
+        int shift;
+        Need *need = &self->needs[n];
+        if (!PyArg_ParseTuple(PyTuple_GetItem(needs, (Py_ssize_t)n), "ninn", &column, &shift, &member, &last))
+            return FAILED;
+        if (column < 0 || (size_t)column >= self->columns || shift < 0 || shift > 63 || member < 0
+            || (size_t)member >= self->members || last < (Py_ssize_t)begin || (size_t)last > words) {
+            PyErr_SetString(PyExc_ValueError, "a need of what is not there");
+            return FAILED;
+        }
+        *need = (Need){(size_t)column, (size_t)member, begin, (size_t)last, (uint64_t)1 << shift};
+        begin = (size_t)last;
+    }
+    return 0;
+}
+#endif

@@ -1,0 +1,132 @@
+"""
+Which records of a native file are worth decoding, and of those no more than what somebody looks at.
+
+`native/sift.h` is the hot loop, where it was compiled; without it the same is told of each record's spelled members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+Need: TypeAlias = tuple[int, str, tuple[bytes, ...]]
+"""The number of a question, a member of a record, and words in small letters of which one must stand in it."""
+Needs: TypeAlias = Sequence[Need]
+"""What records must hold to meet questions; of several needs of one question, every one."""
+_decode = msgspec.json.Decoder().decode
+_CALLER = "userIdentity"
+"""The member that is the same in many records."""
+
+
+@lru_cache(maxsize=1 << 10)
+def _decode_caller(raw: bytes) -> Any:
+    return _decode(raw)
+
+
+class Sifted:
+    """The records of a file that were asked for."""
+
+    def __init__(self, data: bytes, found: tuple[int, bytes, bytes], members: tuple[str, ...]) -> None:
+        self.count, self.masks, spans = found
+        self._data = data
+        self._spans = memoryview(spans).cast("q")
+        self._places = {name: 2 * place for place, name in enumerate(members)}
+
+    def record(self, place: int) -> SiftedRecord:
+        """The members of one of them that are looked at."""
+        return SiftedRecord(self, place * 2 * len(self._places))
+
+    def value(self, start: int, name: str) -> Any:
+        """Decode a member."""
+        at = start + self._places[name]
+        raw = self._data[self._spans[at] : self._spans[at + 1]]
+        if not raw:
+            return None
+        return _decode_caller(raw) if name == _CALLER else _decode(raw)
+
+
+class SiftedRecord:
+    """Some members of a record, each decoded when it is first looked at."""
+
+    def __init__(self, of: Sifted, start: int) -> None:
+        self._of, self._start = of, start
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.__dict__[name] = self._of.value(self._start, name)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """Needs as the compiled way wants them."""
+
+    words: tuple[bytes, ...]
+    needs: tuple[tuple[int, int, int, int], ...]
+
+
+class Sieve:
+    """Sifts the records of native files by what questions need."""
+
+    def __init__(self, members: Iterable[str], needs: Needs) -> None:
+        self.members = tuple(members)
+        self._needs = tuple(needs)
+        self._names = tuple(name.encode() for name in self.members)
+        self._compiled: dict[int, _Compiled] = {}
+
+    def sift(self, data: bytes, ordinals: bytes, masks: bytes, columns: int, bits: int) -> Sifted | None:
+        """
+        Look at some records of a file in one go; `None` where nothing was compiled or the file needs more care.
+
+        Args:
+            data: The expanded file.
+            ordinals: The records, climbing, 32 bits each.
+            masks: The questions that each is asked, as bits of `columns` numbers of 64 bits.
+            columns: How many.
+            bits: How many bits of each number count.
+        """
+        if _sift is None:
+            return None
+        made = self._compiled.get(bits) or self._made(bits)
+        found = _sift(data, ordinals, masks, columns, self._names, made.words, made.needs)
+        return None if found is None else Sifted(data, found, self.members)
+
+    def _made(self, bits: int) -> _Compiled:
+        words: list[bytes] = []
+        needs = []
+        for question, member, some in self._needs:
+            words += some
+            needs.append((*divmod(question, bits), self.members.index(member), len(words)))
+        made = self._compiled[bits] = _Compiled(tuple(words), tuple(needs))
+        return made
+
+    def left(self, mask: int, spelled: Callable[[str], bytes]) -> int:
+        """The questions that a record may meet, by the text of its members."""
+        told: dict[str, bytes | None] = {}
+        for question, member, words in self._needs:
+            if mask >> question & 1:
+                if member not in told:
+                    told[member] = _plain(spelled(member))
+                text = told[member]
+                if text is not None and not any(word in text for word in words):
+                    mask &= ~(1 << question)
+        return mask
+
+
+def _plain(raw: bytes) -> bytes | None:
+    """A text in small letters; `None` where letters may be spelled in more than one way."""
+    return raw.lower() if raw.isascii() and b"\\u" not in raw else None
+
+
+def _compiled_sift() -> Callable[..., tuple[int, bytes, bytes] | None] | None:
+    try:
+        from tokentrail.events._scan import sift
+    except ImportError:  # no compiler was there when it was installed
+        return None
+    return sift
+
+
+_sift = _compiled_sift()
