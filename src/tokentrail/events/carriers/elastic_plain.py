@@ -8,11 +8,11 @@ objects; all others are declined, and left to `elastic`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.slim import OTHER_KIND, Resource, Slim, encode, readable, wanted
 from tokentrail.events.carriers.table import count, moment, truth
 from tokentrail.events.loose import Raw
@@ -94,10 +94,10 @@ _Source = _closed(
         ("aws", _Aws, msgspec.NODEFAULT),
         ("event", _Event, msgspec.NODEFAULT),
         ("message", None, None),
-        ("cloud", _Cloud, _Cloud()),
-        ("source", _Origin, _Origin()),
-        ("user", _User, _User()),
-        ("user_agent", _Agent, _Agent()),
+        ("cloud", msgspec.Raw, msgspec.Raw(b"{}")),
+        ("source", msgspec.Raw, msgspec.Raw(b"{}")),
+        ("user", msgspec.Raw, msgspec.Raw(b"{}")),
+        ("user_agent", msgspec.Raw, msgspec.Raw(b"{}")),
     ],
     "@version agent data_stream ecs elastic_agent entity error file group host input labels log organization process "
     "related service tags target threat tls",
@@ -109,6 +109,9 @@ _Hit = _closed(
     "_index _id _type _score _version _ignored sort fields",
 )
 _decode = msgspec.json.Decoder(_Hit).decode
+_clouds, _origins, _users, _agents = (
+    Known(msgspec.json.Decoder(kind).decode) for kind in (_Cloud, _Origin, _User, _Agent)
+)
 _decode_identity = msgspec.json.Decoder(_Identity).decode
 _decode_open = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -121,9 +124,14 @@ def record(item: Raw) -> bytes:
         FAILURES: it is another kind of object, or told in another way.
     """
     document = _decode(readable(item)).source
-    event, cloud, trail = document.event, document.cloud, document.aws.cloudtrail
+    event, trail = document.event, document.aws.cloudtrail
     if event.action is None:
         raise OTHER_KIND
+    cloud, user, origin = (
+        _clouds[bytes(document.cloud)],
+        _users[bytes(document.user)],
+        _origins[bytes(document.source)],
+    )
     all_of_it = wanted(event.action, event.provider)
     open_ = [_opened(trail, one) for one in _OPEN]
     asked, answer, additional, details = open_
@@ -131,11 +139,11 @@ def record(item: Raw) -> bytes:
         moment(document.time),
         event.action,
         event.id,
-        _who(bytes(trail.user_identity), document.user.id, cloud.account.id, document.user.name),
+        _who[bytes(trail.user_identity), user.id, cloud.account.id, user.name],
         event.provider,
         cloud.region,
-        document.source.address or document.source.ip,
-        document.user_agent.original,
+        origin.address or origin.ip,
+        _agents[bytes(document.user_agent)].original,
         trail.error_code,
         asked if all_of_it else None,
         answer if all_of_it & 1 else None,
@@ -169,9 +177,12 @@ def _counted(additional: msgspec.Raw | None) -> dict[str, Any] | None:
     return members
 
 
-@lru_cache(maxsize=1 << 13)
-def _who(packed: bytes, principal: str | None, account: str | None, name: str | None) -> msgspec.Raw:
-    """The identity, put together once for each spelling of it."""
+_Who = tuple[bytes, str | None, str | None, str | None]
+
+
+def _identity(key: _Who) -> msgspec.Raw:
+    """The identity, from what stands in four places of a document."""
+    packed, principal, account, name = key
     found = _decode_identity(packed) if packed else _Identity()
     context = found.session_context or _Context()
     issuer = context.session_issuer or _Issuer()
@@ -196,6 +207,9 @@ def _who(packed: bytes, principal: str | None, account: str | None, name: str | 
     if made and name is not None:
         (behind or made)["userName"] = name
     return msgspec.Raw(encode(made or None))
+
+
+_who: Known[msgspec.Raw] = Known(_identity, lambda key: len(key[0]) + sum(len(one or "") for one in key[1:]))
 
 
 def _said(**members: Any) -> dict[str, Any]:

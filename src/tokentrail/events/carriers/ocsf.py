@@ -117,18 +117,10 @@ def decode(raw: bytes) -> Members:
     return asdict(_decode_top(raw))
 
 
-def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw | Members:
-    """The identity, put together once for each spelling of it."""
-    packed = bytes(actor) if isinstance(actor, msgspec.Raw) else msgspec.json.encode(clean(actor))
-    try:
-        return _known_identity(packed, told)
-    except TypeError:  # a value that is no text
-        return _known_identity.__wrapped__(packed, told)
-
-
-@lru_cache(maxsize=1 << 13)
-def _known_identity(packed: bytes, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
-    actor = _opened(packed) if packed else {}
+def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
+    """The identity, from who acted, undecoded or not, and from what stands elsewhere of it."""
+    packed = isinstance(actor, bytes | msgspec.Raw)
+    actor = _opened(actor) if packed and bytes(actor) else actor
     actor = actor if isinstance(actor, dict) else {}
     made: Members = {"userIdentity": _identity(actor)}
     for name, value in told:
@@ -137,7 +129,10 @@ def _known_identity(packed: bytes, told: tuple[tuple[str, Any], ...]) -> msgspec
     identity = made["userIdentity"]
     if isinstance(identity, dict):
         _mend_principal(identity, actor)
-    return msgspec.Raw(msgspec.json.encode(clean(identity)))
+    try:
+        return msgspec.Raw(msgspec.json.encode(identity))
+    except (UnicodeError, TypeError):
+        return msgspec.Raw(msgspec.json.encode(clean(identity)))
 
 
 def _identity(actor: Members) -> Members:
@@ -271,6 +266,13 @@ def _opened(raw: Any) -> Any:
         return msgspec.json.decode(raw)
     except FAILURES:
         return {}
+
+
+def give_back_to(members: Members, name: str | None, error: str | None, made: Members) -> None:
+    """The same as `give_back`, for a record of which the request, the answer and the like alone are there."""
+    made |= {"eventName": name, "errorCode": error}
+    give_back(members, made)
+    del made["eventName"], made["errorCode"]
 
 
 def give_back(members: Members, made: Members) -> None:

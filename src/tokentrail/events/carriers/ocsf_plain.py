@@ -6,18 +6,21 @@ Whatever has another shape is declined, and left to `ocsf`.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from tokentrail.events.carriers import ocsf
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, Resource, Slim, encode, readable, wanted
 from tokentrail.events.carriers.table import count, truth
 from tokentrail.events.loose import Raw
 from tokentrail.events.record import Additional, Record
 
 _ABSENT = msgspec.Raw()
-_Said: TypeAlias = "str | int | float | bool | None"
+_NONE = msgspec.Raw(b"null")
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
@@ -72,17 +75,22 @@ class _Resource(msgspec.Struct, frozen=True, gc=False):
     uid: str | None = None
 
 
+_NO_CLOUD, _NO_ENDPOINT, _NO_CLIENT = _Cloud(), _Endpoint(), _Client()
+
+
 class _Event(msgspec.Struct, frozen=True, gc=False):
+    """An event; what repeats from one to the next is read once for each spelling (`known`)."""
+
     class_uid: int
     metadata: _Metadata
     api: _Api
     time: int
     actor: msgspec.Raw = _ABSENT
-    cloud: _Cloud = _Cloud()
-    src_endpoint: _Endpoint = _Endpoint()
-    http_request: _Client = _Client()
-    resources: list[_Resource] | None = None
-    unmapped: dict[str, _Said] | None = None
+    cloud: msgspec.Raw = _NONE
+    src_endpoint: msgspec.Raw = _NONE
+    http_request: msgspec.Raw = _NONE
+    resources: msgspec.Raw = _NONE
+    unmapped: msgspec.Raw = _NONE
     user: Any = None
     status: Any = None
     mfa: Any = None
@@ -94,6 +102,20 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_clouds = Known(msgspec.json.Decoder(_Cloud | None).decode)
+_endpoints = Known(msgspec.json.Decoder(_Endpoint | None).decode)
+_clients = Known(msgspec.json.Decoder(_Client | None).decode)
+_decode_told = msgspec.json.Decoder(tuple[tuple[str, Any], ...]).decode
+_decode_resources = msgspec.json.Decoder(list[_Resource] | None).decode
+_decode_unmapped = msgspec.json.Decoder(dict[str, str | int | float | bool | None] | None).decode
+
+
+def _listed(raw: bytes) -> msgspec.Raw | None:
+    return listed([one.uid for one in _decode_resources(raw) or ()])
+
+
+_resources = Known(_listed)
+
 
 _NOTHING, _IDENTITY, _FLAG, _ADDED, _REQUESTED, _ANSWERED, _ODD = range(7)
 _FLAGS = frozenset(
@@ -105,16 +127,6 @@ _GIVEN_BACK = ("user", "status", "mfa", "is_mfa", "class_uid")
 _PRODUCTS = (None, "CloudTrail")
 _FIELDS = frozenset(Record.__struct_fields__)
 _ADDITIONAL = frozenset(Additional.__struct_fields__)
-
-
-class _Kinds(dict[str, int]):
-    """What a name under `unmapped` is for; there are few of them, and each is looked at once."""
-
-    def __missing__(self, name: str) -> int:
-        kind = _kind(name)
-        if len(self) < 1 << 14:
-            self[name] = kind
-        return kind
 
 
 def _kind(name: str) -> int:
@@ -132,7 +144,70 @@ def _kind(name: str) -> int:
     return _OPEN.get(head, _ODD) if rest else _ODD
 
 
-_kinds = _Kinds()
+_kinds = Known(_kind)
+
+
+class Said(msgspec.Struct, frozen=True, gc=False):
+    """What stands under `unmapped`, as far as it counts for a call."""
+
+    told: bytes = b"[]"
+    """Names and values of what it says of the identity, as JSON."""
+    flags: tuple[tuple[str, Any], ...] = ()
+    opened: tuple[tuple[str, Any], ...] = ()
+    """Members of requests, answers and the like, by dotted names."""
+    parts: tuple[tuple[str, msgspec.Raw], ...] = ()
+    """The same, put together."""
+
+
+def said(unmapped: Iterable[tuple[str, Any]], all_of_it: int) -> Said:
+    """
+    Tell apart what stands under `unmapped`.
+
+    Args:
+        unmapped: Names and values.
+        all_of_it: What of the call says something, as `slim.wanted` has it.
+
+    Raises:
+        FAILURES: it says something in a way that takes more thought.
+    """
+    told, flags, opened = [], [], []
+    for name, value in unmapped:
+        kind = _kinds[name]
+        if kind == _IDENTITY:
+            told.append((name, value))
+        elif kind == _NOTHING or value is None or value == "":
+            continue
+        elif kind == _FLAG:
+            flags.append((name, truth(value) if name in _TRUTHS else value))
+        elif kind == _ODD:
+            raise OTHER_KIND
+        elif kind == _ADDED or (all_of_it if kind == _REQUESTED else all_of_it & 1):
+            opened.append((name, value))
+    return Said(encode(told), tuple(flags), tuple(opened), tuple(_parts(opened).items()))
+
+
+def _parts(
+    opened: Iterable[tuple[str, Any]], given_back: Callable[[Members], None] | None = None
+) -> dict[str, msgspec.Raw]:
+    made: Members = {}
+    for name, value in opened:
+        ocsf.put(made, name, value)
+    if given_back is not None:
+        given_back(made)
+    if "additionalEventData" in made:
+        count(made["additionalEventData"])
+    return {name: msgspec.Raw(encode(value)) for name, value in made.items()}
+
+
+_unmapped = Known(lambda key: said((_decode_unmapped(key[0]) or {}).items(), key[1]), lambda key: len(key[0]))
+_identities: Known[msgspec.Raw] = Known(
+    lambda key: ocsf.who(key[0], _decode_told(key[1])), lambda key: len(key[0]) + len(key[1])
+)
+
+
+def listed(arns: Sequence[str | None]) -> msgspec.Raw | None:
+    """The resources of some ARNs."""
+    return msgspec.Raw(encode([Resource(one) for one in arns])) if arns else None
 
 
 def old_record(item: Raw) -> bytes:
@@ -155,39 +230,28 @@ def _record(item: Raw, *, old: bool) -> bytes:
     api = event.api
     if _is_other(event, old=old):
         raise OTHER_KIND
-    name, source, endpoint, error = api.operation, api.service.name, event.src_endpoint, api.response.error
+    name, source = api.operation, api.service.name
+    cloud, endpoint = (
+        _clouds[bytes(event.cloud)] or _NO_CLOUD,
+        _endpoints[bytes(event.src_endpoint)] or _NO_ENDPOINT,
+    )
+    all_of_it = wanted(name, source)
+    extra = _unmapped[(bytes(event.unmapped), all_of_it)]
     made = Slim(
         ocsf.moment(event.time, None),
         name,
         event.metadata.uid,
-        _ABSENT,
+        _identities[(bytes(event.actor), extra.told)],
         source,
-        event.cloud.region,
+        cloud.region,
         endpoint.ip or endpoint.domain or endpoint.hostname,
-        event.http_request.user_agent,
-        error or None,
+        (_clients[bytes(event.http_request)] or _NO_CLIENT).user_agent,
+        api.response.error or None,
+        resources=_resources[bytes(event.resources)],
+        recipientAccountId=cloud.account.uid or None,
     )
-    if event.cloud.account.uid:
-        made.recipientAccountId = event.cloud.account.uid
-    if event.resources:
-        made.resources = [Resource(one.uid) for one in event.resources]
-    all_of_it = wanted(name, source)
-    if all_of_it and api.request.data:
-        made.requestParameters = ocsf.data(api.request.data)
-    if all_of_it & 1 and api.response.data:
-        made.responseElements = ocsf.data(api.response.data)
-    opened: Members = {}
-    told = _unmapped(event.unmapped, made, opened, all_of_it) if event.unmapped else ()
-    made.userIdentity = ocsf.who(event.actor, told)
-    if old and (
-        name.startswith("AssumeRole") or name == "ConsoleLogin" or event.class_uid == ocsf.ACCOUNT_CHANGE
-    ):
-        opened |= {"eventName": name, "errorCode": error}
-        ocsf.give_back({one: getattr(event, one) for one in _GIVEN_BACK}, opened)
-        del opened["eventName"], opened["errorCode"]
-    if opened:
-        _open(opened, made)
-    return encode(made)
+    back = _given_back(event, made) if old and gives_back(name, event.class_uid) else None
+    return finished(made, extra, all_of_it, api.request.data, api.response.data, back)
 
 
 def _is_other(event: _Event, *, old: bool) -> bool:
@@ -202,31 +266,40 @@ def _is_other(event: _Event, *, old: bool) -> bool:
     )
 
 
-def _unmapped(
-    unmapped: dict[str, _Said], made: Slim, opened: Members, all_of_it: int
-) -> tuple[tuple[str, Any], ...]:
-    """Put what a version has no field for back to where it came from; what it says of the identity is handed back."""
-    told = []
-    for name, value in unmapped.items():
-        kind = _kinds[name]
-        if kind == _IDENTITY:
-            told.append((name, value))
-        elif kind == _NOTHING or value is None or value == "":
-            continue
-        elif kind == _FLAG:
-            if getattr(made, name) is None:
-                setattr(made, name, truth(value) if name in _TRUTHS else value)
-        elif kind == _ODD:
-            raise OTHER_KIND
-        elif kind == _ADDED or (all_of_it if kind == _REQUESTED else all_of_it & 1):
-            ocsf.put(opened, name, value)
-    return tuple(told)
+def gives_back(name: str, class_uid: int) -> bool:
+    """Whether version 1.0 moves something of such a call into `user`."""
+    return name.startswith("AssumeRole") or name == "ConsoleLogin" or class_uid == ocsf.ACCOUNT_CHANGE
 
 
-def _open(opened: Members, made: Slim) -> None:
-    for name, value in opened.items():
+def _given_back(event: _Event, made: Slim) -> Callable[[Members], None]:
+    return partial(
+        ocsf.give_back_to, {one: getattr(event, one) for one in _GIVEN_BACK}, made.eventName, made.errorCode
+    )
+
+
+def finished(
+    made: Slim,
+    extra: Said,
+    all_of_it: int,
+    asked: str | None,
+    answered: str | None,
+    given_back: Callable[[Members], None] | None,
+) -> bytes:
+    """
+    The JSON of a record to which requests, answers and what has no field are still to be added.
+
+    Raises:
+        FAILURES: two of them say the same.
+    """
+    for name, value in extra.flags:
+        if getattr(made, name) is None:
+            setattr(made, name, value)
+    if asked and all_of_it:
+        made.requestParameters = ocsf.data(asked)
+    if answered and all_of_it & 1:
+        made.responseElements = ocsf.data(answered)
+    for name, part in extra.parts if given_back is None else _parts(extra.opened, given_back).items():
         if getattr(made, name) is not None:
             raise OTHER_KIND
-        if name == "additionalEventData":
-            count(value)
-        setattr(made, name, value)
+        setattr(made, name, part)
+    return encode(made)

@@ -31,7 +31,7 @@ class Slim(msgspec.Struct, gc=False, omit_defaults=True):
     eventTime: str | None
     eventName: str | None
     eventID: str | None
-    userIdentity: msgspec.Raw | Members
+    userIdentity: msgspec.Raw
     eventSource: str | None = None
     awsRegion: str | None = None
     sourceIPAddress: str | None = None
@@ -43,7 +43,7 @@ class Slim(msgspec.Struct, gc=False, omit_defaults=True):
     serviceEventDetails: msgspec.Raw | Members | None = None
     readOnly: bool | str | None = None
     managementEvent: bool | str | None = None
-    resources: list[Resource] | None = None
+    resources: msgspec.Raw | list[Resource] | None = None
     recipientAccountId: str | None = None
     sharedEventID: str | None = None
     sessionCredentialFromConsole: bool | str | None = None
