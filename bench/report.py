@@ -5,13 +5,16 @@ How long the page of a large theft takes to write, how big it is, and how it scr
 
 One leaked key, and what a machine made of it in two days: tokens, sessions of thirty roles in three accounts, sessions
 of sessions, with a colleague among them. The page's time is compared with that of `trace` and `contain` alone, which
-it can't do without: the ratio is what the page itself costs. Scrolling is measured where there is a Chromium: the
+it can't do without: the ratio is what the page itself costs. Then the console shows the same: the start page, the first
+view of the theft, and moves of the slider, none of which it has been asked before; in processor time, so that others on
+the machine don't count. Scrolling is measured where there is a Chromium: the
 median and the worst of the times between two frames, while the page is scrolled from top to bottom.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import tempfile
@@ -20,11 +23,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from starlette.datastructures import QueryParams
+
 from tokentrail import Case
 from tokentrail.dossier import Question, gather
-from tokentrail.present.document import document
+from tokentrail.present.document import document, timestamp
 from tokentrail.present.html.page import report_page
 from tokentrail.testing import Credential, World
+from tokentrail.web.answers import Answers
 
 ACCOUNTS = ("111122223333", "444455556666", "777788889999")
 CALLS = (
@@ -89,6 +95,26 @@ def scrolled(page: Path) -> None:
         browser.close()
 
 
+def live(folder: Path, key: str, newest: datetime) -> None:
+    """Measure what a person at the console waits for."""
+    answers = Answers(folder)
+
+    def page(what: str, query: list[tuple[str, str]]) -> None:
+        began = time.process_time()
+        text = answers.trace(QueryParams(query)).html() if query else answers.start(QueryParams()).html()
+        spent = time.process_time() - began
+        print(f"{f'console: {what}':<44}{spent:8.2f} s of processor time, {len(text.encode()) / 1e6:.2f} MB")
+
+    subject = ("subject", key)
+    page("start page", [])
+    page("first view", [subject])
+    for hours in (1, 5, 9, 20):
+        page(f"as of {hours} h before", [subject, ("as_of", timestamp(newest - timedelta(hours=hours)))])
+    told = json.dumps(answers.trace(QueryParams([subject])).twin(), indent=2)
+    print(f"{'console: a page of the twin':<44}{len(told) / 1e6:8.2f} MB")
+    answers.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--credentials", type=int, default=5000)
@@ -122,6 +148,7 @@ def main() -> None:
         timed(
             "page as of an hour before", lambda: gather(case, Question(subjects=(key,), as_of=moment), told)
         )
+    live(folder / "case", key, at)
     page = folder / "page.html"
     page.write_text(text)
     scrolled(page)

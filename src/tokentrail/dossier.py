@@ -6,7 +6,7 @@ It may import the case and what the page is made of. It decides nothing about ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import SEVERITIES
-from tokentrail.lineage.model import Credential, Trace
+from tokentrail.lineage.model import CallLines, Credential, Tick, Trace, TracedCredential
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document
@@ -49,6 +49,24 @@ class Question:
     snapshots: tuple[Snapshot, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The calls of a trace and of the colleagues that are drawn, asked of a case."""
+
+    case: Case
+    subjects: tuple[str, ...]
+    drawn: tuple[str, ...]
+    as_of: datetime | None
+
+    def lines(self, *, telling: str, room: int, run: int) -> CallLines:
+        return self.case.call_lines(self.subjects, telling=telling, room=room, run=run, as_of=self.as_of)
+
+    def ticks(self, *, start: datetime, end: datetime, places: float) -> Iterator[Tick]:
+        for group in (self.subjects, self.drawn):
+            if group:
+                yield from self.case.ticks(group, start=start, end=end, places=places, as_of=self.as_of)
+
+
 def gather(
     case: Case, question: Question, findings: Sequence[Document] | None = None, *, records: bool = True
 ) -> Dossier:
@@ -76,43 +94,72 @@ def gather(
     )  # fmt: skip
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
-    about = {one.id for one in trace.credentials}
-    theirs = None if findings is None else tuple(
-        one for one in findings if about.intersection(one.get("credentials") or ())
-    )  # fmt: skip
+    theirs = None if findings is None else about(trace, findings)
     rests = _rests_on(trace, theirs or ()) if records else ()
     return Dossier(
         case_id=case.case_id,
         trace=trace,
-        events=case.timeline(asked.subjects, as_of=asked.as_of),
+        calls=_Calls(case, asked.subjects, tuple(drawn), asked.as_of),
         status=case.status(as_of=asked.as_of),
         version=__version__,
         plan=plan,
         bystanders=bystanders,
-        bystander_events=case.timeline(drawn, as_of=asked.as_of) if drawn else (),
         findings=theirs,
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
     )  # fmt: skip
 
 
+def about(trace: Trace, findings: Sequence[Document]) -> tuple[Document, ...]:
+    """Choose the findings that concern a trace's credentials."""
+    traced = {one.id for one in trace.credentials}
+    return tuple(one for one in findings if traced.intersection(one.get("credentials") or ()))
+
+
 def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> tuple[Lead, ...]:
-    """Sum up what findings point to: each subject, its worst finding first, and what became of its family."""
+    """
+    Sum up what findings point to: each subject, its worst finding first, and what became of its family.
+
+    A subject that descends from another one is no lead of its own: who traces the other sees it too.
+    """
     by_subject: dict[str, list[Document]] = {}
-    for one in sorted(findings, key=lambda one: (-SEVERITIES.index(one["severity"]), one["time"], one["id"])):
+    for one in sorted(findings, key=_gravest_first):
         if one.get("subject"):
             by_subject.setdefault(one["subject"], []).append(one)
-    found = []
-    for subject, about in list(by_subject.items())[:_LEADS]:
-        trace = case.trace([subject], as_of=as_of, up=False)
-        family = [one for one in trace.credentials if one.tainted]
-        titles = tuple(dict.fromkeys(one["title"] for one in about))
-        found.append(Lead(
-            subject=subject, severity=about[0]["severity"], titles=titles[:_TITLES], findings=len(about),
-            of=next((words.who(one) for one in family if one.id == subject), ""), credentials=len(family),
-            alive=sum(one.state in ("active", "unknown") for one in family),
-        ))  # fmt: skip
-    return tuple(found)
+    families: dict[str, list[TracedCredential]] = {}
+    within: dict[str, str] = {}
+    for subject in by_subject:
+        top = next(
+            (top for top, family in families.items() if any(one.id == subject for one in family)), None
+        )
+        if top is None and len(families) < _LEADS:
+            family = [one for one in case.family([subject], as_of=as_of).credentials if one.tainted]
+            members = {one.id for one in family}
+            within |= {name: subject for name, of in within.items() if of in members}
+            families = {name: of for name, of in families.items() if name not in members}
+            families[subject], top = family, subject
+        if top is not None:
+            within[subject] = top
+    found: dict[str, list[Document]] = {}
+    for subject, told in by_subject.items():
+        if subject in within:
+            found.setdefault(within[subject], []).extend(told)
+    return tuple(
+        _lead(subject, sorted(told, key=_gravest_first), families[subject]) for subject, told in found.items()
+    )
+
+
+def _gravest_first(one: Document) -> tuple[int, str, str]:
+    return -SEVERITIES.index(one["severity"]), one["time"], one["id"]
+
+
+def _lead(subject: str, told: Sequence[Document], family: Sequence[TracedCredential]) -> Lead:
+    titles = tuple(dict.fromkeys(one["title"] for one in told))
+    return Lead(
+        subject=subject, severity=told[0]["severity"], titles=titles[:_TITLES], findings=len(told),
+        of=next((words.who(one) for one in family if one.id == subject), ""), credentials=len(family),
+        alive=sum(one.state in ("active", "unknown") for one in family),
+    )  # fmt: skip
 
 
 def turns(trace: Trace) -> tuple[Turn, ...]:

@@ -6,8 +6,9 @@ import dataclasses
 import re
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from present_cases import KEY, NINE, TOKEN, child, credential, event, trace
@@ -15,15 +16,20 @@ from present_cases import KEY, NINE, TOKEN, child, credential, event, trace
 from tokentrail.containment.model import Call, Collateral, NotSpared, Plan, Proof, Step, Survivor
 from tokentrail.lineage.model import (
     ApiUse,
+    CallLine,
+    CallLines,
     Created,
     Credential,
     Gap,
     Link,
     ResourceUse,
     SecretRead,
+    Tick,
+    TimelineEvent,
     TracedCredential,
 )
 from tokentrail.present.html.dossier import Dossier
+from tokentrail.present.timeline import RUN, runs
 from tokentrail.results import Coverage, HourGap, Rejection, Status
 
 NOW = NINE + timedelta(hours=1, minutes=30)
@@ -151,7 +157,43 @@ def dossier(**changes: Any) -> Dossier:
         "bystanders": (ria(),), "bystander_events": (event(credential=RIA, time=NINE + timedelta(minutes=12)),),
         "findings": (finding(),), "notes": ("something was left out",),
     }  # fmt: skip
-    return Dossier(**(values | changes))
+    values |= changes
+    calls = Heard(tuple(values.pop("events")), tuple(values.pop("bystander_events")))
+    return Dossier(calls=calls, **values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """Calls that a test holds in memory, told as a case tells those of its evidence."""
+
+    events: tuple[TimelineEvent, ...]
+    others: tuple[TimelineEvent, ...] = ()
+
+    def lines(self, *, telling: str, room: int, run: int) -> CallLines:
+        """As a case does, by the rule that groups calls one by one."""
+        assert run == RUN
+        every = [
+            CallLine(
+                first=one.first, until=one.last.time, count=one.count,
+                telling=bool(one.first.error_code or re.match(telling, one.first.event_name or "")),
+            )
+            for one in runs(self.events)
+        ]  # fmt: skip
+        left, kept = {True: room, False: room}, []
+        for one in every:
+            left[one.telling] -= 1
+            kept += [one] if left[one.telling] >= 0 else []
+        return CallLines(
+            lines=tuple(kept), events=len(self.events), left_out=len(every) - len(kept),
+            left_events=len(self.events) - sum(one.count for one in kept),
+        )  # fmt: skip
+
+    def ticks(self, *, start: datetime, end: datetime, places: float) -> Iterator[Tick]:
+        """Each call by itself."""
+        for one in (*self.events, *self.others):
+            if start <= one.time <= end:
+                place = int((one.time - start) / (end - start) * places)
+                yield Tick(credential=one.credential, place=place, failed=bool(one.error_code), count=1)
 
 
 def poisoned(value: Any, poison: str, hint: Any = str) -> Any:

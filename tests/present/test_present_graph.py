@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from html_cases import dossier, poisoned
+from html_cases import Heard, dossier, poisoned
 
 from hostile import HOSTILE
 from tokentrail.lineage.model import Trace
@@ -56,7 +56,9 @@ def test_a_label_can_not_end_its_string(poison: str) -> None:
 def test_the_timeline_imports_into_timesketch() -> None:
     """Its columns come first; a formula is defused, and ours are all there."""
     stream = io.StringIO()
-    write_timesketch(dossier().events[:2], stream)
+    heard = dossier().calls
+    assert isinstance(heard, Heard)
+    write_timesketch(heard.events[:2], stream)
     head, first, *_ = stream.getvalue().splitlines()
     assert head.startswith("message,datetime,timestamp_desc,time,event_id,credential,")
     assert first.startswith("s3:GetObject by AKIAIOSFODNN7EXAMPLE from 203.0.113.77 on loot/a.txt")

@@ -33,7 +33,7 @@ from present_cases import KEY, NINE, child, credential, event, plain, trace
 
 from hostile import HOSTILE, Read, read
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
@@ -377,10 +377,3 @@ def test_ten_thousand_credentials_take_seconds_and_megabytes() -> None:
     assert time.monotonic() - started < 15
     assert len(page.encode()) < 10_000_000
     assert all(each.id in page for each in one.trace.credentials)
-
-
-def test_a_dossier_goes_through_its_events_once() -> None:
-    """Events may be a stream."""
-    one = dossier()
-    assert report_page(dossier(events=iter(one.events))) == report_page(one)
-    assert isinstance(one, Dossier)

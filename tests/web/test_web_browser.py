@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from web_cases import Served
+from web_cases import Served, console
 
+from tokentrail import Case
+from tokentrail.present.html.tree import TRUNK
+from tokentrail.testing import World
 from tokentrail.testing.story import Story
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -36,7 +40,7 @@ def _opened(browser: Any, served: Served) -> Iterator[Any]:
     complaints: list[str] = []
     contexts = []
 
-    def opened(**options: Any) -> Any:
+    def opened(served: Served = served, **options: Any) -> Any:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -237,3 +241,37 @@ def test_another_site_s_page_gets_nothing_out_of_a_browser_that_was_let_in(
     hostile.wait_for_function("got.length == 2")
     assert "case_id" not in "".join(hostile.evaluate("got"))
     assert set(statuses) <= {403}
+
+
+def test_a_fold_of_a_large_lineage_comes_when_it_is_opened(opened: Any, tmp_path: Path) -> None:
+    """Its members are asked of the console, once, and stand in the tree; what they rest on leads to its record."""
+    world = World(datetime(2026, 11, 21, 6, 0, tzinfo=UTC))
+    key = world.user("support")
+    token = key.gets_session_token()
+    for n in range(TRUNK + 10):
+        token.assumes("Support", f"job-{n}")
+    world.write(tmp_path / "logs")
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "logs")], workers=1)
+    with console(tmp_path / "case") as large:
+        page = opened(served=large)
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url))
+        page.goto(f"http://127.0.0.1:{large.port}/trace?subject={key.id}")
+        asked.clear()
+        fold = page.locator("#tree details.far")
+        assert fold.count() == 1 and fold.locator(".cred").count() == 0
+        fold.locator("summary").first.click()
+        fold.locator(".cred").first.wait_for()
+        assert fold.locator(".cred").count() == 100 and len(asked) == 1
+        fold.locator("summary").first.click()
+        fold.locator("summary").first.click()
+        assert len(asked) == 1
+        fold.locator(".cred summary").first.click()
+        fold.locator("a.event").first.click()
+        page.wait_for_url("**/event/*")
+        page.go_back()
+        page.locator("#find").fill("job-7")
+        page.locator("#find").press("Enter")
+        page.wait_for_url("**/lineage*")
+        assert page.locator("#tree .cred").count() == 11

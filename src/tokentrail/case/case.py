@@ -27,7 +27,8 @@ from tokentrail.case.bookkeeping import holds_nothing, lacking, rejections, summ
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.proofs import periods, verify_logs
-from tokentrail.case.raw import objects, reader, sweeper
+from tokentrail.case.raw import reader, sweeper
+from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
@@ -43,8 +44,8 @@ from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
-from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent, Trace
-from tokentrail.lineage.trace import Narrowing, networks, timeline, trace
+from tokentrail.lineage.model import Credential, Kind, State
+from tokentrail.lineage.trace import Narrowing, networks
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import (
@@ -71,7 +72,7 @@ UNREAD = (
 )
 
 
-class Case(Lookups, Guarding):
+class Case(Lookups, Tracing, Guarding):
     """A case folder and what can be asked of it."""
 
     def __init__(self, folder: CaseFolder) -> None:
@@ -224,39 +225,6 @@ class Case(Lookups, Guarding):
 
         return table(self.credentials(as_of=as_of))
 
-    def trace(
-        self,
-        subjects: Sequence[str],
-        *,
-        as_of: datetime | None = None,
-        up: bool = True,
-        down: bool = True,
-        since: datetime | None = None,
-        source_ips: Sequence[str] = (),
-        trusted_ips: Sequence[str] = (),
-    ) -> Trace:
-        """
-        Trace subjects: what they descend from, what descends from them, what all of them did and made.
-
-        Args:
-            subjects: Key ids, credential ids or unique prefixes, ARNs, principal ids, addresses, instance or event ids.
-            since: Only what was minted from the subject at or after this time counts as the attacker's, ...
-            source_ips: ... and only from these addresses or networks, ...
-            trusted_ips: ... and not from these.
-
-        Raises:
-            SubjectNotFound: nothing answers to a subject.
-            UsageError: a prefix fits several, or an address can't be read.
-        """
-        forest = self._views.forest(as_of)
-        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
-        found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
-        accounts = {one.account for one in found.credentials if one.account}
-        missing = coverage.gaps(self._views.open(as_of).covered(), accounts)
-        unproven = proofs.gaps(periods(self._folder), accounts)
-        carried = coverage.left_out(lacking(self._folder))
-        return replace(found, gaps=unproven + missing + carried + found.gaps)
-
     def contain(
         self,
         subjects: Sequence[str],
@@ -294,8 +262,8 @@ class Case(Lookups, Guarding):
         """
         check_margin(margin, lag)
         as_of = as_of.replace(microsecond=0) if as_of else None  # policies hold whole seconds
-        found = self.trace(
-            subjects, as_of=as_of, up=False, since=since, source_ips=source_ips, trusted_ips=trusted_ips
+        found = self.family(
+            subjects, as_of=as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips
         )
         asked = Asked(
             case_id=self.case_id,
@@ -358,10 +326,6 @@ class Case(Lookups, Guarding):
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
         return found
-
-    def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
-        """The events of subjects and of all that descends from them, in order of time, then id."""
-        yield from timeline(self._views.forest(as_of), subjects, objects(self._folder))
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""

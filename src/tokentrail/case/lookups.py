@@ -1,5 +1,6 @@
 """
-What is found in a case by name: raw records by their events, credentials by whom they speak for.
+What is found in a case by name: raw records by their events, credentials by whom they speak for, calls by who made
+them.
 """
 
 from __future__ import annotations
@@ -7,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tokentrail.case.raw import of_events
+from tokentrail.case.raw import objects, of_events
 from tokentrail.case.views import Views
-from tokentrail.lineage import rows
-from tokentrail.lineage.model import Credential
+from tokentrail.lineage import calls
+from tokentrail.lineage.model import CallLines, Credential, Tick, TimelineEvent
 from tokentrail.results import RawRecord
 from tokentrail.store.folder import CaseFolder
 
@@ -30,11 +31,42 @@ class Lookups:
         """The raw records of some events, secrets blanked, by their place in the evidence."""
         yield from of_events(self._folder, self._views.forest(as_of), events)
 
+    def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
+        """The events of subjects and of all that descends from them, in order of time, then id."""
+        yield from calls.timeline(self._views.forest(as_of), subjects, objects(self._folder))
+
+    def call_lines(
+        self, subjects: Sequence[str], *, telling: str, room: int, run: int, as_of: datetime | None = None
+    ) -> CallLines:
+        """
+        The same as lines: like calls in a row are one; of telling ones and of others come the first.
+
+        Args:
+            subjects: As in `timeline`.
+            telling: A pattern that the names of telling calls begin with; a call that failed tells as well.
+            room: Lines of either sort.
+            run: Like calls in a row from which on they become one line.
+            as_of: The moment.
+        """
+        held = objects(self._folder)
+        return calls.lines(self._views.forest(as_of), subjects, held, telling=telling, room=room, run=run)
+
+    def ticks(
+        self,
+        subjects: Sequence[str],
+        *,
+        start: datetime,
+        end: datetime,
+        places: float,
+        as_of: datetime | None = None,
+    ) -> Iterator[Tick]:
+        """How many calls each made in each place of a stretch of time that is so many places wide."""
+        yield from calls.ticks(self._views.forest(as_of), subjects, start=start, end=end, places=places)
+
     def speaking_for(
         self, principals: Sequence[str], *, as_of: datetime | None = None
     ) -> tuple[Credential, ...]:
-        """Every credential that speaks for one of some roles, users or sessions."""
+        """Every credential that speaks for one of some roles, users or sessions, named by their ARNs."""
         forest = self._views.forest(as_of)
-        found = forest.chosen_rows(set[int]().union(*(forest.speaking_for(one) for one in principals)))
-        judge = forest.judge_of(found)
-        return tuple(rows.credential(row, judge) for row in found)
+        found = forest.chosen_rows(forest.speaking_for_any(principals))
+        return tuple(forest.credentials(found))

@@ -82,13 +82,13 @@ _ALL: Final = (
     ),
     _facts(
         "revoke-role-sessions", "the role's sessions issued before the cutoff",
-        "whoever can assume the role assumes it again; sessions of other roles",
+        "new sessions of whoever can assume the role; sessions of other roles",
         "everybody in the role: they sign in or assume it again; a workload stops until its next session",
         "DeleteRolePolicy", "iam:PutRolePolicy iam:GetRolePolicy", _REVOKE,
     ),
     _facts(
         "deny-sessions", "the sessions that are listed, and those issued while nobody could see them",
-        "all other sessions of the principal; whoever can assume the role assumes it again", "nobody that is known",
+        "all other sessions of the principal; new sessions of whoever can assume the role", "nobody that is known",
         "DeleteRolePolicy or DeleteUserPolicy", "iam:PutRolePolicy iam:PutUserPolicy", _DISABLE,
     ),
     _facts(

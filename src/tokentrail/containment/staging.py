@@ -54,9 +54,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     unseen = _unseen(covered, asked.lag, forest.as_of)
     earliest = forest.as_of - LONGEST["user"]
     tainted = sorted(one.id for one in trace.credentials if one.tainted)
-    listed = list(forest.rows("id IN (SELECT unnest(?))", (tainted,)))
-    judge = forest.judge_of(listed)
-    pairs = [(row, rows.credential(row, judge)) for row in listed]
+    listed = forest.named(tainted)
+    pairs = list(zip(listed, forest.credentials(listed), strict=True))
     deeds = list(_deeds(forest, trace, listed, asked.narrowing))
     held = [
         held_of(row, one) for row, one in pairs if not _expired(one, unseen.get(one.account or "", earliest))

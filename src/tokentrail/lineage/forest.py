@@ -6,8 +6,6 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.model import Credential
+from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part
-from tokentrail.lineage.rows import Row, caller, event_id
+from tokentrail.lineage.rows import Row, caller, credential, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
 from tokentrail.store.interface import Engine
@@ -43,25 +42,16 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 """
 """The calls outside IAM that take something away, stop it or shut it."""
 
-_FORMS = (
-    "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
-    "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
-)
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
-_CALLED_FROM = """
-SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
-_AT_ONCE, _BATCH = 50_000, 8_192
-_LAST = "\U0010ffff"
-"""Sorts behind whatever a name may go on with."""
+_AT_ONCE, _BATCH, _REMEMBERED = 50_000, 8_192, 50_000
 _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
 )  # fmt: skip
-_INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
-class Forest:
+class Forest(Naming):
     """The derived tables of one case at one moment."""
 
     def __init__(self, engine: Engine, as_of: datetime, folder: Path) -> None:
@@ -79,6 +69,8 @@ class Forest:
         self._judge: Judge | None = None
         self._judges: dict[frozenset[str], Judge] = {}
         self._part = Part(engine)
+        self._told: dict[int, Credential] = {}
+        self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
         self._linked: bool | None = None
         self._edited = False
 
@@ -133,31 +125,6 @@ class Forest:
             for batch in found.to_batches(_BATCH):
                 yield from batch.to_pylist()
 
-    def resolve(self, subject: str) -> set[int]:
-        """
-        The credentials that a subject names.
-
-        Raises:
-            SubjectNotFound: nothing answers to it.
-            UsageError: a prefix fits several.
-        """
-        found = self._named(subject)
-        if found:
-            return found
-        return self.speaking_for(subject) or self._by_event(subject) or self._by_prefix(subject)
-
-    def speaking_for(self, principal: str) -> set[int]:
-        """The credentials that speak for a role, user or session; none where nothing answers to it."""
-        if _is_address(principal):
-            found = _places(self._engine.table(_CALLED_FROM, (principal,)))
-            if found:
-                return found
-        for where, parameters in _meanings(principal):
-            found = _places(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
-            if found:
-                return found
-        return set()
-
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
         """Where in the evidence some events lie, by event id, in their order."""
         plain = {one: raw for one in events if (raw := uuid_bytes(one))}
@@ -172,42 +139,6 @@ class Forest:
             JOIN oddly_named_events s ON s.id = e.event_id_text
             ORDER BY 1, 2, 3, 4""").to_pylist()
 
-    def _named(self, name: str) -> set[int]:
-        """The credentials of a name or key, and those that are told apart by what follows it."""
-        found = self._engine.rows(
-            "SELECT n FROM names WHERE name >= ? AND name < ? AND (name = ? OR (own AND name >= ?))",
-            (name, f"{name}@{_LAST}", name, f"{name}@"),
-        )
-        return {row["n"] for row in found}
-
-    def _by_prefix(self, subject: str) -> set[int]:
-        if len(subject) < 4:
-            raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
-        found = self._engine.table(
-            "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
-            (subject, f"{subject}{_LAST}"),
-        ).to_pylist()
-        if not found:
-            raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
-        if len(found) > 1:
-            some = ", ".join(row["id"] for row in found[:5])
-            more = ", …" if len(found) > 5 else ""
-            raise UsageError(f"{subject!r}: several credentials begin so ({some}{more}). Give more of it.")
-        return {row["n"] for row in found}
-
-    def _by_event(self, subject: str) -> set[int]:
-        raw = uuid_bytes(subject)
-        test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
-        callers = self._engine.table(
-            "SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE e.{test}",
-            (value,),
-        )
-        if callers.num_rows:
-            return _places(callers)
-        issued = "issue_event = ?" if raw else "issue_text = ?"
-        return {row["n"] for row in self.rows(issued, (value,))}
-
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above: a node's ancestors are those whose range of rows holds it."""
         found = self._part.spans(places)
@@ -221,7 +152,7 @@ class Forest:
             sql = f"SELECT n FROM forest WHERE n BETWEEN {first} AND {last} AND ({above})"
             return {row["n"] for row in self._engine.rows(sql)}
         self._part.choose(found)
-        return _places(
+        return places_in(
             self._engine.table(
                 f"""
                 SELECT DISTINCT c.n FROM (SELECT n, size FROM forest WHERE n BETWEEN {first} AND {last}) c
@@ -257,8 +188,48 @@ class Forest:
         ).to_pylist()
 
     def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
-        """The rows of some credentials, in their order."""
-        return self._part.rows(places)
+        """The rows of some credentials, in their order; the last are at hand, as one question leads to the next."""
+        wanted = frozenset(places)
+        if wanted == self._listed[0]:
+            return self._listed[1]
+        found = self._part.rows(wanted)
+        if len(found) <= _REMEMBERED:
+            self._listed = (wanted, found)
+        return found
+
+    def named(self, ids: Sequence[str]) -> Sequence[Row]:
+        """The rows of credentials of some ids, in their order."""
+        return self.chosen_rows(
+            places_in(
+                self._engine.table(
+                    "SELECT n FROM names WHERE own AND name IN (SELECT unnest(?))", (list(ids),)
+                )
+            )
+        )
+
+    def credentials(self, found: Sequence[Row]) -> list[Credential]:
+        """What rows of this forest say, judged; some are remembered, since one question leads to the next."""
+        judge, told = self.judge_of(found), []
+        for row in found:
+            one = self._told.get(row["n"])
+            if one is None:
+                one = credential(row, judge)
+                if len(self._told) < _REMEMBERED:
+                    self._told[row["n"]] = one
+            told.append(one)
+        return told
+
+    def ids(self, places: Iterable[int]) -> dict[int, str]:
+        """The ids of some credentials whose calls are wanted, by place."""
+        return self._part.ids(places)
+
+    def rolled_up(self, places: Iterable[int], select: str) -> pa.Table:
+        """What some credentials did, as columns: `select` reads from `acts`, as of `done_by`."""
+        return self._part.rolled_up(places, select)
+
+    def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
+        """Keep such a roll-up of whole calls under a name, for others to read from, until the next of that name."""
+        self._part.set_aside(places, name, select)
 
     def done_by(self, places: Iterable[int], select: str, *, whole: bool = False) -> Sequence[Row]:
         """
@@ -332,44 +303,6 @@ def narrowed(kind: str | None, search: str | None) -> tuple[str, tuple[str, ...]
         return where, parameters
     held = " OR ".join(f"contains(lower({one}), lower(?))" for one in _SEARCHED)
     return f"{where} AND ({held})", (*parameters, *(search,) * len(_SEARCHED))
-
-
-def _places(found: pa.Table) -> set[int]:
-    return {row["n"] for row in found.select(["n"]).to_pylist()}
-
-
-def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """What a subject may mean, the most exact first."""
-    if subject.startswith("arn:"):
-        unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
-        owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
-        made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
-        yield (
-            f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
-            (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
-        )
-        yield (
-            "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
-            (subject,) * 3,
-        )
-        role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
-        if role:  # a role named without its path, or the other way round
-            ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
-            yield "regexp_matches(coalesce(issuer_arn, role_arn), ?)", (ending,)
-    if _INSTANCE.fullmatch(subject):
-        yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
-    principal = (
-        "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')"
-    )
-    yield principal, (subject,) * 4
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _seconds(when: datetime) -> int:

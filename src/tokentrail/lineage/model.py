@@ -196,3 +196,38 @@ class TimelineEvent:
     object: str = ""
     """The evidence object (SHA-256) and place in it that hold the raw record."""
     ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLine:
+    """A call, or several alike in a row."""
+
+    first: TimelineEvent
+    until: datetime
+    """When the last of them was made."""
+    count: int
+    telling: bool
+    """Whether it mints, makes, changes or fails, so that nobody should miss it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLines:
+    """The calls of a lineage as lines, as many as were asked for."""
+
+    lines: tuple[CallLine, ...]
+    events: int
+    """Calls in all."""
+    left_out: int
+    """Lines for which there was no room."""
+    left_events: int
+    """Calls in these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """How many calls a credential made in one of the places that a stretch of time is parted into."""
+
+    credential: str
+    place: int
+    failed: bool
+    count: int

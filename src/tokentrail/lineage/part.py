@@ -110,6 +110,21 @@ class Part:
         self._gather(places, _WHOLE if whole else _DEEDS)
         return self._engine.rows(select)
 
+    def rolled_up(self, places: Iterable[int], select: str) -> pa.Table:
+        """The same as columns."""
+        self._gather(places)
+        return self._engine.table(select)
+
+    def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
+        """Keep a roll-up of whole calls under a name."""
+        self._gather(places, _WHOLE)
+        self._set(name, select)
+
+    def ids(self, places: Iterable[int]) -> dict[int, str]:
+        """The ids of some credentials, by place."""
+        self._gather(places, _WHOLE)
+        return {row["n"]: row["id"] for row in self._engine.rows("SELECT n, id FROM chosen")}
+
     def changes(self, places: Iterable[int]) -> Sequence[Row]:
         """The changes that some credentials made."""
         self._gather(places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
@@ -17,6 +18,7 @@ _FEDERATED = frozenset({
 })  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 15)
 def moment(seconds: int | None) -> datetime | None:
     """A time from seconds since 1970; `None` where there is none, or none that a calendar has."""
     if seconds is None:
@@ -67,7 +69,7 @@ def credential(row: Row, judge: Judge) -> Credential:
         expires_bound=bound,
         issued_by=issued,
         parent=parent,
-        parent_link=cast(ParentLink | None, row["parent_link"]) if parent else None,
+        parent_link=cast("ParentLink | None", row["parent_link"]) if parent else None,
         origin=None if parent else origin(row),
         origin_detail=detail(row),
         root=row["root_id"],
@@ -120,20 +122,20 @@ def caller(row: Row) -> Caller:
 
 def _role(row: Row) -> str | None:
     if row["issuer_type"] == "Role" or (row["issuer_arn"] and ":role/" in row["issuer_arn"]):
-        return cast(str | None, row["issuer_arn"])
+        return cast("str | None", row["issuer_arn"])
     if row["kind"] in ("federation_token", "session_token", "root_session"):
         return None
-    return cast(str | None, row["role_arn"])
+    return cast("str | None", row["role_arn"])
 
 
 def _account(row: Row, role: str | None) -> str | None:
     if row["kind"] == "root_session":
-        return cast(str | None, row["target"])
+        return cast("str | None", row["target"])
     if role and role.count(":") >= 5:
         return role.split(":")[4]
     if row["kind"] == "long_term_key":
-        return cast(str | None, row["key_account"])
-    return cast(str | None, row["caller_account"])
+        return cast("str | None", row["key_account"])
+    return cast("str | None", row["caller_account"])
 
 
 def _principal(row: Row, role: str | None, session: str | None, account: str | None) -> str | None:
@@ -148,7 +150,7 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
         partition = role.split(":")[1]
         return f"arn:{partition}:sts::{account}:assumed-role/{role.rpartition('/')[2]}/{session}"
     if row["kind"] in ("session_token", "console_session", "scoped"):
-        return cast(str | None, row["caller_arn"])
+        return cast("str | None", row["caller_arn"])
     return None
 
 

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tokentrail.errors import UsageError
-from tokentrail.lineage import creations, rows
+from tokentrail.lineage import doings, rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import (
-    ApiUse,
-    Created,
-    Gap,
-    Link,
-    ResourceUse,
-    SecretRead,
-    TimelineEvent,
-    Trace,
-    TracedCredential,
-)  # fmt: skip
+from tokentrail.lineage.model import Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
-
-_APIS = """
-SELECT n, source, name, count(*) AS count, count(error) AS errors, min(time) AS first, max(time) AS last
-FROM acts GROUP BY n, source, name"""
-_RESOURCES = """
-SELECT n, arn, name, count(*) AS count, count(error) AS errors, sum(bytes_out) AS bytes_out, min(time) AS first,
-       max(time) AS last
-FROM (SELECT *, unnest(string_split(resource, chr(10))) AS arn FROM acts WHERE resource IS NOT NULL)
-GROUP BY n, arn, name"""
-_SECRETS = "SELECT n, event_id, event_id_text, time, name, resource FROM acts WHERE secret AND error IS NULL"
-_TIMELINE = "SELECT * FROM acts ORDER BY time, event_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +63,45 @@ def trace(
     narrowing: Narrowing,
     gaps: tuple[Gap, ...],
 ) -> Trace:
-    """Trace subjects through the forest."""
+    """Trace subjects through the forest: their family, and what all of it did."""
+    found, ids = _family(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=gaps)
+    return replace(
+        found,
+        created=doings.created(forest, ids),
+        apis=doings.apis(forest, ids),
+        resources=doings.resources(forest, ids),
+        secrets_read=doings.secrets(forest, ids),
+    )
+
+
+def family(forest: Forest, subjects: Sequence[str], *, narrowing: Narrowing, gaps: tuple[Gap, ...]) -> Trace:
+    """Trace subjects and all that descends from them, without what any of them did: that costs the most."""
+    return _family(forest, subjects, up=False, down=True, narrowing=narrowing, gaps=gaps)[0]
+
+
+def _family(
+    forest: Forest,
+    subjects: Sequence[str],
+    *,
+    up: bool,
+    down: bool,
+    narrowing: Narrowing,
+    gaps: tuple[Gap, ...],
+) -> tuple[Trace, dict[int, str]]:
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     below, extra = forest.descendants(starts) if down else (starts, [])
     above = forest.ancestors(starts) if up else set()
     listed = {row["n"]: row for row in forest.chosen_rows(below | above)}
     links = _links(listed, extra)
     tainted = _tainted(forest, starts, listed, links, narrowing)
-    judge = forest.judge_of(listed.values())
-    ids = {n: row["id"] for n, row in listed.items()}
+    told = forest.credentials(list(listed.values()))
     credentials = tuple(
         sorted(
-            (_traced(rows.credential(row, judge), n in tainted) for n, row in listed.items()),
+            (_traced(one, n in tainted) for n, one in zip(listed, told, strict=True)),
             key=lambda one: (one.issued_at or one.first_used or forest.as_of, one.id),
         )
     )
-    return Trace(
+    found = Trace(
         as_of=forest.as_of,
         subject=tuple(subjects),
         credentials=credentials,
@@ -109,40 +111,14 @@ def trace(
                 key=lambda one: (one.time or forest.as_of, one.child, one.parent),
             )
         ),
-        created=_created(forest, ids),
+        created=(),
         principals=tuple(sorted({one.principal for one in credentials if one.principal})),
-        apis=_apis(forest, ids),
-        resources=_resources(forest, ids),
-        secrets_read=_secrets(forest, ids),
+        apis=(),
+        resources=(),
+        secrets_read=(),
         gaps=gaps + _orphans(credentials),
     )
-
-
-def timeline(
-    forest: Forest, subjects: Sequence[str], objects: dict[int, tuple[str, ...]]
-) -> Iterable[TimelineEvent]:
-    """The events of subjects and of all that descends from them, in order."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
-    below, _ = forest.descendants(starts)
-    done = forest.done_by(below, _TIMELINE, whole=True)
-    ids = {row["n"]: row["id"] for row in forest.chosen_rows(below)}
-    for row in done:
-        held = objects.get(row["segment"], ())
-        yield TimelineEvent(
-            time=_time(row["time"]),
-            event_id=event_id(row["event_id"], row["event_id_text"]) or "",
-            credential=ids[row["n"]],
-            account=row["account"],
-            region=row["region"],
-            event_source=row["source"],
-            event_name=row["name"],
-            error_code=row["error"],
-            source_ip=row["ip"],
-            user_agent=row["agent"],
-            resources=tuple((row["resource"] or "").split("\n")) if row["resource"] else (),
-            object=held[row["object"]] if row["object"] < len(held) else "",
-            ordinal=row["ordinal"],
-        )
+    return found, {n: row["id"] for n, row in listed.items()}
 
 
 def _traced(found: Any, tainted: bool) -> TracedCredential:
@@ -218,74 +194,6 @@ def _tainted(
     return tainted
 
 
-def _created(forest: Forest, ids: dict[int, str]) -> tuple[Created, ...]:
-    found = []
-    for row in forest.changed_by(ids):
-        for what, thing in creations.made(row["name"], row["request"], row["response"], row["source"]):
-            found.append(
-                Created(
-                    by=ids[row["n"]],
-                    event_id=event_id(row["event_id"], row["event_id_text"]) or "",
-                    time=_time(row["time"]),
-                    event_name=row["name"],
-                    what=what,
-                    id=thing,
-                )
-            )
-    return tuple(sorted(found, key=lambda one: (one.time, one.event_id, one.id or "")))
-
-
-def _apis(forest: Forest, ids: dict[int, str]) -> tuple[ApiUse, ...]:
-    found = (
-        ApiUse(
-            credential=ids[row["n"]],
-            event_source=row["source"],
-            event_name=row["name"],
-            count=row["count"],
-            errors=row["errors"],
-            first=_time(row["first"]),
-            last=_time(row["last"]),
-        )
-        for row in forest.done_by(ids, _APIS)
-    )
-    return tuple(
-        sorted(
-            found, key=lambda one: (one.first, one.credential, one.event_source or "", one.event_name or "")
-        )
-    )
-
-
-def _resources(forest: Forest, ids: dict[int, str]) -> tuple[ResourceUse, ...]:
-    found = (
-        ResourceUse(
-            credential=ids[row["n"]],
-            arn=row["arn"],
-            event_name=row["name"],
-            count=row["count"],
-            errors=row["errors"],
-            bytes_out=int(row["bytes_out"]) if row["bytes_out"] is not None else None,
-            first=_time(row["first"]),
-            last=_time(row["last"]),
-        )
-        for row in forest.done_by(ids, _RESOURCES)
-    )
-    return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.arn, one.event_name or "")))
-
-
-def _secrets(forest: Forest, ids: dict[int, str]) -> tuple[SecretRead, ...]:
-    found = (
-        SecretRead(
-            credential=ids[row["n"]],
-            event_id=event_id(row["event_id"], row["event_id_text"]) or "",
-            time=_time(row["time"]),
-            event_name=row["name"],
-            what=row["resource"],
-        )
-        for row in forest.done_by(ids, _SECRETS)
-    )
-    return tuple(sorted(found, key=lambda one: (one.time, one.event_id)))
-
-
 def _orphans(credentials: Sequence[TracedCredential]) -> tuple[Gap, ...]:
     """For each credential of unknown origin: which evidence would show where it comes from."""
     return tuple(
@@ -299,9 +207,3 @@ def _orphans(credentials: Sequence[TracedCredential]) -> tuple[Gap, ...]:
         for one in credentials
         if one.origin == "not_in_evidence"
     )
-
-
-def _time(seconds: int) -> datetime:
-    found = moment(seconds)
-    assert found is not None
-    return found

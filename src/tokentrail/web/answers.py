@@ -20,11 +20,13 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import Question, gather, leads, turns
+from tokentrail.dossier import Question, about, gather, leads, turns
 from tokentrail.errors import CaseError
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import Document
+from tokentrail.present.html.branch import members
+from tokentrail.present.html.chronicle import LIVE_ROOM
 from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.page import Sheet, laid_out
 from tokentrail.present.overview import overview
@@ -34,6 +36,7 @@ from tokentrail.web.pages import (
     CredentialsPage,
     EvidencePage,
     FindingsPage,
+    LineagePage,
     RecordPage,
     StartPage,
     TimelinePage,
@@ -43,6 +46,8 @@ from tokentrail.web.pages import (
 
 _KEPT = 12
 """Costly answers that are kept."""
+_BRANCH = 100
+"""Credentials of a part of a lineage on one page."""
 Answer = TypeVar("Answer")
 
 
@@ -75,16 +80,42 @@ class Answers:
 
     def trace(self, query: QueryParams) -> TracePage:
         """A subject's page."""
+        sheet, live = self._sheet(query), self.story("/trace", query)
+        names = replace(sheet.names, live=live)
+        shown = replace(sheet, names=names, picture=replace(sheet.picture, names=names))
+        when = asked.as_of(query)
+        return TracePage(
+            sheet=shown,
+            found=lambda: about(sheet.dossier.trace, self._findings(when)),
+            page=asked.page(query),
+            live=live,
+        )
+
+    def lineage(self, query: QueryParams) -> LineagePage:
+        """Part of a subject's lineage, some at a time."""
+        sheet, part, page = self._sheet(query), asked.part(query), asked.page(query)
+        every = members(sheet, part)
+        found, more = _page(every, page, _BRANCH)
+        live = self.story("/lineage", query)
+        return LineagePage(
+            sheet=sheet, part=part, credentials=found, count=len(every), page=page, more=more, live=live
+        )
+
+    def _sheet(self, query: QueryParams) -> Sheet:
+        """
+        All that a subject's page shows.
+
+        What detection finds is asked for the newest evidence alone: it would double the time that a move of the
+        slider takes, and is a click away.
+        """
         question = replace(asked.question(query), snapshots=self._snapshots)
         case = self._case(question.as_of)
-        sheet = self._keep(
+        return self._keep(
             ("sheet", replace(question, snapshots=())),
-            lambda: laid_out(gather(case, question, self._findings(question.as_of), records=False)),
-        )
-        live = self.story("/trace", query)
-        names = replace(sheet.names, live=live)
-        return TracePage(
-            sheet=replace(sheet, names=names, picture=replace(sheet.picture, names=names)), live=live
+            lambda: laid_out(
+                gather(case, question, None if question.as_of else self._findings(None), records=False),
+                room=LIVE_ROOM,
+            ),
         )
 
     def plan(self, query: QueryParams) -> Plan:
@@ -163,7 +194,7 @@ class Answers:
         sheet = self._kept.get((self._newest.fingerprint, ("sheet", question)))
         if sheet is not None:
             return cast(Sheet, sheet).dossier.trace
-        return self._newest.trace(
+        return self._newest.family(
             question.subjects,
             since=question.since,
             source_ips=question.source_ips,
@@ -201,8 +232,8 @@ def _said(one: TimelineEvent) -> str:
     return "\n".join(part for part in parts if part).lower()
 
 
-def _page(every: Iterable[Answer], page: int) -> tuple[tuple[Answer, ...], bool]:
+def _page(every: Iterable[Answer], page: int, at_once: int = asked.PAGE) -> tuple[tuple[Answer, ...], bool]:
     """One page of a list, and whether there is more."""
-    first = (page - 1) * asked.PAGE
-    found = tuple(islice(every, first, first + asked.PAGE + 1))
-    return found[: asked.PAGE], len(found) > asked.PAGE
+    first = (page - 1) * at_once
+    found = tuple(islice(every, first, first + at_once + 1))
+    return found[:at_once], len(found) > at_once

@@ -43,6 +43,7 @@ class Console:
         pages: dict[str, Ask] = {
             "/start": lambda request: answers.start(request.query_params),
             "/trace": lambda request: answers.trace(request.query_params),
+            "/lineage": lambda request: answers.lineage(request.query_params),
             "/timeline": lambda request: answers.timeline(request.query_params),
             "/credentials": lambda request: answers.credentials(request.query_params),
             "/findings": lambda request: answers.findings(request.query_params),

@@ -16,10 +16,10 @@ from tokentrail.dossier import Question
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Kind, State
 from tokentrail.present.document import moment
-from tokentrail.present.html.console import Query
+from tokentrail.present.html.branch import Part
+from tokentrail.present.html.console import STORY, Query
 
-_STORY = ("subject", "since", "source_ip", "trusted_ip", "strategy")
-_LIST = ("search", "state", "kind")
+_LIST = ("search", "state", "kind", "under", "of", "find")
 Word = TypeVar("Word", bound=str)
 PAGE = 200
 """Lines of a list on one page."""
@@ -87,6 +87,16 @@ def wish(query: QueryParams) -> Wish:
     )
 
 
+def part(query: QueryParams) -> Part:
+    """Read which part of a lineage is asked for."""
+    return Part(
+        under=query.get("under") or None,
+        kind=query.get("kind") or None,
+        of=query.get("of") or None,
+        find=query.get("find", "").strip(),
+    )
+
+
 def page(query: QueryParams) -> int:
     """Read which page of a list."""
     text = query.get("page", "1")
@@ -95,7 +105,7 @@ def page(query: QueryParams) -> int:
 
 def kept(query: QueryParams, *, story: bool) -> Query:
     """List what was asked, without the moment, in one order: a part of the view's address."""
-    names = _STORY if story else ()
+    names = STORY if story else ()
     given = [(name, value) for name in (*names, *_LIST) for value in query.getlist(name) if value]
     return (*given, *((("page", str(page(query))),) if page(query) > 1 else ()))
 

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; connect-src 'none'; "
+    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; connect-src 'self'; "
     "script-src-attr 'none'",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",

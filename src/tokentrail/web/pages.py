@@ -4,21 +4,25 @@ The pages, each a value: what it shows as HTML and what its JSON twin says come 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tokentrail import __version__
-from tokentrail.lineage.model import Credential, TimelineEvent
-from tokentrail.present.document import Document, document
+from tokentrail.lineage.model import CallLine, Credential, TimelineEvent
+from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
+from tokentrail.present.html.branch import Part, branch_page
 from tokentrail.present.html.case_page import Lead, case_page
-from tokentrail.present.html.chronicle import Line
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
 from tokentrail.present.overview import Overview
 from tokentrail.results import RawRecord, Status
 from tokentrail.web.asked import Wish
+
+_AT_ONCE = 1_000
+"""Entries of each list of a trace that one page of its twin holds."""
+_LONG = ("credentials", "links", "created", "apis", "resources", "secrets_read")
 
 
 class Page(Protocol):
@@ -67,6 +71,9 @@ class TracePage:
     """A subject: its lifelines, plan, lineage, timeline, what was taken, findings, evidence."""
 
     sheet: Sheet
+    found: Callable[[], tuple[Document, ...]]
+    """Asks what detection finds about it."""
+    page: int
     live: Live
 
     def html(self) -> str:
@@ -74,20 +81,52 @@ class TracePage:
         return sheet_page(self.sheet)
 
     def twin(self) -> Document:
-        """Tell a program the same; of the calls, the lines that the page shows."""
+        """Tell a program the same, the long lists of the trace some at a time; of the calls, the lines shown."""
         dossier, chronicle = self.sheet.dossier, self.sheet.chronicle
+        lists = {name: getattr(dossier.trace, name) for name in _LONG}
+        first, last = (self.page - 1) * _AT_ONCE, self.page * _AT_ONCE
+        shown = replace(dossier.trace, **{name: found[first:last] for name, found in lists.items()})
         return {
             "case_id": dossier.case_id,
-            "trace": document(dossier.trace),
+            "page": self.page,
+            "more": any(len(found) > last for found in lists.values()),
+            "counts": {name: len(found) for name, found in lists.items()},
+            "trace": document(shown),
             "plan": document(dossier.plan) if dossier.plan else None,
             "colleagues": [document(one) for one in dossier.bystanders],
             "calls": {"count": chronicle.events, "left_out": chronicle.left_events,
                       "lines": [_line(one) for one in chronicle.lines]},
             "turns": [document(one) for one in self.live.turns],
-            "findings": list(dossier.findings or ()),
+            "findings": list(self.found()),
             "status": document(dossier.status),
             "notes": list(dossier.notes),
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineagePage:
+    """Part of a subject's lineage: a group of siblings, or what a search finds, some at a time."""
+
+    sheet: Sheet
+    part: Part
+    credentials: tuple[Credential, ...]
+    count: int
+    """How many there are in all."""
+    page: int
+    more: bool
+    live: Live
+
+    def html(self) -> str:
+        """Show it to a person."""
+        return branch_page(
+            self.sheet, self.part, self.credentials, self.count, self.page,
+            more=self.more, live=self.live, version=__version__,
+        )  # fmt: skip
+
+    def twin(self) -> Document:
+        """Tell a program the same."""
+        listed = [document(one) for one in self.credentials]
+        return {"credentials": listed, "count": self.count, "page": self.page, "more": self.more}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +231,8 @@ class RecordPage:
         return document(self.record)
 
 
-def _line(one: Line) -> Document:
-    run = one.run
-    return document(run.first) | {
-        "until": document(run.last)["time"],
-        "count": run.count,
-        "marked": one.notable,
-    }
+def _line(one: CallLine) -> Document:
+    return document(one.first) | {"until": timestamp(one.until), "count": one.count, "marked": one.telling}
 
 
 def findings_told(findings: Sequence[object]) -> tuple[Document, ...]:

@@ -1,102 +1,61 @@
 """
-What a page keeps of the events of a trace, gone through once: how dense each line's calls are, and the calls worth a
-line of their own.
+What a page asks of the calls of a trace: the lines that are worth telling, and how dense each bar's calls are.
 
 A page has room for some thousand lines. Calls that mint, make, change or fail come first; of the rest, runs of like
-calls become one line, and what still does not fit is counted.
+calls become one line, and what still does not fit is counted. A report of a whole theft holds more of them than a page
+of a console, which has all others a click away.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
 
-from tokentrail.lineage.model import TimelineEvent
+from tokentrail.lineage.model import CallLines, Tick
 from tokentrail.present.html.rows import Row
 from tokentrail.present.html.window import Window
-from tokentrail.present.timeline import Run, runs
+from tokentrail.present.timeline import RUN
 
-_NOTABLE, _ORDINARY = 1500, 1500
-"""Lines of either sort that a page has room for."""
-_TELLING = re.compile(
-    r"(Assume|Create|Put|Attach|Detach|Delete|Update|Add|Remove|Set|Modify|Authorize|Enable|Disable|Stop|Run|Invoke|"
-    r"Get(SessionToken|FederationToken|SecretValue|PasswordData|SigninToken|CallerIdentity|RoleCredentials)|"
-    r"ConsoleLogin|SwitchRole|StartSession|GetParameter)"
+ROOM, LIVE_ROOM = 1500, 300
+"""Lines of either sort that a report has room for, and a page of a console."""
+TELLING = (
+    "Assume|Create|Put|Attach|Detach|Delete|Update|Add|Remove|Set|Modify|Authorize|Enable|Disable|Stop|Run|Invoke|"
+    "Get(SessionToken|FederationToken|SecretValue|PasswordData|SigninToken|CallerIdentity|RoleCredentials)|"
+    "ConsoleLogin|SwitchRole|StartSession|GetParameter"
 )
 BIN = 3.0
 """Width of a tick's place, in the picture's units."""
 
 
-@dataclass(slots=True)
-class Line:
-    """A line of the timeline: a call, or a run of like ones."""
+class Calls(Protocol):
+    """Knows the calls of a trace, and those of the colleagues that are drawn."""
 
-    run: Run
-    notable: bool
+    def lines(self, *, telling: str, room: int, run: int) -> CallLines:
+        """
+        Tell the trace's calls as lines, the first so many telling and other ones.
 
+        Args:
+            telling: A pattern that the names of telling calls begin with; a call that failed tells as well.
+            room: Lines of either sort.
+            run: Like calls in a row from which on they become one line.
+        """
 
-@dataclass(slots=True)
-class Chronicle:
-    """What is kept."""
-
-    lines: list[Line] = field(default_factory=list)
-    events: int = 0
-    left_out: int = 0
-    """Lines for which there was no room."""
-    left_events: int = 0
-    by: dict[str, str] = field(default_factory=dict)
-    """For events that ended a credential and that one of the trace made: which."""
+    def ticks(self, *, start: datetime, end: datetime, places: float) -> Iterable[Tick]:
+        """Count all their calls by credential and place in a stretch of time."""
 
 
-def read(
-    events: Iterable[TimelineEvent], rows: Sequence[Row], window: Window, ended_by: Iterable[str] = ()
-) -> Chronicle:
-    """Go through events once; each line of the picture gets its ticks."""
-    kept = Chronicle()
-    looked_for = frozenset(ended_by)
-    notable: list[tuple[int, Line]] = []
-    ordinary: list[tuple[int, Line]] = []
-    counted = _counting(events, rows, window, kept, looked_for)
-    for place, run in enumerate(runs(counted)):
-        line = Line(run, _notable(run.first))
-        chosen, room = (notable, _NOTABLE) if line.notable else (ordinary, _ORDINARY)
-        if len(chosen) < room:
-            chosen.append((place, line))
-        else:
-            kept.left_out += 1
-            kept.left_events += run.count
-    kept.lines = [line for _, line in sorted(notable + ordinary, key=lambda item: item[0])]
-    return kept
+def read(calls: Calls, room: int = ROOM) -> CallLines:
+    """Choose the calls that a page tells."""
+    return calls.lines(telling=TELLING, room=room, run=RUN)
 
 
-def tick(events: Iterable[TimelineEvent], rows: Sequence[Row], window: Window) -> None:
-    """Give lines their ticks, and keep nothing else."""
-    for _ in _counting(events, rows, window, Chronicle(), frozenset()):
-        pass
-
-
-def _counting(
-    events: Iterable[TimelineEvent],
-    rows: Sequence[Row],
-    window: Window,
-    kept: Chronicle,
-    ended: frozenset[str],
-) -> Iterator[TimelineEvent]:
+def tick(calls: Calls, rows: Sequence[Row], window: Window) -> None:
+    """Give the picture's lines their ticks."""
     of = {one.id: row for row in rows for one in row.members}
-    start, end = window.start, window.end
-    scale = (window.right - window.left) / (end - start).total_seconds() / BIN
-    for event in events:
-        kept.events += 1
-        row = of.get(event.credential)
-        if row is not None and start <= event.time <= end:
-            ticks = row.bad if event.error_code else row.good
-            place = int((event.time - start).total_seconds() * scale)
-            ticks[place] = ticks.get(place, 0) + 1
-        if event.event_id in ended:
-            kept.by[event.event_id] = event.credential
-        yield event
-
-
-def _notable(event: TimelineEvent) -> bool:
-    return bool(event.error_code) or bool(_TELLING.match(event.event_name or ""))
+    places = (window.right - window.left) / BIN
+    for one in calls.ticks(start=window.start, end=window.end, places=places):
+        row = of.get(one.credential)
+        if row is not None:
+            ticks = row.bad if one.failed else row.good
+            ticks[one.place] = ticks.get(one.place, 0) + one.count

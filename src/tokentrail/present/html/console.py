@@ -17,6 +17,8 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.markup import Html, brief, join, tag
 
 Query = tuple[tuple[str, str], ...]
+STORY = ("subject", "since", "source_ip", "trusted_ip", "strategy")
+"""What an address may say of a subject."""
 _PLACES = (
     ("/", "Start"), ("/credentials", "Credentials"), ("/findings", "Findings"), ("/evidence", "Evidence"),
 )  # fmt: skip
@@ -24,7 +26,7 @@ _NARROWING = (
     ("since", "Minted since", "2026-11-23T09:41:00Z"), ("source_ip", "from", "203.0.113.0/24"),
     ("trusted_ip", "but not from", "192.0.2.0/24"),
 )  # fmt: skip
-_STORIES = ("/trace", "/timeline")
+_STORIES = ("/trace", "/timeline", "/lineage")
 """Pages about a subject."""
 
 
@@ -61,6 +63,16 @@ def trace_address(subject: str, live: Live | None = None) -> str:
     return address("/trace", [("subject", subject)], live.as_of if live else None)
 
 
+def lineage_address(live: Live, *more: tuple[str, str]) -> str:
+    """The address of a part of a subject's lineage, as of the page's moment."""
+    return address("/lineage", [*story(live), *more], live.as_of)
+
+
+def story(live: Live) -> Query:
+    """What a page's address says of the subject, and nothing of what else it lists."""
+    return tuple((name, value) for name, value in live.query if name in STORY)
+
+
 def event_address(event_id: str) -> str:
     """The address of an event's raw record."""
     return f"/event/{quote(event_id, safe='')}"
@@ -84,7 +96,7 @@ def console_bar(live: Live) -> Html:
                 "form",
                 tag("label", "Trace ", tag("input", type="search", name="subject", required=True, autocomplete="off",
                                            spellcheck="false", placeholder="key, ARN, address, instance, event")),
-                *_hidden(moment), tag("button", "Trace"), action="/trace", method="get", role="search",
+                *hidden(moment), tag("button", "Trace"), action="/trace", method="get", role="search",
             ),
             tag("a", "As JSON", href=twin(live), class_="twin"),
             class_="asking",
@@ -109,7 +121,7 @@ def _slider(live: Live) -> Html | None:
     anchor = _anchor(live)
     return tag(
         "form",
-        *_hidden(live.query),
+        *hidden(live.query),
         tag("label", "As of", for_="at-time"),
         _step(live, shown, anchor, back=True),
         tag("input", type="range", name="at", id="at-time", min=first, max=last, step=1, value=_seconds(shown),
@@ -171,7 +183,7 @@ def _narrowing(live: Live) -> Html:
     return tag(
         "details",
         tag("summary", "What counts as the attacker's: " + ("narrowed" if narrowed else "the subject and all from it")),
-        tag("form", *_hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
+        tag("form", *hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
             class_="tools"),
         class_="turns", open=narrowed,
     )  # fmt: skip
@@ -207,7 +219,8 @@ def pages(live: Live, page: int, more: bool) -> Html | None:
     return tag("p", join(parts, "  "), class_="pages") if parts else None
 
 
-def _hidden(values: Iterable[tuple[str, str]]) -> list[Html]:
+def hidden(values: Iterable[tuple[str, str]]) -> list[Html]:
+    """Fields of a form that are sent along unseen."""
     return [tag("input", type="hidden", name=name, value=value) for name, value in values]
 
 

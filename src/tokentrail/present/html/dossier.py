@@ -4,15 +4,16 @@ What a page about a subject is made of: results, and the names by which its cred
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
 from tokentrail.containment.model import Plan
-from tokentrail.lineage.model import Credential, TimelineEvent, Trace
+from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import Live, event_address
+from tokentrail.present.html.chronicle import Calls
+from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
 from tokentrail.present.timeline import ShortNames
 from tokentrail.results import RawRecord, Status
 
@@ -26,15 +27,14 @@ class Dossier:
 
     case_id: str
     trace: Trace
-    events: Iterable[TimelineEvent]
-    """The trace's events in order; gone through once."""
+    calls: Calls
+    """Asked while the page is laid out."""
     status: Status
     version: str
     """Of the program that writes the page."""
     plan: Plan | None = None
     bystanders: tuple[Credential, ...] = ()
     """Credentials of others that speak for the same roles and users."""
-    bystander_events: Iterable[TimelineEvent] = ()
     findings: tuple[Document, ...] | None = None
     """`None`: detection was not asked."""
     records: tuple[RawRecord, ...] = ()
@@ -58,13 +58,17 @@ class Names:
     """The place on the page of each record that is on it, by event id."""
     live: Live | None = None
     """The console that the page is shown in, which has all records."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """The names of colleagues' sessions, by credential."""
+    here: set[str] | None = None
+    """Of a page that is too small for all of them: the credentials that have their place on it."""
     _short: ShortNames = field(default_factory=ShortNames)
 
     @classmethod
     def of(
         cls,
         trace: Trace,
-        bystanders: Iterable[Credential] = (),
+        bystanders: Sequence[Credential] = (),
         records: Iterable[RawRecord] = (),
         live: Live | None = None,
     ) -> Names:
@@ -74,7 +78,19 @@ class Names:
         others = [one.id for one in (*trace.credentials, *bystanders)]
         anchors = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(others), 1)}
         events = dict.fromkeys(one.event_id for one in records)
-        return cls(letters, anchors, {name: f"e{place}" for place, name in enumerate(events, 1)}, live)
+        people = {one.id: one.session_name for one in bystanders if one.session_name}
+        return cls(
+            letters, anchors, {name: f"e{place}" for place, name in enumerate(events, 1)}, live, people
+        )
+
+    def place(self, credential: str) -> str | None:
+        """Where a credential is told: on this page, on one of its own where this has no room, or nowhere."""
+        anchor = self.anchors.get(credential)
+        if anchor is None:
+            return trace_address(credential, self.live) if self.live else None
+        if self.here is None or credential in self.here or self.live is None:
+            return f"#{anchor}"
+        return lineage_address(self.live, ("find", credential))
 
     def record(self, event_id: str) -> str | None:
         """Where an event's raw record is shown: on this page, in the console, or nowhere."""

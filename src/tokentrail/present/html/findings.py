@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import trace_address
+from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import and_more, event, references, section
@@ -20,6 +20,10 @@ _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 def findings_section(findings: Sequence[Document] | None, names: Names) -> Html:
     """Build the section."""
+    if findings is None and names.live is not None:
+        there = tag("a", "What detection finds in the evidence up to this moment",
+                    href=address("/findings", (), names.live.as_of))  # fmt: skip
+        return section("findings", "Findings", tag("p", there))
     if findings is None:
         told = "Detection was not asked for this page, so that nothing here says whether there is anything to find."
         return section("findings", "Findings", tag("p", told, class_="empty"))

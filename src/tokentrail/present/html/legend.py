@@ -14,7 +14,8 @@ def legend(y: float, *, crowds: bool) -> Html:
     """Explain the shapes, in a line below."""
     parts, x = [], 10.0
     entries = (
-        ("mine", "attacker's"), ("theirs", "colleague's"), ("gone", "ended early"), ("mint", "minted"),
+        ("mine", "attacker's"), ("theirs", "colleague's"), ("coming", "still to come"), ("gone", "ended early"),
+        ("ring", "went on"), ("mint", "minted"),
         ("calls", "calls, refused ones below"),
         *([("crowd", "how many worked at once; survivors solid")] if crowds else []),
     )  # fmt: skip
@@ -25,6 +26,11 @@ def legend(y: float, *, crowds: bool) -> Html:
 
 
 def _swatch(kind: str, x: float, y: float) -> Html:
+    if kind == "ring":
+        return tag("g", mark("ring", x + 20, y + 5), class_="mine")
+    if kind == "coming":
+        shape = tag("rect", class_="coming", x=x, y=y, width=26, height=10)
+        return tag("g", shape, class_="mine live")
     if kind == "mint":
         tip = tag("path", class_="mint-tip", d=f"M{number(x + 13)} {number(y + 12)}l-4 -6h8z")
         return tag(

@@ -149,7 +149,7 @@ def _row(picture: Picture, layout: Layout, row: Row) -> Html:
     linked = picture.linked and row.single
     left = tag(
         "a" if linked else "g", tag("title", sentence), *head, aria_label=sentence,
-        href=f"#{names.anchors[row.one.id]}" if linked else None, role=None if linked else "img",
+        href=names.place(row.one.id) if linked else None, role=None if linked else "img",
     )  # fmt: skip
     return tag(
         "g",

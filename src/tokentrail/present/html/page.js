@@ -21,7 +21,7 @@
   };
 
   const tree = byId("tree"), find = byId("find"), found = byId("found");
-  if (tree && find) {
+  if (tree && find && !find.form) {
     let known;
     const own = (item) => {
       const details = item.querySelector(":scope > details");
@@ -52,10 +52,24 @@
     if (asked.get("find")) { find.value = asked.get("find"); search(); }
     for (const button of all("[data-fold]")) {
       button.addEventListener("click", () => {
-        for (const one of all("details", tree)) one.open = button.dataset.fold === "open";
+        for (const one of all("details:not(.far)", tree)) one.open = button.dataset.fold === "open";
       });
     }
   }
+
+  /* What a page of a console has no room for comes when it is opened; the link in it stays if it does not come. */
+  document.addEventListener("toggle", async ({ target }) => {
+    const way = target.open && target.classList.contains("far") && target.querySelector(":scope > p > a");
+    if (!way || target.ariaBusy) return;
+    target.ariaBusy = "true";
+    try {
+      const came = await fetch(way.href), text = await came.text();
+      const main = text.slice(text.indexOf("<main"), text.lastIndexOf("</main>"));  /* without style and script */
+      const page = new DOMParser().parseFromString(main, "text/html");
+      const listed = all("#tree > ul, #lineage > .pages", page);
+      if (came.ok && listed.length) way.parentElement.replaceWith(...listed.map((one) => document.importNode(one, true)));
+    } finally { target.ariaBusy = null; }
+  }, true);
 
   const calls = byId("calls"), sift = byId("sift"), marked = byId("marked"), sifted = byId("sifted");
   if (calls && sift) {
@@ -169,7 +183,7 @@
 
   let opened = [];
   addEventListener("beforeprint", () => {
-    const shut = all("details:not([open])").filter((one) => !one.closest(".records"));
+    const shut = all("details:not([open], .far)").filter((one) => !one.closest(".records"));
     opened = shut.length <= 400 ? shut : all("#plan details:not([open])");
     for (const one of opened) one.open = true;
   });

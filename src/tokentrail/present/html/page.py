@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from tokentrail.present.html.chronicle import Chronicle, read, tick
+from tokentrail.lineage.model import CallLines
+from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import evidence_section
@@ -45,7 +46,7 @@ class Sheet:
     dossier: Dossier
     names: Names
     picture: Picture
-    chronicle: Chronicle
+    chronicle: CallLines
 
 
 def report_page(dossier: Dossier) -> str:
@@ -57,6 +58,9 @@ def sheet_page(sheet: Sheet) -> str:
     """Build the page of a sheet; with what a live console adds, if it is shown in one."""
     dossier, names, live = sheet.dossier, sheet.names, sheet.names.live
     tainted = [one for one in dossier.trace.credentials if one.tainted]
+    tree = tree_section(
+        dossier.trace, dossier.bystanders, names
+    )  # first: all else leads to what is on the page
     body = join([
         console_bar(live) if live else None,
         summary(dossier, sheet.chronicle, names),
@@ -64,7 +68,7 @@ def sheet_page(sheet: Sheet) -> str:
         tag("main",
             picture_section(sheet.picture),
             plan_section(dossier.plan, names),
-            tree_section(dossier.trace, dossier.bystanders, names),
+            tree,
             timeline_section(sheet.chronicle, names),
             taken_section(dossier.trace, names),
             findings_section(dossier.findings, names),
@@ -73,7 +77,8 @@ def sheet_page(sheet: Sheet) -> str:
         ),
         footer(dossier.version),
     ])  # fmt: skip
-    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None)
+    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None,
+                 fetches=names.here is not None)  # fmt: skip
 
 
 def lifelines_file(dossier: Dossier) -> str:
@@ -82,20 +87,19 @@ def lifelines_file(dossier: Dossier) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + lifelines(picture, asset("lifelines.css")) + "\n"
 
 
-def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True) -> Sheet:
-    """Lay out the picture, and go through the events."""
+def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True, room: int = ROOM) -> Sheet:
+    """Lay out the picture, and choose the calls that are told."""
     trace = dossier.trace
     names = Names.of(trace, dossier.bystanders, dossier.records, live)
     shown = window(trace, dossier.bystanders, left=LEFT, right=RIGHT)
     laid = rows(trace, dossier.bystanders, dossier.plan, shown)
     done = actions(trace, dossier.bystanders)
-    chronicle = read(dossier.events, laid, shown, [one.event_id for one in done])
-    tick(dossier.bystander_events, laid, shown)
+    chronicle = read(dossier.calls, room)
+    tick(dossier.calls, laid, shown)
     picture = Picture(
         trace=trace, plan=dossier.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
     )
-    gone_through = replace(dossier, events=(), bystander_events=())
-    return Sheet(dossier=gone_through, names=names, picture=picture, chronicle=chronicle)
+    return Sheet(dossier=dossier, names=names, picture=picture, chronicle=chronicle)
 
 
 def navigation(places: tuple[tuple[str, str], ...]) -> Html:
@@ -111,13 +115,14 @@ def footer(version: str) -> Html:
     return tag("footer", tag("p", told))
 
 
-def whole(title: str, body: Child, more_style: str = "", *, live: bool = False) -> str:
-    """Put a page together; in a live console, forms may ask the console itself."""
+def whole(title: str, body: Child, more_style: str = "", *, live: bool = False, fetches: bool = False) -> str:
+    """Put a page together; in a live console, forms may ask the console itself, and so may folds that it has."""
     style = asset("page.css") + asset("lifelines.css") + more_style
     script = asset("page.js")
+    fetching = "; connect-src 'self'" if live and fetches else ""
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data: blob:; "
-        f"base-uri 'none'; form-action {_OURS if live else _NOBODY}"
+        f"base-uri 'none'; form-action {_OURS if live else _NOBODY}{fetching}"
     )
     head = tag(
         "head",

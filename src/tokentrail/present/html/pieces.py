@@ -10,7 +10,6 @@ from tokentrail.containment.model import Action, Plan, Step
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
 
@@ -51,14 +50,10 @@ def badge(one: Credential, names: Names) -> Html:
 def reference(credential: str, names: Names) -> Html:
     """A credential's name, leading to its place in the tree."""
     short = brief(names.short(credential), 60)
-    anchor = names.anchors.get(credential)
-    if anchor is None and names.live is not None:
-        return tag(
-            "a", short, href=trace_address(credential, names.live), class_="ref", title=brief(credential)
-        )
-    if anchor is None:
+    place = names.place(credential)
+    if place is None:
         return tag("code", short)
-    return tag("a", short, href=f"#{anchor}", class_="ref", title=brief(credential))
+    return tag("a", short, href=place, class_="ref", title=brief(credential))
 
 
 def references(credentials: Sequence[str], names: Names, most: int = 12) -> Html:

@@ -8,7 +8,7 @@ import io
 import json
 from typing import Any, get_args
 
-from tokentrail.containment.model import Call, Plan, Step, Strategy
+from tokentrail.containment.model import Call, Collateral, Plan, Step, Strategy
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, address
@@ -79,8 +79,8 @@ def _step(step: Step, names: Names) -> Html:
 def _facts(step: Step, names: Names) -> list[Html]:
     nobody = "nobody that is known"
     hit = join(
-        (join([reference(one.credential, names), f" ({brief(words.principal(one.principal), 60)})"])
-         for one in step.collateral[:_HIT]), ", ",
+        (join([reference(one.credential, names), f" ({_whose(one, names)})"]) for one in step.collateral[:_HIT]),
+        ", ",
     )  # fmt: skip
     more = f" and {len(step.collateral) - _HIT:,} more" if len(step.collateral) > _HIT else None
     facts: list[tuple[str, Html | str]] = [
@@ -97,6 +97,13 @@ def _facts(step: Step, names: Names) -> list[Html]:
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
     return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
+
+
+def _whose(one: Collateral, names: Names) -> str:
+    """Say whom a credential belongs to: the person, where its session names one, and the role or user."""
+    person = names.people.get(one.credential)
+    speaks = brief(words.principal(one.principal), 60)
+    return f"{brief(person, 40)}, {speaks}" if person else speaks
 
 
 def _undo(step: Step) -> str:

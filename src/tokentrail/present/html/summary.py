@@ -5,20 +5,19 @@ The head of the page: what still works, what ends it, and what got out, before a
 from __future__ import annotations
 
 from tokentrail.containment.model import Plan
-from tokentrail.lineage.model import TracedCredential
+from tokentrail.lineage.model import CallLines, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import total_bytes
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.chronicle import Chronicle
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import action, badge, bullets, figure
 
-_MOST = 8
+_MOST, _FEW = 8, 3
 _ALIVE = ("active", "unknown")
 
 
-def summary(dossier: Dossier, chronicle: Chronicle, names: Names) -> Html:
+def summary(dossier: Dossier, chronicle: CallLines, names: Names) -> Html:
     """Build the head of the page."""
     trace = dossier.trace
     tainted = [one for one in trace.credentials if one.tainted]
@@ -61,15 +60,40 @@ def _whose(dossier: Dossier) -> str:
 
 
 def _works(alive: list[TracedCredential], names: Names) -> Html:
-    items = [
-        join([badge(one, names), " ", words.kind(one), " of ", brief(words.principal(one.role or one.principal), 60),
-              " ", tag("span", _until(one), class_="soft")])
-        for one in alive[:_MOST]
-    ]  # fmt: skip
-    if len(alive) > _MOST:
-        items.append(Html(f"and {len(alive) - _MOST:,} more"))
+    items: list[Html] = []
+    for group in _by_kind(alive):
+        items += [_together(group)] if len(group) > _FEW else [
+            join([badge(one, names), " ", words.kind(one), " of ",
+                  brief(words.principal(one.role or one.principal), 60), " ", tag("span", _until(one), class_="soft")])
+            for one in group
+        ]  # fmt: skip
     body = bullets(items, "plain") or tag("p", "None of the attacker's credentials.")
     return tag("div", tag("h2", "What still works"), body, class_="works")
+
+
+def _by_kind(alive: list[TracedCredential]) -> list[list[TracedCredential]]:
+    """Put those of a kind together where there are too many to list, what lasts longest by its nature first."""
+    if len(alive) <= _MOST:
+        return [[one] for one in alive]
+    kinds: dict[str, list[TracedCredential]] = {}
+    for one in alive:
+        kinds.setdefault(one.kind, []).append(one)
+    return [kinds[kind] for kind in words.KINDS if kind in kinds]
+
+
+def _together(group: list[TracedCredential]) -> Html:
+    """Sum up credentials of a kind: how many, of how many roles and users, and when the last of them ends."""
+    of = {one.role or one.principal for one in group}
+    whose = brief(words.principal(next(iter(of))), 60) if len(of) == 1 else f"{len(of):,} roles and users"
+    ends = [one.expires_at or one.expires_bound for one in group]
+    last = max((end for end in ends if end), default=None)
+    until = (
+        "until somebody ends them" if None in ends or last is None else f"the last until {timestamp(last)}"
+    )
+    return join([
+        tag("b", words.number(len(group), words.kind(group[0]))), " of ", whose, " ",
+        tag("span", until, class_="soft"),
+    ])  # fmt: skip
 
 
 def _until(one: TracedCredential) -> str:
@@ -115,15 +139,16 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     return f"It cuts off {words.joined(told)} too." if told else "It hits nobody else."
 
 
-def _figures(dossier: Dossier, chronicle: Chronicle, tainted: set[str]) -> Html:
+def _figures(dossier: Dossier, chronicle: CallLines, tainted: set[str]) -> Html:
     trace = dossier.trace
     out = total_bytes(trace, tainted)
+    counted = any(one.bytes_out is not None for one in trace.resources)
     secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account})
     return tag(
         "dl",
-        figure(words.size(out), "got out"),
+        figure(words.size(out), "got out") if counted else figure("?", "got out: no data event counts bytes"),
         figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
         figure(f"{made:,}", "things made or changed that stay"),
         figure(f"{chronicle.events:,}", "calls"),

@@ -4,10 +4,9 @@ The timeline's section: a table of calls, runs of like calls as one line, with a
 
 from __future__ import annotations
 
-from tokentrail.lineage.model import TimelineEvent
+from tokentrail.lineage.model import CallLine, CallLines, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.chronicle import Chronicle, Line
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
@@ -17,7 +16,7 @@ from tokentrail.present.timeline import resource
 _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
 
 
-def timeline_section(chronicle: Chronicle, names: Names) -> Html:
+def timeline_section(chronicle: CallLines, names: Names) -> Html:
     """Build the section; in a console each line leads to its record, and the section to the page of all calls."""
     if not chronicle.lines:
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
@@ -51,12 +50,11 @@ def timeline_section(chronicle: Chronicle, names: Names) -> Html:
     )  # fmt: skip
 
 
-def _line(line: Line, names: Names) -> Html:
-    run, first = line.run, line.run.first
-    time = moment(first, names)
-    if run.count > 1:
-        time = join([time, tag("span", f" to {timestamp(run.last.time)[11:]}", class_="soft")])
-    times = tag("b", f" ×{run.count:,}") if run.count > 1 else None
+def _line(line: CallLine, names: Names) -> Html:
+    first, time = line.first, moment(line.first, names)
+    if line.count > 1:
+        time = join([time, tag("span", f" to {timestamp(line.until)[11:]}", class_="soft")])
+    times = tag("b", f" ×{line.count:,}") if line.count > 1 else None
     result = tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else None
     return tag(
         "tr",
@@ -66,7 +64,7 @@ def _line(line: Line, names: Names) -> Html:
         tag("td", brief(first.source_ip or "-", 60)),
         tag("td", result),
         tag("td", brief(resource(first), 120), class_="on"),
-        class_="marked" if line.notable else None,
+        class_="marked" if line.telling else None,
     )  # fmt: skip
 
 

@@ -1,0 +1,79 @@
+"""What a case answers about a subject's lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tokentrail.case.bookkeeping import lacking
+from tokentrail.case.proofs import periods
+from tokentrail.case.views import Views
+from tokentrail.lineage import coverage, proofs
+from tokentrail.lineage.model import Trace
+from tokentrail.lineage.trace import Narrowing, family, networks, trace
+from tokentrail.store.folder import CaseFolder
+
+
+class Tracing:
+    """The part of a case that traces."""
+
+    _folder: CaseFolder
+    _views: Views
+
+    def trace(
+        self,
+        subjects: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        up: bool = True,
+        down: bool = True,
+        since: datetime | None = None,
+        source_ips: Sequence[str] = (),
+        trusted_ips: Sequence[str] = (),
+    ) -> Trace:
+        """
+        Trace subjects: what they descend from, what descends from them, what all of them did and made.
+
+        Args:
+            subjects: Key ids, credential ids or unique prefixes, ARNs, principal ids, addresses, instance or event ids.
+            since: Only what was minted from the subject at or after this time counts as the attacker's, ...
+            source_ips: ... and only from these addresses or networks, ...
+            trusted_ips: ... and not from these.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject.
+            UsageError: a prefix fits several, or an address can't be read.
+        """
+        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        forest = self._views.forest(as_of)
+        return self._with_gaps(trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=()), as_of)
+
+    def family(
+        self,
+        subjects: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        since: datetime | None = None,
+        source_ips: Sequence[str] = (),
+        trusted_ips: Sequence[str] = (),
+    ) -> Trace:
+        """
+        Trace subjects downward as `trace` does, without what any of them did or made, which costs the most.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject.
+            UsageError: a prefix fits several, or an address can't be read.
+        """
+        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        return self._with_gaps(
+            family(self._views.forest(as_of), subjects, narrowing=narrowing, gaps=()), as_of
+        )
+
+    def _with_gaps(self, found: Trace, as_of: datetime | None) -> Trace:
+        """Add what evidence the answer lacks."""
+        accounts = {one.account for one in found.credentials if one.account}
+        missing = coverage.gaps(self._views.open(as_of).covered(), accounts)
+        unproven = proofs.gaps(periods(self._folder), accounts)
+        carried = coverage.left_out(lacking(self._folder))
+        return replace(found, gaps=unproven + missing + carried + found.gaps)

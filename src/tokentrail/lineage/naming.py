@@ -1,0 +1,165 @@
+"""
+Find credentials by what people call them: a key, an ARN, an address, an instance, an event, the beginning of an id.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.events.values import uuid_bytes
+from tokentrail.store.interface import Engine
+
+_FORMS = (
+    "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
+    "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
+)
+_CALLED_FROM = """
+SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
+_SPEAKERS = r"""
+SELECT DISTINCT n FROM (
+  SELECT c.n, c.said.rank AS rank, min(c.said.rank) OVER (PARTITION BY a.principal) AS best FROM (
+    SELECT n, unnest([
+      {'rank': 1, 'name': arn}, {'rank': 1, 'name': child_arn},
+      {'rank': 1, 'name': CASE WHEN arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') THEN caller_arn END},
+      {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what = 'access_key'
+                               THEN 'user ' || key_account || '/' || created_owner END},
+      {'rank': 2, 'name': issuer_arn}, {'rank': 2, 'name': role_arn},
+      {'rank': 2, 'name': CASE WHEN kind = 'federation_token' THEN caller_arn END},
+      {'rank': 3, 'name': regexp_replace(coalesce(issuer_arn, role_arn),
+                                         '^arn:[^:]+:iam::(\d{12}):role/(.*/)?([^/]+)$', 'role \1/\3')}
+    ]) AS said FROM credentials
+  ) c JOIN asked_for a ON a.name = c.said.name
+) WHERE rank = best"""
+"""As `_meanings` says of ARNs: the most exact meaning of each principal that anything answers to."""
+_LAST = "\U0010ffff"
+"""Sorts behind whatever a name may go on with."""
+_INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+
+
+class Naming:
+    """The part of a forest that knows what answers to a name."""
+
+    _engine: Engine
+
+    def resolve(self, subject: str) -> set[int]:
+        """
+        The credentials that a subject names.
+
+        Raises:
+            SubjectNotFound: nothing answers to it.
+            UsageError: a prefix fits several.
+        """
+        found = self._named(subject)
+        if found:
+            return found
+        return self.speaking_for(subject) or self._by_event(subject) or self._by_prefix(subject)
+
+    def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
+        """The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go."""
+        asked = [(one, name) for one in principals for name in _aliases(one)]
+        self._engine.register("asked_for", pa.table({
+            "principal": pa.array([one for one, _ in asked], pa.string()),
+            "name": pa.array([name for _, name in asked], pa.string()),
+        }))  # fmt: skip
+        return places_in(self._engine.table(_SPEAKERS))
+
+    def speaking_for(self, principal: str) -> set[int]:
+        """The credentials that speak for a role, user or session; none where nothing answers to it."""
+        if _is_address(principal):
+            found = places_in(self._engine.table(_CALLED_FROM, (principal,)))
+            if found:
+                return found
+        for where, parameters in _meanings(principal):
+            found = places_in(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
+            if found:
+                return found
+        return set()
+
+    def _named(self, name: str) -> set[int]:
+        """The credentials of a name or key, and those that are told apart by what follows it."""
+        found = self._engine.rows(
+            "SELECT n FROM names WHERE name >= ? AND name < ? AND (name = ? OR (own AND name >= ?))",
+            (name, f"{name}@{_LAST}", name, f"{name}@"),
+        )
+        return {row["n"] for row in found}
+
+    def _by_prefix(self, subject: str) -> set[int]:
+        if len(subject) < 4:
+            raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
+        found = self._engine.table(
+            "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
+            (subject, f"{subject}{_LAST}"),
+        ).to_pylist()
+        if not found:
+            raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
+        if len(found) > 1:
+            some = ", ".join(row["id"] for row in found[:5])
+            more = ", …" if len(found) > 5 else ""
+            raise UsageError(f"{subject!r}: several credentials begin so ({some}{more}). Give more of it.")
+        return {row["n"] for row in found}
+
+    def _by_event(self, subject: str) -> set[int]:
+        raw = uuid_bytes(subject)
+        test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
+        callers = self._engine.table(
+            "SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity "
+            f"WHERE e.{test}",
+            (value,),
+        )
+        if callers.num_rows:
+            return places_in(callers)
+        issued = "issue_event = ?" if raw else "issue_text = ?"
+        return places_in(self._engine.table(f"SELECT n FROM credentials WHERE {issued}", (value,)))
+
+
+def places_in(found: pa.Table) -> set[int]:
+    """The places that a table names."""
+    return {row["n"] for row in found.select(["n"]).to_pylist()}
+
+
+def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """What a subject may mean, the most exact first."""
+    if subject.startswith("arn:"):
+        unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
+        owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
+        made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
+        yield (
+            f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
+            (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
+        )
+        yield (
+            "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
+            (subject,) * 3,
+        )
+        role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
+        if role:  # a role named without its path, or the other way round
+            ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
+            yield "regexp_matches(coalesce(issuer_arn, role_arn), ?)", (ending,)
+    if _INSTANCE.fullmatch(subject):
+        yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
+    principal = (
+        "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')"
+    )
+    yield principal, (subject,) * 4
+
+
+def _aliases(principal: str) -> Iterator[str]:
+    """What a principal may be found by: its ARN, and what is left of a user's or role's without its path."""
+    yield principal
+    pathless = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):(user|role)/(?:.*/)?([^/]+)", principal)
+    if pathless:
+        yield f"{pathless[2]} {pathless[1]}/{pathless[3]}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
