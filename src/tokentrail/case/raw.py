@@ -11,9 +11,10 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.lineage.forest import Forest
 from tokentrail.results import RawRecord
+from tokentrail.store.answering import Judge
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.records import records
-from tokentrail.store.sweep import Judge, sweep
+from tokentrail.store.sweep import sweep
 
 Place = tuple[int, int, int]
 

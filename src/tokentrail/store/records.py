@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Set
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
-from tokentrail.events.loose import FAILURES
 from tokentrail.events.reading import every_piece
 from tokentrail.events.values import HIDDEN
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
+from tokentrail.store.received import decoded, received
 
 _SECRET_MEMBERS = ("sessiontoken", "secretaccesskey", "securitytoken")
 """How names end whose values are secrets, without what separates their words: tables join names by dots."""
@@ -63,35 +59,6 @@ def records(
             return
         if place in ordinals:
             yield place, blanked(decoded(piece.carried if as_carried and piece.carried else piece.raw))
-
-
-def received(path: str, sha256: str) -> bytes:
-    """
-    An evidence object as it was received.
-
-    Raises:
-        CaseError: it is gone, or no longer the one that was read.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise CaseError(f"{path}: evidence object {sha256[:12]} can't be read ({error.strerror}).") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise CaseError(f"{path}: changed since it was read as evidence {sha256[:12]}.")
-    return data
-
-
-def decoded(raw: bytes) -> Any:
-    """One record, whatever state it is in, secrets and all: not to be shown."""
-    try:
-        return msgspec.json.decode(raw)
-    except FAILURES:
-        pass
-    text = raw.decode("utf-8", "replace")
-    try:
-        return json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return {"unreadable": text}
 
 
 def blanked(value: Any) -> Any:

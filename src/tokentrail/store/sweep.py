@@ -9,91 +9,23 @@ from __future__ import annotations
 
 import gc
 import os
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from keyword import iskeyword
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.errors import CaseError
-from tokentrail.events.gunzip import DEFAULT_BOUND, expand
-from tokentrail.events.loose import FAILURES
-from tokentrail.events.reading import every_piece
-from tokentrail.events.sifting import Needs, Sieve
-from tokentrail.events.split import trim
+from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.store.answering import Judge, Place, Wanted, judged
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.records import decoded, received
 from tokentrail.store.workers import shared
 
-Place = tuple[int, int, int]
-Tell: TypeAlias = Callable[[int, int, Any], None]
-"""Takes a record: its ordinal, what it is asked, and the record."""
-_NULL = msgspec.Raw(b"null")
-_decode = msgspec.json.Decoder().decode
 _TASK = 20_000
 """Records that a task holds at least: starting on one costs something."""
-_NATIVE = b'"eventVersion"'
-_HEAD = 1 << 12
-"""A record of CloudTrail's begins with its version: what lacks that near the beginning may be a transport's message."""
 _WORTH = 60_000
 """Records from which on a second process is worth starting."""
-
-
-class Judge(Protocol):
-    """Judges records by the questions whose bits are set."""
-
-    def members(self) -> frozenset[str] | None:
-        """The members of a record that it looks at; `None` for the whole of it."""
-
-    def needs(self) -> Needs:
-        """What a record must hold for it to answer a question."""
-
-    def __call__(self, mask: int, record: Any) -> list[Any]:
-        """What a record answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """What is wanted of one evidence object."""
-
-    segment: int
-    number: int
-    path: str
-    sha256: str
-    ordinals: bytes
-    """32 bits each, climbing."""
-    masks: bytes
-    """For each ordinal `columns` times 64 bits, of which `bits` count."""
-    columns: int
-    bits: int
-    bound: int
-    """How far it may expand."""
-    native: bool
-    """Whether all of its records stand in it as CloudTrail wrote them."""
-
-    def asked(self) -> Iterator[tuple[int, int]]:
-        """Each ordinal with its mask."""
-        return zip(
-            memoryview(self.ordinals).cast("i"), joined(self.masks, self.columns, self.bits), strict=True
-        )
-
-    def __len__(self) -> int:
-        """How many records are wanted."""
-        return len(self.ordinals) // array("i").itemsize
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What the records of a task answered, and how many could not be read any more."""
-
-    found: list[tuple[Place, list[Any]]]
-    lost: int
 
 
 def sweep(
@@ -112,7 +44,7 @@ def sweep(
     tasks = list(_tasks(folder, wanted, bits))
     processes = (os.cpu_count() or 1) if wanted.num_rows >= _WORTH else 1
     with _without_collection():
-        for answers in shared(partial(_judged, judge), tasks, processes=processes, prepare=gc.disable):
+        for answers in shared(partial(judged, judge), tasks, processes=processes, prepare=gc.disable):
             lost(answers.lost)
             yield from answers.found
 
@@ -129,7 +61,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[_Object]]:
+def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[Wanted]]:
     segments, numbers = (wanted[name].to_numpy() for name in ("segment", "object"))
     if not len(segments):
         return
@@ -137,13 +69,13 @@ def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[_Ob
     edges = np.flatnonzero((np.diff(segments) != 0) | (np.diff(numbers) != 0)) + 1
     ordinals = wanted["ordinal"].to_numpy().astype(np.int32)
     masks = np.stack([wanted[name].to_numpy() for name in wanted.column_names[3:]], axis=1).astype(np.int64)
-    task: list[_Object] = []
+    task: list[Wanted] = []
     rows = 0
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(segments)], strict=True):
         segment, number = int(segments[start]), int(numbers[start])
         stored = manifests[segment][number]
         task.append(
-            _Object(
+            Wanted(
                 segment,
                 number,
                 stored.reference or str(folder.object_path(stored.sha256)),
@@ -162,123 +94,3 @@ def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[_Ob
             task, rows = [], 0
     if task:
         yield task
-
-
-def _judged(judge: Judge, task: list[_Object]) -> _Answers:
-    found: list[tuple[Place, list[Any]]] = []
-    lost = 0
-    names = judge.members()
-    if names is not None and not all(name.isidentifier() and not iskeyword(name) for name in names):
-        names = None
-    sieve = Sieve(sorted(names), judge.needs()) if names is not None else None
-    for one in task:
-        try:
-            data = received(one.path, one.sha256)
-        except CaseError:
-            lost += len(one)
-            continue
-        seen, answers = _answered(judge, data, one, sieve)
-        found += [((one.segment, one.number, ordinal), each) for ordinal, each in answers]
-        lost += len(one) - seen
-    return _Answers(found, lost)
-
-
-def _answered(
-    judge: Judge, data: bytes, one: _Object, sieve: Sieve | None
-) -> tuple[int, list[tuple[int, list[Any]]]]:
-    """How many of the wanted records there are, and what those answered that had an answer."""
-    found: list[tuple[int, list[Any]]] = []
-
-    def tell(ordinal: int, mask: int, record: Any) -> None:
-        if answers := judge(mask, record):
-            found.append((ordinal, answers))
-
-    if sieve is not None and one.native:
-        expanded = trim(expand(data, bound=one.bound).data)
-        if _NATIVE in expanded[:_HEAD]:
-            try:
-                seen = _sifted(expanded, one, sieve, tell)
-                seen = _listed(expanded, one, sieve, tell) if seen is None else seen
-            except FAILURES:  # a member that can't be read by itself
-                seen = None
-            if seen is not None:
-                return seen, found
-            found.clear()
-    return _whole(data, one, tell), found
-
-
-def _sifted(expanded: bytes, one: _Object, sieve: Sieve, tell: Tell) -> int | None:
-    """By the compiled way; `None` where that is not there, or the file is not for it."""
-    sifted = sieve.sift(expanded, one.ordinals, one.masks, one.columns, one.bits)
-    if sifted is None:
-        return None
-    ordinals = memoryview(one.ordinals).cast("i")
-    for place, mask in enumerate(joined(sifted.masks, one.columns, one.bits)):
-        if mask:
-            tell(ordinals[place], mask, sifted.record(place))
-    return sifted.count
-
-
-def _listed(expanded: bytes, one: _Object, sieve: Sieve, tell: Tell) -> int | None:
-    """By decoding no more than the members that are looked at; `None` where the file as a whole can't be decoded so."""
-    listed = _decoder(sieve.members)(expanded).Records
-    if listed is None:
-        return None
-    seen = 0
-    for ordinal, mask in one.asked():
-        if ordinal >= len(listed):
-            break
-        seen += 1
-        record = _Parts(listed[ordinal])
-        left = sieve.left(mask, record.spelled)
-        if left:
-            tell(ordinal, left, record)
-    return seen
-
-
-def _whole(data: bytes, one: _Object, tell: Tell) -> int:
-    """By decoding each wanted record, whatever it is packed in and whatever state it is in."""
-    asked, seen = one.asked(), 0
-    wanted = next(asked, None)
-    for at, piece in enumerate(every_piece(data, bound=one.bound)):
-        if wanted is None:
-            break
-        if at == wanted[0]:
-            tell(*wanted, decoded(piece.raw))
-            seen += 1
-            wanted = next(asked, None)
-    return seen
-
-
-def joined(masks: bytes, columns: int, bits: int) -> Iterator[int]:
-    """One number for each record, of the columns that its mask stands in."""
-    parts = memoryview(masks).cast("Q")
-    if columns == 1:
-        return iter(parts)
-    return (
-        sum(parts[start + at] << (bits * at) for at in range(columns))
-        for start in range(0, len(parts), columns)
-    )
-
-
-class _Parts:
-    """Some members of a record, each decoded when it is first looked at."""
-
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-
-    def __getattr__(self, name: str) -> Any:
-        value = self.__dict__[name] = _decode(getattr(self._raw, name))
-        return value
-
-    def spelled(self, name: str) -> bytes:
-        """The text of a member."""
-        return bytes(getattr(self._raw, name))
-
-
-@lru_cache(maxsize=8)
-def _decoder(names: tuple[str, ...]) -> Callable[[bytes], Any]:
-    """Decode native files, and of each record only the members of some names."""
-    record = msgspec.defstruct("Part", [(name, msgspec.Raw, _NULL) for name in names], gc=False)
-    file = msgspec.defstruct("File", [("Records", list[record] | None, None)], gc=False)  # type: ignore[valid-type]
-    return msgspec.json.Decoder(file).decode
