@@ -142,7 +142,8 @@ def case(folder: Path, cores: int) -> Result:
     from tokentrail.case import Case
     from tokentrail.sources.files import FileObject, objects
     from tokentrail.store.folder import CaseFolder
-    from tokentrail.store.ingest import Options, ingest
+    from tokentrail.store.ingest import ingest
+    from tokentrail.store.tasks import Options
 
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / "case"

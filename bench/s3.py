@@ -116,7 +116,8 @@ def one_run(source: str, endpoint: str | None, cores: int) -> dict[str, float]:
     from tokentrail.sources import given
     from tokentrail.sources.interface import Access, Wanted
     from tokentrail.store.folder import CaseFolder
-    from tokentrail.store.ingest import Options, ingest
+    from tokentrail.store.ingest import ingest
+    from tokentrail.store.tasks import Options
 
     with tempfile.TemporaryDirectory() as parent:
         folder = CaseFolder.open(Path(parent) / "case")

@@ -28,8 +28,8 @@ from tokentrail.errors import UsageError
 from tokentrail.lineage.grow import Grown, grow
 from tokentrail.lineage.spread import in_rounds
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import Options, Outcome, _apart, _Task, _tasks, _work
 from tokentrail.store.interface import EvidenceObject, Snapshot, StoredObject
+from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -99,9 +99,9 @@ class Cluster:
         """Read objects into the case, a segment a task; yields what became of each as tasks end."""
         from tokentrail.store.spark import spread
 
-        held, new = _apart(objects, folder.snapshot().objects().values())
+        held, new = apart(objects, folder.snapshot().objects().values())
         yield from held
-        listed = list(_tasks(new))
+        listed = list(tasks(new))
         total, done = sum(task.size for task in listed), 0
         path, job = folder.path.resolve(), secrets.token_hex(8)
         for answer in spread(
@@ -136,8 +136,8 @@ def _done(path: Path, job: str, options: Options, payload: bytes) -> bytes:
     context = TaskContext.get()
     if context is not None and context.attemptNumber() > 0:
         _known.cache_clear()
-    task: _Task = pickle.loads(payload)  # noqa: S301 - our own driver wrote it
-    return pickle.dumps(_work(path, _known(path, job), options, task))
+    task: Task = pickle.loads(payload)  # noqa: S301 - our own driver wrote it
+    return pickle.dumps(work(path, _known(path, job), options, task))
 
 
 @lru_cache(maxsize=1)

@@ -21,8 +21,9 @@ from tokentrail.case import linking
 from tokentrail.sources import files
 from tokentrail.store import layers, repeats
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.ingest import Options, ingest
+from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
+from tokentrail.store.tasks import Options
 from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 

@@ -138,7 +138,8 @@ def test_an_unreadable_file_is_skipped_and_the_rest_is_read(records: list[Json],
     (tmp_path / "logs" / "a.json").write_bytes(native(records))
     listed = [*objects([str(tmp_path / "logs")]), FileObject(str(tmp_path / "gone.json"), 7)]
     from tokentrail.store.folder import CaseFolder
-    from tokentrail.store.ingest import Options, ingest
+    from tokentrail.store.ingest import ingest
+    from tokentrail.store.tasks import Options
 
     folder = CaseFolder.open(tmp_path / "case")
     outcomes = list(
@@ -174,3 +175,12 @@ def test_a_bomb_is_stopped_at_its_bound(records: list[Json], tmp_path: Path) -> 
 
     assert 0 == summary.records.new
     assert ["bound"] == ["bound" for one in summary.rejected if "--max-expansion" in one.reason]
+
+
+@pytest.mark.parametrize("listed", [0, 1, 4_999, 5_000, 5_001, 9_999])
+def test_a_file_that_changed_since_it_was_listed_is_read_whole(tmp_path: Path, listed: int) -> None:
+    """Whatever size was seen when it was listed, all bytes that are there are read."""
+    path = tmp_path / "log.json"
+    path.write_bytes(bytes(5_000))
+
+    assert bytes(5_000) == FileObject(str(path), listed).read()

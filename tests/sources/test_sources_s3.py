@@ -91,7 +91,7 @@ def test_the_same_bytes_from_s3_and_from_disk_give_the_same_answers(cloud: Cloud
 def test_workers_read_the_bucket_themselves(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is shipped to another process is a name and how to reach it; it reads there, and all is read once."""
     monkeypatch.setattr("tokentrail.store.ingest.IN_PROCESS_BYTES", 0)
-    monkeypatch.setattr("tokentrail.store.ingest.TASK_OBJECTS", 4)
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 4)
     keys = fill(cloud, 16)
     summary = cloud.ingest(workers=2)
 
@@ -358,7 +358,7 @@ def test_expired_credentials_end_it_in_words_and_the_next_run_goes_on(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was read until then is kept and not fetched again."""
-    monkeypatch.setattr("tokentrail.store.ingest.TASK_OBJECTS", 3)
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 3)
     keys = fill(cloud, 9)
     count = itertools.count()
     cloud.wire.fault = lambda request: (
@@ -489,7 +489,7 @@ def test_many_objects_with_all_that_goes_wrong(
     cloud: Cloud, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Throttled, cut, deleted, restarted at random: in the end the case holds what was there, each object once."""
-    monkeypatch.setattr("tokentrail.store.ingest.TASK_OBJECTS", max(20, count // 60))
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", max(20, count // 60))
     chance, lock = random.Random(count), threading.Lock()
     contents = {}
     for number in range(count):
@@ -543,8 +543,8 @@ _INGEST = """
 import sys
 from tokentrail import Case
 from tokentrail.sources.interface import Access
-from tokentrail.store import ingest
-ingest.TASK_OBJECTS = 5
+from tokentrail.store import tasks
+tasks.TASK_OBJECTS = 5
 print("begins", flush=True)
 with Case.open(sys.argv[1]) as case:
     case.ingest(["s3://logs/"], access=[Access(endpoint_url=sys.argv[2])], workers=1)

@@ -18,8 +18,8 @@ from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.store import ingest as store_ingest
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import Options, Outcome
 from tokentrail.store.interface import EvidenceObject
+from tokentrail.store.tasks import Options, Outcome
 from tokentrail.store.workers import shared
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
 from tokentrail.testing.names import Json
@@ -282,7 +282,7 @@ def read_in_workers(
 ) -> list[Outcome]:
     """Ingest with a worker beside this process, an object a task."""
     monkeypatch.setattr(store_ingest, "IN_PROCESS_BYTES", 0)
-    monkeypatch.setattr(store_ingest, "TASK_OBJECTS", 1)
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
     return list(store_ingest.ingest(CaseFolder.open(case), objects, options=Options(), workers=2))
 
 
@@ -329,7 +329,7 @@ def test_many_segments_read_in_workers_are_the_same_case(
         case.ingest(names, workers=1)
         expected = list(case.credentials())
     monkeypatch.setattr(store_ingest, "IN_PROCESS_BYTES", 0)
-    monkeypatch.setattr(store_ingest, "TASK_OBJECTS", 1)
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
     with Case.open(tmp_path / "two") as case:
         summary = case.ingest(names, workers=2)
         assert (5, 5) == (summary.objects.read, summary.records.new)

@@ -20,8 +20,8 @@ FILES = 60
 _INGEST = """
 import sys
 from tokentrail import Case
-from tokentrail.store import ingest
-ingest.TASK_OBJECTS = 3
+from tokentrail.store import tasks
+tasks.TASK_OBJECTS = 3
 with Case.open(sys.argv[1]) as case:
     print("begins", flush=True)
     case.ingest(sys.argv[2:], workers=1)

@@ -10,7 +10,7 @@ import pytest
 from evidence import START
 from tokentrail import Case
 from tokentrail.sources import files
-from tokentrail.store.ingest import Options, _tasks
+from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
 
@@ -23,7 +23,7 @@ def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> No
     world.user("ada").assumes("Deploy").calls("s3:ListBuckets")
     (tmp_path / "log.json").write_bytes(native(world.records()))
     with Case.open(tmp_path / "case") as case:
-        [task] = _tasks(files.objects([str(tmp_path / "log.json")]))
+        [task] = tasks(files.objects([str(tmp_path / "log.json")]))
         payload = pickle.dumps(task)
         _, [first] = pickle.loads(_done(case.path, "job", Options(), payload))
         _known.cache_clear()  # as an attempt after the first does

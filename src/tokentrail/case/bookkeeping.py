@@ -9,7 +9,7 @@ from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import Outcome
+from tokentrail.store.tasks import Outcome
 
 
 def summary(

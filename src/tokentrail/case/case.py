@@ -57,8 +57,9 @@ from tokentrail.results import (
 from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import Options, Outcome, ingest
+from tokentrail.store.ingest import ingest
 from tokentrail.store.records import record
+from tokentrail.store.tasks import Options, Outcome
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from tokentrail.errors import SourceError
 from tokentrail.sources.interface import Skipped
+
+_PART = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,15 @@ class FileObject:
     distant = False
 
     def read(self) -> bytes:
-        """The file's bytes as they are."""
-        return Path(self.name).read_bytes()
+        """The file's bytes as they are; a small file takes three calls of the system."""
+        file = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            parts = [os.read(file, self.size + 1)]
+            while parts[-1] and sum(map(len, parts)) != self.size:
+                parts.append(os.read(file, _PART))
+            return b"".join(parts)
+        finally:
+            os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
         if path.is_dir():
             yield from _folder(path)
         elif path.exists():
-            yield _file(path)
+            yield _file(str(path))
         else:
             raise SourceError(
                 f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX, "
@@ -78,20 +88,19 @@ def _folder(folder: Path) -> Iterator[FileObject | Skipped]:
         yield Skipped(str(folder), f"can't be listed: {error.strerror}")
         return
     for entry in entries:
-        path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            yield from _folder(path)
-        elif entry.is_symlink() and path.is_dir():
+            yield from _folder(Path(entry.path))
+        elif entry.is_symlink() and os.path.isdir(entry.path):
             yield Skipped(entry.path, "a link to a folder: not followed")
         else:
-            yield _file(path)
+            yield _file(entry.path)
 
 
-def _file(path: Path) -> FileObject | Skipped:
+def _file(path: str) -> FileObject | Skipped:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError as error:
-        return Skipped(str(path), f"can't be read: {error.strerror}")
-    if not path.is_file():
-        return Skipped(str(path), "no regular file")
-    return FileObject(str(path), found.st_size)
+        return Skipped(path, f"can't be read: {error.strerror}")
+    if not stat.S_ISREG(found.st_mode):
+        return Skipped(path, "no regular file")
+    return FileObject(path, found.st_size)

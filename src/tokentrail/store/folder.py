@@ -15,13 +15,14 @@ Nothing else is state, so a killed writer leaves a whole case, and readers and w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ from tokentrail.store.layers import LAYERS
 FORMAT = 1
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
+_CHEAP = 1 << 16
+"""Bytes that are written again sooner than they are looked for."""
+_MEMBERS = tuple(one.name for one in fields(StoredObject))
+_COUNT = itertools.count()
+_MARK = secrets.token_hex(4)
+"""With the process and the count, a name that no other writer gives a file, on whichever machine it runs."""
 _LINKED_AFTER = 3600
 """Seconds after which nobody links from layers that newer ones replaced."""
 
@@ -44,6 +51,7 @@ class CaseFolder:
         self.path = path
         self.case_id = case_id
         self._known: dict[str, Manifest] = {}
+        self._objects = str(path / "objects")
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True) -> CaseFolder:
@@ -119,19 +127,19 @@ class CaseFolder:
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
-        target = self.object_path(sha256)
-        if target.exists():
+        target = f"{self._objects}/{sha256[:2]}/{sha256[2:]}"
+        if len(data) > _CHEAP and os.path.exists(target):
             return
         try:
             _place(target, data)
         except FileNotFoundError:  # the first object whose name starts like this
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             _place(target, data)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
         shown: dict[str, Any] = {
-            "segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]
+            "segment": manifest.segment, "objects": [_shown(one) for one in manifest.objects]
         }  # fmt: skip
         if manifest.replaces:
             shown["replaces"] = manifest.replaces
@@ -196,6 +204,10 @@ class CaseFolder:
                 shutil.rmtree(path / LAYERS, ignore_errors=True)
 
 
+def _shown(stored: StoredObject) -> dict[str, Any]:
+    return {name: getattr(stored, name) for name in _MEMBERS}
+
+
 def new_segment_number() -> int:
     """A number that no other segment bears."""
     return secrets.randbits(62)
@@ -222,18 +234,23 @@ def _foreign(path: Path) -> Iterable[Path]:
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 
-def _place(target: Path, data: bytes, *, replace: bool = True) -> None:
+def _place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file so that it is there whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    folder, name = os.path.split(target)
+    temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
     if replace:
-        temporary.replace(target)
+        os.replace(temporary, target)
         return
     try:
         os.link(temporary, target)  # two processes may start a case at once: the first one's id stands
     except FileExistsError:
         pass
     finally:
-        temporary.unlink()
+        os.unlink(temporary)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokentrail.present.words import number
-from tokentrail.store.ingest import Outcome
+from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
 
 _STATE_EVERY = 5.0

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from tokentrail.events.columns import TABLES as COLUMNS
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
-from tokentrail.store.ingest import Options, Outcome, read_task
 from tokentrail.store.interface import StoredObject
+from tokentrail.store.tasks import Options, Outcome, read_task
 from tokentrail.watch.interface import Arrival
 
 TABLES = ("events", "identities", "issuances", "changes")

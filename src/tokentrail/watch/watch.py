@@ -16,8 +16,8 @@ from threading import Event
 
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import Options
 from tokentrail.store.interface import StoredObject
+from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.guard import PREFIX, Guard

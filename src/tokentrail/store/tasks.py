@@ -1,0 +1,142 @@
+"""
+Tasks of an ingest: some evidence objects, which whoever does the task reads into one segment and publishes.
+
+A process on this machine does so, or an executor of a cluster: a task, what is done with it and what became of it
+are the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.events.kernel import Segment
+from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
+from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
+from tokentrail.store.reading import read_all
+from tokentrail.store.segment import write_segment
+
+TASK_BYTES = 6 << 20
+"""Stored bytes of evidence that make one segment: large enough to compress well, small enough to balance."""
+TASK_OBJECTS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object that was given."""
+
+    name: str
+    sha256: str | None
+    size: int
+    records: int
+    rejected: int
+    repeated: bool
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to ingest."""
+
+    reference: bool = False
+    """Leave the evidence where it is instead of keeping a copy."""
+    bound: int = DEFAULT_BOUND
+    """Bytes that one object may expand to."""
+
+
+@dataclass(slots=True)
+class Task:
+    """Some objects, and their bytes as stored."""
+
+    objects: list[EvidenceObject] = field(default_factory=list)
+    size: int = 0
+
+
+def apart(
+    objects: Iterable[EvidenceObject], known: Iterable[StoredObject]
+) -> tuple[list[Outcome], list[EvidenceObject]]:
+    """Part what the case is sure to hold, since it is known by where it lies, from what must be read."""
+    by_source = {one.source: one for one in known if one.source is not None}
+    held: list[Outcome] = []
+    new: list[EvidenceObject] = []
+    for one in objects:
+        before = by_source.get(one.identity) if one.identity is not None else None
+        if before is None:
+            new.append(one)
+        else:
+            held.append(Outcome(one.name, before.sha256, before.size, before.records, before.rejected, True))
+    return held, new
+
+
+def work(
+    path: Path, known: dict[str, StoredObject], options: Options, task: Task
+) -> tuple[int, list[Outcome]]:
+    """Read a task's objects, undisturbed by the collector: it would walk millions of records that hold no cycles."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return task.size, read_task(path, task.objects, known, options)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def tasks(objects: Iterable[EvidenceObject]) -> Iterator[Task]:
+    """Objects as tasks, in their order."""
+    task = Task()
+    for one in objects:
+        task.objects.append(one)
+        task.size += one.size
+        if task.size >= TASK_BYTES or len(task.objects) >= TASK_OBJECTS:
+            yield task
+            task = Task()
+    if task.objects:
+        yield task
+
+
+def read_task(
+    path: Path,
+    objects: list[EvidenceObject],
+    known: Mapping[str, StoredObject],
+    options: Options,
+    *,
+    number: int | None = None,
+) -> list[Outcome]:
+    """Read some objects into one segment, of that number if one is given, and publish it."""
+    folder = CaseFolder.open(path, create=False)
+    segment = Segment(new_segment_number() if number is None else number, bound=options.bound)
+    outcomes: list[Outcome] = []
+    stored: dict[str, StoredObject] = {}
+    for one, data in read_all(objects):
+        if isinstance(data, OSError):
+            outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        before = known.get(digest) or stored.get(digest)
+        if before is not None:
+            outcomes.append(Outcome(one.name, digest, len(data), before.records, before.rejected, True))
+            continue
+        if not options.reference:
+            folder.keep(digest, data)
+        summary = segment.add(data)
+        stored[digest] = StoredObject(
+            sha256=digest,
+            name=one.name,
+            size=len(data),
+            records=summary.records,
+            rejected=summary.rejected,
+            reference=str(Path(one.name).resolve()) if options.reference else None,
+            source=one.identity,
+            carriers=sorted(summary.carriers),
+            bound=options.bound if options.bound != DEFAULT_BOUND else None,
+        )
+        outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
+    if stored:
+        name = segment_name(segment.number)
+        write_segment(segment.tables(), folder.segment(name))
+        folder.publish(Manifest(segment=name, objects=tuple(stored.values())))
+    return outcomes
