@@ -20,13 +20,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import copies
 
 from tokentrail import Case
+from tokentrail.case import linking
 
 Figures = dict[str, Any]
 ASKED = 20
@@ -41,9 +44,27 @@ def link(case: Case) -> Figures:
 
 
 def more(case: Case) -> Figures:
-    """Link again after a day more."""
-    grown = case._views.open(None).grown
-    return {"events": grown.records}
+    """Link again after a day more: what its records cost, and the joins over what all days were reduced to."""
+    spent = dict.fromkeys(("_reduced", "link"), 0.0)
+    with ExitStack() as stack:
+        for name in spent:
+            stack.enter_context(
+                mock.patch.object(linking, name, partial(_timed, getattr(linking, name), name, spent))
+            )
+        grown = case._views.open(None).grown
+    return {
+        "events": grown.records,
+        "new_records": round(spent["_reduced"], 2),
+        "joins": round(spent["link"], 2),
+    }
+
+
+def _timed(work: Callable[..., Any], name: str, spent: dict[str, float], *given: Any) -> Any:
+    before = time.process_time()
+    try:
+        return work(*given)
+    finally:
+        spent[name] += time.process_time() - before
 
 
 def trace(case: Case) -> Figures:

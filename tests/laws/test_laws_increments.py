@@ -154,13 +154,14 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         assert set(snapshot.folders) - {second.segment} == read
 
 
-def test_what_is_derived_may_be_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["*", "*.ids", "*.people.parquet", "*.losers.parquet"])
+def test_what_is_derived_may_be_damaged(tmp_path: Path, kind: str) -> None:
     """Layers that can't be read are worked out again: nothing depends on them."""
     *earlier, last = days(3)
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(*earlier) as case:
-        for path in case.path.glob("derived/*/layers/*"):
-            path.write_bytes(b"damaged!")
+        for path in case.path.glob(f"derived/*/layers/{kind}"):
+            path.write_bytes(b"damaged")
 
         case.ingest([str(tmp_path / "last.json")])
 

@@ -9,7 +9,7 @@ up a second time: then its segment may count differently.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tokentrail.store.layers import Layer
 from tokentrail.store.repeats import Halves, among, sorted_halves, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
+_FRESH = "fresh"
 Engines = Callable[[int], DuckEngine]
 """Opens an engine for so many records."""
 
@@ -54,7 +55,11 @@ def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) 
     if base.layers:
         try:
             return _grown(snapshot, into, engines, base)
-        except (CaseError, OSError):  # tidied away by another process, or damaged: it is only derived
+        except (
+            CaseError,
+            OSError,
+            ValueError,
+        ):  # tidied away by another process, or damaged: it is only derived
             kept.clear(into)
     return _grown(snapshot, into, engines, _Base(into))
 
@@ -97,7 +102,7 @@ def _reduced(
     engine = engines(_records_of(snapshot, fresh))
     try:
         _know(engine, snapshot, fresh)
-        ids = list(sorted_halves([_events(snapshot, name) for name in fresh]))
+        ids = kept.write_halves(into, _FRESH, sorted_halves([_events(snapshot, name) for name in fresh]))
         sought, where = _sought(base, ids)
         where &= snapshot.folders.keys() - fresh
         if where:
@@ -119,7 +124,7 @@ def _reduced(
             base.known(engine, taken, "older_")
         for name in increment.KEPT:
             engine.write(increment.rows(name, together=bool(taken)), kept.table_file(into, new, name))
-        kept.write_halves(into, new, _merged(ids, base, taken))
+        kept.merge_halves(into, _FRESH, new, base.folder, taken)
         return [layer for layer in rest if layer not in taken], new
     finally:
         engine.close()
@@ -144,14 +149,10 @@ def _records(file: Path) -> int:
     return int(pq.read_metadata(file).num_rows)
 
 
-def _sought(base: _Base, ids: Sequence[Halves]) -> tuple[Halves, set[str]]:
+def _sought(base: _Base, ids: Halves) -> tuple[Halves, set[str]]:
     """Halves of ids that may occur more than once, and the older segments that may hold some."""
-    found, where = [twice(part) for part in ids], set[str]()
-    for part in ids:
-        same, there = kept.met(base.folder, base.layers, part)
-        found.append(same)
-        where |= there
-    return np.unique(np.concatenate(found)), where
+    same, where = kept.met(base.folder, base.layers, ids)
+    return np.unique(np.concatenate([twice(ids), same])), where
 
 
 def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str]) -> Layer:
@@ -162,12 +163,3 @@ def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[s
     name = hashlib.sha256("\n".join(sorted(every)).encode()).hexdigest()[:16]
     ids = {*fresh, *(one for layer in taken for one in layer.ids)}
     return Layer(name, every, (), tuple(sorted(ids)))
-
-
-def _merged(ids: Sequence[Halves], base: _Base, taken: Sequence[Layer]) -> Iterator[Halves]:
-    if not taken:
-        yield from ids
-        return
-    together = np.concatenate([*ids, *(kept.halves(base.folder, layer) for layer in taken)])
-    together.sort(kind="stable")  # which merges what is sorted already
-    yield together

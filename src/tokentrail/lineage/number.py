@@ -62,8 +62,11 @@ def _depths(parent: Integers) -> tuple[Integers, Integers]:
         above = np.where(parent == _NONE, nodes, parent)
         depth = (parent != _NONE).astype(np.int64)
         for _ in range(max(1, count).bit_length() + 1):
+            higher = above[above]
+            if np.array_equal(higher, above):  # everybody is at a root: most chains are short
+                break
             depth = depth + depth[above]
-            above = above[above]
+            above = higher
         ringed = np.flatnonzero(parent[above] != _NONE) if count else nodes
         if not len(ringed):
             return depth, above

@@ -101,24 +101,37 @@ def table_file(derived: Path, layer: Layer, name: str) -> Path:
     return derived / LAYERS / f"{layer.name}.{name}.parquet"
 
 
-def halves(derived: Path, layer: Layer) -> Halves:
-    """The sorted first halves of a layer's event ids, as they lie on disk."""
-    path = derived / LAYERS / f"{layer.name}.ids"
+def halves(derived: Path, layer: str) -> Halves:
+    """The sorted first halves of a layer's event ids, as they lie on disk: they may be too many to hold."""
+    path = derived / LAYERS / f"{layer}.ids"
     return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
 
 
-def write_halves(derived: Path, layer: Layer, parts: Iterable[Halves]) -> None:
-    """Keep a layer's event ids, sorted, in parts that follow each other."""
-    with (derived / LAYERS / f"{layer.name}.ids").open("wb") as file:
+def write_halves(derived: Path, layer: str, parts: Iterable[Halves]) -> Halves:
+    """Keep a layer's event ids, sorted, in parts that follow each other; answers them as they lie on disk."""
+    with (derived / LAYERS / f"{layer}.ids").open("wb") as file:
         for part in parts:
             part.tofile(file)
+    return halves(derived, layer)
+
+
+def merge_halves(derived: Path, fresh: str, layer: Layer, origin: Path, taken: Sequence[Layer]) -> None:
+    """Make new segments' event ids those of a layer, together with those of the layers that it takes in."""
+    path = derived / LAYERS / f"{fresh}.ids"
+    if taken:
+        together = np.concatenate([halves(derived, fresh), *(halves(origin, one.name) for one in taken)])
+        together.sort(kind="stable")  # which merges what is sorted already
+        write_halves(derived, layer.name, [together])
+        path.unlink()
+    else:
+        path.rename(path.with_name(f"{layer.name}.ids"))
 
 
 def met(derived: Path, layers: Iterable[Layer], fresh: Halves) -> tuple[Halves, set[str]]:
     """Which ids of new segments may be in older ones, and in which segments to look for them."""
     found, where = [fresh[:0]], set[str]()
     for layer in layers:
-        same = common(fresh, halves(derived, layer))
+        same = common(fresh, halves(derived, layer.name))
         if len(same):
             found.append(same)
             where.update(layer.ids)
