@@ -237,7 +237,9 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
         raise NotSupported("conditions on the rules of a correlation can't be run")
     rules = [reference.rule for reference in one.rules or ()]
     if any(isinstance(rule, SigmaCorrelationRule) for rule in rules):
-        raise NotSupported("correlations of correlations can't be run")
+        raise NotSupported(
+            "correlations of correlations can't be run: a span of records has no time and no fields of its own"
+        )
     return Correlation(
         rule=_rule(one), file=file, way=way, of=tuple(_id(rule) for rule in rules),
         group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
