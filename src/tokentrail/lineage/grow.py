@@ -228,7 +228,7 @@ _CHOSEN = {
     "forest": "chosen",
     "kin": """(SELECT k.n, k.id FROM forest k
                JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)""",
-    "who": "theirs",
+    "who": "their_places",
     "identities": "{some_identities}",
     "callers": """(SELECT p.* FROM {some_identities} p
                    JOIN (SELECT DISTINCT segment, identity FROM chosen) h

@@ -39,7 +39,7 @@ _ASIDE = {
 }
 """What is put aside of few credentials: their rows are then joined as they come, which is quicker than a plan."""
 _THEIRS = """
-(segment, identity) IN (SELECT (segment, identity) FROM theirs UNION SELECT (segment, identity) FROM chosen)"""
+(segment, identity) IN (SELECT (segment, identity) FROM their_places UNION SELECT (segment, identity) FROM chosen)"""
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
 _DEEDS = """
 SELECT w.n, e.event_id, e.event_id_text, e.time, e.source, e.name, e.error, e.ip, e.secret, e.bytes_out, e.resource"""
@@ -130,7 +130,7 @@ class Part:
         self._gather(places)
         return self._engine.rows(f"""
             SELECT w.n, c.* FROM {self._some["some_changes"]} c
-            JOIN theirs w ON w.segment = c.segment AND w.identity = c.identity
+            JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
             WHERE {self._counts("c")} ORDER BY c.time, c.event_id""")
 
     def _put_aside(self, places: Set[int]) -> None:
@@ -160,19 +160,19 @@ class Part:
             return
         self.choose(wanted)
         self._set(
-            "theirs",
+            "their_places",
             "SELECT w.segment, w.identity, w.n FROM who w JOIN chosen s ON s.n = w.n "
             f"WHERE {_span('w.n', wanted)}",
         )
         found = self._engine.rows("""
-            SELECT DISTINCT segment, identity FROM theirs
+            SELECT DISTINCT segment, identity FROM their_places
             UNION ALL SELECT DISTINCT segment, NULL FROM chosen WHERE segment IS NOT NULL""")
         self._some = self._engine.narrow({int(row["segment"]) for row in found})
         self._identities = {row["identity"] for row in found if row["identity"] is not None}
         self._set(
             "acts",
             f"{what} FROM {self._some['some_events']} e "
-            "JOIN theirs w ON w.segment = e.segment AND w.identity = e.identity "
+            "JOIN their_places w ON w.segment = e.segment AND w.identity = e.identity "
             f"WHERE {_listed('e.identity', self._identities)} AND {self._counts('e')}",
         )
         self._gathered = wanted, what
