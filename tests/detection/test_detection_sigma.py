@@ -17,6 +17,7 @@ from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import SigmaRules, read_rules
 from tokentrail.errors import UsageError
+from tokentrail.events import sifting
 from tokentrail.testing import native
 from tokentrail.testing.story import Story, story
 
@@ -131,6 +132,20 @@ def test_the_case_gives_what_the_raw_records_give(name: str, told: Story, case: 
     assert {event for finding in found for event in finding.events} <= expected
     assert expected or name in ("odd characters", "cased")
     assert len(expected) < len(told.world.records()) or name == "encoded"
+
+
+@pytest.mark.parametrize(
+    "name", ["request", "not nested", "error", "nested names", "same nested field", "number"]
+)
+def test_without_a_compiler_the_same_is_found(
+    name: str, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the scanner could not be compiled, records are sifted in Python, with the same outcome."""
+    rules = read(tmp_path, rule(DETECTIONS[name]))
+    expected = judged(case, rules)
+    monkeypatch.setattr(sifting, "_sift", None)
+
+    assert expected == judged(case, rules) != []
 
 
 def test_columns_alone_decide_where_they_can(tmp_path: Path) -> None:
