@@ -450,6 +450,49 @@ def renews_itself(world: World) -> None:
     ada(world).assumes("Deploy", "x").assumes("Deploy", "y")
 
 
+@fires("self-assumption")
+def renews_itself_untold(world: World) -> None:
+    """A role's session takes up its own role, which its trust policy does not say."""
+    ada(world).assumes("Deploy", "x").assumes("Deploy", "y", explicit_trust=False)
+
+
+@fires("strange-endpoint")
+def comes_through_a_strange_endpoint(world: World) -> None:
+    """A key is used from a VPC of an account that is in nobody's trail."""
+    key = ada(world)
+    world.wait(4 * 86400)
+    key.seen_from("10.0.0.9").calls(
+        "s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account="666677778888", count=3
+    )
+
+
+@fires("strange-endpoint")
+def comes_through_a_strange_endpoint_at_once(world: World) -> None:
+    """The same, in a case too short to tell a habit."""
+    ada(world).calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account="666677778888")
+
+
+@spares("strange-endpoint")
+def comes_through_its_own_endpoint(world: World) -> None:
+    """An endpoint of the key's own account."""
+    ada(world).calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account=HOME)
+
+
+@spares("strange-endpoint")
+def comes_through_a_service(world: World) -> None:
+    """What stands there is AWS's own."""
+    ada(world).calls("s3:ListBuckets", vpc_endpoint="AWS Internal", endpoint_account="AWS Internal")
+
+
+@spares("strange-endpoint")
+def comes_through_the_organisations_network(world: World) -> None:
+    """Three people come through the endpoint of one account, whose trail is not held."""
+    for name in ("ada", "bea", "cleo"):
+        world.user(name).calls(
+            "s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account="666677778888"
+        )
+
+
 @spares("self-assumption")
 def other_role(world: World) -> None:
     """A role's session takes up another role."""

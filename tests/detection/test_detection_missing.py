@@ -15,7 +15,7 @@ WITHOUT = {
     "userIdentity": {
         "beyond-its-power", "bulk-read", "console-from-key", "containment-undone", "deep-chain", "minted-before-the-cut",
         "new-mfa-used", "outlived-key", "role-juggling", "role-probing", "secrets-swept", "self-assumption",
-        "stolen-workload", "token-mints-tokens", "two-networks", "used-after-revocation",
+        "stolen-workload", "strange-endpoint", "token-mints-tokens", "two-networks", "used-after-revocation",
     },
     "sourceIPAddress": {"stolen-workload", "two-networks"},
     "userAgent": {"two-networks"},

@@ -68,13 +68,14 @@ def test_an_event_and_its_columns() -> None:
     """Each member that lineage reads lands in the column that is named for it."""
     one = record(
         errorCode="AccessDenied", sessionCredentialFromConsole="true", managementEvent=False, readOnly=None,
+        vpcEndpointId="vpce-0a1b2c3d", vpcEndpointAccountId="444455556666",
         additionalEventData={"bytesTransferredOut": 17.0}, resources=[{"ARN": "arn:x"}],
     )  # fmt: skip
     expected = {
         "segment": 7, "object": 0, "ordinal": 0, "time": 1_709_251_200, "event_id": bytes(range(15, -1, -1)),
         "event_id_text": None, "identity": 0, "account": "111122223333", "region": "us-east-1",
         "source": "s3.amazonaws.com", "name": "ListBuckets", "error": "AccessDenied", "ip": "203.0.113.9",
-        "agent": "aws-cli/2", "read_only": None, "management": False, "console": True, "secret": False,
+        "agent": "aws-cli/2", "endpoint": "vpce-0a1b2c3d", "endpoint_account": "444455556666", "read_only": None, "management": False, "console": True, "secret": False,
         "bytes_out": 17, "resource": "arn:x",
     }  # fmt: skip
 

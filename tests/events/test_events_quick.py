@@ -130,6 +130,8 @@ ODD: list[dict[str, Any]] = [
     {"resources": [{"ARN": 'k"ey é \u2028'}, {"ARN": "b"}]}, {"resources": [{"ARN": 5}]}, {"resources": ["text"]},
     {"userIdentity": None}, {"userIdentity": "text"}, {"userIdentity": USER | {"accessKeyId": 5}}, {"userIdentity": []},
     {"requestParameters": {"bucketName": "b"}}, {"requestParameters": [1, [2, {"a": -0.5e-7}]]}, {"sharedEventID": 5},
+    {"vpcEndpointId": "vpce-0a1b2c3d", "vpcEndpointAccountId": "444455556666"}, {"vpcEndpointId": ["vpce-1"]},
+    {"vpcEndpointId": "AWS Internal"}, {"vpcEndpointId": None, "vpcEndpointAccountId": 444455556666},
     {"recipientAccountId": None}, {"sourceIPAddress": "AWS Internal"}, {"serviceEventDetails": {"a": 1}},
 ]  # fmt: skip
 

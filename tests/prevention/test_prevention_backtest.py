@@ -122,6 +122,19 @@ def test_a_private_address_is_a_vpc_s_of_which_the_log_tells_no_more() -> None:
     assert (0, 2) == (by_vpc.ordinary_blocked, by_vpc.ordinary_undecided)
 
 
+def test_the_endpoint_that_a_record_names_is_judged() -> None:
+    """aws:SourceVpce is the record's vpcEndpointId; a service's name in its place tells nothing."""
+    world = World(START)
+    inside = world.user("inside", ip="10.0.0.7")
+    for endpoint in ("vpce-0a1b2c3d", "vpce-0d3c2b1a", "AWS Internal"):
+        inside.calls("s3:ListBuckets", vpc_endpoint=endpoint)
+    found = fares(
+        world, policy=scp(deny("*", {"StringNotEquals": {"aws:SourceVpce": "vpce-0a1b2c3d"}}))
+    ).backtest
+
+    assert (1, 1) == (found.ordinary_blocked, found.ordinary_undecided)
+
+
 def test_calls_that_services_make_for_somebody_are_told_by_the_key_for_it() -> None:
     """aws:ViaAWSService is true for forwarded calls, and false for direct ones."""
     world = World(START)

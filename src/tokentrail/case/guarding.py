@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tokentrail.case.raw import reader
 from tokentrail.case.views import Views
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
@@ -76,4 +75,4 @@ def guarded(
             else of_findings(engine, forest, traced, findings)
         )
     objects = [one.name for one in folder.snapshot().objects().values()]
-    return guard(engine, forest, attacker, reader(folder), objects, given)
+    return guard(engine, forest, attacker, objects, given)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _label = pa.dictionary(pa.int32(), pa.string())
 
@@ -34,6 +34,8 @@ EVENTS = _schema(
     ("error", _label),
     ("ip", _label),
     ("agent", _label),
+    ("endpoint", _label),  # vpcEndpointId
+    ("endpoint_account", _label),  # vpcEndpointAccountId: whose endpoint it is
     ("read_only", pa.bool_()),
     ("management", pa.bool_()),
     ("console", pa.bool_()),
@@ -92,6 +94,7 @@ ISSUANCES = _schema(
     ("target", _label),  # AssumeRoot's member account; GetRoleCredentials' account and role
     ("sign_in_session", _label),
     ("subject", pa.string()),  # the person or workload that federated in
+    ("explicit_trust", pa.bool_()),  # false: a role assumed itself though its trust policy does not say so
 )  # fmt: skip
 
 CHANGES = _schema(

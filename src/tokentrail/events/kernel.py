@@ -34,6 +34,8 @@ _LABELLED = {
     "error": "errorCode",
     "ip": "sourceIPAddress",
     "agent": "userAgent",
+    "endpoint": "vpcEndpointId",
+    "endpoint_account": "vpcEndpointAccountId",
 }
 """Columns of few distinct values, and the fields that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)

@@ -24,7 +24,7 @@ from tokentrail.events.vocabulary import Mark, looked_into, name_marks, source_m
 if TYPE_CHECKING:
     from tokentrail.events._scan import Calls, Scanner
 
-_SCANNED = ("account", "region", "source", "name", "error", "ip", "agent")
+_SCANNED = ("account", "region", "source", "name", "error", "ip", "agent", "endpoint", "endpoint_account")
 """The labelled columns, in the scanner's order."""
 _ROW = np.dtype([
     ("time", np.int64), ("bytes_out", np.float64), ("event_id", "V16"), ("labels", np.int32, len(_SCANNED)),

@@ -35,6 +35,7 @@ class Additional(msgspec.Struct, gc=False):
     success: str | bool | None = None
     MFAUsed: str | None = None
     SwitchFrom: str | None = None
+    explicitTrustGrant: bool | None = None
 
 
 class Record(msgspec.Struct, gc=False):
@@ -56,6 +57,8 @@ class Record(msgspec.Struct, gc=False):
     serviceEventDetails: msgspec.Raw = MISSING
     sharedEventID: str | None = None
     sessionCredentialFromConsole: str | bool | None = None
+    vpcEndpointId: str | None = None
+    vpcEndpointAccountId: str | None = None
     eventTime: str | None = None
     eventName: str | None = None
     eventID: str | None = None
@@ -88,7 +91,7 @@ decode_record = msgspec.json.Decoder(Record).decode
 
 _TEXT = (
     "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent", "errorCode",
-    "eventID", "sharedEventID", "recipientAccountId",
+    "eventID", "sharedEventID", "recipientAccountId", "vpcEndpointId", "vpcEndpointAccountId",
 )  # fmt: skip
 _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
@@ -193,6 +196,9 @@ def _additional(value: Any, notes: list[Note]) -> Additional | None:
     return Additional(
         bytesTransferredOut=float(read_out) if isinstance(read_out, int | float) else None,
         success=_flag(value.get("success"), "additionalEventData.success", notes),
+        explicitTrustGrant=_flag(
+            value.get("explicitTrustGrant"), "additionalEventData.explicitTrustGrant", notes
+        ),
         **{name: _text(value.get(name), f"additionalEventData.{name}", notes) for name in _ADDITIONAL},
     )
 

@@ -25,7 +25,7 @@ Marks = npt.NDArray[np.uint8]
 Row = tuple[int, tuple[Any, ...]]
 """A place in the batch, and the values that its call has to tell."""
 
-ISSUANCE = ("shared_id", "sign_in_session")
+ISSUANCE = ("shared_id", "sign_in_session", "explicit_trust")
 """The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
 CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
@@ -51,9 +51,9 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterat
             continue
         additional: Additional | None = everything[at]
         if additional is None:
-            yield at, (shared[at], None, *credential)
+            yield at, (shared[at], None, None, *credential)
         elif additional.success not in _FALSE:
-            yield at, (shared[at], additional.signInSessionArn, *credential)
+            yield at, (shared[at], additional.signInSessionArn, additional.explicitTrustGrant, *credential)
 
 
 def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterator[Row]:

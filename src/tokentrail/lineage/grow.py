@@ -31,10 +31,11 @@ _REDUCING = ("1_reduced",)
 _LINKING = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
 _FULLER = (
-    "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent", "e.resource",
-    "e.bytes_out", "e.read_only", "e.management", "e.console", "i.type", "i.key_id", "i.principal_id", "i.arn",
-    "i.account", "i.created", "i.mfa", "i.issuer_arn", "i.invoked_by", "i.source_identity", "s.key_id", "s.child_id",
-    "s.role_arn", "s.expires", "s.session_name", "c.request", "c.document", "c.response",
+    "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent",
+    "e.endpoint", "e.endpoint_account", "e.resource", "e.bytes_out", "e.read_only", "e.management",
+    "e.console", "i.type", "i.key_id", "i.principal_id", "i.arn", "i.account", "i.created", "i.mfa", "i.issuer_arn",
+    "i.invoked_by", "i.source_identity", "s.key_id", "s.child_id", "s.role_arn", "s.expires", "s.session_name",
+    "s.explicit_trust", "c.request", "c.document", "c.response",
 )  # fmt: skip
 _LOSERS = """
 CREATE TABLE losers AS

@@ -10,6 +10,7 @@ Guide, 'CloudTrail record contents' (`sourceIPAddress`, `userAgent`, `awsRegion`
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,7 +35,8 @@ IDENTITY = frozenset(
 """Columns that tell who called, of which there are few beside the calls."""
 ACTION, EVENT = ("source", "name"), ("event",)
 """What tells the action; and what is left to be told of it where a policy is about all actions."""
-_ADDRESS = ("ip",)
+_ADDRESS = ("ip", "endpoint")
+_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
 COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "aws:principalarn": ("principal",), "aws:username": ("principal", "user_name"), "aws:principalaccount": ("home",),
     "aws:principalorgid": ("home",), "aws:sourceip": _ADDRESS, "aws:sourcevpc": _ADDRESS, "aws:sourcevpce": _ADDRESS,
@@ -184,21 +186,26 @@ def _add_network(context: dict[str, Known], row: Row) -> None:
     """
     Tell the network; what a service forwards comes from the service's own, which is not logged.
 
-    A VPC endpoint's traffic shows the private address; it carries aws:SourceVpc and not aws:SourceIp, and
-    direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc').
+    A VPC endpoint's traffic shows the private address, and mostly the endpoint; it carries aws:SourceVpc and not
+    aws:SourceIp, and direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc',
+    'aws:SourceVpce'; CloudTrail User Guide, 'CloudTrail record contents', `vpcEndpointId`).
     """
     context["aws:viaawsservice"] = ("true" if row["forwarded"] and is_principal(row) else "false",)
     if row["type"] == "AWSService":
         context.pop("aws:viaawsservice")
     address: str | None = row.get("ip")
-    inner = private(address) if address and not row["forwarded"] else None
-    if inner is None or address is None:
+    if address is None or row["forwarded"]:
+        return
+    named = row.get("endpoint")
+    endpoint = named if named and _ENDPOINT.fullmatch(named) else None  # a service's name may stand there too
+    inner = private(address) if endpoint is None else True
+    if inner is None:
         return
     if inner:
         context["aws:sourceip"] = ABSENT
-        context["aws:vpcsourceip"] = (address,)
+        context["aws:vpcsourceip"] = (address,) if private(address) else PRESENT
         context["aws:sourcevpc"] = PRESENT
-        context["aws:sourcevpce"] = PRESENT
+        context["aws:sourcevpce"] = (endpoint,) if endpoint else PRESENT
     else:
         context["aws:sourceip"] = (address,)
         for key in ("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"):

@@ -68,7 +68,7 @@ def elsewhere(networks: Sequence[str], *, inside: bool, evidence: Evidence) -> N
         condition["StringNotEqualsIfExists"] = {"aws:SourceVpce": list(evidence.endpoints)}
         return Network(
             condition=condition,
-            said="The VPC endpoints are those of the records that were looked at; add yours if it is not among them.",
+            said="The VPC endpoints are those that the records name; add yours if it is not among them.",
         )
     condition["Null"] = {"aws:SourceVpc": "true"}
     return Network(

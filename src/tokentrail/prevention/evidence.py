@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
@@ -52,20 +51,17 @@ _SESSIONS = """
       WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND t.n IS NULL
       GROUP BY i.issuer_arn, i.created, i.principal_id, i.key_id)
     GROUP BY principal"""
-_INSIDE = """
-    SELECT min(e.segment) AS segment, arg_min(e.object, (e.segment, e.object, e.ordinal)) AS object,
-           arg_min(e.ordinal, (e.segment, e.object, e.ordinal)) AS ordinal FROM facts e
+_ENDPOINTS = """
+    SELECT DISTINCT e.endpoint FROM facts e
     JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-    WHERE i.invoked_by IS NULL AND (e.ip LIKE '10.%' OR e.ip LIKE '172.%' OR e.ip LIKE '192.168.%' OR e.ip LIKE 'f%:%')
-    GROUP BY e.account, e.region, e.source, e.ip ORDER BY 1, 2, 3 LIMIT 200"""
+    LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
+    WHERE i.invoked_by IS NULL AND t.n IS NULL AND regexp_matches(e.endpoint, '^vpce-[0-9a-f]{8,17}$')
+    ORDER BY 1"""
 _FEDERATED = frozenset({"WebIdentityUser", "SAMLUser"})
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
 _ORGANISATION = re.compile(r"AWSLogs/(o-[a-z0-9]{10,32})/([0-9]{12})/")
-_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
 _WHOLE = 8
 """Addresses of a range of 256 (or /64) from which on it counts as a whole."""
-Place = tuple[int, int, int]
-Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +223,7 @@ def _range(address: str) -> str:
     return str(ipaddress.ip_network(f"{address}/{size}", strict=False))
 
 
-def gather(history: History, read: Read, objects: Iterable[str], snapshots: Sequence[Snapshot]) -> Evidence:
+def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapshot]) -> Evidence:
     """Gather it from a case's calls."""
     [span] = list(history.query(_SPAN))
     ways = tuple(_way(row) for row in history.ways(_WAYS))
@@ -243,20 +239,9 @@ def gather(history: History, read: Read, objects: Iterable[str], snapshots: Sequ
         first=span["first"],
         last=span["last"],
         organisations=organisations,
-        endpoints=_endpoints(history, read),
+        endpoints=tuple(row["endpoint"] for row in history.query(_ENDPOINTS)),
         snapshots=tuple(snapshots),
     )
-
-
-def _endpoints(history: History, read: Read) -> tuple[str, ...]:
-    """The columns do not hold them: one record of each private address, region and service is looked at."""
-    places = [(row["segment"], row["object"], row["ordinal"]) for row in history.query(_INSIDE)]
-    found = set()
-    for _, record in read(places):
-        value = record.get("vpcEndpointId") if isinstance(record, dict) else None
-        if isinstance(value, str) and _ENDPOINT.fullmatch(value):
-            found.add(value)
-    return tuple(sorted(found))
 
 
 def _way(row: Row) -> Way:

@@ -19,7 +19,7 @@ from tokentrail.prevention import backtest, own
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS
 from tokentrail.prevention.estate import Estate, SeenKey
-from tokentrail.prevention.evidence import Evidence, Read, gather
+from tokentrail.prevention.evidence import Evidence, gather
 from tokentrail.prevention.history import History
 from tokentrail.prevention.model import AuditFinding, Guard
 from tokentrail.prevention.proposal import Proposal
@@ -65,9 +65,7 @@ class Given:
     """Whether every call is listed."""
 
 
-def guard(
-    engine: Engine, forest: Forest, attacker: Attacker, read: Read, objects: Sequence[str], given: Given
-) -> Guard:
+def guard(engine: Engine, forest: Forest, attacker: Attacker, objects: Sequence[str], given: Given) -> Guard:
     """
     Audit, propose and test.
 
@@ -77,7 +75,7 @@ def guard(
     """
     history = History(engine, attacker.names, attacker.starts, attacker.births)
     snapshots = tuple(_under(one, given.controls) for one in given.snapshots)
-    evidence = gather(history, read, objects, snapshots)
+    evidence = gather(history, objects, snapshots)
     proposals, unmade = _proposals(evidence, given.policies)
     proposals = _only(proposals, given.only)
     tested = backtest.ranked(backtest.run(history, attacker, proposals, whole=given.whole))

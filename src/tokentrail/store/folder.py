@@ -31,7 +31,7 @@ from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.layers import LAYERS
 
-FORMAT = 1
+FORMAT = 2
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
 _CHEAP = 1 << 16
@@ -74,7 +74,10 @@ class CaseFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
         if version != FORMAT:
-            raise CaseError(f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}.")
+            raise CaseError(
+                f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}. "
+                f"Read its evidence again: `tokentrail ingest {path / 'objects'} --case NEW`."
+            )
         return cls(path, case_id)
 
     def snapshot(self) -> Snapshot:

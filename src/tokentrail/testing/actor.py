@@ -86,6 +86,8 @@ class Actor:
         ip: str = "",
         user_agent: str = "",
         region: str | None = None,
+        vpc_endpoint: str | None = None,
+        endpoint_account: str | None = None,
     ) -> list[Json]:
         """
         Call an API, once or often, and pass the time that it takes.
@@ -106,13 +108,15 @@ class Actor:
             ip: Another address than the credential's usual one.
             user_agent: Another user agent than its usual one.
             region: Another region than the world's.
+            vpc_endpoint: The VPC endpoint that it comes through.
+            endpoint_account: Whose endpoint that is.
         """
         written = []
         for number in range(count):
             call = Call(
                 action=action, params=_numbered(params, number), response=response, resources=resources,
                 error=error, message=message, read_only=read_only, data=data, ip=ip, user_agent=user_agent,
-                region=region or self.stage.region,
+                region=region or self.stage.region, vpc_endpoint=vpc_endpoint, endpoint_account=endpoint_account,
             )  # fmt: skip
             if error == "AccessDenied" and message is None:
                 call.message = denial(self.arn, action, None, explicit=False)

@@ -34,6 +34,7 @@ class Credential(Actor):
         mfa: str | None = None,
         policy: str | None = None,
         external_id: str | None = None,
+        explicit_trust: bool | None = None,
         sides: Sides = "both",
         ip: str = "",
         user_agent: str = "",
@@ -50,6 +51,7 @@ class Credential(Actor):
             mfa: The ARN of an MFA device.
             policy: A session policy.
             external_id: An external id.
+            explicit_trust: What a role that may still assume itself untold logs: whether its trust policy says so.
             sides: Of a cross-account call, whose trails are in the evidence.
             ip: Where this call, and the session from then on, comes from.
             user_agent: What it says it is.
@@ -63,6 +65,7 @@ class Credential(Actor):
             mfa=mfa,
             policy=policy,
             external_id=external_id,
+            explicit_trust=explicit_trust,
         )
         entry = sts.assume_role(self, asked, sides=sides, ip=ip, user_agent=user_agent)
         return self._minted(entry, ip, user_agent)

@@ -7,6 +7,7 @@ Stratus Red Team data sets.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,6 +72,10 @@ class Call:
     service_details: Json | None = None
     from_console: bool = False
     shared_event_id: str | None = None
+    vpc_endpoint: str | None = None
+    """Through which VPC endpoint it came."""
+    endpoint_account: str | None = None
+    """Whose endpoint that is."""
 
     @property
     def service(self) -> str:
@@ -134,16 +139,20 @@ def record(
         written["resources"] = call.resources
     written |= {"eventType": call.event_type, "managementEvent": not call.is_data}
     written["recipientAccountId"] = account
-    if call.shared_event_id is not None:
-        written["sharedEventID"] = call.shared_event_id
-    if call.service_details is not None:
-        written["serviceEventDetails"] = call.service_details
+    written |= {name: value for name, value in _only_where_given(call) if value is not None}
     written["eventCategory"] = "Data" if call.is_data else "Management"
     if host := _host(call):
         written["tlsDetails"] = _tls(host)
     if call.from_console:
         written["sessionCredentialFromConsole"] = "true"
     return written
+
+
+def _only_where_given(call: Call) -> Iterator[tuple[str, Json | str | None]]:
+    yield "sharedEventID", call.shared_event_id
+    yield "serviceEventDetails", call.service_details
+    yield "vpcEndpointId", call.vpc_endpoint
+    yield "vpcEndpointAccountId", call.endpoint_account
 
 
 def role_resource(role: Role) -> list[Json]:

@@ -34,6 +34,7 @@ class Assumption:
     """The serial number (ARN) of an MFA device."""
     policy: str | None = None
     external_id: str | None = None
+    explicit_trust: bool | None = None
 
     def params(self) -> Json:
         """Write the request's parameters; only those given are logged."""
@@ -86,6 +87,7 @@ def assume_role(actor: Actor, asked: Assumption, *, sides: Sides, ip: str, user_
         params=asked.params(),
         response=asked.response(credentials(stage.ids, key, expires)),
         resources=role_resource(role),
+        additional=None if asked.explicit_trust is None else {"explicitTrustGrant": asked.explicit_trust},
         ip=ip,
         user_agent=user_agent,
         region=stage.region,

@@ -10,10 +10,14 @@ from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
 _SELF = """
-    SELECT k.n, k.parent_n, k.into_role, k.issued_time, k.issue_event, k.issue_text
+    SELECT k.n, k.parent_n, k.into_role, k.issued_time, k.issue_event, k.issue_text,
+           EXISTS (SELECT 1 FROM issuances s WHERE s.event_id = k.issue_event AND NOT s.explicit_trust) AS untold
     FROM known k JOIN known p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.into_role = p.into_role AND k.parent_link <> 'created'
     ORDER BY k.into_role, k.issued_time, k.n"""
+
+
+_UNTOLD = "; its trust policy does not allow it, and AWS lets it pass since the role did so before 2022"
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -25,14 +29,15 @@ def find(scene: Scene) -> Iterator[Hit]:
     for role, found in sorted(by_role.items()):
         first = earliest[found[0]["n"]]
         suspicious = any(scene.suspicious(row["n"]) for row in found)
-        severity: Severity = "high" if suspicious else "low"
+        untold = any(row["untold"] for row in found)
+        severity: Severity = "high" if suspicious else "medium" if untold else "low"
         yield Hit(
             about=(role,),
             time=found[0]["issued_time"],
             severity=severity,
             why=f"Sessions of {role} minted {counted(len(found), 'session')} of the same role, first "
-            f"{named(first)} at "
-            f"{at(found[0]['issued_time'])}: the same power for a fresh hour, under any session name.",
+            f"{named(first)} at {at(found[0]['issued_time'])}: the same power for a fresh hour, under any session "
+            f"name{_UNTOLD if untold else ''}.",
             subject=found[0]["parent_n"],
             places=tuple(row["n"] for row in found),
             events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
@@ -47,9 +52,12 @@ RULE = Rule(
     attack=("T1550.001",),
     why="It renews a session without whoever it came from, and under another name.",
     false_alarm="Some libraries assume the role that they already run as, out of habit; AWS asks for explicit "
-    "trust since 2022. "
-    "By itself it is told at low severity.",
-    references=("AWS Security Blog, 'Announcing an update to IAM role trust policy behavior' (2022-09-21)",),
+    "trust since 2022. By itself it is told at low severity, and at medium where the record says that the trust "
+    "policy does not allow it.",
+    references=(
+        "AWS Security Blog, 'Announcing an update to IAM role trust policy behavior' (2022-09-21)",
+        "IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail': explicitTrustGrant",
+    ),
     find=find,
     late=True,
 )

@@ -9,7 +9,7 @@
 #include "labels.h"
 #include "values.h"
 
-enum { ACCOUNT, REGION, SOURCE, NAME, FAULT, IP, AGENT, LABELLED };
+enum { ACCOUNT, REGION, SOURCE, NAME, FAULT, IP, AGENT, ENDPOINT, ENDPOINT_OWNER, LABELLED };
 enum { REQUEST, ANSWER, DETAILS, ADDITIONAL, KEPT };
 enum { AT, MARK, WHOLE, FROM, NAMED, SHARED, RAW, CALL = RAW + KEPT };
 
@@ -62,6 +62,8 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
             found = read_text(p, end, &text);
         else if (IS(member, "success"))
             found = **p == '"' ? read_text(p, end, &text) : read_flag(p, end, &flag);
+        else if (IS(member, "explicitTrustGrant"))
+            found = read_flag(p, end, &flag);
         else
             found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
         if (found < 0)
@@ -193,6 +195,8 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
     case 13:
         if (IS(*m, "sharedEventID"))
             return read_text(p, end, &record->shared);
+        if (IS(*m, "vpcEndpointId"))
+            return read_text(p, end, &record->labelled[ENDPOINT]);
         break;
     case 15:
         if (IS(*m, "sourceIPAddress"))
@@ -217,6 +221,10 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
             return read_additional(p, end, record);
         if (IS(*m, "serviceEventDetails"))
             return read_raw(p, end, &record->raw[DETAILS]);
+        break;
+    case 20:
+        if (IS(*m, "vpcEndpointAccountId"))
+            return read_text(p, end, &record->labelled[ENDPOINT_OWNER]);
         break;
     case 28:
         if (IS(*m, "sessionCredentialFromConsole"))

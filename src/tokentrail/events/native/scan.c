@@ -175,8 +175,8 @@ static PyObject *take(Scanner *self, PyObject *Py_UNUSED(nothing))
 PyDoc_STRVAR(
     scanner_doc,
     "Scanner(labels, identities, marks, wanted, decode, missing, seed)\n--\n\n"
-    "labels: seven dicts that number labels (account, region, source, name, error, ip, agent); identities: one for\n"
-    "raw identities; marks: (of a source, of a name) callables from a label to bits; wanted: 64 bytes, by the bits of\n"
+    "labels: nine dicts that number labels (account, region, source, name, error, ip, agent, endpoint, its owner);\n"
+    "identities: one for raw identities; marks: (of a source, of a name) callables from a label to bits; wanted: 64 bytes, by the bits of\n"
     "both: 1, look into a call that succeeded; 2, one whose record lists no resource; decode: from a JSON string to a\n"
     "text; missing: stands for a raw value that is not there; seed: a random number that nobody outside knows.");
 
@@ -191,7 +191,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
                           &decode, &missing, &seed))
         return NULL;
     if (PyTuple_Size(labels) != LABELLED || PyBytes_Size(wanted) != 64) {
-        PyErr_SetString(PyExc_ValueError, "seven dicts of labels and 64 bytes are expected");
+        PyErr_SetString(PyExc_ValueError, "nine dicts of labels and 64 bytes are expected");
         return NULL;
     }
     self = (Scanner *)alloc(type, 0);

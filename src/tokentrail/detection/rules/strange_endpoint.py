@@ -1,0 +1,89 @@
+"""A credential that comes through the VPC endpoint of an account that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.lineage.rows import Row, event_id
+
+_STRANGE = """
+    SELECT d.n, d.endpoint_account AS owner, min(d.endpoint) AS endpoint, count(*) AS events, min(d.time) AS first
+    FROM deeds d
+    WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{12}$')
+      AND d.endpoint_account NOT IN (SELECT account FROM events WHERE account IS NOT NULL)
+    GROUP BY d.n, d.endpoint_account"""
+_USES = """
+    SELECT s.owner, s.endpoint, s.events, s.first, k.* FROM strange s JOIN known k ON k.n = s.n
+    WHERE k.seen_account IS NULL OR k.seen_account <> s.owner
+    ORDER BY s.owner, k.root_n, s.first, k.n"""
+_FIRST = """
+    SELECT n, owner, event_id, event_id_text FROM (
+      SELECT s.n, s.owner, d.event_id, d.event_id_text,
+             row_number() OVER (PARTITION BY s.n, s.owner ORDER BY d.time, d.event_id) AS place
+      FROM strange s JOIN deeds d ON d.n = s.n AND d.endpoint_account = s.owner AND NOT d.forwarded
+    ) WHERE place = 1"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for owners of endpoints whose trails the case does not hold; one finding an owner and lineage."""
+    scene.table("strange", _STRANGE)
+    by_owner: dict[str, list[Row]] = {}
+    for row in scene.rows(_USES):
+        by_owner.setdefault(row["owner"], []).append(row)
+    if not by_owner:
+        return
+    first = {
+        (row["n"], row["owner"]): event_id(row["event_id"], row["event_id_text"]) or ""
+        for row in scene.rows(_FIRST)
+    }
+    begin = scene.history()[0] + scene.thresholds["habit_days"] * 86400
+    for owner, uses in sorted(by_owner.items()):
+        if len({row["person"] for row in uses}) >= scene.thresholds["shared_endpoint"]:
+            continue  # the network account of an organisation, which many come through
+        lineages: dict[int, list[Row]] = {}
+        for row in uses:
+            lineages.setdefault(row["root_n"], []).append(row)
+        unheard_of = min(row["first"] for row in uses) >= begin
+        for found in lineages.values():
+            yield _hit(owner, found, [first[row["n"], owner] for row in found], unheard_of=unheard_of)
+
+
+def _hit(owner: str, found: list[Row], events: list[str], *, unheard_of: bool) -> Hit:
+    severity: Severity = "high" if unheard_of else "medium"
+    start = min(row["first"] for row in found)
+    count = sum(row["events"] for row in found)
+    through = listed(sorted({row["endpoint"] for row in found if row["endpoint"]})) or "a VPC endpoint"
+    habit = "nobody had come from there before" if unheard_of else "the case is too short to tell a habit"
+    return Hit(
+        about=(found[0]["id"], owner),
+        time=start,
+        severity=severity,
+        why=f"{listed(named(row) for row in found)} made {counted(count, 'call')}, first at {at(start)}, through "
+        f"{through} of account {owner}, whose trail is not in this case; {habit}.",
+        subject=found[0]["n"],
+        places=tuple(row["n"] for row in found),
+        events=tuple(events),
+        count=count,
+        thresholds=("habit_days", "shared_endpoint"),
+    )
+
+
+RULE = Rule(
+    id="strange-endpoint",
+    title="A credential is used through a stranger's VPC endpoint",
+    severity="high",
+    attack=("T1552.005", "T1078.004"),
+    why="Traffic takes the private way out of somebody's VPC: whoever holds the credential works inside an AWS "
+    "account that is not yours, where no rule about addresses sees anything odd.",
+    false_alarm="A network account of your organisation whose trail the case does not hold, or a supplier who works "
+    "from an account of theirs. Look the account up; ingest its trail, or allow it.",
+    references=(
+        "AWS CloudTrail User Guide, 'CloudTrail record contents': vpcEndpointAccountId (since eventVersion 1.09)",
+        "Amazon GuardDuty, 'InstanceCredentialExfiltration.InsideAWS'",
+    ),
+    find=find,
+    thresholds=("habit_days", "shared_endpoint"),
+)
