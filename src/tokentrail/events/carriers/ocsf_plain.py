@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tokentrail.events.carriers import ocsf
+from tokentrail.events.carriers.actors import IDENTITIES
 from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, Resource, Slim, encode, readable, wanted
 from tokentrail.events.carriers.table import count, truth
@@ -105,7 +106,6 @@ _decode = msgspec.json.Decoder(_Event).decode
 _clouds = Known(msgspec.json.Decoder(_Cloud | None).decode)
 _endpoints = Known(msgspec.json.Decoder(_Endpoint | None).decode)
 _clients = Known(msgspec.json.Decoder(_Client | None).decode)
-_decode_told = msgspec.json.Decoder(tuple[tuple[str, Any], ...]).decode
 _decode_resources = msgspec.json.Decoder(list[_Resource] | None).decode
 _decode_unmapped = msgspec.json.Decoder(dict[str, str | int | float | bool | None] | None).decode
 
@@ -117,12 +117,12 @@ def _listed(raw: bytes) -> msgspec.Raw | None:
 _resources = Known(_listed)
 
 
-_NOTHING, _IDENTITY, _FLAG, _ADDED, _REQUESTED, _ANSWERED, _ODD = range(7)
+NOTHING, IDENTITY, FLAG, ADDED, REQUESTED, ANSWERED, ODD = range(7)
 _FLAGS = frozenset(
     {"readOnly", "managementEvent", "recipientAccountId", "sharedEventID", "sessionCredentialFromConsole"}
 )
-_OPEN = {"requestParameters": _REQUESTED, "responseElements": _ANSWERED, "serviceEventDetails": _ANSWERED}
-_TRUTHS = frozenset({"readOnly", "managementEvent"})
+_OPEN = {"requestParameters": REQUESTED, "responseElements": ANSWERED, "serviceEventDetails": ANSWERED}
+TRUTHS = frozenset({"readOnly", "managementEvent"})
 _GIVEN_BACK = ("user", "status", "mfa", "is_mfa", "class_uid")
 _PRODUCTS = (None, "CloudTrail")
 _FIELDS = frozenset(Record.__struct_fields__)
@@ -131,20 +131,20 @@ _ADDITIONAL = frozenset(Additional.__struct_fields__)
 
 def _kind(name: str) -> int:
     if name.startswith(ocsf.OF_IDENTITY):
-        return _IDENTITY
+        return IDENTITY
     head, _, rest = name.partition(".")
     if head.partition("[")[0] not in _FIELDS:
-        return _NOTHING
+        return NOTHING
     if name in _FLAGS:
-        return _FLAG
+        return FLAG
     if head == "additionalEventData" and rest:
         if rest in _ADDITIONAL:
-            return _ADDED
-        return _ODD if rest.partition(".")[0].partition("[")[0] in _ADDITIONAL else _NOTHING
-    return _OPEN.get(head, _ODD) if rest else _ODD
+            return ADDED
+        return ODD if rest.partition(".")[0].partition("[")[0] in _ADDITIONAL else NOTHING
+    return _OPEN.get(head, ODD) if rest else ODD
 
 
-_kinds = Known(_kind)
+KINDS = Known(_kind)
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -172,23 +172,24 @@ def said(unmapped: Iterable[tuple[str, Any]], all_of_it: int) -> Said:
     """
     told, flags, opened = [], [], []
     for name, value in unmapped:
-        kind = _kinds[name]
-        if kind == _IDENTITY:
+        kind = KINDS[name]
+        if kind == IDENTITY:
             told.append((name, value))
-        elif kind == _NOTHING or value is None or value == "":
+        elif kind == NOTHING or value is None or value == "":
             continue
-        elif kind == _FLAG:
-            flags.append((name, truth(value) if name in _TRUTHS else value))
-        elif kind == _ODD:
+        elif kind == FLAG:
+            flags.append((name, truth(value) if name in TRUTHS else value))
+        elif kind == ODD:
             raise OTHER_KIND
-        elif kind == _ADDED or (all_of_it if kind == _REQUESTED else all_of_it & 1):
+        elif kind == ADDED or (all_of_it if kind == REQUESTED else all_of_it & 1):
             opened.append((name, value))
-    return Said(encode(told), tuple(flags), tuple(opened), tuple(_parts(opened).items()))
+    return Said(encode(told), tuple(flags), tuple(opened), tuple(parts(opened).items()))
 
 
-def _parts(
+def parts(
     opened: Iterable[tuple[str, Any]], given_back: Callable[[Members], None] | None = None
 ) -> dict[str, msgspec.Raw]:
+    """Requests, answers and the like of their members by dotted names, and of what version 1.0 moved elsewhere."""
     made: Members = {}
     for name, value in opened:
         ocsf.put(made, name, value)
@@ -200,9 +201,6 @@ def _parts(
 
 
 _unmapped = Known(lambda key: said((_decode_unmapped(key[0]) or {}).items(), key[1]), lambda key: len(key[0]))
-_identities: Known[msgspec.Raw] = Known(
-    lambda key: ocsf.who(key[0], _decode_told(key[1])), lambda key: len(key[0]) + len(key[1])
-)
 
 
 def listed(arns: Sequence[str | None]) -> msgspec.Raw | None:
@@ -241,7 +239,7 @@ def _record(item: Raw, *, old: bool) -> bytes:
         ocsf.moment(event.time, None),
         name,
         event.metadata.uid,
-        _identities[(bytes(event.actor), extra.told)],
+        IDENTITIES[(bytes(event.actor), extra.told)],
         source,
         cloud.region,
         endpoint.ip or endpoint.domain or endpoint.hostname,
@@ -298,7 +296,7 @@ def finished(
         made.requestParameters = ocsf.data(asked)
     if answered and all_of_it & 1:
         made.responseElements = ocsf.data(answered)
-    for name, part in extra.parts if given_back is None else _parts(extra.opened, given_back).items():
+    for name, part in extra.parts if given_back is None else parts(extra.opened, given_back).items():
         if getattr(made, name) is not None:
             raise OTHER_KIND
         setattr(made, name, part)

@@ -8,17 +8,18 @@ more than that, and none is read past the bound.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokentrail.events.carriers import ocsf, table
+from tokentrail.events.carriers import ocsf, parquet_plain, table
 from tokentrail.events.carriers.lost import OCSF, OCSF_1_0, OTHER_OCSF, TABLE
 from tokentrail.events.carriers.shapes import BEYOND, Room
 from tokentrail.events.loose import FAILURES, clean
-from tokentrail.events.piece import Piece
+from tokentrail.events.piece import Found, Many, Piece
 
 MAGIC = b"PAR1"
 _ROWS = 2_000
@@ -39,7 +40,7 @@ _SKIPPED = frozenset({"observables", "enrichments", "type_name", "class_name", "
 Row = dict[str, Any]
 
 
-def pieces(data: bytes, room: Room) -> Iterator[Piece]:
+def pieces(data: bytes, room: Room) -> Iterator[Found]:
     """Yield the records of a Parquet file's rows, in order."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -60,9 +61,23 @@ def pieces(data: bytes, room: Room) -> Iterator[Piece]:
             if room.left < 0:
                 yield Piece(b"", BEYOND)
                 return
-            yield from _documents(batch) if security_lake else _rows(batch, columns)
+            yield from _together(batch) if security_lake else _rows(batch, columns)
     except _FAILURES as error:
         yield Piece(b"", f"a damaged Parquet file ({_first_line(error)})")
+
+
+def _together(batch: pa.RecordBatch) -> Iterator[Found]:
+    found = parquet_plain.texts(batch, partial(_whole, batch)) if batch.num_rows else None
+    if found is None:
+        yield from _documents(batch)
+    else:
+        texts, old = found
+        yield Many(texts, frozenset((OCSF_1_0 if old else OCSF,)), partial(_documents, batch))
+
+
+def _whole(batch: pa.RecordBatch, row: int) -> bytes:
+    """The record of one row that takes more thought than its neighbours."""
+    return ocsf.record(next(_objects(batch.slice(row, 1))))[0]
 
 
 def _documents(batch: pa.RecordBatch) -> Iterator[Piece]:
@@ -123,8 +138,11 @@ def _structs(column: Any) -> Sequence[Row | None]:
 def _maps(column: Any) -> Sequence[Row | None]:
     """Maps whose keys are texts; entries of one row lie side by side."""
     first = column.offsets.to_pylist()
-    keys, items = _values(column.keys), _values(column.items)
-    start = first[0] if first else 0
+    start, end = (first[0], first[-1]) if first else (0, 0)
+    keys, items = column.keys, column.items
+    if len(keys) != end - start:  # of some rows of a longer column
+        keys, items = keys[start:end], items[start:end]
+    keys, items = _values(keys), _values(items)
     present = column.is_valid().to_pylist() if column.null_count else [True] * len(column)
     return [
         {

@@ -1,0 +1,102 @@
+"""
+Identities of OCSF's actors: put together once for each session's owner, and filled in for each of its keys.
+
+Nearly all that differs from one actor to the next is the access key's id and the second at which its session began.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tokentrail.events.carriers import ocsf
+from tokentrail.events.carriers.known import Known
+
+_KEY = f"KEY{secrets.token_hex(8)}"
+"""Stands for a key's id; nobody outside knows it, so that no evidence can hold it."""
+_BEGAN = secrets.randbelow(1 << 30) + (1 << 30)
+_BEGAN_AT = ocsf.moment(_BEGAN * 1000, None) or ""
+_KEY_AT = re.compile(rb'"credential_uid":"([0-9A-Za-z]+)"')
+_TIME_AT = re.compile(rb'"created_time":([0-9]{12,13})(?=[,}])')
+_TEXT_AT = re.compile(rb'"created_time_dt":"([0-9TZ:.+-]*)"')
+_decode_told = msgspec.json.Decoder(tuple[tuple[str, Any], ...]).decode
+
+Told = Sequence[tuple[str, Any]]
+
+
+class Filled(NamedTuple):
+    """What is put into a template."""
+
+    key: str | None
+    milliseconds: int | None
+
+
+def template(actor: Any, told: Told, filled: Filled) -> str | None:
+    """
+    The identity of an actor that has `stand_in`'s values, if each of them stands in one place of it.
+
+    Args:
+        actor: Who acted.
+        told: What stands elsewhere of it.
+        filled: What will be put in; only whether it is there counts.
+    """
+    text = bytes(ocsf.who(actor, tuple(told))).decode()
+    if text.count(_KEY) != (filled.key is not None):
+        return None
+    return text if text.count(_BEGAN_AT) == (filled.milliseconds is not None) else None
+
+
+def stand_in(filled: Filled) -> Filled:
+    """The values of a template."""
+    return Filled(
+        None if filled.key is None else _KEY, None if filled.milliseconds is None else _BEGAN * 1000
+    )
+
+
+def fill(text: str, filled: Filled) -> str | None:
+    """Put a key's id and a session's beginning into a template; `None` where it takes more thought."""
+    if filled.key is not None:
+        if not (filled.key.isascii() and filled.key.isalnum()):
+            return None
+        text = text.replace(_KEY, filled.key)
+    if filled.milliseconds is not None:
+        began = ocsf.moment(filled.milliseconds, None)
+        if began is None:
+            return None
+        text = text.replace(_BEGAN_AT, began)
+    return text
+
+
+def _identity(pair: tuple[bytes, bytes]) -> msgspec.Raw:
+    """The identity of an actor and of what stands elsewhere of it, both JSON."""
+    actor, told = pair
+    key, began = _KEY_AT.search(actor), _TIME_AT.search(actor)
+    filled = Filled(key[1].decode() if key else None, int(began[1]) if began else None)
+    general = actor
+    if began:
+        general = _TIME_AT.sub(
+            b'"created_time":%d' % (_BEGAN * 1000), _TEXT_AT.sub(b'"created_time_dt":""', general), 1
+        )
+    if key:
+        general = _KEY_AT.sub(b'"credential_uid":"%b"' % _KEY.encode(), general, 1)
+    text = _templates[general, told, filled.key is not None, filled.milliseconds is not None]
+    made = fill(text, filled) if text is not None else None
+    return ocsf.who(actor, _decode_told(told)) if made is None else msgspec.Raw(made.encode())
+
+
+def _template(key: tuple[bytes, bytes, bool, bool]) -> str | None:
+    actor, told, has_key, has_time = key
+    return template(actor, _decode_told(told), Filled("" if has_key else None, 0 if has_time else None))
+
+
+def _size(key: tuple[Any, ...]) -> int:
+    return len(key[0]) + len(key[1])
+
+
+_templates: Known[str | None] = Known(_template, _size)
+IDENTITIES: Known[msgspec.Raw] = Known(_identity, _size)
+"""By an actor and by what stands elsewhere of it, both JSON."""
