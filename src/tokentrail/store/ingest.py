@@ -17,7 +17,7 @@ import pyarrow as pa
 from tokentrail.errors import SourceError
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import EvidenceObject
-from tokentrail.store.tasks import Options, Outcome, apart, tasks, work
+from tokentrail.store.tasks import Options, Outcome, apart, evened, tasks, work
 from tokentrail.store.workers import WorkerLost, shared
 
 IN_PROCESS_BYTES = 12 << 20
@@ -38,11 +38,11 @@ def ingest(
     yield from held
     listed = list(tasks(new))
     total = sum(task.size for task in listed)
-    each = partial(work, folder.path, known, options)
     processes = (workers or os.cpu_count() or 1) if total >= IN_PROCESS_BYTES else 1
+    each = partial(work, folder.path, known, options)
     done = 0
     try:
-        for size, outcomes in shared(each, listed, processes=processes, prepare=_prepare):
+        for size, outcomes in shared(each, evened(listed, processes), processes=processes, prepare=_prepare):
             done += size
             if progress:
                 progress(done, total)

@@ -23,6 +23,8 @@ from tokentrail.store.segment import write_segment
 TASK_BYTES = 6 << 20
 """Stored bytes of evidence that make one segment: large enough to compress well, small enough to balance."""
 TASK_OBJECTS = 2_000
+_LAST = 4
+"""Parts that each of the last tasks makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +87,25 @@ def work(
             gc.enable()
 
 
-def tasks(objects: Iterable[EvidenceObject]) -> Iterator[Task]:
-    """Objects as tasks, in their order."""
+def tasks(objects: Iterable[EvidenceObject], size: int = TASK_BYTES) -> Iterator[Task]:
+    """Objects as tasks of about so many bytes, in their order."""
     task = Task()
     for one in objects:
         task.objects.append(one)
         task.size += one.size
-        if task.size >= TASK_BYTES or len(task.objects) >= TASK_OBJECTS:
+        if task.size >= size or len(task.objects) >= TASK_OBJECTS:
             yield task
             task = Task()
     if task.objects:
         yield task
+
+
+def evened(listed: list[Task], processes: int) -> list[Task]:
+    """The same with smaller ones at the end, so that no process waits long for another one's last."""
+    if processes == 1:
+        return listed
+    last = [one for task in listed[-processes:] for one in task.objects]
+    return [*listed[:-processes], *tasks(last, TASK_BYTES // _LAST)]
 
 
 def read_task(
