@@ -145,6 +145,7 @@ def test_the_answer_at_a_moment_knows_nothing_later(world: World, seed: int) -> 
         got = [
             *listed, case.trace(ids, as_of=moment), case.trace(ids[-1:], as_of=moment),
             *case.timeline(ids[:1], as_of=moment),
+            case.call_lines(ids[:1], telling="Assume", room=9, run=2, as_of=moment),
         ]  # fmt: skip
         assert expected == places_forgotten(text(got))
 

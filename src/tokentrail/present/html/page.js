@@ -59,7 +59,7 @@
 
   /* What a page of a console has no room for comes when it is opened; the link in it stays if it does not come. */
   document.addEventListener("toggle", async ({ target }) => {
-    const way = target.open && target.classList.contains("far") && target.querySelector(":scope > p > a");
+    const way = target.open && target.classList.contains("far") && target.querySelector(":scope > p:not(.pages) > a");
     if (!way || target.ariaBusy) return;
     target.ariaBusy = "true";
     try {
