@@ -9,12 +9,13 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
-_STRANGE = """
+_THROUGH = """
     SELECT d.n, d.endpoint_account AS owner, min(d.endpoint) AS endpoint, count(*) AS events, min(d.time) AS first
     FROM deeds d
     WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{12}$')
-      AND d.endpoint_account NOT IN (SELECT account FROM events WHERE account IS NOT NULL)
     GROUP BY d.n, d.endpoint_account"""
+_STRANGE = """
+    SELECT * FROM through WHERE owner NOT IN (SELECT DISTINCT account FROM events WHERE account IS NOT NULL)"""
 _USES = """
     SELECT s.owner, s.endpoint, s.events, s.first, k.* FROM strange s JOIN known k ON k.n = s.n
     WHERE k.seen_account IS NULL OR k.seen_account <> s.owner
@@ -29,6 +30,9 @@ _FIRST = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for owners of endpoints whose trails the case does not hold; one finding an owner and lineage."""
+    scene.table("through", _THROUGH)
+    if not any(scene.rows("SELECT n FROM through LIMIT 1")):
+        return  # most cases have no such call, and whose trails they hold need not be asked
     scene.table("strange", _STRANGE)
     by_owner: dict[str, list[Row]] = {}
     for row in scene.rows(_USES):
