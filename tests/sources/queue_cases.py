@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from cloud_cases import BUCKET, Cloud
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import Message, sqs_backends
 
 
 @dataclass
@@ -38,6 +42,21 @@ class Line:
                 {"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])
             ]
             self.client.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def stock(self, *keys: str) -> None:
+        """
+        Notify of many objects at once; the messages are received as all others are.
+
+        They are put into the queue that moto serves: each message that is sent to it is compared with the clock and
+        with all that are there, which for thousands takes many minutes.
+        """
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID][self.client.meta.region_name].get_queue(
+            self.url.rpartition("/")[2]
+        )
+        for key in keys:
+            message = Message(str(uuid.uuid4()), notice(key))
+            message.sent_timestamp = int(time.time() * 1000)  # type: ignore[assignment]  # as moto itself does
+            queue.add_message(message)
 
     def left(self) -> int:
         """Messages that are still there, received or not."""

@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cloud_cases import BUCKET, Cloud
-from queue_cases import Line
+from queue_cases import Line, notice
 
 from evidence import text
 from tokentrail import Case
+from tokentrail.cli.root import root
 from tokentrail.present.document import document
 from tokentrail.testing import native
 from tokentrail.testing.story import story
+from tokentrail.watch.interface import Lost
+from tokentrail.watch.queue_feed import QueueFeed
 
 Json = dict[str, Any]
 _PATIENCE = 1200
@@ -31,7 +35,9 @@ PROGRAM = "from tokentrail.cli.root import main; main()"
 
 
 @pytest.fixture(name="line")
-def _line(cloud: Cloud, moto_url: str) -> Iterator[Line]:
+def _line(cloud: Cloud, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """A queue; moto asks the clock about each message at each call, and its own way to ask takes ten times as long."""
+    monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: time.time() * 1000)
     line = Line.of(cloud, moto_url, VisibilityTimeout="4")
     yield line
     line.client.close()
@@ -77,11 +83,10 @@ def files(records: list[Json], count: int) -> list[bytes]:
 def filled(line: Line, stored: list[bytes], *, copies: int, seed: int, gone: int = 0) -> None:
     """Put log files into the bucket and tell of each several times, in any order; some are gone by then."""
     keys = [f"AWSLogs/{number:05d}.json.gz" for number in range(len(stored))]
-    for key, data in zip(keys, stored, strict=True):
-        line.cloud.put(key, data)
+    line.cloud.stock(dict(zip(keys, stored, strict=True)))
     told = keys * copies
     random.Random(seed).shuffle(told)
-    line.tell(*told, *(f"AWSLogs/gone-{number}.json.gz" for number in range(gone)))
+    line.stock(*told, *(f"AWSLogs/gone-{number}.json.gz" for number in range(gone)))
 
 
 def one_ingest(cloud: Cloud, stored: list[bytes]) -> Path:
@@ -97,8 +102,8 @@ def one_ingest(cloud: Cloud, stored: list[bytes]) -> Path:
 
 def answers(case: Path) -> str:
     with Case.open(case, create=False) as opened:
-        trace = opened.trace([story(ordinary_day=False).key_ids["A"]])
-        return text(opened.credentials()) + text([trace]) + text(opened.detect())
+        keys = [one.id for one in opened.credentials(kind="long_term_key")]
+        return text(opened.credentials()) + text([opened.trace(keys)]) + text(opened.detect())
 
 
 def killed_at_random(line: Line, stored: list[bytes], *, kills: int, seed: int) -> None:
@@ -167,9 +172,59 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
         "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/11/23/"
         "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20261123T100000Z.json.gz", b"{}",
     )  # fmt: skip
-    for _ in range(2):
-        ended(started(cloud, f"s3://{BUCKET}/AWSLogs/", "--once"), cloud)
+    out = cloud.folder / "out.jsonl"
+    for _ in range(2):  # a process of its own would prove no more, and take longer to start than to read
+        asked = [f"s3://{BUCKET}/AWSLogs/", "--case", str(cloud.case), "--format", "jsonl", "--once", "--to", str(out),
+                 "--endpoint-url", cloud.access.endpoint_url or ""]  # fmt: skip
+        assert 0 == CliRunner().invoke(root, ["watch", *asked]).exit_code
 
     assert len(stored) == len(cloud.fetched())
     keys = [(one["id"], one["revision"]) for one in lines(cloud)]
     assert len(set(keys)) == len(keys) > 0
+
+
+def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
+    """With a dead-letter queue, what can't be read is never deleted but ends there, named once; the rest is read."""
+    morgue = line.client.create_queue(QueueName="dead")["QueueUrl"]
+    arn = line.client.get_queue_attributes(QueueUrl=morgue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": 2}
+    line.client.set_queue_attributes(
+        QueueUrl=line.url, Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "1"}
+    )
+    stored = files(story(ordinary_day=False).world.records(), 3)
+    filled(line, stored, copies=1, seed=1, gone=1)
+    line.say("no notification")
+    feed = QueueFeed(line.source, line.cloud.access, give_up=1)
+    feed.start()
+    read, lost, dead = set[str](), list[Lost](), list[str]()
+    for _ in range(120):
+        arrivals = feed.take(8, 0.5)
+        feed.kept(arrivals)
+        read |= {one.object.name for one in arrivals}
+        lost += feed.lost()
+        dead += [one["Body"] for one in line.client.receive_message(QueueUrl=morgue).get("Messages", ())]
+        if len(dead) == 2:
+            break
+    feed.stop()
+
+    assert {notice("AWSLogs/gone-0.json.gz"), "no notification"} == set(dead)
+    assert (3, 0) == (len(read), line.left())
+    assert [False, False] == [one.final for one in lost]
+    assert 2 == len({one.name for one in lost})
+
+
+def test_what_came_back_from_the_dead_is_read(line: Line) -> None:
+    """A message whose object is there after all is read when it is moved back into the queue, and known objects once."""
+    stored = files(story(ordinary_day=False).world.records(), 2)
+    line.cloud.stock({"a": stored[0]})
+    line.tell("a", "b")
+    asked = ["watch", line.source, "--case", str(line.cloud.case), "--format", "jsonl", "--once", "--endpoint-url",
+             line.cloud.access.endpoint_url or ""]  # fmt: skip
+    assert 0 == CliRunner().invoke(root, asked).exit_code
+    line.cloud.stock({"b": stored[1]})
+    line.tell("a", "b")
+    assert 0 == CliRunner().invoke(root, asked).exit_code
+
+    assert answers(one_ingest(line.cloud, stored)) == answers(line.cloud.case)
