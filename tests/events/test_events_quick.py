@@ -330,3 +330,14 @@ def test_megabyte_events_read_alike(carrier: str) -> None:
     assert {"ListBuckets", "AssumeRole", "Last"} == {one["name"] for one in rows["events"]}
     assert big in [one["agent"] for one in rows["events"]]
     assert_same_place_by_place(data)
+
+
+@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
+def test_carriers_keep_the_endpoint(carrier: str) -> None:
+    """Which VPC endpoint a call came through, and whose it is, no carrier loses."""
+    through = {"vpcEndpointId": "vpce-0a1b2c3d", "vpcEndpointAccountId": "444455556666"}
+    sound = {"managementEvent": True}
+    _, rows = read(carriers.WRITERS[carrier]([record(**sound, **through), record(**sound)]), compiled=True)
+
+    told = [(one["endpoint"], one["endpoint_account"]) for one in rows["events"]]
+    assert [tuple(through.values()), (None, None)] == told

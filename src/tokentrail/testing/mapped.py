@@ -20,6 +20,14 @@ _OPEN = {
     "additionalEventData": "additional_eventdata",
     "serviceEventDetails": "service_event_details",
 }
+_ELSEWHERE = (
+    "sharedEventID",
+    "managementEvent",
+    "readOnly",
+    "sessionCredentialFromConsole",
+    "vpcEndpointAccountId",
+)
+"""Members of a record that no field of OCSF holds."""
 _SIGN_INS = frozenset(
     {"ConsoleLogin", "CheckMfa", "CredentialChallenge", "CredentialVerification", "UserAuthentication"}
     | {"ExternalIdPDirectoryLogin", "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}
@@ -60,6 +68,8 @@ def _document(record: Json, kept: Kept) -> Json:
         "read_only": record.get("readOnly"),
         "management_event": record.get("managementEvent"),
         "recipient_account_id": record.get("recipientAccountId"),
+        "vpc_endpoint_id": record.get("vpcEndpointId"),
+        "vpc_endpoint_account_id": record.get("vpcEndpointAccountId"),
         "session_credential_from_console": record.get("sessionCredentialFromConsole"),
         "resources": [
             {"arn": one.get("ARN"), "account_id": one.get("accountId"), "type": one.get("type")}
@@ -164,7 +174,10 @@ def _frame(record: Json, version: str, class_uid: int) -> Json:
             },
         },
         "severity_id": 1,
-        "src_endpoint": {"ip" if address[:1].isdigit() else "domain": address},
+        "src_endpoint": {
+            "ip" if address[:1].isdigit() else "domain": address,
+            "uid": record.get("vpcEndpointId"),
+        },
         "status": "Failure" if record.get("errorCode") else "Success",
         "time": _milliseconds(record["eventTime"]),
         "api": {
@@ -277,7 +290,7 @@ def _actor(record: Json, names: dict[str, str]) -> tuple[Json, Json]:
     rest |= _flat(identity.get("inScopeOf"), "userIdentity.inScopeOf")
     if names["principal"] != "uid_alt":
         rest |= _flat(person, "userIdentity.onBehalfOf")
-    rest |= _scalars(record, ("sharedEventID", "managementEvent", "readOnly", "sessionCredentialFromConsole"))
+    rest |= _scalars(record, _ELSEWHERE)
     for member in ("additionalEventData", "serviceEventDetails"):
         rest |= _flat(record.get(member), member)
     return actor, rest

@@ -38,6 +38,7 @@ _PLACES = {
     _CLOUDTRAIL + "recipient_account_id": ("recipientAccountId",),
     _CLOUDTRAIL + "shared_event_id": ("sharedEventID",),
     _CLOUDTRAIL + "vpc_endpoint_id": ("vpcEndpointId",),
+    _CLOUDTRAIL + "vpc_endpoint_account_id": ("vpcEndpointAccountId",),
     _CLOUDTRAIL + "session_credential_from_console": ("sessionCredentialFromConsole",),
     _CLOUDTRAIL + "user_identity.type": ("userIdentity", "type"),
     _CLOUDTRAIL + "user_identity.arn": ("userIdentity", "arn"),

@@ -51,7 +51,7 @@ _Flattened = _closed(
 )
 _CloudTrail = _closed(
     "_CloudTrail",
-    "error_code recipient_account_id shared_event_id",
+    "error_code recipient_account_id shared_event_id vpc_endpoint_account_id vpc_endpoint_id",
     [
         ("read_only", bool | str | None, None),
         ("management_event", bool | str | None, None),
@@ -62,7 +62,7 @@ _CloudTrail = _closed(
         *((one, msgspec.Raw, _ANY) for one in _OPEN),
     ],
     "api_version console_login digest error_message event_category event_type event_version insight_details request_id "
-    "tls_details vpc_endpoint_account_id vpc_endpoint_id",
+    "tls_details",
 )
 _Aws = _closed("_Aws", "", [("cloudtrail", _CloudTrail, msgspec.NODEFAULT)], "s3 cloudwatch")
 _Account = _closed("_Account", "id", ignored="name")
@@ -155,6 +155,8 @@ def record(item: Raw) -> bytes:
         trail.recipient_account_id,
         trail.shared_event_id,
         trail.session_credential_from_console,
+        trail.vpc_endpoint_id,
+        trail.vpc_endpoint_account_id,
     )
     return encode(made)
 

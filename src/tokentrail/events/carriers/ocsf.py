@@ -84,7 +84,8 @@ def record(members: Members) -> tuple[bytes, bool]:
     made["awsRegion"] = _at(members, "cloud", "region")
     endpoint = _object(members, "src_endpoint")
     made["sourceIPAddress"] = endpoint.get("ip") or endpoint.get("domain") or endpoint.get("hostname")
-    made["vpcEndpointId"] = endpoint.get("uid")
+    if through := endpoint.get("uid"):
+        made["vpcEndpointId"] = through
     made["userAgent"] = _at(members, "http_request", "user_agent")
     answer = _object(api, "response")
     if error := answer.get("error"):

@@ -66,6 +66,7 @@ class _Endpoint(msgspec.Struct, frozen=True, gc=False):
     ip: str | None = None
     domain: str | None = None
     hostname: str | None = None
+    uid: str | None = None
 
 
 class _Client(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +121,7 @@ _resources = Known(_listed)
 NOTHING, IDENTITY, FLAG, ADDED, REQUESTED, ANSWERED, ODD = range(7)
 _FLAGS = frozenset(
     {"readOnly", "managementEvent", "recipientAccountId", "sharedEventID", "sessionCredentialFromConsole"}
+    | {"vpcEndpointId", "vpcEndpointAccountId"}
 )
 _OPEN = {"requestParameters": REQUESTED, "responseElements": ANSWERED, "serviceEventDetails": ANSWERED}
 TRUTHS = frozenset({"readOnly", "managementEvent"})
@@ -247,6 +249,7 @@ def _record(item: Raw, *, old: bool) -> bytes:
         api.response.error or None,
         resources=_resources[bytes(event.resources)],
         recipientAccountId=cloud.account.uid or None,
+        vpcEndpointId=endpoint.uid or None,
     )
     back = _given_back(event, made) if old and gives_back(name, event.class_uid) else None
     return finished(made, extra, all_of_it, api.request.data, api.response.data, back)

@@ -43,11 +43,17 @@ _SHOWN = {
     "userAgent": "http_request.user_agent",
     "errorCode": "api.response.error",
     "recipientAccountId": "cloud.account.uid",
+    "vpcEndpointId": "src_endpoint.uid",
 }
 _ADDRESSES = ("src_endpoint.ip", "src_endpoint.domain", "src_endpoint.hostname")
 _GIVEN_BACK = ("status", "mfa", "is_mfa")
 _SHARED = "sharedEventID"
-_FLAGS = ("readOnly", "managementEvent", "recipientAccountId", "sessionCredentialFromConsole")
+_FLAGS = (
+    "readOnly", "managementEvent", "recipientAccountId", "sessionCredentialFromConsole", "vpcEndpointId",
+    "vpcEndpointAccountId",
+)  # fmt: skip
+_NOT_EMPTY = ("errorCode", "recipientAccountId", "vpcEndpointId")
+"""Members of which an empty text says nothing."""
 _LATEST = 1 << 45
 _MOST_PLACES = 1 << 22
 _FAILURES = (*FAILURES, pa.ArrowException, UnicodeError, ValueError)
@@ -278,8 +284,7 @@ class _Calls:
 
     def _text(self, row: int) -> str:
         made: Members = {name: column.at(row) for name, column in self._shown.items()}
-        made["errorCode"] = made["errorCode"] or None
-        made["recipientAccountId"] = made["recipientAccountId"] or None
+        made |= {name: made[name] or None for name in _NOT_EMPTY}
         made["sourceIPAddress"] = next((one for column in self._addresses if (one := column.at(row))), None)
         for name, column in self._flags.items():
             if made.get(name) is None:

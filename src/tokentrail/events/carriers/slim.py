@@ -47,6 +47,8 @@ class Slim(msgspec.Struct, gc=False, omit_defaults=True):
     recipientAccountId: str | None = None
     sharedEventID: str | None = None
     sessionCredentialFromConsole: bool | str | None = None
+    vpcEndpointId: str | None = None
+    vpcEndpointAccountId: str | None = None
 
 
 encode = msgspec.json.Encoder().encode
