@@ -39,17 +39,17 @@ class _File(msgspec.Struct, gc=False):
 
 
 class _Digest(msgspec.Struct, gc=False):
-    awsAccountId: str  # noqa: N815
-    digestStartTime: datetime  # noqa: N815
-    digestEndTime: datetime  # noqa: N815
-    digestS3Bucket: str  # noqa: N815
-    digestS3Object: str  # noqa: N815
-    digestPublicKeyFingerprint: str | None = None  # noqa: N815
-    digestSignatureAlgorithm: str | None = None  # noqa: N815
-    previousDigestS3Bucket: str | None = None  # noqa: N815
-    previousDigestS3Object: str | None = None  # noqa: N815
-    previousDigestHashValue: str | None = None  # noqa: N815
-    previousDigestSignature: str | None = None  # noqa: N815
+    awsAccountId: str  # noqa: N815 - as CloudTrail spells it
+    digestStartTime: datetime  # noqa: N815 - as CloudTrail spells it
+    digestEndTime: datetime  # noqa: N815 - as CloudTrail spells it
+    digestS3Bucket: str  # noqa: N815 - as CloudTrail spells it
+    digestS3Object: str  # noqa: N815 - as CloudTrail spells it
+    digestPublicKeyFingerprint: str | None = None  # noqa: N815 - as CloudTrail spells it
+    digestSignatureAlgorithm: str | None = None  # noqa: N815 - as CloudTrail spells it
+    previousDigestS3Bucket: str | None = None  # noqa: N815 - as CloudTrail spells it
+    previousDigestS3Object: str | None = None  # noqa: N815 - as CloudTrail spells it
+    previousDigestHashValue: str | None = None  # noqa: N815 - as CloudTrail spells it
+    previousDigestSignature: str | None = None  # noqa: N815 - as CloudTrail spells it
     logFiles: list[_File] = []  # noqa: N815 - msgspec copies it
 
 

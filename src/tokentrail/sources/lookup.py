@@ -199,7 +199,7 @@ def batches(
     while asked := rounds.next():
         pages = _fetch(asked)
         rounds.learn(pages)
-        yield Batch(pages, kept=lambda asked=asked: rounds.keep(asked, notes))  # type: ignore[misc]
+        yield Batch(pages, kept=lambda asked=asked: rounds.keep(asked, notes))  # type: ignore[misc]  # mypy can't tell the default's type
     yield Batch([], rounds.refusals(), said=_said(places, window, following))
 
 

@@ -142,7 +142,7 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
             continue
         known = trail.name(file.name)
         if known is not None and known.kind == trail.DIGESTS and trail.wanted(known, wanted):
-            yield _Found(file.name, known.region, lambda file=file: (file.read(), None))  # type: ignore[misc]
+            yield _Found(file.name, known.region, lambda file=file: (file.read(), None))  # type: ignore[misc]  # mypy can't tell the default's type
         elif known is not None:
             places.near[_last(file.name)].append(Held(file.name, file.read))
 

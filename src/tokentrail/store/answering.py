@@ -209,5 +209,5 @@ class _Parts:
 def _decoder(names: tuple[str, ...]) -> Callable[[bytes], Any]:
     """Decode native files, and of each record only the members of some names."""
     record = msgspec.defstruct("Part", [(name, msgspec.Raw, _NULL) for name in names], gc=False)
-    file = msgspec.defstruct("File", [("Records", list[record] | None, None)], gc=False)  # type: ignore[valid-type]
+    file = msgspec.defstruct("File", [("Records", list[record] | None, None)], gc=False)  # type: ignore[valid-type]  # `record` is a type at run time
     return msgspec.json.Decoder(file).decode

@@ -160,7 +160,7 @@ def serve() -> None:
     prepare()
     while True:
         try:
-            task = pickle.load(asked)  # noqa: S301
+            task = pickle.load(asked)  # noqa: S301 - the same
         except EOFError:
             return
         pickle.dump(_done(work, task), answers)

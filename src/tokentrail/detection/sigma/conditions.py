@@ -180,7 +180,7 @@ def _agree(name: str, value: SigmaFieldReference) -> Agree:
     elif value.starts_with:
         way = str.startswith  # type: ignore[assignment]  # any two strings
     else:
-        way = str.endswith if value.ends_with else operator.eq  # type: ignore[assignment]
+        way = str.endswith if value.ends_with else operator.eq  # type: ignore[assignment]  # any two strings
     return Agree(Field.of(name), Field.of(value.field), way)
 
 
