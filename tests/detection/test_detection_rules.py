@@ -58,3 +58,30 @@ def test_a_habit_grows_from_the_case(rule: str, act: Act) -> None:
 def test_every_rule_has_both_kinds_of_cases(rule: str) -> None:
     """No rule is without a case that fires and one that must not."""
     assert FIRES[rule] and SPARES[rule]
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["<script>x</script>", "\x1b[31m\u202e", "vpce-" + "a" * 10_000, "", None]
+)
+def test_an_endpoint_that_is_none_is_not_repeated(endpoint: str | None) -> None:
+    """What stands in a record's `vpcEndpointId` is told only if it is the name of one; the finding stands."""
+    place = world()
+    place.user("ada").calls("s3:ListBuckets", vpc_endpoint=endpoint, endpoint_account="666677778888")
+    with held(place) as case:
+        (one,) = case.detect(rules=["strange-endpoint"])
+
+    assert "through a VPC endpoint of account 666677778888" in one.why
+    assert not endpoint or endpoint not in one.why
+
+
+@pytest.mark.parametrize(
+    "owner", [["666677778888"], {"id": 1}, True, "6" * 10_000, "666677778888\n", "=1+1", ""]
+)
+def test_an_owner_that_is_no_account_is_none(owner: object) -> None:
+    """A damaged `vpcEndpointAccountId` accuses nobody, and costs no record."""
+    place = world()
+    place.user("ada").calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account="666677778888")
+    records = [one | {"vpcEndpointAccountId": owner} for one in place.records()]
+    with held(records) as case:
+        assert case.detect(rules=["strange-endpoint"]) == ()
+        assert len(records) == sum(one.events for one in case.credentials())

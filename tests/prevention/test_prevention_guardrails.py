@@ -67,6 +67,18 @@ def test_eight_addresses_of_a_range_make_it_a_network() -> None:
     assert (0, 0) == (inside.backtest.undecided, inside.backtest.ordinary_blocked)
 
 
+def test_too_many_endpoints_for_one_policy_are_said_to_be() -> None:
+    """Then any VPC is let through, and how many the records name is told."""
+    world = World(START)
+    ada = world.user("ada", ip="10.0.0.9")
+    for number in range(61):
+        ada.calls("s3:ListBuckets", vpc_endpoint=f"vpce-{number:08x}")
+    [found] = made(world, "keys-from-known-networks")
+
+    assert {"aws:SourceVpc": "true"} == statement(found)["Condition"]["Null"]
+    assert "61 VPC endpoints, too many for one policy" in found.limits
+
+
 def test_tokens_without_mfa_are_worth_nothing_and_keys_go_on(answer: Guard) -> None:
     """What B would mint is never made; what A takes up directly is."""
     found = one(answer, "tokens-need-mfa").backtest

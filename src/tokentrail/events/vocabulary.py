@@ -139,3 +139,11 @@ def looked_into(marks: int) -> int:
     keyless = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
     tells = marks & (Mark.CHANGES | Mark.READS_SECRET | Mark.FROM_ISSUER) or marks & keyless == keyless
     return bool(tells) | 2 * bool(marks & Mark.NAMES_RESOURCE)
+
+
+VPC_ENDPOINT = "vpce-[0-9a-f]{8,17}"
+"""
+How AWS names a VPC endpoint, as an expression; in `vpcEndpointId` a service's name may stand instead.
+
+CloudTrail User Guide, 'CloudTrail record contents'; Amazon EC2 User Guide, 'Resource IDs'.
+"""

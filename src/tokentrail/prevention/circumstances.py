@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
+from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import identity_of
@@ -36,7 +37,7 @@ IDENTITY = frozenset(
 ACTION, EVENT = ("source", "name"), ("event",)
 """What tells the action; and what is left to be told of it where a policy is about all actions."""
 _ADDRESS = ("ip", "endpoint")
-_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
+_ENDPOINT = re.compile(VPC_ENDPOINT)
 COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "aws:principalarn": ("principal",), "aws:username": ("principal", "user_name"), "aws:principalaccount": ("home",),
     "aws:principalorgid": ("home",), "aws:sourceip": _ADDRESS, "aws:sourcevpc": _ADDRESS, "aws:sourcevpce": _ADDRESS,
@@ -197,7 +198,7 @@ def _add_network(context: dict[str, Known], row: Row) -> None:
     if address is None or row["forwarded"]:
         return
     named = row.get("endpoint")
-    endpoint = named if named and _ENDPOINT.fullmatch(named) else None  # a service's name may stand there too
+    endpoint = named if named and _ENDPOINT.fullmatch(named) else None
     inner = private(address) if endpoint is None else True
     if inner is None:
         return

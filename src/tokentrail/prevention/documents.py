@@ -64,18 +64,19 @@ def elsewhere(networks: Sequence[str], *, inside: bool, evidence: Evidence) -> N
             condition=condition,
             said="Nobody of yours came through a VPC endpoint, so that calls through one are refused too.",
         )
-    if evidence.endpoints:
+    if 0 < len(evidence.endpoints) <= MOST_NETWORKS:
         condition["StringNotEqualsIfExists"] = {"aws:SourceVpce": list(evidence.endpoints)}
         return Network(
             condition=condition,
             said="The VPC endpoints are those that the records name; add yours if it is not among them.",
         )
     condition["Null"] = {"aws:SourceVpc": "true"}
+    count = len(evidence.endpoints)
+    named_there = f"{count} VPC endpoints, too many for one policy" if count else "no VPC endpoint"
     return Network(
         condition=condition,
-        said="The records name no VPC endpoint, so that calls through any VPC are let through: put your VPCs "
-        "in its place "
-        "(StringNotEqualsIfExists on aws:SourceVpc).",
+        said=f"The records name {named_there}, so that calls through any VPC are let through: put your VPCs in its "
+        "place (StringNotEqualsIfExists on aws:SourceVpc).",
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import Identity, identity_of, partition_of
@@ -51,11 +52,11 @@ _SESSIONS = """
       WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND t.n IS NULL
       GROUP BY i.issuer_arn, i.created, i.principal_id, i.key_id)
     GROUP BY principal"""
-_ENDPOINTS = """
+_ENDPOINTS = f"""
     SELECT DISTINCT e.endpoint FROM facts e
     JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
     LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
-    WHERE i.invoked_by IS NULL AND t.n IS NULL AND regexp_matches(e.endpoint, '^vpce-[0-9a-f]{8,17}$')
+    WHERE i.invoked_by IS NULL AND t.n IS NULL AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')
     ORDER BY 1"""
 _FEDERATED = frozenset({"WebIdentityUser", "SAMLUser"})
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.rows import Row, event_id
 
-_THROUGH = """
-    SELECT d.n, d.endpoint_account AS owner, min(d.endpoint) AS endpoint, count(*) AS events, min(d.time) AS first
+_THROUGH = f"""
+    SELECT d.n, d.endpoint_account AS owner, count(*) AS events, min(d.time) AS first,
+           min(CASE WHEN regexp_matches(d.endpoint, '^{VPC_ENDPOINT}$') THEN d.endpoint END) AS endpoint
     FROM deeds d
-    WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{12}$')
+    WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{{12}}$')
     GROUP BY d.n, d.endpoint_account"""
 _STRANGE = """
     SELECT * FROM through WHERE owner NOT IN (SELECT DISTINCT account FROM events WHERE account IS NOT NULL)"""
