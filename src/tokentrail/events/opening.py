@@ -77,12 +77,17 @@ def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterato
             else Content(data, None, name)
         )
         return
-    if packed(inner):
-        yield from contents(inner, room, name, depth + 1)
-        if broken:
-            yield Content(b"", broken, name)
-    else:
+    yield from _unpacked(inner, broken, room, name, depth)
+
+
+def _unpacked(inner: bytes, broken: str | None, room: Room, name: str, depth: int) -> Iterator[Content]:
+    """What came out of something packed, and what is packed in it again."""
+    if not packed(inner):
         yield Content(inner, broken, name)
+        return
+    yield from contents(inner, room, name, depth + 1)
+    if broken:
+        yield Content(b"", broken, name)
 
 
 def packed(data: bytes) -> bool:
@@ -162,12 +167,7 @@ def _zip(data: bytes, room: Room, outer: str, depth: int) -> Iterator[Content]:
             yield Content(b"", "encrypted: unpack it first", name)
             continue
         inner, broken = _unzipped(archive, member, room)
-        if packed(inner):
-            yield from contents(inner, room, name, depth + 1)
-            if broken:
-                yield Content(b"", broken, name)
-        else:
-            yield Content(inner, broken, name)
+        yield from _unpacked(inner, broken, room, name, depth)
         if room.left < 0:
             return
 
