@@ -34,8 +34,9 @@ def test_a_native_file() -> None:
 
 
 def test_an_empty_native_file_holds_nothing() -> None:
-    """A file without records has none, and nothing is wrong with it."""
+    """A file without records has none, and nothing is wrong with it; nor with an empty array."""
     assert [] == list(pieces(b'{"Records":[]}'))
+    assert [] == list(pieces(b"[ ]"))
 
 
 def test_a_pretty_printed_file() -> None:

@@ -274,7 +274,7 @@ class _Scan:
     def _end(self) -> Iterator[Found]:
         if self._closers:
             self.broken_at = self._opened
-        elif self._after == self._start and not self._around:
+        elif self._after == self._start and self._around <= 0:
             yield Piece(b"", "no JSON object in it")
         else:
             yield from _outside(self._data[self._after :])
