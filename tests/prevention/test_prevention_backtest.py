@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import pytest
 from guard_cases import OFFICE, THIEF, deny, fares, guarded, one, robbed, scp, stolen
 from hypothesis import given, settings
@@ -13,8 +15,13 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, at, call, held, user
 from strategies import worlds
+from tokentrail.policy.conditions import holds
+from tokentrail.policy.document import Document, parse
+from tokentrail.policy.operators import instant
+from tokentrail.policy.truth import Truth
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.model import Backtest
+from tokentrail.prevention.turning import turned, turns_of
 from tokentrail.testing import World
 
 ROLE = f"arn:aws:iam::{HOME}:role/Reader"
@@ -321,6 +328,7 @@ POLICIES = (
     scp(deny(["s3:*", "iam:*"], {"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}})),
     scp(deny("*", {"StringLike": {"aws:userid": "*:a*"}})),
     scp(deny("*", {"DateGreaterThan": {"aws:CurrentTime": "2026-11-23T09:30:00Z"}})),
+    scp(deny("*", {"DateNotEquals": {"aws:EpochTime": ["1795424460.5", "1795424400"]}})),
     scp(deny("sts:AssumeRole", {"Null": {"sts:SourceIdentity": "true"}})),
 )
 
@@ -346,3 +354,80 @@ def test_grouping_changes_nothing_nor_does_the_order_of_records(count: int) -> N
         assert listed.ordinary_blocked + listed.ordinary_undecided == sum(item.calls for item in told)
 
     same()
+
+
+DATES = (
+    "2026-11-23T09:00:30Z",
+    "2026-11-23T09:00:30.5Z",
+    "1795424400",
+    "2026-11-23",
+    "1969-12-31T23:59:59.25Z",
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([
+                f"{kind}{order}" for kind in ("Date", "Numeric", "ForAllValues:Date", "ForAnyValue:Numeric")
+                for order in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+            ]),
+            st.sampled_from(["aws:CurrentTime", "aws:EpochTime"]),
+            st.lists(st.sampled_from(DATES), min_size=1, max_size=3),
+        ),
+        min_size=1, max_size=3,
+    ),
+    st.sampled_from([*DATES[:1], *DATES[2:4]]),
+    st.integers(-2, 2),
+)  # fmt: skip
+def test_one_second_stands_for_all_between_two_dates_of_a_policy(
+    written: list[tuple[str, str, list[str]]], near: str, off: int
+) -> None:
+    """Whatever dates a policy compares with, a second and the one that stands for it meet the same conditions."""
+    statement = deny("*", {operator: {key: values} for operator, key, values in written})
+    document = parse(scp(statement))
+    assert isinstance(document, Document)
+    turns = turns_of(document.statements)
+    second = int(instant(near) or 0) + off
+    [[standing]] = duckdb.sql(f"SELECT {turned(str(second), turns['time'])}").fetchall()
+
+    def met(at: int) -> list[Truth]:
+        context = {
+            "aws:currenttime": (datetime.fromtimestamp(at, UTC).isoformat(),),
+            "aws:epochtime": (str(at),),
+        }
+        return [holds(one, context) for one in document.statements[0].conditions]
+
+    assert met(second) == met(standing)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringLike": {"aws:CurrentTime": "2026-11-23T09:*"}},
+        {"DateLessThan": {"aws:CurrentTime": "${aws:TokenIssueTime}"}},
+        {"DateLessThan": {"aws:CurrentTime": "soon"}},
+    ],
+)
+def test_what_asks_for_more_than_the_order_has_every_second_judged(condition: Any) -> None:
+    """A text's likeness, another key's date and a date that is none are no turns."""
+    document = parse(scp(deny("*", condition)))
+    assert isinstance(document, Document)
+    assert "time" not in turns_of(document.statements)
+
+
+def test_a_date_in_a_policy_splits_the_calls_there() -> None:
+    """From some second on all is refused: of the thief's calls and of others', just those from then on."""
+    world, key = robbed()
+    times = [
+        one["eventTime"]
+        for one in world.records()
+        if one["sourceIPAddress"] != THIEF and not one.get("errorCode")
+    ]
+    from_then_on = sorted(times)[len(times) // 2]
+    late = deny("*", {"DateGreaterThanEquals": {"aws:CurrentTime": from_then_on}})
+    found = fares(world, key.id, policy=scp(late), source_ips=[THIEF]).backtest
+
+    refused = [one for one in times if one >= from_then_on]
+    assert 0 < len(refused) < len(times)
+    assert len(refused) == found.ordinary_blocked

@@ -18,6 +18,7 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.proposal import Judge, Proposal
+from tokentrail.prevention.turning import Turns, turned
 from tokentrail.store.interface import Engine
 
 REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|explicit.?deny)"
@@ -67,6 +68,7 @@ _BIRTHS = """
       JOIN issuances o ON o.shared_id = s.shared_id)
     GROUP BY event_id"""
 """Of a cross-account assumption, either side's event."""
+_NONE: Turns = {}
 _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
 
 
@@ -126,12 +128,12 @@ class History:
 
     def prepare(self, proposals: Sequence[Proposal]) -> None:
         """Group the calls once by all that proposals ask for, but for what is heavy."""
-        light = [one for one in proposals if one.extra is None and not one.needs & HEAVY]
+        light = [one for one in proposals if not _apart(one)]
         for name, chosen in (
             ("asked", [one for one in light if not _mints(one)]),
             ("minted", [*filter(_mints, light)]),
         ):
-            self._group(name, frozenset().union(*(one.needs for one in chosen)), None)
+            self._group(name, frozenset().union(*(one.needs for one in chosen)))
         extras = sorted({one.extra for one in proposals if one.extra})
         columns = frozenset().union(*(one.needs for one in proposals))
         self._engine.run(
@@ -144,10 +146,13 @@ class History:
         """The attacker's calls, in order: `n` of the credential, the `children` brought about, what and when."""
         return self._engine.table("SELECT k, n, children, source, name, moment FROM their_calls ORDER BY k")
 
-    def _group(self, table: str, columns: frozenset[str], extra: str | None) -> None:
+    def _group(
+        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+    ) -> None:
         minting = " AND s.role_arn IS NOT NULL" if table == "minted" else ""
+        selected = _selected(columns, *([extra] if extra else []), turns=turns)
         self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {_selected(columns, *([extra] if extra else []))}, "
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {selected}, "
             f"count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
             f"{_from(columns | {'role_arn'} if minting else columns)} AND t.n IS NULL{minting} GROUP BY ALL"
         )
@@ -159,9 +164,9 @@ class History:
         Each distinct set of what it asks for is judged once; who called is judged first, which rules out most.
         """
         table = "minted" if _mints(one) else "asked"
-        if one.extra is not None or one.needs & HEAVY:
+        if _apart(one):
             table = "narrowed"
-            self._group(table, one.needs, one.extra)
+            self._group(table, one.needs, one.extra, one.turns)
         dims = sorted({*ALWAYS, *one.needs, *_alias(one)})
         whom = sorted(IDENTITY & set(dims))
         joined, parameters = f"{table} a", one.parameters
@@ -236,8 +241,9 @@ class History:
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
 
-def _selected(columns: Iterable[str], *extras: str) -> str:
-    named = [f"{_SQL[name]} AS {name}" for name in dict.fromkeys((*_BASE, *sorted(columns)))]
+def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:
+    told = _SQL | {name: turned(_SQL[name], at) for name, at in turns.items()}
+    named = [f"{told[name]} AS {name}" for name in dict.fromkeys((*_BASE, *sorted(columns)))]
     return ", ".join([*named, *extras])
 
 
@@ -248,6 +254,11 @@ def _same(columns: Iterable[str], other: str) -> str:
 def _alias(one: Proposal) -> tuple[str, ...]:
     """The name of a proposal's own column."""
     return (one.extra.rpartition(" ")[2],) if one.extra else ()
+
+
+def _apart(one: Proposal) -> bool:
+    """Whether calls are grouped for a proposal alone."""
+    return one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
 
 
 def _mints(one: Proposal) -> bool:

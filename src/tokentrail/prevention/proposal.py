@@ -15,7 +15,7 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.arn import account_of, identity_of
 from tokentrail.policy.calls import Call, denied, denied_by_trust, refused_by
 from tokentrail.policy.deny import all_actions
-from tokentrail.policy.document import EVERYTHING, Document, Malformed, parse
+from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
 from tokentrail.policy.trust import Trust, parse_trust, trusts
 from tokentrail.policy.truth import Truth, some
 from tokentrail.prevention.circumstances import (
@@ -28,6 +28,7 @@ from tokentrail.prevention.circumstances import (
     who_of,
 )
 from tokentrail.prevention.model import GuardKind, Stage
+from tokentrail.prevention.turning import Turns, turns_of
 
 Judgement = tuple[Truth, tuple[str, ...]]
 """Whether a call is refused, and the condition keys that leave it open."""
@@ -61,6 +62,8 @@ class Proposal:
     where: str = "TRUE"
     """Which calls it may bear on at all, in SQL over those columns."""
     parameters: tuple[Any, ...] = ()
+    turns: Turns = field(default_factory=dict)
+    """Columns of seconds that it tells apart by some dates alone."""
     extra: str | None = None
     """A column of its own, in SQL over `e` (facts) and `i` (identities)."""
 
@@ -108,7 +111,7 @@ def scp(
         return truth, open_keys(document, call) if truth is Truth.UNDECIDED else ()
 
     return _proposal(
-        words, "scp", policy, judge, account=account, target=account, attach=_ATTACH_SCP,
+        words, "scp", policy, judge, read=document, account=account, target=account, attach=_ATTACH_SCP,
         needs=needs_of(document) | ({"home"} if unbound else set()),
         where=_names_of(document) + (" AND home = ?" if account else ""), parameters=(account,) if account else (),
     )  # fmt: skip
@@ -128,7 +131,7 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
     where, parameters = _of_principal(target)
     kind = "user" if ":user/" in target else "role"
     return _proposal(
-        words, "identity-policy", policy, judge, account=account_of(target), target=target,
+        words, "identity-policy", policy, judge, read=document, account=account_of(target), target=target,
         attach=f"Put it on the {kind} as an inline policy, beside what it has.",
         needs=needs_of(document) | {"issuer", "principal"}, where=where, parameters=parameters,
     )  # fmt: skip
@@ -154,8 +157,8 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
         return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
 
     return _proposal(
-        words, "trust-policy", policy, judge, account=account_of(target), target=target, attach=ATTACH_TRUST,
-        needs=_needs(trust) | _OF_TRUST, where="ends_with(lower(role_arn), ?)",
+        words, "trust-policy", policy, judge, read=trust, account=account_of(target), target=target,
+        attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, where="ends_with(lower(role_arn), ?)",
         parameters=(f"/{wanted.name}" if wanted else "/",),
     )  # fmt: skip
 
@@ -182,10 +185,10 @@ def rcp(
         return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
 
     return _proposal(
-        words, "rcp", policy, judge,
+        words, "rcp", policy, judge, read=trust,
         attach="Attach it as a resource control policy to the root of the organisation, after a trial on one "
         "account.",
-        needs=_needs(trust) | _OF_TRUST | {"account"}, where=_names_of(trust),
+        needs=needs_of(trust) | _OF_TRUST | {"account"}, where=_names_of(trust),
     )  # fmt: skip
 
 
@@ -203,13 +206,15 @@ def setting(
 
 
 def _proposal(
-    words: Words, kind: GuardKind, policy: Mapping[str, Any], judge: Judge, *, attach: str, needs: frozenset[str],
-    where: str, account: str | None = None, target: str | None = None, parameters: tuple[Any, ...] = (),
+    words: Words, kind: GuardKind, policy: Mapping[str, Any], judge: Judge, *, read: Document | Trust | Malformed,
+    attach: str, needs: frozenset[str], where: str, account: str | None = None, target: str | None = None,
+    parameters: tuple[Any, ...] = (),
 ) -> Proposal:  # fmt: skip
     return Proposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
         prevents=words.prevents, limits=words.limits, stage=words.stage, attach=words.attach or attach, judge=judge,
         needs=needs, where=where, parameters=parameters,
+        turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
     )  # fmt: skip
 
 
@@ -232,15 +237,17 @@ def _action(row: Row) -> str:
 _OF_TRUST = frozenset({"role_arn", "principal", "home", *ACTION})
 
 
-def needs_of(document: Document | Malformed) -> frozenset[str]:
+def needs_of(policy: Document | Trust | Malformed) -> frozenset[str]:
     """Which columns tell apart what a policy treats differently."""
-    if isinstance(document, Malformed):
-        return frozenset()
-    return _columns(document.statements)
+    return frozenset() if isinstance(policy, Malformed) else _columns(_statements(policy))
 
 
-def _needs(trust: Trust | Malformed) -> frozenset[str]:
-    return frozenset() if isinstance(trust, Malformed) else _columns([one.statement for one in trust.clauses])
+def _statements(policy: Document | Trust | Malformed) -> tuple[Statement, ...]:
+    if isinstance(policy, Malformed):
+        return ()
+    if isinstance(policy, Document):
+        return policy.statements
+    return tuple(one.statement for one in policy.clauses)
 
 
 def _columns(statements: Iterable[Any]) -> frozenset[str]:
