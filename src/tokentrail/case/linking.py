@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
 from tokentrail.lineage import increment
-from tokentrail.lineage.grow import LINKING, Grown, link, reduce, set_aside
+from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
@@ -44,7 +44,7 @@ class _Base:
 
     def known(self, engine: DuckEngine, layers: Sequence[Layer], called: str) -> None:
         """Make what some layers hold known under names that begin so."""
-        for name in increment.KEPT:
+        for name in REDUCED:
             files = [(kept.table_file(self.folder, one, name), increment.numbers(one.gone)) for one in layers]
             engine.layered(f"{called}{name}", files)
 
@@ -76,58 +76,72 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
 
 
 def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
-    held = base.segments()
-    fresh = {name for name in snapshot.folders if name not in held}
+    fresh = snapshot.folders.keys() - base.segments()
+    records = _records_of(snapshot, snapshot.folders.keys())
     kept.prepare(into)
-    rest: Sequence[Layer] = base.layers
-    added: list[Layer] = []
-    if fresh or not rest:
-        rest, new = _reduced(snapshot, into, engines, base, fresh)
-        added = [new]
-    kept.take_over(base.folder, into, rest)
-    kept.listing(into, [*rest, *added])
-    size = sum(layer.size for layer in (*rest, *added))
-    engine = engines(size)
+    engine = engines(records)
     try:
-        _Base(into).known(engine, [*rest, *added], "")
-        return link(engine, into, size - increment.count(engine, "losers"))
+        if fresh or not base.layers:
+            first = _reduced(engine, snapshot, into, base, fresh)
+        else:
+            first = _taken_over(engine, base, into, base.layers)
+            kept.listing(into, base.layers)
+        return link(engine, into, first, records)
     finally:
         engine.close()
 
 
-def _reduced(
-    snapshot: Snapshot, into: Path, engines: Engines, base: _Base, fresh: set[str]
-) -> tuple[list[Layer], Layer]:
-    """Reduce new segments, and older ones whose records turn up again, to a layer; answers the others, and this one."""
-    engine = engines(_records_of(snapshot, fresh))
-    try:
-        _know(engine, snapshot, fresh)
-        ids = kept.write_halves(into, _FRESH, sorted_halves([_events(snapshot, name) for name in fresh]))
-        sought, where = _sought(base, ids)
-        where &= snapshot.folders.keys() - fresh
-        if where:
-            _know(engine, snapshot, fresh | where)
-        engine.register("suspects", among([_events(snapshot, name) for name in fresh | where], sought))
-        set_aside(engine)
-        again: set[str] = set()
-        if where:
-            base.known(engine, base.layers, "older_")
-            changed = increment.set_aside_anew(engine, increment.numbers(fresh))
-            again = {segment_name(one) for one in changed}
-            _know(engine, snapshot, fresh | again)
-        reduce(engine)
-        rest = [one.without(again) for one in base.layers]
-        records = {name: _records(_events(snapshot, name)) for name in fresh | again}
-        taken = kept.absorbed(rest, sum(records.values()))
-        new = _together(records, taken, fresh)
-        if taken:
-            base.known(engine, taken, "older_")
-        for name in increment.KEPT:
-            engine.write(increment.rows(name, together=bool(taken)), kept.table_file(into, new, name))
-        kept.merge_halves(into, _FRESH, new, base.folder, taken)
-        return [layer for layer in rest if layer not in taken], new
-    finally:
-        engine.close()
+def _taken_over(
+    engine: DuckEngine, base: _Base, into: Path, layers: Sequence[Layer], *beside: str
+) -> list[str]:
+    """Statements that make known what older layers hold, together with tables whose names begin like those `beside`."""
+    kept.take_over(base.folder, into, layers)
+    if layers:
+        _Base(into).known(engine, layers, "kept_")
+    return increment.known((*beside, "kept_") if layers else beside)
+
+
+def _reduced(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> list[str]:
+    """
+    Statements that reduce new segments, and older ones whose records turn up again, and keep that as a layer.
+
+    What they make is linked as it stands in memory, while the layer is written.
+    """
+    again = _set_aside(engine, snapshot, into, base, fresh)
+    rest = [one.without(again) for one in base.layers]
+    records = {name: _records(_events(snapshot, name)) for name in fresh | again}
+    taken = kept.absorbed(rest, sum(records.values()))
+    rest = [layer for layer in rest if layer not in taken]
+    new = _together(records, taken, fresh)
+    beside = ["new_"]
+    if taken:
+        base.known(engine, taken, "older_")
+        beside.append("older_")
+    kept.merge_halves(into, _FRESH, new, base.folder, taken)
+    kept.listing(into, [*rest, new])
+    keep = [
+        engine.writing(increment.rows(name, beside), kept.table_file(into, new, name)) for name in REDUCED
+    ]
+    return [*reductions(engine), *keep, *_taken_over(engine, base, into, rest, *beside)]
+
+
+def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> Set[str]:
+    """Know new segments, and what is set aside in them; answers the older ones that this changes, known too."""
+    _know(engine, snapshot, fresh)
+    ids = kept.write_halves(into, _FRESH, sorted_halves([_events(snapshot, name) for name in fresh]))
+    sought, where = _sought(base, ids)
+    where &= snapshot.folders.keys() - fresh
+    if where:
+        _know(engine, snapshot, fresh | where)
+    engine.register("suspects", among([_events(snapshot, name) for name in fresh | where], sought))
+    set_aside(engine)
+    if not where:
+        return set()
+    base.known(engine, base.layers, "older_")
+    changed = increment.set_aside_anew(engine, increment.numbers(fresh))
+    again = {segment_name(one) for one in changed}
+    _know(engine, snapshot, fresh | again)
+    return again
 
 
 def _records_of(snapshot: Snapshot, segments: Set[str]) -> int:

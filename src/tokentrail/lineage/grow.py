@@ -20,8 +20,8 @@ from tokentrail.store.interface import Engine, Linker
 LINKING = 4
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
-REDUCED = ("people", "issuing", "makings")
-"""What linking needs of records, and all that it needs: `reduce` works it out for some segments, as `new_<name>`."""
+REDUCED = ("people", "issuing", "makings", "losers")
+"""What linking needs of records, and all that it needs: it is worked out for some segments as `new_<name>`."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -38,7 +38,7 @@ _FULLER = (
     "s.explicit_trust", "c.request", "c.document", "c.response",
 )  # fmt: skip
 _LOSERS = """
-CREATE TABLE losers AS
+CREATE TABLE new_losers AS
 SELECT event_id, segment, object, ordinal FROM (
   SELECT e.event_id, e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
     CASE WHEN s.key_id IS NULL THEN 1 ELSE 0 END, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END,
@@ -56,12 +56,13 @@ BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY 
 """Siblings and roots by time, then id."""
 
 _BOUNDS = """
-SELECT u.first, u.last, p.credentials FROM (SELECT min(first) AS first, max(last) AS last FROM people) u
+SELECT s.first, s.last, p.credentials FROM span s
 CROSS JOIN (SELECT count(*) AS credentials FROM places) p"""
 
 _FACTS = """
 CREATE VIEW facts AS SELECT e.* FROM events e
-WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal)
+WHERE NOT EXISTS (SELECT 1 FROM {losers} l
+                  WHERE l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal)
 """
 
 
@@ -105,30 +106,46 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
     if suspected is not None:
         engine.register("suspects", suspected)
     set_aside(engine, all_of_them=suspected is None)
-    know_facts(engine)
-    known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in REDUCED]
-    _derive(engine, folder, place, [*_listed(_REDUCING), *known])
     [total] = engine.table("SELECT count(*) AS records FROM events").to_pylist()
-    [lost] = engine.table("SELECT count(*) AS records FROM losers").to_pylist()
-    return _grown(engine, total["records"] - lost["records"])
+    known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in REDUCED]
+    return link(engine, folder, [*reductions(engine), *known], total["records"], place)
 
 
-def reduce(engine: Linker) -> None:
-    """Work out what linking needs of an engine's segments, less its `losers`: the tables `new_<name>`."""
-    know_facts(engine)
-    made = _listed(_REDUCING)
-    engine.run_all(in_order(made, [f"new_{name}" for name in REDUCED]))
+def reductions(engine: Linker) -> list[str]:
+    """The statements that work out what linking needs of an engine's segments, less its `new_losers`."""
+    know_facts(engine, "new_losers")
+    return _listed(_REDUCING)
 
 
-def link(engine: Linker, folder: Path, records: int) -> Grown:
-    """Derive the forest, as `grow` does, from the `REDUCED` tables and `losers` of all segments."""
-    _derive(engine, folder, None, [])
-    return _grown(engine, records)
+def link(
+    engine: Linker,
+    folder: Path,
+    first: Sequence[str],
+    records: int,
+    place: Callable[[], None] | None = None,
+) -> Grown:
+    """
+    Derive the forest, as `grow` does.
+
+    Args:
+        engine: Joins.
+        folder: Where to write.
+        first: Statements that make the `REDUCED` of all segments; others may run beside.
+        records: How many records there are, repeated ones counted each time.
+        place: Numbers the forest; in this process by default.
+    """
+    engine.run_all(in_order([*first, *_listed(_LINKING)], [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
+    (place or partial(in_memory, engine))()
+    for name, query in _OUTPUT.items():
+        engine.write(query, folder / f"{name}.parquet")
+    [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
+    [found] = engine.table(_BOUNDS).to_pylist()
+    return Grown(records - lost["records"], found["credentials"], found["first"], found["last"])
 
 
 def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
     """
-    Make `losers`: of records with one event id all but one, among the engine's segments.
+    Make `new_losers`: of records with one event id all but one, among the engine's segments.
 
     Args:
         engine: Knows as `suspects` which event ids may occur more than once.
@@ -142,29 +159,19 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
     if engine.table("SELECT event_id FROM repeats LIMIT 1").num_rows:
         engine.run(_LOSERS.format(order=", ".join(f"{one} NULLS LAST" for one in _FULLER)))
     else:
-        engine.run("CREATE TABLE losers AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE")
+        engine.run(
+            "CREATE TABLE new_losers AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE"
+        )
 
 
-def know_facts(engine: Linker) -> None:
+def know_facts(engine: Linker, losers: str = "losers") -> None:
     """Make `facts` known: the events without the `losers`, which few cases have any of."""
-    lost = engine.table("SELECT 1 AS one FROM losers LIMIT 1").num_rows
-    engine.run(_FACTS if lost else "CREATE VIEW facts AS SELECT * FROM events")
+    lost = engine.table(f"SELECT 1 AS one FROM {losers} LIMIT 1").num_rows
+    engine.run(_FACTS.format(losers=losers) if lost else "CREATE VIEW facts AS SELECT * FROM events")
 
 
 def _listed(files: Iterable[str]) -> list[str]:
     return [one for name in files for one in statements(f"{name}.sql")]
-
-
-def _derive(engine: Linker, folder: Path, place: Callable[[], None] | None, first: Sequence[str]) -> None:
-    engine.run_all(in_order([*first, *_listed(_LINKING)], [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
-    (place or partial(in_memory, engine))()
-    for name, query in _OUTPUT.items():
-        engine.write(query, folder / f"{name}.parquet")
-
-
-def _grown(engine: Linker, records: int) -> Grown:
-    [found] = engine.table(_BOUNDS).to_pylist()
-    return Grown(records, found["credentials"], found["first"], found["last"])
 
 
 def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str, frozenset[int]]]:
@@ -172,7 +179,7 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str
     Each statement with the places of the earlier ones that it builds on; then the tables dropped that nobody needs.
 
     Args:
-        listed: Statements that make tables or views, each after those that it names.
+        listed: Statements, each after those that it names.
         later: Queries that come after: the tables that they name stay.
     """
     made = [_MAKES.match(one) for one in listed]
@@ -275,5 +282,5 @@ _OUTPUT = {
         FROM makers t JOIN places c ON c.ck = t.ck JOIN places m ON m.ck = t.maker
         WHERE NOT (t.place = 1 AND c.parent IS NOT DISTINCT FROM m.n)
         ORDER BY child, time, parent, what, thing, api, event_id""",
-    "losers": "SELECT segment, object, ordinal FROM losers ORDER BY segment, object, ordinal",
+    "losers": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip

@@ -14,19 +14,17 @@ import pyarrow as pa
 from tokentrail.lineage.grow import REDUCED
 from tokentrail.store.interface import Linker
 
-KEPT = (*REDUCED, "losers")
-"""What is kept of reduced segments; of older ones an engine knows it as `older_<name>`."""
-
 _PLACE = "segment, object, ordinal"
 _BEFORE = f"SELECT {_PLACE} FROM older_losers WHERE event_id IN (SELECT event_id FROM repeats)"
-_NOW = f"SELECT {_PLACE} FROM losers WHERE segment NOT IN (SELECT segment FROM fresh)"
+_NOW = f"SELECT {_PLACE} FROM new_losers WHERE segment NOT IN (SELECT segment FROM fresh)"
 
 
 def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     """
     Settle what is set aside once repeated records were looked for in new segments and in older ones.
 
-    Makes `losers` all that are set aside in the new segments, and in the older ones that this changes; answers these.
+    Makes `new_losers` all that are set aside in the new segments, and in those older ones that this changes;
+    answers the latter.
     """
     engine.register("fresh", pa.table({"segment": pa.array(sorted(fresh), pa.int64())}))
     changed = f"SELECT DISTINCT segment FROM (({_BEFORE} EXCEPT {_NOW}) UNION ALL ({_NOW} EXCEPT {_BEFORE}))"
@@ -34,26 +32,25 @@ def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     engine.register("again", again)
     engine.run("""
         CREATE TABLE settled AS
-        SELECT * FROM losers
+        SELECT * FROM new_losers
         WHERE segment IN (SELECT segment FROM fresh) OR segment IN (SELECT segment FROM again)
         UNION ALL
         SELECT event_id, segment, object, ordinal FROM older_losers
         WHERE segment IN (SELECT segment FROM again) AND event_id NOT IN (SELECT event_id FROM repeats)""")
-    engine.run("DROP TABLE losers")
-    engine.run("CREATE VIEW losers AS SELECT * FROM settled")
+    engine.run("DROP TABLE new_losers")
+    engine.run("CREATE VIEW new_losers AS SELECT * FROM settled")
     return {row["segment"] for row in again.to_pylist()}
 
 
-def rows(name: str, *, together: bool) -> str:
-    """The query for a table of what was just reduced, `together` with that of older layers."""
-    new = f"SELECT * FROM {name if name == 'losers' else f'new_{name}'}"
-    return f"{new} UNION ALL SELECT * FROM older_{name}" if together else new
+def rows(name: str, begins: Iterable[str]) -> str:
+    """The query for a table of `REDUCED`, from those whose names begin so, such as `new_` and `older_`."""
+    return " UNION ALL ".join(f"SELECT * FROM {one}{name}" for one in begins)
 
 
-def count(engine: Linker, table: str) -> int:
-    """How many rows a table has."""
-    [found] = engine.table(f"SELECT count(*) AS rows FROM {table}").to_pylist()
-    return int(found["rows"])
+def known(begins: Iterable[str]) -> list[str]:
+    """The statements that make the `REDUCED` of all segments known, from the tables whose names begin so."""
+    every = tuple(begins)
+    return [f"CREATE VIEW {name} AS {rows(name, every)}" for name in REDUCED]
 
 
 def numbers(names: Collection[str]) -> list[int]:

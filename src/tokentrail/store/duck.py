@@ -104,7 +104,11 @@ class DuckEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
-        self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})")
+        self.run(self.writing(sql, path))
+
+    def writing(self, sql: str, path: Path) -> str:
+        """The statement that does so."""
+        return f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})"
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Make the rows of some Parquet files known under one name, each without those of some segments."""

@@ -35,7 +35,7 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
             WHEN i.api = 'AssumeRoot' THEN coalesce(i.target, '')
             ELSE coalesce(i.child_id, p.principal) END AS child
 FROM issuances i JOIN new_people p ON p.segment = i.segment AND p.identity = i.identity
-WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
+WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
 -- What calls made that others then act through; `id` is what will show in the records of whoever does.
 CREATE TABLE making AS
@@ -51,7 +51,7 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name = 'RunInstances'
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
+  AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
 CREATE TABLE things AS
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, account,

@@ -8,3 +8,7 @@ SELECT numbered() AS sighting, s.* FROM (
   FROM people WHERE class <> 'none'
   GROUP BY class, account, key, principal, created, forwarded
 ) s;
+
+CREATE TABLE lost AS SELECT segment, object, ordinal FROM losers;
+
+CREATE TABLE span AS SELECT min(first) AS first, max(last) AS last FROM people;
