@@ -1,19 +1,23 @@
-"""What pyproject.toml can't say: the one compiled module, which is left out where there is no C compiler."""
+"""What pyproject.toml can't say: the compiled modules, which are left out where there is no C compiler."""
 
 from setuptools import Extension, setup
+
+_NATIVE = "src/tokentrail/events/native"
+_HEADERS = {
+    "scan": ("json", "labels", "record", "sift", "values"),
+    "tell": ("actor", "elastic", "json", "labels", "ocsf", "told", "unmapped", "values"),
+}
 
 setup(
     ext_modules=[
         Extension(
-            "tokentrail.events._scan",
-            sources=["src/tokentrail/events/native/scan.c"],
-            depends=[
-                f"src/tokentrail/events/native/{name}.h"
-                for name in ("json", "labels", "record", "sift", "values")
-            ],
+            f"tokentrail.events._{name}",
+            sources=[f"{_NATIVE}/{name}.c"],
+            depends=[f"{_NATIVE}/{header}.h" for header in headers],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,
             optional=True,
         )
+        for name, headers in _HEADERS.items()
     ]
 )

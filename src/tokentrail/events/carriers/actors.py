@@ -15,6 +15,7 @@ import msgspec
 
 from tokentrail.events.carriers import ocsf
 from tokentrail.events.carriers.known import Known
+from tokentrail.events.loose import FAILURES
 
 _KEY = f"KEY{secrets.token_hex(8)}"
 """Stands for a key's id; nobody outside knows it, so that no evidence can hold it."""
@@ -95,6 +96,28 @@ def _template(key: tuple[bytes, bytes, bool, bool]) -> str | None:
 
 def _size(key: tuple[Any, ...]) -> int:
     return len(key[0]) + len(key[1])
+
+
+_HOLES = re.compile(f"({_KEY}|{_BEGAN_AT})".encode())
+STAND_INS = f'"{_KEY}"'.encode(), str(_BEGAN * 1000).encode()
+"""What stands for a key and for a time in an actor from which a template is made."""
+
+
+def pieces(actor: bytes, told: bytes, has_key: int, has_time: int) -> tuple[tuple[bytes, ...], bytes] | None:
+    """
+    A template of an actor that has `STAND_INS`, cut into pieces.
+
+    Returns:
+        The pieces, and for each place between two of them what is put there: `k` for the key, `t` for the time.
+    """
+    try:
+        text = _template((actor, told, bool(has_key), bool(has_time)))
+    except FAILURES:
+        return None
+    if text is None:
+        return None
+    cut = _HOLES.split(text.encode())
+    return tuple(cut[::2]), b"".join(b"k" if hole == _KEY.encode() else b"t" for hole in cut[1::2])
 
 
 _templates: Known[str | None] = Known(_template, _size)

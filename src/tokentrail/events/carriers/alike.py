@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tokentrail.events.carriers import elastic_plain, ocsf_plain
+from tokentrail.events.carriers import telling
 from tokentrail.events.carriers.lost import ELASTIC, EVENTBRIDGE, LOOKUP_EVENTS, OCSF, OCSF_1_0
 from tokentrail.events.carriers.slim import OTHER_KIND
 from tokentrail.events.loose import FAILURES, Raw
@@ -151,9 +151,9 @@ _KINDS: tuple[tuple[Callable[[Any], bytes], str], ...] = (
     (lambda item: _detail(_decode_delivered(item).body), EVENTBRIDGE),
     (lambda item: _decode_exported(item).result.raw.encode(), ""),
     (lambda item: _decode_hit(item).source.event.original.encode(), ""),
-    (elastic_plain.record, ELASTIC),
-    (ocsf_plain.old_record, OCSF_1_0),
-    (ocsf_plain.new_record, OCSF),
+    (telling.elastic, ELASTIC),
+    (telling.old_ocsf, OCSF_1_0),
+    (telling.new_ocsf, OCSF),
     (_record, ""),
 )
 

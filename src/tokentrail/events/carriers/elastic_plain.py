@@ -171,9 +171,21 @@ def _opened(trail: Any, name: str) -> msgspec.Raw | None:
     return None
 
 
-def _counted(additional: msgspec.Raw | None) -> dict[str, Any] | None:
+class _Counts(msgspec.Struct, frozen=True, gc=False):
+    bytesTransferredOut: msgspec.Raw = _ANY
+    bytesTransferredIn: msgspec.Raw = _ANY
+
+
+_decode_counts = msgspec.json.Decoder(_Counts).decode
+
+
+def _counted(additional: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any] | None:
+    """The same with numbers in place of counts that came as text."""
     if additional is None:
         return None
+    counts = _decode_counts(additional)
+    if b'"' not in (bytes(counts.bytesTransferredOut)[:1], bytes(counts.bytesTransferredIn)[:1]):
+        return additional
     members = _decode_open(additional)
     count(members)
     return members

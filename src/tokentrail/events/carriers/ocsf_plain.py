@@ -93,10 +93,10 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     http_request: msgspec.Raw = _NONE
     resources: msgspec.Raw = _NONE
     unmapped: msgspec.Raw = _NONE
-    user: Any = None
-    status: Any = None
-    mfa: Any = None
-    is_mfa: Any = None
+    user: msgspec.Raw = _NONE
+    status: msgspec.Raw = _NONE
+    mfa: msgspec.Raw = _NONE
+    is_mfa: msgspec.Raw = _NONE
     eventTime: msgspec.Raw = _ABSENT
     eventName: msgspec.Raw = _ABSENT
     CloudTrailEvent: msgspec.Raw = _ABSENT
@@ -104,6 +104,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_any = msgspec.json.Decoder().decode
 _clouds = Known(msgspec.json.Decoder(_Cloud | None).decode)
 _endpoints = Known(msgspec.json.Decoder(_Endpoint | None).decode)
 _clients = Known(msgspec.json.Decoder(_Client | None).decode)
@@ -125,7 +126,7 @@ _FLAGS = frozenset(
 )
 _OPEN = {"requestParameters": REQUESTED, "responseElements": ANSWERED, "serviceEventDetails": ANSWERED}
 TRUTHS = frozenset({"readOnly", "managementEvent"})
-_GIVEN_BACK = ("user", "status", "mfa", "is_mfa", "class_uid")
+_GIVEN_BACK = ("user", "status", "mfa", "is_mfa")
 _PRODUCTS = (None, "CloudTrail")
 _FIELDS = frozenset(Record.__struct_fields__)
 _ADDITIONAL = frozenset(Additional.__struct_fields__)
@@ -273,9 +274,9 @@ def gives_back(name: str, class_uid: int) -> bool:
 
 
 def _given_back(event: _Event, made: Slim) -> Callable[[Members], None]:
-    return partial(
-        ocsf.give_back_to, {one: getattr(event, one) for one in _GIVEN_BACK}, made.eventName, made.errorCode
-    )
+    members = {one: _decode_any(getattr(event, one)) for one in _GIVEN_BACK}
+    members["class_uid"] = event.class_uid
+    return partial(ocsf.give_back_to, members, made.eventName, made.errorCode)
 
 
 def finished(

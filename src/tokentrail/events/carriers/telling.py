@@ -1,0 +1,66 @@
+"""
+Events of other shapes told as records: compiled where that was possible and the event is told in the usual way.
+
+`native/tell.c` is the hot loop. What it refuses, and everything where there was no compiler, is told by
+`elastic_plain` and `ocsf_plain`, which give the same bytes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tokentrail.events.carriers import actors, elastic_plain, ocsf_plain
+from tokentrail.events.loose import Raw
+from tokentrail.events.vocabulary import looked_into, name_marks, source_marks
+
+if TYPE_CHECKING:
+    from tokentrail.events._tell import Teller
+
+_WANTED = bytes(map(looked_into, range(64)))
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+class _Numbers(dict[Any, int]):
+    """Numbers what it has not met."""
+
+    def __missing__(self, key: Any) -> int:
+        self[key] = number = len(self)
+        return number
+
+
+def teller() -> Teller | None:
+    """A new one, which remembers nothing; `None` where nothing was compiled."""
+    try:
+        from tokentrail.events._tell import Teller
+    except ImportError:  # no compiler was there when it was installed
+        return None
+    labels = _Numbers(), _Numbers(), _Numbers(), _Numbers()
+    marks = source_marks, name_marks, ocsf_plain.KINDS.__getitem__
+    seed = secrets.randbits(64)  # so that nobody can make up labels that all fall into one place
+    return Teller(labels, marks, _WANTED, _decode_text, actors.pieces, actors.STAND_INS, seed)
+
+
+def _first(
+    compiled: Callable[[bytes], bytes | None] | None, otherwise: Callable[[Raw], bytes]
+) -> Callable[[Raw], bytes]:
+    if compiled is None:
+        return otherwise
+
+    def record(item: Raw) -> bytes:
+        raw = bytes(item)
+        return compiled(raw) or otherwise(raw)
+
+    return record
+
+
+_teller = teller()
+elastic = _first(None if _teller is None else _teller.elastic, elastic_plain.record)
+"""The record of a document of Elastic's; raises `FAILURES` where it is another kind of object, as the others do."""
+old_ocsf = _first(None if _teller is None else _teller.old_ocsf, ocsf_plain.old_record)
+"""The same of an OCSF event of version 1.0."""
+new_ocsf = _first(None if _teller is None else _teller.ocsf, ocsf_plain.new_record)
+"""The same of later versions."""
