@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,8 +29,16 @@ _READ_FOR = 3600
 """Seconds for which a reader may still be at a segment that was replaced."""
 
 
-def merge_small(folder: CaseFolder) -> int:
-    """Merge small segments where there are many, and remove those that were replaced long ago; how many became one."""
+def merge_small(
+    folder: CaseFolder, told: Callable[[str, Sequence[str]], None] = lambda one, parts: None
+) -> int:
+    """
+    Merge small segments where there are many, and remove those that were replaced long ago; how many became one.
+
+    Args:
+        folder: The case.
+        told: Told of each new segment, and of those whose place it took.
+    """
     _remove_replaced(folder)
     sized = [(_records(folder.segment(one.segment)), one) for one in folder.snapshot().manifests]
     small = sorted(((size, one) for size, one in sized if size < SMALL), key=lambda pair: pair[0])
@@ -38,7 +46,7 @@ def merge_small(folder: CaseFolder) -> int:
         return 0
     merged = 0
     for group in _groups(small):
-        _merge(folder, group)
+        told(_merge(folder, group), [one.segment for one in group])
         merged += len(group)
     return merged
 
@@ -61,7 +69,7 @@ def _records(segment: Path) -> int:
     return int(pq.read_metadata(segment / "events.parquet").num_rows)
 
 
-def _merge(folder: CaseFolder, group: Sequence[Manifest]) -> None:
+def _merge(folder: CaseFolder, group: Sequence[Manifest]) -> str:
     number = new_segment_number()
     name = segment_name(number)
     parts: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
@@ -80,6 +88,7 @@ def _merge(folder: CaseFolder, group: Sequence[Manifest]) -> None:
     stored = tuple(one for manifest in group for one in manifest.objects)
     replaced = tuple(name for one in group for name in (one.segment, *one.replaces))
     folder.publish(Manifest(segment=name, objects=stored, replaces=replaced))
+    return name
 
 
 def _moved(rows: pa.Table, number: int, objects: int, identities: int) -> pa.Table:

@@ -1,19 +1,20 @@
 """
 The evidence that is linked and judged with each new batch: bounded, however large the case grows.
 
-As long as the case holds no more than `most` records, that is all of it. Beyond, it is the newest records whole, and
-of older ones those that findings to come may rest on: who minted whom, the habits of each principal, changes in IAM.
+As long as the case holds no more than `most` records, that is all of it. Beyond, it is the newest records whole, the
+older ones that these must be seen with (`recollection`), and some that tell how things are done otherwise (`carrying`).
 The rest is the sweep's, which looks at the whole case.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokentrail.detection.scene import Place
 from tokentrail.errors import CaseError
@@ -22,16 +23,21 @@ from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
+from tokentrail.watch.recall import Span
+from tokentrail.watch.recollection import Recalled
 
 MOST = 50_000
 """Records that are judged with each batch: half a second on one core."""
 _CHUNKS = 48
+_OLDER = 4
+"""One older record is carried, and one recalled at most, for so many newer ones."""
 
 
 @dataclass(slots=True)
 class _Chunk:
     segments: frozenset[int]
     tables: Tables
+    spans: tuple[Span, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -45,9 +51,13 @@ class HotSet:
         self._folder, self.most = folder, most
         self._chunks: deque[_Chunk] = deque()
         self._carried: Tables | None = None
+        self._recalled: list[Tables] = []
+        self._places: dict[int, Sequence[tuple[StoredObject, int]]] = {}
         self._objects: dict[int, Sequence[StoredObject]] = {}
         self._engine: DuckEngine | None = None
-        self._fresh: list[_Chunk] = []
+        self._fresh: list[Tables] = []
+        self._unseen: set[int] = set()
+        """Segments that a sweep under way may not have seen."""
         self.whole = True
         """Whether it is all that the case holds."""
 
@@ -55,21 +65,41 @@ class HotSet:
     def rows(self) -> int:
         """Records that it holds."""
         carried = self._carried["events"].num_rows if self._carried else 0
-        return sum(one.rows for one in self._chunks) + int(carried)
+        return sum(one.rows for one in self._chunks) + self._remembered + int(carried)
+
+    @property
+    def _remembered(self) -> int:
+        return sum(one["events"].num_rows for one in self._recalled)
 
     @property
     def full(self) -> bool:
         """Whether older records must go."""
-        return sum(one.rows for one in self._chunks) > self.most
+        return sum(one.rows for one in self._chunks) > self.most or self._remembered > self.room
 
-    def add(self, segment: str, tables: Tables, objects: Sequence[StoredObject]) -> None:
+    @property
+    def room(self) -> int:
+        """Records of older evidence that are judged with the newest, at most: so many are carried, so many recalled."""
+        return self.most // _OLDER
+
+    def spans(self) -> list[Span]:
+        """The records that it holds whole segments of, as `recall` numbers them."""
+        return [span for one in self._chunks for span in one.spans]
+
+    def add(self, segment: str, tables: Tables, objects: Sequence[StoredObject], span: Span) -> None:
         """Add a segment that is new."""
         number = int(segment, 16)
         self._objects[number] = objects
-        self._chunks.append(_Chunk(frozenset((number,)), tables))
-        self._fresh.append(self._chunks[-1])
+        self._unseen.add(number)
+        self._chunks.append(_Chunk(frozenset((number,)), tables, (span,)))
+        self._fresh.append(tables)
         if len(self._chunks) > _CHUNKS:
             self._join()
+
+    def recall(self, found: Recalled) -> None:
+        """Add older records that the newest must be seen with, until segments go the next time."""
+        self._places[found.segment] = found.places
+        self._recalled.append(found.tables)
+        self._fresh.append(found.tables)
 
     def _join(self) -> None:
         """Make one of the older half: many small tables are slow to look through."""
@@ -77,12 +107,14 @@ class HotSet:
         joined = {
             name: pa.concat_tables([one.tables[name] for one in older]).combine_chunks() for name in TABLES
         }
-        self._chunks.appendleft(_Chunk(frozenset().union(*(one.segments for one in older)), joined))
+        segments = frozenset[int]().union(*(one.segments for one in older))
+        self._chunks.appendleft(_Chunk(segments, joined, tuple(span for one in older for span in one.spans)))
 
     def engine(self) -> DuckEngine:
         """An engine that holds its tables; the same one as long as segments only come."""
         if self._engine is None:
-            parts = [one.tables for one in self._chunks] + ([self._carried] if self._carried else [])
+            parts = [one.tables for one in self._chunks] + self._recalled
+            parts += [self._carried] if self._carried else []
             self._engine = DuckEngine(
                 threads=1
             )  # of few records, threads that share a query cost more than they bring
@@ -90,9 +122,9 @@ class HotSet:
                 empty = [SCHEMAS[name].empty_table()]
                 self._engine.hold(name, pa.concat_tables([one[name] for one in parts] or empty))
         else:
-            for chunk in self._fresh:
+            for tables in self._fresh:
                 for name in TABLES:
-                    self._engine.add(name, chunk.tables[name])
+                    self._engine.add(name, tables[name])
         self._fresh.clear()
         return self._engine
 
@@ -112,20 +144,36 @@ class HotSet:
                 break
             keep -= chunk.rows
             newest |= chunk.segments
-        return frozenset(self._objects) - newest
+        carried = _segments_of(self._carried) if self._carried else set[int]()
+        return (frozenset(self._objects) | carried) - newest
 
     def carry(self, gone: frozenset[int], carried: Tables) -> None:
-        """Let segments go, but for what is carried of them."""
+        """Let segments go, but for what is carried of them, and all that was recalled."""
         self._chunks = deque(one for one in self._chunks if not one.segments <= gone)
-        self.replace_carried(carried)
+        self._recalled, self._places = [], {}
+        self._carry(carried)
         self.whole = False
 
-    def replace_carried(self, carried: Tables) -> None:
-        """Carry these instead of what was carried."""
+    def sweep_begins(self) -> None:
+        """From now on segments come that the sweep may not see."""
+        self._unseen = set()
+
+    def swept(self, carried: Tables) -> None:
+        """Carry what the sweep chose; of segments that it may not have seen, what is carried already stays."""
+        unseen = self._unseen - _segments_of(carried)
+        if self._carried is not None and unseen:
+            mine = {name: _of_segments(table, unseen) for name, table in self._carried.items()}
+            carried = {name: pa.concat_tables([table, mine[name]]) for name, table in carried.items()}
+        self._carry(carried)
+
+    def _carry(self, carried: Tables) -> None:
+        """Carry these, but for what is there in whole segments: no record may be there twice in one place."""
         self.close()
+        here = {number for one in self._chunks for number in one.segments}
+        if not here.isdisjoint(_segments_of(carried)):
+            carried = {name: _of_segments(table, here, others=True) for name, table in carried.items()}
         self._carried = carried if carried["events"].num_rows else None
-        held = {one for one in carried["events"].column("segment").unique().to_pylist() if one is not None}
-        held |= {number for one in self._chunks for number in one.segments}
+        held = here | _segments_of(carried)
         self._objects = {number: found for number, found in self._objects.items() if number in held}
 
     def read(self, places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
@@ -134,13 +182,36 @@ class HotSet:
         for segment, number, ordinal in places:
             by_object.setdefault((segment, number), set()).add(ordinal)
         for (segment, number), ordinals in sorted(by_object.items()):
+            if segment in self._places:
+                yield from self._read_again(segment, ordinals)
+                continue
             try:
                 for ordinal, record in records(self._folder, self._stored(segment)[number], ordinals):
                     yield (segment, number, ordinal), record
             except CaseError:  # gone, or no longer what was read: the columns are left
                 continue
 
+    def _read_again(self, segment: int, ordinals: Iterable[int]) -> Iterator[tuple[Place, Any]]:
+        """Read raw records of those that were recalled."""
+        for one in sorted(ordinals):
+            stored, place = self._places[segment][one]
+            try:
+                for _, record in records(self._folder, stored, {place}):
+                    yield (segment, 0, one), record
+            except CaseError:  # as above
+                continue
+
     def _stored(self, segment: int) -> Sequence[StoredObject]:
         if segment not in self._objects:
             self._objects[segment] = self._folder.manifest(segment_name(segment)).objects
         return self._objects[segment]
+
+
+def _segments_of(tables: Tables) -> set[int]:
+    return {one for one in tables["events"].column("segment").unique().to_pylist() if one is not None}
+
+
+def _of_segments(table: pa.Table, segments: Set[int], *, others: bool = False) -> pa.Table:
+    """The rows of some segments, or of all others."""
+    mine = pc.is_in(table.column("segment"), pa.array(sorted(segments), pa.int64()))
+    return table.filter(pc.invert(mine) if others else mine)

@@ -34,7 +34,7 @@ class Look:
     now: float
     delay: float | None = None
     fresh: Set[str] | None = None
-    """Ids of credentials and events that came since the last complete look; `None` if that does not matter."""
+    """Ids of credentials and events that came since the last look; `None` if that does not matter."""
 
 
 def notices(look: Look, found: Iterable[Document], entries: dict[str, Entry]) -> Iterator[Notice]:

@@ -1,8 +1,9 @@
 """
 The sweep: the whole case, or its last days, linked and judged in a process of its own, at low priority.
 
-What the hot set could not see is found here, and what it saw wrongly is set right. It takes as long as it takes; the
-watch goes on meanwhile.
+What the hot set could not see is found here, and what it saw wrongly is set right; records that nobody has kept for
+recall yet are, so that evidence that another ingest brought is found too. It takes as long as it takes; the watch goes
+on meanwhile.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,9 +26,11 @@ from tokentrail.detection.model import Finding
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
+from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.intake import TABLES, Tables
 from tokentrail.watch.judging import Judge, Judging, linked
+from tokentrail.watch.recall import Recall
 
 _PROGRAM = """
 import pickle, sys
@@ -66,7 +71,9 @@ def sweep(asked: Sweeping) -> Swept:
     """Judge a case, as `Case.detect` does, and keep nothing of the linking."""
     folder = CaseFolder.open(asked.case, create=False)
     if asked.merging:
-        merge_small(folder)
+        with closing(Recall(folder.path / "watch")) as recall:
+            keep_all(folder, recall)
+            merge_small(folder, partial(merged, recall))
         folder.tidy()
     snapshot = folder.snapshot()
     folders = [

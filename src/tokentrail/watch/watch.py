@@ -1,8 +1,9 @@
 """
 The watch itself: evidence in, findings out, for ever.
 
-Each round takes what has arrived, puts it into the case, tells the feed so, links and judges the hot set, and sends
-what is new. When nothing comes, what was held back is said; what the hot set can't see, a sweep looks for beside.
+Each round takes what has arrived, puts it into the case, tells the feed so, looks up what that must be seen with, links
+and judges it, and sends what is new. When nothing comes, what was held back is said; what so can't be seen, a sweep
+looks for beside.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tokentrail.store.interface import StoredObject
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned, carried
+from tokentrail.watch.fresh import identifiers
 from tokentrail.watch.guard import PREFIX, Guard
 from tokentrail.watch.hot import MOST, HotSet
 from tokentrail.watch.intake import Intake, Tables, tables_of
@@ -27,6 +29,8 @@ from tokentrail.watch.interface import Arrival, Feed, Notice, Sink
 from tokentrail.watch.judging import Judge, Judging, linked_again
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.outbox import Outbox
+from tokentrail.watch.recall import Recall
+from tokentrail.watch.recollection import Recollection
 from tokentrail.watch.reconcile import Document, Look, notices
 from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept, newest
 
@@ -38,8 +42,6 @@ _DUTY = 3.0
 _SWEEP_EVERY = 60.0
 _SLOW, _LEAST = 0.8, 10_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than so many records."""
-_CARRIED = 4
-"""One older record is carried for so many newer ones."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""
 _LAST = 10.0
@@ -93,12 +95,13 @@ class Watch:
         self._judge = Judge(settings.judging)
         self._ledger = Ledger(folder.path / "watch")
         self._sinks = sinks
+        self._recall = Recall(folder.path / "watch")
+        self._recollection = Recollection(self._recall)
         self._hot = HotSet(folder, settings.hot)
         self._over = Event()
         self._look = 0
-        self._fresh: set[str] = set()
-        """Keys that were seen in what came since the last sweep began."""
-        self._before: set[str] = set()
+        self._unjudged: list[Tables] = []
+        """What came since the last look."""
         self._dirty = self._unsettled = True
         self._unswept = False
         self._sweep: SweepProcess | None = None
@@ -138,6 +141,7 @@ class Watch:
                     self._sweep.kill()
                 self._feed.stop()
                 self._hot.close()
+                self._recall.close()
                 outbox.flush(_LAST)
                 outbox.stop()
         return self._counts
@@ -146,6 +150,8 @@ class Watch:
         """Take up the case where it is: the newest of it into the hot set."""
         snapshot = self._folder.snapshot()
         intake = Intake(self._folder, snapshot.objects().values(), self._settings.options)
+        spans = self._recall.spans()
+        last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
         for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
             self._counts.last = max(self._counts.last or 0, times[manifest.segment])
@@ -153,7 +159,13 @@ class Watch:
                 self._hot.whole = False
                 self._unswept = True
             elif self._hot.whole:
-                self._hot.add(manifest.segment, tables_of(self._folder, manifest.segment), manifest.objects)
+                number, tables = int(manifest.segment, 16), tables_of(self._folder, manifest.segment)
+                known = spans.get(number) or self._recall.keep(number, tables, manifest.objects)
+                self._hot.add(manifest.segment, tables, manifest.objects, known)
+                if spans and (
+                    number == last or number not in spans
+                ):  # a watch was killed before it judged them
+                    self._unjudged.append(tables)
         return intake
 
     def _know_the_past(self, outbox: Outbox) -> None:
@@ -196,14 +208,19 @@ class Watch:
             for one in taken.outcomes
             if one.sha256 in set(taken.objects) and not one.repeated
         ]  # fmt: skip
-        self._hot.add(taken.segment, taken.tables, stored)
+        number = int(taken.segment, 16)
+        self._hot.add(taken.segment, taken.tables, stored, self._recall.keep(number, taken.tables, stored))
         self._counts.newest(taken.tables["events"])
+        self._unjudged.append(taken.tables)
         self._dirty = self._unsettled = self._unswept = True
-        if not self._hot.whole:
-            self._remember(taken.tables["identities"].column("key_id").to_pylist())
 
-    def _remember(self, keys: Sequence[str | None]) -> None:
-        self._fresh.update(key for key in keys if key)
+    def _recalled(self) -> None:
+        """Bring back the older records that those must be seen with which came since the last look."""
+        touched = [self._recollection.note(tables) for tables in self._unjudged]
+        if touched and not self._hot.whole:
+            found = self._recollection.about(touched, self._hot.spans(), self._hot.room)
+            if found is not None:
+                self._hot.recall(found)
 
     def _judged(self, outbox: Outbox, settled: bool, arrived: float | None) -> None:
         """Judge the hot set, and send what is new."""
@@ -213,6 +230,8 @@ class Watch:
         self._look += 1
         began = time.monotonic()
         complete = self._hot.whole
+        self._recalled()
+        fresh = None if complete else frozenset[str]().union(*(identifiers(one) for one in self._unjudged))
         kept: Tables | None = None
         with linked_again(self._hot.engine()) as sight:
             scene = self._judge.scene(sight, self._hot.read)
@@ -226,18 +245,18 @@ class Watch:
             now = self._clock()
             look = Look(
                 number=self._look, since=self._look, complete=complete, settled=settled, now=now,
-                delay=None if arrived is None else now - arrived, fresh=None if complete else self._fresh,
+                delay=None if arrived is None else now - arrived, fresh=fresh,
             )  # fmt: skip
             self._send(outbox, look, found, self._entries(guard=False))
             self._send(outbox, replace(look, complete=False, fresh=None), guarded, self._entries(guard=True))
             self._dirty = False
             self._unsettled = not settled
+            self._unjudged.clear()
             if self._hot.full:
-                kept = carried(
-                    sight, scene, self._hot.older(), self._pinned(), self._settings.hot // _CARRIED
-                )
+                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.room)
         if kept is not None:
             self._hot.carry(self._hot.older(), kept)
+            self._recollection.forget()
         self._pace(time.monotonic() - began)
         self._counts.judged(now)
 
@@ -281,7 +300,6 @@ class Watch:
                 self._sweep_after = self._clock() + max(took * _DUTY, 0.0 if settled else _SWEEP_EVERY)
                 if found is None:
                     self._unswept = True
-                    self._fresh |= self._before
                     self._say("A sweep over the whole case failed; it is tried again.")
                     self._sweep_after += _SWEEP_EVERY
                 else:
@@ -294,13 +312,13 @@ class Watch:
     def _begin_sweep(self) -> None:
         self._unswept = False
         self._sweep_began, self._sweep_look = self._clock(), self._look
-        self._before, self._fresh = self._fresh, set()
+        self._hot.sweep_begins()
         back, last = self._settings.look_back, self._counts.last
         self._sweep = SweepProcess(
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=self._pinned(), carried=self._settings.hot // _CARRIED,
+                pinned=self._pinned(), carried=self._hot.room,
             )
         )  # fmt: skip
 
@@ -313,7 +331,7 @@ class Watch:
             entries = {name: one for name, one in entries.items() if one.notice.document["time"] >= start}
         look = Look(number=self._look, since=self._sweep_look, complete=True, settled=True, now=self._clock())
         self._send(outbox, look, [document(one) for one in found.findings], entries)
-        self._hot.replace_carried(found.carried)
+        self._hot.swept(found.carried)
         self._dirty = True
 
     def _finished(self) -> bool:

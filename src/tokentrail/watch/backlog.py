@@ -1,0 +1,56 @@
+"""Keep for recall what no watch has seen come: evidence that was there before, or that another ingest brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tokentrail.store.folder import CaseFolder
+from tokentrail.watch.intake import SCHEMAS, Tables
+from tokentrail.watch.recall import Recall
+
+_PART = 5_000
+"""Records that are kept at a time: the watch waits for as long as that takes."""
+
+
+def keep_all(folder: CaseFolder, recall: Recall) -> None:
+    """Keep what may be asked for again of every segment of which nothing is kept yet."""
+    kept = recall.spans().keys()
+    for manifest in folder.snapshot().manifests:
+        number = int(manifest.segment, 16)
+        if number not in kept:
+            for part in _parts(folder.segment(manifest.segment)):
+                recall.keep(None, part, manifest.objects)
+            recall.became(number, ())
+
+
+def merged(recall: Recall, segment: str, replaced: Sequence[str]) -> None:
+    """Note that a segment holds what others did."""
+    recall.became(int(segment, 16), [int(one, 16) for one in replaced])
+
+
+def _parts(segment: Path) -> Iterator[Tables]:
+    rest = {name: _read(segment, name) for name in SCHEMAS if name != "events"}
+    places = {name: _places(rest[name]) for name in ("issuances", "changes")}
+    for batch in pq.ParquetFile(segment / "events.parquet", memory_map=False).iter_batches(_PART):
+        events = pa.Table.from_batches([batch]).cast(SCHEMAS["events"])
+        here = _places(events)
+        part = {name: rest[name].filter(pc.is_in(found, here)) for name, found in places.items()}
+        called = pc.is_in(rest["identities"].column("identity"), events.column("identity").unique())
+        yield {"events": events, "identities": rest["identities"].filter(called), **part}
+
+
+def _read(segment: Path, name: str) -> pa.Table:
+    return pq.read_table(segment / f"{name}.parquet", memory_map=False).cast(SCHEMAS[name])
+
+
+def _places(table: pa.Table) -> pa.Array[Any]:
+    """One number for each record of a segment."""
+    high = pc.shift_left(table.column("object").cast(pa.int64()), 32)
+    both: pa.Array[Any] = pa.array(pc.bit_wise_or(high, table.column("ordinal").cast(pa.int64())).to_numpy())
+    return both

@@ -1,0 +1,34 @@
+"""What findings call the credentials and events of some records: a finding that names none of them is not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from tokentrail.lineage.rows import event_id
+from tokentrail.watch.intake import Tables
+from tokentrail.watch.names import Row
+
+
+def identifiers(tables: Tables) -> frozenset[str]:
+    """The ids that credentials and events of some records may bear in findings."""
+    events = tables["events"].select(["event_id", "event_id_text"])
+    columns = events.to_pydict()
+    found = {event_id(*pair) for pair in zip(columns["event_id"], columns["event_id_text"], strict=True)}
+    for row in tables["identities"].to_pylist():
+        found.update(_of_caller(row))
+    for key in tables["issuances"].column("key_id").to_pylist():
+        found.add(key)
+    return frozenset(one for one in found if one)
+
+
+def _of_caller(row: Row) -> Iterator[str]:
+    """The ids that a caller may have as a credential: see `lineage/sql/5_births.sql` and `6_named.sql`."""
+    key, principal = row["key_id"], row["principal_id"]
+    if key:
+        yield key
+    if row["created"] is not None:
+        since = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield from (f"{one}@{since}" for one in (key, principal) if one)
+    if key and principal:
+        yield f"{key}@{principal}"

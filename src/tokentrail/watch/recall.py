@@ -1,0 +1,272 @@
+"""
+Older records, found again by what names them: on disk beside the case, so that memory does not grow with it.
+
+What `choosing` chooses of each segment is kept here under its names, in a database of its own, from which one record
+is read in a fraction of a millisecond, however many it holds. All of it is worked out from the case's segments, and
+is again if the file is lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tokentrail.errors import CaseError
+from tokentrail.store.interface import StoredObject
+from tokentrail.watch.choosing import Chooser, Chosen
+from tokentrail.watch.intake import SCHEMAS, Tables
+from tokentrail.watch.names import HABITS, Row
+
+_VERSION = 1
+_NEWEST, _OLDEST = 32, 8
+_OF_HABITS = 6
+"""Records of one name that are found: what came last, and how it began; of habits, so many of either."""
+_KNOWN = 50_000
+"""Callers that are known to be there already, at most."""
+_WAIT = 60.0
+"""Seconds to wait for another process that writes; each does so for a fraction of one."""
+_OWN_MEMORY = 16_384
+"""Kilobytes that the database may take."""
+
+_MADE = """
+CREATE TABLE segments (number INTEGER PRIMARY KEY, low INTEGER, high INTEGER);
+CREATE TABLE objects (object INTEGER PRIMARY KEY, sha256 TEXT, reference TEXT, bound INTEGER);
+CREATE TABLE identities (identity INTEGER PRIMARY KEY, told BLOB);
+CREATE TABLE records (record INTEGER PRIMARY KEY, object INTEGER, ordinal INTEGER, identity INTEGER, told BLOB);
+CREATE TABLE names (name INTEGER, time INTEGER, record INTEGER, PRIMARY KEY (name, time, record)) WITHOUT ROWID;
+"""
+_LATEST = "SELECT record FROM names WHERE name = ? ORDER BY time DESC, record DESC LIMIT ?"
+_FIRST = "SELECT record FROM names WHERE name = ? ORDER BY time, record LIMIT ?"
+_ROW = """
+SELECT r.identity, i.told, r.told, r.ordinal, o.sha256, o.reference, o.bound FROM records r
+JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
+
+_PLACED = frozenset({"segment", "object", "ordinal", "identity"})
+_COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
+_COMMON = (
+    b"unknownRootAWSServiceIAMUserAssumedRolearn:aws:kms:arn:aws:s3:::arn:aws:iam::aws:policy/arn:aws:iam:::user/role/"
+    b"arn:aws:sts::assumed-role/aws-cli/2 Python/3 Linux/ x86_64 exe/ prompt/off command/Boto3/1.34 md/Botocore#1.34 "
+    b"ua/2.0 os/linux# lang/python# cfg/retry-mode#legacyAWS InternalASIAAKIAAROAAIDAAccessDeniedus-west-2eu-central-1"
+    b"eu-west-1us-east-1iam.amazonaws.coms3.amazonaws.comec2.amazonaws.comsts.amazonaws.comGetCallerIdentity"
+    b"GetSessionTokenAssumeRoleWithWebIdentityAssumeRole"
+)
+"""What records have in common, so that small ones are packed well."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The numbers of the records that are kept of some evidence."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record that was found again."""
+
+    record: Chosen
+    identity: int
+    """The same for the same caller."""
+    stored: StoredObject
+    """The object that it lies in."""
+    ordinal: int
+    """Its place there."""
+
+
+class Recall:
+    """
+    The records of a case that may be asked for again.
+
+    Args:
+        folder: Where its file lies, or is to lie.
+
+    Raises:
+        CaseError: the file can't be read or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "recall.sqlite"
+        self._chooser = Chooser()
+        self._known: set[int] = set()
+        """Callers that are there already."""
+        try:
+            self._connection = self._opened()
+        except sqlite3.DatabaseError:  # damaged, or of another version: it is worked out again
+            with _explained(self._path):
+                for path in folder.glob(f"{self._path.name}*"):
+                    path.unlink()
+                self._connection = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)
+        connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{_OWN_MEMORY}")
+            [[version]] = connection.execute("PRAGMA user_version")
+            if version not in (0, _VERSION):
+                raise sqlite3.DatabaseError("of another version")
+            if version == 0:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {_MADE} PRAGMA user_version = {_VERSION}; COMMIT;"
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def spans(self) -> dict[int, Span]:
+        """The segments whose records are kept, by number."""
+        with _explained(self._path):
+            found = self._connection.execute("SELECT number, low, high FROM segments").fetchall()
+        return {number: Span(low, high) for number, low, high in found}
+
+    def keep(self, segment: int | None, tables: Tables, objects: Sequence[StoredObject]) -> Span:
+        """
+        Keep of some records what may be asked for again; all of it or nothing.
+
+        Args:
+            segment: The number of the segment whose records they are; `None` for a part of one.
+            tables: The records.
+            objects: The segment's evidence objects, in their order.
+        """
+        told = [_Told(one) for one in self._chooser.chosen(tables)]
+        callers = {one.identity: one.caller for one in told if one.identity not in self._known}
+        packed = [(identity, _packed(caller)) for identity, caller in callers.items()]
+        with _explained(self._path), self._writing():
+            run, run_many = self._connection.execute, self._connection.executemany
+            [[low]] = run("SELECT coalesce(max(record), -1) + 1 FROM records")
+            [[first]] = run("SELECT coalesce(max(object), -1) + 1 FROM objects")
+            lying = [(first + at, one.sha256, one.reference, one.bound) for at, one in enumerate(objects)]
+            run_many("INSERT INTO objects VALUES (?, ?, ?, ?)", lying)
+            run_many("INSERT OR IGNORE INTO identities VALUES (?, ?)", packed)
+            rows = [
+                (low + at, first + one.object, one.ordinal, one.identity, one.record)
+                for at, one in enumerate(told)
+            ]
+            run_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+            named = [(name, one.time, low + at) for at, one in enumerate(told) for name in one.names]
+            run_many("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", named)
+            if segment is not None:
+                run("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (segment, low, low + len(told)))
+        self._known.update(callers)
+        if len(self._known) > _KNOWN:
+            self._known.clear()
+        return Span(low, low + len(told))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def became(self, segment: int, replaced: Sequence[int]) -> None:
+        """Note that all is kept of a segment, or would be noted so of each that it took the place of."""
+        with _explained(self._path), self._writing():
+            known = {number for (number,) in self._connection.execute("SELECT number FROM segments")}
+            if known.issuperset(replaced):
+                self._connection.execute("INSERT OR REPLACE INTO segments VALUES (?, 0, 0)", (segment,))
+            self._connection.executemany(
+                "DELETE FROM segments WHERE number = ?", [(one,) for one in replaced]
+            )
+
+    def numbers(self, names: Iterable[str]) -> Iterator[int]:
+        """The numbers of the records that some names find: of each name, the newest and the first."""
+        with _explained(self._path):
+            for name in names:
+                key = _digest(name.encode())
+                newest, oldest = (_OF_HABITS, _OF_HABITS) if name[0] in HABITS else (_NEWEST, _OLDEST)
+                found = self._connection.execute(_LATEST, (key, newest)).fetchall()
+                if len(found) == newest:
+                    found += self._connection.execute(_FIRST, (key, oldest)).fetchall()
+                for (number,) in found:
+                    yield number
+
+    def read(self, numbers: Iterable[int]) -> Iterator[Found]:
+        """Records by number; those of one caller share its row."""
+        callers: dict[int, Row] = {}
+        with _explained(self._path):
+            for number in numbers:
+                for row in self._connection.execute(_ROW, (number,)):
+                    yield _found(row, callers)
+
+
+class _Told:
+    """A record as it is kept."""
+
+    __slots__ = ("caller", "identity", "names", "object", "ordinal", "record", "time")
+
+    def __init__(self, chosen: Chosen) -> None:
+        event = chosen.event
+        self.object, self.ordinal, self.time = event["object"], event["ordinal"], event["time"] or 0
+        self.caller = _encode(_values("identities", chosen.caller))
+        self.identity = _digest(self.caller)
+        parts = ("events", event), ("issuances", chosen.issuance), ("changes", chosen.change)
+        self.record = _packed(_encode([_values(table, row) for table, row in parts]))
+        self.names = [_digest(one.encode()) for one in chosen.names()]
+
+
+def _found(row: Sequence[Any], callers: dict[int, Row]) -> Found:
+    identity, caller, told, ordinal, sha256, reference, bound = row
+    if identity not in callers:
+        callers[identity] = _row("identities", _unpacked(caller)) or {}
+    event, issuance, change = _unpacked(told)
+    stored = StoredObject(
+        sha256=sha256, name=sha256, size=0, records=0, rejected=0, reference=reference, bound=bound
+    )
+    chosen = Chosen(
+        _row("events", event) or {}, callers[identity], _row("issuances", issuance), _row("changes", change)
+    )
+    return Found(chosen, identity, stored, ordinal)
+
+
+def _values(table: str, row: Row | None) -> list[Any] | None:
+    return None if row is None else [row[name] for name in _COLUMNS[table]]
+
+
+def _row(table: str, values: list[Any] | None) -> Row | None:
+    return None if values is None else dict(zip(_COLUMNS[table], values, strict=True))
+
+
+def _packed(data: bytes) -> bytes:
+    packer = zlib.compressobj(1, wbits=-15, zdict=_COMMON)
+    return packer.compress(data) + packer.flush()
+
+
+def _unpacked(data: bytes) -> Any:
+    return _decode(zlib.decompressobj(wbits=-15, zdict=_COMMON).decompress(data))
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little", signed=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failure of the database into words."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CaseError(
+            f"{path}: can't be read or written: {error}. It may be removed: it is made again."
+        ) from error

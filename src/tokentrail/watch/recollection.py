@@ -1,0 +1,184 @@
+"""
+The older records that new ones must be seen with: of each credential that they touch, and of all above it.
+
+From a call to the call that issued its caller, to whoever made that one, and so on, however long ago it was; with
+each, what changed it. Records that are judged anyway are not read again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from tokentrail.store.interface import StoredObject
+from tokentrail.watch import names
+from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
+from tokentrail.watch.names import Row
+from tokentrail.watch.recall import Found, Recall, Span
+
+_ROUNDS = 64
+"""From a credential to the one above it, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Older records, as a segment of a number that no segment bears."""
+
+    segment: int
+    tables: Tables
+    places: tuple[tuple[StoredObject, int], ...]
+    """By ordinal: the object that each record lies in, and its place there."""
+
+
+@dataclass(slots=True)
+class Touched:
+    """What some records touch, by name."""
+
+    names: set[str] = field(default_factory=set)
+    otherwise: dict[str, Row] = field(default_factory=dict)
+    """By the name of a key: a caller that bears it, since it may have other names too."""
+
+    def above(self, identity: Row) -> None:
+        """Add what a caller rests on."""
+        self.names.update(names.above(identity))
+        if (deeds := names.deeds_of(identity)) is not None:
+            self.names.add(deeds)
+        if identity["key_id"]:
+            self.otherwise[f"k{identity['key_id']}"] = identity
+        else:
+            self.names.update(names.else_above(identity))
+
+    def without(self, asked: Set[str]) -> Touched:
+        """What has not been asked for yet."""
+        rest = self.names - asked
+        return Touched(rest, {name: one for name, one in self.otherwise.items() if name in rest})
+
+    def add(self, other: Touched) -> None:
+        """Add all that others touch."""
+        self.names |= other.names
+        self.otherwise |= other.otherwise
+
+
+class Recollection:
+    """
+    Finds what new records must be seen with, and remembers what has been asked for.
+
+    Args:
+        recall: Where older records are found.
+    """
+
+    def __init__(self, recall: Recall) -> None:
+        self._recall = recall
+        self._asked: set[str] = set()
+        self._taken: set[int] = set()
+        self._makers: dict[str, list[Row]] = {}
+        """Of what is judged anyway: who issued, made or changed what, by its names."""
+        self._makers_before: dict[str, list[Row]] = {}
+        self._count = 0
+
+    def note(self, tables: Tables) -> Touched:
+        """Note who made what in new records; answers what they touch."""
+        callers: dict[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
+        touched = Touched()
+        touched.names.add(names.ORGANISED)
+        for one in callers.values():
+            touched.above(one)
+            touched.names.update(names.of_caller(one))
+        for row in tables["issuances"].to_pylist():
+            given = [*names.of_issuance(row, callers[row["identity"]])]
+            touched.names.update(given, names.around(row))
+            self._made(given, callers[row["identity"]])
+        for row in tables["changes"].to_pylist():
+            given = [*names.of_change(row, callers[row["identity"]])]
+            touched.names.update(given)
+            self._made(given, callers[row["identity"]])
+        return touched
+
+    def _made(self, given: Iterable[str], caller: Row) -> None:
+        for name in given:
+            if name[0] not in names.HABITS:
+                self._makers.setdefault(name, []).append(caller)
+
+    def forget(self) -> None:
+        """Ask anew for everything from now on: what was found is judged no more, and what was judged may be older."""
+        self._asked.clear()
+        self._taken.clear()
+        self._makers_before, self._makers = self._makers, {}
+
+    def about(self, touched: Sequence[Touched], held: Iterable[Span], most: int) -> Recalled | None:
+        """
+        Find the older records that some new ones must be seen with.
+
+        Args:
+            touched: What those touch.
+            held: Records that are judged anyway.
+            most: Records at most, about; what is nearest comes first.
+        """
+        lows, highs = _sorted(held)
+        found: list[Found] = []
+        following = Touched()
+        for one in touched:
+            following.add(one)
+        for _ in range(_ROUNDS):
+            asked = following.without(self._asked)
+            if not asked.names or len(found) >= most:
+                break
+            self._asked |= asked.names
+            numbers = {one for one in self._recall.numbers(asked.names) if not _within(one, lows, highs)}
+            fresh = [*self._recall.read(sorted(numbers - self._taken))]
+            self._taken |= numbers
+            found += fresh
+            following = self._beyond(asked, fresh)
+        return self._as_segment(found) if found else None
+
+    def _beyond(self, asked: Touched, fresh: Sequence[Found]) -> Touched:
+        """What is asked for next: who made what was found, and by other names what was not found by its key."""
+        following = Touched()
+        born = set[str]()
+        for name in asked.names:
+            for caller in (*self._makers.get(name, ()), *self._makers_before.get(name, ())):
+                born.add(name)
+                following.above(caller)
+        for one in fresh:
+            following.above(one.record.caller)
+            if one.record.issuance is not None:
+                born.add(f"k{one.record.issuance['key_id']}")
+            if one.record.change is not None:
+                following.names.update(names.about(one.record.change, one.record.caller))
+        for name, caller in asked.otherwise.items():
+            if name not in born:
+                following.names.update(names.else_above(caller))
+        return following
+
+    def _as_segment(self, found: Sequence[Found]) -> Recalled:
+        self._count += 1
+        number = -self._count
+        rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+        callers: dict[int, int] = {}
+        for ordinal, one in enumerate(found):
+            identity = callers.setdefault(one.identity, len(callers))
+            place = {"segment": number, "object": 0, "ordinal": ordinal, "identity": identity}
+            if identity == len(rows["identities"]):
+                rows["identities"].append({**one.record.caller, **place})
+            for name, row in (
+                ("events", one.record.event),
+                ("issuances", one.record.issuance),
+                ("changes", one.record.change),
+            ):
+                if row is not None:
+                    rows[name].append({**row, **place})
+        tables = {name: pa.Table.from_pylist(listed, schema=SCHEMAS[name]) for name, listed in rows.items()}
+        return Recalled(number, tables, tuple((one.stored, one.ordinal) for one in found))
+
+
+def _sorted(held: Iterable[Span]) -> tuple[list[int], list[int]]:
+    listed = sorted((one.low, one.high) for one in held if one.high > one.low)
+    return [low for low, _ in listed], [high for _, high in listed]
+
+
+def _within(number: int, lows: list[int], highs: list[int]) -> bool:
+    place = bisect_right(lows, number) - 1
+    return place >= 0 and number < highs[place]

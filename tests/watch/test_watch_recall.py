@@ -1,0 +1,178 @@
+"""What began long before is told with the record that completes it: by the look at new records, not by a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from watch_cases import Given, Json, Remembering, found, packed
+
+from evidence import HOME, START
+from tokentrail import Case
+from tokentrail.testing import World
+from tokentrail.watch import watch
+from tokentrail.watch.interface import Arrival
+from tokentrail.watch.sweep import Sweeping
+
+HOT = 100
+"""Records that are judged with each batch here; between the parts of a story lie five times as many."""
+Told = Iterator[None]
+"""A story: what is called until it pauses is its first half."""
+
+
+class NoSweep:
+    """A sweep that never ends: whatever is told is told without one."""
+
+    def __init__(self, asked: Sweeping) -> None:
+        pass
+
+    def done(self) -> bool:
+        return False
+
+    def kill(self) -> None:
+        pass
+
+
+def token_mints(world: World) -> Told:
+    """A token is minted, and kept."""
+    token = world.user("ada", ip="192.0.2.10").gets_session_token(duration=129600)
+    yield
+    token.assumes("Deploy", "later")
+
+
+def key_is_cut(world: World) -> Told:
+    """A session is minted from a key; later the key is deactivated; still later the session goes on."""
+    key = world.user("ada", ip="192.0.2.10")
+    session = key.assumes("Deploy", "run", duration=43200)
+    session.calls("s3:ListBuckets")
+    world.user("root-of-all", ip="192.0.2.11").deactivates(key)
+    yield
+    session.calls("s3:ListBuckets")
+
+
+def role_is_revoked(world: World) -> Told:
+    """The sessions of a role are revoked, and a token of the same key mints the next one."""
+    key = world.user("ada", ip="192.0.2.10")
+    token = key.gets_session_token(duration=129600)
+    key.assumes("Deploy", "run").calls("s3:ListBuckets")
+    world.wait(60)
+    world.user("root-of-all", ip="192.0.2.11").revokes_sessions("Deploy")
+    yield
+    token.assumes("Deploy", "again").calls("s3:ListBuckets")
+
+
+def session_goes_on_after_a_revocation(world: World) -> Told:
+    """The sessions of a role are revoked, and one of them goes on."""
+    session = world.user("ada", ip="192.0.2.10").assumes("Deploy", "run", duration=43200)
+    session.calls("s3:ListBuckets")
+    world.wait(60)
+    world.user("root-of-all", ip="192.0.2.11").revokes_sessions("Deploy")
+    yield
+    session.calls("s3:ListBuckets")
+
+
+def chain_comes_back(world: World) -> Told:
+    """Two roles take up each other in turn, hop by hop, each long after the one before."""
+    session = world.user("ada", ip="192.0.2.10").assumes("Deploy", "a")
+    for role in ("Audit", "Deploy", "Audit"):
+        yield
+        session = session.assumes(role, "hop")
+
+
+def roles_are_tried(world: World) -> Told:
+    """A token is refused four roles, and long after a fifth: which, stands in the raw records alone."""
+    token = world.user("ada", ip="192.0.2.10").gets_session_token(duration=129600)
+    for name in ("One", "Two", "Three", "Four"):
+        token.denied("sts:AssumeRole", world.role(name))
+    yield
+    token.denied("sts:AssumeRole", world.role("Five"))
+
+
+def made_key_is_used(world: World) -> Told:
+    """A token makes a key, and that is cut; what was minted from the key before goes on."""
+    maker = world.user("ada", ip="192.0.2.10").assumes("Deploy", "run")
+    key = maker.creates_access_key(world.user("bob", ip="192.0.2.12"))
+    session = key.assumes("Audit", "kept", duration=43200)
+    yield
+    world.user("root-of-all", ip="192.0.2.11").deactivates(key)
+    world.wait(60)
+    session.calls("s3:ListBuckets")
+
+
+STORIES: tuple[tuple[Callable[[World], Told], str], ...] = (
+    (token_mints, "token-mints-tokens"), (key_is_cut, "outlived-key"), (role_is_revoked, "minted-again"),
+    (session_goes_on_after_a_revocation, "used-after-revocation"), (chain_comes_back, "role-juggling"),
+    (roles_are_tried, "role-probing"), (made_key_is_used, "outlived-key"),
+)  # fmt: skip
+
+
+def others_work(world: World, count: int) -> None:
+    """Let so many records pass, of many who have nothing to do with it."""
+    for number in range(count // 10):
+        other = world.user(f"service-{number % 40}", ip=f"198.51.100.{number % 40}")
+        other.assumes("Backup", f"job-{number}").calls("s3:ListBuckets", count=9, every=0.1)
+
+
+def parts(story: Callable[[World], Told]) -> list[list[Json]]:
+    """The records of a story in its parts, with far more than the hot set holds between any two."""
+    world = World(START, account=HOME, tick=0.1)
+    told, listed, seen = story(world), [], 0
+    while True:
+        ended = next(told, "ended") == "ended"
+        if not ended:
+            others_work(world, HOT * 5)
+            world.wait(60)
+        records = world.records()
+        listed.append(records[seen:])
+        seen = len(records)
+        if ended:
+            return listed
+
+
+def batches(records: Iterable[Json]) -> Iterator[list[list[Json]]]:
+    rest = iter(records)
+    while some := list(islice(rest, 100)):
+        yield [some]
+
+
+class Ending(Given):
+    """A feed that ends the watch when it has brought all: nothing is waited for."""
+
+    ended: Callable[[], None] = staticmethod(lambda: None)
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        if not self.batches:
+            self.ended()
+        return super().take(most, wait)
+
+
+def watched_without_sweeps(
+    case: Path, records: Iterable[Json], monkeypatch: pytest.MonkeyPatch
+) -> Remembering:
+    """What a watch tells of some records, a hundred at a time, if no sweep ever ends."""
+    monkeypatch.setattr(watch, "SweepProcess", NoSweep)
+    feed, sink = Ending([[packed(file) for file in files] for files in batches(records)]), Remembering()
+    with Case.open(case) as opened:
+        settings = watch.Settings(hot=HOT, quiet=0.0)
+        running = watch.Watch(opened.folder, feed, [sink], (), settings, lambda _: None)
+        feed.ended = running.stop
+        running.run()
+    return sink
+
+
+@pytest.mark.parametrize(("story", "rule"), STORIES)
+def test_what_began_long_before_is_told_without_a_sweep(
+    story: Callable[[World], Told], rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose second half comes when far more than the hot set lies between is told as `detect` tells it."""
+    *first, second = parts(story)
+    before = watched_without_sweeps(tmp_path / "case", [one for part in first for one in part], monkeypatch)
+    last = watched_without_sweeps(tmp_path / "case", second, monkeypatch)
+
+    whole = {ident for ident, one in found(tmp_path / "case").items() if one["rule"] == rule}
+    told = {one.id for one in last.notices if one.document["rule"] == rule and one.change != "withdrawn"}
+    assert whole
+    assert whole == told
+    assert whole.isdisjoint(one.id for one in before.notices)
