@@ -1,0 +1,141 @@
+"""What is judged with each batch: no record is in it twice in one place, and nothing is let go too early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+from watch_cases import packed
+
+from evidence import HOME, START
+from tokentrail.sources.files import BytesObject
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
+from tokentrail.store.merge import AT_ONCE, merge_small
+from tokentrail.store.tasks import Options
+from tokentrail.testing import World
+from tokentrail.watch.backlog import keep_all, merged
+from tokentrail.watch.hot import HotSet
+from tokentrail.watch.intake import Intake, Tables
+from tokentrail.watch.interface import Arrival
+from tokentrail.watch.recall import Recall, Span
+from tokentrail.watch.recollection import Recollection
+
+NOWHERE = Span(0, 0)
+
+
+def one_more(folder: CaseFolder, name: str) -> tuple[str, Tables, list[StoredObject]]:
+    """A segment of a session's records, put into a case."""
+    world = World(START, account=HOME, seed=crc32(name.encode()))
+    world.user(name, ip="192.0.2.10").assumes("Deploy", name).calls("s3:ListBuckets", count=3)
+    arrival = Arrival(object=BytesObject(name, packed(world.records())), at=0.0)
+    taken = Intake(folder, (), Options()).take([arrival])
+    assert taken.segment is not None
+    assert taken.tables is not None
+    return taken.segment, taken.tables, list(folder.manifest(taken.segment).objects)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> CaseFolder:
+    folder = CaseFolder.open(tmp_path / "case")
+    (folder.path / "watch").mkdir()
+    return folder
+
+
+@pytest.fixture(name="recall")
+def _recall(folder: CaseFolder) -> Iterator[Recall]:
+    with closing(Recall(folder.path / "watch")) as recall:
+        yield recall
+
+
+def held(hot: HotSet, table: str = "events") -> int:
+    [row] = hot.engine().rows(f"SELECT count(*) AS rows FROM {table}")
+    return int(row["rows"])
+
+
+def test_what_a_sweep_chose_of_newest_records_is_not_there_twice(folder: CaseFolder) -> None:
+    """Two rows in one place would both be set aside as repetitions of each other, and nothing be found in them."""
+    segment, tables, objects = one_more(folder, "a")
+    hot = HotSet(folder)
+    hot.add(segment, tables, objects, NOWHERE)
+    before = held(hot), held(hot, "identities")
+
+    hot.sweep_begins()
+    hot.swept(tables)
+
+    assert before == (held(hot), held(hot, "identities"))
+
+
+def test_what_came_while_a_sweep_ran_stays(folder: CaseFolder) -> None:
+    """What is carried of segments that a sweep can't have seen is not replaced by what it chose of others."""
+    hot = HotSet(folder, most=4)
+    older, seen, objects = one_more(folder, "a")
+    hot.add(older, seen, objects, NOWHERE)
+    hot.sweep_begins()
+    newer, unseen, objects = one_more(folder, "b")
+    hot.add(newer, unseen, objects, NOWHERE)
+    hot.carry(frozenset((int(older, 16), int(newer, 16))), unseen)
+
+    hot.swept(seen)
+
+    assert seen["events"].num_rows + unseen["events"].num_rows == held(hot)
+    assert hot.older() == {int(older, 16), int(newer, 16)}
+
+
+def test_what_a_watch_did_not_see_come_is_kept_once(folder: CaseFolder, recall: Recall) -> None:
+    """Evidence of another ingest can be asked for as soon as a sweep has seen it; what was merged is not kept again."""
+    names = [f"c{number}" for number in range(AT_ONCE)]
+    listed = [one_more(folder, name) for name in names]
+    segment, tables, objects = listed[0]
+    recall.keep(int(segment, 16), tables, objects)
+
+    keep_all(folder, recall)
+    merge_small(folder, partial(merged, recall))
+    keep_all(folder, recall)
+
+    keys = [f"k{one}" for _, found, _ in listed for one in found["issuances"].column("key_id").to_pylist()]
+    assert len(names) == len(keys) == len(list(recall.numbers(keys)))
+    assert {int(one.segment, 16) for one in folder.snapshot().manifests} == recall.spans().keys()
+
+
+def test_a_damaged_file_is_made_again(folder: CaseFolder) -> None:
+    """What can't be read is worked out from the case, and nobody is asked."""
+    segment, tables, objects = one_more(folder, "a")
+    with closing(Recall(folder.path / "watch")) as recall:
+        recall.keep(int(segment, 16), tables, objects)
+    for path in (folder.path / "watch").glob("recall.sqlite*"):
+        path.write_bytes(b"no database")
+
+    with closing(Recall(folder.path / "watch")) as recall:
+        assert {} == recall.spans()
+        keep_all(folder, recall)
+        assert {int(segment, 16)} == recall.spans().keys()
+
+
+def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> None:
+    """A credential's records come back column by column, and raw, from where they lie; those that are held do not."""
+    segment, tables, objects = one_more(folder, "a")
+    span = recall.keep(int(segment, 16), tables, objects)
+    hot, recollection = HotSet(folder), Recollection(recall)
+    touched = Recollection(recall).note(tables)
+
+    assert recollection.about([touched], [span], 100) is None
+    found = Recollection(recall).about([touched], [], 100)
+
+    assert found is not None
+    hot.recall(found)
+    shown = [
+        name
+        for name in tables["issuances"].column_names
+        if name not in ("segment", "object", "ordinal", "identity")
+    ]
+    assert (
+        tables["issuances"].select(shown).to_pylist() == found.tables["issuances"].select(shown).to_pylist()
+    )
+    places = [(found.segment, 0, ordinal) for ordinal in range(found.tables["events"].num_rows)]
+    raw = {place: record["eventName"] for place, record in hot.read(places)}
+    assert [*raw.values()] == found.tables["events"].column("name").to_pylist()
