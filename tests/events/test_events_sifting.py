@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokentrail.events.quick import compiled
-from tokentrail.events.sifting import Needs, Sieve, Sifted
+from tokentrail.events.sifting import Need, Needs, Sieve, Sifted
 
 pytestmark = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
 
@@ -46,12 +46,21 @@ def left(
 
 texts = st.text(st.sampled_from('abcABC"\\\\é\u0130\u212a.-_0 '), max_size=40)
 words = st.lists(st.text("abc.-_0", min_size=1, max_size=4).map(str.encode), min_size=1, max_size=3)
+bars = st.none() | st.tuples(st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from([0.0, 7.0, 12.5, 1e15]))
 needed = st.lists(
-    st.tuples(st.sampled_from([0, 1, 61]), st.sampled_from(MEMBERS), words.map(tuple)), max_size=5
+    st.builds(Need, st.sampled_from([0, 1, 61]), st.sampled_from(MEMBERS), words.map(tuple), bars), max_size=5
+)
+numbers = st.one_of(
+    st.sampled_from([7, 12, 12.5, -1, 1e3, 10**15 - 1, 10**15, 10**16, True, None, [], {}]),
+    st.sampled_from(["7", "07", " 7", "7 ", "12", "", "7e1", "1_0", "\u0667", '7"', "9" * 16]),
 )
 rows = st.lists(
     st.fixed_dictionaries(
-        {}, optional={"errorMessage": texts, "requestParameters": st.dictionaries(texts, texts)}
+        {},
+        optional={
+            "errorMessage": texts,
+            "requestParameters": st.dictionaries(st.text("abcABC._", max_size=2) | texts, texts | numbers),
+        },
     ),
     min_size=1,
     max_size=4,
@@ -86,7 +95,7 @@ def test_both_ways_leave_the_same_questions(
 
 def test_letters_that_may_be_spelled_otherwise_leave_a_question_open() -> None:
     """A word may stand in an escape, or be made of letters that are another's capital; case alone matters to none."""
-    needs = [(0, "requestParameters", (b"kali",))]
+    needs = [Need(0, "requestParameters", (b"kali",))]
     for text, open_ in (
         (b'"KaLi"', 1),
         (b'"kal"', 0),
@@ -100,6 +109,40 @@ def test_letters_that_may_be_spelled_otherwise_leave_a_question_open() -> None:
         assert left(data, needs, ordinals=[0], masks=[1]) == [open_]
 
 
+@pytest.mark.parametrize(
+    ("request_", "open_"),
+    [
+        (b'{"durationSeconds":43200}', 1),
+        (b'{"durationSeconds":43199}', 0),
+        (b'{"DURATIONSECONDS" : "900" , "x":1}', 0),
+        (b'{"durationSeconds":"43200"}', 1),
+        (b'{"durationSeconds":900,"inner":[{"durationSeconds":50000}]}', 1),
+        (b'{"durationSeconds":900.5}', 1),
+        (b'{"durationSeconds":" 900"}', 1),
+        (b'{"durationSeconds":"900s"}', 1),
+        (b'{"durationSeconds":[900]}', 1),
+        (b'{"durationSeconds":null}', 1),
+        (b'{"durationSeconds":0000000000000000}', None),
+        (b'{"durationSeconds":"0000000000000001"}', 1),
+        (b'{"minimumDurationSeconds":50000}', 0),
+        (b'{"text":"\\"durationSeconds\\":50000"}', 0),
+        (b'{"duration\\u0053econds":50000}', 1),
+        (b'{"x":"\\u0021","durationSeconds":900}', 1),
+        (b'["durationSeconds"]', 1),
+        (b'"durationSeconds"', 1),
+        (b"{}", 0),
+    ],
+)
+def test_a_number_is_compared_where_it_is_plain(request_: bytes, open_: int | None) -> None:
+    """What is surely on the wrong side of a bar meets nothing; whatever is no plain number leaves the question open."""
+    needs = [Need(0, "requestParameters", (b"durationseconds",), (">=", 43200.0))]
+    data = native(raw(requestParameters="HERE").replace(b'"HERE"', request_))
+
+    assert (None if open_ is None else [open_]) == left(data, needs, ordinals=[0], masks=[1])
+    if open_ is not None:
+        assert open_ == Sieve(MEMBERS, needs).left(1, lambda name: request_)
+
+
 def test_words_are_found_wherever_they_stand() -> None:
     """At the beginning, the end, and across any step of sixteen letters, and nowhere past the end."""
     for before in range(70):
@@ -107,8 +150,8 @@ def test_words_are_found_wherever_they_stand() -> None:
             text = "." * before + "wOrd" + "." * after
             data = native(raw(requestParameters=text))
 
-            assert left(data, [(0, "requestParameters", (b"word",))], ordinals=[0], masks=[1]) == [1]
-            assert left(data, [(0, "requestParameters", (b"ward", b"wordy"))], ordinals=[0], masks=[1]) == [0]
+            assert left(data, [Need(0, "requestParameters", (b"word",))], ordinals=[0], masks=[1]) == [1]
+            assert left(data, [Need(0, "requestParameters", (b"ward", b"wordy"))], ordinals=[0], masks=[1]) == [0]
 
 
 def test_of_a_member_twice_the_last_counts() -> None:
@@ -150,4 +193,4 @@ def test_wrong_questions_are_errors() -> None:
     with pytest.raises(ValueError, match="a mask for each ordinal"):
         sifted(native(raw()), [], ordinals=[0], masks=[])
     with pytest.raises(ValueError, match="a need of what is not there"):
-        sifted(native(raw()), [(99, MEMBERS[0], (b"x",))], ordinals=[0], masks=[1])
+        sifted(native(raw()), [Need(99, MEMBERS[0], (b"x",))], ordinals=[0], masks=[1])

@@ -34,6 +34,6 @@ def sift(
     columns: int,
     members: tuple[bytes, ...],
     words: tuple[bytes, ...],
-    needs: tuple[tuple[int, int, int, int], ...],
+    needs: tuple[tuple[int, int, int, int, str, float], ...],
     /,
 ) -> tuple[int, bytes, bytes] | None: ...

@@ -6,17 +6,38 @@ Which records of a native file are worth decoding, and of those no more than wha
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-Need: TypeAlias = tuple[int, str, tuple[bytes, ...]]
-"""The number of a question, a member of a record, and words in small letters of which one must stand in it."""
+Bar: TypeAlias = tuple[str, float]
+"""`<`, `<=`, `>` or `>=`, and a number."""
+
+
+class Need(NamedTuple):
+    """What a record must hold to meet a question."""
+
+    question: int
+    """Its number."""
+    member: str
+    """Of the record."""
+    words: tuple[bytes, ...]
+    """In small letters; one of them must stand in the member."""
+    bar: Bar | None = None
+    """Where given, the word must be the name of a number on that side of it."""
+
+
 Needs: TypeAlias = Sequence[Need]
-"""What records must hold to meet questions; of several needs of one question, every one."""
+"""Of several needs of one question, every one counts."""
+WAYS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+"""How numbers are compared with a bar."""
 _decode = msgspec.json.Decoder().decode
 _CALLER = "userIdentity"
 """The member that is the same in many records."""
@@ -65,7 +86,7 @@ class _Compiled:
     """Needs as the compiled way wants them."""
 
     words: tuple[bytes, ...]
-    needs: tuple[tuple[int, int, int, int], ...]
+    needs: tuple[tuple[int, int, int, int, str, float], ...]
 
 
 class Sieve:
@@ -97,23 +118,42 @@ class Sieve:
     def _made(self, bits: int) -> _Compiled:
         words: list[bytes] = []
         needs = []
-        for question, member, some in self._needs:
+        for question, member, some, bar in self._needs:
             words += some
-            needs.append((*divmod(question, bits), self.members.index(member), len(words)))
+            needs.append(
+                (*divmod(question, bits), self.members.index(member), len(words), *(bar or ("", 0.0)))
+            )
         made = self._compiled[bits] = _Compiled(tuple(words), tuple(needs))
         return made
 
     def left(self, mask: int, spelled: Callable[[str], bytes]) -> int:
         """The questions that a record may meet, by the text of its members."""
         told: dict[str, bytes | None] = {}
-        for question, member, words in self._needs:
+        for question, member, words, bar in self._needs:
             if mask >> question & 1:
                 if member not in told:
                     told[member] = _plain(spelled(member))
                 text = told[member]
-                if text is not None and not any(word in text for word in words):
+                if text is not None and not any(_stands(word, text, bar) for word in words):
                     mask &= ~(1 << question)
         return mask
+
+
+def _stands(word: bytes, text: bytes, bar: Bar | None) -> bool:
+    """Whether a word stands in a text; with a bar, as the name of what may be a number on that side of it."""
+    if bar is None:
+        return word in text
+    way, number = bar
+    return any(
+        found[2] is None or WAYS[way](float(found[2]), number) for found in _numbers(word).finditer(text)
+    )
+
+
+@lru_cache(maxsize=1 << 8)
+def _numbers(name: bytes) -> re.Pattern[bytes]:
+    """Finds a name, with the number behind it where that is a plain one."""
+    spelled = rb'"%b"(?:[ \n\r\t]*:[ \n\r\t]*("?)([0-9]{1,15})\1[ \n\r\t]*[,}])?'
+    return re.compile(spelled % re.escape(name))
 
 
 def _plain(raw: bytes) -> bytes | None:

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from tokentrail.detection.sigma.fields import Field, each, text
-from tokentrail.detection.sigma.probes import Test, spelled_once
+from tokentrail.detection.sigma.probes import Compared, Test, spelled_once
+from tokentrail.events.sifting import Bar
 
 Members: TypeAlias = frozenset[str] | None
 """The members of a record that a check looks at; `None` for the whole of it."""
-Needle: TypeAlias = tuple[str, tuple[bytes, ...]]
-"""A member of a record, and words of which one must stand in it, in small letters."""
 Judged: TypeAlias = Callable[[Any], bool]
 """Whether a record meets a check."""
+
+
+class Needle(NamedTuple):
+    """What a record must hold: `events.sifting` looks for it."""
+
+    member: str
+    words: tuple[bytes, ...]
+    """In small letters; one of them must stand in the member."""
+    bar: Bar | None = None
+    """Where given, as the name of a number on that side of it."""
 
 
 class Check(Protocol):
@@ -81,9 +90,9 @@ class Several:
         found = [check.needles() for check in self.checks]
         if self.every:
             return tuple(dict.fromkeys(one for needles in found for one in needles))
-        if not found or not all(found) or len({needles[0][0] for needles in found}) > 1:
+        if not found or not all(found) or len({needles[0].member for needles in found}) > 1:
             return ()
-        return ((found[0][0][0], tuple(word for needles in found for word in needles[0][1])),)
+        return (Needle(found[0][0].member, tuple(word for needles in found for word in needles[0].words)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +140,14 @@ class Has:
         return frozenset({self.field.member})
 
     def needles(self) -> tuple[Needle, ...]:
-        """The test's words; else, of a test that nothing can't meet, the field's name."""
+        """The test's words; else, of a test that nothing can't meet, the field's name, with the number it asks for."""
         words = self.test.words_of()
         if words:
-            return ((self.field.member, words),)
-        return () if self.test.of_all()(()) else named(self.field)
+            return (Needle(self.field.member, words),)
+        if self.test.of_all()(()):
+            return ()
+        bar = self.test.bar() if isinstance(self.test, Compared) else None
+        return named(self.field, bar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +215,9 @@ def members(checks: Iterable[Check]) -> Members:
     return found
 
 
-def named(field: Field) -> tuple[Needle, ...]:
-    """What a record must hold to have a field below a member: its name."""
-    words = spelled_once(field.names[-1]) if len(field.names) > 1 else ()
-    return ((field.member, words),) if words else ()
+def named(field: Field, bar: Bar | None = None) -> tuple[Needle, ...]:
+    """What a record must hold to have a field below a member: its name, and behind it a number on that side of a bar."""
+    name = field.names[-1]
+    words = spelled_once(name) if len(field.names) > 1 else ()
+    whole = words == (name.lower().encode(),)
+    return (Needle(field.member, words, bar if whole else None),) if words else ()

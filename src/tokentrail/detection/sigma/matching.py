@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 
@@ -75,6 +75,10 @@ class _Tally:
             self.accounts.add(row["account"])
 
 
+_Tallies: TypeAlias = dict[tuple[int, int, str], _Tally]
+"""By rule, root, and the caller's name where no credential is known."""
+
+
 class SigmaRun:
     """
     One run of rules over a case.
@@ -101,13 +105,24 @@ class SigmaRun:
         self._reader.shutdown(cancel_futures=True)
 
     def hits(self) -> Iterator[tuple[Rule, Hit]]:
-        """What each rule matched, by lineage, then what the correlations found."""
+        """What each rule matched, by lineage, then what the correlations found; first what no record is read for."""
+        tallies = self._tallied()
+        found = {number: self._correlated(number) for number in self._by_columns()}
         for name, columns in self._read.result().items():
             self._scene.give(name, columns)
-        yield from self._alone()
+        self._tally_read(tallies)
+        yield from self._hits(tallies)
         for number, one in enumerate(self._rules.correlations):
-            for hit in correlated(one, self._matches(number)):
+            for hit in found[number] if number in found else self._correlated(number):
                 yield one.rule, hit
+
+    def _by_columns(self) -> list[int]:
+        """The correlations of rules that columns decide."""
+        read = {number for place in self._raw for number in self._counting[place]}
+        return [number for number in range(len(self._rules.correlations)) if number not in read]
+
+    def _correlated(self, number: int) -> list[Hit]:
+        return list(correlated(self._rules.correlations[number], self._matches(number)))
 
     def _live(self) -> list[int]:
         """The rules that may match anything, going by the calls, tools, errors and regions that the case has at all."""
@@ -215,36 +230,33 @@ class SigmaRun:
             counted_by.append((group, value))
         return Asked(one.condition.rest, tuple(counted_by))
 
-    def _alone(self) -> Iterator[tuple[Rule, Hit]]:
-        """What each rule matched by itself, where that is a finding."""
-        most = self._scene.thresholds.whole("most_events")
-        tallies: dict[tuple[int, int, str], _Tally] = {}
+    def _tallied(self) -> _Tallies:
+        """What each rule that columns decide matched by itself, where that is a finding."""
+        tallies: _Tallies = {}
         shown = [number for number in self._exact if self._rules.simple[number].shown]
         for start in range(0, len(shown), _BITS):
             block = shown[start : start + _BITS]
             mask = _mask([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            self._add(tallies, _MET.format(mask=mask.text) + _FROM + _THEIRS, mask.parameters, most)
+            self._add(tallies, _MET.format(mask=mask.text) + _FROM + _THEIRS, mask.parameters)
+        return tallies
+
+    def _tally_read(self, tallies: _Tallies) -> None:
+        """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
-        self._add(tallies, matched, (), most)
+        self._add(tallies, matched, ())
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
                 del tallies[key]
-        yield from self._hits(tallies)
 
-    def _add(
-        self,
-        tallies: dict[tuple[int, int, str], _Tally],
-        matched: str,
-        parameters: Sequence[Any],
-        most: int,
-    ) -> None:
+    def _add(self, tallies: _Tallies, matched: str, parameters: Sequence[Any]) -> None:
+        most = self._scene.thresholds.whole("most_events")
         for row in self._scene.rows(_TALLY.format(matched=matched, most=most), parameters):
             tallies.setdefault((row["rule"], row["root"], row["lone"]), _Tally()).add(row, most)
 
-    def _hits(self, tallies: dict[tuple[int, int, str], _Tally]) -> Iterator[tuple[Rule, Hit]]:
+    def _hits(self, tallies: _Tallies) -> Iterator[tuple[Rule, Hit]]:
         most = self._scene.thresholds.whole("most_credentials")
         shown = {key: sorted(one.places)[:most] for key, one in tallies.items()}
         known = self._scene.known(n for places in shown.values() for n in places)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import re2
 
 from tokentrail.detection.sigma.fields import text
+from tokentrail.events.sifting import WAYS, Bar
 from tokentrail.events.values import seconds
 
 _PLAIN = re.compile(r"[a-z0-9_.-]+", re.ASCII)
@@ -191,18 +192,25 @@ class Within(_Single):
 class Compared(_Single):
     """A number on one side of another."""
 
-    way: Callable[[float, float], bool]
-    bar: float
+    way: str
+    """`<`, `<=`, `>` or `>=`."""
+    number: float
+
+    def bar(self) -> Bar:
+        """What a number must stand on the right side of."""
+        return self.way, self.number
 
     def of_text(self) -> OfText:
         """It reads the value as a number."""
-        return self._holds
+        way, number = WAYS[self.way], self.number
 
-    def _holds(self, value: str) -> bool:
-        try:
-            return self.way(float(value), self.bar)
-        except (ValueError, OverflowError):
-            return False
+        def holds(value: str) -> bool:
+            try:
+                return way(float(value), number)
+            except (ValueError, OverflowError):
+                return False
+
+        return holds
 
 
 @dataclass(frozen=True, slots=True)

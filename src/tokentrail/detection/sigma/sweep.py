@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tokentrail.detection.sigma.checks import Check, Judged, Members, members
 from tokentrail.detection.sigma.fields import Field
-from tokentrail.events.sifting import Needs
+from tokentrail.events.sifting import Need, Needs
 from tokentrail.events.values import hide_secrets
 
 BETWEEN = "\x1f"
@@ -58,9 +58,7 @@ class Judge:
     def needs(self) -> Needs:
         """The words that a record must hold for a rule to be met."""
         return [
-            (number, member, words)
-            for number, one in enumerate(self._asked)
-            for member, words in one.rest.needles()
+            Need(number, *needle) for number, one in enumerate(self._asked) for needle in one.rest.needles()
         ]
 
     def __call__(self, mask: int, record: Any) -> list[Answer]:

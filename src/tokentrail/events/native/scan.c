@@ -265,9 +265,10 @@ PyDoc_STRVAR(
     "sift(data, ordinals, masks, columns, members, words, needs)\n--\n\n"
     "Look at the asked records of an expanded file: (how many there are, masks, spans); None: not for us.\n\n"
     "ordinals: 32 bits each, climbing; masks: `columns` times 64 bits for each, of the questions that it is asked;\n"
-    "members: names; words: in small letters; needs: (column, shift, member, end) of questions that need one of the\n"
-    "words up to `end`, from the end of the need before on, in a member. Of the masks handed back those bits are gone\n"
-    "whose words are missing. spans: 64 bits each, the start and end of each member's value.");
+    "members: names; words: in small letters; needs: (column, shift, member, end, way, bar) of questions that need one\n"
+    "of the words up to `end`, from the end of the need before on, in a member; with a way (<, <=, > or >=), as the\n"
+    "name of a number on that side of the bar. Of the masks handed back those bits are gone whose words are missing.\n"
+    "spans: 64 bits each, the start and end of each member's value.");
 
 static PyObject *sift_into(Sieve *self, PyObject *data, PyObject *masks, PyObject *spans)
 {

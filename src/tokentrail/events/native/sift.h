@@ -1,5 +1,6 @@
 /*
- * Which records of a file are worth decoding: where their members stand, and whether words that a question needs do.
+ * Which records of a file are worth decoding: where their members stand, and whether words, or numbers behind names,
+ * that a question needs do.
  *
  * Like the scanner, an accelerator and nothing else: it answers None for a file that is not clean JSON as CloudTrail
  * writes it, and leaves a question open wherever letters may be spelled in more than one way.
@@ -14,11 +15,19 @@ typedef struct {
     size_t size;
 } Word;
 
-/* A question that only a record can meet in whose member one of some words stands. */
+/*
+ * A question that only a record can meet in whose member one of some words stands; with a way, one of them as the name
+ * of a number on that side of a bar.
+ */
 typedef struct {
     size_t column, member, word, end;
     uint64_t bit;
+    int way; /* 0, or WAY of two letters */
+    double bar;
 } Need;
+
+#define WAY(sign, equal) ((sign) << 8 | (equal))
+#define FIGURES 15 /* of a whole number that a double holds to the last one */
 
 typedef struct {
     const int32_t *ordinals;
@@ -44,13 +53,13 @@ static int starts(Cursor at, const Word *word)
     return 1;
 }
 
-/* Whether a word stands in a text, in letters of either case. */
-static int stands(Cursor at, size_t size, const Word *word)
+/* Where a word first stands in a text, in letters of either case; NULL: nowhere. */
+static Cursor place_of_word(Cursor at, size_t size, const Word *word)
 {
     size_t n = 0, last;
 
     if (word->size == 0 || size < word->size)
-        return word->size == 0;
+        return word->size == 0 ? at : NULL;
     last = size - word->size; /* the last place where it may begin */
 #if defined(__SSE2__) && defined(__GNUC__)
     {
@@ -64,14 +73,14 @@ static int stands(Cursor at, size_t size, const Word *word)
                 _mm_cmpeq_epi8(_mm_or_si128(both, first), head), _mm_cmpeq_epi8(_mm_or_si128(both, final), tail)));
             for (; found; found &= found - 1)
                 if (starts(at + n + (size_t)__builtin_ctz(found), word))
-                    return 1;
+                    return at + n + (size_t)__builtin_ctz(found);
         }
     }
 #endif
     for (; n <= last; n++)
         if (starts(at + n, word))
-            return 1;
-    return 0;
+            return at + n;
+    return NULL;
 }
 
 /* Whether every letter of a text stands there as itself. */
@@ -85,13 +94,60 @@ static int plain(Cursor at, size_t size)
         all |= at[n];
     if (all >= 0x80)
         return 0;
-    return memchr(at, '\\', size) == NULL || !stands(at, size, &unit);
+    return memchr(at, '\\', size) == NULL || place_of_word(at, size, &unit) == NULL;
+}
+
+static int on_side(const Need *need, double number)
+{
+    switch (need->way) {
+    case WAY('<', 0):
+        return number < need->bar;
+    case WAY('<', '='):
+        return number <= need->bar;
+    case WAY('>', 0):
+        return number > need->bar;
+    default:
+        return number >= need->bar;
+    }
+}
+
+/* Whether what stands behind a name may be a number on the right side: all but a plain number may. */
+static int may_be(Cursor p, const Need *need)
+{
+    double number = 0;
+    int quoted, figures = 0;
+
+    p = white(p);
+    if (*p != ':')
+        return 1;
+    p = white(p + 1);
+    quoted = *p == '"';
+    for (p += quoted; *p >= '0' && *p <= '9'; p++, figures++)
+        number = number * 10 + (*p - '0');
+    if (figures == 0 || figures > FIGURES || (quoted && *p++ != '"'))
+        return 1;
+    p = white(p);
+    return (*p != ',' && *p != '}') || on_side(need, number);
+}
+
+/* Whether a word stands in a text as the name of what may be a number on the right side. */
+static int names_number(Cursor at, size_t size, const Word *word, const Need *need)
+{
+    Cursor found, end = at + size;
+
+    if (word->size == 0)
+        return 1; /* it says nothing */
+    for (Cursor p = at; (found = place_of_word(p, (size_t)(end - p), word)) != NULL; p = found + 1)
+        if (found > at && found[-1] == '"' && found[word->size] == '"' && may_be(found + word->size + 1, need))
+            return 1;
+    return 0;
 }
 
 static int any_stands(const Sieve *self, Cursor at, size_t size, const Need *need)
 {
     for (size_t n = need->word; n < need->end; n++)
-        if (stands(at, size, &self->words[n]))
+        if (need->way ? names_number(at, size, &self->words[n], need)
+                      : place_of_word(at, size, &self->words[n]) != NULL)
             return 1;
     return 0;
 }
@@ -194,7 +250,16 @@ static int words_of(PyObject *tuple, Word *words, size_t room)
     return 0;
 }
 
-/* Reads `(column, shift, member, end of its words)` for each need: each one's words follow those of the one before. */
+/* The way that `<`, `<=`, `>` or `>=` spells; 0: none. */
+static int way_of(const char *spelled)
+{
+    return spelled[0] == '<' || spelled[0] == '>' ? WAY(spelled[0], spelled[1]) : 0;
+}
+
+/*
+ * Reads `(column, shift, member, end of its words, way, bar)` for each need: each one's words follow those of the one
+ * before.
+ */
 static int needs_of(Sieve *self, PyObject *needs, size_t words)
 {
     size_t begin = 0;
@@ -202,15 +267,20 @@ static int needs_of(Sieve *self, PyObject *needs, size_t words)
     for (size_t n = 0; n < self->needed; n++) {
         Py_ssize_t column, member, last;
         int shift;
+        const char *way;
+        double bar;
         Need *need = &self->needs[n];
-        if (!PyArg_ParseTuple(PyTuple_GetItem(needs, (Py_ssize_t)n), "ninn", &column, &shift, &member, &last))
+        if (!PyArg_ParseTuple(PyTuple_GetItem(needs, (Py_ssize_t)n), "ninnsd", &column, &shift, &member, &last, &way,
+                              &bar))
             return FAILED;
         if (column < 0 || (size_t)column >= self->columns || shift < 0 || shift > 63 || member < 0
             || (size_t)member >= self->members || last < (Py_ssize_t)begin || (size_t)last > words) {
             PyErr_SetString(PyExc_ValueError, "a need of what is not there");
             return FAILED;
         }
-        *need = (Need){(size_t)column, (size_t)member, begin, (size_t)last, (uint64_t)1 << shift};
+        *need = (Need){
+            (size_t)column, (size_t)member, begin, (size_t)last, (uint64_t)1 << shift, way_of(way), bar,
+        };
         begin = (size_t)last;
     }
     return 0;
