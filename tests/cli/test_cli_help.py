@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 from cli_cases import Run
@@ -14,6 +17,13 @@ VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
     "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
+
+
+def command_of(verb: str) -> click.Command:
+    """The command of a verb."""
+    found = root.get_command(None, verb)
+    assert found is not None
+    return found
 
 
 def test_the_verbs_stand_in_order_of_use(run: Run) -> None:
@@ -31,7 +41,7 @@ def test_each_verb_says_what_it_does_and_ends_with_an_example(verb: str, run: Ru
     assert ran.out.rstrip().splitlines()[-2:][0] == "  Example:"
     assert ran.out.rstrip().splitlines()[-1].startswith(f"    tokentrail {verb}")
     assert max(map(len, ran.out.splitlines())) <= 100
-    command = root.commands[verb]
+    command = command_of(verb)
     assert command.help
     assert all(one.help for one in command.params if isinstance(one, click.Option))
 
@@ -39,14 +49,14 @@ def test_each_verb_says_what_it_does_and_ends_with_an_example(verb: str, run: Ru
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_the_common_options(verb: str) -> None:
     """Case, moment, format, strictness and verbosity are there on every verb."""
-    names = {option for one in root.commands[verb].params for option in one.opts}
+    names = {option for one in command_of(verb).params for option in one.opts}
     assert names >= {"--case", "--as-of", "--format", "--strict", "--verbose", "-v"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_example_can_be_parsed(verb: str) -> None:
     """The example names only options and arguments that exist."""
-    command = root.commands[verb]
+    command = command_of(verb)
     words = str(command.epilog).rpartition("\n")[2].partition(">")[0].split()
     assert words[:2] == ["tokentrail", verb]
     command.make_context(verb, words[2:])
@@ -71,3 +81,17 @@ def test_bodies_are_short() -> None:
             if isinstance(node, ast.FunctionDef) and node.name == "command":
                 first = node.body[1]
                 assert (node.end_lineno or 0) - first.lineno < 20, file
+
+
+def test_a_verb_loads_no_more_than_it_needs() -> None:
+    """Every verb starts with it: rooms of other verbs, and what is heavy, are loaded by those who use them."""
+    script = (
+        "import sys; from tokentrail.cli.root import root; root.get_command(None, 'status');"
+        "heavy = ('tokentrail.prevention.guard', 'tokentrail.containment.plan', 'tokentrail.watch', 'tokentrail.web',"
+        " 'tokentrail.cli.watch', 'tokentrail.events.kernel', 'tokentrail.detection.sigma', 'sigma', 'boto3', 'pandas',"
+        " 'maxminddb', 'jinja2', 'pyarrow.compute', 'pyarrow.dataset');"
+        "print(*(one for one in heavy if one in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""

@@ -24,7 +24,7 @@ from contain_cases import (
 
 from evidence import AWAY, HOME, START
 from tokentrail import Case
-from tokentrail.containment.plan import LEAST_MARGIN
+from tokentrail.containment.margin import LEAST_MARGIN
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper

@@ -36,13 +36,20 @@ def run(*arguments: str, folder: Path) -> str:
     return done.stdout
 
 
+def options(verb: str) -> list[click.Parameter]:
+    """What a verb may be given."""
+    found = root.get_command(None, verb)
+    assert found is not None
+    return found.params
+
+
 @pytest.mark.parametrize("page", PUBLIC, ids=named)
 def test_pages_name_existing_verbs_only(page: Path) -> None:
     """Each `tokentrail VERB` in a document is a verb that exists."""
-    assert verbs_named(page) <= set(root.commands)
+    assert verbs_named(page) <= set(root.list_commands())
 
 
-@pytest.mark.parametrize("verb", sorted(root.commands))
+@pytest.mark.parametrize("verb", sorted(root.list_commands()))
 def test_the_readme_shows_every_verb(verb: str) -> None:
     """Each verb stands in the README."""
     assert verb in verbs_named(README)
@@ -52,8 +59,8 @@ def test_the_readme_shows_every_verb(verb: str) -> None:
 def test_pages_name_existing_options_only(page: Path) -> None:
     """Each option beside `tokentrail VERB`, or alone in code, is an option of that verb, or of some verb."""
     known = {
-        name: {opt for one in command.params for opt in (*one.opts, *one.secondary_opts)}
-        for name, command in root.commands.items()
+        name: {opt for one in options(name) for opt in (*one.opts, *one.secondary_opts)}
+        for name in root.list_commands()
     }
     everywhere = set().union(*known.values()) | {"--help", "--version"}
     wrong = []

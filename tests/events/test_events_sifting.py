@@ -151,7 +151,9 @@ def test_words_are_found_wherever_they_stand() -> None:
             data = native(raw(requestParameters=text))
 
             assert left(data, [Need(0, "requestParameters", (b"word",))], ordinals=[0], masks=[1]) == [1]
-            assert left(data, [Need(0, "requestParameters", (b"ward", b"wordy"))], ordinals=[0], masks=[1]) == [0]
+            assert left(
+                data, [Need(0, "requestParameters", (b"ward", b"wordy"))], ordinals=[0], masks=[1]
+            ) == [0]
 
 
 def test_of_a_member_twice_the_last_counts() -> None:

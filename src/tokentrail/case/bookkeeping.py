@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
+from typing import TYPE_CHECKING
 
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.tasks import Outcome
+
+if TYPE_CHECKING:
+    from tokentrail.store.tasks import Outcome
 
 
 def summary(

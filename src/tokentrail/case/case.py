@@ -30,11 +30,7 @@ from tokentrail.case.proofs import periods, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
-from tokentrail.containment import whatif
-from tokentrail.containment.model import Plan, Strategy
-from tokentrail.containment.plan import LAG, MARGIN, check_margin, contain
-from tokentrail.containment.plan import what_if as prove_steps
-from tokentrail.containment.staging import Asked, stage
+from tokentrail.containment.margin import LAG, MARGIN, check_margin
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import Finding, Severity
@@ -46,8 +42,6 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.lineage.trace import Narrowing, networks
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import (
     IngestSummary,
     LogVerification,
@@ -57,13 +51,14 @@ from tokentrail.results import (
 from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.ingest import ingest
 from tokentrail.store.records import record
-from tokentrail.store.tasks import Options, Outcome
 
 if TYPE_CHECKING:
+    from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.sigma.reading import SigmaRules
+    from tokentrail.policy.snapshot import Snapshot
     from tokentrail.spark import Cluster
+    from tokentrail.store.tasks import Outcome
 
 _MANY = 100_000
 """Records from which on judging them takes queries that more than one processor should work at."""
@@ -146,6 +141,9 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             SourceError: a source can't be listed or read; what was read until then is kept.
         """
+        from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
+        from tokentrail.store.tasks import Options
+
         started = time.monotonic()
         self._views.link = engine.link if engine else None
         read = engine.ingest if engine else partial(ingest, workers=workers)
@@ -266,22 +264,22 @@ class Case(Lookups, Tracing, Guarding):
         found = self.family(
             subjects, as_of=as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips
         )
-        asked = Asked(
+        from tokentrail.case.planning import plan  # takes its time to load, and few verbs plan
+
+        return plan(
+            self._views,
+            found,
             case_id=self.case_id,
+            strategy=strategy,
+            what_if=what_if,
+            as_of=as_of,
             margin=margin,
             lag=lag,
             narrowing=Narrowing(since, networks(source_ips), networks(trusted_ips)),
-            reach=Reach(snapshots) if snapshots else None,
-            without_access=frozenset(without_access),
+            spare=spare,
+            snapshots=snapshots,
+            without_access=without_access,
             management_account=management_account,
-            also=whatif.named(what_if),
-        )
-        covered = self._views.open(as_of).covered()
-        scene = stage(self._views.forest(as_of), found, covered, asked)
-        return (
-            prove_steps(scene, what_if, found.gaps)
-            if what_if
-            else contain(scene, strategy, spare, found.gaps)
         )
 
     def detect(

@@ -1,20 +1,19 @@
-"""From a case to the answer of `guard`: whose calls are the attacker's, then audit, guardrails and back-test."""
+"""What a case answers about prevention."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokentrail.case.views import Views
 from tokentrail.detection.model import Finding
-from tokentrail.errors import UsageError
-from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.trace import Narrowing, networks, trace
-from tokentrail.prevention.attacker import Attacker, of_findings, of_subjects, worst_subjects
-from tokentrail.prevention.guard import Given, guard
-from tokentrail.prevention.model import Guard
+from tokentrail.lineage.trace import Narrowing, networks
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import Engine
+
+if TYPE_CHECKING:
+    from tokentrail.prevention.guard import Given
+    from tokentrail.prevention.model import Guard
 
 
 class Guarding:
@@ -47,32 +46,11 @@ class Guarding:
         Raises:
             UsageError: a subject, address or policy can't be used, or two snapshots are of one account.
         """
+        from tokentrail.case.prevented import (
+            guarded,  # takes its time to load, and other verbs need none of it
+        )
+
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
         forest, engine = self._views.forest(as_of), self._views.open(as_of).engine
         found = () if subjects else self.detect(as_of=as_of)
-        return guarded(self._folder, engine, forest, subjects, found, narrowing, given or Given())
-
-
-def guarded(
-    folder: CaseFolder, engine: Engine, forest: Forest, subjects: Sequence[str], findings: Sequence[Finding],
-    narrowing: Narrowing, given: Given,
-) -> Guard:  # fmt: skip
-    """
-    Answer for subjects, or for what findings name.
-
-    Raises:
-        UsageError: there is no subject to narrow, or a policy or snapshot can't be used.
-    """
-    if not subjects and narrowing != Narrowing():
-        raise UsageError("--since and addresses narrow a subject: give one with --subject.")
-    named = tuple(subjects) or worst_subjects(findings)
-    attacker = Attacker()
-    if named:
-        traced = trace(forest, named, up=False, down=True, narrowing=narrowing, gaps=())
-        attacker = (
-            of_subjects(engine, forest, traced, narrowing)
-            if subjects
-            else of_findings(engine, forest, traced, findings)
-        )
-    objects = [one.name for one in folder.snapshot().objects().values()]
-    return guard(engine, forest, attacker, objects, given)
+        return guarded(self._folder, engine, forest, subjects, found, narrowing, given)

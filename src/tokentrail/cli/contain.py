@@ -16,8 +16,8 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
+from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
-from tokentrail.containment.plan import LAG, MARGIN
 from tokentrail.containment.planfile import save
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import columns, document

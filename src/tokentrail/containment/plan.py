@@ -10,6 +10,7 @@ from datetime import datetime
 from tokentrail.containment import planner, story, whatif
 from tokentrail.containment.assumptions import holds_if, residual_risks
 from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import (
     PLAN_VERSION,
     Collateral,
@@ -24,51 +25,7 @@ from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.principal import short
 from tokentrail.containment.prover import Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
-from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Gap
-
-MARGIN, LAG = 60, 900
-"""Seconds, by default: from sending a cutoff to the moment that it names; by which the log may be late."""
-PROPAGATION = 5
-"""
-Seconds that IAM was measured to take until a change bites (3 to 4), rounded up: a margin below, or without time for
-sending, is refused.
-
-AWS itself puts the cutoff of the console's revocation about 30 seconds ahead (IAM User Guide, 'Revoking IAM role
-temporary security credentials'), and says that changes may take longer ('Troubleshoot IAM', 'Changes that I make are
-not always immediately visible').
-"""
-
-
-LEAST_MARGIN = 10
-SENDING = 10
-"""Seconds of a margin that are left for sending all calls of a step."""
-
-
-def bites_within(margin: int) -> int:
-    """
-    How long IAM may take for the proof to hold, of a margin.
-
-    The last call of a step is sent no later than this before its cutoff, so that all have taken effect by then.
-    """
-    return max(PROPAGATION, margin - SENDING)
-
-
-def check_margin(margin: int, lag: int) -> None:
-    """
-    Refuse a margin or a lag that no proof could rest on.
-
-    Raises:
-        UsageError: the margin is shorter than IAM takes, or the lag negative.
-    """
-    if margin < LEAST_MARGIN:
-        raise UsageError(
-            f"--margin {margin}: IAM takes up to {PROPAGATION} seconds until a change bites, and sending takes a few, "
-            f"so that what is minted meanwhile would outlive the cutoff. Give {LEAST_MARGIN} or more; {MARGIN} is the "
-            "default."
-        )
-    if lag < 0:
-        raise UsageError(f"--lag {lag}: give the seconds by which the log may be late, 0 or more.")
 
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:

@@ -15,8 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import maxminddb
-
 from tokentrail.errors import UsageError
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -158,6 +156,8 @@ def _with(found: Address, record: Any) -> Address:
 
 
 def _opened(path: Path) -> Any:
+    import maxminddb  # takes its time to load, and few have such files
+
     try:
         return maxminddb.open_database(str(path), maxminddb.MODE_AUTO)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:

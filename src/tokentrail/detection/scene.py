@@ -21,7 +21,7 @@ import pyarrow as pa
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.events.assemble import digests
+from tokentrail.events.ids import digests
 from tokentrail.events.sifting import Needs
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
@@ -12,13 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokentrail.events.values import seconds, uuid_bytes
+from tokentrail.events.values import seconds
 
 Array: TypeAlias = "pa.Array[Any]"
 Codes: TypeAlias = npt.NDArray[np.int32]
 Moments: TypeAlias = npt.NDArray[np.int64]
-_DASHES = (8, 13, 18, 23)
-_UUID_LENGTH = 36
 _SECONDS = pa.timestamp("s", "UTC")
 MOMENT_LENGTH = len("2024-03-01T00:00:00Z")
 
@@ -137,55 +134,3 @@ def own_labels(column: Array) -> Array:
 def same(value: int, count: int) -> Array:
     """One number, `count` times."""
     return pa.array(np.full(count, value, dtype=np.int64))
-
-
-def event_ids(texts: Sequence[str]) -> tuple[Array, Array]:
-    """Event ids as sixteen bytes each, and the texts of those that are no plain UUIDs."""
-    packed = _plain_uuids(texts)
-    if packed is not None:
-        ids = pa.Array.from_buffers(pa.binary(16), len(texts), [None, pa.py_buffer(packed)])
-        return ids, pa.nulls(len(texts), pa.string())
-    plain_ids = [uuid_bytes(one) for one in texts]
-    others = [None if known else one for known, one in zip(plain_ids, texts, strict=True)]
-    return digests(texts), pa.array(others, pa.string())
-
-
-def packed_ids(packed: bytes, odd: Sequence[tuple[int, str]]) -> tuple[Array, Array]:
-    """Event ids that are packed already, but for some rows whose texts are given; and the texts, as `event_ids`."""
-    count = len(packed) // 16
-    told: list[str | None] = [None] * count if odd else []
-    if odd:
-        places = bytearray(packed)
-        for row, text in odd:
-            known = uuid_bytes(text)
-            places[16 * row : 16 * row + 16] = known or _digest(text)
-            told[row] = None if known else text
-        packed = bytes(places)
-    ids = pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(packed)])
-    return ids, pa.array(told, pa.string()) if odd else pa.nulls(count, pa.string())
-
-
-def digests(texts: Iterable[str | None]) -> Array:
-    """Ids as sixteen bytes each: a UUID's own, a digest of any other text."""
-    ids = [None if one is None else uuid_bytes(one) or _digest(one) for one in texts]
-    return pa.array(ids, pa.binary(16))
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _plain_uuids(texts: Sequence[str]) -> bytes | None:
-    """The bytes of UUIDs, all at once; `None` where one is spelled in any other way than the usual."""
-    count = len(texts)
-    joined = "".join(texts)
-    if len(joined) != _UUID_LENGTH * count or set(map(len, texts)) - {_UUID_LENGTH}:
-        return None
-    if any(joined[at::_UUID_LENGTH] != "-" * count for at in _DASHES):
-        return None
-    bare = joined.replace("-", "")
-    try:
-        packed = bytes.fromhex(bare)  # forgives spaces, which the length tells, and capitals
-    except ValueError:
-        return None
-    return packed if len(packed) == 16 * count and bare == bare.lower() else None

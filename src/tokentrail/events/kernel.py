@@ -20,6 +20,7 @@ from tokentrail.events.assemble import Labels, Marks
 from tokentrail.events.batch import Batch, Gathering
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
+from tokentrail.events.ids import digests, event_ids
 from tokentrail.events.issuance import ISSUED
 from tokentrail.events.quick import Quick
 from tokentrail.events.reading import Reading, Scan, Scanned, readings
@@ -154,7 +155,7 @@ class Segment:
         codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
         marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
         succeeded = codes["error"] == self._labels["error"].get(None, -1)
-        ids, id_texts = assemble.event_ids(of["eventID"])
+        ids, id_texts = event_ids(of["eventID"])
         additional = of["additionalEventData"]
         columns: dict[str, Any] = codes | {
             "object": batch.objects,
@@ -245,7 +246,7 @@ def _special_table(
     columns = []
     for name in schema.names:
         if name == "shared_id":
-            columns.append(assemble.digests(told[name]))
+            columns.append(digests(told[name]))
         elif name in told:
             columns.append(assemble.plain(told[name], schema.field(name).type))
         else:

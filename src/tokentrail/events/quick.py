@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tokentrail.events import assemble, special
 from tokentrail.events.assemble import Labels
+from tokentrail.events.ids import packed_ids
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.record import MISSING, Additional
 from tokentrail.events.vocabulary import Mark, looked_into, name_marks, source_marks
@@ -102,9 +103,7 @@ class Quick:
         rows = np.frombuffer(found, _ROW)
         columns: dict[str, Any] = {name: rows["labels"][:, n] for n, name in enumerate(_SCANNED)}
         columns |= {name: rows[name] for name in ("object", "ordinal", "identity", "time")}
-        columns["event_id"], columns["event_id_text"] = assemble.packed_ids(
-            rows["event_id"].tobytes(), odd_ids
-        )
+        columns["event_id"], columns["event_id_text"] = packed_ids(rows["event_id"].tobytes(), odd_ids)
         for name in ("read_only", "management", "console"):
             columns[name] = assemble.known_flags(rows[name])
         columns["bytes_out"] = assemble.counts(rows["bytes_out"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.events.assemble import digests
+from tokentrail.events.ids import digests
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled

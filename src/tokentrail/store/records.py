@@ -9,7 +9,6 @@ from typing import Any
 
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
-from tokentrail.events.reading import every_piece
 from tokentrail.events.values import HIDDEN
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
@@ -51,6 +50,10 @@ def records(
     Raises:
         CaseError: the object is gone or no longer the one that was read.
     """
+    from tokentrail.events.reading import (
+        every_piece,  # takes its time to load, and many answers need no record
+    )
+
     path = stored.reference or str(folder.object_path(stored.sha256))
     data = received(path, stored.sha256)
     last = max(ordinals, default=-1)

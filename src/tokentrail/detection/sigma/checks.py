@@ -216,7 +216,7 @@ def members(checks: Iterable[Check]) -> Members:
 
 
 def named(field: Field, bar: Bar | None = None) -> tuple[Needle, ...]:
-    """What a record must hold to have a field below a member: its name, and behind it a number on that side of a bar."""
+    """What a record must hold to have a field below a member: its name; with a bar, as that of such a number."""
     name = field.names[-1]
     words = spelled_once(name) if len(field.names) > 1 else ()
     whole = words == (name.lower().encode(),)

@@ -1,0 +1,53 @@
+"""From a case to a plan: what was traced is staged, and its end planned, or steps of somebody's own proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tokentrail.case.views import Views
+from tokentrail.containment import whatif
+from tokentrail.containment.model import Plan, Strategy
+from tokentrail.containment.plan import contain
+from tokentrail.containment.plan import what_if as prove_steps
+from tokentrail.containment.staging import Asked, stage
+from tokentrail.lineage.model import Trace
+from tokentrail.lineage.trace import Narrowing
+from tokentrail.policy.reach import Reach
+from tokentrail.policy.snapshot import Snapshot
+
+
+def plan(
+    views: Views,
+    found: Trace,
+    *,
+    case_id: str,
+    strategy: Strategy,
+    what_if: Sequence[str],
+    as_of: datetime | None,
+    margin: int,
+    lag: int,
+    narrowing: Narrowing,
+    spare: Sequence[str],
+    snapshots: Sequence[Snapshot],
+    without_access: Sequence[str],
+    management_account: str | None,
+) -> Plan:
+    """
+    Plan what ends the tainted credentials of a family, as `Case.contain` says.
+
+    Raises:
+        UsageError: a step or prefix can't be used.
+    """
+    asked = Asked(
+        case_id=case_id,
+        margin=margin,
+        lag=lag,
+        narrowing=narrowing,
+        reach=Reach(snapshots) if snapshots else None,
+        without_access=frozenset(without_access),
+        management_account=management_account,
+        also=whatif.named(what_if),
+    )
+    scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
+    return prove_steps(scene, what_if, found.gaps) if what_if else contain(scene, strategy, spare, found.gaps)
