@@ -46,11 +46,17 @@ _THEIRS = f"""
     ) e
     JOIN sigma_bits b ON (e.m & b.bit) <> 0{_WHOSE}"""
 """Whose are set aside before anybody looks for: few records meet rules that columns decide."""
-_TALLY = """
-    SELECT rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone,
-           name, account, count(*) AS count, list(DISTINCT n) AS places,
-           min({{'time': time, 'event_id': event_id, 'text': event_id_text}}, {most}) AS first
-    FROM ({matched}) GROUP BY ALL"""
+_STORY = "rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone"
+_TALLY = f"""
+    SELECT {_STORY}, name, account, count(*) AS count,
+           min({{{{'time': time, 'event_id': event_id, 'text': event_id_text}}}}, {{most}}) AS first
+    FROM ({{matched}}) GROUP BY ALL"""
+_WHO = f"""
+    SELECT rule, root, lone, count(*) AS credentials, min(n, {{most}}) AS places
+    FROM (SELECT DISTINCT {_STORY}, n FROM ({{matched}}) WHERE n IS NOT NULL) GROUP BY ALL"""
+_CALLERS = """
+    SELECT b.rule, w.n, w.root_n, e.arn FROM (
+      SELECT DISTINCT e.segment, e.identity, i.arn, {mask} AS m"""
 
 
 @dataclass(slots=True)
@@ -60,7 +66,10 @@ class _Tally:
     count: int = 0
     events: list[tuple[int, bytes, str]] = field(default_factory=list)
     """Time, id, and the id's text where it is no UUID."""
-    places: set[int] = field(default_factory=set)
+    credentials: int = 0
+    """How many it was of."""
+    places: tuple[int, ...] = ()
+    """Some of them: the first."""
     names: Counter[str] = field(default_factory=Counter)
     accounts: set[str] = field(default_factory=set)
 
@@ -69,7 +78,6 @@ class _Tally:
         self.count += row["count"]
         first = [(one["time"], one["event_id"] or b"", one["text"] or "") for one in row["first"]]
         self.events = heapq.nsmallest(most, (*self.events, *first))
-        self.places.update(one for one in row["places"] if one is not None)
         self.names[row["name"] or "?"] += row["count"]
         if row["account"]:
             self.accounts.add(row["account"])
@@ -239,32 +247,36 @@ class SigmaRun:
             mask = _mask([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            self._add(tallies, _MET.format(mask=mask.text) + _FROM + _THEIRS, mask.parameters)
+            met, callers = (one.format(mask=mask.text) + _FROM + _THEIRS for one in (_MET, _CALLERS))
+            self._add(tallies, met, callers, mask.parameters)
         return tallies
 
     def _tally_read(self, tallies: _Tallies) -> None:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
-        self._add(tallies, matched, ())
+        self._add(tallies, matched, matched, ())
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
                 del tallies[key]
 
-    def _add(self, tallies: _Tallies, matched: str, parameters: Sequence[Any]) -> None:
+    def _add(self, tallies: _Tallies, matched: str, callers: str, parameters: Sequence[Any]) -> None:
+        """Add what some rules matched, which no other call of this adds for: the calls, and whose they are."""
         most = self._scene.thresholds.whole("most_events")
         for row in self._scene.rows(_TALLY.format(matched=matched, most=most), parameters):
             tallies.setdefault((row["rule"], row["root"], row["lone"]), _Tally()).add(row, most)
+        most = self._scene.thresholds.whole("most_credentials")
+        for row in self._scene.rows(_WHO.format(matched=callers, most=most), parameters):
+            tally = tallies[row["rule"], row["root"], row["lone"]]
+            tally.credentials, tally.places = row["credentials"], tuple(row["places"])
 
     def _hits(self, tallies: _Tallies) -> Iterator[tuple[Rule, Hit]]:
-        most = self._scene.thresholds.whole("most_credentials")
-        shown = {key: sorted(one.places)[:most] for key, one in tallies.items()}
-        known = self._scene.known(n for places in shown.values() for n in places)
+        known = self._scene.known(n for one in tallies.values() for n in one.places)
         for key, tally in sorted(tallies.items()):
             number, _, arn = key
-            rule, places = self._rules.simple[number].rule, shown[key]
+            rule, places = self._rules.simple[number].rule, tally.places
             some = [named(known[n]) for n in places[:FEW]]
-            who = listed(some, of=len(tally.places)) if places else short(arn or None)
+            who = listed(some, of=tally.credentials) if places else short(arn or None)
             calls = listed(name for name, _ in sorted(tally.names.items(), key=lambda one: (-one[1], one[0])))
             yield (
                 rule,
@@ -275,7 +287,7 @@ class SigmaRun:
                     why=f"{counted(tally.count, 'call')} by {who} ({calls}), first at {at(tally.events[0][0])}. "
                     f"{rule.why}",
                     subject=places[0] if places else None,
-                    places=tuple(places),
+                    places=places,
                     events=tuple(event_id(one, told or None) or "" for _, one, told in tally.events),
                     count=tally.count,
                     principals=(arn,) if arn else (),
@@ -296,10 +308,13 @@ class SigmaRun:
             value for place in exact for value in self._rules.simple[place].condition.over.parameters
         ]
         matched = " UNION ALL ".join(parts)
+        enough = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING {_enough(correlation)}"
+        groups = self._scene.arrow(enough, parameters)
+        if not len(groups):
+            return
+        self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
         sql = f"""
-            WITH matched AS ({matched})
-            SELECT * FROM matched
-            WHERE grouped IN (SELECT grouped FROM matched GROUP BY grouped HAVING {_enough(correlation)})
+            SELECT * FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_enough)
             ORDER BY grouped, time, event_id, rule"""
         for row in self._scene.rows(sql, parameters):
             yield Match(
