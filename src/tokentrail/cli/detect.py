@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import click
 
@@ -12,7 +13,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import Common, common_with
+from tokentrail.cli.options import Common, common_with, named_case
 from tokentrail.detection.model import Finding
 from tokentrail.present.findings import write_findings
 from tokentrail.present.siem import write_asff, write_ocsf
@@ -48,7 +49,7 @@ def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
             case "asff":
                 write_asff(found, sys.stdout)
             case _:
-                output.show_rows(told, Finding, found, write_findings)
+                output.show_rows(told, Finding, found, partial(write_findings, case=named_case(told)))
         output.insist(told, case)
     if found:
         raise click.exceptions.Exit(FOUND)

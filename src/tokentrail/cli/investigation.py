@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.options import Common
+from tokentrail.cli.options import Common, named_case
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
@@ -52,7 +52,7 @@ def look_into(told: Common, found: Told) -> None:
     listed = [document(event) for event in found.events]
 
     def text(paper: Paper) -> None:
-        write_findings(found.findings, paper)
+        write_findings(found.findings, paper, case=named_case(told))
         paper.heading("Lineage")
         write_trace(found.trace, paper)
         paper.heading("Timeline")
@@ -86,7 +86,7 @@ def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding
     whole, judged = document(found), [document(one) for one in findings]
 
     def text(paper: Paper) -> None:
-        write_findings(findings, paper)
+        write_findings(findings, paper, case=named_case(told))
         paper.line()
         write_overview(found, paper)
 

@@ -85,6 +85,11 @@ def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) ->
     return case(without_case(command, formats=formats))
 
 
+def named_case(told: Common) -> Path | None:
+    """The case, where a command that is pasted must name it."""
+    return None if told.case == Path(DEFAULT_CASE) else told.case
+
+
 def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
     """Add the shared options but `--case`, for a verb that has its own."""
 

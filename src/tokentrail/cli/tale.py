@@ -22,6 +22,7 @@ from tokentrail.results import Status
 from tokentrail.testing.story import ATTACKER, Story, story
 
 _LOOK_FURTHER = (
+    ("detect", "what looks like theft in it, why, and how to tell a false alarm"),
     ("trace {a}", "the whole lineage, and the damage"),
     ("timeline {a}", "every call, in order"),
     ("contain {a}", "the plan, its calls and its proof"),

@@ -129,7 +129,7 @@ def _finding(
         accounts=tuple(sorted({*hit.accounts, *(one.account for one in callers.values() if one.account)})),
         events=events,
         addresses=tuple(scene.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
-        count=hit.count,
+        count=max(hit.count, len(set(hit.events))),
         why=hit.why,
         false_alarm=rule.false_alarm,
         attack=rule.attack,

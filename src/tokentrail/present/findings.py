@@ -5,9 +5,11 @@ catalogue.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
@@ -62,8 +64,8 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (-SEVERITIES.index(one.severity), one.time, one.id))
 
 
-def write_findings(findings: Iterable[Finding], paper: Paper) -> None:
-    """Write findings, the worst first."""
+def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | None = None) -> None:
+    """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
     listed = worst_first(findings)
     if not listed:
         paper.line(
@@ -74,15 +76,11 @@ def write_findings(findings: Iterable[Finding], paper: Paper) -> None:
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
     for one in listed:
-        _write(one, paper)
+        write_finding(one, paper, case=case)
 
 
-def write_finding(one: Finding, paper: Paper) -> None:
+def write_finding(one: Finding, paper: Paper, *, case: Path | None = None) -> None:
     """Write one finding."""
-    _write(one, paper)
-
-
-def _write(one: Finding, paper: Paper) -> None:
     paper.line()
     paper.line(
         (f"{one.severity.upper():<9}", _STYLES[one.severity]),
@@ -91,7 +89,8 @@ def _write(one: Finding, paper: Paper) -> None:
     )
     paper.wrapped(one.why, first=_label("what"))
     paper.wrapped(_some(one.credentials), first=_label("credentials"))
-    paper.wrapped(f"{_some(one.events)} ({words.number(one.count, 'event')} in all)", first=_label("events"))
+    more = f" ({words.number(one.count, 'event')} in all)" if one.count > len(one.events) else ""
+    paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
         paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
     paper.wrapped(one.false_alarm, first=_label("false alarm?"))
@@ -99,7 +98,8 @@ def _write(one: Finding, paper: Paper) -> None:
         f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
     )
     paper.wrapped(by, first=_label("rule"))
-    paper.wrapped(one.next, first=_label("next"), style="bold")
+    of_case = f" --case {shlex.quote(str(case))}" if case and one.next.startswith("tokentrail ") else ""
+    paper.wrapped(one.next + of_case, first=_label("next"), style="bold")
 
 
 def _address(one: Address) -> str:

@@ -58,7 +58,7 @@ def _signs(scene: Scene, mine: list[Cut], found: list[Row]) -> list[str]:
     if mine[0].row["root_n"] in keys:
         signs.append("the key at the top of the lineage had been cut")
     if any(row["parent_n"] not in parents for row in found):
-        signs.append("another credential of the lineage minted it than the revoked one")
+        signs.append("another credential of the lineage minted it than had minted the revoked one")
     fresh = scene.thresholds.whole("new_for")
     if any(
         row["home_since"] is not None

@@ -48,7 +48,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             about=(cut.row["id"], cut.by),
             time=cut.done_at,
             severity=severity,
-            why=f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}; in the {span(window)} before, it had minted "
+            why=f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}; within {span(window)} before, it had minted "
             f"{listed(named(row) + ' at ' + at(row['issued_time']) for row in minted)}, "
             f"which outlive it" + (", and have been used since." if used else "."),
             subject=n,
