@@ -46,6 +46,29 @@ def test_findings_are_the_same_in_every_format(run: Run, case: Path, told: Story
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_the_command_of_a_finding_works_where_it_is_pasted(run: Run, case: Path, told: Story) -> None:
+    """It names the case, unless that is the default one; other formats keep to the command that scripts know."""
+    for name in ("my case", "tokentrail-case"):
+        Path(name).symlink_to(case, target_is_directory=True)
+
+    assert (
+        f"next         tokentrail contain {told.a.key_id} --case 'my case'\n"
+        in run("detect", "--case", "my case").out
+    )
+    assert f"next         tokentrail contain {told.a.key_id}\n" in run("detect").out
+
+
+def test_a_finding_stands_for_no_fewer_events_than_it_lists(run: Run, case: Path) -> None:
+    """Its count is of all its events; text tells it where it lists some of them only."""
+    found = lines(run("detect", "--case", case, "--format", "jsonl").out)
+    assert all(one["count"] >= len(one["events"]) for one in found)
+
+    text = " ".join(run("detect", "--case", case).out.split())
+    for one in found:
+        whole = one["count"] == len(one["events"])
+        assert (f"{one['events'][-1]} from" in text) is whole
+
+
 def test_nothing_found_is_said_and_ends_well(run: Run, case: Path) -> None:
     """Before the leak there is nothing, which is no proof."""
     ran = run("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z")

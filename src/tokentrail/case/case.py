@@ -315,8 +315,8 @@ class Case(Lookups, Tracing, Guarding):
         lost: list[int] = []
         view = self._views.open(as_of)
         engine = view.engine
-        if view.grown.records >= _MANY:
-            engine.spread()
+        if sigma is None and view.grown.records >= _MANY:
+            engine.spread()  # else the raw records that Sigma rules ask for keep the other processors busy
         sweep = sweeper(self._folder, lost.append)
         scene = Scene(engine, forest, thresholds, reader(self._folder), sweep, addresses)
         found = detection.detect(
