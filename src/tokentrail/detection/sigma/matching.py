@@ -6,13 +6,10 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 
 from __future__ import annotations
 
-import heapq
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -23,8 +20,9 @@ from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
+from tokentrail.detection.sigma.tally import Tallies, add
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import event_id
 
 _BITS = 60
 """Rules that one number holds."""
@@ -46,45 +44,9 @@ _THEIRS = f"""
     ) e
     JOIN sigma_bits b ON (e.m & b.bit) <> 0{_WHOSE}"""
 """Whose are set aside before anybody looks for: few records meet rules that columns decide."""
-_STORY = "rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone"
-_TALLY = f"""
-    SELECT {_STORY}, name, account, count(*) AS count,
-           min({{{{'time': time, 'event_id': event_id, 'text': event_id_text}}}}, {{most}}) AS first
-    FROM ({{matched}}) GROUP BY ALL"""
-_WHO = f"""
-    SELECT rule, root, lone, count(*) AS credentials, min(n, {{most}}) AS places
-    FROM (SELECT DISTINCT {_STORY}, n FROM ({{matched}}) WHERE n IS NOT NULL) GROUP BY ALL"""
 _CALLERS = """
     SELECT b.rule, w.n, w.root_n, e.arn FROM (
       SELECT DISTINCT e.segment, e.identity, i.arn, {mask} AS m"""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What a rule matched of one lineage."""
-
-    count: int = 0
-    events: list[tuple[int, bytes, str]] = field(default_factory=list)
-    """Time, id, and the id's text where it is no UUID."""
-    credentials: int = 0
-    """How many it was of."""
-    places: tuple[int, ...] = ()
-    """Some of them: the first."""
-    names: Counter[str] = field(default_factory=Counter)
-    accounts: set[str] = field(default_factory=set)
-
-    def add(self, row: Row, most: int) -> None:
-        """Take in some of it."""
-        self.count += row["count"]
-        first = [(one["time"], one["event_id"] or b"", one["text"] or "") for one in row["first"]]
-        self.events = heapq.nsmallest(most, (*self.events, *first))
-        self.names[row["name"] or "?"] += row["count"]
-        if row["account"]:
-            self.accounts.add(row["account"])
-
-
-_Tallies: TypeAlias = dict[tuple[int, int, str], _Tally]
-"""By rule, root, and the caller's name where no credential is known."""
 
 
 class SigmaRun:
@@ -238,9 +200,9 @@ class SigmaRun:
             counted_by.append((group, value))
         return Asked(one.condition.rest, tuple(counted_by))
 
-    def _tallied(self) -> _Tallies:
+    def _tallied(self) -> Tallies:
         """What each rule that columns decide matched by itself, where that is a finding."""
-        tallies: _Tallies = {}
+        tallies: Tallies = {}
         shown = [number for number in self._exact if self._rules.simple[number].shown]
         for start in range(0, len(shown), _BITS):
             block = shown[start : start + _BITS]
@@ -248,29 +210,19 @@ class SigmaRun:
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             met, callers = (one.format(mask=mask.text) + _FROM + _THEIRS for one in (_MET, _CALLERS))
-            self._add(tallies, met, callers, mask.parameters)
+            add(self._scene, tallies, met, callers, mask.parameters)
         return tallies
 
-    def _tally_read(self, tallies: _Tallies) -> None:
+    def _tally_read(self, tallies: Tallies) -> None:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
-        self._add(tallies, matched, matched, ())
+        add(self._scene, tallies, matched, matched, ())
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
                 del tallies[key]
 
-    def _add(self, tallies: _Tallies, matched: str, callers: str, parameters: Sequence[Any]) -> None:
-        """Add what some rules matched, which no other call of this adds for: the calls, and whose they are."""
-        most = self._scene.thresholds.whole("most_events")
-        for row in self._scene.rows(_TALLY.format(matched=matched, most=most), parameters):
-            tallies.setdefault((row["rule"], row["root"], row["lone"]), _Tally()).add(row, most)
-        most = self._scene.thresholds.whole("most_credentials")
-        for row in self._scene.rows(_WHO.format(matched=callers, most=most), parameters):
-            tally = tallies[row["rule"], row["root"], row["lone"]]
-            tally.credentials, tally.places = row["credentials"], tuple(row["places"])
-
-    def _hits(self, tallies: _Tallies) -> Iterator[tuple[Rule, Hit]]:
+    def _hits(self, tallies: Tallies) -> Iterator[tuple[Rule, Hit]]:
         known = self._scene.known(n for one in tallies.values() for n in one.places)
         for key, tally in sorted(tallies.items()):
             number, _, arn = key

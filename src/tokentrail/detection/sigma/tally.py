@@ -1,0 +1,60 @@
+"""What each rule matched of each lineage: how many calls, the first of them, and whose they were."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tokentrail.detection.scene import Scene
+from tokentrail.lineage.rows import Row
+
+_STORY = "rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone"
+_TALLY = f"""
+    SELECT {_STORY}, name, account, count(*) AS count,
+           min({{{{'time': time, 'event_id': event_id, 'text': event_id_text}}}}, {{most}}) AS first
+    FROM ({{matched}}) GROUP BY ALL"""
+_WHO = f"""
+    SELECT rule, root, lone, count(*) AS credentials, min(n, {{most}}) AS places
+    FROM (SELECT DISTINCT {_STORY}, n FROM ({{matched}}) WHERE n IS NOT NULL) GROUP BY ALL"""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a rule matched of one lineage."""
+
+    count: int = 0
+    events: list[tuple[int, bytes, str]] = field(default_factory=list)
+    """Time, id, and the id's text where it is no UUID."""
+    credentials: int = 0
+    """How many it was of."""
+    places: tuple[int, ...] = ()
+    """Some of them: the first."""
+    names: Counter[str] = field(default_factory=Counter)
+    accounts: set[str] = field(default_factory=set)
+
+    def add(self, row: Row, most: int) -> None:
+        """Take in some of it."""
+        self.count += row["count"]
+        first = [(one["time"], one["event_id"] or b"", one["text"] or "") for one in row["first"]]
+        self.events = heapq.nsmallest(most, (*self.events, *first))
+        self.names[row["name"] or "?"] += row["count"]
+        if row["account"]:
+            self.accounts.add(row["account"])
+
+
+Tallies: TypeAlias = dict[tuple[int, int, str], Tally]
+"""By rule, root, and the caller's name where no credential is known."""
+
+
+def add(scene: Scene, tallies: Tallies, matched: str, callers: str, parameters: Sequence[Any]) -> None:
+    """Add what some rules matched, which no other call of this adds for: the calls, and whose they are."""
+    most = scene.thresholds.whole("most_events")
+    for row in scene.rows(_TALLY.format(matched=matched, most=most), parameters):
+        tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
+    most = scene.thresholds.whole("most_credentials")
+    for row in scene.rows(_WHO.format(matched=callers, most=most), parameters):
+        tally = tallies[row["rule"], row["root"], row["lone"]]
+        tally.credentials, tally.places = row["credentials"], tuple(row["places"])
