@@ -1,0 +1,49 @@
+"""What an engine may take of the machine's memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tokentrail.store import duck
+from tokentrail.store.duck import DuckEngine
+
+
+@pytest.mark.parametrize(("enough", "each", "threads", "expected"), [
+    (64 << 20, 16 << 20, 2, 64 << 20),
+    (64 << 20, 48 << 20, 3, 144 << 20),
+])  # fmt: skip
+def test_an_engine_takes_no_more_memory_than_is_enough(
+    monkeypatch: pytest.MonkeyPatch, enough: int, each: int, threads: int, expected: int
+) -> None:
+    monkeypatch.setattr(duck, "_ENOUGH", enough)
+    monkeypatch.setattr(duck, "_EACH", each)
+    engine = DuckEngine(threads=threads)
+    assert engine.memory() == pytest.approx(expected, rel=0.01)
+    engine.close()
+
+
+def test_an_engine_leaves_half_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duck, "_SHARE", "1%")
+    before = DuckEngine(threads=1)
+    monkeypatch.setattr(duck, "_ENOUGH", 1 << 50)
+    after = DuckEngine(threads=1)
+    assert before.memory() == after.memory() > 0
+    before.close()
+    after.close()
+
+
+def test_what_does_not_fit_is_spilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duck, "_ENOUGH", 48 << 20)
+    monkeypatch.setattr(duck, "_EACH", 0)
+    engine = DuckEngine(tmp_path / "spill", threads=1)
+    engine.run(
+        "CREATE TABLE much AS SELECT range AS n, hash(range) AS h, hash(range + 1) AS g FROM range(3000000)"
+    )
+    [found] = engine.rows(
+        "SELECT count(*) AS rows, sum(n) AS total, sum(CAST(h = hash(n) AS INT)) AS same FROM much"
+    )
+    assert found == {"rows": 3_000_000, "total": 4_499_998_500_000, "same": 3_000_000}
+    assert list((tmp_path / "spill").iterdir())
+    engine.close()
