@@ -54,7 +54,7 @@ FROM acts WHERE time BETWEEN {start} AND {end} GROUP BY ALL ORDER BY ALL"""
 def timeline(forest: Forest, subjects: Sequence[str], objects: Objects) -> Iterator[TimelineEvent]:
     """The events of subjects and of all that descends from them, in order."""
     ids = _ids(forest, subjects)
-    for row in forest.done_by(ids, _TIMELINE, whole=True):
+    for row in forest.done_by(ids, _TIMELINE):
         yield _event(row, ids, objects)
 
 
@@ -74,8 +74,8 @@ def lines(
     """
     ids = _ids(forest, subjects)
     forest.set_aside(ids, "call_lines", _lines(telling, run))
-    kept = forest.done_by(ids, _FIRST.format(room=room), whole=True)
-    [whole] = forest.done_by(ids, _ALL, whole=True)
+    kept = forest.done_by(ids, _FIRST.format(room=room))
+    [whole] = forest.done_by(ids, _ALL)
     listed = tuple(
         CallLine(
             first=_event(row, ids, objects),
@@ -105,7 +105,7 @@ def ticks(
     ids = _ids(forest, subjects)
     begin, until = start.timestamp(), end.timestamp()
     sql = _TICKS.format(start=repr(begin), end=repr(until), scale=repr(places / (until - begin)))
-    for row in forest.done_by(ids, sql, whole=True):
+    for row in forest.done_by(ids, sql):
         yield Tick(credential=ids[row["n"]], place=row["place"], failed=row["failed"], count=row["count"])
 
 

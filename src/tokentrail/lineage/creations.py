@@ -149,6 +149,10 @@ _OWN: dict[str, tuple[str, ...]] = {
 """Names that several services use: whose calls are meant."""
 
 
+NAMES = frozenset({*_MADE, "UpdateAccessKey"})
+"""The calls that leave anything behind."""
+
+
 def made(
     name: str, request: str | None, response: str | None, source: str | None = None
 ) -> list[tuple[str, str | None]]:

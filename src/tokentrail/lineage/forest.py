@@ -6,7 +6,7 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
-from tokentrail.lineage.part import FEW, Part
+from tokentrail.lineage.part import FEW, Part, Span
 from tokentrail.lineage.rows import Row, caller, credential, event_id
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
@@ -45,6 +45,8 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED = 50_000, 8_192, 50_000
+_CLIMBED = 64
+"""Steps up that are taken one by one."""
 _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
@@ -94,20 +96,18 @@ class Forest(Naming):
         if not self._edited:
             self._engine.keep("edits", _EDITS, self._folder / "edits.parquet")
             self._edited = True
-        wanted = ["", *sorted(accounts)] if accounts is not None else []
-        only = f" AND part IN ({', '.join('?' * len(wanted))})" if wanted else ""
-        sql = f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}{only}"
-        return self._entered(sql, wanted)
+        if accounts is None:
+            return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
+        wanted = [(part, part) for part in sorted({"", *accounts})]
+        return _entries(self._engine.ranges("edits", "part", wanted), _seconds(self.as_of))
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""
         return self._entered(f"{_REMOVALS}  AND c.time <= {_seconds(self.as_of)}")
 
-    def _entered(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Change]:
-        for batch in self._engine.batches(sql, parameters):
-            for row in batch.to_pylist():
-                row["account"] = row["in_account"]
-                yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
+    def _entered(self, sql: str) -> Iterator[Change]:
+        for batch in self._engine.batches(sql):
+            yield from _entries(batch)
 
     def rows(self, where: str = "TRUE", parameters: Sequence[Any] = (), order: str = "") -> Iterator[Row]:
         """Rows of the forest that meet a condition."""
@@ -140,17 +140,22 @@ class Forest(Naming):
             ORDER BY 1, 2, 3, 4""").to_pylist()
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
-        """Everything above: a node's ancestors are those whose range of rows holds it."""
+        """Everything above."""
         found = self._part.spans(places)
-        if not found:
-            return set()
+        if len(found) > FEW:
+            return self._ranges_around(found)
+        above, fresh = set[int](), found
+        for _ in range(_CLIMBED):
+            ups = {span.parent for span in fresh.values() if span.parent is not None} - above
+            if not ups:
+                return above
+            above |= ups
+            fresh = self._part.spans(ups)
+        return self._ranges_around(found)
+
+    def _ranges_around(self, found: Mapping[int, Span]) -> set[int]:
+        """Everything above: a node's ancestors are those whose range of rows holds it."""
         first, last = min(span.root for span in found.values()), max(found)
-        if len(found) <= FEW:
-            above = " OR ".join(
-                f"(n >= {span.root} AND n < {n} AND n + size > {n})" for n, span in found.items()
-            )
-            sql = f"SELECT n FROM forest WHERE n BETWEEN {first} AND {last} AND ({above})"
-            return {row["n"] for row in self._engine.rows(sql)}
         self._part.choose(found)
         return places_in(
             self._engine.table(
@@ -223,28 +228,21 @@ class Forest(Naming):
         """The ids of some credentials whose calls are wanted, by place."""
         return self._part.ids(places)
 
-    def rolled_up(self, places: Iterable[int], select: str) -> pa.Table:
-        """What some credentials did, as columns: `select` reads from `acts`, as of `done_by`."""
-        return self._part.rolled_up(places, select)
+    def acts(self, places: Iterable[int]) -> pa.Table:
+        """All that some credentials did, as columns: `few.DEEDS`, with `n`."""
+        return self._part.acts(places)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep such a roll-up of whole calls under a name, for others to read from, until the next of that name."""
         self._part.set_aside(places, name, select)
 
-    def done_by(self, places: Iterable[int], select: str, *, whole: bool = False) -> Sequence[Row]:
-        """
-        What some credentials did.
+    def done_by(self, places: Iterable[int], select: str) -> Sequence[Row]:
+        """What some credentials did: `select` reads from `acts`, whole facts with `n`."""
+        return self._part.deeds(places, select)
 
-        Args:
-            places: The credentials.
-            select: Reads from `acts`: facts with `n`.
-            whole: Whether it needs all columns of the facts; else those that say what was done to what.
-        """
-        return self._part.deeds(places, select, whole=whole)
-
-    def changed_by(self, places: Iterable[int]) -> Sequence[Row]:
-        """The changes that some credentials made."""
-        return self._part.changes(places)
+    def changed_by(self, places: Iterable[int], names: Set[str] | None = None) -> Sequence[Row]:
+        """The changes, all or those of some names, that some credentials made, by time, then event id."""
+        return self._part.changes(places, names)
 
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
@@ -294,6 +292,13 @@ class Forest(Naming):
             "GROUP BY e.event_id"
         )
         return {row["event_id"]: row["region"] for row in found.to_pylist()}
+
+
+def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Iterator[Change]:
+    for row in rows.to_pylist():
+        if until is None or row["time"] <= until:
+            row["account"] = row["in_account"]
+            yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
 
 
 def narrowed(kind: str | None, search: str | None) -> tuple[str, tuple[str, ...]]:

@@ -207,16 +207,15 @@ def reopen(engine: Engine, folder: Path) -> None:
     engine.run(f"CREATE VIEW credentials AS {described()}")
 
 
-def described(some: Mapping[str, str] | None = None, *, aside: bool = False) -> str:
+def described(some: Mapping[str, str] | None = None) -> str:
     """
     The query for all that is known of each credential.
 
     Args:
         some: Of those in `chosen` alone, from their `acts` and these tables (of `Engine.narrow`) with all about them.
-        aside: From the `their_` tables, which hold no more than that.
     """
     [text] = statements("8_credentials.sql")
-    sources = _EVERY if some is None else _EVERY | _CHOSEN | (_ASIDE if aside else {})
+    sources = _EVERY if some is None else _EVERY | _CHOSEN
     for name, source in (*sources.items(), *(some or {}).items()):
         text = text.replace(f"{{{name}}}", source)
     return text
@@ -246,10 +245,6 @@ _CHOSEN = {
                        ON h.segment = c.segment AND h.object = c.object AND h.ordinal = c.ordinal)""",
     "acts": "acts",
 }
-_ASIDE = {
-    "kin": "their_kin", "identities": "their_identities", "callers": "their_identities",
-    "issuances": "their_issuances", "creations": "their_creations",
-}  # fmt: skip
 
 
 _OUTPUT = {

@@ -83,11 +83,8 @@ class Naming:
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""
-        found = self._engine.rows(
-            "SELECT n FROM names WHERE name >= ? AND name < ? AND (name = ? OR (own AND name >= ?))",
-            (name, f"{name}@{_LAST}", name, f"{name}@"),
-        )
-        return {row["n"] for row in found}
+        found = self._engine.ranges("names", "name", [(name, name), (f"{name}@", f"{name}@{_LAST}")])
+        return {row["n"] for row in found.to_pylist() if row["own"] or row["name"] == name}
 
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:

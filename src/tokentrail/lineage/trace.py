@@ -177,7 +177,7 @@ def _tainted(
         by_parent.setdefault(parent, []).append((child, link))
     made = [listed[child]["created_event"] for start in starts for child, link in by_parent.get(start, ())
             if link.link == "created" and listed[child]["created_event"]]  # fmt: skip
-    addresses = forest.addresses(made)
+    addresses = forest.addresses(made) if narrowing.source_ips or narrowing.trusted_ips else {}
     tainted = set(starts)
     fresh = []
     for start in starts:

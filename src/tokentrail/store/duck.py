@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.ranges import Range, Ranges
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
 
@@ -53,6 +54,8 @@ class DuckEngine:
             config["temp_directory"] = str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._held: list[str] = []
+        self._files: dict[str, Path] = {}
+        self._ranges: dict[str, Ranges] = {}
         self._connection = duckdb.connect(":memory:", config=config)
         enough = max(_ENOUGH, config["threads"] * _EACH)
         if self.memory() > enough:
@@ -92,18 +95,12 @@ class DuckEngine:
             found: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
             return found
 
-    def rows(self, sql: str, parameters: Sequence[Any] = (), *, small: bool = False) -> list[dict[str, Any]]:
-        """The rows of a query that has few; `small`: over tables so small that planning costs more than it brings."""
-        if small:
-            self.run("PRAGMA disable_optimizer")
-        try:
-            with _explained(sql):
-                found = self._connection.execute(sql, list(parameters) or None)
-                names = [column[0] for column in found.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        finally:
-            if small:
-                self.run("PRAGMA enable_optimizer")
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query that has few."""
+        with _explained(sql):
+            found = self._connection.execute(sql, list(parameters) or None)
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
@@ -135,8 +132,16 @@ class DuckEngine:
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
+        self._files[name] = path
+        self._ranges.pop(name, None)
         files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(files))})")
+
+    def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
+        """Few rows of what is known by `view` and sorted by a column, whose values lie in some ranges, in order."""
+        if name not in self._ranges:
+            self._ranges[name] = Ranges(self._files[name], by)
+        return self._ranges[name].rows(wanted)
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

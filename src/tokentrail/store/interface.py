@@ -58,8 +58,8 @@ class Linker(Protocol):
 class Engine(Linker, Protocol):
     """Answers queries over what was derived, too."""
 
-    def rows(self, sql: str, parameters: Sequence[Any] = (), *, small: bool = False) -> list[dict[str, Any]]:
-        """The rows of a query that has few; `small`: over tables so small that planning costs more than it brings."""
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query that has few."""
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
@@ -69,6 +69,16 @@ class Engine(Linker, Protocol):
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
+
+    def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
+        """
+        Few rows of what is known by `view` and sorted by a column, quicker than by a query.
+
+        Args:
+            name: As it was given to `view`; always with the same column.
+            by: The column; what is null stands last.
+            wanted: Lowest and highest value of each range, in order and without overlaps.
+        """
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

@@ -1,0 +1,286 @@
+"""
+Few credentials at a time: their rows and what they did, with one query to each table of the evidence.
+
+To plan a query that joins all that is known of a credential takes longer than to look it up. What stands in rows is
+the same as by `8_credentials.sql`, which tests compare. What was once looked up is remembered, as one question leads
+to the next: a long-term key that acts all day is above many of the sessions that people ask about.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokentrail.lineage.rows import Row
+from tokentrail.store.interface import Engine
+
+DEEDS = (
+    "event_id", "event_id_text", "time", "source", "name", "error", "ip", "secret", "bytes_out", "resource",
+)  # fmt: skip
+_LEFT_OUT = (
+    "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
+    "AND l.ordinal = {table}.ordinal)"
+)
+_CALLS, _ROWS = 300_000, 20_000
+"""Calls and rows that stay at hand."""
+_SPELLED = 1_000
+"""Values that are named one by one in a query."""
+_SEEN = (
+    "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity", "ec2_delivery", "sign_in_session",
+    "on_behalf_of", "in_scope_of",
+)  # fmt: skip
+_IDENTITIES = ("type", "principal_id", "account", "user_name", "mfa", "invoked_by", *_SEEN)
+_CALL = {
+    "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
+    "child_arn": "child_arn", "role_arn": "role_arn", "session_name": "session_name", "mfa_serial": "mfa_serial",
+    "target": "target", "subject": "subject",
+}  # fmt: skip
+_ISSUANCES = ("child_id", "source_identity", *_CALL.values())
+_CREATED = (
+    "created_what", "created_thing", "created_api", "created_event", "created_text", "created_time",
+    "created_owner", "created_ip", "created_agent",
+)  # fmt: skip
+_WHERE = frozenset({"segment", "object", "ordinal", "identity"})
+"""Where the issuing call stands, which nobody asks a row."""
+_BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentialsForIdentity"})
+
+Identity = tuple[int, int]
+"""A segment, and the number of an identity in it."""
+
+
+class Few:
+    """Looks few credentials up, and remembers what it found."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rows: dict[int, Row] = {}
+        self._acts: OrderedDict[int, pa.Table] = OrderedDict()
+        self._held = 0
+        self._repeated: bool | None = None
+
+    def plain(self, places: Iterable[int]) -> dict[int, Row]:
+        """What the forest itself says of some credentials, by place."""
+        found = self._engine.ranges("forest", "n", [(n, n) for n in sorted(set(places))])
+        return {row["n"]: row for row in found.to_pylist()}
+
+    def rows(self, places: Iterable[int]) -> list[Row]:
+        """All that is known of some credentials, in their order."""
+        wanted = sorted(set(places))
+        missing = [n for n in wanted if n not in self._rows]
+        if missing:
+            if len(self._rows) + len(missing) > _ROWS:
+                self._rows.clear()
+            self._rows |= self._described(missing)
+        return [self._rows[n] for n in wanted if n in self._rows]
+
+    def acts(self, places: Iterable[int]) -> pa.Table:
+        """What some credentials did: their calls as `DEEDS`, with `n`."""
+        wanted = sorted(set(places))
+        missing = [n for n in wanted if n not in self._acts]
+        fresh = self._acts_of(missing, self._who(missing)) if missing else {}
+        for n in wanted:
+            if n in fresh:
+                self._acts[n] = fresh[n]
+                self._held += fresh[n].num_rows
+            else:
+                self._acts.move_to_end(n)
+        found = pa.concat_tables([self._acts[n] for n in wanted] or [_NOTHING])
+        while self._held > _CALLS:
+            self._held -= self._acts.popitem(last=False)[1].num_rows
+        return found
+
+    def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
+        """The changes, all or those of some names, that some credentials made, by time, then event id."""
+        called = set(self.acts(places)["name"].unique().to_pylist())
+        if not called or (names is not None and names.isdisjoint(called)):  # which spares most traces a query
+            return []
+        who = self._who(set(places))
+        some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
+        listed = _listed("c.identity", {identity for _, identity in who})
+        rows = self._engine.rows(
+            f"SELECT c.* FROM {some} c WHERE {listed} AND {self.counts('c')} ORDER BY c.time, c.event_id"
+        )
+        return [
+            {**row, "n": n}
+            for row in rows
+            if (names is None or row["name"] in names)
+            and (n := who.get((row["segment"], row["identity"]))) is not None
+        ]
+
+    def counts(self, table: str) -> str:
+        """A condition that leaves out what is set aside, where anything is."""
+        if self._repeated is None:
+            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
+        return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
+
+    def _described(self, places: Sequence[int]) -> dict[int, Row]:
+        plain = self.plain(places)
+        above = {up for row in plain.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
+        names = {n: row["id"] for n, row in (plain | self.plain(above - plain.keys())).items()}
+        who = self._who(plain)
+        callers = {(row["segment"], row["identity"]) for row in plain.values() if row["segment"] is not None}
+        identities = self._identities({*who, *callers})
+        calls = self._calls(plain.values())
+        made = self._engine.ranges("creations", "n", [(n, n) for n in plain])
+        creations = {row["n"]: row for row in made.to_pylist()}
+        seen: dict[int, list[Row]] = {}
+        for one, n in who.items():
+            if one in identities:
+                seen.setdefault(n, []).append(identities[one])
+        ips = _addresses(self.acts(plain))
+        return {
+            n: {
+                **{name: value for name, value in row.items() if name not in _WHERE},
+                "parent_id": names.get(row["parent_n"]),
+                "root_id": names.get(row["root_n"]),
+                **{name: creations.get(n, {}).get(name) for name in _CREATED},
+                **_told(
+                    _together(seen.get(n, [])),
+                    calls.get((row["segment"], row["object"], row["ordinal"]), {}),
+                    identities.get((row["segment"], row["identity"])),
+                    issued=row["identity"] is not None,
+                ),
+                "ips": ips.get(n),
+            }
+            for n, row in plain.items()
+        }
+
+    def _who(self, places: Iterable[int]) -> dict[Identity, int]:
+        """The identities of some credentials, each with its credential."""
+        found = self._engine.ranges("who", "n", [(n, n) for n in sorted(places)])
+        columns = (found[name].to_pylist() for name in ("segment", "identity", "n"))
+        return {(segment, identity): n for segment, identity, n in zip(*columns, strict=True)}
+
+    def _identities(self, wanted: Set[Identity]) -> dict[Identity, Row]:
+        if not wanted:
+            return {}
+        some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]
+        listed = _listed("identity", {identity for _, identity in wanted})
+        rows = self._engine.rows(
+            f"SELECT segment, identity, {', '.join(_IDENTITIES)} FROM {some} i WHERE {listed}"
+        )
+        return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
+
+    def _calls(self, plain: Iterable[Row]) -> dict[tuple[int, int, int], Row]:
+        """The calls that issued some credentials, by their places in the evidence."""
+        wanted = {
+            (row["segment"], row["object"], row["ordinal"]) for row in plain if row["segment"] is not None
+        }
+        if not wanted:
+            return {}
+        some = self._engine.narrow({segment for segment, _, _ in wanted})["some_issuances"]
+        listed = f"{_listed('object', {one[1] for one in wanted})} AND {_listed('ordinal', {one[2] for one in wanted})}"
+        rows = self._engine.rows(
+            f"SELECT segment, object, ordinal, {', '.join(_ISSUANCES)} FROM {some} WHERE {listed}"
+        )
+        return {
+            place: row for row in rows if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
+        }
+
+    def _acts_of(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:
+        if not who:
+            return dict.fromkeys(places, _NOTHING)
+        some = self._engine.narrow({segment for segment, _ in who})["some_events"]
+        listed = _listed("e.identity", {identity for _, identity in who})
+        asked = ", ".join(f"e.{name}" for name in ("segment", "identity", *DEEDS))
+        found = self._engine.table(f"SELECT {asked} FROM {some} e WHERE {listed} AND {self.counts('e')}")
+        n = _owners(found, who)
+        order = np.argsort(n, kind="stable")[np.count_nonzero(n < 0) :]
+        columns = {"n": pa.array(n[order])} | {name: found[name].take(order) for name in DEEDS}
+        ordered = pa.table(columns).cast(_NOTHING.schema).combine_chunks()
+        starts, ends = np.searchsorted(n[order], places), np.searchsorted(n[order], places, side="right")
+        return {
+            one: ordered.slice(start, end - start)
+            for one, start, end in zip(places, starts.tolist(), ends.tolist(), strict=True)
+        }
+
+
+def _owners(found: pa.Table, who: Mapping[Identity, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Whose each call is; -1 where it is nobody's that was asked for."""
+    segments = pa.array(sorted({segment for segment, _ in who}), pa.int64())
+    row = {segment: place for place, segment in enumerate(segments.to_pylist())}
+    coded = sorted((row[segment] << 32 | identity, n) for (segment, identity), n in who.items())
+    codes, owners = (np.array(column, np.int64) for column in zip(*coded, strict=True))
+    at = _numbers(pc.index_in(found["segment"], value_set=segments))
+    mine = at << 32 | _numbers(found["identity"])
+    spot = np.minimum(np.searchsorted(codes, mine), len(codes) - 1)
+    return np.where(codes[spot] == mine, owners[spot], -1)
+
+
+def _numbers(column: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A column's numbers; -1 for null."""
+    filled: Any = column.fill_null(-1)
+    numbers: np.ndarray[Any, np.dtype[np.int64]] = filled.to_numpy().astype(np.int64)
+    return numbers
+
+
+def _addresses(acts: pa.Table) -> dict[int, list[str]]:
+    found: dict[int, set[str]] = {}
+    pairs = acts.select(["n", "ip"]).group_by(["n", "ip"]).aggregate([])
+    for n, ip in zip(pairs["n"].to_pylist(), pairs["ip"].to_pylist(), strict=True):
+        if n is not None and ip is not None:
+            found.setdefault(n, set()).add(ip)
+    return {n: sorted(ips) for n, ips in found.items()}
+
+
+def _together(identities: Sequence[Row]) -> dict[str, Any]:
+    """What several identities of one credential say of it."""
+    mfa = [one["mfa"] for one in identities if one["mfa"] is not None]
+    return {
+        "seen_account": min((one["account"] or "" for one in identities), default=None),
+        "principal_id": min((one["principal_id"] for one in identities if one["principal_id"]), default=None),
+        "mfa": any(mfa) if mfa else None,
+        **{
+            name: min((one[name] for one in identities if one[name] is not None), default=None)
+            for name in _SEEN
+        },
+    }
+
+
+def _told(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -> dict[str, Any]:
+    """What those who used a credential, the call that issued it and whoever made that call say of it."""
+    caller: Row = by or {}
+    return {
+        **seen,
+        "source_identity": seen["source_identity"]
+        if seen["source_identity"] is not None
+        else call.get("source_identity"),
+        **{name: call.get(column) for name, column in _CALL.items()},
+        "child": _child(call, caller),
+        "caller_type": caller.get("type") or "" if issued else None,
+        "caller_account": caller.get("account") or "" if issued else None,
+        "caller_principal": caller.get("principal_id") or "" if issued else None,
+        "caller_arn": caller.get("arn"),
+        "caller_name": caller.get("user_name"),
+        "caller_service": caller.get("invoked_by"),
+    }
+
+
+def _child(call: Row, caller: Row) -> str | None:
+    """Who the issued credential speaks as."""
+    api = call.get("api")
+    if api is None:
+        return None
+    if api.startswith("AssumeRole") or api in _BY_CHILD_ID:
+        return call["child_id"] or ""
+    if api == "AssumeRoot":
+        return call["target"] or ""
+    return call["child_id"] if call["child_id"] is not None else caller.get("principal_id") or ""
+
+
+def _listed(column: str, values: Collection[int]) -> str:
+    """A condition that lets the engine pass over rows with other values, as far as it is worth spelling."""
+    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _SPELLED else "TRUE"
+
+
+_NOTHING = pa.table({
+    "n": pa.array([], pa.int64()), "event_id": pa.array([], pa.binary()), "event_id_text": pa.array([], pa.string()),
+    "time": pa.array([], pa.int64()), "source": pa.array([], pa.string()), "name": pa.array([], pa.string()),
+    "error": pa.array([], pa.string()), "ip": pa.array([], pa.string()), "secret": pa.array([], pa.bool_()),
+    "bytes_out": pa.array([], pa.int64()), "resource": pa.array([], pa.string()),
+})  # fmt: skip

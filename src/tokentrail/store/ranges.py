@@ -1,0 +1,139 @@
+"""
+Few rows of a large Parquet file that is sorted by a column: its footer is read once, then a group of rows for each.
+
+An engine that plans a query over such a file looks at every group of its rows anew, which at ten million rows takes
+longer than to read the one group that is wanted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Range = tuple[Any, Any]
+"""The lowest value and the highest, both included."""
+_KEPT = 8
+"""Groups of rows that stay at hand, as one question leads to the next."""
+
+
+class Ranges:
+    """Reads ranges of rows of a Parquet file, or of a folder of them that follow each other."""
+
+    def __init__(self, path: Path, by: str) -> None:
+        """
+        Read the footers.
+
+        Args:
+            path: The file or folder.
+            by: The column that its rows are sorted by, with what is null at the end.
+        """
+        self._by = by
+        self._groups: list[tuple[pq.ParquetFile, int]] = []
+        self._lowest: list[Any] = []
+        self._highest: list[Any] = []
+        self._unsure: list[int] = []
+        """Groups of which it is not known what they hold."""
+        self._kept: OrderedDict[int, pa.Table] = OrderedDict()
+        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+        opened = [pq.ParquetFile(one, memory_map=True, read_dictionary=_labels(one)) for one in files]
+        self._nothing = opened[0].schema_arrow.empty_table() if opened else pa.table({})
+        for number, (file, group, low, high) in enumerate(_ordered(opened, by)):
+            self._groups.append((file, group))
+            self._lowest.append(low)
+            self._highest.append(high)
+            if low is None:
+                self._unsure.append(number)
+
+    def rows(self, wanted: Sequence[Range]) -> pa.Table:
+        """The rows in some ranges that don't overlap, given in order."""
+        found = [self._nothing]
+        for low, high in wanted:
+            for number in self._holding(low, high):
+                group = self._group(number)
+                values = _Values(group[self._by])
+                start = bisect_left(values, low)
+                end = bisect_right(values, high, lo=start)
+                if end > start:
+                    found.append(group.slice(start, end - start))
+        return pa.concat_tables(found)
+
+    def _holding(self, low: Any, high: Any) -> Iterable[int]:
+        """The groups that may hold any of a range."""
+        if self._unsure:
+            return [
+                number
+                for number, (lowest, highest) in enumerate(zip(self._lowest, self._highest, strict=True))
+                if lowest is None or (lowest <= high and highest >= low)
+            ]
+        return range(bisect_left(self._highest, low), bisect_right(self._lowest, high))
+
+    def _group(self, number: int) -> pa.Table:
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        file, group = self._groups[number]
+        found = file.read_row_group(group, use_threads=False).combine_chunks()
+        self._kept[number] = found
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+
+class _Values(Sequence[Any]):
+    """A column to search in: what is null sorts behind all else."""
+
+    def __init__(self, column: pa.ChunkedArray[Any]) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, place: Any) -> Any:
+        value = self._column[place].as_py()
+        return _Last() if value is None else value
+
+
+class _Last:
+    """Greater than anything."""
+
+    def __lt__(self, _: object) -> bool:
+        return False
+
+    def __gt__(self, _: object) -> bool:
+        return True
+
+
+def _ordered(files: Iterable[pq.ParquetFile], by: str) -> list[tuple[pq.ParquetFile, int, Any, Any]]:
+    """Every group of rows with its lowest and highest value, `None` where these are not told, in order."""
+    found = []
+    for file in files:
+        place = file.schema_arrow.get_field_index(by)
+        for group in range(file.num_row_groups):
+            told = file.metadata.row_group(group).column(place).statistics
+            low, high = (told.min, told.max) if told is not None and told.has_min_max else (None, None)
+            found.append((file, group, low, high))
+    if all(low is not None for _, _, low, _ in found):
+        found.sort(key=lambda one: (one[2], one[3]))
+    return found
+
+
+def _labels(path: Path) -> list[str]:
+    """Columns of text that a file holds as dictionaries: they are quicker read so."""
+    metadata = pq.read_metadata(path)
+    if not metadata.num_row_groups:
+        return []
+    group = metadata.row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    return [
+        one.path_in_schema
+        for one in columns
+        if one.physical_type == "BYTE_ARRAY"
+        and "RLE_DICTIONARY" in one.encodings
+        and "." not in one.path_in_schema
+    ]

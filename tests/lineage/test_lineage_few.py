@@ -1,0 +1,84 @@
+"""Few credentials are looked up, many are joined: both ways tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from evidence import held, text
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.lineage import creations, forest, part
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.part import Part
+from tokentrail.testing import World
+from tokentrail.testing.story import story
+
+
+def opened(case: Case) -> tuple[Forest, Part, list[int]]:
+    """The forest of a case, a part that remembers nothing yet, and the places of all credentials."""
+    view = case._views.open(None)
+    found = case._views.forest(None)
+    return found, Part(view.engine), [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
+
+
+def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
+    """All that is told of some credentials: rows, calls, changes."""
+    acts = part_of.acts(places).to_pylist()
+    keys = ("event_id", "segment", "identity", "object", "ordinal", "n")
+    return {
+        "rows": [dict(sorted(row.items())) for row in part_of.rows(places)],
+        "acts": sorted(acts, key=repr),
+        "changes": [[row[key] for key in keys] for row in part_of.changes(places, None)],
+        "made": [[row[key] for key in keys] for row in part_of.changes(places, creations.NAMES)],
+    }
+
+
+def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare what is looked up with what is joined: of all at once, of each, and of what a second question repeats."""
+    _, looked_up, places = opened(case)
+    groups = [places, *([n] for n in places), places[::2], places]
+    for group in groups:
+        found = told(looked_up, group)
+        with monkeypatch.context() as many:
+            many.setattr(part, "FEW", -1)
+            assert found == told(Part(case._views.open(None).engine), group)
+
+
+@given(worlds(rare=True))
+def test_what_is_looked_up_is_what_is_joined(world: World) -> None:
+    with (
+        held(world.records()[: len(world.records()) // 2], world) as case,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        both_ways(case, patch)
+
+
+def test_the_story_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    with held(story().world) as case:
+        both_ways(case, monkeypatch)
+
+
+@given(worlds(rare=True))
+def test_who_is_above_is_the_same_step_by_step_and_by_ranges(world: World) -> None:
+    with held(world) as case, pytest.MonkeyPatch.context() as patch:
+        found, _, places = opened(case)
+        climbed = [found.ancestors([n]) for n in places]
+        patch.setattr(forest, "_CLIMBED", 0)
+        assert climbed == [found.ancestors([n]) for n in places]
+        patch.setattr(forest, "FEW", 0)
+        assert climbed == [found.ancestors([n]) for n in places]
+
+
+@given(worlds(rare=True))
+def test_a_trace_is_the_same_whatever_was_asked_before(world: World) -> None:
+    with held(world) as case:
+        ids = [one.id for one in case.credentials()]
+        first = {}
+        for one in ids:
+            first[one] = text([case.trace([one])])
+        for one in reversed(ids):
+            assert first[one] == text([case.trace([one])])

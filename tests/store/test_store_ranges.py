@@ -1,0 +1,77 @@
+"""Few rows of a sorted file, whatever groups it has."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.store.ranges import Ranges
+
+NAMES = st.lists(st.text("abc@é", max_size=3), max_size=30)
+
+
+def written(folder: Path, values: list[str | None], groups: int, *, statistics: bool = True) -> Path:
+    """A file of a sorted column, and one that counts."""
+    table = pa.table({"name": pa.array(values, pa.string()), "at": pa.array(range(len(values)), pa.int64())})
+    path = folder / "some.parquet"
+    pq.write_table(table, path, row_group_size=groups, write_statistics=statistics)
+    return path
+
+
+@given(
+    NAMES,
+    st.text("abc@é", max_size=3),
+    st.text("abc@é", max_size=3),
+    st.integers(1, 7),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_a_range_is_found_whatever_the_groups(
+    tmp_path_factory: pytest.TempPathFactory,
+    names: list[str],
+    one: str,
+    other: str,
+    groups: int,
+    nulls: int,
+    statistics: bool,
+) -> None:
+    values = sorted(names)
+    low, high = sorted((one, other))
+    path = written(
+        tmp_path_factory.mktemp("ranges"), [*values, *[None] * nulls], groups, statistics=statistics
+    )
+    found = Ranges(path, "name").rows([(low, high)])
+    expected = list(range(bisect_left(values, low), bisect_right(values, high)))
+    assert (found["at"].to_pylist() if values or nulls else []) == expected
+
+
+@given(st.lists(st.integers(0, 20), max_size=40), st.sets(st.integers(0, 20)), st.integers(1, 5))
+def test_files_that_follow_each_other_are_one(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[int], wanted: set[int], groups: int
+) -> None:
+    folder = tmp_path_factory.mktemp("ranges") / "parts"
+    folder.mkdir()
+    ordered = sorted(numbers)
+    for name, part in zip("cab", (ordered[:5], ordered[5:11], ordered[11:]), strict=True):
+        pq.write_table(
+            pa.table({"n": pa.array(part, pa.int64())}), folder / f"{name}.parquet", row_group_size=groups
+        )
+    ranges = Ranges(folder, "n")
+    for _ in range(2):
+        found = ranges.rows([(n, n) for n in sorted(wanted)])
+        assert found["n"].to_pylist() == [n for n in ordered if n in wanted]
+
+
+def test_no_more_than_some_groups_stay_at_hand(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"n": pa.array(range(1000), pa.int64())}), tmp_path / "n.parquet", row_group_size=10
+    )
+    ranges = Ranges(tmp_path / "n.parquet", "n")
+    assert ranges.rows([(n, n) for n in range(0, 1000, 5)])["n"].to_pylist() == list(range(0, 1000, 5))
+    assert len(ranges._kept) < 20
