@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from tokentrail.case.bookkeeping import lacking
 from tokentrail.case.proofs import periods
 from tokentrail.case.views import Views
 from tokentrail.lineage import coverage, proofs
@@ -73,7 +72,8 @@ class Tracing:
     def _with_gaps(self, found: Trace, as_of: datetime | None) -> Trace:
         """Add what evidence the answer lacks."""
         accounts = {one.account for one in found.credentials if one.account}
-        missing = coverage.gaps(self._views.open(as_of).covered(), accounts)
+        view = self._views.open(as_of)
+        missing = coverage.gaps(view.covered(), accounts)
         unproven = proofs.gaps(periods(self._folder), accounts)
-        carried = coverage.left_out(lacking(self._folder))
+        carried = coverage.left_out(view.lacking(self._folder))
         return replace(found, gaps=unproven + missing + carried + found.gaps)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tokentrail.case import linking
+from tokentrail.case.bookkeeping import lacking
 from tokentrail.lineage import coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
@@ -39,6 +40,7 @@ class View:
     scratch: bool = False
     """Whether what was derived is for this view alone."""
     _covered: tuple[Coverage, ...] | None = None
+    _lacking: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
     def forest(self, as_of: datetime) -> Forest:
@@ -52,6 +54,12 @@ class View:
         if self._covered is None:
             self._covered = coverage.coverage(self.engine, self.derived)
         return self._covered
+
+    def lacking(self, folder: CaseFolder) -> tuple[str, ...]:
+        """What the carriers of the evidence leave out; looked for when first asked for."""
+        if self._lacking is None:
+            self._lacking = lacking(folder)
+        return self._lacking
 
     def close(self) -> None:
         """Let go of the engine, and of a forest that was grown for this view alone."""

@@ -19,14 +19,18 @@ import pyarrow.compute as pc
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
-DEEDS = (
-    "event_id", "event_id_text", "time", "source", "name", "error", "ip", "secret", "bytes_out", "resource",
-)  # fmt: skip
+_TOLD = ("time", "source", "name", "error", "ip", "secret", "bytes_out", "resource")
+_READ = "CASE WHEN e.secret AND e.error IS NULL THEN e.{name} END AS {name}"
+DEEDS = (*_TOLD, "event_id", "event_id_text")
+DEEDS_OF_FACTS = ", ".join(
+    (*(f"e.{name}" for name in _TOLD), *(_READ.format(name=name) for name in DEEDS[-2:]))
+)
+"""What is told of a call, which facts are known as `e`; its id is only told where it read a secret."""
 _LEFT_OUT = (
     "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
     "AND l.ordinal = {table}.ordinal)"
 )
-_CALLS, _ROWS = 300_000, 20_000
+_CALLS, _ROWS = 500_000, 20_000
 """Calls and rows that stay at hand."""
 _SPELLED = 1_000
 """Values that are named one by one in a query."""
@@ -61,6 +65,7 @@ class Few:
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
         self._held = 0
+        self._changes: dict[int, list[Row]] = {}
         self._repeated: bool | None = None
 
     def plain(self, places: Iterable[int]) -> dict[int, Row]:
@@ -96,21 +101,30 @@ class Few:
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
-        called = set(self.acts(places)["name"].unique().to_pylist())
+        wanted = set(places)
+        called = set(self.acts(wanted)["name"].unique().to_pylist())
         if not called or (names is not None and names.isdisjoint(called)):  # which spares most traces a query
             return []
-        who = self._who(set(places))
-        some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
-        listed = _listed("c.identity", {identity for _, identity in who})
-        rows = self._engine.rows(
-            f"SELECT c.* FROM {some} c WHERE {listed} AND {self.counts('c')} ORDER BY c.time, c.event_id"
-        )
-        return [
-            {**row, "n": n}
-            for row in rows
-            if (names is None or row["name"] in names)
-            and (n := who.get((row["segment"], row["identity"]))) is not None
-        ]
+        missing = wanted - self._changes.keys()
+        if missing:
+            if sum(map(len, self._changes.values())) > _ROWS:
+                self._changes.clear()
+                missing = wanted
+            self._changes |= self._changes_of(missing)
+        found = [row for n in wanted for row in self._changes[n] if names is None or row["name"] in names]
+        return sorted(found, key=lambda row: (row["time"], row["event_id"]))
+
+    def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
+        found: dict[int, list[Row]] = {n: [] for n in places}
+        who = self._who(places)
+        if who:
+            some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
+            listed = _listed("c.identity", {identity for _, identity in who})
+            for row in self._engine.rows(f"SELECT c.* FROM {some} c WHERE {listed} AND {self.counts('c')}"):
+                n = who.get((row["segment"], row["identity"]))
+                if n is not None:
+                    found[n].append({**row, "n": n})
+        return found
 
     def counts(self, table: str) -> str:
         """A condition that leaves out what is set aside, where anything is."""
@@ -187,15 +201,15 @@ class Few:
             return dict.fromkeys(places, _NOTHING)
         some = self._engine.narrow({segment for segment, _ in who})["some_events"]
         listed = _listed("e.identity", {identity for _, identity in who})
-        asked = ", ".join(f"e.{name}" for name in ("segment", "identity", *DEEDS))
-        found = self._engine.table(f"SELECT {asked} FROM {some} e WHERE {listed} AND {self.counts('e')}")
-        n = _owners(found, who)
-        order = np.argsort(n, kind="stable")[np.count_nonzero(n < 0) :]
-        columns = {"n": pa.array(n[order])} | {name: found[name].take(order) for name in DEEDS}
-        ordered = pa.table(columns).cast(_NOTHING.schema).combine_chunks()
-        starts, ends = np.searchsorted(n[order], places), np.searchsorted(n[order], places, side="right")
+        facts = self._engine.table(f"""
+            SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e WHERE {listed} AND {self.counts("e")}""")
+        owners = _owners(facts, who)
+        mine = facts.select(DEEDS).add_column(0, "n", pa.array(owners)).filter(pa.array(owners >= 0))
+        found = mine.cast(_NOTHING.schema).sort_by("n").combine_chunks()
+        n = found["n"].to_numpy()
+        starts, ends = np.searchsorted(n, places), np.searchsorted(n, places, side="right")
         return {
-            one: ordered.slice(start, end - start)
+            one: found.slice(start, end - start)
             for one, start, end in zip(places, starts.tolist(), ends.tolist(), strict=True)
         }
 
@@ -279,8 +293,8 @@ def _listed(column: str, values: Collection[int]) -> str:
 
 
 _NOTHING = pa.table({
-    "n": pa.array([], pa.int64()), "event_id": pa.array([], pa.binary()), "event_id_text": pa.array([], pa.string()),
-    "time": pa.array([], pa.int64()), "source": pa.array([], pa.string()), "name": pa.array([], pa.string()),
-    "error": pa.array([], pa.string()), "ip": pa.array([], pa.string()), "secret": pa.array([], pa.bool_()),
-    "bytes_out": pa.array([], pa.int64()), "resource": pa.array([], pa.string()),
+    "n": pa.array([], pa.int64()), "time": pa.array([], pa.int64()), "source": pa.array([], pa.string()),
+    "name": pa.array([], pa.string()), "error": pa.array([], pa.string()), "ip": pa.array([], pa.string()),
+    "secret": pa.array([], pa.bool_()), "bytes_out": pa.array([], pa.int64()), "resource": pa.array([], pa.string()),
+    "event_id": pa.array([], pa.binary()), "event_id_text": pa.array([], pa.string()),
 })  # fmt: skip

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tokentrail.lineage.few import DEEDS, Few
+from tokentrail.lineage.few import DEEDS_OF_FACTS, Few
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -20,7 +20,7 @@ FEW = 200
 """Credentials that are looked up one by one."""
 _REMEMBERED = 1_000_000
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
-_DEEDS = f"SELECT w.n, {', '.join(f'e.{name}' for name in DEEDS)}"
+_DEEDS = f"SELECT w.n, {DEEDS_OF_FACTS}"
 _WHOLE = "SELECT w.n, e.*"
 
 
@@ -88,7 +88,7 @@ class Part:
         if len(wanted) <= FEW:
             return self._few.acts(wanted)
         self._gather(wanted)
-        return self._engine.table(f"SELECT n, {', '.join(DEEDS)} FROM acts")
+        return self._engine.table(f"SELECT n, {DEEDS_OF_FACTS} FROM acts e")
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep a roll-up of whole calls under a name."""

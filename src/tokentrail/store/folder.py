@@ -21,7 +21,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class CaseFolder:
         self.path = path
         self.case_id = case_id
         self._known: dict[str, Manifest] = {}
+        self._last: tuple[frozenset[str], Snapshot] | None = None
         self._objects = str(path / "objects")
 
     @classmethod
@@ -82,13 +83,18 @@ class CaseFolder:
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
-        manifests = tuple(sorted(self._manifests(), key=lambda one: one.segment))
+        there = frozenset(name for name in os.listdir(self.path / "manifests") if name.endswith(".json"))
+        if self._last is not None and self._last[0] == there:  # a manifest never changes once it is in place
+            return self._last[1]
+        manifests = tuple(sorted(self._manifests(there), key=lambda one: one.segment))
         names = "\n".join([f"schema {SCHEMA_VERSION}", *(one.segment for one in manifests)])
-        return Snapshot(
+        found = Snapshot(
             fingerprint=hashlib.sha256(names.encode()).hexdigest()[:32],
             manifests=manifests,
             folders={one.segment: self.segment(one.segment) for one in manifests},
         )
+        self._last = (there, found)
+        return found
 
     def manifest(self, segment: str) -> Manifest:
         """
@@ -99,11 +105,10 @@ class CaseFolder:
         """
         return self._manifest(self.path / "manifests" / f"{segment}.json")
 
-    def _manifests(self) -> Iterator[Manifest]:
+    def _manifests(self, names: Set[str]) -> Iterator[Manifest]:
         """Those that count: what a merged segment replaces stays for a while, for those who still read it."""
-        names = [entry.name for entry in os.scandir(self.path / "manifests") if entry.name.endswith(".json")]
         for name in names:
-            if name not in self._known:  # one never changes once it is in place
+            if name not in self._known:
                 self._known[name] = self._manifest(self.path / "manifests" / name)
         found = [self._known[name] for name in names]
         replaced = {name for one in found for name in one.replaces}
