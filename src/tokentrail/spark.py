@@ -42,19 +42,24 @@ _LOCAL = {
     "spark.log.level": "ERROR",
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_SPREAD_FROM = 30_000_000
+"""Records from which on linking is spread over the cluster. Its fifty queries take a minute however many machines share
+them; one machine links fewer records in that time, within 4 GB."""
 
 
 class Cluster:
     """A Spark session that reads evidence in and links it: an engine for `Case.ingest`."""
 
-    def __init__(self, session: SparkSession) -> None:
+    def __init__(self, session: SparkSession, *, spread_from: int = _SPREAD_FROM) -> None:
         """
         Use a session that there is.
 
         Args:
             session: As a notebook has it under the name `spark`.
+            spread_from: Records of a case from which on the cluster links it; one of fewer is linked by this process.
         """
         self._session = session
+        self.spread_from = spread_from
 
     @classmethod
     def start(cls, master: str | None = None) -> Cluster:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -44,6 +45,7 @@ def cluster() -> Iterator[Cluster]:
         "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
     )
     found = Cluster.start("local[2]")
+    found.spread_from = 0
     yield found
     found.stop()
 
@@ -123,3 +125,24 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
         shutil.rmtree(spread.path / "derived")
 
         assert expected == everything(spread), "what Spark read in is linked on this machine too"
+
+
+def test_what_is_little_is_linked_by_the_driver(tmp_path: Path, cluster: Cluster) -> None:
+    """A case that is read by Spark, linked by this process, and then by Spark as it has grown, is told alike."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    records = story().world.records()
+    (logs / "1.json").write_bytes(native(records[: len(records) // 2]))
+    local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
+    with local, spread, mock.patch.object(cluster, "spread_from", len(records)):
+        with mock.patch.object(cluster, "link", side_effect=AssertionError):
+            spread.ingest([str(logs)], engine=cluster)
+        local.ingest([str(logs)])
+        assert everything(local) == everything(spread)
+
+        (logs / "2.json").write_bytes(native(records))
+        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
+            spread.ingest([str(logs)], engine=cluster)
+        assert far.called
+        local.ingest([str(logs)])
+        assert everything(local) == everything(spread)

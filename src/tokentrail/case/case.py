@@ -145,7 +145,7 @@ class Case(Lookups, Tracing, Guarding):
         from tokentrail.store.tasks import Options
 
         started = time.monotonic()
-        self._views.link = engine.link if engine else None
+        self._views.link, self._views.link_from = (engine.link, engine.spread_from) if engine else (None, 0)
         read = engine.ingest if engine else partial(ingest, workers=workers)
         before = self._records()
         outcomes: list[Outcome] = []

@@ -76,6 +76,8 @@ class Views:
         self._view: View | None = None
         self.link: Link | None = None
         """What derives the forest of all evidence, if it is not this process."""
+        self.link_from = 0
+        """Records from which on it does so."""
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -118,7 +120,8 @@ class Views:
         if folder is None:
             fresh = self._folder.new_derived()
             try:
-                grown = (self.link or self._grown)(snapshot, fresh)
+                far = self.link if _records(snapshot) >= self.link_from else None
+                grown = (far or self._grown)(snapshot, fresh)
                 (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
@@ -145,7 +148,7 @@ class Views:
         return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
-        engine = self._sized(sum(one.records for manifest in snapshot.manifests for one in manifest.objects))
+        engine = self._sized(_records(snapshot))
         folders = list(snapshot.folders.values())
         for name in ("events", "issuances", "changes"):
             engine.segments(name, folders, until=until)
@@ -155,3 +158,8 @@ class Views:
     def _sized(self, records: int) -> DuckEngine:
         """An engine for so many records."""
         return DuckEngine(self._folder.path / "derived" / ".spill", threads=1 if records < _FEW else None)
+
+
+def _records(snapshot: Snapshot) -> int:
+    """Records of all segments, as their manifests say."""
+    return sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
