@@ -11,7 +11,7 @@ from hypothesis import given
 from evidence import held, text
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import creations, forest, part
+from tokentrail.lineage import creations, forest, naming, part
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.part import Part
 from tokentrail.testing import World
@@ -82,3 +82,20 @@ def test_a_trace_is_the_same_whatever_was_asked_before(world: World) -> None:
             first[one] = text([case.trace([one])])
         for one in reversed(ids):
             assert first[one] == text([case.trace([one])])
+
+
+@given(worlds(rare=True))
+def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: World) -> None:
+    with held(world) as case:
+        found = case._views.forest(None)
+        rows = list(found.rows())
+        names = {row[one] for row in rows for one in ("arn", "child_arn", "caller_arn", "role_arn", "issuer_arn",
+                 "principal_id", "child", "caller_principal", "session_name", "target")}  # fmt: skip
+        names |= {str(one).partition(":")[0] for one in names}
+        names |= {str(one).replace(":role/", ":role/service/") for one in names}
+        for name in sorted(str(one) for one in names if one):
+            for meaning in naming._meanings(name):
+                everybody = found.rows(meaning.where, meaning.parameters)
+                expected = {row["n"] for row in everybody}
+                candidates = found._candidates(meaning)
+                assert expected == found._part.matching(candidates, meaning.where, meaning.parameters)

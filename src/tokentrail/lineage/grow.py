@@ -207,15 +207,18 @@ def reopen(engine: Engine, folder: Path) -> None:
     engine.run(f"CREATE VIEW credentials AS {described()}")
 
 
-def described(some: Mapping[str, str] | None = None) -> str:
+def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) -> str:
     """
     The query for all that is known of each credential.
 
     Args:
         some: Of those in `chosen` alone, from their `acts` and these tables (of `Engine.narrow`) with all about them.
+        addresses: Whether to tell where they were used from, which only their `acts` say.
     """
     [text] = statements("8_credentials.sql")
     sources = _EVERY if some is None else _EVERY | _CHOSEN
+    if not addresses:
+        sources = sources | {"acts": "(SELECT n, id AS ip FROM forest LIMIT 0)"}
     for name, source in (*sources.items(), *(some or {}).items()):
         text = text.replace(f"{{{name}}}", source)
     return text

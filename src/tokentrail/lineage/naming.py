@@ -7,12 +7,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.part import Part
 from tokentrail.store.interface import Engine
 
 _FORMS = (
@@ -37,6 +38,20 @@ SELECT DISTINCT n FROM (
   ) c JOIN asked_for a ON a.name = c.said.name
 ) WHERE rank = best"""
 """As `_meanings` says of ARNs: the most exact meaning of each principal that anything answers to."""
+_ISSUED = """
+SELECT f.n FROM forest f
+JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal WHERE {issued}"""
+_CANDIDATES = f"""
+WITH said AS (SELECT i.segment, i.identity FROM identities i WHERE {{seen}})
+SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity
+UNION
+SELECT f.n FROM forest f JOIN said i ON i.segment = f.segment AND i.identity = f.identity
+JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
+WHERE c.api NOT LIKE 'AssumeRole%'
+UNION {_ISSUED}
+UNION
+SELECT n FROM creations WHERE created_owner = ?"""
+"""Whom a name may mean by what was recorded; whoever is assumed by a caller does not speak for the caller."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
@@ -46,6 +61,7 @@ class Naming:
     """The part of a forest that knows what answers to a name."""
 
     _engine: Engine
+    _part: Part
 
     def resolve(self, subject: str) -> set[int]:
         """
@@ -75,11 +91,18 @@ class Naming:
             found = places_in(self._engine.table(_CALLED_FROM, (principal,)))
             if found:
                 return found
-        for where, parameters in _meanings(principal):
-            found = places_in(self._engine.table(f"SELECT n FROM credentials WHERE {where}", parameters))
+        for meaning in _meanings(principal):
+            found = self._part.matching(self._candidates(meaning), meaning.where, meaning.parameters)
             if found:
                 return found
         return set()
+
+    def _candidates(self, meaning: Meaning) -> set[int]:
+        """Credentials among which all are that a meaning fits."""
+        return places_in(self._engine.table(
+            _CANDIDATES.format(seen=meaning.seen, issued=meaning.issued),
+            (*meaning.names_seen, *meaning.names_issued, meaning.owner),
+        ))  # fmt: skip
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""
@@ -111,8 +134,9 @@ class Naming:
         )
         if callers.num_rows:
             return places_in(callers)
-        issued = "issue_event = ?" if raw else "issue_text = ?"
-        return places_in(self._engine.table(f"SELECT n FROM credentials WHERE {issued}", (value,)))
+        return places_in(
+            self._engine.table(_ISSUED.format(issued=test.replace("event_id", "c.event_id")), (value,))
+        )
 
 
 def places_in(found: pa.Table) -> set[int]:
@@ -120,30 +144,55 @@ def places_in(found: pa.Table) -> set[int]:
     return {row["n"] for row in found.select(["n"]).to_pylist()}
 
 
-def _meanings(subject: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+class Meaning(NamedTuple):
+    """What a name may mean: what is so of a credential that it names, and what must be so of where that is recorded."""
+
+    where: str
+    parameters: tuple[Any, ...]
+    seen: str
+    """Of an identity `i`, either the credential's own or that of whoever made the call that issued it."""
+    names_seen: tuple[str, ...]
+    issued: str
+    """Of the call `c` that issued it."""
+    names_issued: tuple[str, ...]
+    owner: str | None = None
+    """Or whose key it was when it was made."""
+
+
+def _meanings(subject: str) -> Iterator[Meaning]:
     """What a subject may mean, the most exact first."""
     if subject.startswith("arn:"):
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
         owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
         made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
-        yield (
+        yield Meaning(
             f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
             (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
-        )
-        yield (
+            "i.arn = ?", (subject,), "c.child_arn = ?", (subject,), owner[2] if owner else None,
+        )  # fmt: skip
+        yield Meaning(
             "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
             (subject,) * 3,
-        )
+            "i.issuer_arn = ? OR i.arn = ?", (subject,) * 2, "c.role_arn = ?", (subject,),
+        )  # fmt: skip
         role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
         if role:  # a role named without its path, or the other way round
-            ending = f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$"
-            yield "regexp_matches(coalesce(issuer_arn, role_arn), ?)", (ending,)
+            ending = (f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$",)
+            yield Meaning(
+                "regexp_matches(coalesce(issuer_arn, role_arn), ?)", ending,
+                "regexp_matches(i.issuer_arn, ?)", ending, "regexp_matches(c.role_arn, ?)", ending,
+            )  # fmt: skip
     if _INSTANCE.fullmatch(subject):
-        yield "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject, subject)
-    principal = (
-        "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')"
-    )
-    yield principal, (subject,) * 4
+        yield Meaning(
+            "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject,) * 2,
+            "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
+        )  # fmt: skip
+    yield Meaning(
+        "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')",
+        (subject,) * 4,
+        "starts_with(i.principal_id, ?)", (subject,),
+        "starts_with(c.child_id, ?) OR starts_with(c.target, ?)", (subject,) * 2,
+    )  # fmt: skip
 
 
 def _aliases(principal: str) -> Iterator[str]:

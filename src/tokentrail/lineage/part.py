@@ -7,7 +7,7 @@ Few credentials are looked up (`few`). Of many, what is known is put aside in ta
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -48,6 +48,15 @@ class Part:
         found = self._engine.table(f"SELECT * FROM ({described(self._some)}) ORDER BY {order}")
         self._gathered = None
         return found
+
+    def matching(self, places: Iterable[int], where: str, parameters: Sequence[Any]) -> set[int]:
+        """Those of some credentials that meet a condition, which does not ask where they were used from."""
+        wanted = frozenset(places)
+        if not wanted:
+            return set()
+        self._narrow(wanted)
+        sql = f"SELECT n FROM ({described(self._some, addresses=False)}) WHERE {where}"
+        return {row["n"] for row in self._engine.rows(sql, parameters)}
 
     def spans(self, places: Iterable[int]) -> dict[int, Span]:
         """Where the trees of some credentials, and those that they are in, lie among the rows."""
@@ -120,6 +129,17 @@ class Part:
         wanted = frozenset(places)
         if self._gathered in ((wanted, what), (wanted, _WHOLE)):
             return
+        identities = self._narrow(wanted)
+        self._set(
+            "acts",
+            f"{what} FROM {self._some['some_events']} e "
+            "JOIN their_places w ON w.segment = e.segment AND w.identity = e.identity "
+            f"WHERE {_listed('e.identity', identities)} AND {self._few.counts('e')}",
+        )
+        self._gathered = wanted, what
+
+    def _narrow(self, wanted: Set[int]) -> set[int]:
+        """Know some credentials as `chosen`, and all but what they did as `some_` tables; answers their identities."""
         self.choose(wanted)
         self._set(
             "their_places",
@@ -130,14 +150,7 @@ class Part:
             SELECT DISTINCT segment, identity FROM their_places
             UNION ALL SELECT DISTINCT segment, NULL FROM chosen WHERE segment IS NOT NULL""")
         self._some = self._engine.narrow({int(row["segment"]) for row in found})
-        identities = {row["identity"] for row in found if row["identity"] is not None}
-        self._set(
-            "acts",
-            f"{what} FROM {self._some['some_events']} e "
-            "JOIN their_places w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE {_listed('e.identity', identities)} AND {self._few.counts('e')}",
-        )
-        self._gathered = wanted, what
+        return {row["identity"] for row in found if row["identity"] is not None}
 
     def choose(self, places: Iterable[int]) -> None:
         """Know some credentials as `chosen`."""
