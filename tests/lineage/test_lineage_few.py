@@ -11,7 +11,7 @@ from hypothesis import given
 from evidence import held, text
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import creations, forest, naming, part
+from tokentrail.lineage import creations, doings, few, forest, naming, part
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.part import Part
 from tokentrail.testing import World
@@ -27,11 +27,15 @@ def opened(case: Case) -> tuple[Forest, Part, list[int]]:
 
 def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
     """All that is told of some credentials: rows, calls, changes."""
-    acts = part_of.acts(places).to_pylist()
+    rolled = {}
+    for by_hand, many in ((doings._by_name, doings._APIS), (doings._by_resource, doings._RESOURCES),
+                      (doings._secrets_of, doings._SECRETS)):  # fmt: skip
+        table = part_of.rolled_up(places, by_hand, many)
+        rolled[many] = table.column_names, sorted(table.to_pylist(), key=repr)
     keys = ("event_id", "segment", "identity", "object", "ordinal", "n")
     return {
         "rows": [dict(sorted(row.items())) for row in part_of.rows(places)],
-        "acts": sorted(acts, key=repr),
+        "rolled": rolled,
         "changes": [[row[key] for key in keys] for row in part_of.changes(places, None)],
         "made": [[row[key] for key in keys] for row in part_of.changes(places, creations.NAMES)],
     }
@@ -45,6 +49,10 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         found = told(looked_up, group)
         with monkeypatch.context() as many:
             many.setattr(part, "FEW", -1)
+            assert found == told(Part(case._views.open(None).engine), group)
+            many.setattr(part, "FEW", 200)
+            many.setattr(few, "_CALLS", 3)  # some do more than may be held
+            many.setattr(few, "_ROWS", 2)
             assert found == told(Part(case._views.open(None).engine), group)
 
 

@@ -14,8 +14,27 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import ApiUse, Created, ResourceUse, SecretRead
 from tokentrail.lineage.rows import event_id, moment
 
-_COUNTED: Any = [([], "count_all"), ("error", "count"), ("time", "min"), ("time", "max")]
-_COUNTS = ("count_all", "error_count", "time_min", "time_max")
+_APIS = """
+SELECT n, source, name, count(*) AS count, count(error) AS errors, min(time) AS first, max(time) AS last
+FROM acts GROUP BY n, source, name"""
+_RESOURCES = """
+SELECT n, arn, name, count(*) AS count, count(error) AS errors, CAST(sum(bytes_out) AS BIGINT) AS bytes_out,
+       min(time) AS first, max(time) AS last
+FROM (SELECT *, unnest(string_split(resource, chr(10))) AS arn FROM acts WHERE resource IS NOT NULL)
+GROUP BY n, arn, name"""
+_SECRETS = "SELECT n, event_id, event_id_text, time, name, resource FROM acts WHERE secret AND error IS NULL"
+"""As the functions beside them do for few calls, of which no query need be planned."""
+_COUNTED: Any = [
+    ([], "count_all"),
+    ("error", "count"),
+    ("bytes_out", "sum"),
+    ("time", "min"),
+    ("time", "max"),
+]
+_COUNTS = {
+    "count": "count_all", "errors": "error_count", "bytes_out": "bytes_out_sum", "first": "time_min",
+    "last": "time_max",
+}  # fmt: skip
 
 Ids = Mapping[int, str]
 """The credentials by their places in the forest."""
@@ -41,15 +60,13 @@ def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
 
 def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
     """What each called, and how often."""
-    counted = forest.acts(ids).group_by(["n", "source", "name"]).aggregate(_COUNTED)
+    counted = forest.rolled_up(ids, _by_name, _APIS)
     found = (
         ApiUse(
             credential=ids[n], event_source=source, event_name=name, count=count, errors=errors,
             first=time_of(first), last=time_of(last),
         )
-        for n, source, name, count, errors, first, last in _rows(
-            counted, "n", "source", "name", *_COUNTS
-        )
+        for n, source, name, count, errors, first, last in _rows(counted)
     )  # fmt: skip
     return tuple(
         sorted(
@@ -60,28 +77,20 @@ def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
 
 def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
     """What each touched."""
-    acts = forest.acts(ids)
-    acts = acts.filter(acts["resource"].is_valid()).combine_chunks()
-    named: Any = pc.split_pattern(acts["resource"].combine_chunks(), "\n")
-    each = acts.take(pc.list_parent_indices(named)).append_column("arn", pc.list_flatten(named))
-    counted = each.group_by(["n", "arn", "name"]).aggregate([*_COUNTED, ("bytes_out", "sum")])
+    counted = forest.rolled_up(ids, _by_resource, _RESOURCES)
     found = (
         ResourceUse(
             credential=ids[n], arn=arn, event_name=name, count=count, errors=errors, bytes_out=bytes_out,
             first=time_of(first), last=time_of(last),
         )
-        for n, arn, name, bytes_out, count, errors, first, last in _rows(
-            counted, "n", "arn", "name", "bytes_out_sum", *_COUNTS
-        )
+        for n, arn, name, count, errors, bytes_out, first, last in _rows(counted)
     )  # fmt: skip
     return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.arn, one.event_name or "")))
 
 
 def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     """Which secrets each read."""
-    acts = forest.acts(ids)
-    answered = acts.filter(acts["error"].is_null())
-    read = answered.filter(answered["secret"])
+    read = forest.rolled_up(ids, _secrets_of, _SECRETS)
     found = (
         SecretRead(
             credential=ids[n],
@@ -90,9 +99,7 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
             event_name=name,
             what=what,
         )
-        for n, raw, text, time, name, what in _rows(
-            read, "n", "event_id", "event_id_text", "time", "name", "resource"
-        )
+        for n, raw, text, time, name, what in _rows(read)
     )
     return tuple(sorted(found, key=lambda one: (one.time, one.event_id)))
 
@@ -104,6 +111,29 @@ def time_of(seconds: int) -> datetime:
     return found
 
 
-def _rows(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+def _by_name(acts: pa.Table) -> pa.Table:
+    return _counted(acts, "source", "name").drop_columns(["bytes_out"])
+
+
+def _by_resource(acts: pa.Table) -> pa.Table:
+    some = acts.filter(acts["resource"].is_valid()).combine_chunks()
+    named: Any = pc.split_pattern(some["resource"].combine_chunks(), "\n")
+    each = some.take(pc.list_parent_indices(named)).append_column("arn", pc.list_flatten(named))
+    return _counted(each, "arn", "name")
+
+
+def _secrets_of(acts: pa.Table) -> pa.Table:
+    answered = acts.filter(acts["error"].is_null())
+    return answered.filter(answered["secret"]).select(
+        ["n", "event_id", "event_id_text", "time", "name", "resource"]
+    )
+
+
+def _counted(acts: pa.Table, *by: str) -> pa.Table:
+    found = acts.group_by(["n", *by]).aggregate(_COUNTED)
+    return pa.table({one: found[one] for one in ("n", *by)} | {one: found[of] for one, of in _COUNTS.items()})
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     """Rows as tuples, which are quickest made column by column."""
-    return zip(*(table[name].to_pylist() for name in names), strict=True)
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)

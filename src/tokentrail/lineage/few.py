@@ -62,6 +62,7 @@ class Few:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._plain: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
         self._held = 0
@@ -70,16 +71,28 @@ class Few:
 
     def plain(self, places: Iterable[int]) -> dict[int, Row]:
         """What the forest itself says of some credentials, by place."""
-        found = self._engine.ranges("forest", "n", [(n, n) for n in sorted(set(places))])
-        return {row["n"]: row for row in found.to_pylist()}
+        wanted = set(places)
+        missing = wanted - self._plain.keys()
+        if missing:
+            if len(self._plain) > _ROWS:
+                self._plain.clear()
+                missing = wanted
+            found = self._engine.ranges("forest", "n", [(n, n) for n in sorted(missing)])
+            self._plain |= {row["n"]: row for row in found.to_pylist()}
+        return {n: self._plain[n] for n in wanted if n in self._plain}
+
+    def fits(self, places: Iterable[int]) -> bool:
+        """Whether all that some credentials did may be held in memory."""
+        return sum(row["events"] or 0 for row in self.plain(places).values()) <= _CALLS
 
     def rows(self, places: Iterable[int]) -> list[Row]:
         """All that is known of some credentials, in their order."""
         wanted = sorted(set(places))
         missing = [n for n in wanted if n not in self._rows]
         if missing:
-            if len(self._rows) + len(missing) > _ROWS:
+            if len(self._rows) > _ROWS:
                 self._rows.clear()
+                missing = wanted
             self._rows |= self._described(missing)
         return [self._rows[n] for n in wanted if n in self._rows]
 

@@ -6,7 +6,7 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -228,9 +228,9 @@ class Forest(Naming):
         """The ids of some credentials whose calls are wanted, by place."""
         return self._part.ids(places)
 
-    def acts(self, places: Iterable[int]) -> pa.Table:
-        """All that some credentials did, as columns: `few.DEEDS`, with `n`."""
-        return self._part.acts(places)
+    def rolled_up(self, places: Iterable[int], few: Callable[[pa.Table], pa.Table], many: str) -> pa.Table:
+        """What some credentials did, rolled up by a function of few calls, or by a query that does the same of many."""
+        return self._part.rolled_up(places, few, many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep such a roll-up of whole calls under a name, for others to read from, until the next of that name."""
@@ -296,7 +296,7 @@ class Forest(Naming):
 
 def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Iterator[Change]:
     for row in rows.to_pylist():
-        if until is None or row["time"] <= until:
+        if until is None or (row["time"] is not None and row["time"] <= until):
             row["account"] = row["in_account"]
             yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
 

@@ -6,7 +6,7 @@ Few credentials are looked up (`few`). Of many, what is known is put aside in ta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -81,7 +81,7 @@ class Part:
     def rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
         wanted = frozenset(places)
-        if len(wanted) <= FEW:
+        if self._looked_up(wanted):
             return self._few.rows(wanted)
         self._gather(wanted)
         return self._engine.table(f"{described(self._some)} ORDER BY n").to_pylist()
@@ -91,13 +91,20 @@ class Part:
         self._gather(places, _WHOLE)
         return self._engine.rows(select)
 
-    def acts(self, places: Iterable[int]) -> pa.Table:
-        """All that some credentials did, as columns: `few.DEEDS`, with `n`."""
+    def rolled_up(self, places: Iterable[int], few: Callable[[pa.Table], pa.Table], many: str) -> pa.Table:
+        """
+        What some credentials did, rolled up.
+
+        Args:
+            places: The credentials.
+            few: Rolls up the calls of few, which have the columns of `few.DEEDS`, and `n`.
+            many: Does the same as a query to `acts`, for as many as there may be.
+        """
         wanted = frozenset(places)
-        if len(wanted) <= FEW:
-            return self._few.acts(wanted)
+        if self._looked_up(wanted):
+            return few(self._few.acts(wanted))
         self._gather(wanted)
-        return self._engine.table(f"SELECT n, {DEEDS_OF_FACTS} FROM acts e")
+        return self._engine.table(many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep a roll-up of whole calls under a name."""
@@ -112,7 +119,7 @@ class Part:
     def changes(self, places: Iterable[int], names: Set[str] | None) -> Sequence[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
         wanted = frozenset(places)
-        if len(wanted) <= FEW:
+        if self._looked_up(wanted):
             return self._few.changes(wanted, names)
         self._gather(wanted)
         found = self._engine.rows(f"""
@@ -120,6 +127,10 @@ class Part:
             JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
             WHERE {self._few.counts("c")} ORDER BY c.time, c.event_id""")
         return [row for row in found if names is None or row["name"] in names]
+
+    def _looked_up(self, places: Set[int]) -> bool:
+        """Whether to look some credentials up, one by one."""
+        return len(places) <= FEW and self._few.fits(places)
 
     def _set(self, name: str, sql: str) -> None:
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
