@@ -5,9 +5,9 @@ Measure `tokentrail watch`: does it keep up, how late is a finding, does memory 
     python bench/watch.py --seconds 3600 --speed 4       # an hour of load in a quarter of one
 
 A small server of our own stands for SQS and S3, in this process; the watch is a process of its own, with the whole
-catalogue on. Every five seconds an incident is planted: a token that was minted a minute before mints a role session.
-Its finding is known by its event, and timed from the moment at which the message could be received to the line on
-the watch's standard output.
+catalogue on. Every five seconds two incidents are planted: a token that was minted a minute before (--dormant) mints a
+role session, and a session goes on whose key was deactivated a minute before. Each finding is known by its event, and
+timed from the moment at which the message could be received to the line on the watch's standard output.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from evidence import ACCOUNTS, REGIONS, START, Maker, iso, us_date
+from evidence import ACCOUNTS, REGIONS, START, Maker, Session, iso, us_date
 
 EVERY = 5
-DORMANT = 60
 OBJECT = 200
 """Events of an object."""
 
@@ -133,13 +133,13 @@ def served(cloud: Cloud) -> str:
 
 
 class Load:
-    """Makes the events of an organisation, and incidents among them."""
+    """Makes the events of an organisation, and incidents among them whose halves lie so many seconds apart."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, dormant: int) -> None:
         self.random = random.Random(seed)
         self.makers = [Maker(n, seed) for n in range(ACCOUNTS)]
-        self.tokens: deque[tuple[float, Maker, Any]] = deque()
-        self.sent = 0
+        self.begun: deque[tuple[int, Callable[[int], str]]] = deque()
+        self.dormant, self.sent = dormant, 0
 
     def object(self, when: int, extra: list[str]) -> bytes:
         maker = self.random.choice(self.makers)
@@ -147,34 +147,70 @@ class Load:
         records = [maker.event(when, region) for _ in range(OBJECT)] + extra
         return gzip.compress(('{"Records":[' + ",".join(records) + "]}").encode(), 1)
 
-    def steals(self, when: int) -> str:
-        """A token that is minted and kept."""
+    def begin(self, when: int) -> list[str]:
+        """The first halves of two incidents."""
         maker = self.random.choice(self.makers)
-        user, key = maker.user(900 + self.sent), "ASIA" + maker.base32(16)
+        return [self.steals(maker, when), *self.cuts(maker, when)]
+
+    def end(self, when: int) -> dict[str, str]:
+        """The second halves of those that began long enough ago, by the ids of their events."""
+        told = []
+        while self.begun and when - self.begun[0][0] >= self.dormant:
+            told.append(self.begun.popleft()[1](when))
+        return {json.loads(text)["eventID"]: text for text in told}
+
+    def steals(self, maker: Maker, when: int) -> str:
+        """A token is minted, and later mints."""
+        user, key = maker.user(900 + 2 * self.sent), "ASIA" + maker.base32(16)
         identity = user.identity.replace(user.key, key).replace(
             '"userName"',
             f'"sessionContext":{{"attributes":{{"creationDate":"{iso(when)}","mfaAuthenticated":"false"}}}},"userName"',
         )
-        self.tokens.append((when, maker, type(user)(key, identity, "192.0.2.66", "Boto3/1.0")))
+        token = Session(key, identity, "192.0.2.66", "Boto3/1.0")
+        self.begun.append((when, lambda later: minted(maker, token, later)))
         until = us_date(when + 129600)
         answer = f'{{"credentials":{{"accessKeyId":"{key}","sessionToken":"FAKE","expiration":"{until}"}}}}'
         return maker.record(user, when, REGIONS[0], "sts", "GetSessionToken", "null", answer, "")
 
-    def mints(self, when: int) -> tuple[str, str] | None:
-        """The same token, a minute later, mints; with the id of the event."""
-        if not self.tokens or when - self.tokens[0][0] < DORMANT:
-            return None
-        _, maker, token = self.tokens.popleft()
-        kept, maker.live, maker.users = (maker.live, maker.users), [], [token]
-        text = maker.issuance(when, REGIONS[0])
-        maker.live, maker.users = kept
-        return text, json.loads(text)["eventID"]
+    def cuts(self, maker: Maker, when: int) -> Iterator[str]:
+        """A session is minted, its key is deactivated, and later the session goes on."""
+        user = maker.user(901 + 2 * self.sent)
+        live = maker.live
+        maker.live = []
+        yield minted(maker, user, when)
+        [session] = maker.live
+        maker.live = live
+        asked = (
+            f'{{"userName":"service-{901 + 2 * self.sent}","accessKeyId":"{user.key}","status":"Inactive"}}'
+        )
+        yield maker.record(maker.users[0], when + 1, REGIONS[0], "iam", "UpdateAccessKey", asked, "null", "")
+        self.begun.append(
+            (
+                when,
+                lambda later: maker.record(
+                    session, later, REGIONS[0], "s3", "ListBuckets", "null", "null", ""
+                ),
+            )
+        )
+
+
+def minted(maker: Maker, by: Session, when: int) -> str:
+    """A role session by some credential alone."""
+    kept, maker.users, maker.live = (maker.users, maker.live), [by], []
+    text = maker.issuance(when, REGIONS[0])
+    maker.users, maker.live = kept[0], [*kept[1], *maker.live]
+    return text
 
 
 def resident(pid: int) -> float:
     """Megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def worked(pid: int) -> float:
@@ -188,7 +224,7 @@ class Run:
 
     def __init__(self, asked: argparse.Namespace, case: Path) -> None:
         self.asked, self.case = asked, case
-        self.cloud, self.load = Cloud(), Load(11)
+        self.cloud, self.load = Cloud(), Load(11, asked.dormant)
         self.planted: dict[str, float] = {}
         self.late: list[float] = []
         self.memory: list[tuple[float, float]] = []
@@ -213,7 +249,7 @@ class Run:
         for line in self.watch.stdout:
             now = time.time()
             self.lines += 1
-            if '"token-mints-tokens"' in line and '"change": "new"' in line:
+            if ('"token-mints-tokens"' in line or '"outlived-key"' in line) and '"change": "new"' in line:
                 known = [event for event in json.loads(line)["events"] if event in self.planted]
                 self.late += [now - self.planted.pop(event) for event in known]
 
@@ -239,13 +275,11 @@ class Run:
         return time.time() - began
 
     def send(self, when: int, *, plant: bool) -> None:
-        """Send an object, with an incident in it if wanted."""
-        found = self.load.mints(when) if plant else None
-        extra = [self.load.steals(when)] if plant else []
-        data = self.load.object(when, extra + ([found[0]] if found else []))
+        """Send an object, with parts of incidents in it if wanted."""
+        ended = self.load.end(when) if plant else {}
+        data = self.load.object(when, [*ended.values(), *(self.load.begin(when) if plant else ())])
         self.load.sent += 1
-        if found:
-            self.planted[found[1]] = time.time()
+        self.planted |= dict.fromkeys(ended, time.time())
         self.cloud.tell(f"{self.load.sent:08d}.json.gz", data)
 
     def end(self) -> float:
@@ -278,16 +312,18 @@ class Run:
             )
         print(f"processor             {self.processor / took:.2f} of a core, without sweeps")
         print(f"notices               {self.lines:,}")
-        print("memory, MB            " + " ".join(f"{size:.0f}" for _, size in self.memory))
+        print("memory, MB            " + " ".join(f"{used:.0f}" for _, used in self.memory))
         last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
         if last and before:
             print(f"last quarter / second {last / before:.2f}")
+        shown = [size(self.case / name) / events for name in ("watch", "segments", "objects")]
+        print("bytes an event        to recall {:.0f}, columns {:.0f}, evidence {:.0f}".format(*shown))
         print(f"manifests             {sum(1 for _ in (self.case / 'manifests').glob('*.json'))}")
 
     def mean(self, start: float, end: float) -> float:
         """Mean memory in a part of the run."""
         seconds = self.asked.seconds
-        found = [size for at, size in self.memory if start * seconds <= at < end * seconds]
+        found = [used for at, used in self.memory if start * seconds <= at < end * seconds]
         return statistics.mean(found) if found else 0.0
 
 
@@ -298,6 +334,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=120, help="seconds of load, as the events tell them")
     parser.add_argument("--rate", type=int, default=2000, help="events in such a second")
     parser.add_argument("--speed", type=float, default=1.0, help="such seconds in a real one")
+    parser.add_argument("--dormant", type=int, default=60, help="seconds between an incident's halves")
     parser.add_argument("--hot", type=int, default=50_000, help="records that are judged with each batch")
     with tempfile.TemporaryDirectory() as folder:
         run = Run(parser.parse_args(), Path(folder) / "case")

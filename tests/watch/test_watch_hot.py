@@ -22,10 +22,8 @@ from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Intake, Tables
 from tokentrail.watch.interface import Arrival
-from tokentrail.watch.recall import Recall, Span
+from tokentrail.watch.recall import Recall
 from tokentrail.watch.recollection import Recollection
-
-NOWHERE = Span(0, 0)
 
 
 def one_more(folder: CaseFolder, name: str) -> tuple[str, Tables, list[StoredObject]]:
@@ -61,7 +59,7 @@ def test_what_a_sweep_chose_of_newest_records_is_not_there_twice(folder: CaseFol
     """Two rows in one place would both be set aside as repetitions of each other, and nothing be found in them."""
     segment, tables, objects = one_more(folder, "a")
     hot = HotSet(folder)
-    hot.add(segment, tables, objects, NOWHERE)
+    hot.add(int(segment, 16), tables, objects)
     before = held(hot), held(hot, "identities")
 
     hot.sweep_begins()
@@ -74,10 +72,10 @@ def test_what_came_while_a_sweep_ran_stays(folder: CaseFolder) -> None:
     """What is carried of segments that a sweep can't have seen is not replaced by what it chose of others."""
     hot = HotSet(folder, most=4)
     older, seen, objects = one_more(folder, "a")
-    hot.add(older, seen, objects, NOWHERE)
+    hot.add(int(older, 16), seen, objects)
     hot.sweep_begins()
     newer, unseen, objects = one_more(folder, "b")
-    hot.add(newer, unseen, objects, NOWHERE)
+    hot.add(int(newer, 16), unseen, objects)
     hot.carry(frozenset((int(older, 16), int(newer, 16))), unseen)
 
     hot.swept(seen)
@@ -121,7 +119,7 @@ def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> N
     segment, tables, objects = one_more(folder, "a")
     span = recall.keep(int(segment, 16), tables, objects)
     hot, recollection = HotSet(folder), Recollection(recall)
-    touched = Recollection(recall).note(tables)
+    touched = Recollection(recall).note(1, tables)
 
     assert recollection.about([touched], [span], 100) is None
     found = Recollection(recall).about([touched], [], 100)

@@ -23,12 +23,12 @@ from tokentrail.errors import CaseError
 from tokentrail.store.interface import StoredObject
 from tokentrail.watch.choosing import Chooser, Chosen
 from tokentrail.watch.intake import SCHEMAS, Tables
-from tokentrail.watch.names import HABITS, Row
+from tokentrail.watch.names import Row
 
 _VERSION = 1
-_NEWEST, _OLDEST = 32, 8
-_OF_HABITS = 6
-"""Records of one name that are found: what came last, and how it began; of habits, so many of either."""
+_FOUND = {"c": (16, 4), "p": (16, 4), "d": (6, 6), "t": (6, 6), "a": (6, 6)}
+_ELSE = (32, 8)
+"""Records of one name that are found, by its first letter: what came last, and how it began."""
 _KNOWN = 50_000
 """Callers that are known to be there already, at most."""
 _WAIT = 60.0
@@ -195,7 +195,7 @@ class Recall:
         with _explained(self._path):
             for name in names:
                 key = _digest(name.encode())
-                newest, oldest = (_OF_HABITS, _OF_HABITS) if name[0] in HABITS else (_NEWEST, _OLDEST)
+                newest, oldest = _FOUND.get(name[0], _ELSE)
                 found = self._connection.execute(_LATEST, (key, newest)).fetchall()
                 if len(found) == newest:
                     found += self._connection.execute(_FIRST, (key, oldest)).fetchall()

@@ -74,13 +74,15 @@ class Recollection:
         self._recall = recall
         self._asked: set[str] = set()
         self._taken: set[int] = set()
+        self._noted: dict[int, set[str]] = {}
+        """Of each segment that is judged anyway: what its records may be asked for by."""
         self._makers: dict[str, list[Row]] = {}
         """Of what is judged anyway: who issued, made or changed what, by its names."""
         self._makers_before: dict[str, list[Row]] = {}
         self._count = 0
 
-    def note(self, tables: Tables) -> Touched:
-        """Note who made what in new records; answers what they touch."""
+    def note(self, segment: int, tables: Tables) -> Touched:
+        """Note who made what in the records of a new segment; answers what they touch."""
         callers: dict[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
         touched = Touched()
         touched.names.add(names.ORGANISED)
@@ -95,6 +97,7 @@ class Recollection:
             given = [*names.of_change(row, callers[row["identity"]])]
             touched.names.update(given)
             self._made(given, callers[row["identity"]])
+        self._noted[segment] = set(touched.names)
         return touched
 
     def _made(self, given: Iterable[str], caller: Row) -> None:
@@ -102,11 +105,16 @@ class Recollection:
             if name[0] not in names.HABITS:
                 self._makers.setdefault(name, []).append(caller)
 
+    def let_go(self, segments: Iterable[int]) -> None:
+        """Ask anew for what some segments hold: from now on they are judged no more."""
+        for one in segments:
+            self._asked -= self._noted.pop(one, set())
+        self._makers_before, self._makers = self._makers, {}
+
     def forget(self) -> None:
-        """Ask anew for everything from now on: what was found is judged no more, and what was judged may be older."""
+        """Ask anew for everything: what was found is judged no more."""
         self._asked.clear()
         self._taken.clear()
-        self._makers_before, self._makers = self._makers, {}
 
     def about(self, touched: Sequence[Touched], held: Iterable[Span], most: int) -> Recalled | None:
         """

@@ -40,8 +40,8 @@ _WAIT = 0.2
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
-_SLOW, _LEAST = 0.8, 10_000
-"""Seconds that a look may take, or it looks at less the next time, but never at less than so many records."""
+_SLOW, _LEAST = 1.2, 20_000
+"""Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""
 _LAST = 10.0
@@ -100,8 +100,10 @@ class Watch:
         self._hot = HotSet(folder, settings.hot)
         self._over = Event()
         self._look = 0
-        self._unjudged: list[Tables] = []
-        """What came since the last look."""
+        self._unjudged: dict[int, Tables] = {}
+        """The segments that came since the last look."""
+        self._unkept: list[tuple[int, Tables, Sequence[StoredObject]]] = []
+        """Those that can't be asked for again yet: that has time until findings are told."""
         self._dirty = self._unsettled = True
         self._unswept = False
         self._sweep: SweepProcess | None = None
@@ -153,19 +155,26 @@ class Watch:
         spans = self._recall.spans()
         last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
+        fitting: list[tuple[int, Tables, Sequence[StoredObject]]] = []
+        room = self._settings.hot
         for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
             self._counts.last = max(self._counts.last or 0, times[manifest.segment])
-            if self._hot.rows + sum(one.records for one in manifest.objects) > self._settings.hot:
+            room -= sum(one.records for one in manifest.objects)
+            if room < 0:
                 self._hot.whole = False
                 self._unswept = True
-            elif self._hot.whole:
-                number, tables = int(manifest.segment, 16), tables_of(self._folder, manifest.segment)
-                known = spans.get(number) or self._recall.keep(number, tables, manifest.objects)
-                self._hot.add(manifest.segment, tables, manifest.objects, known)
-                if spans and (
-                    number == last or number not in spans
-                ):  # a watch was killed before it judged them
-                    self._unjudged.append(tables)
+                continue
+            tables = tables_of(self._folder, manifest.segment)
+            fitting.append((int(manifest.segment, 16), tables, manifest.objects))
+        for number, tables, objects in reversed(fitting):
+            self._hot.add(number, tables, objects)
+            if number in spans:
+                self._hot.kept(number, spans[number])
+            else:
+                self._unkept.append((number, tables, objects))
+            if spans and (number == last or number not in spans):  # a watch was killed before it judged them
+                self._unjudged[number] = tables
+        self._keep()
         return intake
 
     def _know_the_past(self, outbox: Outbox) -> None:
@@ -209,18 +218,25 @@ class Watch:
             if one.sha256 in set(taken.objects) and not one.repeated
         ]  # fmt: skip
         number = int(taken.segment, 16)
-        self._hot.add(taken.segment, taken.tables, stored, self._recall.keep(number, taken.tables, stored))
+        self._hot.add(number, taken.tables, stored)
+        self._unkept.append((number, taken.tables, stored))
         self._counts.newest(taken.tables["events"])
-        self._unjudged.append(taken.tables)
+        self._unjudged[number] = taken.tables
         self._dirty = self._unsettled = self._unswept = True
 
     def _recalled(self) -> None:
         """Bring back the older records that those must be seen with which came since the last look."""
-        touched = [self._recollection.note(tables) for tables in self._unjudged]
+        touched = [self._recollection.note(number, tables) for number, tables in self._unjudged.items()]
         if touched and not self._hot.whole:
-            found = self._recollection.about(touched, self._hot.spans(), self._hot.room)
+            found = self._recollection.about(touched, self._hot.spans(), self._hot.recallable)
             if found is not None:
                 self._hot.recall(found)
+
+    def _keep(self) -> None:
+        """Keep for later what came."""
+        for number, tables, stored in self._unkept:
+            self._hot.kept(number, self._recall.keep(number, tables, stored))
+        self._unkept.clear()
 
     def _judged(self, outbox: Outbox, settled: bool, arrived: float | None) -> None:
         """Judge the hot set, and send what is new."""
@@ -231,7 +247,11 @@ class Watch:
         began = time.monotonic()
         complete = self._hot.whole
         self._recalled()
-        fresh = None if complete else frozenset[str]().union(*(identifiers(one) for one in self._unjudged))
+        fresh = (
+            None
+            if complete
+            else frozenset[str]().union(*(identifiers(one) for one in self._unjudged.values()))
+        )
         kept: Tables | None = None
         with linked_again(self._hot.engine()) as sight:
             scene = self._judge.scene(sight, self._hot.read)
@@ -252,12 +272,17 @@ class Watch:
             self._dirty = False
             self._unsettled = not settled
             self._unjudged.clear()
+            self._pace(time.monotonic() - began)
             if self._hot.full:
-                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.room)
+                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.carriable)
+        self._keep()
         if kept is not None:
-            self._hot.carry(self._hot.older(), kept)
+            older = self._hot.older()
+            self._hot.carry(older, kept)
+            self._recollection.let_go(older)
+        if self._hot.crowded:
+            self._hot.forget()
             self._recollection.forget()
-        self._pace(time.monotonic() - began)
         self._counts.judged(now)
 
     def _pace(self, took: float) -> None:
@@ -318,7 +343,7 @@ class Watch:
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=self._pinned(), carried=self._hot.room,
+                pinned=self._pinned(), carried=self._hot.carriable,
             )
         )  # fmt: skip
 
