@@ -49,6 +49,8 @@ class HotSet:
 
     def __init__(self, folder: CaseFolder, most: int = MOST) -> None:
         self._folder, self.most = folder, most
+        self.recallable = most // _RECALLED
+        """Records that may be recalled."""
         self._chunks: deque[_Chunk] = deque()
         self._carried: Tables | None = None
         self._recalled: list[Tables] = []
@@ -81,11 +83,6 @@ class HotSet:
     def crowded(self) -> bool:
         """Whether more was recalled than there is room for."""
         return self._remembered > self.recallable
-
-    @property
-    def recallable(self) -> int:
-        """Records that may be recalled."""
-        return self.most // _RECALLED
 
     @property
     def carriable(self) -> int:

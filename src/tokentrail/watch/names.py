@@ -39,6 +39,8 @@ _USER = ":user/"
 _ORGANIZATIONS = "organizations.amazonaws.com"
 HABITS = frozenset("dta")
 """First letters of names that tell how things are done, not who made what."""
+DEEDS = frozenset("cp") | HABITS
+"""Those of names that tell what was done: asked for once it is known who came from whom."""
 ORGANISED = "o"
 """The name of all changes to an organisation: they may end any credential."""
 

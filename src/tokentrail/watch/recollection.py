@@ -19,8 +19,10 @@ from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.names import Row
 from tokentrail.watch.recall import Found, Recall, Span
 
-_ROUNDS = 64
+_ROUNDS = 100
 """From a credential to the one above it, at most."""
+_LINEAGE = 4
+"""So many times as many records as are wanted are found where they tell who came from whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,13 @@ class Touched:
         """What has not been asked for yet."""
         rest = self.names - asked
         return Touched(rest, {name: one for name, one in self.otherwise.items() if name in rest})
+
+    def parted(self) -> tuple[Touched, Touched]:
+        """What to ask for first, and what then: who came from whom before what was done."""
+        deeds = {name for name in self.names if name[0] in names.DEEDS}
+        if len(deeds) == len(self.names):
+            return self, Touched()
+        return Touched(self.names - deeds, self.otherwise), Touched(deeds)
 
     def add(self, other: Touched) -> None:
         """Add all that others touch."""
@@ -123,23 +132,23 @@ class Recollection:
         Args:
             touched: What those touch.
             held: Records that are judged anyway.
-            most: Records at most, about; what is nearest comes first.
+            most: Records at most, about; who came from whom comes before what they did.
         """
         lows, highs = _sorted(held)
         found: list[Found] = []
-        following = Touched()
+        rest = Touched()
         for one in touched:
-            following.add(one)
+            rest.add(one)
         for _ in range(_ROUNDS):
-            asked = following.without(self._asked)
-            if not asked.names or len(found) >= most:
+            asked, rest = rest.without(self._asked).parted()
+            if not asked.names or len(found) >= (_LINEAGE * most if asked.otherwise else most):
                 break
             self._asked |= asked.names
             numbers = {one for one in self._recall.numbers(asked.names) if not _within(one, lows, highs)}
             fresh = [*self._recall.read(sorted(numbers - self._taken))]
             self._taken |= numbers
             found += fresh
-            following = self._beyond(asked, fresh)
+            rest.add(self._beyond(asked, fresh))
         return self._as_segment(found) if found else None
 
     def _beyond(self, asked: Touched, fresh: Sequence[Found]) -> Touched:
