@@ -335,3 +335,31 @@ def test_many_segments_read_in_workers_are_the_same_case(
         assert (5, 5) == (summary.objects.read, summary.records.new)
         assert 5 == len(list((tmp_path / "two" / "manifests").iterdir()))
         assert expected == list(case.credentials())
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/case", "s3a://bucket/case", "hdfs://host:9000/case"])
+def test_a_case_under_the_address_of_something_else_is_refused_in_words(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the scheme and what to give instead, and no folder of that name is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CaseError, match=f"not under {given.partition(':')[0]}:.*Give a path"):
+        CaseFolder.open(Path(given))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_file_uri_names_its_folder(tmp_path: Path) -> None:
+    """`file:///a%20b` is the folder `/a b`."""
+    opened = CaseFolder.open(Path((tmp_path / "a b").as_uri()))
+    assert tmp_path / "a b" == opened.path
+    assert (tmp_path / "a b" / "case.json").exists()
+
+
+def test_a_folder_with_a_colon_in_its_name_holds_a_case(
+    log: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who read Parquet take `inc:42/x.parquet` for the URI of something, which a case's own paths never are."""
+    monkeypatch.chdir(tmp_path)
+    with Case.open("inc:42") as case:
+        case.ingest([str(log)])
+        assert len(world.records()) == case.status().records

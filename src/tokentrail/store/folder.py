@@ -18,6 +18,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -25,6 +26,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
@@ -32,6 +34,7 @@ from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.layers import LAYERS
 
 FORMAT = 2
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*", re.DOTALL)
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
 _CHEAP = 1 << 16
@@ -59,9 +62,15 @@ class CaseFolder:
         """
         Open a case, or start one in an empty or new folder.
 
+        Args:
+            path: The folder, or its `file:` URI.
+            create: Start one where there is none.
+
         Raises:
-            CaseError: there is no case at `path`, the folder holds something else, or its format is newer.
+            CaseError: there is no case at `path`, the folder holds something else, its format is newer, or it is the
+                URI of a place that is no folder.
         """
+        path = _folder_of(path)
         marker = path / "case.json"
         if not marker.exists():
             if not create:
@@ -79,7 +88,7 @@ class CaseFolder:
                 f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}. "
                 f"Read its evidence again: `tokentrail ingest {path / 'objects'} --case NEW`."
             )
-        return cls(path, case_id)
+        return cls(path.absolute(), case_id)  # `a:b/c` alone would be a URI to those who read Parquet
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
@@ -224,6 +233,20 @@ def new_segment_number() -> int:
 def segment_name(number: int) -> str:
     """A segment's folder name."""
     return f"{number:016x}"
+
+
+def _folder_of(path: Path) -> Path:
+    """The folder that a path or a `file:` URI names; a path has made one of the URI's slashes."""
+    found = _URI.match(str(path))
+    if not found:
+        return path
+    address = urlsplit(str(path))
+    if address.scheme == "file":
+        return Path(unquote(address.path))
+    raise CaseError(
+        f"{path}: a case lies in a folder, not under {found[1]}:. Give a path; for a case that several machines share, "
+        "one on a file system that all of them have mounted (EFS, FSx, NFS)."
+    )
 
 
 def _start(path: Path, marker: Path) -> None:
