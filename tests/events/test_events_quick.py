@@ -231,6 +231,18 @@ def test_an_object_that_breaks_late_leaves_nothing() -> None:
     assert_same(CLEAN, broken, CLEAN, native(odd))
 
 
+def test_an_identity_that_was_taken_back_is_noted_nowhere() -> None:
+    """A record with invalid characters is read anew, mended: only that is noted, and nothing of the first record."""
+    odd = raw(userIdentity={"type": "IAMUser", "userName": "?"}, eventID="?")
+    damaged = native(raw(), odd).replace(b'"?"', b'"\xff"')
+
+    assert_same(damaged)
+    _, rows = read(damaged, compiled=True)
+    assert {(1, "repaired: invalid characters or numbers")} == {
+        (one["ordinal"], one["reason"]) for one in rows["rejected"]
+    }
+
+
 def test_many_rows_are_handed_over_in_parts() -> None:
     """More rows than are kept at once give the same as a few."""
     record_of = [raw(eventName=f"Call{n % 50}", resources=[{"ARN": f"arn:{n}"}]) for n in range(9_000)]
