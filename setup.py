@@ -5,7 +5,7 @@ from setuptools import Extension, setup
 _NATIVE = "src/tokentrail/events/native"
 _HEADERS = {
     "scan": ("json", "labels", "record", "sift", "values"),
-    "tell": ("actor", "elastic", "json", "labels", "ocsf", "told", "unmapped", "values"),
+    "tell": ("actor", "compose", "elastic", "json", "labels", "ocsf", "told", "unmapped", "values"),
 }
 
 setup(

@@ -1,6 +1,7 @@
 """Carriers' events told anew, compiled; `native/tell.c` says what it does and what it refuses."""
 
 from collections.abc import Callable
+from typing import Any
 
 class Teller:
     def __new__(
@@ -17,3 +18,8 @@ class Teller:
     def elastic(self, item: bytes, /) -> bytes | None: ...
     def ocsf(self, item: bytes, /) -> bytes | None: ...
     def old_ocsf(self, item: bytes, /) -> bytes | None: ...
+
+# A constant; (times,); (codes, offsets, texts); the same and what stands before each text. All but it are buffers.
+Column = bytes | tuple[Any] | tuple[Any, Any, Any] | tuple[Any, Any, Any, bytes]
+
+def compose(rows: int, columns: tuple[Column, ...], /) -> list[bytes | None]: ...

@@ -26,7 +26,7 @@ from tokentrail.events.piece import Found, Piece, flat
 from tokentrail.events.record import CUT_OFF
 
 _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
-_QUOTE = ord('"')
+_QUOTE, _BRACE, _CLOSER = b'"{}'
 _HITS = b'"hits"'
 """A search's answer holds its hits one level deeper."""
 _CLOSERS = (b"}", b"]")
@@ -143,17 +143,13 @@ def _side_by_side(data: bytes) -> list[bytes] | None:
 
 def _is_lines(rows: list[bytes]) -> bool:
     """Whether each row stands for itself: all look so, or most do and the others are damaged."""
-    if all(map(_is_whole, rows)):
+    if all(row[0] == _BRACE and row[-1] == _CLOSER for row in rows):
         return True
     objects = sum(line[:1] == b"{" for line in rows)
     whole = sum(line[:1] == b"{" and line[-1:] == b"}" for line in rows)
     if whole and objects + sum(map(_stands_alone, (line for line in rows if line[:1] != b"{"))) == len(rows):
         return True
     return whole > 2 and 2 * whole >= len(rows)
-
-
-def _is_whole(line: bytes) -> bool:
-    return line.startswith(b"{") and line.endswith(b"}")
 
 
 def _stands_alone(line: bytes) -> bool:

@@ -17,10 +17,11 @@ from tokentrail.events.carriers import ocsf
 from tokentrail.events.carriers.known import Known
 from tokentrail.events.loose import FAILURES
 
-_KEY = f"KEY{secrets.token_hex(8)}"
+KEY = f"KEY{secrets.token_hex(8)}"
 """Stands for a key's id; nobody outside knows it, so that no evidence can hold it."""
-_BEGAN = secrets.randbelow(1 << 30) + (1 << 30)
-_BEGAN_AT = ocsf.moment(_BEGAN * 1000, None) or ""
+BEGAN = (secrets.randbelow(1 << 30) + (1 << 30)) * 1000
+"""Stands for the time at which a session began, in thousandths of seconds."""
+_BEGAN_AT = ocsf.moment(BEGAN, None) or ""
 _KEY_AT = re.compile(rb'"credential_uid":"([0-9A-Za-z]+)"')
 _TIME_AT = re.compile(rb'"created_time":([0-9]{12,13})(?=[,}])')
 _TEXT_AT = re.compile(rb'"created_time_dt":"([0-9TZ:.+-]*)"')
@@ -46,16 +47,9 @@ def template(actor: Any, told: Told, filled: Filled) -> str | None:
         filled: What will be put in; only whether it is there counts.
     """
     text = bytes(ocsf.who(actor, tuple(told))).decode()
-    if text.count(_KEY) != (filled.key is not None):
+    if text.count(KEY) != (filled.key is not None):
         return None
     return text if text.count(_BEGAN_AT) == (filled.milliseconds is not None) else None
-
-
-def stand_in(filled: Filled) -> Filled:
-    """The values of a template."""
-    return Filled(
-        None if filled.key is None else _KEY, None if filled.milliseconds is None else _BEGAN * 1000
-    )
 
 
 def fill(text: str, filled: Filled) -> str | None:
@@ -63,7 +57,7 @@ def fill(text: str, filled: Filled) -> str | None:
     if filled.key is not None:
         if not (filled.key.isascii() and filled.key.isalnum()):
             return None
-        text = text.replace(_KEY, filled.key)
+        text = text.replace(KEY, filled.key)
     if filled.milliseconds is not None:
         began = ocsf.moment(filled.milliseconds, None)
         if began is None:
@@ -80,10 +74,10 @@ def _identity(pair: tuple[bytes, bytes]) -> msgspec.Raw:
     general = actor
     if began:
         general = _TIME_AT.sub(
-            b'"created_time":%d' % (_BEGAN * 1000), _TEXT_AT.sub(b'"created_time_dt":""', general), 1
+            b'"created_time":%d' % (BEGAN), _TEXT_AT.sub(b'"created_time_dt":""', general), 1
         )
     if key:
-        general = _KEY_AT.sub(b'"credential_uid":"%b"' % _KEY.encode(), general, 1)
+        general = _KEY_AT.sub(b'"credential_uid":"%b"' % KEY.encode(), general, 1)
     text = _templates[general, told, filled.key is not None, filled.milliseconds is not None]
     made = fill(text, filled) if text is not None else None
     return ocsf.who(actor, _decode_told(told)) if made is None else msgspec.Raw(made.encode())
@@ -98,8 +92,8 @@ def _size(key: tuple[Any, ...]) -> int:
     return len(key[0]) + len(key[1])
 
 
-_HOLES = re.compile(f"({_KEY}|{_BEGAN_AT})".encode())
-STAND_INS = f'"{_KEY}"'.encode(), str(_BEGAN * 1000).encode()
+_HOLES = re.compile(f"({KEY}|{_BEGAN_AT})".encode())
+STAND_INS = f'"{KEY}"'.encode(), str(BEGAN).encode()
 """What stands for a key and for a time in an actor from which a template is made."""
 
 
@@ -117,7 +111,7 @@ def pieces(actor: bytes, told: bytes, has_key: int, has_time: int) -> tuple[tupl
     if text is None:
         return None
     cut = _HOLES.split(text.encode())
-    return tuple(cut[::2]), b"".join(b"k" if hole == _KEY.encode() else b"t" for hole in cut[1::2])
+    return tuple(cut[::2]), b"".join(b"k" if hole == KEY.encode() else b"t" for hole in cut[1::2])
 
 
 _templates: Known[str | None] = Known(_template, _size)

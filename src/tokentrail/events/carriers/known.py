@@ -28,3 +28,11 @@ class Known(dict[Any, Found]):
                 self.clear()
             self[text] = found
         return found
+
+
+class Numbers(dict[Any, int]):
+    """Numbers what it has not met, in order."""
+
+    def __missing__(self, key: Any) -> int:
+        self[key] = number = len(self)
+        return number

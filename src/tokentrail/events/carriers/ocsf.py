@@ -232,7 +232,10 @@ def put(made: Members, name: str, value: Any) -> None:
     """Put a value at a dotted name, lists by index."""
     path = _path(name)
     if "[" not in name:
-        place(made, path, value)
+        if len(path) == 2 and isinstance(inner := made.get(path[0]), dict):
+            inner.setdefault(path[1], value)  # as `place` would, which takes longer
+        else:
+            place(made, path, value)
         return
     for part in path[:-1]:
         made = _inner(made, part)

@@ -22,7 +22,7 @@ from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.piece import Found, Many, Piece
 
 MAGIC = b"PAR1"
-_ROWS = 2_000
+_ROWS = 4_000
 _FAILURES = (
     pa.ArrowException,
     OSError,

@@ -7,62 +7,37 @@ single rows that take more thought are left to `ocsf`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokentrail.events.carriers import arrow_columns as columns
-from tokentrail.events.carriers import ocsf
-from tokentrail.events.carriers.actors import Filled, fill, stand_in, template
+from tokentrail.events.carriers import ocsf, parquet_actors
 from tokentrail.events.carriers.arrow_columns import Codes, Column
-from tokentrail.events.carriers.ocsf_plain import (
-    ADDED,
-    ANSWERED,
-    FLAG,
-    IDENTITY,
-    KINDS,
-    ODD,
-    REQUESTED,
-    TRUTHS,
-    gives_back,
-    parts,
-)
+from tokentrail.events.carriers.composing import Rows
+from tokentrail.events.carriers.ocsf_plain import TRUTHS, gives_back, parts
+from tokentrail.events.carriers.parquet_unmapped import Entries, Mask, Unmapped
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, encode, wanted
 from tokentrail.events.carriers.table import truth
 from tokentrail.events.loose import FAILURES
 
-_SHOWN = {
-    "eventSource": "api.service.name",
-    "eventName": "api.operation",
-    "awsRegion": "cloud.region",
-    "userAgent": "http_request.user_agent",
-    "errorCode": "api.response.error",
-    "recipientAccountId": "cloud.account.uid",
-    "vpcEndpointId": "src_endpoint.uid",
-}
 _ADDRESSES = ("src_endpoint.ip", "src_endpoint.domain", "src_endpoint.hostname")
-_GIVEN_BACK = ("status", "mfa", "is_mfa")
-_SHARED = "sharedEventID"
+_SHOWN = {"awsRegion": "cloud.region", "userAgent": "http_request.user_agent"}
+_FIELDS = {"recipientAccountId": "cloud.account.uid", "vpcEndpointId": "src_endpoint.uid"}
+"""Members whose own field counts for more than what stands under `unmapped`, unless it is empty."""
 _FLAGS = (
-    "readOnly", "managementEvent", "recipientAccountId", "sessionCredentialFromConsole", "vpcEndpointId",
-    "vpcEndpointAccountId",
+    "readOnly", "managementEvent", "sharedEventID", "sessionCredentialFromConsole", "vpcEndpointAccountId",
 )  # fmt: skip
-_NOT_EMPTY = ("errorCode", "recipientAccountId", "vpcEndpointId")
-"""Members of which an empty text says nothing."""
-_LATEST = 1 << 45
-_MOST_PLACES = 1 << 22
+_DATA = {"requestParameters": "api.request.data", "responseElements": "api.response.data"}
+_GIVEN_BACK = ("status", "mfa", "is_mfa")
+_TARGET = ("uuid", "name", "uid")
 _FAILURES = (*FAILURES, pa.ArrowException, UnicodeError, ValueError)
-
-_KEY, _BEGAN = ("user", "credential_uid"), ("session", "created_time")
-
-Entries = tuple[tuple[str, str], ...]
-Parts = dict[str, str]
-_NOTHING: tuple[Entries, Parts] = ((), {})
+_PLAIN = np.array([(chr(one).isalnum() and one < 0x80) or chr(one) == "-" for one in range(256)])
+"""Characters that JSON never escapes."""
 
 
 def texts(batch: pa.RecordBatch, whole: Callable[[int], bytes]) -> tuple[list[bytes], bool] | None:
@@ -83,46 +58,23 @@ def _texts(batch: pa.RecordBatch, whole: Callable[[int], bytes]) -> tuple[list[b
     count = batch.num_rows
     old = _is_old(batch, count)
     times = columns.numbers(columns.array(batch, "time"))
-    if ((times <= 0) | (times >= _LATEST)).any():
+    if ((times <= 0) | (times >= parquet_actors.LATEST)).any():
         raise OTHER_KIND
-    moments = np.datetime_as_string((times // 1000).astype("M8[s]")).tolist()
-    unmapped = _Unmapped(columns.array(batch, "unmapped"), count)
-    calls = _Calls(batch, unmapped, old=old)
-    asked, answered = _Data(batch, "request", count), _Data(batch, "response", count)
-    rows = zip(
-        moments,
-        _ids(columns.array(batch, "metadata.uid")),
-        _who(columns.array(batch, "actor"), unmapped, count),
-        _resources(columns.array(batch, "resources"), count),
-        unmapped.shared,
-        unmapped.opened(calls),
-        calls.of,
-        strict=True,
-    )
-    found: list[bytes] = []
-    for row, (moment, uid, identity, resources, shared, (entries, made), call) in enumerate(rows):
-        all_of_it = calls.wanted[call]
-        told = dict(made)
-        if calls.gives_back[call]:
-            told = _strings(parts(entries, calls.given_back(row, call)))
-        request = asked.text(row) if all_of_it else None
-        answer = answered.text(row) if all_of_it & 1 else None
-        if (
-            row in unmapped.odd
-            or (request and "requestParameters" in told)
-            or (answer and "responseElements" in told)
-        ):
-            found.append(whole(row))
-            continue
-        if request:
-            told["requestParameters"] = request
-        if answer:
-            told["responseElements"] = answer
-        rest = "".join([f',"{name}":{value}' for name, value in told.items()]) if told else ""
-        found.append(
-            f'{{"eventTime":"{moment}Z","eventID":{uid},"userIdentity":{identity}{calls.texts[call]}{resources}{shared}{rest}}}'.encode()
-        )
-    return found, old
+    rows, unmapped = Rows(count), Unmapped(columns.array(batch, "unmapped"), count)
+    rows.constant('{"eventTime":"')
+    rows.times(times)
+    rows.constant('","eventID":')
+    _write_ids(rows, columns.array(batch, "metadata.uid"))
+    rows.constant(',"userIdentity":')
+    odd = parquet_actors.write(rows, columns.array(batch, "actor"), unmapped.told())
+    calls = _Calls(batch, old=old)
+    calls.write(rows)
+    _write_shown(rows, batch, unmapped)
+    _write_resources(rows, columns.array(batch, "resources"))
+    odd |= _write_open(rows, batch, unmapped, calls) | unmapped.odd()
+    rows.constant("}")
+    found = rows.made()
+    return [whole(row) if one is None or odd[row] else one for row, one in enumerate(found)], old
 
 
 def _is_old(batch: pa.RecordBatch, count: int) -> bool:
@@ -139,241 +91,50 @@ def _is_old(batch: pa.RecordBatch, count: int) -> bool:
     return True in old
 
 
-def _ids(found: Any) -> list[str]:
+def _write_ids(rows: Rows, found: Any) -> None:
     if found is None or found.null_count or not pa.types.is_string(found.type):
         raise OTHER_KIND
-    ids = found.to_pylist()
-    if "".join(ids).replace("-", "").isalnum():  # no character that JSON escapes
-        return [f'"{one}"' for one in ids]
-    return [encode(one).decode() for one in ids]
+    _, _, data = pa.concat_arrays([found, found.slice(0, 0)]).buffers()
+    if data is not None and _PLAIN[np.frombuffer(data, np.uint8)].all():
+        rows.constant('"')
+        rows.texts(None, found)
+        rows.constant('"')
+    else:
+        rows.texts(None, [encode(one).decode() for one in found.to_pylist()])
 
 
-def _strings(found: Members) -> Parts:
-    return {name: bytes(one).decode() for name, one in found.items()}
-
-
-class _Unmapped:
-    """What has no field: names and values, all rows' behind one another."""
-
-    def __init__(self, found: Any, count: int) -> None:
-        self._count = count
-        self.shared = [""] * count
-        self.odd: frozenset[int] = frozenset()
-        keys, items, lengths = _entries(found, count)
-        self._names, self._values = keys.values, items.values
-        self._rows = np.repeat(np.arange(count), lengths)
-        self._keys, self._items = keys.codes, items.codes
-        _refuse_repeats(self._rows, self._keys, count)
-        kinds = np.array([KINDS[name] for name in self._names], np.int64)[self._keys]
-        said = self._items >= 0
-        if "" in self._values:
-            said &= self._items != self._values.index("")
-        self._kinds = np.where(said, kinds, -1)
-        self._told = self._kinds == IDENTITY
-        self.odd = frozenset(self._rows[self._kinds == ODD].tolist())
-        self._wide = max(len(self._values), 1)
-        self._numbers = self._keys * self._wide + self._items
-        for at in np.flatnonzero((self._kinds == FLAG) & (self._keys == self._key(_SHARED))).tolist():
-            value = encode(self._values[self._items[at]]).decode()
-            self.shared[self._rows[at]] = f',"{_SHARED}":{value}'
-
-    def _key(self, name: str) -> int:
-        return self._names.index(name) if name in self._names else -1
-
-    def flag(self, name: str) -> Column:
-        """A flag of all rows."""
-        codes = np.full(self._count, -1)
-        chosen = (self._kinds == FLAG) & (self._keys == self._key(name))
-        codes[self._rows[chosen]] = self._items[chosen]
-        return Column(codes, self._values)
-
-    def told(self) -> list[bytes]:
-        """For each row a text that stands for what it says of the identity."""
-        return self._grouped(self._told)
-
-    def entries(self, packed: bytes) -> Entries:
-        """What such a text stands for."""
-        return tuple(
-            (self._names[one // self._wide], self._values[one % self._wide])
-            for one in np.frombuffer(packed, np.int64).tolist()
-        )
-
-    def _grouped(self, chosen: npt.NDArray[np.bool_]) -> list[bytes]:
-        numbers = self._numbers[chosen].astype(np.int64).tobytes()
-        ends = np.cumsum(np.bincount(self._rows[chosen], minlength=self._count)) * 8
-        starts = [0, *ends[:-1].tolist()]
-        return [numbers[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
-
-    def opened(self, calls: _Calls) -> list[tuple[Entries, Parts]]:
-        """For each row the members of its request, its answer and the like, and the same put together."""
-        looked = np.array(calls.wanted, np.int64)[calls.of][self._rows]
-        kinds = self._kinds
-        chosen = (
-            (kinds == ADDED)
-            | ((kinds == REQUESTED) & (looked > 0))
-            | ((kinds == ANSWERED) & (looked & 1 > 0))
-        )
-        known: dict[bytes, tuple[Entries, Parts]] = {b"": _NOTHING}
-        found = []
-        for packed in self._grouped(chosen):
-            opened = known.get(packed)
-            if opened is None:
-                entries = self.entries(packed)
-                opened = known[packed] = entries, _strings(parts(entries))
-            found.append(opened)
-        return found
-
-
-def _entries(found: Any, count: int) -> tuple[Column, Column, Codes]:
-    """Keys and values of maps, and how many each row has."""
-    if found is None:
-        nothing = Column(np.zeros(0, np.int64), ())
-        return nothing, nothing, np.zeros(count, np.int64)
-    if not pa.types.is_map(found.type):
-        raise OTHER_KIND
-    offsets = found.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
-    lengths = np.diff(offsets)
-    if found.null_count and lengths[~found.is_valid().to_numpy(zero_copy_only=False)].any():
-        raise OTHER_KIND
-    keys, items = found.keys, found.items
-    if len(keys) != lengths.sum():
-        keys, items = keys[offsets[0] : offsets[-1]], items[offsets[0] : offsets[-1]]
-    return columns.texts(keys, len(keys)), columns.texts(items, len(items)), lengths
-
-
-def _refuse_repeats(rows: Codes, keys: Codes, count: int) -> None:
-    """One name twice in one row: the last one counts, which is not looked for here."""
-    if not len(rows):
+def _write(rows: Rows, name: str, column: Column) -> None:
+    """A member of each row, where there is one."""
+    if column.codes.max(initial=-1) < 0:
         return
-    places, many = rows * (keys.max() + 1) + keys, count * (int(keys.max()) + 1)
-    if many > _MOST_PLACES or np.bincount(places, minlength=many).max() > 1:
-        raise OTHER_KIND
+    codes, used = column.used()
+    told = [truth(one) if name in TRUTHS else one for one in used]
+    rows.texts(codes, ["" if one is None else f',"{name}":{encode(one).decode()}' for one in told])
 
 
-class _Calls:
-    """What was called, from where and with what outcome: few kinds in many rows."""
-
-    def __init__(self, batch: pa.RecordBatch, unmapped: _Unmapped, *, old: bool) -> None:
-        count = batch.num_rows
-        self._batch = batch
-        self._shown = {
-            name: columns.texts(columns.array(batch, path), count) for name, path in _SHOWN.items()
-        }
-        self._addresses = [columns.texts(columns.array(batch, path), count) for path in _ADDRESSES]
-        self._flags = {name: unmapped.flag(name) for name in _FLAGS}
-        classes = columns.numbers(columns.array(batch, "class_uid"))
-        if self._shown["eventName"].codes.min(initial=0) < 0:
-            raise OTHER_KIND
-        every = [*self._shown.values(), *self._addresses, *self._flags.values()]
-        changes = (classes == ocsf.ACCOUNT_CHANGE).astype(np.int64)
-        together = columns.combined([changes, *(one.codes for one in every)], count)
-        _, first, of = np.unique(together, return_index=True, return_inverse=True)
-        self.of = of.reshape(-1).tolist()
-        self._names = [
-            (self._shown["eventName"].at(row), self._shown["eventSource"].at(row)) for row in first.tolist()
-        ]
-        self._errors = [self._shown["errorCode"].at(row) for row in first.tolist()]
-        self.wanted = [wanted(name, source) for name, source in self._names]
-        self.gives_back = [
-            old and gives_back(name, int(classes[row]))
-            for (name, _), row in zip(self._names, first.tolist(), strict=True)
-        ]
-        self.texts = [self._text(row) for row in first.tolist()]
-        self._classes = classes
-        self._back: dict[str, Column] | None = None
-
-    def _text(self, row: int) -> str:
-        made: Members = {name: column.at(row) for name, column in self._shown.items()}
-        made |= {name: made[name] or None for name in _NOT_EMPTY}
-        made["sourceIPAddress"] = next((one for column in self._addresses if (one := column.at(row))), None)
-        for name, column in self._flags.items():
-            if made.get(name) is None:
-                made[name] = truth(column.at(row)) if name in TRUTHS else column.at(row)
-        return "".join(f',"{name}":{encode(one).decode()}' for name, one in made.items() if one is not None)
-
-    def given_back(self, row: int, call: int) -> Callable[[Members], None]:
-        """Gives a record back what version 1.0 moved."""
-        if self._back is None:
-            count = self._batch.num_rows
-            paths = (*_GIVEN_BACK, *(f"user.{name}" for name in ("uuid", "name", "uid")))
-            self._back = {path: columns.values(columns.array(self._batch, path), count) for path in paths}
-        held: Members = {path: column.at(row) for path, column in self._back.items()}
-        user = {name: held.pop(f"user.{name}") for name in ("uuid", "name", "uid")}
-        members = {**held, "user": user, "class_uid": int(self._classes[row])}
-        return partial(ocsf.give_back_to, members, self._names[call][0], self._errors[call])
+def _write_shown(rows: Rows, batch: pa.RecordBatch, unmapped: Unmapped) -> None:
+    """What fields of their own say, and flags."""
+    count = batch.num_rows
+    for name, path in _SHOWN.items():
+        _write(rows, name, columns.texts(columns.array(batch, path), count))
+    for name, path in _FIELDS.items():
+        shown = columns.texts(columns.array(batch, path), count).without_empty()
+        _write(rows, name, shown)
+        _write(rows, name, unmapped.flag(name).only(shown.codes < 0))
+    for name in _FLAGS:
+        _write(rows, name, unmapped.flag(name))
+    free = np.ones(count, np.bool_)
+    for path in _ADDRESSES:
+        address = columns.texts(columns.array(batch, path), count)
+        if path != _ADDRESSES[-1]:
+            address = address.without_empty()
+        _write(rows, "sourceIPAddress", address.only(free))
+        free &= address.codes < 0
 
 
-class _Data:
-    """Requests or answers, which are JSON as text."""
-
-    def __init__(self, batch: pa.RecordBatch, name: str, count: int) -> None:
-        found = columns.texts(columns.array(batch, f"api.{name}.data"), count)
-        self._codes, self._values = found.codes.tolist(), found.values
-        self._known: dict[int, str] = {-1: ""}
-
-    def text(self, row: int) -> str:
-        """A row's, sure to be one value and nothing more; empty where there is none."""
-        code = self._codes[row]
-        known = self._known.get(code)
-        if known is None:
-            value = self._values[code]
-            known = self._known[code] = encode(ocsf.data(value)).decode() if value else ""
-        return known
-
-
-def _who(actor: Any, unmapped: _Unmapped, count: int) -> list[str]:
-    """Each row's identity, put together once for each that occurs."""
-    told = unmapped.told()
-    paths = [(path, columns.values(found, count)) for path, found in columns.leaves(actor)]
-    if any(not path for path, _ in paths):
-        raise OTHER_KIND  # no object
-    keys, times = (next((column for path, column in paths if path == one), None) for one in (_KEY, _BEGAN))
-    if (keys and not _all(keys, str)) or (times and not _all(times, int)):
-        raise OTHER_KIND
-    rest = [(path, column) for path, column in paths if path not in (_KEY, _BEGAN)]
-    has = [(column.codes >= 0).astype(np.int64) for column in (keys, times) if column]
-    alike = columns.combined([column.codes for _, column in rest] + has, count).tolist()
-    own = columns.combined([column.codes for column in (keys, times) if column], count).tolist()
-    templates: dict[tuple[int, bytes], str | None] = {}
-    known: dict[tuple[int, int, bytes], str] = {}
-    found = []
-    for row, key in enumerate(zip(alike, own, told, strict=True)):
-        identity = known.get(key)
-        if identity is None:
-            filled = Filled(keys.at(row) if keys else None, times.at(row) if times else None)
-            general = key[0], key[2]
-            if general not in templates:
-                actor = _actor(rest, row, stand_in(filled))
-                templates[general] = template(actor, unmapped.entries(key[2]), filled)
-            text = templates[general]
-            identity = fill(text, filled) if text is not None else None
-            if identity is None:
-                who = ocsf.who(_actor(rest, row, filled), unmapped.entries(key[2]))
-                identity = bytes(who).decode()
-            known[key] = identity
-        found.append(identity)
-    return found
-
-
-def _all(column: Column, kind: type) -> bool:
-    return all(type(one) is kind for one in column.values)
-
-
-def _actor(paths: Sequence[tuple[tuple[str, ...], Column]], row: int, filled: Filled) -> Members:
-    made: Members = {}
-    values = [(path, column.at(row)) for path, column in paths]
-    for (*around, name), value in (*values, (_KEY, filled.key), (_BEGAN, filled.milliseconds)):
-        if value is not None:
-            inner = made
-            for one in around:
-                inner = inner.setdefault(one, {})
-            inner[name] = value
-    return made
-
-
-def _resources(found: Any, count: int) -> list[str]:
+def _write_resources(rows: Rows, found: Any) -> None:
     if found is None:
-        return [""] * count
+        return
     if not pa.types.is_list(found.type) or not pa.types.is_struct(found.type.value_type):
         raise OTHER_KIND
     at = found.type.value_type.get_field_index("uid")
@@ -381,10 +142,91 @@ def _resources(found: Any, count: int) -> list[str]:
         raise OTHER_KIND
     flattened = found.flatten()
     uids = columns.texts(pc.struct_field(flattened, [at]), len(flattened))
+    lengths = pc.list_value_length(found).fill_null(0).to_numpy(zero_copy_only=False)
+    codes, runs = columns.distinct_runs(uids.codes, lengths)
     shown = [f'{{"ARN":{encode(one).decode()}}}' for one in uids.values] + ["{}"]  # the last one for none
-    listed = [shown[code] for code in uids.codes.tolist()]
-    ends = np.cumsum(pc.list_value_length(found).fill_null(0).to_numpy(zero_copy_only=False)).tolist()
-    return [
-        f',"resources":[{",".join(listed[start:end])}]' if end > start else ""
-        for start, end in zip([0, *ends[:-1]], ends, strict=True)
-    ]
+    listed = (",".join(shown[code] for code in np.frombuffer(run, np.int64).tolist()) for run in runs)
+    rows.texts(codes, [f',"resources":[{one}]' if one else "" for one in listed])
+
+
+class _Calls:
+    """What was called, and with what outcome."""
+
+    def __init__(self, batch: pa.RecordBatch, *, old: bool) -> None:
+        count = batch.num_rows
+        self._batch, self._old = batch, old
+        self._name, self._source, error = (
+            columns.texts(columns.array(batch, path), count)
+            for path in ("api.operation", "api.service.name", "api.response.error")
+        )
+        self._error = error.without_empty()
+        if self._name.codes.min(initial=0) < 0:
+            raise OTHER_KIND
+        together = columns.combined([self._name.codes, self._source.codes], count)
+        _, first, of = np.unique(together, return_index=True, return_inverse=True)
+        calls = [(self._name.at(row), self._source.at(row)) for row in first.tolist()]
+        self.wanted: Codes = np.array([wanted(*call) for call in calls], np.int64)[of.reshape(-1)]
+        """What of each row's call says something, as `slim.wanted` has it."""
+        self._classes = columns.numbers(columns.array(batch, "class_uid"))
+        self._back: dict[str, Column] | None = None
+
+    def write(self, rows: Rows) -> None:
+        """Write name, source and outcome."""
+        _write(rows, "eventName", self._name)
+        _write(rows, "eventSource", self._source)
+        _write(rows, "errorCode", self._error)
+
+    def giving_back(self) -> list[int]:
+        """The rows to which version 1.0 owes something."""
+        if not self._old:
+            return []
+        names = np.array([gives_back(one, 0) for one in self._name.values], np.bool_)[self._name.codes]
+        rows: list[int] = np.flatnonzero(names | (self._classes == ocsf.ACCOUNT_CHANGE)).tolist()
+        return rows
+
+    def given_back(self, row: int) -> Callable[[Members], None]:
+        """Gives a record back what version 1.0 moved."""
+        if self._back is None:
+            paths = (*_GIVEN_BACK, *(f"user.{name}" for name in _TARGET))
+            self._back = {
+                path: columns.values(columns.array(self._batch, path), len(self._classes)) for path in paths
+            }
+        held: Members = {path: column.at(row) for path, column in self._back.items()}
+        user = {name: held.pop(f"user.{name}") for name in _TARGET}
+        members = {**held, "user": user, "class_uid": int(self._classes[row])}
+        return partial(ocsf.give_back_to, members, self._name.at(row), self._error.at(row))
+
+
+def _write_open(rows: Rows, batch: pa.RecordBatch, unmapped: Unmapped, calls: _Calls) -> Mask:
+    """
+    Requests, answers and the like, as JSON of their own or member by member.
+
+    Returns:
+        The rows of which it takes more thought: they have something in both ways.
+    """
+    codes, told, holds = _opened(unmapped.opened(calls.wanted), calls)
+    rows.texts(codes, told)
+    odd = np.zeros(len(codes), np.bool_)
+    for (name, path), bits in zip(_DATA.items(), (~0, 1), strict=True):
+        data = (
+            columns.texts(columns.array(batch, path), len(codes))
+            .without_empty()
+            .only(calls.wanted & bits > 0)
+        )
+        data.distinct.validate(full=True)
+        rows.objects(name, data.codes, data.distinct)
+        odd |= (data.codes >= 0) & np.array([name in one for one in holds], np.bool_)[codes]
+    return odd
+
+
+def _opened(
+    found: tuple[Codes, list[Entries]], calls: _Calls
+) -> tuple[Codes, list[str], list[frozenset[str]]]:
+    """For each row the number of what is put together member by member; its JSON, and the members of a record it is."""
+    codes, entries = found
+    made = [parts(one) for one in entries]
+    back = calls.giving_back()
+    made += [parts(entries[codes[row]], calls.given_back(row)) for row in back]
+    codes[back] = np.arange(len(entries), len(made))
+    told = ["".join(f',"{name}":{bytes(value).decode()}' for name, value in one.items()) for one in made]
+    return codes, told, [frozenset(one) for one in made]

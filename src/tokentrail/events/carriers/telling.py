@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tokentrail.events.carriers import actors, elastic_plain, ocsf_plain
+from tokentrail.events.carriers.known import Numbers
 from tokentrail.events.loose import Raw
 from tokentrail.events.vocabulary import looked_into, name_marks, source_marks
 
@@ -24,21 +25,13 @@ _WANTED = bytes(map(looked_into, range(64)))
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-class _Numbers(dict[Any, int]):
-    """Numbers what it has not met."""
-
-    def __missing__(self, key: Any) -> int:
-        self[key] = number = len(self)
-        return number
-
-
 def teller() -> Teller | None:
     """A new one, which remembers nothing; `None` where nothing was compiled."""
     try:
         from tokentrail.events._tell import Teller
     except ImportError:  # no compiler was there when it was installed
         return None
-    labels = _Numbers(), _Numbers(), _Numbers(), _Numbers()
+    labels = Numbers(), Numbers(), Numbers(), Numbers()
     marks = source_marks, name_marks, ocsf_plain.KINDS.__getitem__
     seed = secrets.randbits(64)  # so that nobody can make up labels that all fall into one place
     return Teller(labels, marks, _WANTED, _decode_text, actors.pieces, actors.STAND_INS, seed)

@@ -1,10 +1,12 @@
 /*
- * What carriers tell anew, compiled: from an event in another shape to the record that the scanner reads.
+ * What carriers tell anew, compiled: from an event in another shape, or the columns of many, to the records that the
+ * scanner reads.
  *
  * An accelerator and nothing else: it answers None for whatever is not told in the one usual way, and then Python
  * tells it (`carriers/elastic_plain.py`, `carriers/ocsf_plain.py`), as it does where nothing was compiled. What it
  * does answer is, byte by byte, what they would; `tests/events/test_events_telling.py` proves it.
  */
+#include "compose.h"
 #include "elastic.h"
 #include "ocsf.h"
 
@@ -194,6 +196,11 @@ static PyType_Slot slots[] = {
 
 static PyType_Spec spec = {"tokentrail.events._tell.Teller", sizeof(Teller), 0, Py_TPFLAGS_DEFAULT, slots};
 
+static PyMethodDef functions[] = {
+    {"compose", compose, METH_VARARGS, compose_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static int fill(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
@@ -206,7 +213,7 @@ static int fill(PyObject *module)
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "tokentrail.events._tell", NULL, 0, NULL, module_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "tokentrail.events._tell", NULL, 0, functions, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__tell(void)

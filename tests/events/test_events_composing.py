@@ -1,0 +1,175 @@
+"""Security Lake's Parquet, composed column by column: the same compiled, in Python, and row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_events_quick import assert_same_place_by_place
+
+from tokentrail.events.carriers import composing, ocsf, parquet, parquet_plain
+from tokentrail.events.carriers.composing import Rows
+from tokentrail.testing import carriers
+from tokentrail.testing.story import story
+
+RECORDS = story().world.records()
+VERSIONS = ("1.0", "1.1", "1.5")
+
+
+def batch_of(version: str, records: list[Any] = RECORDS) -> pa.RecordBatch:
+    """Records as a batch of Security Lake's rows."""
+    file = pa.BufferReader(carriers.WRITERS[f"ocsf-parquet-{version}"](records))
+    table = pq.read_table(file).combine_chunks()
+    found: pa.RecordBatch = table.to_batches()[0]
+    return found
+
+
+def as_file(batch: pa.RecordBatch) -> bytes:
+    """A batch as a file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_batches([batch]), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def refuse(row: int) -> bytes:
+    """In place of the ordinary way, which no row must need."""
+    raise AssertionError(row)
+
+
+def composed(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
+    """Rows, the same compiled as in Python."""
+    made = rows.made()
+    with monkeypatch.context() as patch:
+        patch.setattr(composing, "_compose", None)
+        assert rows.made() == made
+    return made
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rows_are_composed_alike(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows of an account's days are composed, compiled or not, and say what the ordinary way says."""
+    batch = batch_of(version)
+    found = parquet_plain.texts(batch, refuse)
+    monkeypatch.setattr(composing, "_compose", None)
+
+    assert found is not None
+    assert parquet_plain.texts(batch, refuse) == found
+    assert_same_place_by_place(as_file(batch))
+
+
+def test_a_slice_gives_its_own_rows() -> None:
+    """Columns that are parts of longer ones are read from where they begin."""
+    for version in VERSIONS:
+        batch = batch_of(version)
+        every, some = parquet_plain.texts(batch, refuse), parquet_plain.texts(batch.slice(101, 57), refuse)
+        assert every is not None
+        assert some is not None
+        assert some[0] == every[0][101:158]
+
+
+def with_column(batch: pa.RecordBatch, path: str, change: Any) -> pa.RecordBatch:
+    """A batch in which each value of a field is what `change` makes of it and of its row."""
+    names = path.split(".")
+    rows = batch.to_pylist(maps_as_pydicts="strict")
+    for at, row in enumerate(rows):
+        around = row
+        for name in names[:-1]:
+            around = around[name] or {}
+        around[names[-1]] = change(around.get(names[-1]), at)
+    for row in rows:
+        row["unmapped"] = list((row["unmapped"] or {}).items())
+    return pa.RecordBatch.from_pylist(rows, batch.schema)
+
+
+ODD: list[tuple[str, Any]] = [
+    ("actor.user.credential_uid", lambda was, at: 'A"B'),
+    ("actor.user.credential_uid", lambda was, at: "é" if at == 3 else was),
+    ("actor.user.credential_uid", lambda was, at: "" if at % 2 else was),
+    ("actor.session", lambda was, at: was and was | {"created_time": -5}),
+    ("actor.session", lambda was, at: was and was | {"created_time": (0, 1 << 45, 1, None)[at % 4]}),
+    ("actor.user.type", lambda was, at: "IdentityCenterUser"),
+    ("metadata.uid", lambda was, at: f'id "{at}" \\ é'),
+    ("metadata.uid", lambda was, at: ""),
+    ("api.request.data", lambda was, at: (None, "", "{}", " {}", "[1]", "{a=b}", '{"a":1}x', '{"a":"é\\u0041"}', "nul")[at % 9]),
+    ("api.response", lambda was, at: {"data": '{"a":' * 70 + "1" + "}" * 70, "error": (None, "", "AccessDenied")[at % 3]}),
+    ("src_endpoint.ip", lambda was, at: ("", None, "192.0.2.1")[at % 3]),
+    ("src_endpoint.domain", lambda was, at: ("", None)[at % 2]),
+    ("http_request.user_agent", lambda was, at: ("", None, 'say "hi"\n\u2028')[at % 3]),
+    ("unmapped", lambda was, at: (was or {}) | {"requestParameters.a": "1"}),
+    ("unmapped", lambda was, at: {"requestParameters.a": "1", "requestParameters.a.b": "2", "requestParameters.c[1].d": "3"}),
+    ("unmapped", lambda was, at: {"requestParameters": "{}", "readOnly": "TRUE", "managementEvent": "", "vpcEndpointId": "v"}),
+    ("unmapped", lambda was, at: {"userIdentity.type": "Root", "userIdentity.sessionContext.sourceIdentity": f"ada {at % 3}"}),
+    ("unmapped", lambda was, at: {"additionalEventData.bytesTransferredOut": ("5", "1.5", "nan", "")[at % 4], "sharedEventID": "x"}),
+    ("resources", lambda was, at: [[], None, [{"uid": None}], [{"uid": "a"}, {"uid": 'b"'}, {"uid": ""}]][at % 4]),
+    ("class_uid", lambda was, at: 3001),
+    ("api.operation", lambda was, at: ("AssumeRole", "ConsoleLogin", "CreateUser", "DeleteRole", "")[at % 5]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(ODD)))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_odd_columns_are_composed_alike(version: str, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd values cost a row the quick way at most, and say what the ordinary way says of them."""
+    path, change = ODD[at]
+    some = [*RECORDS[:60], *RECORDS[-60:]]
+    batch = batch_of(version, some)
+    if batch.schema.get_field_index(path.partition(".")[0]) < 0:
+        return
+    try:
+        batch = with_column(batch, path, change)
+    except KeyError:
+        return  # this version has no such field
+    whole = [ocsf.record(row)[0] for row in parquet._objects(batch)]
+    assert parquet_plain.texts(batch, whole.__getitem__) is not None
+    assert_same_place_by_place(as_file(batch))
+    monkeypatch.setattr(composing, "_compose", None)
+    assert_same_place_by_place(as_file(batch))
+
+
+def test_columns_are_put_behind_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constants, times, texts by number and each row's own, and objects, of which something else makes a row none."""
+    rows = Rows(4)
+    rows.constant("<")
+    rows.times(np.array([0, 1793491202999, -1, (1 << 45) - 1]))
+    rows.texts(np.array([1, -1, 0, 1]), ["é", "b"])
+    rows.texts(None, pa.array(["x", "0", "1", "2", "3"], pa.string()).slice(1))
+    rows.objects("o", np.array([0, 1, -1, 2]), ['{"a": [1, {}]}', "{}", "[]"])
+
+    assert composed(rows, monkeypatch) == [
+        b'<1970-01-01T00:00:00Zb0,"o":{"a": [1, {}]}',
+        b'<2026-11-01T00:00:02Z1,"o":{}',
+        "<é2".encode(),
+        None,
+    ]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=12), min_size=1), st.data())
+def test_any_texts_are_composed_alike(texts: list[str], data: st.DataObject) -> None:
+    """Whatever the texts are, each row has its own."""
+    codes = data.draw(st.lists(st.integers(-1, len(texts) - 1), max_size=20))
+    rows = Rows(len(codes))
+    rows.texts(np.array(codes, np.int64), texts)
+    rows.constant("|")
+
+    assert rows.made() == [("" if code < 0 else texts[code]).encode() + b"|" for code in codes]
+
+
+@pytest.mark.skipif(composing._compose is None, reason="no C compiler was there when this was installed")
+@pytest.mark.parametrize(
+    "column",
+    [
+        (b"1234567",), (b"12345678" * 3,), (None, b"\0" * 4, b""), (b"\x05" + b"\0" * 7, b"\0" * 8, b""), (1, 2, 3), (), "text",
+        (b"\0" * 8, b"\0\0\0\0\x09\0\0\0", b"short"), (b"\0" * 8, b"\x02\0\0\0\x01\0\0\0", b"short"), (b"\0" * 8, b"\xff" * 8, b"x"),
+        (b"\0" * 8, b"", b""), (b"\0" * 8, b"\0" * 8, b"", 5), (memoryview(b"\0" * 9)[1:], b"\0" * 8, b""), (b"\0" * 8, b"\0" * 3, b""),
+    ],
+)  # fmt: skip
+def test_columns_that_lie_about_themselves_are_refused(column: Any) -> None:
+    """Numbers beyond the texts, texts beyond the bytes, and other lengths than that of the rows raise."""
+    assert composing._compose is not None
+    with pytest.raises((ValueError, TypeError)):
+        composing._compose(1, (b"a", column))
