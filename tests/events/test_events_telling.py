@@ -96,6 +96,7 @@ MORE = [
     ("unmapped", '{"vpcEndpointId":"vpce-1","vpcEndpointAccountId":"444455556666","sharedEventID":"x","recipientAccountId":"1"}'),
     ("unmapped", '{"sessionCredentialFromConsole":"true"}'), ("unmapped", '{"sessionCredentialFromConsole":true}'), ("x\\u0041", "1"),
     ("unmapped", '{"readOnly":true,"managementEvent":"TRUE"}'), ("unmapped", '{"recipientAccountId":5}'), ("unmapped", '{"a":{"b":1}}'),
+    ("status", "1e400"), ("mfa", "[1E400]"), ("is_mfa", '{"a":-1' + "0" * 400 + "}"), ("user", '{"uuid":"arn:r","a":{"b":1e400}}'),
     ("user", '{"uuid":"arn:r","name":"s"}'), ("user", '{"uuid":"","name":null}'), ("user", '{"uuid":5}'), ("user", '"x"'),
 ]  # fmt: skip
 
@@ -217,6 +218,18 @@ def test_what_is_remembered_is_bounded() -> None:
         event["actor"] = {"user": {"type": "AssumedRole", "uid": f"arn:aws:sts::1:assumed-role/r/{n}"}}
         raw = json.dumps(event).encode()
         assert tell(raw) == python(raw)
+
+
+def test_one_event_cannot_fill_the_memory() -> None:
+    """Of an event with very many names no more are remembered than of many events: Python tells it."""
+    tell, python = ways("ocsf-1.5")
+    event = json.loads(EVENTS["ocsf-1.5"][-1])
+    event["unmapped"] |= {f"tlsDetails.x{n}": "1" for n in range(20_000)}
+    raw = json.dumps(event).encode()
+
+    assert tell(raw) is None
+    assert python(raw) == python(EVENTS["ocsf-1.5"][-1])
+    assert assert_same("ocsf-1.5", EVENTS["ocsf-1.5"][-1], tell)
 
 
 def test_an_error_in_python_costs_one_event_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

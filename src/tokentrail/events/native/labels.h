@@ -118,7 +118,10 @@ static int number(Labels *of, PyObject *label, Entry *entry)
     entry->mark = mark ? (uint8_t)PyLong_AsLong(mark) : 0;
     Py_XDECREF(code);
     Py_XDECREF(mark);
-    return PyErr_Occurred() ? FAILED : 0;
+    if (!PyErr_Occurred())
+        return 0;
+    entry->code = -1;
+    return FAILED;
 }
 
 /* The label that a spelling stands for; NULL with no error set where it can't be decoded. */
@@ -181,7 +184,6 @@ static const Entry *label_of(Labels *of, const Text *text, uint64_t seed, PyObje
         return NULL;
     }
     if (number(of, label, entry) < 0) {
-        entry->code = -1;
         Py_DECREF(label);
         return NULL;
     }

@@ -49,7 +49,8 @@ static const Field o_event_fields[] = {
     INSIDE("http_request", OBJECT_OR_NULL, 0, o_client), INSIDE("metadata", OBJECT, 0, o_metadata),
     INSIDE("src_endpoint", OBJECT_OR_NULL, 0, o_endpoint), FIELD("time", WHOLE, O_TIME),
     INSIDE("api", OBJECT, 0, o_api), INSIDE("actor", OBJECT, O_ACTOR, o_actor), FIELD("resources", ANY, O_RESOURCES),
-    FIELD("unmapped", ANY, O_UNMAPPED), FIELD("user", ANY, O_USER), FIELD("eventTime", ANY, O_OTHER),
+    FIELD("unmapped", ANY, O_UNMAPPED), FIELD("user", ANY, O_USER), FIELD("status", ANY, O_STATUS),
+    FIELD("mfa", ANY, O_FACTOR), FIELD("is_mfa", ANY, O_IS_FACTOR), FIELD("eventTime", ANY, O_OTHER),
     FIELD("eventName", ANY, O_OTHER), FIELD("CloudTrailEvent", ANY, O_OTHER), FIELD("detail", ANY, O_OTHER),
 };
 static const Shape o_event = SHAPE(o_event_fields, OPEN);
@@ -117,6 +118,27 @@ static void say_field_or_flag(Teller *self, const Text *field, const Unmapped *u
         say_unmapped_flag(self, unmapped, which);
 }
 
+/* Whether a number stands in a value that may be too large for Python's decoder, which refuses all of it then. */
+static int holds_large(const Text *raw, Cursor end)
+{
+    Cursor p = raw->at, start;
+    int flags = 0, powers;
+
+    while (p != NULL && p < raw->at + raw->size) {
+        if (*p == '"')
+            p = string_end(p + 1, end, &flags) + 1; /* the value is sound */
+        else if (*p >= '0' && *p <= '9') {
+            for (start = p, powers = 0; (*p >= '0' && *p <= '9') || *p == '.' || *p == '-' || *p == '+' || (*p | 32) == 'e'; p++)
+                powers |= (*p | 32) == 'e';
+            if (powers || p - start > 15)
+                return 1;
+        }
+        else
+            p++;
+    }
+    return 0;
+}
+
 /* Version 1.0 moves the role and the session's name out of a request. */
 static void give_back(Teller *self, const Text *in, Cursor end, Unmapped *to)
 {
@@ -126,6 +148,9 @@ static void give_back(Teller *self, const Text *in, Cursor end, Unmapped *to)
     int n, m;
 
     memset(target, 0, sizeof target);
+    for (n = O_USER; n <= O_IS_FACTOR; n++)
+        if (holds_large(&in[n], end))
+            refuse(self);
     if (self->outcome < 0 || p == NULL || *p != '{')
         return;
     if (read_shape(&p, end, &o_target, target) < 0) {

@@ -325,8 +325,9 @@ static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int
         return REFUSED;
     if (named && (record.identity.size == null.size && memcmp(record.identity.at, null.at, null.size) == 0))
         return REFUSED;
-    if (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0)
-        return REFUSED; /* a notification */
+    if (record.labelled[SOURCE].flags & ESCAPED
+        || (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0))
+        return REFUSED; /* a notification, or spelled in a way that it may be one */
     *seconds = record.row.time;
     return write_row(self, &record, object, ordinal);
 }

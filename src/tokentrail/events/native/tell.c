@@ -10,8 +10,6 @@
 #include "elastic.h"
 #include "ocsf.h"
 
-#define MOST 4096 /* of anything that is remembered, so that evidence can't fill the memory */
-
 /* Forgets the labels, not the places for them. */
 static void empty(Labels *of)
 {

@@ -296,6 +296,7 @@ static void say_resources(Teller *self, const Text *raw, Cursor end, const Shape
 }
 
 #define LONGEST_NAME 256 /* of what is remembered */
+#define MOST 4096 /* of anything that is remembered, so that evidence can't fill the memory */
 
 /* What of a call says something, as `slim.wanted` has it. */
 static int wanted_of(Teller *self, const Text *name, const Text *source)

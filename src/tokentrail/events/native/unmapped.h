@@ -114,7 +114,7 @@ static void note_unmapped(Teller *self, Unmapped *to, const Member *member, cons
 
     if (*value->at == '{' || *value->at == '[' || (*value->at != '"' && *value->at != 't' && *value->at != 'f'
                                                   && *value->at != 'n' && !is_whole(value))
-        || name.size > LONGEST_NAME) {
+        || name.size > LONGEST_NAME || self->members.used >= 2 * MOST) { /* room was made before this event */
         refuse(self);
         return;
     }
