@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -161,6 +162,7 @@ TEXTS = [
     CLEAN.replace(b"null", b'{"a":1,}', 1), CLEAN.replace(b"null", b"[1 2]", 1), CLEAN.replace(b"null", b'"\xff"', 1), b"\0" * 30, b"[" + b" " * 100,
     native(*[raw(resources=[{"ARN": "x"}])[:-1] + b',"resources":[{"ARN":"y"},{"ARN":"z"}]}'] * 2),
     native(raw()[:-1] + b',"additionalEventData":{"bytesTransferredOut":7},"additionalEventData":null}'),
+    native(raw(), raw(eventSource="aws:s3").replace(b"aws:s3", b"aws:s\\u0033")), CLEAN.replace(b"sts.", b"st\\u0073."),
 ]  # fmt: skip
 
 
@@ -299,6 +301,35 @@ def test_odd_values_in_carriers_read_alike(members: dict[str, Any]) -> None:
         except (AttributeError, TypeError, ValueError, KeyError, pa.ArrowException):
             continue  # the writer knows no such record
         assert_same_place_by_place(data)
+
+
+def _each_marked(value: Any, top: Any) -> Iterator[bytes]:
+    """The JSON of `top`, time after time with a number too large for a float in another of the objects in `value`."""
+    if isinstance(value, dict):
+        value["zz"] = "MARK"
+        yield json.dumps(top).replace('"MARK"', "1e400").encode()
+        del value["zz"]
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _each_marked(inner, top)
+
+
+@pytest.mark.parametrize(
+    "carrier", ["json-lines", "eventbridge", "elastic-flattened", "ocsf-1.0", "ocsf-1.5"]
+)
+def test_numbers_too_large_cost_no_record(carrier: str) -> None:
+    """A number beyond all floats, wherever in an event it stands, costs no record, whatever lies beside it."""
+    (event,) = carriers.WRITERS[carrier]([issuing(managementEvent=True)]).splitlines()
+    sound = json.loads(event)
+    lines = [event, *_each_marked(sound, sound)]
+    data = b"\n".join(lines)
+    (summary,), rows = read(data, compiled=True)
+
+    assert len(lines) > 3
+    assert (len(lines), 0) == (summary.records, summary.rejected)
+    assert {"AssumeRole"} == {one["name"] for one in rows["events"]}
+    assert_same_place_by_place(data)
+    assert_same_place_by_place(raw() + b"\n" + data)
 
 
 def _mutated_carriers(seed: int, count: int) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.events import split
+from tokentrail.events.carriers import shapes, unwrap
 from tokentrail.events.carriers.lost import DIGEST
 from tokentrail.events.fields import fields
 from tokentrail.events.record import CUT_OFF
@@ -233,8 +234,9 @@ class CountedPattern:
 def test_hostile_input_is_looked_at_a_few_times(unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """No byte of a megabyte of anything is handed to decoders and expressions more than some times."""
     looked_at = []
-    for name in ("_decode_any", "_decode_list", "_sound_to", "unwrap", "fields"):
-        monkeypatch.setattr(split, name, counted(getattr(split, name), looked_at))
+    places = [(split, name) for name in ("_decode_any", "_decode_list", "_sound_to", "unwrap")]
+    for module, name in [*places, (unwrap, "unwrap"), (shapes, "fields")]:
+        monkeypatch.setattr(module, name, counted(getattr(module, name), looked_at))
     for name in ("TOKEN", "_START"):
         monkeypatch.setattr(split, name, CountedPattern(getattr(split, name), looked_at))
     data = unit * (1_000_000 // len(unit))

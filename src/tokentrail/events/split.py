@@ -18,10 +18,10 @@ import msgspec
 
 from tokentrail.events.carriers import lines, parquet
 from tokentrail.events.carriers.lost import RESOURCE_FORK
-from tokentrail.events.carriers.shapes import Inside, Room, together
+from tokentrail.events.carriers.shapes import Inside, Room, nested, together
 from tokentrail.events.carriers.unwrap import outside, unwrap
-from tokentrail.events.fields import TOKEN, fields
-from tokentrail.events.loose import FAILURES, Raw, clean
+from tokentrail.events.fields import TOKEN
+from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.piece import Found, Piece, flat
 from tokentrail.events.record import CUT_OFF
 
@@ -263,7 +263,7 @@ class _Scan:
                     self.broken_at = self._opened
                     return
             self._after = end
-            yield from _inside(self._data[self._opened : end], outside(self._room))
+            yield from nested(self._data[self._opened : end], outside(self._room))
             if first < last:
                 yield Piece(b"", SWALLOWED)
 
@@ -287,22 +287,6 @@ def _sound_to(raw: bytes) -> int:
     except (ValueError, RecursionError):
         pass
     return len(raw)
-
-
-def _inside(raw: bytes, inside: Inside) -> Iterator[Found]:
-    """The records of one balanced object; an envelope that is damaged is mended first, a record is left to be read."""
-    try:
-        return unwrap(raw, inside)
-    except FAILURES:
-        pass
-    members = fields(raw)
-    if members is None or {"eventName", "eventTime"} <= members.keys():
-        return iter([Piece(raw)])
-    try:
-        mended = msgspec.json.encode(clean(json.loads(raw.decode("utf-8", "replace"), strict=False)))
-        return unwrap(mended, inside)
-    except (*FAILURES, ValueError):
-        return iter([Piece(raw)])
 
 
 def _outside(gap: bytes) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +11,9 @@ from typing import Any
 import msgspec
 
 from tokentrail.events.carriers.alike import alike
+from tokentrail.events.fields import fields
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
-from tokentrail.events.loose import FAILURES, Raw
+from tokentrail.events.loose import FAILURES, Raw, clean
 from tokentrail.events.piece import Found, Many, Piece
 from tokentrail.events.record import MISSING, SoundRecord, decode_one
 
@@ -147,12 +149,23 @@ def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
 
 
 def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
-    """The records of an object, or the object as it is where it is damaged."""
+    """The records of an object; an envelope that is damaged is mended first, a record is left to be read."""
     try:
         found = inside.unwrap(raw, inside)
     except FAILURES:
-        found = iter([Piece(raw, None, inside.carrier)])
+        found = _mended(raw, inside)
     yield from found
+
+
+def _mended(raw: bytes, inside: Inside) -> Iterator[Found]:
+    members = fields(raw)
+    if members is not None and not {"eventName", "eventTime"} <= members.keys():
+        try:
+            mended = msgspec.json.encode(clean(json.loads(raw.decode("utf-8", "replace"), strict=False)))
+            return inside.unwrap(mended, inside)
+        except (*FAILURES, ValueError):
+            pass
+    return iter([Piece(raw, None, inside.carrier)])
 
 
 def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
