@@ -516,6 +516,19 @@ def test_a_sign_in_seconds_after_a_forwarded_call_is_a_session_of_its_own(world:
     assert ("console_session", None, None, "console_sign_in") == born(found[browser.id])
 
 
+def test_a_sign_in_a_second_before_another_is_a_session_of_its_own(world: World) -> None:
+    """Two sign-ins of one user, only the second of which did anything: its session belongs to it alone."""
+    idle = world.console_sign_in(world.user("ada"))
+    world.wait(1)
+    busy = world.console_sign_in(world.user("ada"))
+    busy.calls("s3:ListBuckets")
+    found = answers(world)
+
+    assert {idle.id, busy.id} == set(found)
+    assert {"console_sign_in"} == {one.origin for one in found.values()}
+    assert (0, 1) == (found[idle.id].events, found[busy.id].events)
+
+
 def test_aws_login_from_identity_center_is_named_by_the_key_used(world: World) -> None:
     """An `aws login` session is no Identity Center session though its role is: its key id names it."""
     browser = world.identity_center("ria@example.com", "Support", console=True)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokentrail.lineage import creations
 from tokentrail.lineage.forest import Forest
@@ -116,6 +115,8 @@ def _by_name(acts: pa.Table) -> pa.Table:
 
 
 def _by_resource(acts: pa.Table) -> pa.Table:
+    import pyarrow.compute as pc  # slow to load, and few verbs come here
+
     some = acts.filter(acts["resource"].is_valid()).combine_chunks()
     named: Any = pc.split_pattern(some["resource"].combine_chunks(), "\n")
     each = some.take(pc.list_parent_indices(named)).append_column("arn", pc.list_flatten(named))

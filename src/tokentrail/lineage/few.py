@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -229,11 +228,13 @@ class Few:
 
 def _owners(found: pa.Table, who: Mapping[Identity, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Whose each call is; -1 where it is nobody's that was asked for."""
-    segments = pa.array(sorted({segment for segment, _ in who}), pa.int64())
-    row = {segment: place for place, segment in enumerate(segments.to_pylist())}
+    segments = np.array(sorted({segment for segment, _ in who}), np.int64)
+    row = {segment: place for place, segment in enumerate(segments.tolist())}
     coded = sorted((row[segment] << 32 | identity, n) for (segment, identity), n in who.items())
     codes, owners = (np.array(column, np.int64) for column in zip(*coded, strict=True))
-    at = _numbers(pc.index_in(found["segment"], value_set=segments))
+    shown = _numbers(found["segment"])
+    at = np.minimum(np.searchsorted(segments, shown), len(segments) - 1)
+    at = np.where(segments[at] == shown, at, -1)
     mine = at << 32 | _numbers(found["identity"])
     spot = np.minimum(np.searchsorted(codes, mine), len(codes) - 1)
     return np.where(codes[spot] == mine, owners[spot], -1)

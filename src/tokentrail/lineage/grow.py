@@ -17,7 +17,7 @@ from pathlib import Path
 from tokentrail.lineage.number import number
 from tokentrail.store.interface import Engine, Linker
 
-LINKING = 4
+LINKING = 5
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 REDUCED = ("people", "issuing", "makings", "losers")

@@ -35,10 +35,11 @@ SELECT l.call, l.event_id, l.child, l.time, found.ck, coalesce(found.apart, 0) A
 FROM signed_in l LEFT JOIN (
   SELECT * FROM (
     SELECT l.call, s.ck, abs(s.created - l.time) AS apart,
-           row_number() OVER (PARTITION BY l.call ORDER BY abs(s.created - l.time), s.created) AS place
+           row_number() OVER (PARTITION BY l.call ORDER BY abs(s.created - l.time), s.created) AS place,
+           rank() OVER (PARTITION BY s.ck ORDER BY abs(s.created - l.time)) AS nearer  -- another sign-in may be its own
     FROM signed_in l JOIN unissued s ON s.principal_id = l.child AND abs(s.created - l.time) <= 2
     WHERE s.form = 'group' AND (s.created = l.time OR NOT s.forwarded)
-  ) WHERE place = 1
+  ) WHERE place = 1 AND nearer = 1
 ) found ON found.call = l.call;
 
 -- What calls made that others then act through, and which credential made it.
