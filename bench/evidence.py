@@ -257,6 +257,16 @@ def _account(folder: Path, number: int, seed: int, events: int) -> int:
     return sum(Maker(number, seed).files(folder, events))
 
 
+def options(about: str | None, events: int = 1_000_000, cores: int = 2) -> argparse.ArgumentParser:
+    """What those who measure with evidence let themselves be told."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="evidence: a folder of .json.gz log files")
+    parser.add_argument("--events", type=int, default=events, help="how many to make without FOLDER")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", type=int, default=cores)
+    return parser
+
+
 def write(folder: Path, events: int, seed: int = 7) -> int:
     """Make the evidence; says how many events it holds."""
     share, rest = divmod(events, ACCOUNTS)

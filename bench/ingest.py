@@ -9,7 +9,6 @@ ratios are medians over the rounds, each of them from one round. Without FOLDER 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -133,14 +132,7 @@ def show(rounds: Rounds, runs: list[Run], cores: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", nargs="?", type=Path, help="evidence: a folder of .json.gz log files")
-    parser.add_argument("--events", type=int, default=1_000_000, help="how many to make without FOLDER")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=2)
-    asked = parser.parse_args()
+    asked = evidence.options(__doc__).parse_args()
     runs = [(name, cores) for name in ("floor", "kernel", "case") for cores in (1, asked.cores)]
     runs += [("python", asked.cores), ("duckdb", asked.cores), ("trailscraper", 1)]
     with tempfile.TemporaryDirectory() as parent:

@@ -173,13 +173,7 @@ def compare(folder: Path, rounds: int, cores: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", nargs="?", type=Path, help="evidence: a folder of .json.gz log files")
-    parser.add_argument("--events", type=int, default=700_000, help="how many to make without FOLDER")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser = evidence.options(__doc__, events=700_000, cores=os.cpu_count() or 1)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--endpoint", help=argparse.SUPPRESS)

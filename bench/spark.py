@@ -11,7 +11,6 @@ Without FOLDER evidence is made (bench/evidence.py). Needs the extra `spark`, an
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
@@ -62,13 +61,7 @@ def into_a_case(sources: list[str], cluster: Cluster | None, cores: int) -> tupl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", nargs="?", type=Path, help="evidence: a folder of .json.gz log files")
-    parser.add_argument("--events", type=int, default=1_000_000, help="how many to make without FOLDER")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=2)
+    parser = evidence.options(__doc__)
     parser.add_argument("--spread", action="store_true", help="let the cluster link as well")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as parent:
