@@ -17,6 +17,7 @@ import resource
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tokentrail.events.kernel import Segment
@@ -34,6 +35,10 @@ BYTES = (
     b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b"\0", b"\x1f", b"\xff", b"\xed\xa0\x80", b"NaN", b"\\ud800", b"1e999",
     b'"Records":[', b'"eventName"', b"null", b" ",
 )  # fmt: skip
+
+
+AROUND = 6_000
+"""Bytes shown on either side of a lost record's id: its own and its neighbours'."""
 
 
 def typed(record: Record, chance: random.Random) -> bytes:
@@ -111,12 +116,26 @@ def file(records: list[Record], number: int, chance: random.Random) -> tuple[str
     return shape, data, {one["eventID"] for one in kept}
 
 
+def tell(shape: str, data: bytes, done: int, lost: list[str], asked: argparse.Namespace) -> None:
+    """Which good records were lost and what lay before and after each; the whole file is kept where asked."""
+    for one in lost:
+        at = data.find(one.encode())
+        print(f"lost {one} ({shape}, seed {asked.seed}, file from {done:,})", flush=True)
+        print(
+            f"  before: {data[max(0, at - AROUND) : at]!r}\n  after: {data[at : at + AROUND]!r}", flush=True
+        )
+    if asked.keep is not None:
+        asked.keep.mkdir(parents=True, exist_ok=True)
+        (asked.keep / f"{asked.seed}-{done:09}-{shape}").write_bytes(data)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--records", type=int, default=1_000_000, help="mutated records")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keep files that lost a good record in this folder")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
     world = World(datetime(2026, 11, 23, tzinfo=UTC), 1)
@@ -135,6 +154,8 @@ def main() -> None:
         found = set(segment.tables()["events"]["event_id_text"].to_pylist())
         slowest = max(slowest, time.monotonic() - at)
         lost[shape] += len(ids - found)
+        if ids - found:
+            tell(shape, data, done, sorted(ids - found), asked)
         shapes[shape] += len(ids)
         done += EACH // 2
         if done % 100_000 == 0:

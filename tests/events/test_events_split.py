@@ -167,6 +167,17 @@ def test_records_within_a_sound_record_are_a_part_of_it() -> None:
     assert SWALLOWED in [piece.reason for piece in found]
 
 
+def test_a_list_of_resources_holds_no_record() -> None:
+    """A record whose list of resources lost its end does not swallow its neighbours, though the file's brackets close it."""
+    whole = raw(resources=[{"ARN": "a"}])
+    assert whole.endswith(b'[{"ARN":"a"}]}')
+    for neighbours in ([ONE], [ONE, TWO], [ONE, TWO, THREE, ONE]):
+        found = list(pieces(native(whole[:-2], *neighbours)))
+
+        assert neighbours == [piece.raw for piece in found if not piece.reason]
+        assert CUT_OFF in [piece.reason for piece in found]
+
+
 def test_one_line_that_is_cut_off_costs_itself() -> None:
     """Among JSON lines a cut line is refused, the others are kept."""
     found = list(pieces(b"\n".join([ONE, TWO[:-30], THREE])))

@@ -18,6 +18,7 @@ import msgspec
 
 from tokentrail.events.carriers import lines, parquet
 from tokentrail.events.carriers.lost import RESOURCE_FORK
+from tokentrail.events.carriers.names import OPEN
 from tokentrail.events.carriers.shapes import Inside, Room, nested, together
 from tokentrail.events.carriers.unwrap import outside, unwrap
 from tokentrail.events.fields import TOKEN
@@ -27,6 +28,7 @@ from tokentrail.events.record import CUT_OFF
 
 _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
 _QUOTE, _BRACE, _CLOSER = b'"{}'
+_OPEN = frozenset(f'"{name}"'.encode() for name in OPEN)
 _HITS = b'"hits"'
 """A search's answer holds its hits one level deeper."""
 _CLOSERS = (b"}", b"]")
@@ -191,6 +193,8 @@ class _Scan:
         """What would close the brackets that are open, from the outermost record on."""
         self._around = 0
         """Brackets open around records: those of an array or of an envelope."""
+        self._listed = b""
+        """The name of the list that is a member of the record."""
         self._opened = self._after = start
         self.broken_at: int | None = None
         """Where the object starts whose brackets don't close."""
@@ -205,10 +209,8 @@ class _Scan:
             if token == b"[":
                 self._open_list(previous, match.end())
             elif token == b"{":
-                if previous == b"," and self._closers[-1:] == b"}":  # a member has a name
-                    self.broken_at = self._opened
-                    return
-                yield from self._open_object(match.start())
+                if not self._is_broken_by(previous, match.start()):
+                    yield from self._open_object(match.start())
             elif token in _CLOSERS:
                 yield from self._close(token[0], match.end())
             elif token[0] == _QUOTE and self._is_odd(token, match.end()):
@@ -239,8 +241,26 @@ class _Scan:
             self._closers.clear()
         elif self._closers:
             self._closers += b"]"
+            self._listed = previous if depth == 1 else self._listed
         else:
             self._around += 1
+
+    def _is_broken_by(self, previous: bytes, start: int) -> bool:
+        """
+        Whether an object begins where the one that is open can't have any.
+
+        A member has a name. And a list that is a record's member (`resources`) holds no records, unless it is one of
+        those into which a caller may write: it lost its end.
+        """
+        if previous == b"," and self._closers[-1:] == b"}":
+            self.broken_at = self._opened
+        elif self._closers == b"}]" and self._listed not in _OPEN and self._is_start(start):
+            self.broken_at, self.sound_to = self._opened, start
+        return self.broken_at is not None
+
+    def _is_start(self, place: int) -> bool:
+        at = bisect_left(self._starts, place)
+        return at < len(self._starts) and self._starts[at] == place
 
     def _open_object(self, start: int) -> Iterator[Found]:
         if not self._closers:
