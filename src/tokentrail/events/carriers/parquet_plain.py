@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,10 +20,11 @@ from tokentrail.events.carriers import arrow_columns as columns
 from tokentrail.events.carriers import ocsf, parquet_actors
 from tokentrail.events.carriers.arrow_columns import Codes, Column
 from tokentrail.events.carriers.composing import Rows
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.ocsf_plain import TRUTHS, gives_back, parts
 from tokentrail.events.carriers.parquet_unmapped import Entries, Mask, Unmapped
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, encode, wanted
-from tokentrail.events.carriers.table import truth
+from tokentrail.events.carriers.table import count, truth
 from tokentrail.events.loose import FAILURES
 
 _ADDRESSES = ("src_endpoint.ip", "src_endpoint.domain", "src_endpoint.hostname")
@@ -224,9 +226,39 @@ def _opened(
 ) -> tuple[Codes, list[str], list[frozenset[str]]]:
     """For each row the number of what is put together member by member; its JSON, and the members of a record it is."""
     codes, entries = found
-    made = [parts(one) for one in entries]
+    made = [_parts(one) for one in entries]
     back = calls.giving_back()
-    made += [parts(entries[codes[row]], calls.given_back(row)) for row in back]
+    made += [_spelled(parts(entries[codes[row]], calls.given_back(row))) for row in back]
     codes[back] = np.arange(len(entries), len(made))
-    told = ["".join(f',"{name}":{bytes(value).decode()}' for name, value in one.items()) for one in made]
+    told = ["".join([f',"{name}":{value}' for name, value in one.items()]) for one in made]
     return codes, told, [frozenset(one) for one in made]
+
+
+def _spelled(found: dict[str, msgspec.Raw]) -> dict[str, str]:
+    return {name: bytes(value).decode() for name, value in found.items()}
+
+
+def _leaf(name: str) -> tuple[str, str, str] | None:
+    """The head of a name that has two parts, its leaf, and the same as JSON; `None` for another name."""
+    head, *leaves = name.split(".")
+    return None if len(leaves) != 1 or "[" in name else (head, leaves[0], encode(leaves[0]).decode())
+
+
+_leaves = Known(_leaf)
+
+
+def _parts(entries: Entries) -> dict[str, str]:
+    """What `parts` puts together, at once where no member is deeper than one below its head: as a rule."""
+    made: dict[str, str] = {}
+    for name, value in entries:
+        leaf = _leaves[name]
+        if leaf is None:
+            return _spelled(parts(entries))
+        head, plain, quoted = leaf
+        counted: Members = {plain: value}
+        if head == "additionalEventData":
+            count(counted)
+        member = f"{quoted}:{encode(counted[plain]).decode()}"
+        before = made.get(head)
+        made[head] = member if before is None else f"{before},{member}"
+    return {name: f"{{{members}}}" for name, members in made.items()}
