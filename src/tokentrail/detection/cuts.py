@@ -59,7 +59,7 @@ _ORGANISED = """
 """Since when a service control policy may have denied everything to somebody."""
 
 
-def _touched(scene: Scene) -> list[Row]:
+def touched(scene: Scene) -> list[Row]:
     """The changes that may have ended something: of attached policies, those that deny at all."""
     denying = {row["policy"] for row in scene.rows(_DENYING)}
     return [
@@ -71,7 +71,7 @@ def _touched(scene: Scene) -> list[Row]:
 
 def cut_keys(scene: Scene) -> Iterator[Cut]:
     """Find the long-term keys that a change has ended."""
-    touched = _touched(scene)
+    touched = scene.touched
     keys = sorted({row["key_id"] for row in touched if row["key_id"]})
     people = sorted({row["person"] for row in touched if row["person"] and row["call"] != "UpdateAccessKey"})
     scene.give("touched_keys", {"id": pa.array(keys, pa.string())})
@@ -86,7 +86,7 @@ def cut_keys(scene: Scene) -> Iterator[Cut]:
 
 def cut_sessions(scene: Scene) -> Iterator[Cut]:
     """Find the sessions that a change ended before their time."""
-    touched = [row for row in _touched(scene) if not row["call"].endswith("AccessKey")]
+    touched = [row for row in scene.touched if not row["call"].endswith("AccessKey")]
     [row] = scene.rows(_ORGANISED)
     organised = row["first"]
     if not touched and organised is None:

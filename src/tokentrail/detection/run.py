@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokentrail.detection.catalogue import CATALOGUE
@@ -16,6 +19,9 @@ from tokentrail.lineage.rows import Row, caller, moment
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
+
+
+_AT_ONCE = 2
 
 
 def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:
@@ -70,7 +76,7 @@ def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> 
 def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
     for late in (False, True):
-        fresh = [(rule, hit) for rule in rules if rule.late is late for hit in rule.find(scene)]
+        fresh = [*_found(scene, [rule for rule in rules if rule.late is late])]
         known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
         scene.suspect(
             (hit.subject, known[hit.subject]["size"])
@@ -79,6 +85,18 @@ def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
         )
         hits += fresh
     return hits
+
+
+def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
+    """What some rules find, rule by rule; two are asked at a time, as most of what they ask is small."""
+    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1), "rules") as pool:
+        for rule, hits in zip(rules, pool.map(partial(_asked, scene), rules), strict=True):
+            yield from ((rule, hit) for hit in hits)
+
+
+def _asked(scene: Scene, rule: Rule) -> list[Hit]:
+    with scene.apart():
+        return list(rule.find(scene))
 
 
 def identity(rule: str, about: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ All of it are tables of the store's engine: `known` (a row a credential), `actor
 identity), `deeds` (a row an event, with the `n` of its credential), `stays` (who called from which address), `homes`
 (which principal called from which address, since when).
 They are made when first named by a query; rules bring rows together there and take only few out.
+Rules may ask from several threads: what they `give` or put in a `table` is seen by the thread that did so alone.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
+from threading import Lock, RLock, local
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from tokentrail.detection.addresses import Addresses, parsed
-from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions
+from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.events.sifting import Needs
@@ -109,6 +112,8 @@ _PERSON = """
          ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
 """Whose habits a credential has: its user, its role, or its person where many share a role."""
 _WORD = re.compile(r"\w+")
+_FEW = 200
+"""Credentials that a query names one by one."""
 
 
 class Scene:
@@ -126,6 +131,7 @@ class Scene:
         self._engine = engine
         self._made: set[str] = set()
         self._effects: Effects | None = None
+        self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
         self._starts: list[int] = []
         self._keys: tuple[Cut, ...] | None = None
@@ -137,12 +143,15 @@ class Scene:
         self.sweep: Sweep = sweep or partial(_one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
+        self._asked = _Asked()
+        self._making = {name: Lock() for name in _TABLES}
+        self._thinking = RLock()
+        """Held while something is worked out that several rules want."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows of a query over the tables of the scene, a batch at a time."""
         self._make(sql)
-        for batch in self._engine.batches(sql, parameters):
-            yield from batch.to_pylist()
+        yield from self._engine.each(sql, parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """All rows of a query at once, as columns."""
@@ -159,26 +168,47 @@ class Scene:
         self._engine.register(f"given_{name}", pa.table(columns))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
+    def apart(self) -> AbstractContextManager[None]:
+        """For as long as a thread asks beside others."""
+        return self._engine.apart()
+
     def _make(self, sql: str) -> None:
         for name in dict.fromkeys(_WORD.findall(sql)):
-            if name in _TABLES and name not in self._made:
-                self._made.add(name)
-                for needed in _NEEDS.get(name, ()):
-                    self._make(needed)
-                form = "VIEW" if name in _VIEWS else "TABLE"
-                query = _TABLES[name].replace("{person}", _PERSON).replace("{described}", _described())
-                self._engine.run(f"CREATE OR REPLACE TEMP {form} {name} AS {query}")
+            if name == "sought" and not self._asked.given:
+                self._asked.given = True
+                self.give("sought", {"n": pa.array(self._asked.sought, pa.int64())})
+            elif name in _TABLES and name not in self._made:
+                self._make_table(name)
+
+    def _make_table(self, name: str) -> None:
+        with self._making[name]:  # what another needs never needs it, so that nobody waits in a circle
+            if name in self._made:
+                return
+            for needed in _NEEDS.get(name, ()):
+                self._make_table(needed)
+            form = "VIEW" if name in _VIEWS else "TABLE"
+            query = _TABLES[name].replace("{person}", _PERSON).replace("{described}", _described())
+            self._engine.run(f"CREATE OR REPLACE {form} {name} AS {query}")
+            self._made.add(name)
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
         """What is known of some credentials, by place; from then on they are the `sought` of queries."""
         asked = sorted(set(places))
-        self.give("sought", {"n": pa.array(asked, pa.int64())})
-        self.give("unread", {"n": pa.array([n for n in asked if n not in self._rows], pa.int64())})
-        self._make("known")
-        for batch in self._engine.batches("SELECT k.* FROM known k JOIN unread s ON s.n = k.n"):
-            columns = batch.to_pydict()
-            self._rows |= {n: _Held(columns, place) for place, n in enumerate(columns["n"])}
+        self._asked.sought, self._asked.given = asked, False
+        unread = [n for n in asked if n not in self._rows]
+        if unread:
+            self._make("known")
+            for batch in self._engine.batches(f"SELECT k.* FROM known k WHERE {self._among(unread)}"):
+                columns = batch.to_pydict()
+                self._rows |= {n: _Held(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
+
+    def _among(self, places: Sequence[int]) -> str:
+        """The condition that a credential is one of some: few are named, which is quicker than a table of them."""
+        if len(places) <= _FEW:
+            return f"k.n IN ({', '.join(map(str, places))})"
+        self.give("unread", {"n": pa.array(places, pa.int64())})
+        return "k.n IN (SELECT n FROM unread)"
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
@@ -202,24 +232,40 @@ class Scene:
         """A row of `known` as policies see it."""
         return rows.caller(row)
 
+    def ancestors(self, places: Iterable[int]) -> set[int]:
+        """Everything above some credentials."""
+        with self._thinking:
+            return self.forest.ancestors(places)
+
     @property
     def effects(self) -> Effects:
         """What all changes up to this moment did."""
-        if self._effects is None:
-            self._effects = Effects(self.forest.changes())
-        return self._effects
+        with self._thinking:
+            if self._effects is None:
+                self._effects = Effects(self.forest.changes())
+            return self._effects
+
+    @property
+    def touched(self) -> Sequence[Row]:
+        """The changes that may have ended a credential."""
+        with self._thinking:
+            if self._touched is None:
+                self._touched = touched(self)
+            return self._touched
 
     def cut_keys(self) -> tuple[Cut, ...]:
         """The long-term keys that a change has ended, by this moment."""
-        if self._keys is None:
-            self._keys = tuple(cut_keys(self))
-        return self._keys
+        with self._thinking:
+            if self._keys is None:
+                self._keys = tuple(cut_keys(self))
+            return self._keys
 
     def cut_sessions(self) -> tuple[Cut, ...]:
         """The sessions that a change ended before their time, by this moment."""
-        if self._sessions is None:
-            self._sessions = tuple(cut_sessions(self))
-        return self._sessions
+        with self._thinking:
+            if self._sessions is None:
+                self._sessions = tuple(cut_sessions(self))
+            return self._sessions
 
     def history(self) -> tuple[int, int]:
         """The times of the first and last event."""
@@ -246,6 +292,14 @@ class Scene:
             return False
         before = bisect_right(self._starts, place) - 1
         return before >= 0 and place < self._starts[before] + self._suspects[self._starts[before]]
+
+
+class _Asked(local):
+    """The credentials that a thread asked about last."""
+
+    def __init__(self) -> None:
+        self.sought: list[int] = []
+        self.given = False
 
 
 class _Held(Mapping[str, Any]):

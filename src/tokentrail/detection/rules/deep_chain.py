@@ -24,7 +24,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     """Take the deepest credential of each lineage that goes deeper than any other did until a day before."""
     deep = scene.thresholds.whole("deep")
     deepest = list(scene.rows(_DEEP, (deep,)))
-    above = scene.known(scene.forest.ancestors([row["n"] for row in deepest])) if deepest else {}
+    above = scene.known(scene.ancestors([row["n"] for row in deepest])) if deepest else {}
     for row in deepest:
         path = _path(row, above)
         if any(one["parent_link"] == "created" for one in (*path, row)):
