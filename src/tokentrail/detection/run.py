@@ -8,14 +8,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import Row, caller, moment
+from tokentrail.lineage.rows import Row, moment, owner
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
@@ -58,7 +58,8 @@ def detect(
     rows = scene.known(n for _, hit in hits for n in _places(hit))
     hits = [(rule, hit) for rule, hit in hits if at_least(hit.severity, min_severity)]
     sources = scene.sources({event for _, hit in hits for event in _events(scene, hit)})
-    found = [_finding(scene, rule, hit, rows, sources) for rule, hit in hits]
+    briefs = {n: _Brief.of(row) for n, row in rows.items()}
+    found = [_finding(scene, rule, hit, briefs, sources) for rule, hit in hits]
     kept = [one for one in found if allowed is None or not allowed.covers(one, scene, rows)]
     return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
 
@@ -118,16 +119,34 @@ def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
 
 
+class _Brief(NamedTuple):
+    """What findings say of a credential: many name the same."""
+
+    age: int
+    id: str
+    root: int
+    account: str | None
+    principal: str | None
+
+    @classmethod
+    def of(cls, row: Row) -> _Brief:
+        age = row["issued_at"] or row["issued_time"] or row["first"] or 0
+        return cls(age, row["id"], row["root_n"], *owner(row))
+
+
 def _finding(
-    scene: Scene, rule: Rule, hit: Hit, rows: dict[int, Row], sources: dict[str, tuple[int, str, int | None]]
+    scene: Scene,
+    rule: Rule,
+    hit: Hit,
+    briefs: dict[int, _Brief],
+    sources: dict[str, tuple[int, str, int | None]],
 ) -> Finding:
-    places = list(dict.fromkeys(_places(hit)))
-    callers = {n: caller(rows[n]) for n in places}
-    subject = rows[hit.subject]["id"] if hit.subject is not None else None
+    named = [briefs[n] for n in dict.fromkeys(_places(hit))]
+    subject = briefs[hit.subject].id if hit.subject is not None else None
     when = moment(hit.time)
     assert when is not None
     events = _events(scene, hit)
-    lineages = {rows[n]["root_n"] for n in places}
+    lineages = {one.root for one in named}
     came_from = sorted(
         (time, ip)
         for time, ip, root in (sources[one] for one in events if one in sources)
@@ -140,11 +159,9 @@ def _finding(
         severity=hit.severity,
         time=when,
         subject=subject,
-        credentials=tuple(_by_age(rows[n] for n in places)),
-        principals=tuple(
-            sorted({*hit.principals, *(one.principal for one in callers.values() if one.principal)})
-        ),
-        accounts=tuple(sorted({*hit.accounts, *(one.account for one in callers.values() if one.account)})),
+        credentials=tuple(one.id for one in sorted(named, key=lambda one: one[:2])),
+        principals=tuple(sorted({*hit.principals, *(one.principal for one in named if one.principal)})),
+        accounts=tuple(sorted({*hit.accounts, *(one.account for one in named if one.account)})),
         events=events,
         addresses=tuple(scene.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
         count=max(hit.count, len(set(hit.events))),
@@ -154,10 +171,3 @@ def _finding(
         next=hit.next or (answer(subject) if subject else "look at its events, and ask who made them"),
         thresholds=scene.thresholds.shown(hit.thresholds),
     )
-
-
-def _by_age(rows: Iterable[Row]) -> list[str]:
-    ordered = sorted(
-        rows, key=lambda row: (row["issued_at"] or row["issued_time"] or row["first"] or 0, row["id"])
-    )
-    return [row["id"] for row in ordered]

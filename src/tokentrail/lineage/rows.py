@@ -92,9 +92,8 @@ def caller(row: Row) -> Caller:
     kind = row["kind"]
     role = _role(row)
     principal_id = row["principal_id"] or row["child"]
-    session = role and ((principal_id or "").partition(":")[2] or row["session_name"])
-    account = row["seen_account"] or _account(row, role)
-    principal = row["arn"] or _principal(row, role, session, account)
+    session = _session(row, role)
+    account, principal = owner(row)
     user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
     if kind == "federation_token" or (principal and ":federated-user/" in principal):
         behind = (row["issuer_arn"] or "").partition(":user/")[2].rpartition("/")[2]
@@ -118,6 +117,18 @@ def caller(row: Row) -> Caller:
         person=row["on_behalf_of"],
         ec2_instance=row["ec2_delivery"] is not None,
     )
+
+
+def owner(row: Row) -> tuple[str | None, str | None]:
+    """The account of a credential, and the ARN that it acts as."""
+    role = _role(row)
+    account = row["seen_account"] or _account(row, role)
+    return account, row["arn"] or _principal(row, role, _session(row, role), account)
+
+
+def _session(row: Row, role: str | None) -> str | None:
+    """The name of a role's session."""
+    return role and ((row["principal_id"] or row["child"] or "").partition(":")[2] or row["session_name"])
 
 
 def _role(row: Row) -> str | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 
@@ -23,6 +23,8 @@ from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
 from tokentrail.detection.sigma.tally import Tallies, add
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import event_id
+
+Columns: TypeAlias = dict[str, "pa.Array[Any]"]
 
 _BITS = 60
 """Rules that one number holds."""
@@ -53,7 +55,8 @@ class SigmaRun:
     """
     One run of rules over a case.
 
-    Raw records are read from the start on, by other processes, while others may ask the case for other things.
+    From the start on columns are looked through and raw records read, by a thread and by other processes, while others
+    may ask the case for other things.
     """
 
     def __init__(self, scene: Scene, rules: SigmaRules) -> None:
@@ -62,29 +65,37 @@ class SigmaRun:
             number: [place for place, each in enumerate(rules.correlations) if one.rule.id in each.of]
             for number, one in enumerate(rules.simple)
         }
-        live = self._live()
-        self._raw = [number for number in live if self._needs_records(number)]
-        self._exact = [number for number in live if number not in set(self._raw)]
-        self._reader = ThreadPoolExecutor(1, "sigma")
-        self._read = self._reader.submit(self._gathered, self._wanted())
+        self._raw: list[int] = []
+        self._exact: list[int] = []
+        self._threads = ThreadPoolExecutor(2, "sigma")
+        self._begun = self._threads.submit(self._begin)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._reader.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
     def hits(self) -> Iterator[tuple[Rule, Hit]]:
         """What each rule matched, by lineage, then what the correlations found; first what no record is read for."""
-        tallies = self._tallied()
+        tallies, reading = self._begun.result()
         found = {number: self._correlated(number) for number in self._by_columns()}
-        for name, columns in self._read.result().items():
+        for name, columns in reading.result().items():
             self._scene.give(name, columns)
         self._tally_read(tallies)
         yield from self._hits(tallies)
         for number, one in enumerate(self._rules.correlations):
             for hit in found[number] if number in found else self._correlated(number):
                 yield one.rule, hit
+
+    def _begin(self) -> tuple[Tallies, Future[dict[str, Columns]]]:
+        """What each rule that columns decide matched, and what others will have, for whom records are read."""
+        with self._scene.apart():
+            live = self._live()
+            self._raw = [number for number in live if self._needs_records(number)]
+            self._exact = [number for number in live if number not in set(self._raw)]
+            reading = self._threads.submit(self._gathered, self._wanted())
+            return self._tallied(), reading
 
     def _by_columns(self) -> list[int]:
         """The correlations of rules that columns decide."""
@@ -165,7 +176,7 @@ class SigmaRun:
             ) WHERE matches >= {correlation.least}"""
         return {"grouped": self._scene.arrow(sql, over.parameters)["grouped"].combine_chunks()}
 
-    def _gathered(self, wanted: pa.Table) -> dict[str, dict[str, pa.Array[Any]]]:
+    def _gathered(self, wanted: pa.Table) -> dict[str, Columns]:
         """Read records once for all rules: which rule matched which, and what correlations count of it."""
         judge = Judge([self._asked(number) for number in self._raw])
         read = {"rule": array("i"), "segment": array("q"), "object": array("i"), "ordinal": array("i")}
@@ -181,7 +192,7 @@ class SigmaRun:
                     _append(counted, rule, *place, number)
                     told["grouped"].append(group)
                     told["value"].append(value)
-        columns: dict[str, pa.Array[Any]] = {name: pa.array(column) for name, column in counted.items()}
+        columns: Columns = {name: pa.array(column) for name, column in counted.items()}
         for name, listed_texts in told.items():
             columns[name] = pa.array(listed_texts, pa.string())
         return {
@@ -217,7 +228,8 @@ class SigmaRun:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
-        add(self._scene, tallies, matched, matched, ())
+        self._scene.table("sigma_met", matched)  # both questions are about few of all records
+        add(self._scene, tallies, "SELECT * FROM sigma_met", "SELECT * FROM sigma_met", ())
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
                 del tallies[key]
