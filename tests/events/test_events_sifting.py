@@ -47,8 +47,12 @@ def left(
 texts = st.text(st.sampled_from('abcABC"\\\\é\u0130\u212a.-_0 '), max_size=40)
 words = st.lists(st.text("abc.-_0", min_size=1, max_size=4).map(str.encode), min_size=1, max_size=3)
 bars = st.none() | st.tuples(st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from([0.0, 7.0, 12.5, 1e15]))
+questions, members = st.sampled_from([0, 1, 61]), st.sampled_from(MEMBERS)
+names = st.sampled_from([(b"a",), (b"b",), (b"ab", b"c")])
 needed = st.lists(
-    st.builds(Need, st.sampled_from([0, 1, 61]), st.sampled_from(MEMBERS), words.map(tuple), bars), max_size=5
+    st.builds(Need, questions, members, words.map(tuple), bars, st.none())
+    | st.builds(Need, questions, members, names, st.none(), members),
+    max_size=5,
 )
 numbers = st.one_of(
     st.sampled_from([7, 12, 12.5, -1, 1e3, 10**15 - 1, 10**15, 10**16, True, None, [], {}]),
@@ -141,6 +145,41 @@ def test_a_number_is_compared_where_it_is_plain(request_: bytes, open_: int | No
     assert (None if open_ is None else [open_]) == left(data, needs, ordinals=[0], masks=[1])
     if open_ is not None:
         assert open_ == Sieve(MEMBERS, needs).left(1, lambda name: request_)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message", "open_"),
+    [
+        (b'{"roleArn":"arn:role/X"}', b'"by ARN:ROLE/x, again"', 1),
+        (b'{"roleArn":"arn:role/X"}', b'"by arn:role/Y"', 0),
+        (b'{"ROLEARN" : "arn:role/X", "inner":[{"rolearn":"arn:role/Y"}]}', b'"by arn:role/Y"', 1),
+        (b'{"roleArn":"arn:role/X"}', b'"by arn:role\\/Y"', 1),
+        (b'{"roleArn":"arn:role\\/X"}', b'"by arn:role/Y"', 1),
+        (b'{"roleArn":"arn:role/\xc3\xa9"}', b'"by arn:role/Y"', 1),
+        (b'{"roleArn":"arn:role/X"}', b'"by \xc3\xa9"', 1),
+        (b'{"role\\u0041rn":"Y"}', b'"Y"', 1),
+        (b'{"roleArn":["X"]}', b'"Y"', 1),
+        (b'{"roleArn":7}', b'"Y"', 1),
+        (b'{"roleArn":""}', b'"Y"', 0),
+        (b'{"roleArn":null}', b'"null"', 0),
+        (b'{"theRoleArn":"Y"}', b'"Y"', 0),
+        (b'{"text":"roleArn","other":"Y"}', b'"Y"', 0),
+        (b'{"roleArn":"%s"}' % (b"x" * 2048), b'"Y"', 0),
+        (b'{"roleArn":"%s"}' % (b"x" * 2049), b'"Y"', 1),
+        (b"null", b'"Y"', 0),
+    ],
+)
+def test_a_text_is_looked_for_where_another_member_names_it(
+    request_: bytes, message: bytes, open_: int
+) -> None:
+    """A record in which one member surely holds nothing that the other says under a name meets nothing."""
+    needs = [Need(0, "errorMessage", (b"rolearn",), None, "requestParameters")]
+    spelled = {"requestParameters": request_, "errorMessage": message}
+    data = raw(requestParameters="HERE", errorMessage="THERE")
+    data = native(data.replace(b'"HERE"', request_).replace(b'"THERE"', message))
+
+    assert [open_] == left(data, needs, ordinals=[0], masks=[1])
+    assert open_ == Sieve(MEMBERS, needs).left(1, lambda name: spelled[name])
 
 
 def test_words_are_found_wherever_they_stand() -> None:

@@ -30,6 +30,8 @@ class Need(NamedTuple):
     """In small letters; one of them must stand in the member."""
     bar: Bar | None = None
     """Where given, the word must be the name of a number on that side of it."""
+    other: str | None = None
+    """Where given, the word is the name of texts in this member, of which one must stand in the first."""
 
 
 Needs: TypeAlias = Sequence[Need]
@@ -86,7 +88,7 @@ class _Compiled:
     """Needs as the compiled way wants them."""
 
     words: tuple[bytes, ...]
-    needs: tuple[tuple[int, int, int, int, str, float], ...]
+    needs: tuple[tuple[int, int, int, int, str, float, int], ...]
 
 
 class Sieve:
@@ -118,10 +120,11 @@ class Sieve:
     def _made(self, bits: int) -> _Compiled:
         words: list[bytes] = []
         needs = []
-        for question, member, some, bar in self._needs:
+        for question, member, some, bar, other in self._needs:
             words += some
+            place = -1 if other is None else self.members.index(other)
             needs.append(
-                (*divmod(question, bits), self.members.index(member), len(words), *(bar or ("", 0.0)))
+                (*divmod(question, bits), self.members.index(member), len(words), *(bar or ("", 0.0)), place)
             )
         made = self._compiled[bits] = _Compiled(tuple(words), tuple(needs))
         return made
@@ -129,13 +132,24 @@ class Sieve:
     def left(self, mask: int, spelled: Callable[[str], bytes]) -> int:
         """The questions that a record may meet, by the text of its members."""
         told: dict[str, bytes | None] = {}
-        for question, member, words, bar in self._needs:
-            if mask >> question & 1:
-                if member not in told:
-                    told[member] = _plain(spelled(member))
-                text = told[member]
-                if text is not None and not any(_stands(word, text, bar) for word in words):
-                    mask &= ~(1 << question)
+
+        def text_of(member: str) -> bytes | None:
+            if member not in told:
+                told[member] = _plain(spelled(member))
+            return told[member]
+
+        for question, member, words, bar, other in self._needs:
+            text = text_of(member) if mask >> question & 1 else None
+            if text is None:
+                continue
+            if other is not None:
+                open_ = (source := text_of(other)) is None or any(
+                    _echoes(word, source, text) for word in words
+                )
+            else:
+                open_ = any(_stands(word, text, bar) for word in words)
+            if not open_:
+                mask &= ~(1 << question)
         return mask
 
 
@@ -147,6 +161,24 @@ def _stands(word: bytes, text: bytes, bar: Bar | None) -> bool:
     return any(
         found[2] is None or WAYS[way](float(found[2]), number) for found in _numbers(word).finditer(text)
     )
+
+
+def _echoes(name: bytes, source: bytes, text: bytes) -> bool:
+    """Whether a text that bears a name may stand in another: what is no text may, or what can be spelled otherwise."""
+    if b"\\" in text:
+        return True
+    return any(
+        found[1] is None or (found[1] != b"" and found[1] in text)
+        for found in _named(name).finditer(source)
+        if found[2] is None
+    )
+
+
+@lru_cache(maxsize=1 << 8)
+def _named(name: bytes) -> re.Pattern[bytes]:
+    """Finds a name, with the text behind it where that is a plain and not a very long one, or null."""
+    spelled = rb'"%b"[ \n\r\t]*:[ \n\r\t]*(?:"([^"\\]{0,2048})"|(n)|)'
+    return re.compile(spelled % re.escape(name))
 
 
 @lru_cache(maxsize=1 << 8)

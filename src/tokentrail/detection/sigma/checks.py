@@ -29,6 +29,8 @@ class Needle(NamedTuple):
     """In small letters; one of them must stand in the member."""
     bar: Bar | None = None
     """Where given, as the name of a number on that side of it."""
+    other: str | None = None
+    """Where given, the word is the name of texts in this member, of which one must stand in the first."""
 
 
 class Check(Protocol):
@@ -175,8 +177,15 @@ class Agree:
         return frozenset({self.field.member, self.other.member})
 
     def needles(self) -> tuple[Needle, ...]:
-        """Both fields' names."""
-        return (*named(self.field), *named(self.other))
+        """Both fields' names, and in the one field's member what the other field says."""
+        words = [one.words for one in named(self.other)]
+        apart = self.field.member != self.other.member
+        echo = [
+            Needle(self.field.member, one, other=self.other.member)
+            for one in words
+            if apart and _whole(self.other)
+        ]
+        return (*named(self.field), *named(self.other), *echo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +226,10 @@ def members(checks: Iterable[Check]) -> Members:
 
 def named(field: Field, bar: Bar | None = None) -> tuple[Needle, ...]:
     """What a record must hold to have a field below a member: its name; with a bar, as that of such a number."""
-    name = field.names[-1]
-    words = spelled_once(name) if len(field.names) > 1 else ()
-    whole = words == (name.lower().encode(),)
-    return (Needle(field.member, words, bar if whole else None),) if words else ()
+    words = spelled_once(field.names[-1]) if len(field.names) > 1 else ()
+    return (Needle(field.member, words, bar if _whole(field) else None),) if words else ()
+
+
+def _whole(field: Field) -> bool:
+    """Whether a field's name is a word as a whole."""
+    return spelled_once(field.names[-1]) == (field.names[-1].lower().encode(),)

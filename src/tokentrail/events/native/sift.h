@@ -17,10 +17,11 @@ typedef struct {
 
 /*
  * A question that only a record can meet in whose member one of some words stands; with a way, one of them as the name
- * of a number on that side of a bar.
+ * of a number on that side of a bar; with another member, a text that bears one of them as its name there.
  */
 typedef struct {
     size_t column, member, word, end;
+    Py_ssize_t other; /* -1: none */
     uint64_t bit;
     int way; /* 0, or WAY of two letters */
     double bar;
@@ -28,6 +29,7 @@ typedef struct {
 
 #define WAY(sign, equal) ((sign) << 8 | (equal))
 #define FIGURES 15 /* of a whole number that a double holds to the last one */
+#define ECHOED 2048 /* letters of a text that is looked for elsewhere */
 
 typedef struct {
     const int32_t *ordinals;
@@ -143,6 +145,51 @@ static int names_number(Cursor at, size_t size, const Word *word, const Need *ne
     return 0;
 }
 
+/*
+ * Whether a text that bears a name in one span may stand in another: what is no text may, and so may what a backslash
+ * may spell otherwise.
+ */
+static int echoes(Cursor from, size_t room, Cursor at, size_t size, const Word *name)
+{
+    uint8_t text[ECHOED];
+    Word word = {text, 0};
+    Cursor found, end = from + room;
+
+    if (name->size == 0 || memchr(at, '\\', size) != NULL)
+        return 1;
+    for (Cursor p = from; (found = place_of_word(p, (size_t)(end - p), name)) != NULL; p = found + 1) {
+        Cursor value = found + name->size;
+        if (found == from || found[-1] != '"' || *value != '"' || *(value = white(value + 1)) != ':')
+            continue;
+        value = white(value + 1);
+        if (*value == 'n')
+            continue;
+        if (*value++ != '"')
+            return 1;
+        for (word.size = 0; *value != '"'; value++) {
+            if (*value == '\\' || word.size == ECHOED)
+                return 1;
+            text[word.size++] = small(*value);
+        }
+        if (word.size > 0 && place_of_word(at, size, &word) != NULL)
+            return 1;
+    }
+    return 0;
+}
+
+static int any_echoes(const Sieve *self, Cursor start, const int64_t *spans, const Need *need)
+{
+    const int64_t *from = spans + 2 * need->other, *in = spans + 2 * (Py_ssize_t)need->member;
+    size_t room = (size_t)(from[1] - from[0]);
+
+    if (!plain(start + from[0], room))
+        return 1;
+    for (size_t n = need->word; n < need->end; n++)
+        if (echoes(start + from[0], room, start + in[0], (size_t)(in[1] - in[0]), &self->words[n]))
+            return 1;
+    return 0;
+}
+
 static int any_stands(const Sieve *self, Cursor at, size_t size, const Need *need)
 {
     for (size_t n = need->word; n < need->end; n++)
@@ -170,7 +217,7 @@ static void drop(const Sieve *self, Cursor start, size_t place)
             told = need->member;
             open = !plain(at, size);
         }
-        if (!open && !any_stands(self, at, size, need))
+        if (!open && !(need->other < 0 ? any_stands(self, at, size, need) : any_echoes(self, start, spans, need)))
             masks[need->column] &= ~need->bit;
     }
 }
@@ -257,7 +304,7 @@ static int way_of(const char *spelled)
 }
 
 /*
- * Reads `(column, shift, member, end of its words, way, bar)` for each need: each one's words follow those of the one
+ * Reads `(column, shift, member, end of its words, way, bar, other member)` for each need: each one's words follow those of the one
  * before.
  */
 static int needs_of(Sieve *self, PyObject *needs, size_t words)
@@ -265,21 +312,22 @@ static int needs_of(Sieve *self, PyObject *needs, size_t words)
     size_t begin = 0;
 
     for (size_t n = 0; n < self->needed; n++) {
-        Py_ssize_t column, member, last;
+        Py_ssize_t column, member, last, other;
         int shift;
         const char *way;
         double bar;
         Need *need = &self->needs[n];
-        if (!PyArg_ParseTuple(PyTuple_GetItem(needs, (Py_ssize_t)n), "ninnsd", &column, &shift, &member, &last, &way,
-                              &bar))
+        if (!PyArg_ParseTuple(PyTuple_GetItem(needs, (Py_ssize_t)n), "ninnsdn", &column, &shift, &member, &last, &way,
+                              &bar, &other))
             return FAILED;
         if (column < 0 || (size_t)column >= self->columns || shift < 0 || shift > 63 || member < 0
-            || (size_t)member >= self->members || last < (Py_ssize_t)begin || (size_t)last > words) {
+            || (size_t)member >= self->members || last < (Py_ssize_t)begin || (size_t)last > words
+            || other >= (Py_ssize_t)self->members) {
             PyErr_SetString(PyExc_ValueError, "a need of what is not there");
             return FAILED;
         }
         *need = (Need){
-            (size_t)column, (size_t)member, begin, (size_t)last, (uint64_t)1 << shift, way_of(way), bar,
+            (size_t)column, (size_t)member, begin, (size_t)last, other, (uint64_t)1 << shift, way_of(way), bar,
         };
         begin = (size_t)last;
     }
