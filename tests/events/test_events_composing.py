@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_events_quick import assert_same_place_by_place
 
-from tokentrail.events.carriers import composing, ocsf, parquet, parquet_plain
+from tokentrail.events.carriers import composing, ocsf, parquet, parquet_opened, parquet_plain
 from tokentrail.events.carriers.composing import Rows
+from tokentrail.events.carriers.ocsf_plain import parts
 from tokentrail.testing import carriers
 from tokentrail.testing.story import story
 
@@ -102,6 +103,11 @@ ODD: list[tuple[str, Any]] = [
     ("http_request.user_agent", lambda was, at: ("", None, 'say "hi"\n\u2028')[at % 3]),
     ("unmapped", lambda was, at: (was or {}) | {"requestParameters.a": "1"}),
     ("unmapped", lambda was, at: {"requestParameters.a": "1", "requestParameters.a.b": "2", "requestParameters.c[1].d": "3"}),
+    ("unmapped", lambda was, at: {"responseElements.a.b": "1", "responseElements.c": f"%s {at}", "responseElements.a.%d": "%", "requestParameters.é\"": "é"}),
+    ("unmapped", lambda was, at: {"additionalEventData.bytesTransferredIn": "7", "additionalEventData.b": "1", "additionalEventData.bytesTransferredOut": "1e999"}),
+    ("unmapped", lambda was, at: {"requestParameters.roleArn": "r", "requestParameters.roleSessionName.a": "s", "requestParameters.userName": ""}),
+    ("unmapped", lambda was, at: {f"requestParameters.{n}": str(n + at % 2) for n in range(120)}),
+    ("user", lambda was, at: {"uuid": ("", None, "u")[at % 3], "name": ("n%s", None, "")[at % 3], "uid": "i"}),
     ("unmapped", lambda was, at: {"requestParameters": "{}", "readOnly": "TRUE", "managementEvent": "", "vpcEndpointId": "v"}),
     ("unmapped", lambda was, at: {"userIdentity.type": "Root", "userIdentity.sessionContext.sourceIdentity": f"ada {at % 3}"}),
     ("unmapped", lambda was, at: {"additionalEventData.bytesTransferredOut": ("5", "1.5", "nan", "")[at % 4], "sharedEventID": "x"}),
@@ -131,21 +137,72 @@ def test_odd_columns_are_composed_alike(version: str, at: int, monkeypatch: pyte
     assert_same_place_by_place(as_file(batch))
 
 
+DOTTED = st.lists(
+    st.builds(
+        lambda head, leaves: ".".join((head, *leaves)),
+        st.sampled_from(("requestParameters", "responseElements", "additionalEventData")),
+        st.lists(
+            st.sampled_from(("a", "b", "%s", 'é"', "", "bytesTransferredOut", "bytesTransferredIn", "c[1]")),
+            min_size=1,
+            max_size=3,
+        ),
+    ),
+    unique=True,
+    max_size=6,
+)
+
+
+@given(DOTTED, st.data())
+def test_members_by_dotted_names_are_told_alike(names: list[str], data: st.DataObject) -> None:
+    """A template, met before or not, says what its members put together one by one do."""
+    for _ in range(2):
+        values = [data.draw(st.sampled_from(("1", "5.5", "%d", 'x"\\é', "nan", "", True, 7))) for _ in names]
+        made = parts(zip(names, values, strict=True))
+        found = parquet_opened.told(tuple(names), values)
+
+        assert found.heads == set(made)
+        assert found.text == "".join(f',"{name}":{bytes(value).decode()}' for name, value in made.items())
+
+
 def test_columns_are_put_behind_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Constants, times, texts by number and each row's own, and objects, of which something else makes a row none."""
-    rows = Rows(4)
+    rows = Rows(6)
     rows.constant("<")
-    rows.times(np.array([0, 1793491202999, -1, (1 << 45) - 1]))
-    rows.texts(np.array([1, -1, 0, 1]), ["é", "b"])
-    rows.texts(None, pa.array(["x", "0", "1", "2", "3"], pa.string()).slice(1))
-    rows.objects("o", np.array([0, 1, -1, 2]), ['{"a": [1, {}]}', "{}", "[]"])
+    rows.times(np.array([1, 1793491202999, -1, (1 << 45) - 1, 0, 1 << 45]))
+    rows.texts(np.array([1, -1, 0, 1, 0, 0]), ["é", "b"])
+    rows.texts(None, pa.array(["x", "0", "1", "2", "3", "4", "5"], pa.string()).slice(1))
+    rows.objects("o", np.array([0, 1, -1, 2, -1, -1]), ['{"a": [1, {}]}', "{}", "[]"])
 
     assert composed(rows, monkeypatch) == [
         b'<1970-01-01T00:00:00Zb0,"o":{"a": [1, {}]}',
         b'<2026-11-01T00:00:02Z1,"o":{}',
         "<é2".encode(),
         None,
+        "<é4".encode(),
+        None,
     ]
+
+
+@pytest.mark.parametrize("time", [-1, 0, 1, 999, 1000, 1793491202999, (1 << 45) - 1, 1 << 45, 1 << 62])
+def test_times_count_alike(time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time is composed as a document of that time alone has it: 0 says that the writer knew none."""
+    rows = Rows(1)
+    rows.times(np.array([time]))
+
+    assert (composed(rows, monkeypatch)[0] or b"").decode() == (ocsf.moment(time, None) or "")
+
+
+def test_columns_without_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow keeps no offsets where there are no texts, nor anything where there are no rows."""
+    none = pa.StringArray.from_buffers(0, pa.py_buffer(b""), pa.py_buffer(b""))
+    for count in (0, 2):
+        rows = Rows(count)
+        rows.texts(np.full(count, -1), none)
+        rows.objects("o", np.full(count, -1), none)
+        assert composed(rows, monkeypatch) == [b""] * count
+    if composing._compose is not None:
+        assert composing._compose(2, (b"x", (b"\xff" * 16, b"", b""))) == [b"x", b"x"]
+        assert composing._compose(0, ((None, b"", b""), (b"",))) == []
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=12), min_size=1), st.data())

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 Texts = Sequence[str]
+LATEST = 1 << 45
+"""
+Times from here on, in thousandths of seconds, are none. Nor is 0: a time is required in OCSF, and 0 is what writers
+leave that know none.
+"""
 
 
 def _compiled() -> Callable[[int, tuple[Column, ...]], list[bytes | None]] | None:
@@ -47,7 +52,7 @@ class Rows:
         self._columns.append(text.encode())
 
     def times(self, milliseconds: Codes) -> None:
-        """Seconds as CloudTrail spells them; nothing for negative ones."""
+        """Seconds as CloudTrail spells them; nothing for 0 and less, and a row that has one beyond all becomes none."""
         self._columns.append((np.ascontiguousarray(milliseconds, np.int64),))
 
     def texts(self, codes: Codes | None, texts: Texts | pa.StringArray) -> None:
@@ -76,14 +81,14 @@ class Rows:
 
 
 def _in_python(column: Any, count: int) -> list[bytes | None]:
-    """What a column has for each row; `None` where it should be an object, and is none."""
+    """What a column has for each row; `None` where it should be an object or a time, and is none."""
     if isinstance(column, bytes):
         return [column] * count
     if len(column) == 1:
         (times,) = column
-        spelled = np.datetime_as_string((np.maximum(times, 0) // 1000).astype("M8[s]")).tolist()
+        spelled = np.datetime_as_string((np.clip(times, 0, LATEST) // 1000).astype("M8[s]")).tolist()
         return [
-            f"{text}Z".encode() if time >= 0 else b""
+            (f"{text}Z".encode() if time < LATEST else None) if time > 0 else b""
             for time, text in zip(times.tolist(), spelled, strict=True)
         ]
     codes, offsets, data, *before = column

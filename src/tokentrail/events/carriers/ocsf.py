@@ -282,30 +282,34 @@ def give_back_to(members: Members, name: str | None, error: str | None, made: Me
 
 def give_back(members: Members, made: Members) -> None:
     """Version 1.0 moves a call's target out of request and answer, into `user`."""
-    name, user = str(made.get("eventName")), _object(members, "user")
+    for path, value in moved(members, made.get("eventName"), made.get("errorCode")).items():
+        if value:
+            place(made, path, value)
+
+
+def moved(members: Members, name: Any, error: Any) -> dict[tuple[str, ...], Any]:
+    """What version 1.0 moved elsewhere, by its place in a record; what is empty was not there."""
+    name, user = str(name), _object(members, "user")
     called = user.get("name")
     if name.startswith("AssumeRole"):
-        back: dict[tuple[str, ...], Any] = {
+        return {
             ("requestParameters", "roleArn"): user.get("uuid"),
             ("requestParameters", "roleSessionName"): called,
         }
-    elif name == "ConsoleLogin":
+    if name == "ConsoleLogin":
         factor = members["mfa"] if members.get("mfa") is not None else members.get("is_mfa")
-        back = {
+        return {
             ("responseElements", "ConsoleLogin"): members.get("status"),
             ("additionalEventData", "MFAUsed"): None if factor is None else "Yes" if factor else "No",
         }
-    elif members.get("class_uid") == ACCOUNT_CHANGE:
-        what = "role" if "Role" in name else "user"
-        back = {("requestParameters", f"{what}Name"): called}
-        if name in ("CreateUser", "CreateRole") and not made.get("errorCode"):
-            back[("responseElements", what, f"{what}Name")] = called
-            back[("responseElements", what, f"{what}Id")] = user.get("uid")
-    else:
-        return
-    for path, value in back.items():
-        if value:
-            place(made, path, value)
+    if members.get("class_uid") != ACCOUNT_CHANGE:
+        return {}
+    what = "role" if "Role" in name else "user"
+    back: dict[tuple[str, ...], Any] = {("requestParameters", f"{what}Name"): called}
+    if name in ("CreateUser", "CreateRole") and not error:
+        back[("responseElements", what, f"{what}Name")] = called
+        back[("responseElements", what, f"{what}Id")] = user.get("uid")
+    return back
 
 
 def moment(number: Any, text: Any) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from tokentrail.events.carriers import actors
 from tokentrail.events.carriers import arrow_columns as columns
 from tokentrail.events.carriers.arrow_columns import Codes, Column
-from tokentrail.events.carriers.composing import Rows
+from tokentrail.events.carriers.composing import LATEST, Rows
 from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.parquet_unmapped import Entries, Mask
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, encode
@@ -23,7 +23,6 @@ _KEY, _BEGAN, _BEGAN_TEXT = (
 _PIECES = 3
 _ORDERS = {b"": (0, None, None), b"k": (0, None, 1), b"t": (0, None, 1), b"kt": (0, 1, 2)}
 """By what stands between the pieces of a template: which come before a key, between it and a time, and behind."""
-LATEST = 1 << 45
 
 _known = Known(lambda key: actors.pieces(*key), lambda key: len(key[0]) + len(key[1]))
 _Paths = Sequence[tuple[tuple[str, ...], Column]]

@@ -8,10 +8,8 @@ single rows that take more thought are left to `ocsf`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,12 +17,12 @@ import pyarrow.compute as pc
 from tokentrail.events.carriers import arrow_columns as columns
 from tokentrail.events.carriers import ocsf, parquet_actors
 from tokentrail.events.carriers.arrow_columns import Codes, Column
-from tokentrail.events.carriers.composing import Rows
-from tokentrail.events.carriers.known import Known
-from tokentrail.events.carriers.ocsf_plain import TRUTHS, gives_back, parts
-from tokentrail.events.carriers.parquet_unmapped import Entries, Mask, Unmapped
+from tokentrail.events.carriers.composing import LATEST, Rows
+from tokentrail.events.carriers.ocsf_plain import TRUTHS, gives_back
+from tokentrail.events.carriers.parquet_opened import Told, told
+from tokentrail.events.carriers.parquet_unmapped import Mask, Run, Unmapped
 from tokentrail.events.carriers.slim import OTHER_KIND, Members, encode, wanted
-from tokentrail.events.carriers.table import count, truth
+from tokentrail.events.carriers.table import truth
 from tokentrail.events.loose import FAILURES
 
 _ADDRESSES = ("src_endpoint.ip", "src_endpoint.domain", "src_endpoint.hostname")
@@ -60,7 +58,7 @@ def _texts(batch: pa.RecordBatch, whole: Callable[[int], bytes]) -> tuple[list[b
     count = batch.num_rows
     old = _is_old(batch, count)
     times = columns.numbers(columns.array(batch, "time"))
-    if ((times <= 0) | (times >= parquet_actors.LATEST)).any():
+    if ((times <= 0) | (times >= LATEST)).any():
         raise OTHER_KIND
     rows, unmapped = Rows(count), Unmapped(columns.array(batch, "unmapped"), count)
     rows.constant('{"eventTime":"')
@@ -186,8 +184,8 @@ class _Calls:
         rows: list[int] = np.flatnonzero(names | (self._classes == ocsf.ACCOUNT_CHANGE)).tolist()
         return rows
 
-    def given_back(self, row: int) -> Callable[[Members], None]:
-        """Gives a record back what version 1.0 moved."""
+    def given_back(self, row: int, run: Run) -> Told:
+        """What a row says member by member, and what version 1.0 moved elsewhere."""
         if self._back is None:
             paths = (*_GIVEN_BACK, *(f"user.{name}" for name in _TARGET))
             self._back = {
@@ -196,7 +194,12 @@ class _Calls:
         held: Members = {path: column.at(row) for path, column in self._back.items()}
         user = {name: held.pop(f"user.{name}") for name in _TARGET}
         members = {**held, "user": user, "class_uid": int(self._classes[row])}
-        return partial(ocsf.give_back_to, members, self._name.at(row), self._error.at(row))
+        moved = ocsf.moved(members, self._name.at(row), self._error.at(row))
+        names, values = run
+        more = {
+            name: value for path, value in moved.items() if value and (name := ".".join(path)) not in names
+        }
+        return told((*names, *more), [*values, *more.values()])
 
 
 def _write_open(rows: Rows, batch: pa.RecordBatch, unmapped: Unmapped, calls: _Calls) -> Mask:
@@ -206,8 +209,8 @@ def _write_open(rows: Rows, batch: pa.RecordBatch, unmapped: Unmapped, calls: _C
     Returns:
         The rows of which it takes more thought: they have something in both ways.
     """
-    codes, told, holds = _opened(unmapped.opened(calls.wanted), calls)
-    rows.texts(codes, told)
+    codes, found = _opened(unmapped.opened(calls.wanted), calls)
+    rows.texts(codes, [one.text for one in found])
     odd = np.zeros(len(codes), np.bool_)
     for (name, path), bits in zip(_DATA.items(), (~0, 1), strict=True):
         data = (
@@ -217,48 +220,15 @@ def _write_open(rows: Rows, batch: pa.RecordBatch, unmapped: Unmapped, calls: _C
         )
         data.distinct.validate(full=True)
         rows.objects(name, data.codes, data.distinct)
-        odd |= (data.codes >= 0) & np.array([name in one for one in holds], np.bool_)[codes]
+        odd |= (data.codes >= 0) & np.array([name in one.heads for one in found], np.bool_)[codes]
     return odd
 
 
-def _opened(
-    found: tuple[Codes, list[Entries]], calls: _Calls
-) -> tuple[Codes, list[str], list[frozenset[str]]]:
-    """For each row the number of what is put together member by member; its JSON, and the members of a record it is."""
-    codes, entries = found
-    made = [_parts(one) for one in entries]
+def _opened(found: tuple[Codes, list[Run]], calls: _Calls) -> tuple[Codes, list[Told]]:
+    """For each row the number of what is put together member by member, and that."""
+    codes, runs = found
+    made = [told(*run) for run in runs]
     back = calls.giving_back()
-    made += [_spelled(parts(entries[codes[row]], calls.given_back(row))) for row in back]
-    codes[back] = np.arange(len(entries), len(made))
-    told = ["".join([f',"{name}":{value}' for name, value in one.items()]) for one in made]
-    return codes, told, [frozenset(one) for one in made]
-
-
-def _spelled(found: dict[str, msgspec.Raw]) -> dict[str, str]:
-    return {name: bytes(value).decode() for name, value in found.items()}
-
-
-def _leaf(name: str) -> tuple[str, str, str] | None:
-    """The head of a name that has two parts, its leaf, and the same as JSON; `None` for another name."""
-    head, *leaves = name.split(".")
-    return None if len(leaves) != 1 or "[" in name else (head, leaves[0], encode(leaves[0]).decode())
-
-
-_leaves = Known(_leaf)
-
-
-def _parts(entries: Entries) -> dict[str, str]:
-    """What `parts` puts together, at once where no member is deeper than one below its head: as a rule."""
-    made: dict[str, str] = {}
-    for name, value in entries:
-        leaf = _leaves[name]
-        if leaf is None:
-            return _spelled(parts(entries))
-        head, plain, quoted = leaf
-        counted: Members = {plain: value}
-        if head == "additionalEventData":
-            count(counted)
-        member = f"{quoted}:{encode(counted[plain]).decode()}"
-        before = made.get(head)
-        made[head] = member if before is None else f"{before},{member}"
-    return {name: f"{{{members}}}" for name, members in made.items()}
+    made += [calls.given_back(row, runs[codes[row]]) for row in back]
+    codes[back] = np.arange(len(runs), len(made))
+    return codes, made

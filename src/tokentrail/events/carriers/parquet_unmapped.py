@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,17 @@ import pyarrow as pa
 
 from tokentrail.events.carriers import arrow_columns as columns
 from tokentrail.events.carriers.arrow_columns import Codes, Column
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.ocsf_plain import ADDED, ANSWERED, FLAG, IDENTITY, KINDS, ODD, REQUESTED
 from tokentrail.events.carriers.slim import OTHER_KIND
 
 _MOST_PLACES = 1 << 22
+_WIDTH = 8
+"""Bytes of a number."""
 
 Entries = tuple[tuple[str, str], ...]
+Run = tuple[tuple[str, ...], list[str]]
+"""Names and their values."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -50,9 +56,10 @@ class Unmapped:
 
     def told(self) -> tuple[Codes, list[Entries]]:
         """What is said of the identity: each row's number, and what the numbers stand for."""
-        return self._distinct(self._kinds == IDENTITY)
+        codes, runs = self._distinct(self._kinds == IDENTITY)
+        return codes, [tuple(zip(*run, strict=True)) for run in runs]
 
-    def opened(self, wanted: Codes) -> tuple[Codes, list[Entries]]:
+    def opened(self, wanted: Codes) -> tuple[Codes, list[Run]]:
         """
         The members of requests, answers and the like, in the same way.
 
@@ -66,16 +73,20 @@ class Unmapped:
             | ((kinds == ANSWERED) & (looked & 1 > 0))
         )
 
-    def _distinct(self, chosen: Mask) -> tuple[Codes, list[Entries]]:
+    def _distinct(self, chosen: Mask) -> tuple[Codes, list[Run]]:
         lengths = np.bincount(self._rows[chosen], minlength=self._count)
         codes, packed = columns.distinct_runs(self._numbers[chosen], lengths)
-        return codes, [self._unpacked(one) for one in packed]
+        keys, items = np.divmod(np.frombuffer(b"".join(packed), np.int64), self._wide)
+        values = [self._items.values[one] for one in items.tolist()]
+        named, known = keys.tobytes(), Known(self._named)
+        places = accumulate((len(one) for one in packed), initial=0)
+        return codes, [
+            (known[named[start:end]], values[start // _WIDTH : end // _WIDTH])
+            for start, end in pairwise(places)
+        ]
 
-    def _unpacked(self, packed: bytes) -> Entries:
-        return tuple(
-            (self._names[one // self._wide], self._items.values[one % self._wide])
-            for one in np.frombuffer(packed, np.int64).tolist()
-        )
+    def _named(self, keys: bytes) -> tuple[str, ...]:
+        return tuple(self._names[one] for one in np.frombuffer(keys, np.int64).tolist())
 
 
 def _entries(found: Any, count: int) -> tuple[Column, Column, Codes]:

@@ -37,7 +37,8 @@ _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
 _INDEX = re.compile(r"\{\}|\[\d*\]")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
 _TRUTH = {"true": True, "false": False}
-_NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
+NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
+"""Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
 
 
@@ -98,9 +99,9 @@ def truth(value: Any) -> Any:
 
 def count(additional: dict[str, Any]) -> None:
     """Make numbers of counts that came as text."""
-    for name in _NUMBERS:
+    for name in NUMBERS:
         if isinstance(text := additional.get(name), str):
-            additional[name] = _number(text)
+            additional[name] = number(text)
 
 
 def _spell_creation(identity: Any) -> None:
@@ -164,7 +165,8 @@ def _listed(value: Any) -> Any:
     return resources(value)
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """The number that a text spells; `None` where it spells none."""
     try:
         return float(text)
     except ValueError:

@@ -15,7 +15,7 @@ typedef struct {
     int count; /* of what is held */
     const char *constant; /* of OBJECTS: what stands before each */
     Py_ssize_t constant_size;
-    const int64_t *codes; /* NULL: each row has its own; -1: none. Of TIMES the thousandths of seconds */
+    const int64_t *codes; /* NULL: each row has its own; -1: none. Of TIMES the thousandths of seconds, 0 for none */
     const int32_t *offsets;
     const char *texts;
     Py_ssize_t values, size;
@@ -38,6 +38,10 @@ static int refuse_piece(void)
 /* The numbers in a buffer that is held; NULL where they don't lie as numbers of their size do. */
 static const void *numbers_in(const Py_buffer *held, size_t size)
 {
+    static const int64_t nothing = 0;
+
+    if (held->len == 0) /* which may lie nowhere */
+        return &nothing;
     return (uintptr_t)held->buf % size ? NULL : held->buf;
 }
 
@@ -72,8 +76,8 @@ static int take_piece(Piece *piece, PyObject *from, Py_ssize_t rows)
     }
     held = piece->held;
     piece->offsets = numbers_in(&held[0], sizeof(int32_t));
-    piece->values = held[0].len / (Py_ssize_t)sizeof(int32_t) - 1;
-    piece->texts = held[1].buf;
+    piece->values = held[0].len ? held[0].len / (Py_ssize_t)sizeof(int32_t) - 1 : 0; /* Arrow may omit those of no texts */
+    piece->texts = held[1].len ? held[1].buf : "";
     piece->size = held[1].len;
     if (codes == Py_None)
         return piece->offsets && piece->values == rows ? 0 : refuse_piece();
@@ -103,7 +107,7 @@ static int put_piece(Buffer *out, const Piece *piece, Py_ssize_t row)
     if (piece->kind == CONSTANT)
         return put(out, piece->constant, (size_t)piece->constant_size);
     code = piece->codes ? piece->codes[row] : row;
-    if (code < 0)
+    if (code < 0 || (code == 0 && piece->kind == TIMES))
         return 0;
     if (piece->kind == TIMES) {
         if (code >= LATEST)
@@ -147,7 +151,7 @@ PyDoc_STRVAR(
     compose_doc,
     "compose(rows, columns)\n--\n\n"
     "The text of each row: what each column has for it, one behind the other; None where an object is none.\n\n"
-    "A column is a constant; (times,) in thousandths of seconds, negative for none; or (codes or None, offsets, texts)\n"
+    "A column is a constant; (times,) in thousandths of seconds, 0 or less for none; or (codes or None, offsets, texts)\n"
     "as Arrow keeps texts, with codes of 64 bits, -1 for none; with a fourth, what stands before each, its texts must be\n"
     "JSON objects.");
 
