@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_events_quick import assert_same_place_by_place
 
-from tokentrail.events.carriers import composing, ocsf, parquet, parquet_opened, parquet_plain
+from tokentrail.events.carriers import arrow_columns, composing, ocsf, parquet, parquet_opened, parquet_plain
 from tokentrail.events.carriers.composing import Rows
 from tokentrail.events.carriers.ocsf_plain import parts
 from tokentrail.testing import carriers
@@ -112,6 +112,7 @@ ODD: list[tuple[str, Any]] = [
     ("unmapped", lambda was, at: {"userIdentity.type": "Root", "userIdentity.sessionContext.sourceIdentity": f"ada {at % 3}"}),
     ("unmapped", lambda was, at: {"additionalEventData.bytesTransferredOut": ("5", "1.5", "nan", "")[at % 4], "sharedEventID": "x"}),
     ("resources", lambda was, at: [[], None, [{"uid": None}], [{"uid": "a"}, {"uid": 'b"'}, {"uid": ""}]][at % 4]),
+    ("resources", lambda was, at: [[], None, [{"uid": None}], [{"uid": "a"}], [{"uid": ""}]][at % 5]),
     ("class_uid", lambda was, at: 3001),
     ("api.operation", lambda was, at: ("AssumeRole", "ConsoleLogin", "CreateUser", "DeleteRole", "")[at % 5]),
 ]  # fmt: skip
@@ -135,6 +136,17 @@ def test_odd_columns_are_composed_alike(version: str, at: int, monkeypatch: pyte
     assert_same_place_by_place(as_file(batch))
     monkeypatch.setattr(composing, "_compose", None)
     assert_same_place_by_place(as_file(batch))
+
+
+@given(st.lists(st.lists(st.integers(-1, 3), max_size=3)), st.booleans())
+def test_runs_are_numbered(runs: list[list[int]], short: bool) -> None:
+    """Rows have one number if they have the same run, none and -1 among them."""
+    runs = [run[:1] if short else run for run in runs]
+    flat = np.array([one for run in runs for one in run], np.int64)
+    codes, packed = arrow_columns.distinct_runs(flat, np.array([len(run) for run in runs], np.int64))
+
+    assert [np.frombuffer(packed[code], np.int64).tolist() for code in codes] == runs
+    assert len(set(packed)) == len(packed)
 
 
 DOTTED = st.lists(

@@ -16,6 +16,7 @@ from tokentrail.events.carriers.slim import OTHER_KIND
 
 Codes = npt.NDArray[np.int64]
 _MOST = 1 << 40
+_NO_NUMBER = np.iinfo(np.int64).min
 
 
 class Column:
@@ -100,8 +101,8 @@ def texts(found: Any, count: int) -> Column:
 
 def _encoded(found: Any) -> Column:
     encoded = found.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Column(codes, encoded.dictionary)
+    indices = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
+    return Column(indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary)
 
 
 def values(found: Any, count: int) -> Column:
@@ -154,10 +155,20 @@ def distinct_runs(numbers: Codes, lengths: Codes) -> tuple[Codes, list[bytes]]:
     Returns:
         For each row the number of its run, and the runs, as bytes of numbers of 64 bits.
     """
+    if lengths.max(initial=0) <= 1:
+        return _distinct_ones(numbers, lengths)
     packed, known = numbers.astype(np.int64).tobytes(), Numbers()
     ends = (np.cumsum(lengths) * 8).tolist()
     codes = [known[packed[start:end]] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     return np.array(codes, np.int64), list(known)
+
+
+def _distinct_ones(numbers: Codes, lengths: Codes) -> tuple[Codes, list[bytes]]:
+    """The same for rows of which none has more than one number."""
+    held = np.full(len(lengths), _NO_NUMBER, np.int64)
+    held[lengths > 0] = numbers
+    ones, codes = np.unique(held, return_inverse=True)
+    return codes.reshape(-1), [b"" if one == _NO_NUMBER else one.tobytes() for one in ones]
 
 
 def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -50,6 +50,8 @@ class _Top(msgspec.Struct, gc=False):
     is_mfa: Any = None
 
 
+MEMBERS = frozenset(_Top.__struct_fields__)
+"""The same, by name."""
 _decode_top = msgspec.json.Decoder(_Top).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 

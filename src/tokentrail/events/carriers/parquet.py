@@ -34,9 +34,6 @@ _FAILURES = (
     MemoryError,
 )
 """What the library raises for files that are damaged or lie about themselves."""
-_SKIPPED = frozenset({"observables", "enrichments", "type_name", "class_name", "category_name", "raw_data"})
-"""Columns of OCSF that say nothing which others do not."""
-
 Row = dict[str, Any]
 
 
@@ -54,7 +51,7 @@ def pieces(data: bytes, room: Room) -> Iterator[Found]:
         reason = OTHER_OCSF if "class_uid" in names else "a Parquet file without CloudTrail's columns"
         yield Piece(b"", reason)
         return
-    wanted = [name for name in names if name not in _SKIPPED] if security_lake else None
+    wanted = [name for name in names if name in ocsf.MEMBERS] if security_lake else None
     try:
         for batch in file.iter_batches(batch_size=_ROWS, columns=wanted, use_threads=False):
             room.left -= batch.nbytes
