@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -121,7 +121,7 @@ def test_linking_reads_the_new_segments_and_no_others(
         monkeypatch.setattr(DuckEngine, "segments", known)
         monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda _: DuckEngine())
+        grown = linking.grown(case.folder, snapshot, into, lambda _: closing(DuckEngine()))
 
         assert len(world_of(5)) == grown.records
         assert set(snapshot.folders) - before == read
@@ -148,7 +148,7 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         monkeypatch.setattr(DuckEngine, "segments", known)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda _: DuckEngine())
+        grown = linking.grown(case.folder, snapshot, into, lambda _: closing(DuckEngine()))
 
         assert len(large) + len(small) == grown.records
         assert set(snapshot.folders) - {second.segment} == read

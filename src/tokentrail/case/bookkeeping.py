@@ -93,7 +93,9 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
         for one in snapshot.manifests
         if digests is None or any(each.sha256 in digests for each in one.objects)
     ]
-    engine = DuckEngine()
+    if not manifests:
+        return ()
+    engine = DuckEngine(threads=1)
     engine.segments("rejected", [snapshot.folders[one.segment] for one in manifests])
     objects = {int(one.segment, 16): one.objects for one in manifests}
     found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,8 @@ from tokentrail.store.repeats import Halves, among, sorted_halves, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
-Engines = Callable[[int], DuckEngine]
-"""Opens an engine for so many records."""
+Engines = Callable[[int], AbstractContextManager[DuckEngine]]
+"""Lends an engine for so many records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,13 @@ def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
     fresh = snapshot.folders.keys() - base.segments()
     records = _records_of(snapshot, snapshot.folders.keys())
     kept.prepare(into)
-    engine = engines(records)
-    try:
+    with engines(records) as engine:
         if fresh or not base.layers:
             first = _reduced(engine, snapshot, into, base, fresh)
         else:
             first = _taken_over(engine, base, into, base.layers)
             kept.listing(into, base.layers)
         return link(engine, into, first, records)
-    finally:
-        engine.close()
 
 
 def _taken_over(

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +75,7 @@ class Views:
     def __init__(self, folder: CaseFolder) -> None:
         self._folder = folder
         self._view: View | None = None
+        self._linker: DuckEngine | None = None
         self.link: Link | None = None
         """What derives the forest of all evidence, if it is not this process."""
         self.link_from = 0
@@ -84,6 +86,9 @@ class Views:
         if self._view:
             self._view.close()
             self._view = None
+        if self._linker:  # what it linked could not be put in place
+            self._linker.close()
+            self._linker = None
 
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest as of a moment."""
@@ -133,7 +138,21 @@ class Views:
         return View(snapshot.fingerprint, None, engine, Grown(**found), folder)
 
     def _grown(self, snapshot: Snapshot, into: Path) -> Grown:
-        return linking.grown(self._folder, snapshot, into, self._sized)
+        return linking.grown(self._folder, snapshot, into, self._lent)
+
+    @contextmanager
+    def _lent(self, records: int) -> Iterator[DuckEngine]:
+        """An engine to link with; where opening one takes longer than linking few records, it then answers too."""
+        with ExitStack() as failed:
+            engine = self._sized(records)
+            failed.callback(engine.close)
+            if not engine.small:
+                yield engine
+                return
+            with engine.aside():
+                yield engine
+            self._linker = engine
+            failed.pop_all()
 
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
         """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
@@ -148,7 +167,7 @@ class Views:
         return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
-        engine = self._sized(_records(snapshot))
+        engine, self._linker = self._linker or self._sized(_records(snapshot)), None
         folders = list(snapshot.folders.values())
         for name in ("events", "issuances", "changes"):
             engine.segments(name, folders, until=until)
@@ -157,7 +176,8 @@ class Views:
 
     def _sized(self, records: int) -> DuckEngine:
         """An engine for so many records."""
-        return DuckEngine(self._folder.path / "derived" / ".spill", threads=1 if records < _FEW else None)
+        spill = self._folder.path / "derived" / ".spill"
+        return DuckEngine(spill, threads=1 if records < _FEW else None, records=records)
 
 
 def _records(snapshot: Snapshot) -> int:

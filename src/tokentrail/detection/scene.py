@@ -212,6 +212,8 @@ class Scene:
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
+        if not events:
+            return {}
         self.give("told_events", {"event_id": digests(sorted(events))})
         found = self.rows("""
             SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n

@@ -23,6 +23,9 @@ LINKING = 5
 REDUCED = ("people", "issuing", "makings", "losers")
 """What linking needs of records, and all that it needs: it is worked out for some segments as `new_<name>`."""
 
+_ROOM = 2_000
+"""Records below which dropping a table takes longer than its room is worth: the engine closes in a moment."""
+
 _COMMENT = re.compile(r"--[^\n]*")
 
 _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
@@ -134,7 +137,9 @@ def link(
         records: How many records there are, repeated ones counted each time.
         place: Numbers the forest; in this process by default.
     """
-    engine.run_all(in_order([*first, *_listed(_LINKING)], [BY_AGE, *_OUTPUT.values(), _BOUNDS]))
+    listed = [*first, *_listed(_LINKING)]
+    ordered = in_order(listed, [BY_AGE, *_OUTPUT.values(), _BOUNDS])
+    engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()
     for name, query in _OUTPUT.items():
         engine.write(query, folder / f"{name}.parquet")

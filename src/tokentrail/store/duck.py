@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
@@ -34,6 +35,8 @@ _ENOUGH, _EACH = 4 << 30, 1 << 30
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _BATCH = 8_192
 _AT_ONCE = 2
+_FEW = 2_000
+"""Records below which a statement is done before a thread could be told of it: they run one after the other."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
 _FORM = (
@@ -41,12 +44,24 @@ _FORM = (
     f"ROW_GROUP_SIZE {_ROWS}"
 )
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
+_PARSED = Parsed()
 
 
 class DuckEngine:
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
-    def __init__(self, spill: Path | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self, spill: Path | None = None, *, threads: int | None = None, records: int | None = None
+    ) -> None:
+        """
+        Open one.
+
+        Args:
+            spill: Where tables go that memory does not hold.
+            threads: That share a query's work; as many as there are processors by default.
+            records: How many the tables will hold, if that is known.
+        """
+        self._one_by_one = records is not None and records < _FEW
         config: dict[str, Any] = dict(_CLOSED)
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False
@@ -84,6 +99,20 @@ class DuckEngine:
             finally:
                 del self._apart.cursor
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Forget at the end what is made meanwhile: for an engine of few records, as opening another takes longer."""
+        self.run("CREATE SCHEMA aside")
+        self.run("SET search_path = 'aside,main'")
+        yield
+        self.run("SET search_path = 'main'")
+        self.run("DROP SCHEMA aside CASCADE")
+
+    @property
+    def small(self) -> bool:
+        """Whether it is for few records."""
+        return self._one_by_one
+
     def memory(self) -> float:
         """Bytes that tables and joins may take."""
         [row] = self.rows("SELECT current_setting('memory_limit') AS said")
@@ -93,7 +122,7 @@ class DuckEngine:
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         with _explained(sql):
-            self._connection.execute(sql)
+            self._connection.execute(self._parsed(sql))
 
     def spread(self) -> None:
         """From now on let each query use all processors, which pays where one after the other scans much."""
@@ -101,29 +130,38 @@ class DuckEngine:
 
     def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
-        run_in_turn(listed, self._run_apart, at_once=_AT_ONCE)
+        if self._one_by_one:
+            for sql, _ in listed:
+                self.run(sql)
+        else:
+            run_in_turn(listed, self._run_apart, at_once=_AT_ONCE)
 
     def _run_apart(self, sql: str) -> None:
         with _explained(sql), self._whole.cursor() as cursor:
-            cursor.execute(sql)
+            cursor.execute(_PARSED.statement(cursor, sql))
+
+    def _parsed(self, sql: str) -> duckdb.Statement | str:
+        return _PARSED.statement(self._connection, sql)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
         with _explained(sql):
-            found: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+            found: pa.Table = self._connection.sql(
+                self._parsed(sql), params=list(parameters)
+            ).to_arrow_table()
             return found
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
         with _explained(sql):
-            found = self._connection.execute(sql, list(parameters) or None)
+            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
         with _explained(sql):
-            found = self._connection.execute(sql, list(parameters) or None)
+            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             more = True
             try:
@@ -141,7 +179,9 @@ class DuckEngine:
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
         with _explained(sql):
-            yield from self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH)
+            yield from self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_reader(
+                _BATCH
+            )
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""

@@ -129,6 +129,15 @@ class Identity:
         return context
 
 
+def copied(value: Any) -> Any:
+    """Copy decoded JSON; `copy.deepcopy` takes five times as long over what can only be a tree."""
+    if isinstance(value, dict):
+        return {name: copied(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [copied(one) for one in value]
+    return value
+
+
 def iso(moment: datetime) -> str:
     """Write a time as CloudTrail does in `eventTime` and `creationDate`."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -4,13 +4,12 @@ What every actor shares: the clock, the identifiers, the accounts, and the recor
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from tokentrail.testing.ids import Ids
-from tokentrail.testing.names import Json, Role, User, iso
+from tokentrail.testing.names import Json, Role, User, copied, iso
 from tokentrail.testing.records import Call, record
 from tokentrail.testing.truth import Entry, TrueCredential, true_credentials
 
@@ -81,11 +80,11 @@ class Stage:
 
     def records(self) -> list[Json]:
         """Copy out the records in order of event time; of those in one second, the first written is first."""
-        return copy.deepcopy(sorted(self._records, key=lambda written: str(written["eventTime"])))
+        return [copied(one) for one in sorted(self._records, key=lambda written: str(written["eventTime"]))]
 
     def repeat(self, *records: Json) -> None:
         """Deliver records once more, as CloudTrail may: same event id, another file."""
-        self._records.extend(copy.deepcopy(list(records)))
+        self._records.extend(copied(one) for one in records)
 
     def role(self, name: str, *, path: str = "/", account: str | None = None) -> Role:
         """Give the role of that name (or ARN), made when first asked for."""
