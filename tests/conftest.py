@@ -1,5 +1,5 @@
 """
-What all tests share: how much Hypothesis tries.
+What all tests share: how much Hypothesis tries, who runs which test, and that no module is compiled again and again.
 
 `HYPOTHESIS_PROFILE=long` tries harder; tests that name a number of examples of their own keep it.
 """
@@ -7,7 +7,11 @@ What all tests share: how much Hypothesis tries.
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
@@ -15,3 +19,25 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.
 settings.register_profile("default", max_examples=10, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+if sys.dont_write_bytecode:
+    # As images of containers like to have it, so that nothing lies beside the sources. But tests start this program a
+    # hundred times over, and each start would compile all that it loads, which takes longer than all else that it does.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Give each process its share of the tests in one piece; who is done first takes from the others.
+
+    So a case, a browser or a server that the tests of one module or room share is made in one process, not in all.
+    """
+    if config.getoption("dist") != "load":  # somebody asked for another way
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import sys
 from pathlib import Path
+from unittest import mock
+
+from tokentrail.cli.root import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "tokentrail"
@@ -37,3 +43,19 @@ def verbs_named(page: Path) -> set[str]:
 def paragraphs(text: str) -> list[str]:
     """The lines of a text that are not empty, without the space around them."""
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def ran(*arguments: str, folder: Path) -> tuple[int, str, str]:
+    """How `tokentrail` ends with some arguments, in a folder; what it prints there, and what it says of it."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        mock.patch.object(sys, "argv", ["tokentrail", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0), out.getvalue(), err.getvalue()
+    raise AssertionError("it came back without an exit code")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
-from contract_cases import ROOT, blocks
+from contract_cases import ROOT, blocks, ran
 
 from evidence import AWAY, START, held
 from tokentrail import Case
@@ -204,13 +202,10 @@ def test_plans_in_the_docs_are_what_is_printed(page: Path, block: str, demo: Pat
     """Each plan that the README and docs/containment.md show is the command's output, line by line; … leaves some out."""
     command, *shown = [line.rstrip() for line in block.splitlines() if line.strip()]
     arguments = shlex.split(command.removeprefix("$ tokentrail "))
-    done = subprocess.run(
-        [sys.executable, "-c", "from tokentrail.cli.root import main; main()", *arguments],
-        cwd=demo, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    printed = iter(done.stdout.splitlines())
+    code, out, err = ran(*arguments, folder=demo)
+    printed = iter(out.splitlines())
 
-    assert done.returncode in (0, 1), done.stderr
+    assert code in (0, 1), err
     assert [line for line in shown if line != "…" and line not in printed] == []
 
 

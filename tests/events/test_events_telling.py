@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,8 +24,18 @@ pytestmark = pytest.mark.skipif(
 
 Tell = Callable[[bytes], bytes | None]
 KINDS = ("elastic-flattened", "ocsf-1.0", "ocsf-1.1", "ocsf-1.5")
-RECORDS = story().world.records()
-EVENTS = {kind: carriers.WRITERS[kind](RECORDS).splitlines() for kind in KINDS}
+
+
+@cache
+def records() -> list[dict[str, Any]]:
+    """The story's."""
+    return story().world.records()
+
+
+@cache
+def events_of(kind: str) -> list[bytes]:
+    """The same as a carrier brings them."""
+    return carriers.WRITERS[kind](records()).splitlines()
 
 
 def ways(kind: str) -> tuple[Tell, Callable[[bytes], bytes]]:
@@ -51,23 +62,23 @@ def assert_same(kind: str, event: bytes, tell: Tell | None = None) -> bool:
 def test_nearly_all_is_told_the_compiled_way(kind: str) -> None:
     """Whole days of an account, and an attack on it, are told alike, and no more than a few in a thousand are left."""
     tell, _ = ways(kind)
-    left = [event for event in EVENTS[kind] if not assert_same(kind, event, tell)]
+    left = [event for event in events_of(kind) if not assert_same(kind, event, tell)]
 
-    assert len(left) < len(EVENTS[kind]) / 200
-    assert len(EVENTS[kind]) > 500
+    assert len(left) < len(events_of(kind)) / 200
+    assert len(events_of(kind)) > 500
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_shape_is_declined(kind: str) -> None:
     """Each way takes events of its own shape alone."""
     tell, _ = ways(kind)
-    native = carriers.WRITERS["json-lines"](RECORDS[:50]).splitlines()
+    native = carriers.WRITERS["json-lines"](records()[:50]).splitlines()
     later = {"ocsf-1.1", "ocsf-1.5"}
 
     assert not any(map(tell, native))
     for other in KINDS:
         if other != kind and not {other, kind} <= later:
-            assert not any(map(tell, EVENTS[other][:50]))
+            assert not any(map(tell, events_of(other)[:50]))
 
 
 VALUES = [
@@ -162,7 +173,7 @@ def _altered(seed: int, count: int) -> None:
     chance = random.Random(seed)
     for kind in KINDS:
         tell, _ = ways(kind)  # one that remembers, as in life
-        for event in chance.sample(EVENTS[kind], min(count, len(EVENTS[kind]))):
+        for event in chance.sample(events_of(kind), min(count, len(events_of(kind)))):
             other = (altered if chance.random() < 0.7 else mutated)(event, chance)
             assert_same(kind, other, tell)
             assert_same(kind, other)
@@ -187,7 +198,7 @@ def test_many_altered_events_are_told_alike(seed: int) -> None:
 def test_members_added_are_told_alike(kind: str, at: int) -> None:
     """Each odd member that may be added, in events of every tenth call, is told alike or left."""
     name, value = MORE[at]
-    for event in EVENTS[kind][::10]:
+    for event in events_of(kind)[::10]:
         bare = json.dumps({k: v for k, v in json.loads(event).items() if k != name}, separators=(",", ":"))
         assert_same(kind, f'{bare[:-1]},"{name}":{value}}}'.encode())
 
@@ -198,7 +209,7 @@ def test_a_request_put_together_from_dotted_names_is_compiled() -> None:
         "requestParameters.roleArn": "r", "requestParameters.a.b": "1", "requestParameters.c": "2", "requestParameters.a.d.e": "3",
         "additionalEventData.bytesTransferredOut": "12.0", "readOnly": "false", "userIdentity.type": "X",
     }  # fmt: skip
-    event = json.loads(EVENTS["ocsf-1.0"][0]) | {"unmapped": names}
+    event = json.loads(events_of("ocsf-1.0")[0]) | {"unmapped": names}
     event["api"] |= {"operation": "AssumeRole", "service": {"name": "sts.amazonaws.com"}}
     told = ways("ocsf-1.0")[0](json.dumps(event).encode())
 
@@ -211,7 +222,7 @@ def test_a_request_put_together_from_dotted_names_is_compiled() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     """Thousands of distinct names, sources and actors are forgotten again, and told as before."""
     tell, python = ways("ocsf-1.5")
-    event = json.loads(EVENTS["ocsf-1.5"][-1])
+    event = json.loads(events_of("ocsf-1.5")[-1])
     for n in range(10_000):
         event["api"]["operation"], event["api"]["service"]["name"] = f"Call{n}", f"s{n}.amazonaws.com"
         event["unmapped"] = {f"tlsDetails.x{n}": "1", "readOnly": "true"}
@@ -223,18 +234,18 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_one_event_cannot_fill_the_memory() -> None:
     """Of an event with very many names no more are remembered than of many events: Python tells it."""
     tell, python = ways("ocsf-1.5")
-    event = json.loads(EVENTS["ocsf-1.5"][-1])
+    event = json.loads(events_of("ocsf-1.5")[-1])
     event["unmapped"] |= {f"tlsDetails.x{n}": "1" for n in range(20_000)}
     raw = json.dumps(event).encode()
 
     assert tell(raw) is None
-    assert python(raw) == python(EVENTS["ocsf-1.5"][-1])
-    assert assert_same("ocsf-1.5", EVENTS["ocsf-1.5"][-1], tell)
+    assert python(raw) == python(events_of("ocsf-1.5")[-1])
+    assert assert_same("ocsf-1.5", events_of("ocsf-1.5")[-1], tell)
 
 
 def test_an_error_in_python_costs_one_event_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interruption while an identity is put together goes through, and what follows is told right."""
-    events = EVENTS["ocsf-1.5"][-3:]
+    events = events_of("ocsf-1.5")[-3:]
     monkeypatch.setattr(actors, "pieces", lambda *_: 1 / 0)
     tell, _ = ways("ocsf-1.5")
     for event in events:
@@ -248,10 +259,10 @@ def test_an_error_in_python_costs_one_event_and_nothing_else(monkeypatch: pytest
 def test_it_is_not_entered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Python is asked for on the way may come from another thread into the same place: it is sent away."""
     inner: list[Any] = []
-    monkeypatch.setattr(actors, "pieces", lambda *_: inner.append(tell(EVENTS["ocsf-1.5"][0])))
+    monkeypatch.setattr(actors, "pieces", lambda *_: inner.append(tell(events_of("ocsf-1.5")[0])))
     tell, _ = ways("ocsf-1.5")
 
-    assert tell(EVENTS["ocsf-1.5"][-1]) is None
+    assert tell(events_of("ocsf-1.5")[-1]) is None
     assert [None] == inner
 
 
@@ -259,7 +270,7 @@ def test_it_is_not_entered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_cut_is_read_beyond(kind: str) -> None:
     """An event cut off anywhere is declined, by Python as well."""
     tell, python = ways(kind)
-    event = EVENTS[kind][0]
+    event = events_of(kind)[0]
     for end in range(len(event)):
         assert tell(event[:end]) is None
     with pytest.raises(FAILURES):
