@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,12 +157,15 @@ class Views:
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
         """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
         scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
-        engine = self._engine(snapshot, until)
-        try:
-            grown = grow(engine, scratch)
-        finally:
-            engine.close()
-        engine = self._engine(snapshot, until)
+        with ExitStack() as failed:
+            engine = self._engine(snapshot, until)
+            failed.callback(engine.close)
+            with engine.aside() if engine.small else nullcontext():
+                grown = grow(engine, scratch)
+            if engine.small:
+                failed.pop_all()
+        if not engine.small:
+            engine = self._engine(snapshot, until)
         reopen(engine, scratch)
         return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
 
