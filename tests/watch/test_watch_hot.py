@@ -9,7 +9,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from watch_cases import packed
+from watch_cases import Json, packed
 
 from evidence import HOME, START
 from tokentrail.sources.files import BytesObject
@@ -30,7 +30,12 @@ def one_more(folder: CaseFolder, name: str) -> tuple[str, Tables, list[StoredObj
     """A segment of a session's records, put into a case."""
     world = World(START, account=HOME, seed=crc32(name.encode()))
     world.user(name, ip="192.0.2.10").assumes("Deploy", name).calls("s3:ListBuckets", count=3)
-    arrival = Arrival(object=BytesObject(name, packed(world.records())), at=0.0)
+    return put(folder, name, world.records())
+
+
+def put(folder: CaseFolder, name: str, records: list[Json]) -> tuple[str, Tables, list[StoredObject]]:
+    """Records put into a case as a segment of their own."""
+    arrival = Arrival(object=BytesObject(name, packed(records)), at=0.0)
     taken = Intake(folder, (), Options()).take([arrival])
     assert taken.segment is not None
     assert taken.tables is not None
@@ -117,9 +122,9 @@ def test_a_damaged_file_is_made_again(folder: CaseFolder) -> None:
 def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> None:
     """A credential's records come back column by column, and raw, from where they lie; those that are held do not."""
     segment, tables, objects = one_more(folder, "a")
-    span = recall.keep(int(segment, 16), tables, objects)
+    span, _ = recall.keep(int(segment, 16), tables, objects)
     hot, recollection = HotSet(folder), Recollection(recall)
-    touched = Recollection(recall).note(1, tables)
+    touched = Recollection(recall).note(tables)
 
     assert recollection.about([touched], [span], 100) is None
     found = Recollection(recall).about([touched], [], 100)
@@ -137,3 +142,31 @@ def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> N
     places = [(found.segment, 0, ordinal) for ordinal in range(found.tables["events"].num_rows)]
     raw = {place: record["eventName"] for place, record in hot.read(places)}
     assert [*raw.values()] == found.tables["events"].column("name").to_pylist()
+
+
+def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder, recall: Recall) -> None:
+    """A session's call asks anew for the call that issued its token's token, once that is judged no more."""
+    world = World(START, account=HOME)
+    token = world.user("ada", ip="192.0.2.10").gets_session_token()
+    minted = len(world.records())
+    session = token.assumes("Deploy", "run")
+    assumed = len(world.records())
+    session.calls("s3:ListBuckets", count=2)
+    records = world.records()
+    recollection, held = Recollection(recall), {}
+    found = []
+    for place, part in enumerate(
+        (records[:minted], records[minted:assumed], records[assumed:-1], records[-1:])
+    ):
+        if place == 3:
+            recollection.let_go([0])
+            del held[0]
+        segment, tables, objects = put(folder, f"{place}.json", part)
+        found.append(recollection.about([recollection.note(tables)], held.values(), 100))
+        held[place], names = recall.keep(int(segment, 16), tables, objects)
+        recollection.kept(place, names)
+
+    *before, last = found
+    assert [None, None, None] == before
+    assert last is not None
+    assert ["GetSessionToken"] == last.tables["events"].column("name").to_pylist()

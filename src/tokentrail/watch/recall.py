@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -71,10 +71,19 @@ class Span:
     high: int
 
 
+class Kept(NamedTuple):
+    """What was kept of some evidence."""
+
+    span: Span
+    names: frozenset[str]
+    """By which its records are found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A record that was found again."""
 
+    number: int
     record: Chosen
     identity: int
     """The same for the same caller."""
@@ -137,7 +146,7 @@ class Recall:
             found = self._connection.execute("SELECT number, low, high FROM segments").fetchall()
         return {number: Span(low, high) for number, low, high in found}
 
-    def keep(self, segment: int | None, tables: Tables, objects: Sequence[StoredObject]) -> Span:
+    def keep(self, segment: int | None, tables: Tables, objects: Sequence[StoredObject]) -> Kept:
         """
         Keep of some records what may be asked for again; all of it or nothing.
 
@@ -146,7 +155,8 @@ class Recall:
             tables: The records.
             objects: The segment's evidence objects, in their order.
         """
-        told = [_Told(one) for one in self._chooser.chosen(tables)]
+        names = set[str]()
+        told = [_Told(one, names) for one in self._chooser.chosen(tables)]
         callers = {one.identity: one.caller for one in told if one.identity not in self._known}
         packed = [(identity, _packed(caller)) for identity, caller in callers.items()]
         with _explained(self._path), self._writing():
@@ -168,7 +178,7 @@ class Recall:
         self._known.update(callers)
         if len(self._known) > _KNOWN:
             self._known.clear()
-        return Span(low, low + len(told))
+        return Kept(Span(low, low + len(told)), frozenset(names))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -190,8 +200,8 @@ class Recall:
                 "DELETE FROM segments WHERE number = ?", [(one,) for one in replaced]
             )
 
-    def numbers(self, names: Iterable[str]) -> Iterator[int]:
-        """The numbers of the records that some names find: of each name, the newest and the first."""
+    def numbers(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """The numbers of the records that some names find, each with its name: the newest and the first of each."""
         with _explained(self._path):
             for name in names:
                 key = _digest(name.encode())
@@ -200,7 +210,7 @@ class Recall:
                 if len(found) == newest:
                     found += self._connection.execute(_FIRST, (key, oldest)).fetchall()
                 for (number,) in found:
-                    yield number
+                    yield name, number
 
     def read(self, numbers: Iterable[int]) -> Iterator[Found]:
         """Records by number; those of one caller share its row."""
@@ -208,7 +218,7 @@ class Recall:
         with _explained(self._path):
             for number in numbers:
                 for row in self._connection.execute(_ROW, (number,)):
-                    yield _found(row, callers)
+                    yield _found(number, row, callers)
 
 
 class _Told:
@@ -216,17 +226,19 @@ class _Told:
 
     __slots__ = ("caller", "identity", "names", "object", "ordinal", "record", "time")
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, chosen: Chosen, all_names: set[str]) -> None:
         event = chosen.event
         self.object, self.ordinal, self.time = event["object"], event["ordinal"], event["time"] or 0
         self.caller = _encode(_values("identities", chosen.caller))
         self.identity = _digest(self.caller)
         parts = ("events", event), ("issuances", chosen.issuance), ("changes", chosen.change)
         self.record = _packed(_encode([_values(table, row) for table, row in parts]))
-        self.names = [_digest(one.encode()) for one in chosen.names()]
+        found = chosen.names()
+        all_names |= found
+        self.names = [_digest(one.encode()) for one in found]
 
 
-def _found(row: Sequence[Any], callers: dict[int, Row]) -> Found:
+def _found(number: int, row: Sequence[Any], callers: dict[int, Row]) -> Found:
     identity, caller, told, ordinal, sha256, reference, bound = row
     if identity not in callers:
         callers[identity] = _row("identities", _unpacked(caller)) or {}
@@ -237,7 +249,7 @@ def _found(row: Sequence[Any], callers: dict[int, Row]) -> Found:
     chosen = Chosen(
         _row("events", event) or {}, callers[identity], _row("issuances", issuance), _row("changes", change)
     )
-    return Found(chosen, identity, stored, ordinal)
+    return Found(number, chosen, identity, stored, ordinal)
 
 
 def _values(table: str, row: Row | None) -> list[Any] | None:

@@ -71,9 +71,19 @@ class Touched:
         self.otherwise |= other.otherwise
 
 
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """What a record that was found is to be followed to."""
+
+    above: Touched
+    born: str | None
+    """The name of the key that it issued."""
+
+
 class Recollection:
     """
-    Finds what new records must be seen with, and remembers what has been asked for.
+    Finds what new records must be seen with, and remembers what has been asked for, and what that led to: a name is
+    asked for again once something that it led to is judged no more.
 
     Args:
         recall: Where older records are found.
@@ -82,15 +92,18 @@ class Recollection:
     def __init__(self, recall: Recall) -> None:
         self._recall = recall
         self._asked: set[str] = set()
-        self._taken: set[int] = set()
-        self._noted: dict[int, set[str]] = {}
-        """Of each segment that is judged anyway: what its records may be asked for by."""
+        self._leads: dict[int, _Lead] = {}
+        """Of each record that was found, by its number."""
+        self._led: dict[str, set[str]] = {}
+        """By name, the names that led to it."""
+        self._kept: dict[int, frozenset[str]] = {}
+        """Of segments that are judged anyway: by what their records are found."""
         self._makers: dict[str, list[Row]] = {}
         """Of what is judged anyway: who issued, made or changed what, by its names."""
         self._makers_before: dict[str, list[Row]] = {}
         self._count = 0
 
-    def note(self, segment: int, tables: Tables) -> Touched:
+    def note(self, tables: Tables) -> Touched:
         """Note who made what in the records of a new segment; answers what they touch."""
         callers: dict[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
         touched = Touched()
@@ -106,8 +119,11 @@ class Recollection:
             given = [*names.of_change(row, callers[row["identity"]])]
             touched.names.update(given)
             self._made(given, callers[row["identity"]])
-        self._noted[segment] = set(touched.names)
         return touched
+
+    def kept(self, segment: int, names: frozenset[str]) -> None:
+        """Note by what the records of a segment are found."""
+        self._kept[segment] = names
 
     def _made(self, given: Iterable[str], caller: Row) -> None:
         for name in given:
@@ -115,15 +131,29 @@ class Recollection:
                 self._makers.setdefault(name, []).append(caller)
 
     def let_go(self, segments: Iterable[int]) -> None:
-        """Ask anew for what some segments hold: from now on they are judged no more."""
+        """Ask anew for what some segments hold, and for what led there: from now on they are judged no more."""
         for one in segments:
-            self._asked -= self._noted.pop(one, set())
+            names = self._kept.pop(one, None)
+            if names is None:  # it was there before the watch began
+                self._asked.clear()
+                self._led.clear()
+            else:
+                self._unask(names)
         self._makers_before, self._makers = self._makers, {}
+
+    def _unask(self, names: Iterable[str]) -> None:
+        waiting = [*names]
+        while waiting:
+            name = waiting.pop()
+            if name in self._asked:
+                self._asked.remove(name)
+                waiting += self._led.pop(name, ())
 
     def forget(self) -> None:
         """Ask anew for everything: what was found is judged no more."""
         self._asked.clear()
-        self._taken.clear()
+        self._leads.clear()
+        self._led.clear()
 
     def about(self, touched: Sequence[Touched], held: Iterable[Span], most: int) -> Recalled | None:
         """
@@ -144,31 +174,40 @@ class Recollection:
             if not asked.names or len(found) >= (_LINEAGE * most if asked.otherwise else most):
                 break
             self._asked |= asked.names
-            numbers = {one for one in self._recall.numbers(asked.names) if not _within(one, lows, highs)}
-            fresh = [*self._recall.read(sorted(numbers - self._taken))]
-            self._taken |= numbers
+            named = [
+                (name, number)
+                for name, number in self._recall.numbers(asked.names)
+                if not _within(number, lows, highs)
+            ]
+            fresh = [*self._recall.read(sorted({number for _, number in named} - self._leads.keys()))]
+            self._leads |= {one.number: _lead(one) for one in fresh}
             found += fresh
-            rest.add(self._beyond(asked, fresh))
+            rest.add(self._beyond(asked, named))
         return self._as_segment(found) if found else None
 
-    def _beyond(self, asked: Touched, fresh: Sequence[Found]) -> Touched:
+    def _beyond(self, asked: Touched, named: Iterable[tuple[str, int]]) -> Touched:
         """What is asked for next: who made what was found, and by other names what was not found by its key."""
         following = Touched()
         born = set[str]()
         for name in asked.names:
             for caller in (*self._makers.get(name, ()), *self._makers_before.get(name, ())):
                 born.add(name)
-                following.above(caller)
-        for one in fresh:
-            following.above(one.record.caller)
-            if one.record.issuance is not None:
-                born.add(f"k{one.record.issuance['key_id']}")
-            if one.record.change is not None:
-                following.names.update(names.about(one.record.change, one.record.caller))
+                self._follow(name, _above(caller), following)
+        for name, number in named:
+            lead = self._leads.get(number)
+            if lead is not None:  # else its segment was merged away meanwhile
+                self._follow(name, lead.above, following)
+                if lead.born is not None:
+                    born.add(lead.born)
         for name, caller in asked.otherwise.items():
             if name not in born:
-                following.names.update(names.else_above(caller))
+                self._follow(name, Touched(set(names.else_above(caller))), following)
         return following
+
+    def _follow(self, name: str, touched: Touched, following: Touched) -> None:
+        following.add(touched)
+        for one in touched.names:
+            self._led.setdefault(one, set()).add(name)
 
     def _as_segment(self, found: Sequence[Found]) -> Recalled:
         self._count += 1
@@ -189,6 +228,21 @@ class Recollection:
                     rows[name].append({**row, **place})
         tables = {name: pa.Table.from_pylist(listed, schema=SCHEMAS[name]) for name, listed in rows.items()}
         return Recalled(number, tables, tuple((one.stored, one.ordinal) for one in found))
+
+
+def _above(caller: Row) -> Touched:
+    """What a caller rests on."""
+    touched = Touched()
+    touched.above(caller)
+    return touched
+
+
+def _lead(found: Found) -> _Lead:
+    record = found.record
+    above = _above(record.caller)
+    if record.change is not None:
+        above.names.update(names.about(record.change, record.caller))
+    return _Lead(above, None if record.issuance is None else f"k{record.issuance['key_id']}")
 
 
 def _sorted(held: Iterable[Span]) -> tuple[list[int], list[int]]:

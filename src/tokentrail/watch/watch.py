@@ -226,7 +226,7 @@ class Watch:
 
     def _recalled(self) -> None:
         """Bring back the older records that those must be seen with which came since the last look."""
-        touched = [self._recollection.note(number, tables) for number, tables in self._unjudged.items()]
+        touched = [self._recollection.note(tables) for tables in self._unjudged.values()]
         if touched and not self._hot.whole:
             found = self._recollection.about(touched, self._hot.spans(), self._hot.recallable)
             if found is not None:
@@ -235,7 +235,9 @@ class Watch:
     def _keep(self) -> None:
         """Keep for later what came."""
         for number, tables, stored in self._unkept:
-            self._hot.kept(number, self._recall.keep(number, tables, stored))
+            span, names = self._recall.keep(number, tables, stored)
+            self._hot.kept(number, span)
+            self._recollection.kept(number, names)
         self._unkept.clear()
 
     def _judged(self, outbox: Outbox, settled: bool, arrived: float | None) -> None:
