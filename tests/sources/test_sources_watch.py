@@ -127,6 +127,32 @@ def killed_at_random(line: Line, stored: list[bytes], *, kills: int, seed: int) 
     assert answers(whole) == answers(line.cloud.case)
 
 
+def test_once_waits_for_what_a_killed_watch_held(line: Line) -> None:
+    """A watch dies with messages in its hands; the next one, which is to stop when all is read, reads those too."""
+    stored = files(story(ordinary_day=False).world.records(), 25)
+    filled(line, stored, copies=1, seed=1)
+    line.client.set_queue_attributes(QueueUrl=line.url, Attributes={"VisibilityTimeout": "10"})
+    process = started(line.cloud, line.source)
+    while not _in_flight(line):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert _in_flight(line)
+
+    ended(started(line.cloud, line.source, "--once"), line.cloud)
+
+    assert 0 == _in_flight(line)
+    with Case.open(line.cloud.case, create=False) as case:
+        assert len(stored) == case.status().objects
+
+
+def _in_flight(line: Line) -> int:
+    """Messages that somebody holds."""
+    name = "ApproximateNumberOfMessagesNotVisible"
+    found = line.client.get_queue_attributes(QueueUrl=line.url, AttributeNames=[name])
+    return int(found["Attributes"][name])
+
+
 def test_killed_at_random_it_loses_and_repeats_nothing(line: Line) -> None:
     """Killed twice among duplicates and strays: each finding once, revisions counted, the case as by one ingest."""
     stored = files(story(ordinary_day=False).world.records(), 25)

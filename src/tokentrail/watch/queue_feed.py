@@ -26,6 +26,8 @@ _WAIT = 2
 _IN_FLIGHT = 20_000
 """Messages held at most; SQS lets 120,000 be in flight (SQS Developer Guide, 'Message quotas')."""
 _ASKED_EVERY = 5.0
+_HELD_FOR = 30.0
+"""Seconds for which a watch holds messages at a time: those of one that was killed come again after as many."""
 _NAMED = 10_000
 """Poison messages whose ids are remembered, so that each is named once."""
 
@@ -65,6 +67,10 @@ class QueueFeed:
         self._troubles: dict[str, str] = {}
         self._empty: set[int] = set()
         """Receivers whose last answer held no message."""
+        self._left: set[str] = set()
+        """Poison messages that stay in the queue."""
+        self._last = clock()
+        """When a message last came."""
         self._failure: BaseException | None = None
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -100,22 +106,40 @@ class QueueFeed:
 
     def behind(self) -> Behind:
         """How far it is behind; the queue itself is asked every few seconds."""
-        now = self._clock()
-        if now - self._asked_at >= _ASKED_EVERY:
-            self._asked_at = now
-            try:
-                self._settings = self._queue.settings()
-            except (Failed, SourceError) as error:
-                self._troubles["asking"] = str(error)
-            else:
-                self._troubles.pop("asking", None)
+        self._ask(_ASKED_EVERY)
         held, oldest = self._buffer.held()
         return Behind(waiting=self._settings.waiting, held=held, oldest=oldest)
 
+    def _ask(self, every: float) -> None:
+        """Ask the queue how much waits, if that was asked so many seconds ago."""
+        now = self._clock()
+        if now - self._asked_at < every:
+            return
+        self._asked_at = now
+        try:
+            self._settings = self._queue.settings()
+        except (Failed, SourceError) as error:
+            self._troubles["asking"] = str(error)
+        else:
+            self._troubles.pop("asking", None)
+
     def drained(self) -> bool:
-        """Whether the queue had no message when last asked, and none is held."""
+        """Whether the queue had no message when last asked, none is held, and none may come from a reader that died."""
         with self._lock:
-            return len(self._empty) == _RECEIVERS and not self._held
+            idle = len(self._empty) == _RECEIVERS and not self._held
+        return idle and not self._may_come_again()
+
+    def _may_come_again(self) -> bool:
+        """
+        Whether another reader holds messages, which come again if it was killed, or some have just come again.
+
+        A message that is not deleted is seen again when its visibility timeout ends (SQS Developer Guide, 'Amazon SQS
+        visibility timeout'); whoever holds one for longer than a watch does is alive.
+        """
+        if self._clock() - self._last >= max(self._settings.visibility, _HELD_FOR) + _WAIT:
+            return False
+        self._ask(1.0)
+        return self._settings.waiting + self._settings.in_flight > len(self._left)
 
     def lost(self) -> Sequence[Lost]:
         """What could not be read since last asked."""
@@ -169,6 +193,7 @@ class QueueFeed:
         with self._lock:
             if messages:
                 self._empty.clear()
+                self._last = now
             else:
                 self._empty.add(threading.get_ident())
             for one in messages:
@@ -202,6 +227,10 @@ class QueueFeed:
         if final:
             self._delete([message])
         with self._lock:
+            if final:
+                self._left.discard(message.id)
+            else:
+                self._left.add(message.id)
             if message.id in self._named and not final:
                 return
             self._named[message.id] = None
@@ -231,7 +260,7 @@ class QueueFeed:
     def _hold(self) -> None:
         """Keep what is held from others, well before its time is up."""
         while not self._over.wait(max(1.0, self._settings.visibility / 6)):
-            now, span = self._clock(), max(self._settings.visibility, 30)
+            now, span = self._clock(), max(self._settings.visibility, int(_HELD_FOR))
             with self._lock:
                 due = [one for one in self._held.values() if one.until - now < span / 2]
                 for one in due:
