@@ -131,7 +131,7 @@ ODD: list[dict[str, Any]] = [
     {"sessionCredentialFromConsole": None}, {"sessionCredentialFromConsole": 1},
     {"additionalEventData": None}, {"additionalEventData": []}, {"additionalEventData": "text"}, {"additionalEventData": {}},
     *({"additionalEventData": {"bytesTransferredOut": value}} for value in (
-        0, 5, 5.0, 5.5, -1, 1e3, 2**53, 2**70, None, "5", [], True)),
+        0, 5, 5.0, 5.5, -1, 1e3, 2**53, 2**70, 10**400, None, "5", [], True)),
     {"additionalEventData": {"success": "false"}}, {"additionalEventData": {"success": 1}},
     {"additionalEventData": {"grant_type": 5}}, {"additionalEventData": {"MFAUsed": "No", "other": [{"deep": None}]}},
     {"resources": None}, {"resources": []}, {"resources": {}}, {"resources": [None]}, {"resources": [{}]},

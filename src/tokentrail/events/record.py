@@ -187,14 +187,25 @@ def _flag(value: Any, name: str, notes: list[Note]) -> bool | None:
     return None
 
 
+def _number(value: Any, name: str, notes: list[Note]) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        notes.append((name, "a number beyond all that can be counted"))
+        return None
+
+
 def _additional(value: Any, notes: list[Note]) -> Additional | None:
     if not isinstance(value, dict):
         if value is not None:
             notes.append(("additionalEventData", f"a {type(value).__name__} where an object is expected"))
         return None
-    read_out = value.get("bytesTransferredOut")
     return Additional(
-        bytesTransferredOut=float(read_out) if isinstance(read_out, int | float) else None,
+        bytesTransferredOut=_number(
+            value.get("bytesTransferredOut"), "additionalEventData.bytesTransferredOut", notes
+        ),
         success=_flag(value.get("success"), "additionalEventData.success", notes),
         explicitTrustGrant=_flag(
             value.get("explicitTrustGrant"), "additionalEventData.explicitTrustGrant", notes
