@@ -167,6 +167,8 @@ def test_a_number_is_compared_where_it_is_plain(request_: bytes, open_: int | No
         (b'{"roleArn":"%s"}' % (b"x" * 2048), b'"Y"', 0),
         (b'{"roleArn":"%s"}' % (b"x" * 2049), b'"Y"', 1),
         (b"null", b'"Y"', 0),
+        (b"[%s]" % b",".join([b'{"roleArn":"X"}'] * 64), b'"Y"', 0),
+        (b"[%s]" % b",".join([b'{"roleArn":"X"}'] * 65), b'"Y"', 1),
     ],
 )
 def test_a_text_is_looked_for_where_another_member_names_it(

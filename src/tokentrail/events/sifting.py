@@ -41,6 +41,8 @@ WAYS: dict[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 """How numbers are compared with a bar."""
 _decode = msgspec.json.Decoder().decode
+_ECHOES = 64
+"""Texts of one name that are looked for elsewhere: past that, the question stays open."""
 _CALLER = "userIdentity"
 """The member that is the same in many records."""
 
@@ -165,13 +167,10 @@ def _stands(word: bytes, text: bytes, bar: Bar | None) -> bool:
 
 def _echoes(name: bytes, source: bytes, text: bytes) -> bool:
     """Whether a text that bears a name may stand in another: what is no text may, or what can be spelled otherwise."""
-    if b"\\" in text:
+    texts = [found[1] for found in _named(name).finditer(source) if found[2] is None and found[1] != b""]
+    if b"\\" in text or None in texts or len(texts) > _ECHOES:
         return True
-    return any(
-        found[1] is None or (found[1] != b"" and found[1] in text)
-        for found in _named(name).finditer(source)
-        if found[2] is None
-    )
+    return any(one in text for one in texts)
 
 
 @lru_cache(maxsize=1 << 8)

@@ -30,6 +30,7 @@ typedef struct {
 #define WAY(sign, equal) ((sign) << 8 | (equal))
 #define FIGURES 15 /* of a whole number that a double holds to the last one */
 #define ECHOED 2048 /* letters of a text that is looked for elsewhere */
+#define ECHOES 64   /* texts of one name that are looked for, so that a record of many takes no longer than it is long */
 
 typedef struct {
     const int32_t *ordinals;
@@ -154,6 +155,7 @@ static int echoes(Cursor from, size_t room, Cursor at, size_t size, const Word *
     uint8_t text[ECHOED];
     Word word = {text, 0};
     Cursor found, end = from + room;
+    int tried = 0;
 
     if (name->size == 0 || memchr(at, '\\', size) != NULL)
         return 1;
@@ -171,7 +173,7 @@ static int echoes(Cursor from, size_t room, Cursor at, size_t size, const Word *
                 return 1;
             text[word.size++] = small(*value);
         }
-        if (word.size > 0 && place_of_word(at, size, &word) != NULL)
+        if (word.size > 0 && (++tried > ECHOES || place_of_word(at, size, &word) != NULL))
             return 1;
     }
     return 0;
