@@ -63,12 +63,11 @@ class QueueFeed:
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._lost: deque[Lost] = deque(maxlen=1000)
-        self._named: dict[str, None] = {}
+        self._named: dict[str, bool] = {}
+        """Poison messages: whether they stay in the queue."""
         self._troubles: dict[str, str] = {}
         self._empty: set[int] = set()
         """Receivers whose last answer held no message."""
-        self._left: set[str] = set()
-        """Poison messages that stay in the queue."""
         self._last = clock()
         """When a message last came."""
         self._failure: BaseException | None = None
@@ -139,7 +138,7 @@ class QueueFeed:
         if self._clock() - self._last >= max(self._settings.visibility, _HELD_FOR) + _WAIT:
             return False
         self._ask(1.0)
-        return self._settings.waiting + self._settings.in_flight > len(self._left)
+        return self._settings.waiting + self._settings.in_flight > sum(self._named.values())
 
     def lost(self) -> Sequence[Lost]:
         """What could not be read since last asked."""
@@ -227,13 +226,9 @@ class QueueFeed:
         if final:
             self._delete([message])
         with self._lock:
-            if final:
-                self._left.discard(message.id)
-            else:
-                self._left.add(message.id)
             if message.id in self._named and not final:
                 return
-            self._named[message.id] = None
+            self._named[message.id] = not final
             if len(self._named) > _NAMED:
                 del self._named[next(iter(self._named))]
             self._lost.append(

@@ -155,8 +155,7 @@ class Recall:
             tables: The records.
             objects: The segment's evidence objects, in their order.
         """
-        names = set[str]()
-        told = [_Told(one, names) for one in self._chooser.chosen(tables)]
+        told = [_Told(one) for one in self._chooser.chosen(tables)]
         callers = {one.identity: one.caller for one in told if one.identity not in self._known}
         packed = [(identity, _packed(caller)) for identity, caller in callers.items()]
         with _explained(self._path), self._writing():
@@ -171,14 +170,14 @@ class Recall:
                 for at, one in enumerate(told)
             ]
             run_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
-            named = [(name, one.time, low + at) for at, one in enumerate(told) for name in one.names]
+            named = [(_key(name), one.time, low + at) for at, one in enumerate(told) for name in one.names]
             run_many("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", named)
             if segment is not None:
                 run("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (segment, low, low + len(told)))
         self._known.update(callers)
         if len(self._known) > _KNOWN:
             self._known.clear()
-        return Kept(Span(low, low + len(told)), frozenset(names))
+        return Kept(Span(low, low + len(told)), frozenset[str]().union(*(one.names for one in told)))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -204,7 +203,7 @@ class Recall:
         """The numbers of the records that some names find, each with its name: the newest and the first of each."""
         with _explained(self._path):
             for name in names:
-                key = _digest(name.encode())
+                key = _key(name)
                 newest, oldest = _FOUND.get(name[0], _ELSE)
                 found = self._connection.execute(_LATEST, (key, newest)).fetchall()
                 if len(found) == newest:
@@ -226,16 +225,14 @@ class _Told:
 
     __slots__ = ("caller", "identity", "names", "object", "ordinal", "record", "time")
 
-    def __init__(self, chosen: Chosen, all_names: set[str]) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         event = chosen.event
         self.object, self.ordinal, self.time = event["object"], event["ordinal"], event["time"] or 0
         self.caller = _encode(_values("identities", chosen.caller))
         self.identity = _digest(self.caller)
         parts = ("events", event), ("issuances", chosen.issuance), ("changes", chosen.change)
         self.record = _packed(_encode([_values(table, row) for table, row in parts]))
-        found = chosen.names()
-        all_names |= found
-        self.names = [_digest(one.encode()) for one in found]
+        self.names = chosen.names()
 
 
 def _found(number: int, row: Sequence[Any], callers: dict[int, Row]) -> Found:
@@ -267,6 +264,10 @@ def _packed(data: bytes) -> bytes:
 
 def _unpacked(data: bytes) -> Any:
     return _decode(zlib.decompressobj(wbits=-15, zdict=_COMMON).decompress(data))
+
+
+def _key(name: str) -> int:
+    return _digest(name.encode())
 
 
 def _digest(data: bytes) -> int:

@@ -21,6 +21,8 @@ from tokentrail.watch.recall import Found, Recall, Span
 
 _ROUNDS = 100
 """From a credential to the one above it, at most."""
+_REMEMBERED = 100_000
+"""Names that are known to have been asked for, at most: past that, all are asked for anew."""
 _LINEAGE = 4
 """So many times as many records as are wanted are found where they tell who came from whom."""
 
@@ -96,8 +98,8 @@ class Recollection:
         """Of each record that was found, by its number."""
         self._led: dict[str, set[str]] = {}
         """By name, the names that led to it."""
-        self._kept: dict[int, frozenset[str]] = {}
-        """Of segments that are judged anyway: by what their records are found."""
+        self._kept: dict[int, frozenset[str] | None] = {}
+        """Of segments that are judged anyway: by what their records are found; `None` where nobody noted it."""
         self._makers: dict[str, list[Row]] = {}
         """Of what is judged anyway: who issued, made or changed what, by its names."""
         self._makers_before: dict[str, list[Row]] = {}
@@ -121,8 +123,8 @@ class Recollection:
             self._made(given, callers[row["identity"]])
         return touched
 
-    def kept(self, segment: int, names: frozenset[str]) -> None:
-        """Note by what the records of a segment are found."""
+    def kept(self, segment: int, names: frozenset[str] | None) -> None:
+        """Note by what the records of a segment are found; `None` for one that was there before the watch began."""
         self._kept[segment] = names
 
     def _made(self, given: Iterable[str], caller: Row) -> None:
@@ -132,13 +134,12 @@ class Recollection:
 
     def let_go(self, segments: Iterable[int]) -> None:
         """Ask anew for what some segments hold, and for what led there: from now on they are judged no more."""
-        for one in segments:
-            names = self._kept.pop(one, None)
-            if names is None:  # it was there before the watch began
-                self._asked.clear()
-                self._led.clear()
-            else:
-                self._unask(names)
+        gone = [self._kept.pop(one) for one in segments if one in self._kept]
+        if None in gone or len(self._asked) > _REMEMBERED:
+            self._asked.clear()
+            self._led.clear()
+        for found in gone:
+            self._unask(found or ())
         self._makers_before, self._makers = self._makers, {}
 
     def _unask(self, names: Iterable[str]) -> None:

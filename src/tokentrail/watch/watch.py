@@ -170,6 +170,7 @@ class Watch:
             self._hot.add(number, tables, objects)
             if number in spans:
                 self._hot.kept(number, spans[number])
+                self._recollection.kept(number, None)
             else:
                 self._unkept.append((number, tables, objects))
             if spans and (number == last or number not in spans):  # a watch was killed before it judged them
