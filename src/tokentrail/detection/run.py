@@ -20,8 +20,8 @@ from tokentrail.lineage.rows import Row, moment, owner
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
 
-
 _AT_ONCE = 2
+"""Rules that are asked at a time."""
 
 
 def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:

@@ -112,8 +112,7 @@ _PERSON = """
          ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
 """Whose habits a credential has: its user, its role, or its person where many share a role."""
 _WORD = re.compile(r"\w+")
-_FEW = 200
-"""Credentials that a query names one by one."""
+_OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 
 
 class Scene:
@@ -198,17 +197,10 @@ class Scene:
         unread = [n for n in asked if n not in self._rows]
         if unread:
             self._make("known")
-            for batch in self._engine.batches(f"SELECT k.* FROM known k WHERE {self._among(unread)}"):
+            for batch in self._engine.batches(_OF, [unread]):
                 columns = batch.to_pydict()
                 self._rows |= {n: _Held(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
-
-    def _among(self, places: Sequence[int]) -> str:
-        """The condition that a credential is one of some: few are named, which is quicker than a table of them."""
-        if len(places) <= _FEW:
-            return f"k.n IN ({', '.join(map(str, places))})"
-        self.give("unread", {"n": pa.array(places, pa.int64())})
-        return "k.n IN (SELECT n FROM unread)"
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""

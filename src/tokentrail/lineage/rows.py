@@ -90,10 +90,8 @@ def credential(row: Row, judge: Judge) -> Credential:
 def caller(row: Row) -> Caller:
     """The credential as policies see it."""
     kind = row["kind"]
-    role = _role(row)
     principal_id = row["principal_id"] or row["child"]
-    session = _session(row, role)
-    account, principal = owner(row)
+    account, principal, role, session = _who(row)
     user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
     if kind == "federation_token" or (principal and ":federated-user/" in principal):
         behind = (row["issuer_arn"] or "").partition(":user/")[2].rpartition("/")[2]
@@ -121,14 +119,15 @@ def caller(row: Row) -> Caller:
 
 def owner(row: Row) -> tuple[str | None, str | None]:
     """The account of a credential, and the ARN that it acts as."""
+    return _who(row)[:2]
+
+
+def _who(row: Row) -> tuple[str | None, str | None, str | None, str | None]:
+    """Account and ARN of a credential, and of a role's session the role and the name."""
     role = _role(row)
+    session = role and ((row["principal_id"] or row["child"] or "").partition(":")[2] or row["session_name"])
     account = row["seen_account"] or _account(row, role)
-    return account, row["arn"] or _principal(row, role, _session(row, role), account)
-
-
-def _session(row: Row, role: str | None) -> str | None:
-    """The name of a role's session."""
-    return role and ((row["principal_id"] or row["child"] or "").partition(":")[2] or row["session_name"])
+    return account, row["arn"] or _principal(row, role, session, account), role, session
 
 
 def _role(row: Row) -> str | None:

@@ -78,9 +78,8 @@ class DuckEngine:
         if self.memory() > enough:
             self.run(f"SET memory_limit = '{enough} bytes'")
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
-        self.run(
-            "SET GLOBAL parquet_metadata_cache = true"
-        )  # a case's files never change once they are there
+        # A case's files never change once they are there.
+        self.run("SET GLOBAL parquet_metadata_cache = true")
         self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
         self.run("CREATE SEQUENCE numbers")
         self.run("CREATE MACRO numbered() AS nextval('numbers')")
@@ -171,10 +170,8 @@ class DuckEngine:
                     for row in some:
                         yield dict(zip(names, row, strict=True))
             finally:
-                while more and found.fetchmany(
-                    _BATCH
-                ):  # nothing else can be asked before it is read to its end
-                    pass
+                while more and found.fetchmany(_BATCH):
+                    pass  # nothing else can be asked before it is read to its end
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
