@@ -28,15 +28,13 @@ GOOD = "good-"
 EACH = 40
 """Records of a file, every other one of them mutated."""
 ODD: tuple[Any, ...] = (
-    None, True, 0, -1, 1 << 70, 1e308, "", "x" * 10_000, [], {}, [[]], [None], {"a": {"b": []}}, "\u202e\x1b[31m",
+    None, True, 0, -1, 1 << 70, 10**400, 1e308, "", "x" * 10_000, [], {}, [[]], [None], {"a": {"b": []}}, "\u202e\x1b[31m",
     "=cmd|' /C calc'!A0", "null", "\ud800", {"accessKeyId": ["ASIA"]}, "AKIA" + "*" * 16,
 )  # fmt: skip
 BYTES = (
     b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b"\0", b"\x1f", b"\xff", b"\xed\xa0\x80", b"NaN", b"\\ud800", b"1e999",
     b'"Records":[', b'"eventName"', b"null", b" ",
 )  # fmt: skip
-
-
 AROUND = 6_000
 """Bytes shown on either side of a lost record's id: its own and its neighbours'."""
 
