@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,7 +42,6 @@ class Question:
     start: float
     end: float
     token: str | None
-    when: float
 
 
 @dataclass
@@ -90,7 +88,7 @@ class History:
         attribute = (asked.get("LookupAttributes") or [{}])[0]
         question = Question(
             account, region, attribute.get("AttributeKey"), attribute.get("AttributeValue"), asked["StartTime"],
-            asked["EndTime"], asked.get("NextToken"), time.monotonic(),
+            asked["EndTime"], asked.get("NextToken"),
         )  # fmt: skip
         with self._lock:
             self.asked.append(question)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from evidence import AWAY, HOME, by_id, held
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
-from tokentrail.sources import lookup, spans
+from tokentrail.sources import aws, lookup, spans
 from tokentrail.sources.interface import Access
 from tokentrail.sources.lookup import Pace
 from tokentrail.testing import World
@@ -24,6 +26,8 @@ from tokentrail.testing.story import Story, story
 
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
 END = START + timedelta(days=2)
+RATE = lookup.RATE
+"""As it is for users; these tests hurry."""
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +174,7 @@ def test_no_credentials_are_an_error_in_words(cloud: Cloud) -> None:
 # ---------------------------------------------------------------- within limits
 
 
-def test_the_pace_is_two_calls_a_second() -> None:
+def test_the_pace_is_two_calls_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a burst of two, one each half second, whatever the number of threads."""
     now = [0.0]
     made = []
@@ -179,7 +183,7 @@ def test_the_pace_is_two_calls_a_second() -> None:
         now[0] += seconds
 
     pace = Pace(lambda: now[0], sleep)
-    lookup.RATE = 2.0
+    monkeypatch.setattr(lookup, "RATE", RATE)
     for _ in range(7):
         pace.wait()
         made.append(now[0])
@@ -188,15 +192,46 @@ def test_the_pace_is_two_calls_a_second() -> None:
 
 
 def test_each_account_and_region_has_a_pace_of_its_own(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No region is asked faster than the limit."""
-    monkeypatch.setattr(lookup, "RATE", 20.0)
-    history = History(cloud, busy(300).records() + busy(300, region="eu-west-1", seed=1).records())  # type: ignore[arg-type]
-    history.ingest(until=END)
+    """Each call has waited for its place's pace, which is no other place's, and waits for nothing else."""
+    Path(cloud.folder / "credentials").write_text(
+        "".join(
+            f"[{key}]\naws_access_key_id = {key}\naws_secret_access_key = x\n" for key in ("AKIA1", "AKIA2")
+        )
+    )
+    waits: list[tuple[int, Pace]] = []
+    paces: dict[tuple[str, str], list[Pace]] = defaultdict(list)
+    wait, ask = Pace.wait, aws.ask
 
-    for region in history.regions:
-        times = [one.when for one in history.asked if one.region == region]
-        assert 6 == len(times)
-        assert times[-1] - times[0] >= 3.5 / 20
+    def waited(pace: Pace) -> None:
+        waits.append((threading.get_ident(), pace))
+        wait(pace)
+
+    def asked(
+        access: Access, service: str, operation: str, region: str | None = None, **given: object
+    ) -> object:
+        if operation == "lookup_events":
+            [mine] = [one for one in waits if one[0] == threading.get_ident()]
+            waits.remove(mine)
+            paces[str(access.profile), str(region)].append(mine[1])
+        return ask(access, service, operation, region, **given)
+
+    monkeypatch.setattr(Pace, "wait", waited)
+    monkeypatch.setattr(aws, "ask", asked)
+    records = busy(300).records() + busy(300, region="eu-west-1", seed=1).records()  # type: ignore[arg-type]
+    records += busy(300, account=AWAY, seed=2).records()  # type: ignore[arg-type]
+    history = History(cloud, records, accounts={"AKIA1": HOME, "AKIA2": AWAY})
+    history.ingest(
+        until=END, access=[Access(profile=one, endpoint_url=cloud.wire.url) for one in ("AKIA1", "AKIA2")]
+    )
+
+    places = {
+        ("AKIA1", "us-east-1"): 6, ("AKIA1", "eu-west-1"): 6, ("AKIA2", "us-east-1"): 6, ("AKIA2", "eu-west-1"): 1,
+    }  # fmt: skip
+    assert places == {place: len(some) for place, some in paces.items()}
+    assert [1, 1, 1, 1] == [len(set(map(id, some))) for some in paces.values()]
+    assert 4 == len({id(some[0]) for some in paces.values()})
+    assert not waits
+    assert sum(places.values()) == len(history.asked)
 
 
 # ---------------------------------------------------------------- following a key
