@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -318,10 +319,14 @@ class Case(Lookups, Tracing, Guarding):
         if sigma is None and view.grown.records >= _MANY:
             engine.spread()  # else the raw records that Sigma rules ask for keep the other processors busy
         sweep = sweeper(self._folder, lost.append)
-        scene = Scene(engine, forest, thresholds, reader(self._folder), sweep, addresses)
-        found = detection.detect(
-            scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed
-        )
+        read = reader(self._folder)
+        with (
+            self._folder.scratch() as scratch,
+            closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
+        ):
+            found = detection.detect(
+                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed
+            )
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
         return found

@@ -3,8 +3,9 @@ What a rule may ask: the forest, what each credential did and from where, and wh
 
 All of it are tables of the store's engine: `known` (a row a credential), `actors` (the credential and root of each
 identity), `deeds` (a row an event, with the `n` of its credential), `stays` (who called from which address), `homes`
-(which principal called from which address, since when).
-They are made when first named by a query; rules bring rows together there and take only few out.
+(which principal called from which address, since when), `changed` (a row a change), `makers` (who made these).
+They are made when first named by a query; rules bring rows together there and take only few out. Of a large case
+`known` and `changed` lie in files, of which a query reads the columns that it names: name those that are wanted.
 Rules may ask from several threads: what they `give` or put in a `table` is seen by the thread that did so alone.
 """
 
@@ -16,11 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from threading import Lock, RLock, local
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.thresholds import Thresholds
@@ -28,7 +31,6 @@ from tokentrail.events.ids import digests
 from tokentrail.events.sifting import Needs
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.grow import statements
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
@@ -57,21 +59,7 @@ Sweep = Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]
 """Reads the raw records that a table names (segment, object, ordinal, and masks of so many bits), secrets and all, and
 tells what they answered."""
 
-_PARTS = {
-    "forest": "forest", "kin": "forest", "who": "who", "identities": "identities", "callers": "identities",
-    "issuances": "issuances", "creations": "creations",
-    "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
-}  # fmt: skip
-
 _TABLES = {
-    "known": """
-        SELECT n, parent_n, root_n, depth, size, id, root_id, parent_link, created_what, created_owner, kind,
-               key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
-               source_identity, ec2_delivery, sign_in_session, on_behalf_of, api, issue_event, issue_text, issue_ip,
-               issued_time, child, child_arn, role_arn, session_name, mfa_serial, target, subject,
-               caller_account, caller_arn, caller_name, caller_service, issued_at, expires_at,
-               expires_bound, first, last, {person} AS person, coalesce(k.issuer_arn, k.role_arn) AS into_role
-        FROM ({described}) k""",
     "actors": """
         SELECT i.segment, i.identity, w.n, f.root_n, i.invoked_by IS NOT NULL AS forwarded
         FROM identities i LEFT JOIN who w ON w.segment = i.segment AND w.identity = i.identity
@@ -93,24 +81,29 @@ _TABLES = {
                        AS BIGINT) AS elsewhere
         FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
               FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
+    "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
     "changed": """
         SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, i.invoked_by AS by_service,
-               coalesce(c.account, i.account) AS in_account, e.ip
+               coalesce(c.account, i.account) AS in_account
         FROM changes c
-        LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
-        LEFT JOIN who w ON w.segment = c.segment AND w.identity = c.identity
-        LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
+        LEFT JOIN (SELECT i.segment, i.identity, i.arn, i.type, i.invoked_by, i.account FROM identities i
+                   SEMI JOIN changes h ON h.segment = i.segment AND h.identity = i.identity) i
+          ON i.segment = c.segment AND i.identity = c.identity
+        LEFT JOIN (SELECT w.segment, w.identity, w.n FROM who w
+                   SEMI JOIN changes h ON h.segment = w.segment AND h.identity = w.identity) w
+          ON w.segment = c.segment AND w.identity = c.identity
         WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
 _VIEWS = frozenset({"deeds"})
-_NEEDS = {"deeds": ("actors",), "stays": ("deeds",), "homes": ("stays", "known")}
-_PERSON = """
-    CASE WHEN coalesce(k.issuer_arn, k.role_arn, '') LIKE '%/AWSReservedSSO_%'
-              OR k.kind IN ('federation_token', 'assumed_role_saml')
-         THEN coalesce(k.arn, k.child_arn, k.issuer_arn, k.role_arn)
-         ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
-"""Whose habits a credential has: its user, its role, or its person where many share a role."""
+_MANY_CHANGES = 10_000
+"""Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
+_NEEDS = {
+    "deeds": ("actors",),
+    "stays": ("deeds",),
+    "homes": ("stays", "known"),
+    "makers": ("changed", "known"),
+}
 _WORD = re.compile(r"\w+")
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 
@@ -126,9 +119,12 @@ class Scene:
         read: Read | None = None,
         sweep: Sweep | None = None,
         addresses: Addresses | None = None,
+        scratch: Path | None = None,
     ) -> None:
         self._engine = engine
-        self._made: set[str] = set()
+        self._scratch = scratch
+        """Where large tables lie as files; made when first needed."""
+        self._made: dict[str, str] = {}
         self._effects: Effects | None = None
         self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
@@ -143,7 +139,7 @@ class Scene:
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
         self._asked = _Asked()
-        self._making = {name: Lock() for name in _TABLES}
+        self._making = {name: Lock() for name in ("known", *_TABLES)}
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
 
@@ -176,7 +172,7 @@ class Scene:
             if name == "sought" and not self._asked.given:
                 self._asked.given = True
                 self.give("sought", {"n": pa.array(self._asked.sought, pa.int64())})
-            elif name in _TABLES and name not in self._made:
+            elif name in self._making and name not in self._made:
                 self._make_table(name)
 
     def _make_table(self, name: str) -> None:
@@ -186,9 +182,34 @@ class Scene:
             for needed in _NEEDS.get(name, ()):
                 self._make_table(needed)
             form = "VIEW" if name in _VIEWS else "TABLE"
-            query = _TABLES[name].replace("{person}", _PERSON).replace("{described}", _described())
-            self._engine.run(f"CREATE OR REPLACE {form} {name} AS {query}")
-            self._made.add(name)
+            if self._scratch is not None and self._large(name):
+                self._file(name, self._scratch / name)
+                form = "VIEW"
+            else:
+                query = known.all_at_once() if name == "known" else _TABLES[name]
+                self._engine.run(f"CREATE OR REPLACE {form} {name} AS {query}")
+            self._made[name] = form
+
+    def _large(self, name: str) -> bool:
+        """Whether a table is better left in files."""
+        if name == "changed":
+            [row] = self._engine.rows("SELECT count(*) AS changes FROM changes")
+            return bool(row["changes"] > _MANY_CHANGES)
+        return name == "known" and known.are_many(self._engine)
+
+    def _file(self, name: str, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True)
+        if name == "known":
+            known.set_aside(self._engine, folder)
+        else:
+            self._engine.park(_TABLES[name], folder / "0.parquet")
+        self._engine.view(name, folder)
+
+    def close(self) -> None:
+        """Let go of all tables."""
+        for name, form in reversed(self._made.items()):
+            self._engine.run(f"DROP {form} {name}")
+        self._made.clear()
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
         """What is known of some credentials, by place; from then on they are the `sought` of queries."""
@@ -323,10 +344,3 @@ def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterat
     for place, record in read(list(asked)):
         if answers := judge(asked[place], record):
             yield place, answers
-
-
-def _described() -> str:
-    [text] = statements("8_credentials.sql")
-    for name, source in _PARTS.items():
-        text = text.replace(f"{{{name}}}", source)
-    return text

@@ -229,9 +229,14 @@ def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) 
     return text
 
 
+ROOTS = "(SELECT n, id FROM forest WHERE parent_n IS NULL)"
+"""The credentials at the top of each tree, which are few beside all."""
+_KIN = """(SELECT k.n, k.id FROM forest k
+               JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)"""
 _EVERY = {
     "forest": "forest",
     "kin": "forest",
+    "roots": ROOTS,
     "who": "who",
     "identities": "identities",
     "callers": "identities",
@@ -241,8 +246,8 @@ _EVERY = {
 }
 _CHOSEN = {
     "forest": "chosen",
-    "kin": """(SELECT k.n, k.id FROM forest k
-               JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)""",
+    "kin": _KIN,
+    "roots": _KIN,
     "who": "their_places",
     "identities": "{some_identities}",
     "callers": """(SELECT p.* FROM {some_identities} p

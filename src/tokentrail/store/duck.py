@@ -44,6 +44,8 @@ _FORM = (
     f"ROW_GROUP_SIZE {_ROWS}"
 )
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
+_PARKED = f"FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
+"""How what is soon forgotten is written: quickly."""
 _PARSED = Parsed()
 
 
@@ -191,6 +193,10 @@ class DuckEngine:
     def writing(self, sql: str, path: Path) -> str:
         """The statement that does so."""
         return f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})"
+
+    def park(self, sql: str, path: Path) -> None:
+        """Write the rows of a query, in any order, to a Parquet file that is read again soon and then forgotten."""
+        self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_PARKED})")
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Make the rows of some Parquet files known under one name, each without those of some segments."""

@@ -23,6 +23,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -208,11 +209,21 @@ class CaseFolder:
             shutil.rmtree(folder, ignore_errors=True)
         return target
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path | None]:
+        """Where a folder may be made for a while; nowhere if nothing can be written here."""
+        folder = self.path / "derived" / f".{secrets.token_hex(8)}"
+        try:
+            yield folder if os.access(folder.parent, os.W_OK) else None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def tidy(self) -> None:
         """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
         published = {path.stem for path in (self.path / "manifests").glob("*.json")}
         stale = [path for path in (self.path / "segments").iterdir() if path.name not in published]
-        derived = sorted((self.path / "derived").iterdir(), key=lambda path: path.stat().st_mtime)
+        every = (self.path / "derived").iterdir()
+        derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
         for path in [*stale, *derived[:-1]]:
             age = time.time() - path.stat().st_mtime
             if age > _ABANDONED_AFTER:

@@ -74,6 +74,9 @@ class Engine(Linker, Protocol):
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """How a query names each table of segments with some of them alone: by `some_<name>`."""
 
+    def park(self, sql: str, path: Path) -> None:
+        """Write the rows of a query, in any order, to a Parquet file that is read again soon and then forgotten."""
+
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
 

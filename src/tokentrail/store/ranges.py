@@ -59,8 +59,10 @@ class Ranges:
                 values = _Values(group[self._by])
                 start = bisect_left(values, low)
                 end = bisect_right(values, high, lo=start)
-                if end > start:
+                if end - start > len(group) // 2:
                     found.append(group.slice(start, end - start))
+                elif end > start:  # a slice would hold the whole group in memory
+                    found.append(group.take(pa.array(range(start, end), pa.int64())))
         return pa.concat_tables(found)
 
     def _holding(self, low: Any, high: Any) -> Iterable[int]:

@@ -13,14 +13,15 @@ _READ = """
     SELECT n, count(*) AS objects, CAST(coalesce(sum(bytes_out), 0) AS BIGINT) AS bytes,
            min(time) AS first, max(time) AS last
     FROM deeds WHERE source = 's3.amazonaws.com' AND name = 'GetObject' AND error IS NULL GROUP BY n"""
+_BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
 _MUCH = """
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
            (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_objects,
            (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_bytes
-    FROM reads r JOIN known k ON k.n = r.n
-    WHERE (r.objects >= ? OR r.bytes >= ?) AND k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
+    FROM busy r JOIN known k ON k.n = r.n
+    WHERE k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
 _FIRST = """
     SELECT n, event_id, event_id_text FROM (
       SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
@@ -33,8 +34,11 @@ def find(scene: Scene) -> Iterator[Hit]:
     """Compare what each session read with the busiest earlier session of its principal from another lineage."""
     bars = scene.thresholds
     scene.table("reads", _READ)
+    scene.table("busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes")))
+    if not any(scene.rows("SELECT n FROM busy LIMIT 1")):
+        return  # as in most cases, where nobody's habits need be asked then
     stories: dict[tuple[int, str], list[Row]] = {}
-    for row in scene.rows(_MUCH, (bars.whole("bulk_objects"), bars.whole("bulk_bytes"))):
+    for row in scene.rows(_MUCH):
         if _too_much(scene, row):
             stories.setdefault((row["root_n"], row["person"] or ""), []).append(row)
     scene.known(row["n"] for found in stories.values() for row in found)

@@ -14,7 +14,7 @@ from tokentrail.lineage.rows import Row, event_id
 _STEPS = """
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
            coalesce(k.person, c.by_arn) AS person
-    FROM changed c LEFT JOIN known k ON k.n = c.n
+    FROM changed c LEFT JOIN makers k ON k.n = c.n
     WHERE c.name IN ('PutRolePolicy', 'PutUserPolicy', 'DeleteRolePolicy', 'DeleteUserPolicy', 'UpdateAccessKey',
                      'AttachUserPolicy', 'AttachRolePolicy', 'DetachUserPolicy', 'DetachRolePolicy')
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)

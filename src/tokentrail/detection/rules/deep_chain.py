@@ -9,21 +9,22 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
-_DEEP = """
-    SELECT k.* FROM (
-      SELECT *, row_number() OVER (PARTITION BY root_n ORDER BY depth DESC, issued_time, n) AS place
-      FROM known WHERE depth >= ? AND issued_time IS NOT NULL AND kind <> 'forwarded'
+_DEEPEST = """
+    SELECT n FROM (
+      SELECT n, depth, issued_time, row_number() OVER (PARTITION BY root_n ORDER BY depth DESC, issued_time, n) AS place
+      FROM known WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'
     ) k
     LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
-    WHERE k.place = 1 AND d.first >= k.issued_time - 86400
-    ORDER BY k.n"""
+    WHERE k.place = 1 AND d.first >= k.issued_time - 86400"""
+_DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
 """The deepest of each lineage, unless some lineage was as deep a day before."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Take the deepest credential of each lineage that goes deeper than any other did until a day before."""
     deep = scene.thresholds.whole("deep")
-    deepest = list(scene.rows(_DEEP, (deep,)))
+    scene.table("deepest", _DEEPEST.format(deep=deep))
+    deepest = list(scene.rows(_DEEP))
     above = scene.known(scene.ancestors([row["n"] for row in deepest])) if deepest else {}
     for row in deepest:
         path = _path(row, above)

@@ -25,8 +25,8 @@ _MADE = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
            k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - 86400, FALSE) AS before
-    FROM changed c LEFT JOIN known k ON k.n = c.n
-    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN known q ON q.n = e.n
+    FROM changed c LEFT JOIN makers k ON k.n = c.n
+    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL
     ORDER BY c.n, c.time, c.event_id"""

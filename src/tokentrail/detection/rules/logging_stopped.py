@@ -14,8 +14,8 @@ from tokentrail.lineage.rows import Row, event_id
 _STOPPED = """
     SELECT c.*, k.person,
            coalesce(h.first < c.time - 86400, FALSE) AS before
-    FROM changed c LEFT JOIN known k ON k.n = c.n
-    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN known q ON q.n = e.n
+    FROM changed c LEFT JOIN makers k ON k.n = c.n
+    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors', 'DeleteDetector')
       AND c.by_service IS NULL

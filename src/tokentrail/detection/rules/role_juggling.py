@@ -9,25 +9,34 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
+_ROLES = """
+    SELECT into_role, CAST(row_number() OVER () AS INTEGER) AS role
+    FROM (SELECT DISTINCT into_role FROM known WHERE into_role IS NOT NULL)"""
 _HOPS = """
-    SELECT n, parent_n, root_n, into_role, issued_time, issue_event, issue_text FROM known
-    WHERE kind = 'assumed_role' AND parent_link <> 'created' AND parent_n IS NOT NULL AND into_role IS NOT NULL"""
-_RETURNS = """
-    SELECT c.*, p.into_role AS through,
-           CASE WHEN g.into_role = c.into_role THEN g.n WHEN h.into_role = c.into_role THEN h.n ELSE i.n END AS left_n
+    SELECT k.n, k.parent_n, r.role, k.depth > 1 AND k.kind = 'assumed_role' AND k.parent_link <> 'created' AS taken
+    FROM known k LEFT JOIN roles r ON r.into_role = k.into_role"""
+"""Numbers instead of names: there are as many as credentials, and each is looked up four times."""
+_RETURNED = """
+    SELECT c.n, p.role AS through,
+           CASE WHEN g.role = c.role THEN g.n WHEN h.role = c.role THEN h.n ELSE i.n END AS left_n
     FROM hops c
-    JOIN known p ON p.n = c.parent_n AND p.into_role <> c.into_role
-    LEFT JOIN known g ON g.n = p.parent_n
-    LEFT JOIN known h ON h.n = g.parent_n
-    LEFT JOIN known i ON i.n = h.parent_n
-    WHERE c.into_role IN (coalesce(g.into_role, ''), coalesce(h.into_role, ''), coalesce(i.into_role, ''))
-    ORDER BY c.root_n, c.issued_time, c.n"""
+    JOIN hops p ON p.n = c.parent_n AND p.role <> c.role
+    LEFT JOIN hops g ON g.n = p.parent_n
+    LEFT JOIN hops h ON h.n = g.parent_n
+    LEFT JOIN hops i ON i.n = h.parent_n
+    WHERE c.taken AND c.role IN (coalesce(g.role, 0), coalesce(h.role, 0), coalesce(i.role, 0))"""
+_RETURNS = """
+    SELECT k.n, k.root_n, k.into_role, k.issued_time, k.issue_event, k.issue_text, r.into_role AS through, c.left_n
+    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through
+    ORDER BY k.root_n, k.issued_time, k.n"""
 """Sessions of a role that an ancestor, two to four hops up, was of too, with another role between."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for chains that come back to a role again and again."""
+    scene.table("roles", _ROLES)
     scene.table("hops", _HOPS)
+    scene.table("returned", _RETURNED)
     chains: dict[int, list[Row]] = {}
     for row in scene.rows(_RETURNS):
         chains.setdefault(row["root_n"], []).append(row)

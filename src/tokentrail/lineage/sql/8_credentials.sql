@@ -19,7 +19,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id
        f.issued_at, f.expires_at, f.expires_bound, f.events, f.errors, f.first, f.last, u.ips
 FROM {forest} f
 LEFT JOIN {kin} a ON a.n = f.parent_n
-LEFT JOIN {kin} o ON o.n = f.root_n
+LEFT JOIN {roots} o ON o.n = f.root_n
 LEFT JOIN {creations} t ON t.n = f.n
 LEFT JOIN (
   SELECT w.n, min(coalesce(i.account, '')) AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,

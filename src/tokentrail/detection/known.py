@@ -1,0 +1,109 @@
+"""
+All that is known of each credential: a table, or of many credentials files, of which a query reads what it asks for.
+
+What is known of a credential stands in the segments in which it was issued and used. Of many, some segments' are
+brought together at a time: the joins then need room for these alone, and a session is rarely used in many segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokentrail.lineage.grow import ROOTS, statements
+from tokentrail.store.interface import Engine
+
+_MANY = 32_768
+"""Credentials that are brought together at once; more of them lie in files."""
+_TURNS = 8
+"""Turns after which each takes in more: each looks through the whole forest once."""
+
+_KNOWN = """
+    SELECT n, parent_n, root_n, depth, size, id, root_id, parent_link, created_what, created_owner, kind,
+           key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
+           source_identity, ec2_delivery, sign_in_session, on_behalf_of, api, issue_event, issue_text, issue_ip,
+           issued_time, child, child_arn, role_arn, session_name, mfa_serial, target, subject,
+           caller_account, caller_arn, caller_name, caller_service, issued_at, expires_at,
+           expires_bound, first, last, {person} AS person, coalesce(k.issuer_arn, k.role_arn) AS into_role
+    FROM ({described}) k"""
+_PERSON = """
+    CASE WHEN coalesce(k.issuer_arn, k.role_arn, '') LIKE '%/AWSReservedSSO_%'
+              OR k.kind IN ('federation_token', 'assumed_role_saml')
+         THEN coalesce(k.arn, k.child_arn, k.issuer_arn, k.role_arn)
+         ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
+"""Whose habits a credential has: its user, its role, or its person where many share a role."""
+_ALL = {
+    "forest": "forest", "kin": "(SELECT n, id FROM forest LIMIT 0)", "roots": ROOTS, "who": "who",
+    "identities": "identities", "callers": "identities", "issuances": "issuances", "creations": "creations",
+    "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
+}  # fmt: skip
+"""Nobody asks what the parent of a credential is called, nor for all addresses of one."""
+_SOME = {
+    "forest": "described", "who": "described_places",
+    "callers": """(SELECT i.* FROM {identities_there} i
+                   SEMI JOIN described h ON h.segment = i.segment AND h.identity = i.identity)""",
+    "issuances": "{issuances_there}",
+}  # fmt: skip
+_SEGMENTS = """
+    SELECT segment, count(*) AS credentials FROM forest GROUP BY segment
+    ORDER BY segment IS NOT NULL, min(issued_time), segment"""
+_PLACES = "SELECT w.* FROM who w SEMI JOIN described d ON d.n = w.n"
+
+
+def all_at_once() -> str:
+    """The query for what is known of all credentials."""
+    return _query(_ALL)
+
+
+def are_many(engine: Engine) -> bool:
+    """Whether a case has so many credentials that they are better not brought together at once."""
+    [row] = engine.rows("SELECT count(*) AS credentials FROM forest")
+    return bool(row["credentials"] > _MANY)
+
+
+def set_aside(engine: Engine, folder: Path) -> None:
+    """Write what is known of all credentials to files in a folder, those of some segments at a time."""
+    listed = engine.rows(_SEGMENTS)
+    most = max(_MANY, sum(row["credentials"] for row in listed) // _TURNS)
+    for number, (segments, where) in enumerate(_turns(listed, most)):
+        engine.run(f"CREATE OR REPLACE TEMP TABLE described AS SELECT * FROM forest WHERE {where}")
+        engine.run(f"CREATE OR REPLACE TEMP TABLE described_places AS {_PLACES}")
+        used = {row["segment"] for row in engine.rows("SELECT DISTINCT segment FROM described_places")}
+        there = {f"{name.removeprefix('some_')}_there": sql for name, sql in engine.narrow(segments).items()}
+        sources = {name: source.format_map(there) for name, source in _SOME.items()}
+        sources["identities"] = engine.narrow(used)["some_identities"]
+        engine.park(_query(_ALL | sources), folder / f"{number}.parquet")
+    engine.run("DROP TABLE described")
+    engine.run("DROP TABLE described_places")
+
+
+def _turns(listed: list[dict[str, int | None]], most: int) -> Iterator[tuple[set[int], str]]:
+    """Segments that go together, none for what was not seen to be issued, with the condition for their credentials."""
+    together: set[int] = set()
+    held = 0
+    for row in listed:
+        segment, count = row["segment"], row["credentials"] or 0
+        if together and held + count > most:
+            yield together, _among(together)
+            together, held = set(), 0
+        if segment is not None and count <= most:
+            together.add(segment)
+            held += count
+            continue
+        of = "segment IS NULL" if segment is None else f"segment = {segment}"
+        parts = -(-count // most)
+        for part in range(parts):
+            yield (set() if segment is None else {segment}), f"{of} AND n % {parts} = {part}"
+    if together:
+        yield together, _among(together)
+
+
+def _among(segments: set[int]) -> str:
+    return f"segment IN ({', '.join(map(str, sorted(segments)))})"
+
+
+def _query(sources: dict[str, str]) -> str:
+    [text] = statements("8_credentials.sql")
+    for name, source in sources.items():
+        text = text.replace(f"{{{name}}}", source)
+    return _KNOWN.format(person=_PERSON, described=text)

@@ -1,0 +1,91 @@
+"""Many credentials: what is known of them lies in files, brought together some segments at a time."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from detection_cases import FIRES, world
+from noisy_company import NoisyCompany
+
+from evidence import native
+from tokentrail import Case
+from tokentrail.detection import known, scene
+from tokentrail.detection.scene import Scene
+from tokentrail.present.document import document
+from tokentrail.testing.names import Json
+from tokentrail.testing.story import story
+
+
+@contextmanager
+def in_segments(records: list[Json], count: int) -> Iterator[Case]:
+    """A case that holds some records in so many segments."""
+    with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
+        for number in range(count):
+            path = Path(folder) / f"{number}.json"
+            path.write_bytes(native(records[number::count]))
+            case.ingest([str(path)], workers=1)
+        yield case
+
+
+def rich() -> list[Json]:
+    """What every rule is for, the story, and a noisy day: keys, chains, and sessions that nobody saw issued."""
+    place = world()
+    for acts in FIRES.values():
+        for act in acts[:1]:
+            act(place)
+            place.wait(600)
+    minted = [*place.records(), *NoisyCompany(days=1).works().records()]
+    unseen = [
+        one for number, one in enumerate(minted) if one["eventSource"] != "sts.amazonaws.com" or number % 5
+    ]
+    return [*story(ordinary_day=False).world.records(), *unseen]
+
+
+@pytest.fixture(name="case", scope="module")
+def _case() -> Iterator[Case]:
+    with in_segments(rich(), 5) as case:
+        yield case
+
+
+def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let a case count as large from a few credentials and changes on."""
+    monkeypatch.setattr(known, "_MANY", most)
+    monkeypatch.setattr(known, "_TURNS", 1_000)
+    monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
+
+
+@pytest.mark.parametrize("most", [1, 7, 60])
+def test_in_files_the_same_is_known(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """However few credentials are brought together at once, each has the row that it has where all are."""
+    view = case._views.open(None)
+    plain = Scene(view.engine, case._views.forest(None))
+    expected = {name: plain.arrow(f"SELECT * FROM {name} ORDER BY ALL") for name in ("known", "changed")}
+    plain.close()
+    many(monkeypatch, most)
+    filed = Scene(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
+
+    for name, rows in expected.items():
+        assert filed.arrow(f"SELECT * FROM {name} ORDER BY ALL") == rows
+        assert len(rows) > most or name == "changed"
+    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"known", "changed"}
+    assert len(list((tmp_path / "scratch" / "known").iterdir())) > 1
+    filed.close()
+
+
+def test_in_files_the_same_is_found(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large case is judged to the same bytes as a small one, again and again, and nothing is left on disk."""
+    before = sorted((case.path / "derived").iterdir())
+    expected = [json.dumps(document(one)) for one in case.detect()]
+    many(monkeypatch, 7)
+
+    assert [json.dumps(document(one)) for one in case.detect()] == expected
+    assert [json.dumps(document(one)) for one in case.detect()] == expected
+    assert len({json.loads(one)["rule"] for one in expected}) > 15
+    assert sorted((case.path / "derived").iterdir()) == before
