@@ -19,10 +19,11 @@ from tokentrail.store.merge import AT_ONCE, merge_small
 from tokentrail.store.tasks import Options
 from tokentrail.testing import World
 from tokentrail.watch.backlog import keep_all, merged
+from tokentrail.watch.held import Held
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Intake, Tables
 from tokentrail.watch.interface import Arrival
-from tokentrail.watch.recall import Recall
+from tokentrail.watch.recall import Recall, Span
 from tokentrail.watch.recollection import Recollection
 
 
@@ -75,18 +76,50 @@ def test_what_a_sweep_chose_of_newest_records_is_not_there_twice(folder: CaseFol
 
 def test_what_came_while_a_sweep_ran_stays(folder: CaseFolder) -> None:
     """What is carried of segments that a sweep can't have seen is not replaced by what it chose of others."""
-    hot = HotSet(folder, most=4)
+    hot = HotSet(folder)
     older, seen, objects = one_more(folder, "a")
     hot.add(int(older, 16), seen, objects)
     hot.sweep_begins()
     newer, unseen, objects = one_more(folder, "b")
     hot.add(int(newer, 16), unseen, objects)
-    hot.carry(frozenset((int(older, 16), int(newer, 16))), unseen)
+    hot.carry(frozenset(), unseen)
 
     hot.swept(seen)
 
     assert seen["events"].num_rows + unseen["events"].num_rows == held(hot)
-    assert hot.older() == {int(older, 16), int(newer, 16)}
+    assert hot.others(frozenset()) == {int(older, 16), int(newer, 16)}
+
+
+def test_segments_go_one_by_one_though_they_were_joined(folder: CaseFolder) -> None:
+    """Many small segments are held as one table; those that go are in it no more, and those that stay are."""
+    hot = HotSet(folder)
+    listed = [one_more(folder, f"j{number}") for number in range(60)]
+    for segment, tables, objects in listed:
+        hot.add(int(segment, 16), tables, objects)
+    kept = listed[10:]
+
+    hot.carry(
+        {int(segment, 16) for segment, _, _ in kept},
+        {name: table[:0] for name, table in listed[0][1].items()},
+    )
+
+    assert held(hot) == sum(tables["events"].num_rows for _, tables, _ in kept)
+    assert held(hot, "identities") == sum(tables["identities"].num_rows for _, tables, _ in kept)
+    assert hot.others(frozenset()) == {int(segment, 16) for segment, _, _ in kept}
+
+
+def test_what_cant_be_asked_for_again_is_not_let_go() -> None:
+    """The oldest of what is held goes first, but nothing of which the records are not kept yet."""
+    account = Held(most=100)
+    for number in range(6):
+        account.add(number, 25)
+    for number in (0, 1, 2, 4):
+        account.kept(number, Span(number * 25, number * 25 + 25))
+
+    assert account.full
+    assert account.let_go() == {0, 1, 2, 4}
+    assert account.newest == {3, 5} == account.unkept
+    assert not account.whole
 
 
 def test_what_a_watch_did_not_see_come_is_kept_once(folder: CaseFolder, recall: Recall) -> None:

@@ -155,7 +155,7 @@ def watched_without_sweeps(
     monkeypatch.setattr(watch, "SweepProcess", NoSweep)
     feed, sink = Ending([[packed(file) for file in files] for files in batches(records)]), Remembering()
     with Case.open(case) as opened:
-        settings = watch.Settings(hot=HOT, quiet=0.0)
+        settings = watch.Settings(hot=HOT, quiet=0.0, beside=False)
         running = watch.Watch(opened.folder, feed, [sink], (), settings, lambda _: None)
         feed.ended = running.stop
         running.run()

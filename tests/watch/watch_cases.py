@@ -101,7 +101,7 @@ def watched(
     """Watch batches of files of records into a case until all is judged."""
     feed = Given([[packed(file) for file in files] for files in batches])
     with Case.open(case) as opened:
-        given = Settings(**{"once": True, "quiet": 0.0, **settings})
+        given = Settings(**{"once": True, "quiet": 0.0, "beside": False, **settings})
         Watch(opened.folder, feed, sinks, guards, given, say, clock).run()
     return feed
 

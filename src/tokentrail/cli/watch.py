@@ -125,7 +125,7 @@ def command(
     guards = [Guard(path, contained_at or datetime.now(UTC).replace(microsecond=0)) for path in plans]
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
-        only_new=only_new, once=once, beat=every,
+        only_new=only_new, once=once, beside=not once, beat=every,
     )  # fmt: skip
     with Case.open(told.case) as case:
         feed = feed_of(source, access, wanted, case.folder, give_up=give_up)

@@ -37,8 +37,15 @@ class WorkerLost(Exception):
     """A worker process ended in the middle of its work."""
 
 
-class _Worker(Generic[Task, Outcome]):
-    """One worker process, as its parent sees it."""
+class Worker(Generic[Task, Outcome]):
+    """
+    One worker process, as its parent sees it.
+
+    Args:
+        work: What to do with each task, in the order in which they come; it pickles, and what it remembers from one
+            to the next stays in that process.
+        prepare: What the process does first.
+    """
 
     def __init__(self, work: Callable[[Task], Outcome], prepare: Callable[[], None]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
@@ -51,7 +58,7 @@ class _Worker(Generic[Task, Outcome]):
 
     def run(self, task: Task) -> Outcome:
         """
-        Have a task done.
+        Have a task done, and wait for it.
 
         Raises:
             WorkerLost: the process ended.
@@ -106,7 +113,7 @@ def shared(
     left, arrivals = deque(tasks), _Arrivals()
     with ExitStack() as stack:
         for _ in range(min(processes, len(tasks)) - 1):
-            worker = _Worker(work, prepare)
+            worker = Worker(work, prepare)
             leader = Thread(target=_lead, args=(worker, left.popleft(), left, arrivals), daemon=True)
             leader.start()
             stack.callback(leader.join)
@@ -130,7 +137,7 @@ def _next(left: deque[Task]) -> list[Task]:
         return []
 
 
-def _lead(worker: _Worker[Task, Outcome], first: Task, left: deque[Task], arrivals: _Arrivals) -> None:
+def _lead(worker: Worker[Task, Outcome], first: Task, left: deque[Task], arrivals: _Arrivals) -> None:
     """Hand one task after another to a worker."""
     task = [first]
     try:

@@ -1,9 +1,6 @@
 """
-The evidence that is linked and judged with each new batch: bounded, however large the case grows.
-
-As long as the case holds no more than `most` records, that is all of it. Beyond, it is the newest records whole, the
-older ones that these must be seen with (`recollection`), and some that tell how things are done otherwise (`carrying`).
-The rest is the sweep's, which looks at the whole case.
+The evidence that is linked and judged with each new batch, in memory: the newest whole, and what is carried and
+recalled of older one. `held` says which.
 """
 
 from __future__ import annotations
@@ -23,34 +20,22 @@ from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
-from tokentrail.watch.recall import Span
 from tokentrail.watch.recollection import Recalled
 
-MOST = 50_000
-"""Records that are judged with each batch: eight tenths of a second on one core, of which six are for any number."""
 _CHUNKS = 48
-_NEWEST, _CARRIED, _RECALLED = 2, 10, 4
-"""Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
 
 
 @dataclass(slots=True)
 class _Chunk:
     segments: frozenset[int]
     tables: Tables
-    spans: tuple[Span, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        return int(self.tables["events"].num_rows)
 
 
 class HotSet:
     """The newest evidence, and what is carried of older one."""
 
-    def __init__(self, folder: CaseFolder, most: int = MOST) -> None:
-        self._folder, self.most = folder, most
-        self.recallable = most // _RECALLED
-        """Records that may be recalled."""
+    def __init__(self, folder: CaseFolder) -> None:
+        self._folder = folder
         self._chunks: deque[_Chunk] = deque()
         self._carried: Tables | None = None
         self._recalled: list[Tables] = []
@@ -60,38 +45,11 @@ class HotSet:
         self._fresh: list[Tables] = []
         self._unseen: set[int] = set()
         """Segments that a sweep under way may not have seen."""
-        self.whole = True
-        """Whether it is all that the case holds."""
 
     @property
-    def rows(self) -> int:
-        """Records that it holds."""
-        carried = self._carried["events"].num_rows if self._carried else 0
-        return sum(one.rows for one in self._chunks) + self._remembered + int(carried)
-
-    @property
-    def _remembered(self) -> int:
-        return sum(one["events"].num_rows for one in self._recalled)
-
-    @property
-    def full(self) -> bool:
-        """Whether older segments must go."""
-        most = self.most if self.whole else self.most // _NEWEST
-        return sum(one.rows for one in self._chunks) > most
-
-    @property
-    def crowded(self) -> bool:
-        """Whether more was recalled than there is room for."""
-        return self._remembered > self.recallable
-
-    @property
-    def carriable(self) -> int:
-        """Records that may be carried."""
-        return self.most // _CARRIED
-
-    def spans(self) -> list[Span]:
-        """The records that it holds whole segments of, as `recall` numbers them."""
-        return [span for one in self._chunks for span in one.spans]
+    def empty(self) -> bool:
+        """Whether it holds no record."""
+        return not (self._chunks or self._carried or self._recalled)
 
     def add(self, number: int, tables: Tables, objects: Sequence[StoredObject]) -> None:
         """Add a segment that is new."""
@@ -101,13 +59,6 @@ class HotSet:
         self._fresh.append(tables)
         if len(self._chunks) > _CHUNKS:
             self._join()
-
-    def kept(self, number: int, span: Span) -> None:
-        """Note which records of the database a segment's are."""
-        for chunk in reversed(self._chunks):
-            if number in chunk.segments:
-                chunk.spans += (span,)
-                return
 
     def forget(self) -> None:
         """Let go of what was recalled."""
@@ -127,7 +78,7 @@ class HotSet:
             name: pa.concat_tables([one.tables[name] for one in older]).combine_chunks() for name in TABLES
         }
         segments = frozenset[int]().union(*(one.segments for one in older))
-        self._chunks.appendleft(_Chunk(segments, joined, tuple(span for one in older for span in one.spans)))
+        self._chunks.appendleft(_Chunk(segments, joined))
 
     def engine(self) -> DuckEngine:
         """An engine that holds its tables; the same one as long as segments only come."""
@@ -154,23 +105,15 @@ class HotSet:
             self._engine = None
         self._fresh.clear()
 
-    def older(self) -> frozenset[int]:
-        """The segments that must go: all but half of what the newest may be."""
-        keep = self.most // _NEWEST // 2
-        newest = frozenset[int]()
-        for chunk in reversed(self._chunks):
-            if keep <= 0:
-                break
-            keep -= chunk.rows
-            newest |= chunk.segments
+    def others(self, newest: Set[int]) -> frozenset[int]:
+        """The segments of which anything is held, but for some."""
         carried = _segments_of(self._carried) if self._carried else set[int]()
         return (frozenset(self._objects) | carried) - newest
 
-    def carry(self, gone: frozenset[int], carried: Tables) -> None:
-        """Let segments go, but for what is carried of them."""
-        self._chunks = deque(one for one in self._chunks if not one.segments <= gone)
+    def carry(self, newest: Set[int], carried: Tables) -> None:
+        """Let all segments but some go, except for what is carried of them."""
+        self._chunks = deque(_only(one, newest) for one in self._chunks if one.segments & newest)
         self._carry(carried)
-        self.whole = False
 
     def sweep_begins(self) -> None:
         """From now on segments come that the sweep may not see."""
@@ -223,6 +166,14 @@ class HotSet:
         if segment not in self._objects:
             self._objects[segment] = self._folder.manifest(segment_name(segment)).objects
         return self._objects[segment]
+
+
+def _only(chunk: _Chunk, segments: Set[int]) -> _Chunk:
+    """What a chunk holds of some segments."""
+    if chunk.segments <= segments:
+        return chunk
+    mine = chunk.segments & segments
+    return _Chunk(mine, {name: _of_segments(table, mine) for name, table in chunk.tables.items()})
 
 
 def _segments_of(tables: Tables) -> set[int]:

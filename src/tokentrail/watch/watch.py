@@ -1,42 +1,47 @@
 """
 The watch itself: evidence in, findings out, for ever.
 
-Each round takes what has arrived, puts it into the case, tells the feed so, looks up what that must be seen with, links
-and judges it, and sends what is new. When nothing comes, what was held back is said; what so can't be seen, a sweep
-looks for beside.
+Each round takes what has arrived, puts it into the case, tells the feed so, and looks up what that must be seen with;
+as soon as the look before is done, it has all that linked and judged, and sends what is new. When nothing comes, what
+was held back is said; what looks can't see, a sweep looks for beside.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from threading import Event
+from typing import NamedTuple
 
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import StoredObject
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
-from tokentrail.watch.carrying import Pinned, carried
-from tokentrail.watch.fresh import identifiers
+from tokentrail.watch.carrying import Pinned
+from tokentrail.watch.gathering import Gathered, Gathering
 from tokentrail.watch.guard import PREFIX, Guard
-from tokentrail.watch.hot import MOST, HotSet
-from tokentrail.watch.intake import Intake, Tables, tables_of
-from tokentrail.watch.interface import Arrival, Feed, Notice, Sink
-from tokentrail.watch.judging import Judge, Judging, linked_again
+from tokentrail.watch.held import MOST
+from tokentrail.watch.intake import Tables
+from tokentrail.watch.interface import Feed, Notice, Sink
+from tokentrail.watch.judging import Judging
 from tokentrail.watch.ledger import Entry, Ledger
+from tokentrail.watch.looking import Asked, Looker, Told
 from tokentrail.watch.outbox import Outbox
-from tokentrail.watch.recall import Recall
-from tokentrail.watch.recollection import Recollection
 from tokentrail.watch.reconcile import Document, Look, notices
-from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept, newest
+from tokentrail.watch.seat import Beside, Here
+from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept
 
 BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
-_WAIT = 0.2
+_WAIT, _GLANCE = 0.2, 0.02
+"""Seconds to wait for what comes; while a look is taken, which is to be told as soon as it is done."""
+_GATHERED = 0.25
+"""Seconds between two batches that are taken in while a look goes on: small ones cost as much as large ones."""
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
@@ -62,10 +67,22 @@ class Settings:
     """Whether what the case shows at the very first start is known already."""
     once: bool = False
     """Whether to stop when all that there was is in the case and judged."""
+    beside: bool = True
+    """Whether a process of its own judges, while this one takes in what comes."""
     quiet: float = 1.0
     """Seconds without evidence after which what was held back is said."""
     beat: float = 60.0
     """Seconds between two lines that say how far behind it is."""
+
+
+class _Looking(NamedTuple):
+    """A look that is being taken."""
+
+    number: int
+    settled: bool
+    began: float
+    gathered: Gathered
+    answer: Future[Told]
 
 
 class Watch:
@@ -92,25 +109,22 @@ class Watch:
     ) -> None:  # fmt: skip
         self._folder, self._feed, self._guards = folder, feed, guards
         self._settings, self._say, self._clock = settings, say, clock
-        self._judge = Judge(settings.judging)
         self._ledger = Ledger(folder.path / "watch")
         self._sinks = sinks
-        self._recall = Recall(folder.path / "watch")
-        self._recollection = Recollection(self._recall)
-        self._hot = HotSet(folder, settings.hot)
+        self._counts = Counts()
         self._over = Event()
         self._look = 0
-        self._unjudged: dict[int, Tables] = {}
-        """The segments that came since the last look."""
-        self._unkept: list[tuple[int, Tables, Sequence[StoredObject]]] = []
-        """Those that can't be asked for again yet: that has time until findings are told."""
+        self._looking: _Looking | None = None
         self._dirty = self._unsettled = True
         self._unswept = False
         self._sweep: SweepProcess | None = None
         self._sweep_began = self._sweep_after = 0.0
         self._sweep_look = 0
-        self._counts = Counts()
+        self._sweeps: list[Tables | None] = []
+        """What became of sweeps since the last look; see `Asked`."""
         self._first = settings.only_new and not self._ledger.entries
+        seat = Beside if settings.beside else Here
+        self._seat = seat(Looker(folder.path, settings.judging, guards))
 
     def stop(self) -> None:
         """Ask it to stop; safe to call from a signal handler."""
@@ -124,177 +138,114 @@ class Watch:
             SourceError: the source can't be followed at all.
             CaseError: the case or the ledger can't be written.
         """
-        with self._ledger:
+        with self._ledger, ExitStack() as over:
             outbox = Outbox(self._ledger, self._sinks, self._say)
-            try:
-                intake = self._opened()
-                for guard in self._guards:
-                    for line in guard.told():
-                        self._say(line)
-                self._know_the_past(outbox)
-                self._feed.start()
-                beat = Beat(
-                    self._feed, self._folder.path / "watch", self._counts, self._settings.beat, self._clock
-                )
-                self._rounds(intake, outbox, beat)
-                beat.last(self._say)
-            finally:
-                if self._sweep is not None:
-                    self._sweep.kill()
-                self._feed.stop()
-                self._hot.close()
-                self._recall.close()
-                outbox.flush(_LAST)
-                outbox.stop()
+            over.callback(outbox.stop)
+            over.callback(outbox.flush, _LAST)
+            over.callback(self._seat.end)
+            ready = self._seat.ask(Asked(now=self._clock()))
+            settings = self._settings
+            self._gathering = Gathering(self._folder, settings.hot, settings.options, self._counts)
+            over.callback(self._gathering.close)
+            over.callback(self._feed.stop)
+            over.callback(self._end_sweep)
+            self._held = self._gathering.held
+            self._unswept = not self._held.whole
+            for guard in self._guards:
+                for line in guard.told():
+                    self._say(line)
+            ready.result()
+            self._know_the_past(outbox)
+            self._feed.start()
+            beat = Beat(self._feed, self._folder.path / "watch", self._counts, settings.beat, self._clock)
+            self._rounds(outbox, beat)
+            beat.last(self._say)
         return self._counts
-
-    def _opened(self) -> Intake:
-        """Take up the case where it is: the newest of it into the hot set."""
-        snapshot = self._folder.snapshot()
-        intake = Intake(self._folder, snapshot.objects().values(), self._settings.options)
-        spans = self._recall.spans()
-        last = max(spans, key=lambda number: spans[number].low, default=None)
-        times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
-        fitting: list[tuple[int, Tables, Sequence[StoredObject]]] = []
-        room = self._settings.hot
-        for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
-            self._counts.last = max(self._counts.last or 0, times[manifest.segment])
-            room -= sum(one.records for one in manifest.objects)
-            if room < 0:
-                self._hot.whole = False
-                self._unswept = True
-                continue
-            tables = tables_of(self._folder, manifest.segment)
-            fitting.append((int(manifest.segment, 16), tables, manifest.objects))
-        for number, tables, objects in reversed(fitting):
-            self._hot.add(number, tables, objects)
-            if number in spans:
-                self._hot.kept(number, spans[number])
-                self._recollection.kept(number, None)
-            else:
-                self._unkept.append((number, tables, objects))
-            if spans and (number == last or number not in spans):  # a watch was killed before it judged them
-                self._unjudged[number] = tables
-        self._keep()
-        return intake
 
     def _know_the_past(self, outbox: Outbox) -> None:
         """Where only what is new shall be told, note all that the case shows already."""
-        if self._first and self._hot.whole:
-            self._judged(outbox, True, None)
+        if self._first and self._held.whole:
+            self._ask(settled=True)
+            self._judged(outbox)
         elif self._first:
             self._begin_sweep()
             while self._sweep is not None and not self._over.wait(_WAIT):
                 self._swept(outbox, True)
         self._first = False
 
-    def _rounds(self, intake: Intake, outbox: Outbox, beat: Beat) -> None:
-        quiet_since = self._clock()
+    def _rounds(self, outbox: Outbox, beat: Beat) -> None:
+        quiet_since = taken_at = self._clock()
         while not self._over.is_set():
-            arrivals = self._feed.take(BATCH, _WAIT)
-            if arrivals:
-                quiet_since = self._clock()
-                self._take(intake, arrivals)
+            if self._looking is None or self._clock() - taken_at >= _GATHERED:
+                arrivals = self._feed.take(BATCH, _GLANCE if self._looking else _WAIT)
+                if arrivals:
+                    quiet_since = taken_at = self._clock()
+                    if self._gathering.take(self._feed, arrivals):
+                        self._dirty = self._unsettled = self._unswept = True
+            elif not self._looking.answer.done():
+                time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
-            if self._dirty or (settled and self._unsettled):
-                self._judged(outbox, settled, min((one.at for one in arrivals), default=None))
-            self._swept(outbox, settled)
+            self._judge(outbox, settled)
             for one in self._feed.lost():
                 fate = "given up" if one.final else "left for another try"
                 self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
                 self._counts.lost += 1
             beat.beat(self._say, outbox.left)
             if self._settings.once and settled and self._finished():
-                return
+                break
+        while self._looking is not None or self._dirty:  # what was taken in is told
+            if self._looking is None:
+                self._ask(settled=False)
+            self._judged(outbox)
 
-    def _take(self, intake: Intake, arrivals: Sequence[Arrival]) -> None:
-        taken = intake.take(arrivals)
-        self._feed.kept(arrivals)
-        self._counts.take(taken.outcomes)
-        if taken.segment is None or taken.tables is None:
-            return
-        stored = [
-            StoredObject(sha256=one.sha256, name=one.name, size=one.size, records=one.records, rejected=one.rejected)
-            for one in taken.outcomes
-            if one.sha256 in set(taken.objects) and not one.repeated
-        ]  # fmt: skip
-        number = int(taken.segment, 16)
-        self._hot.add(number, taken.tables, stored)
-        self._unkept.append((number, taken.tables, stored))
-        self._counts.newest(taken.tables["events"])
-        self._unjudged[number] = taken.tables
-        self._dirty = self._unsettled = self._unswept = True
+    def _judge(self, outbox: Outbox, settled: bool) -> None:
+        """Tell what a look found that is done, and have the next one taken."""
+        if self._looking is not None and self._looking.answer.done():
+            self._judged(outbox)
+        if self._looking is None:
+            self._swept(outbox, settled)
+            if self._dirty or (settled and self._unsettled):
+                self._ask(settled=settled)
+            self._gathering.keep()
 
-    def _recalled(self) -> None:
-        """Bring back the older records that those must be seen with which came since the last look."""
-        touched = [self._recollection.note(tables) for tables in self._unjudged.values()]
-        if touched and not self._hot.whole:
-            found = self._recollection.about(touched, self._hot.spans(), self._hot.recallable)
-            if found is not None:
-                self._hot.recall(found)
-
-    def _keep(self) -> None:
-        """Keep for later what came."""
-        for number, tables, stored in self._unkept:
-            span, names = self._recall.keep(number, tables, stored)
-            self._hot.kept(number, span)
-            self._recollection.kept(number, names)
-        self._unkept.clear()
-
-    def _judged(self, outbox: Outbox, settled: bool, arrived: float | None) -> None:
-        """Judge the hot set, and send what is new."""
-        if not self._hot.rows:
-            self._dirty = self._unsettled = False
+    def _ask(self, *, settled: bool) -> None:
+        """Have all that is held judged."""
+        self._dirty, self._unsettled = False, not settled
+        if not self._held.any:
+            self._unsettled = False
             return
         self._look += 1
-        began = time.monotonic()
-        complete = self._hot.whole
-        self._recalled()
-        fresh = (
-            None
-            if complete
-            else frozenset[str]().union(*(identifiers(one) for one in self._unjudged.values()))
-        )
-        kept: Tables | None = None
-        with linked_again(self._hot.engine()) as sight:
-            scene = self._judge.scene(sight, self._hot.read)
-            found = [document(one) for one in self._judge.findings(scene)]
-            now = self._clock()
-            guarded = [
-                document(one)
-                for guard in self._guards
-                for one in guard.findings(sight, scene, datetime.fromtimestamp(now, UTC))
-            ]
-            now = self._clock()
-            look = Look(
-                number=self._look, since=self._look, complete=complete, settled=settled, now=now,
-                delay=None if arrived is None else now - arrived, fresh=fresh,
-            )  # fmt: skip
-            self._send(outbox, look, found, self._entries(guard=False))
-            self._send(outbox, replace(look, complete=False, fresh=None), guarded, self._entries(guard=True))
-            self._dirty = False
-            self._unsettled = not settled
-            self._unjudged.clear()
-            self._pace(time.monotonic() - began)
-            if self._hot.full:
-                kept = carried(sight, scene, self._hot.older(), self._pinned(), self._hot.carriable)
-        self._keep()
-        if kept is not None:
-            older = self._hot.older()
-            self._hot.carry(older, kept)
-            self._recollection.let_go(older)
-        if self._hot.crowded:
-            self._hot.forget()
-            self._recollection.forget()
+        gathered = self._gathering.hand_over(self._pinned)
+        asked = Asked(
+            new=gathered.new, recalled=gathered.recalled, now=self._clock(), sweeps=self._sweeps,
+            letting=gathered.letting, forget=gathered.forget,
+        )  # fmt: skip
+        self._sweeps = []
+        self._looking = _Looking(self._look, settled, time.monotonic(), gathered, self._seat.ask(asked))
+
+    def _judged(self, outbox: Outbox) -> None:
+        """Wait for what a look finds, if there is one, and send what is new."""
+        if self._looking is None:
+            return
+        looking, self._looking = self._looking, None
+        told, gathered, now = looking.answer.result(), looking.gathered, self._clock()
+        look = Look(
+            number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
+            now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
+        )  # fmt: skip
+        self._send(outbox, look, told.found, self._entries(guard=False))
+        self._send(outbox, replace(look, complete=False, fresh=None), told.guarded, self._entries(guard=True))
+        self._gathering.judged(gathered.new)
+        self._pace(time.monotonic() - looking.began)
         self._counts.judged(now)
 
     def _pace(self, took: float) -> None:
         """Judge fewer records with each batch where that takes too long, and more again where it does not."""
         most = self._settings.hot
         if took > _SLOW:
-            self._hot.most = max(min(_LEAST, most), int(self._hot.most * 0.8))
+            self._held.most = max(min(_LEAST, most), int(self._held.most * 0.8))
         elif took < _SLOW / 2:
-            self._hot.most = min(most, int(self._hot.most * 1.1))
+            self._held.most = min(most, int(self._held.most * 1.1))
 
     def _send(self, outbox: Outbox, look: Look, found: Sequence[Document], entries: dict[str, Entry]) -> None:
         sent = list(notices(look, found, entries))
@@ -333,20 +284,24 @@ class Watch:
                 else:
                     self._take_over(outbox, found)
             return
-        due = self._unswept and not self._hot.whole
+        due = self._unswept and not self._held.whole
         if due and (self._clock() >= self._sweep_after or (settled and self._settings.once)):
             self._begin_sweep()
+
+    def _end_sweep(self) -> None:
+        if self._sweep is not None:
+            self._sweep.kill()
 
     def _begin_sweep(self) -> None:
         self._unswept = False
         self._sweep_began, self._sweep_look = self._clock(), self._look
-        self._hot.sweep_begins()
+        self._sweeps.append(None)
         back, last = self._settings.look_back, self._counts.last
         self._sweep = SweepProcess(
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=self._pinned(), carried=self._hot.carriable,
+                pinned=self._pinned(), carried=self._held.carriable,
             )
         )  # fmt: skip
 
@@ -359,13 +314,13 @@ class Watch:
             entries = {name: one for name, one in entries.items() if one.notice.document["time"] >= start}
         look = Look(number=self._look, since=self._sweep_look, complete=True, settled=True, now=self._clock())
         self._send(outbox, look, [document(one) for one in found.findings], entries)
-        self._hot.swept(found.carried)
+        self._sweeps.append(found.carried)
         self._dirty = True
 
     def _finished(self) -> bool:
         """Whether all that there was is in the case and judged."""
-        swept = self._hot.whole or (self._sweep is None and not self._unswept)
-        return self._feed.drained() and not self._dirty and not self._unsettled and swept
+        swept = self._held.whole or (self._sweep is None and not self._unswept)
+        return self._feed.drained() and not (self._dirty or self._unsettled or self._looking) and swept
 
 
 def _is_guard(notice: Notice) -> bool:

@@ -1,0 +1,170 @@
+"""
+What comes, on its way to the judge: into the case, then with it the older records that it must be seen with.
+
+It also keeps account of what the judge holds, and decides what it lets go: so it knows what must be recalled of what
+comes while a look is still being taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
+from tokentrail.store.tasks import Options
+from tokentrail.watch.beat import Counts
+from tokentrail.watch.carrying import Pinned
+from tokentrail.watch.fresh import identifiers
+from tokentrail.watch.held import Held
+from tokentrail.watch.intake import Intake, Tables, tables_of
+from tokentrail.watch.interface import Arrival, Feed
+from tokentrail.watch.looking import Letting, Segment
+from tokentrail.watch.recall import Recall
+from tokentrail.watch.recollection import Recalled, Recollection
+from tokentrail.watch.sweep import newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What has come since the last look."""
+
+    new: Sequence[Segment]
+    recalled: Sequence[Recalled]
+    complete: bool
+    """Whether a look that sees it sees all that the case has."""
+    fresh: frozenset[str] | None
+    """What findings call it; `None` if all is told anyway."""
+    arrived: float | None
+    """When the first of it came."""
+    letting: Letting | None
+    forget: bool
+
+
+class Gathering:
+    """
+    Takes in what comes.
+
+    Args:
+        folder: The case.
+        hot: Records that are judged with each batch.
+        options: How to read.
+        counts: Told what came.
+
+    Raises:
+        CaseError: what was kept to be recalled can't be read.
+    """
+
+    def __init__(self, folder: CaseFolder, hot: int, options: Options, counts: Counts) -> None:
+        self._folder, self._counts = folder, counts
+        self._recall = Recall(folder.path / "watch")
+        self._recollection = Recollection(self._recall)
+        self.held = Held(hot)
+        self._new: list[Segment] = []
+        self._recalled: list[Recalled] = []
+        self._fresh: set[str] = set()
+        self._arrived: float | None = None
+        self._unkept: list[Segment] = []
+        """Segments that were judged, and can't be asked for again yet."""
+        self._intake = self._opened(options)
+
+    def _opened(self, options: Options) -> Intake:
+        """Take up the case where it is: the newest of it is held."""
+        snapshot = self._folder.snapshot()
+        spans = self._recall.spans()
+        last = max(spans, key=lambda number: spans[number].low, default=None)
+        times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
+        fitting: list[Segment] = []
+        room = self.held.most
+        for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
+            self._counts.last = max(self._counts.last or 0, times[manifest.segment])
+            room -= sum(one.records for one in manifest.objects)
+            if room < 0:
+                self.held.whole = False
+                continue
+            tables = tables_of(self._folder, manifest.segment)
+            fitting.append(Segment(int(manifest.segment, 16), tables, manifest.objects))
+        for one in reversed(fitting):
+            self.held.add(one.number, one.tables["events"].num_rows)
+            self._new.append(one)
+            if one.number in spans:
+                self.held.kept(one.number, spans[one.number])
+                self._recollection.kept(one.number, None)
+            if spans and (one.number == last or one.number not in spans):
+                self._recollect(one.tables)  # a watch was killed before it judged them
+            elif one.number not in spans:
+                self._unkept.append(one)
+        self.keep()
+        return Intake(self._folder, snapshot.objects().values(), options)
+
+    def take(self, feed: Feed, arrivals: Sequence[Arrival]) -> bool:
+        """Put what has arrived into the case, and tell the feed so; whether there is any record in it."""
+        taken = self._intake.take(arrivals)
+        feed.kept(arrivals)
+        self._counts.take(taken.outcomes)
+        if taken.segment is None or taken.tables is None:
+            return False
+        fresh = set(taken.objects)
+        stored = [
+            StoredObject(sha256=one.sha256, name=one.name, size=one.size, records=one.records, rejected=one.rejected)
+            for one in taken.outcomes
+            if one.sha256 in fresh and not one.repeated
+        ]  # fmt: skip
+        new = Segment(int(taken.segment, 16), taken.tables, stored)
+        self.held.add(new.number, new.tables["events"].num_rows)
+        self._new.append(new)
+        self._recollect(new.tables)
+        self._counts.newest(new.tables["events"])
+        first = min(one.at for one in arrivals)
+        self._arrived = first if self._arrived is None else min(self._arrived, first)
+        return True
+
+    def _recollect(self, tables: Tables) -> None:
+        """Bring back the older records that new ones must be seen with."""
+        touched = self._recollection.note(tables)
+        if self.held.whole:
+            return
+        self._fresh |= identifiers(tables)
+        found = self._recollection.about([touched], self.held.spans(), self.held.recallable)
+        if found is not None:
+            self._recalled.append(found)
+            self.held.recalled += found.tables["events"].num_rows
+
+    def hand_over(self, pinned: Callable[[], Pinned]) -> Gathered:
+        """
+        Hand over what has come since this was last asked, to be judged with what is held.
+
+        Args:
+            pinned: Credentials that are carried before others when something is let go.
+        """
+        complete, letting = self.held.whole, None
+        if self.held.full:
+            self._recollection.let_go(self.held.let_go())
+            letting = Letting(newest=self.held.newest, pinned=pinned(), carriable=self.held.carriable)
+        forget = self.held.crowded
+        if forget:
+            self.held.recalled = 0
+            self._recollection.forget()
+        gathered = Gathered(
+            new=self._new, recalled=self._recalled, complete=complete, letting=letting, forget=forget,
+            fresh=None if complete else frozenset(self._fresh), arrived=self._arrived,
+        )  # fmt: skip
+        self._new, self._recalled, self._fresh, self._arrived = [], [], set(), None
+        return gathered
+
+    def judged(self, segments: Sequence[Segment]) -> None:
+        """Note that what was handed over has been judged, and told: a watch that is killed need not again."""
+        self._unkept += segments
+
+    def keep(self) -> None:
+        """Keep for later what was judged; nothing waits for it."""
+        for one in self._unkept:
+            if one.number in self.held.unkept:
+                span, names = self._recall.keep(*one)
+                self.held.kept(one.number, span)
+                self._recollection.kept(one.number, names)
+        self._unkept.clear()
+
+    def close(self) -> None:
+        """Let go of the case."""
+        self._recall.close()

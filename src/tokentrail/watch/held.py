@@ -1,0 +1,95 @@
+"""
+What the judge holds, as whoever tells it what to hold keeps account of it: numbers alone, no records. Pure.
+
+As long as the case has no more than `most` records, it holds all of them. Beyond, it is the newest records whole, the
+older ones that these must be seen with (`recollection`), and some that tell how things are done otherwise (`carrying`).
+The rest is the sweep's, which looks at the whole case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokentrail.watch.recall import Span
+
+MOST = 50_000
+"""Records that are judged with each batch: eight tenths of a second on one core, of which six are for any number."""
+_NEWEST, _CARRIED, _RECALLED = 2, 10, 4
+"""Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    rows: int
+    span: Span | None = None
+    """Its records, as `recall` numbers them, once they are kept there."""
+
+
+class Held:
+    """Which segments are held whole, the newest last, and how much was recalled."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
+        self.recallable = most // _RECALLED
+        """Records that may be recalled."""
+        self.whole = True
+        """Whether it is all that the case has."""
+        self.recalled = 0
+        self._segments: dict[int, _Segment] = {}
+
+    @property
+    def carriable(self) -> int:
+        """Records that may be carried."""
+        return self.most // _CARRIED
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._segments)
+
+    @property
+    def full(self) -> bool:
+        """Whether older segments must go."""
+        most = self.most if self.whole else self.most // _NEWEST
+        return sum(one.rows for one in self._segments.values()) > most
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more was recalled than there is room for."""
+        return self.recalled > self.recallable
+
+    def add(self, number: int, rows: int) -> None:
+        """Add a segment that is new."""
+        self._segments[number] = _Segment(rows)
+
+    def kept(self, number: int, span: Span) -> None:
+        """Note which records of the database a segment's are."""
+        if number in self._segments:
+            self._segments[number].span = span
+
+    def spans(self) -> list[Span]:
+        """The records that are held in whole segments, as `recall` numbers them."""
+        return [one.span for one in self._segments.values() if one.span is not None]
+
+    @property
+    def unkept(self) -> frozenset[int]:
+        """The segments that can't be asked for again yet."""
+        return frozenset(number for number, one in self._segments.items() if one.span is None)
+
+    def let_go(self) -> frozenset[int]:
+        """Let older segments go: all but half of what the newest may be, and what can't be asked for again yet."""
+        keep = self.most // _NEWEST // 2
+        newest: dict[int, _Segment] = {}
+        for number, one in reversed(self._segments.items()):
+            if keep > 0 or one.span is None:
+                newest[number] = one
+            keep -= one.rows
+        gone = frozenset(self._segments.keys() - newest.keys())
+        self._segments = dict(reversed(newest.items()))
+        self.whole = self.whole and not gone
+        return gone
+
+    @property
+    def newest(self) -> frozenset[int]:
+        """The segments that are held."""
+        return frozenset(self._segments)

@@ -1,0 +1,128 @@
+"""
+Looks at the evidence: what is held is linked and judged with each batch, and what is let go is carried on in part.
+
+The looker keeps what it holds from one look to the next, so that it may be a process of its own (`seat`): it is told
+what is new, and answers with what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tokentrail.present.document import document
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
+from tokentrail.watch.carrying import Pinned, carried
+from tokentrail.watch.guard import Guard
+from tokentrail.watch.hot import HotSet
+from tokentrail.watch.intake import Tables
+from tokentrail.watch.judging import Judge, Judging, linked_again
+from tokentrail.watch.recollection import Recalled
+
+Document = dict[str, Any]
+
+
+class Segment(NamedTuple):
+    """A segment that is new."""
+
+    number: int
+    tables: Tables
+    objects: Sequence[StoredObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letting:
+    """What is held no longer than this look."""
+
+    newest: frozenset[int]
+    """The segments that stay; of all others, what is worth it is carried."""
+    pinned: Pinned
+    carriable: int
+    """Records that may be carried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One look: what is new since the last one, and what is held no longer after it."""
+
+    new: Sequence[Segment] = ()
+    recalled: Sequence[Recalled] = ()
+    now: float
+    """Seconds since 1970."""
+    sweeps: Sequence[Tables | None] = ()
+    """What became of sweeps since the last look, in order: one began, or chose what is to be carried from now on."""
+    letting: Letting | None = None
+    forget: bool = False
+    """Whether what was recalled is let go of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a look found, as documents."""
+
+    found: Sequence[Document] = field(default_factory=list)
+    guarded: Sequence[Document] = field(default_factory=list)
+
+
+class Looker:
+    """
+    Looks again and again; it pickles as long as it has not looked yet.
+
+    Args:
+        case: The case, from which raw records are read.
+        judging: How it judges.
+        guards: Plans that it keeps guard over.
+    """
+
+    def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
+        self._case, self._judging, self._guards = case, judging, guards
+        self._ready: tuple[Judge, HotSet] | None = None
+
+    def __call__(self, asked: Asked) -> Told:
+        """
+        Look once.
+
+        Raises:
+            UsageError: something that it should judge by can't be read.
+        """
+        judge, hot = self._opened()
+        for chosen in asked.sweeps:
+            if chosen is None:
+                hot.sweep_begins()
+            else:
+                hot.swept(chosen)
+        for one in asked.new:
+            hot.add(*one)
+        for older in asked.recalled:
+            hot.recall(older)
+        if hot.empty:
+            return Told()
+        kept: Tables | None = None
+        with linked_again(hot.engine()) as sight:
+            scene = judge.scene(sight, hot.read)
+            found = [document(one) for one in judge.findings(scene)]
+            now = datetime.fromtimestamp(asked.now, UTC)
+            guarded = [document(one) for guard in self._guards for one in guard.findings(sight, scene, now)]
+            if asked.letting is not None:
+                leaving = hot.others(asked.letting.newest)
+                kept = carried(sight, scene, leaving, asked.letting.pinned, asked.letting.carriable)
+        if asked.letting is not None and kept is not None:
+            hot.carry(asked.letting.newest, kept)
+        if asked.forget:
+            hot.forget()
+        return Told(found=found, guarded=guarded)
+
+    def _opened(self) -> tuple[Judge, HotSet]:
+        if self._ready is None:
+            self._ready = Judge(self._judging), HotSet(CaseFolder.open(self._case, create=False))
+        return self._ready
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._ready is not None:
+            self._ready[1].close()
+            self._ready = None

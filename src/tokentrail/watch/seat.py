@@ -1,0 +1,79 @@
+"""
+Where looks are taken: in a process of their own, so that evidence is taken in meanwhile, or here, while nothing is.
+
+Judging is the most that a watch does, and taking in what comes is the next: with two processors neither waits for the
+other.
+"""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from tokentrail.errors import CaseError
+from tokentrail.store.workers import Worker, WorkerLost
+from tokentrail.watch.looking import Asked, Looker, Told
+
+
+class Seat(Protocol):
+    """Takes one look after the other."""
+
+    def ask(self, asked: Asked) -> Future[Told]:
+        """
+        Have a look taken, after those that were asked for before; its answer comes when it is done.
+
+        Raises:
+            CaseError: from the answer: whoever looks is gone.
+        """
+
+    def end(self) -> None:
+        """Take no more looks."""
+
+
+class Here:
+    """Looks are taken at once, by whoever asks."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._looker = looker
+
+    def ask(self, asked: Asked) -> Future[Told]:
+        """Look; see `Seat`."""
+        answer = Future[Told]()
+        answer.set_result(self._looker(asked))
+        return answer
+
+    def end(self) -> None:
+        """Let go of what is held."""
+        self._looker.close()
+
+
+class Beside:
+    """Looks are taken in a process of their own, which starts at once, and ends with this one whatever ends it."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._worker: Worker[Asked, Told] = Worker(looker, _prepare)
+        self._pool = ThreadPoolExecutor(1, "look")
+
+    def ask(self, asked: Asked) -> Future[Told]:
+        """Have a look taken; see `Seat`."""
+        return self._pool.submit(self._look, asked)
+
+    def _look(self, asked: Asked) -> Told:
+        try:
+            return self._worker.run(asked)
+        except WorkerLost as lost:
+            raise CaseError(
+                "the process that judges was ended from outside, perhaps for want of memory (--hot lets it hold less). "
+                "Start the watch again: nothing is lost, and nothing told twice."
+            ) from lost
+
+    def end(self) -> None:
+        """End the process: nothing that it does is half done."""
+        self._worker.end()
+        self._pool.shutdown()
+
+
+def _prepare() -> None:
+    """Leave it to the watch when to end: a service manager signals all processes of a service."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
