@@ -71,7 +71,6 @@ class DuckEngine:
         if spill is not None:
             config["temp_directory"] = str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
-        self._held: list[str] = []
         self._files: dict[str, Path] = {}
         self._ranges: dict[str, Ranges] = {}
         self._whole = duckdb.connect(":memory:", config=config)
@@ -241,34 +240,13 @@ class DuckEngine:
         self.run(f"CREATE OR REPLACE VIEW {name} AS {_segments(name, folders, until)}")
 
     def suspects(self) -> pa.Table | None:
-        """Ids of events that may occur more than once, as `event_id`; of tables in memory, a query is as quick."""
-        if "events" in self._held:
-            return None
+        """Ids of events that may occur more than once, as `event_id`."""
         folders, _ = self._parts["events"]
         return suspects([folder / "events.parquet" for folder in folders.values()])
 
-    def hold(self, name: str, table: pa.Table) -> None:
-        """Make one table of segments known that is in memory, instead of segments on disk."""
-        self.register(f"held_{name}", table)
-        self.run(f"CREATE TABLE {name} AS SELECT * FROM held_{name}")
-        self._held.append(name)
-
-    def add(self, name: str, rows: pa.Table) -> None:
-        """Add rows to a table that is held."""
-        self.register(f"held_{name}", rows)
-        self.run(f"INSERT INTO {name} SELECT * FROM held_{name}")
-
-    def clear(self) -> None:
-        """Forget every table and view but those that are held."""
-        made = "SELECT schema_name, {kind}_name AS name FROM duckdb_{kind}s() WHERE NOT internal"
-        for kind in ("view", "table"):
-            for one in self.table(made.format(kind=kind)).to_pylist():
-                if one["name"] not in self._held:
-                    self.run(f'DROP {kind} IF EXISTS {one["schema_name"]}."{one["name"]}"')
-
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """How a query names each table of segments with some of them alone: by `some_<name>`."""
-        some = {f"some_{name}": name for name in self._held}
+        some = {}
         for name, (parts, until) in self._parts.items():
             some[f"some_{name}"] = f"({_segments(name, [parts[one] for one in sorted(segments)], until)})"
         return some

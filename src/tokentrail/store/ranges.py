@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,7 @@ class Ranges:
         found = [self._nothing]
         for low, high in wanted:
             for number in self._holding(low, high):
-                group = self._group(number)
-                values = _Values(group[self._by])
-                start = bisect_left(values, low)
-                end = bisect_right(values, high, lo=start)
-                if end - start > len(group) // 2:
-                    found.append(group.slice(start, end - start))
-                elif end > start:  # a slice would hold the whole group in memory
-                    found.append(group.take(pa.array(range(start, end), pa.int64())))
+                found += within(self._group(number), self._by, [(low, high)])
         return pa.concat_tables(found)
 
     def _holding(self, low: Any, high: Any) -> Iterable[int]:
@@ -85,6 +78,18 @@ class Ranges:
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return found
+
+
+def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Table]:
+    """The rows in some ranges of a table that is sorted by a column, with what is null at the end."""
+    values = _Values(table[by])
+    for low, high in wanted:
+        start = bisect_left(values, low)
+        end = bisect_right(values, high, lo=start)
+        if end - start > len(table) // 2:
+            yield table.slice(start, end - start)
+        elif end > start:  # a slice would hold the whole table in memory
+            yield table.take(pa.array(range(start, end), pa.int64()))
 
 
 class _Values(Sequence[Any]):

@@ -63,15 +63,39 @@ class Worker(Generic[Task, Outcome]):
         Raises:
             WorkerLost: the process ended.
         """
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
+        self.hand_over(self.packed(task))
+        return self.receive()
+
+    def packed(self, *tasks: Task) -> bytes:
+        """Tasks as they are handed over: packing keeps a processor busy, which handing over does not."""
+        messages = (*self._hello, *tasks)
+        self._hello = ()
+        return b"".join(map(pickle.dumps, messages))
+
+    def hand_over(self, packed: bytes) -> None:
+        """
+        Hand over tasks.
+
+        Raises:
+            WorkerLost: the process ended.
+        """
+        assert self._process.stdin is not None
         try:
-            for message in (*self._hello, task):
-                pickle.dump(message, process.stdin)
-            self._hello = ()
-            process.stdin.flush()
-            outcome, error = pickle.load(process.stdout)  # noqa: S301 - our own process wrote it
+            self._process.stdin.write(packed)
+            self._process.stdin.flush()
+        except OSError as cause:
+            raise WorkerLost from cause
+
+    def receive(self) -> Outcome:
+        """
+        Wait for the outcome of a task that was handed over.
+
+        Raises:
+            WorkerLost: the process ended.
+        """
+        assert self._process.stdout is not None
+        try:
+            outcome, error = pickle.load(self._process.stdout)  # noqa: S301 - our own process wrote it
         except (EOFError, OSError, pickle.UnpicklingError) as cause:
             raise WorkerLost from cause
         if error is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ import pyarrow.compute as pc
 
 from tokentrail.detection.scene import Place
 from tokentrail.errors import CaseError
-from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
+from tokentrail.store.held import HeldEngine
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
@@ -38,11 +39,13 @@ class HotSet:
         self._folder = folder
         self._chunks: deque[_Chunk] = deque()
         self._carried: Tables | None = None
-        self._recalled: list[Tables] = []
+        self._recalled: dict[int, Tables] = {}
         self._places: dict[int, Sequence[tuple[StoredObject, int]]] = {}
         self._objects: dict[int, Sequence[StoredObject]] = {}
-        self._engine: DuckEngine | None = None
-        self._fresh: list[Tables] = []
+        self._engine: HeldEngine | None = None
+        self._stale = True
+        """Whether the engine holds something that is to go."""
+        self._fresh: list[tuple[int, Tables]] = []
         self._unseen: set[int] = set()
         """Segments that a sweep under way may not have seen."""
 
@@ -56,20 +59,20 @@ class HotSet:
         self._objects[number] = objects
         self._unseen.add(number)
         self._chunks.append(_Chunk(frozenset((number,)), tables))
-        self._fresh.append(tables)
+        self._fresh.append((number, tables))
         if len(self._chunks) > _CHUNKS:
             self._join()
 
     def forget(self) -> None:
         """Let go of what was recalled."""
-        self.close()
-        self._recalled, self._places = [], {}
+        self._stale = True
+        self._recalled, self._places = {}, {}
 
     def recall(self, found: Recalled) -> None:
         """Add older records that the newest must be seen with."""
         self._places[found.segment] = found.places
-        self._recalled.append(found.tables)
-        self._fresh.append(found.tables)
+        self._recalled[found.segment] = found.tables
+        self._fresh.append((found.segment, found.tables))
 
     def _join(self) -> None:
         """Make one of the older half: many small tables are slow to look through."""
@@ -80,30 +83,57 @@ class HotSet:
         segments = frozenset[int]().union(*(one.segments for one in older))
         self._chunks.appendleft(_Chunk(segments, joined))
 
-    def engine(self) -> DuckEngine:
-        """An engine that holds its tables; the same one as long as segments only come."""
+    def engine(self) -> HeldEngine:
+        """An engine that holds its tables, the same one always."""
         if self._engine is None:
-            parts = [one.tables for one in self._chunks] + self._recalled
+            self._engine = HeldEngine()
+        if self._stale:
+            there = self._carried_places()
+            parts = [one.tables for one in self._chunks] + [
+                self._without(there, *one) for one in self._recalled.items()
+            ]
             parts += [self._carried] if self._carried else []
-            self._engine = DuckEngine(
-                threads=1
-            )  # of few records, threads that share a query cost more than they bring
             for name in TABLES:
                 empty = [SCHEMAS[name].empty_table()]
                 self._engine.hold(name, pa.concat_tables([one[name] for one in parts] or empty))
         else:
-            for tables in self._fresh:
-                for name in TABLES:
-                    self._engine.add(name, tables[name])
+            there = self._carried_places() if self._fresh else frozenset()
+            for one in self._fresh:
+                for name, table in self._without(there, *one).items():
+                    self._engine.add(name, table)
+        self._stale = False
         self._fresh.clear()
         return self._engine
+
+    def _carried_places(self) -> frozenset[tuple[str, int]]:
+        """Where the records lie that are carried, by object."""
+        if self._carried is None:
+            return frozenset()
+        columns = [self._carried["events"][name].to_pylist() for name in ("segment", "object", "ordinal")]
+        listed: dict[int, Sequence[StoredObject]] = {}
+        for segment in {one for one in columns[0] if one is not None}:
+            with suppress(CaseError):  # merged away: what lies where can't be told, and twice does no harm
+                listed[segment] = self._stored(segment)
+        places = zip(*columns, strict=True)
+        return frozenset((listed[one[0]][one[1]].sha256, one[2]) for one in places if one[0] in listed)
+
+    def _without(self, there: Set[tuple[str, int]], number: int, tables: Tables) -> Tables:
+        """Of records that were recalled, those that are not there already: what is there twice takes its time twice."""
+        lying = enumerate(self._places.get(number, ()))
+        twice = [at for at, (stored, ordinal) in lying if (stored.sha256, ordinal) in there]
+        if not twice:
+            return tables
+        gone = pa.array(twice, tables["events"].schema.field("ordinal").type)
+        return {
+            name: table if name == "identities" else table.filter(pc.invert(pc.is_in(table["ordinal"], gone)))
+            for name, table in tables.items()
+        }
 
     def close(self) -> None:
         """Let go of the engine."""
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
-        self._fresh.clear()
+            self._engine, self._stale = None, True
 
     def others(self, newest: Set[int]) -> frozenset[int]:
         """The segments of which anything is held, but for some."""
@@ -129,7 +159,7 @@ class HotSet:
 
     def _carry(self, carried: Tables) -> None:
         """Carry these, but for what is there in whole segments: no record may be there twice in one place."""
-        self.close()
+        self._stale = True
         here = {number for one in self._chunks for number in one.segments}
         if not here.isdisjoint(_segments_of(carried)):
             carried = {name: _of_segments(table, here, others=True) for name, table in carried.items()}

@@ -20,7 +20,10 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import Grown, grow, reopen
 from tokentrail.store.duck import DuckEngine
+from tokentrail.store.held import HeldEngine
 
+_NOWHERE = Path()
+"""Where an engine that writes no file keeps what it derives."""
 Fill = Callable[[DuckEngine], None]
 """Makes the tables of some evidence known to an engine."""
 
@@ -82,19 +85,16 @@ class Judge:
 
 
 @contextmanager
-def linked_again(engine: DuckEngine) -> Iterator[Sight]:
+def linked_again(engine: HeldEngine) -> Iterator[Sight]:
     """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
-    scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
     try:
-        grown = grow(engine, scratch)
+        grown = grow(engine, _NOWHERE)
         engine.clear()
-        reopen(engine, scratch)
-        yield Sight(
-            engine, Forest(engine, rows.moment(grown.last) or datetime.fromtimestamp(0, UTC), scratch), grown
-        )
+        reopen(engine, _NOWHERE)
+        moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
+        yield Sight(engine, Forest(engine, moment, _NOWHERE), grown)
     finally:
         engine.clear()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 Looks at the evidence: what is held is linked and judged with each batch, and what is let go is carried on in part.
 
 The looker keeps what it holds from one look to the next, so that it may be a process of its own (`seat`): it is told
-what is new, and answers with what it found.
+what is new, and answers with what it found. What a look leaves to be done is done when that has been told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tokentrail.detection.scene import Scene
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
@@ -20,7 +22,7 @@ from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Tables
-from tokentrail.watch.judging import Judge, Judging, linked_again
+from tokentrail.watch.judging import Judge, Judging, Sight, linked_again
 from tokentrail.watch.recollection import Recalled
 
 Document = dict[str, Any]
@@ -68,6 +70,10 @@ class Told:
     guarded: Sequence[Document] = field(default_factory=list)
 
 
+class Tidy:
+    """What comes after each look: its tables are dropped, and what is held no longer is let go of."""
+
+
 class Looker:
     """
     Looks again and again; it pickles as long as it has not looked yet.
@@ -81,15 +87,22 @@ class Looker:
     def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
         self._case, self._judging, self._guards = case, judging, guards
         self._ready: tuple[Judge, HotSet] | None = None
+        self._after: ExitStack | None = None
 
-    def __call__(self, asked: Asked) -> Told:
+    def __call__(self, task: Asked | Tidy) -> Told:
         """
-        Look once.
+        Look once, or tidy up after a look.
 
         Raises:
             UsageError: something that it should judge by can't be read.
         """
         judge, hot = self._opened()
+        if isinstance(task, Asked):
+            return self._looked(task, judge, hot)
+        self._tidied(hot)
+        return Told()
+
+    def _looked(self, asked: Asked, judge: Judge, hot: HotSet) -> Told:
         for chosen in asked.sweeps:
             if chosen is None:
                 hot.sweep_begins()
@@ -101,20 +114,24 @@ class Looker:
             hot.recall(older)
         if hot.empty:
             return Told()
-        kept: Tables | None = None
-        with linked_again(hot.engine()) as sight:
+        with ExitStack() as after:
+            sight = after.enter_context(linked_again(hot.engine()))
             scene = judge.scene(sight, hot.read)
             found = [document(one) for one in judge.findings(scene)]
             now = datetime.fromtimestamp(asked.now, UTC)
             guarded = [document(one) for guard in self._guards for one in guard.findings(sight, scene, now)]
+            if asked.forget:
+                after.callback(hot.forget)
             if asked.letting is not None:
-                leaving = hot.others(asked.letting.newest)
-                kept = carried(sight, scene, leaving, asked.letting.pinned, asked.letting.carriable)
-        if asked.letting is not None and kept is not None:
-            hot.carry(asked.letting.newest, kept)
-        if asked.forget:
-            hot.forget()
+                after.callback(_let_go, hot, sight, scene, asked.letting)
+            self._after = after.pop_all()
         return Told(found=found, guarded=guarded)
+
+    def _tidied(self, hot: HotSet) -> None:
+        if self._after is not None:
+            self._after.close()
+            self._after = None
+            hot.engine()
 
     def _opened(self) -> tuple[Judge, HotSet]:
         if self._ready is None:
@@ -126,3 +143,8 @@ class Looker:
         if self._ready is not None:
             self._ready[1].close()
             self._ready = None
+
+
+def _let_go(hot: HotSet, sight: Sight, scene: Scene, letting: Letting) -> None:
+    leaving = hot.others(letting.newest)
+    hot.carry(letting.newest, carried(sight, scene, leaving, letting.pinned, letting.carriable))

@@ -46,7 +46,7 @@ CREATE TABLE names (name INTEGER, time INTEGER, record INTEGER, PRIMARY KEY (nam
 _LATEST = "SELECT record FROM names WHERE name = ? ORDER BY time DESC, record DESC LIMIT ?"
 _FIRST = "SELECT record FROM names WHERE name = ? ORDER BY time, record LIMIT ?"
 _ROW = """
-SELECT r.identity, i.told, r.told, r.ordinal, o.sha256, o.reference, o.bound FROM records r
+SELECT r.identity, i.told, r.told, r.ordinal, r.object, o.sha256, o.reference, o.bound FROM records r
 JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
 
 _PLACED = frozenset({"segment", "object", "ordinal", "identity"})
@@ -212,12 +212,13 @@ class Recall:
                     yield name, number
 
     def read(self, numbers: Iterable[int]) -> Iterator[Found]:
-        """Records by number; those of one caller share its row."""
+        """Records by number; those of one caller share its row, and those of one object what is said of that."""
         callers: dict[int, Row] = {}
+        objects: dict[int, StoredObject] = {}
         with _explained(self._path):
             for number in numbers:
                 for row in self._connection.execute(_ROW, (number,)):
-                    yield _found(number, row, callers)
+                    yield _found(number, row, callers, objects)
 
 
 class _Told:
@@ -235,18 +236,21 @@ class _Told:
         self.names = chosen.names()
 
 
-def _found(number: int, row: Sequence[Any], callers: dict[int, Row]) -> Found:
-    identity, caller, told, ordinal, sha256, reference, bound = row
+def _found(
+    number: int, row: Sequence[Any], callers: dict[int, Row], objects: dict[int, StoredObject]
+) -> Found:
+    identity, caller, told, ordinal, place, sha256, reference, bound = row
     if identity not in callers:
         callers[identity] = _row("identities", _unpacked(caller)) or {}
+    if place not in objects:
+        objects[place] = StoredObject(
+            sha256=sha256, name=sha256, size=0, records=0, rejected=0, reference=reference, bound=bound
+        )
     event, issuance, change = _unpacked(told)
-    stored = StoredObject(
-        sha256=sha256, name=sha256, size=0, records=0, rejected=0, reference=reference, bound=bound
-    )
     chosen = Chosen(
         _row("events", event) or {}, callers[identity], _row("issuances", issuance), _row("changes", change)
     )
-    return Found(number, chosen, identity, stored, ordinal)
+    return Found(number, chosen, identity, objects[place], ordinal)
 
 
 def _values(table: str, row: Row | None) -> list[Any] | None:

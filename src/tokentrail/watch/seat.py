@@ -8,12 +8,14 @@ other.
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Protocol
 
 from tokentrail.errors import CaseError
 from tokentrail.store.workers import Worker, WorkerLost
-from tokentrail.watch.looking import Asked, Looker, Told
+from tokentrail.watch.looking import Asked, Looker, Tidy, Told
 
 
 class Seat(Protocol):
@@ -41,6 +43,7 @@ class Here:
         """Look; see `Seat`."""
         answer = Future[Told]()
         answer.set_result(self._looker(asked))
+        self._looker(Tidy())
         return answer
 
     def end(self) -> None:
@@ -52,26 +55,38 @@ class Beside:
     """Looks are taken in a process of their own, which starts at once, and ends with this one whatever ends it."""
 
     def __init__(self, looker: Looker) -> None:
-        self._worker: Worker[Asked, Told] = Worker(looker, _prepare)
+        self._worker: Worker[Asked | Tidy, Told] = Worker(looker, _prepare)
         self._pool = ThreadPoolExecutor(1, "look")
+        self._untidied = False
 
     def ask(self, asked: Asked) -> Future[Told]:
         """Have a look taken; see `Seat`."""
-        return self._pool.submit(self._look, asked)
+        return self._pool.submit(self._answer, self._worker.packed(asked, Tidy()))
 
-    def _look(self, asked: Asked) -> Told:
-        try:
-            return self._worker.run(asked)
-        except WorkerLost as lost:
-            raise CaseError(
-                "the process that judges was ended from outside, perhaps for want of memory (--hot lets it hold less). "
-                "Start the watch again: nothing is lost, and nothing told twice."
-            ) from lost
+    def _answer(self, packed: bytes) -> Told:
+        with _explained():
+            self._worker.hand_over(packed)
+            if self._untidied:
+                self._worker.receive()
+            self._untidied = True
+            return self._worker.receive()
 
     def end(self) -> None:
         """End the process: nothing that it does is half done."""
         self._worker.end()
         self._pool.shutdown()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in words that the process is gone."""
+    try:
+        yield
+    except WorkerLost as lost:
+        raise CaseError(
+            "the process that judges was ended from outside, perhaps for want of memory (--hot lets it hold less). "
+            "Start the watch again: nothing is lost, and nothing told twice."
+        ) from lost
 
 
 def _prepare() -> None:

@@ -45,7 +45,7 @@ _GATHERED = 0.25
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
-_SLOW, _LEAST = 1.2, 20_000
+_SLOW, _LEAST = 0.8, 12_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""

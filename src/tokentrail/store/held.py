@@ -1,0 +1,76 @@
+"""
+An engine of tables in memory, for evidence that is linked again and again as more comes.
+
+What it derives stays in memory as well: of few records, writing a file and reading it again takes longer than the
+query whose rows are in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+import pyarrow as pa
+
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.ranges import Range, within
+
+
+class HeldEngine(DuckEngine):
+    """A DuckDB whose evidence, and whatever is derived from it, is in its memory alone."""
+
+    def __init__(self) -> None:
+        """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
+        super().__init__(threads=1)
+        self._held: list[str] = []
+        self._kept: dict[str, str] = {}
+        self._sorted: dict[str, pa.Table] = {}
+
+    def hold(self, name: str, table: pa.Table) -> None:
+        """Make one table of segments known, in place of what it held before."""
+        self.register(f"held_{name}", table)
+        self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM held_{name}")
+        if name not in self._held:
+            self._held.append(name)
+
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Add rows to a table that is held."""
+        self.register(f"held_{name}", rows)
+        self.run(f"INSERT INTO {name} SELECT * FROM held_{name}")
+
+    def suspects(self) -> None:
+        """Nothing: a query tells as quickly which event ids occur more than once."""
+
+    def narrow(self, segments: Set[int]) -> dict[str, str]:
+        """How a query names each table of segments: whole."""
+        return {f"some_{name}": name for name in self._held}
+
+    def write(self, sql: str, path: Path) -> None:
+        """Keep the rows of a query until they are written anew: a path is but a name here."""
+        self._kept[path.stem] = f"kept_{path.stem}"
+        self.run(f"CREATE OR REPLACE TABLE kept_{path.stem} AS {sql}")
+
+    def view(self, name: str, path: Path) -> None:
+        """Make what was kept known under a name."""
+        self._sorted.pop(name, None)
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {self._kept[path.stem]}")
+
+    def keep(self, name: str, sql: str, path: Path) -> None:
+        """Make the rows of a query known under a name."""
+        self.write(sql, path)
+        self.view(name, path)
+
+    def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
+        """Few rows of what is known by `view`; see `Engine`."""
+        if name not in self._sorted:
+            self._sorted[name] = self.table(f"SELECT * FROM {name} ORDER BY {by} NULLS LAST").combine_chunks()
+        return pa.concat_tables([self._sorted[name][:0], *within(self._sorted[name], by, wanted)])
+
+    def clear(self) -> None:
+        """Forget every table and view but those that are held, and what is kept."""
+        made = "SELECT {kind}_name AS name, schema_name AS place FROM duckdb_{kind}s() WHERE NOT internal"
+        stay = {*self._held, *self._kept.values()}
+        for kind in ("view", "table"):
+            for one in self.rows(made.format(kind=kind)):
+                if one["name"] not in stay:
+                    self.run(f'DROP {kind} IF EXISTS {one["place"]}."{one["name"]}"')
