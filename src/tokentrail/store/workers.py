@@ -56,6 +56,11 @@ class Worker(Generic[Task, Outcome]):
         )
         self._hello: tuple[Any, ...] = (sys.path, (work, prepare))
 
+    @property
+    def process(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def run(self, task: Task) -> Outcome:
         """
         Have a task done, and wait for it.

@@ -59,6 +59,11 @@ class Beside:
         self._pool = ThreadPoolExecutor(1, "look")
         self._untidied = False
 
+    @property
+    def process(self) -> int:
+        """The number of the process."""
+        return self._worker.process
+
     def ask(self, asked: Asked) -> Future[Told]:
         """Have a look taken; see `Seat`."""
         return self._pool.submit(self._answer, self._worker.packed(asked, Tidy()))

@@ -1,0 +1,63 @@
+"""An engine of tables in memory answers as one of files does, and keeps what it is told to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.held import HeldEngine
+
+ROWS = pa.table({
+    "n": pa.array([5, 1, None, 3, 3, 9], pa.int64()),
+    "name": pa.array(["é", "a", "null", "b", "B", "z"], pa.string()),
+})  # fmt: skip
+
+
+@pytest.fixture(name="held")
+def _held() -> Iterator[HeldEngine]:
+    with closing(HeldEngine()) as engine:
+        engine.hold("events", ROWS)
+        yield engine
+
+
+@pytest.mark.parametrize("wanted", [[(1, 3)], [(0, 0)], [(1, 1), (9, 9)], [(3, 100)], []])
+def test_ranges_are_those_of_a_file(held: HeldEngine, wanted: list[tuple[int, int]], tmp_path: Path) -> None:
+    """Values from one to another, both included, in order; what is null is in no range."""
+    with closing(DuckEngine(threads=1)) as files:
+        files.register("events", ROWS)
+        for engine in (files, held):
+            engine.keep(
+                "sorted", "SELECT * FROM events ORDER BY n NULLS LAST, name", tmp_path / "sorted.parquet"
+            )
+
+        assert (
+            files.ranges("sorted", "n", wanted).to_pylist() == held.ranges("sorted", "n", wanted).to_pylist()
+        )
+
+
+def test_what_is_derived_is_replaced_and_what_is_held_stays(held: HeldEngine) -> None:
+    """A table that is written again has the new rows alone; all else goes when the engine is cleared."""
+    held.write("SELECT 1 AS n", Path("derived.parquet"))
+    held.run("CREATE TABLE other AS SELECT 1 AS one")
+    held.clear()
+    held.write("SELECT 2 AS n", Path("derived.parquet"))
+    held.view("derived", Path("derived.parquet"))
+
+    assert [{"n": 2}] == held.rows("SELECT * FROM derived")
+    assert [{"n": 2}] == held.ranges("derived", "n", [(0, 9)]).to_pylist()
+    assert not held.rows("SELECT 1 AS one FROM duckdb_tables() WHERE table_name = 'other'")
+    assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 6}]
+
+
+def test_rows_are_added_and_replaced(held: HeldEngine) -> None:
+    """What comes is added; what is held anew takes the place of what was."""
+    held.add("events", ROWS)
+    assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 12}]
+    held.hold("events", ROWS[:2])
+    assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 2}]
+    assert held.narrow(frozenset({1})) == {"some_events": "events"}

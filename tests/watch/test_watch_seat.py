@@ -1,0 +1,88 @@
+"""Looks are taken in a process of their own: it tells the same, and when it is ended, that is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from watch_cases import Given, Json, Remembering, found, packed, same, watched
+
+from evidence import HOME, START
+from tokentrail import Case
+from tokentrail.errors import CaseError
+from tokentrail.testing import World
+from tokentrail.watch import seat
+from tokentrail.watch.interface import Arrival
+from tokentrail.watch.judging import Judging
+from tokentrail.watch.looking import Asked, Looker
+from tokentrail.watch.watch import Settings, Watch
+
+
+def leak() -> list[Json]:
+    """A token mints, long after it was minted."""
+    world = World(START, account=HOME)
+    token = world.user("ada", ip="192.0.2.10").gets_session_token(duration=129600)
+    world.wait(3600)
+    token.assumes("Deploy", "later").calls("s3:ListBuckets", count=3)
+    return world.records()
+
+
+def test_a_process_beside_tells_what_detect_does(tmp_path: Path) -> None:
+    """A batch at a time, with what is held far smaller than the case, and a sweep for the rest."""
+    records, sink = leak(), Remembering()
+
+    watched(tmp_path / "case", [[[one]] for one in records], sink, beside=True, hot=4)
+
+    assert found(tmp_path / "case")
+    assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_the_end_of_the_process_is_said(tmp_path: Path) -> None:
+    """Ended from outside, for want of memory perhaps: the watch ends with a sentence that says what to do."""
+    with Case.open(tmp_path / "case") as case:
+        beside = seat.Beside(Looker(case.folder.path, Judging(), ()))
+        try:
+            assert not beside.ask(Asked(now=0.0)).result().found
+            os.kill(beside.process, signal.SIGKILL)
+            with pytest.raises(CaseError, match="Start the watch again"):
+                beside.ask(Asked(now=0.0)).result()
+        finally:
+            beside.end()
+
+
+def test_the_signal_to_stop_is_left_to_the_watch(tmp_path: Path) -> None:
+    """A service manager signals all processes of a service: the one that judges goes on until it is told to end."""
+    with Case.open(tmp_path / "case") as case:
+        beside = seat.Beside(Looker(case.folder.path, Judging(), ()))
+        try:
+            beside.ask(Asked(now=0.0)).result()
+            os.kill(beside.process, signal.SIGTERM)
+            os.kill(beside.process, signal.SIGINT)
+            assert not beside.ask(Asked(now=0.0)).result().found
+        finally:
+            beside.end()
+
+
+class Stopping(Given):
+    """A feed that has the watch stopped as soon as it has brought its first batch."""
+
+    stop_watch: Callable[[], None] = staticmethod(lambda: None)
+
+    def kept(self, arrivals: Sequence[Arrival]) -> None:
+        super().kept(arrivals)
+        self.stop_watch()
+
+
+def test_what_was_taken_in_is_told_before_a_stop(tmp_path: Path) -> None:
+    """What a look is being taken of, and what came meanwhile, waits for no restart."""
+    feed, sink = Stopping([[packed(leak())]]), Remembering()
+    with Case.open(tmp_path / "case") as case:
+        running = Watch(case.folder, feed, [sink], (), Settings(quiet=0.0), lambda _: None, time.time)
+        feed.stop_watch = running.stop
+        running.run()
+
+    assert found(tmp_path / "case").keys() == sink.standing().keys()
