@@ -40,7 +40,7 @@ _CALLS = """
     JOIN guarded g ON g.n = w.n AND e.time > g.bites
     WHERE e.error IS NULL ORDER BY e.time, e.event_id"""
 _CHANGES = """
-    SELECT c.*, e.agent FROM changed c
+    SELECT c.*, e.ip, e.agent FROM changed c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
     WHERE c.time > ? ORDER BY c.time, c.event_id"""
 
