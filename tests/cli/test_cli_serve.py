@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from cli_cases import Run
 
+from patience import PATIENCE
+
 PROGRAM = [sys.executable, "-c", "from tokentrail.cli.root import main; main()"]
 
 
@@ -32,10 +34,10 @@ def test_it_serves_until_ctrl_c(case: Path) -> None:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=\S{32}&as_of=2026-11-23T10%3A01%3A00Z", address)
         base, token = re.match(r"(http://[^/]+)/\?token=([^&]+)", address).groups()  # type: ignore[union-attr]
         request = urllib.request.Request(f"{base}/start.json", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             assert json.load(answer)["case_id"]
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"{base}/start.json", timeout=60)
+            urllib.request.urlopen(f"{base}/start.json", timeout=PATIENCE)
         port = int(base.rpartition(":")[2])
         if sockets.exists():  # Linux tells
             held = [
@@ -43,7 +45,7 @@ def test_it_serves_until_ctrl_c(case: Path) -> None:
             ]
             assert {one.split(":")[0] for one in held if int(one.split(":")[1], 16) == port} == {"0100007F"}
         process.send_signal(signal.SIGINT)
-        rest, told = process.communicate(timeout=30)
+        rest, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and rest == ""
     assert "Ctrl+C ends it" in told and "Traceback" not in told and token not in told
 

@@ -21,6 +21,7 @@ from carry_cases import AS_OF, HOME, REVOKE, Stand, call, denial, plan_of, step
 
 from evidence import call as record
 from evidence import user
+from patience import PATIENCE, until
 from tokentrail.case import Case
 from tokentrail.cli.root import main
 from tokentrail.containment import planfile
@@ -325,10 +326,13 @@ def test_a_process_that_is_killed_is_taken_up(shell: Shell, action: str, when: s
     """kill -9 between a call and its answer: the next run ends where the first would have."""
     shell.plan()
     started: list[subprocess.Popen[str]] = []
+    done: list[str] = []
 
     def kill(seen: str) -> None:
-        if seen == action and started:
-            os.kill(started.pop().pid, signal.SIGKILL)
+        if seen == action and not done:
+            until(lambda: started)
+            done.append(seen)
+            os.kill(started[0].pid, signal.SIGKILL)
 
     setattr(shell.stand.wire, when, kill)
     script = "from tokentrail.cli.root import main; main()"
@@ -337,7 +341,7 @@ def test_a_process_that_is_killed_is_taken_up(shell: Shell, action: str, when: s
         stderr=subprocess.PIPE, env=dict(os.environ),
     ) as process:  # fmt: skip
         started.append(process)
-        process.wait(60)
+        process.wait(PATIENCE)
         process.stderr.read()  # type: ignore[union-attr]
     killed = process.returncode
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from patience import PATIENCE
 from tokentrail.policy.context import ABSENT
 
 Json = dict[str, Any]
@@ -221,7 +222,7 @@ class SecondOpinion:
         """End the process."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,24 @@ import pytest
 from html_cases import ALIVE, GONE, TOKEN, dossier, large, poisoned
 from present_cases import KEY
 
+from browsing import chromium, expect, needed, room
 from hostile import HOSTILE
 from tokentrail.present.html.page import lifelines_file, report_page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no chromium here (apt-get install chromium)"
-)
+pytestmark = needed
 
 
 @pytest.fixture(name="browser", scope="module")
 def _browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Opened:
     """A page that was opened, and what it did without being asked."""
 
     def __init__(self, browser: Any, file: Path, **context: Any) -> None:
-        self.context = browser.new_context(**context)
+        self.context = room(browser, **context)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", lambda one: self.complaints.append(f"console: {one.text}"))
@@ -93,6 +88,7 @@ def test_hostile_evidence_does_nothing(opened: Any) -> None:
         assert one.page.locator("img, iframe, object, embed").count() == 0
         one.page.click("label[for=at-1]")
         one.page.fill("#find", "script")
+        expect(one.page.locator("#found")).to_have_text(re.compile("found"))
 
 
 def test_hostile_evidence_does_nothing_in_the_picture_alone(opened: Any) -> None:
@@ -132,13 +128,11 @@ def test_the_tree_can_be_searched(opened: Any) -> None:
     one = opened(report_page(large(900)))
     one.page.keyboard.press("/")
     one.page.keyboard.type("ASIA0000000000000777")
-    one.page.wait_for_timeout(400)
-    assert one.page.inner_text("#found") == "1 found"
+    expect(one.page.locator("#found")).to_have_text("1 found")
     assert one.page.locator("#tree .hit").is_visible()
     assert KEY in one.page.inner_text("#tree .way summary >> nth=0")
     one.page.fill("#find", "")
-    one.page.wait_for_timeout(400)
-    assert one.page.inner_text("#found") == ""
+    expect(one.page.locator("#found")).to_have_text("")
 
 
 def test_the_tree_folds(opened: Any) -> None:
@@ -158,8 +152,7 @@ def test_the_timeline_can_be_filtered(opened: Any) -> None:
     marked = one.page.locator("#calls tr").locator("visible=true").count()
     assert 0 < marked < every
     one.page.fill("#sift", "nothing like it")
-    one.page.wait_for_timeout(400)
-    assert one.page.inner_text("#sifted") == "0 lines"
+    expect(one.page.locator("#sifted")).to_have_text("0 lines")
 
 
 def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:
@@ -168,10 +161,9 @@ def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:
     one.page.click("[data-fold=shut]")
     one.page.focus(".lifelines a >> nth=3")
     one.page.keyboard.press("Enter")
-    one.page.wait_for_timeout(300)
     place = one.page.locator("#tree li:target")
+    expect(place).to_be_visible()
     assert ALIVE in place.inner_text()
-    assert place.is_visible()
 
 
 def test_the_script_can_be_copied(opened: Any) -> None:
@@ -179,8 +171,9 @@ def test_the_script_can_be_copied(opened: Any) -> None:
     one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
     one.page.click("text=The plan as a script")
     one.page.click("[data-copy=script]")
-    one.page.wait_for_timeout(300)
-    assert one.page.inner_text("[data-copy=script]") in ("Copied", "Selected: press Ctrl+C")
+    expect(one.page.locator("[data-copy=script]")).to_have_text(
+        re.compile("^(Copied|Selected: press Ctrl[+]C)$")
+    )
     if one.page.inner_text("[data-copy=script]") == "Copied":
         assert one.page.evaluate("navigator.clipboard.readText()") == one.page.text_content("#script")
 

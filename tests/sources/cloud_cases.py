@@ -102,6 +102,9 @@ class Wire:
     def __init__(self, upstream: str) -> None:
         self.fault: Fault = lambda _: None
         self.requests: list[Request] = []
+        self.busy = 0
+        """Requests that are being answered."""
+        self._lock = threading.Lock()
         self._upstream = urlsplit(upstream).netloc
         wire = self
 
@@ -116,7 +119,11 @@ class Wire:
                     super().handle_one_request()
 
             def do_GET(self) -> None:
-                wire._answer(self)
+                wire._count(1)
+                try:
+                    wire._answer(self)
+                finally:
+                    wire._count(-1)
 
             do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - as the standard library wants them
 
@@ -133,6 +140,10 @@ class Wire:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
         self._thread.start()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.busy += more
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))

@@ -16,6 +16,7 @@ import pytest
 from cloud_cases import BUCKET, Cloud, Cut, Refusal, Request
 
 from evidence import AWAY, HOME, START, text
+from patience import PATIENCE
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws
@@ -551,19 +552,30 @@ with Case.open(sys.argv[1]) as case:
 """
 
 
+def stuck(cloud: Cloud, after: int) -> tuple[threading.Event, threading.Event]:
+    """Let nobody read more than so many objects until the second event; the first one tells that so many were read."""
+    so_far, dead = threading.Event(), threading.Event()
+
+    def fault(_: Request) -> None:
+        if len(cloud.fetched()) >= after:
+            so_far.set()
+            dead.wait(PATIENCE)
+
+    cloud.wire.fault = fault
+    return so_far, dead
+
+
 def test_a_killed_run_is_gone_on_with(cloud: Cloud) -> None:
     """SIGKILL in the middle of reading: what was published stays, and no object of it is fetched again."""
     keys = fill(cloud, 40)
     for after in (8, 20):
         cloud.wire.requests.clear()
-        started = threading.Event()
-        cloud.wire.fault = lambda _, after=after, started=started: (
-            started.set() if len(cloud.fetched()) >= after else None
-        )
+        so_far, dead = stuck(cloud, after)
         process = subprocess.Popen([sys.executable, "-c", _INGEST, str(cloud.case), cloud.wire.url])
-        assert started.wait(60)
+        assert so_far.wait(PATIENCE)
         process.kill()
         process.wait()
+        dead.set()
     cloud.wire.fault = lambda _: None
     with Case.open(cloud.case) as case:
         held = case.status().objects if any((cloud.case / "manifests").iterdir()) else 0

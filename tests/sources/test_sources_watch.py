@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from cloud_cases import BUCKET, Cloud
+from cloud_cases import BUCKET, Cloud, Request
 from queue_cases import Line, notice
 
 from evidence import text
+from patience import PATIENCE, until
 from tokentrail import Case
 from tokentrail.cli.root import root
 from tokentrail.present.document import document
@@ -29,16 +31,16 @@ from tokentrail.watch.interface import Lost
 from tokentrail.watch.queue_feed import QueueFeed
 
 Json = dict[str, Any]
-_PATIENCE = 1200
-"""Seconds: moto looks through the whole queue for each message, and other tests may run beside."""
+_VISIBLE = 60
+"""Seconds for which who received a message has it for himself."""
 PROGRAM = "from tokentrail.cli.root import main; main()"
 
 
 @pytest.fixture(name="line")
 def _line(cloud: Cloud, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    """A queue; moto asks the clock about each message at each call, and its own way to ask takes ten times as long."""
-    monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: time.time() * 1000)
-    line = Line.of(cloud, moto_url, VisibilityTimeout="4")
+    """A queue with a clock of its own, which moto asks about each message at each call."""
+    line = Line.of(cloud, moto_url, VisibilityTimeout=str(_VISIBLE))
+    monkeypatch.setattr("moto.sqs.models.unix_time_millis", line.now)
     yield line
     line.client.close()
 
@@ -54,7 +56,7 @@ def started(cloud: Cloud, source: str, *options: str) -> subprocess.Popen[bytes]
 
 
 def ended(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
-    code = process.wait(_PATIENCE)
+    code = process.wait(PATIENCE * 2)  # moto looks through the whole queue for each message
     assert 0 == code, (cloud.folder / "err.txt").read_text()
 
 
@@ -109,11 +111,16 @@ def answers(case: Path) -> str:
 def killed_at_random(line: Line, stored: list[bytes], *, kills: int, seed: int) -> None:
     """Watch, kill, and start again, until all is read; then compare."""
     chance = random.Random(seed)
+    wire = line.cloud.wire
     for _ in range(kills):
+        enough = len(wire.requests) + chance.randrange(3, 3 + 2 * len(stored) // kills)
         process = started(line.cloud, line.source)
-        time.sleep(chance.uniform(0.5, 6))
+        until(lambda enough=enough: len(wire.requests) >= enough)  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.wait()
+        until(lambda: not wire.busy)  # it may still be answered
+        line.passed += _VISIBLE
     ended(started(line.cloud, line.source, "--once", "--give-up", "1"), line.cloud)
 
     told = lines(line.cloud)
@@ -131,19 +138,34 @@ def test_once_waits_for_what_a_killed_watch_held(line: Line) -> None:
     """A watch dies with messages in its hands; the next one, which is to stop when all is read, reads those too."""
     stored = files(story(ordinary_day=False).world.records(), 25)
     filled(line, stored, copies=1, seed=1)
-    line.client.set_queue_attributes(QueueUrl=line.url, Attributes={"VisibilityTimeout": "10"})
+    wire, dead = line.cloud.wire, threading.Event()
+
+    def unread(one: Request) -> None:
+        if one.reads:
+            dead.wait(PATIENCE)
+
+    wire.fault = unread
     process = started(line.cloud, line.source)
-    while not _in_flight(line):
-        time.sleep(0.005)
+    until(line.cloud.fetched)
     process.kill()
     process.wait()
+    dead.set()
     assert _in_flight(line)
 
-    ended(started(line.cloud, line.source, "--once"), line.cloud)
+    wire.requests.clear()
+    process = started(line.cloud, line.source, "--once")
+    until(lambda: process.poll() is not None or _asked(line, "GetQueueAttributes") >= 4)
+    line.passed += _VISIBLE
+    ended(process, line.cloud)
 
     assert 0 == _in_flight(line)
     with Case.open(line.cloud.case, create=False) as case:
         assert len(stored) == case.status().objects
+
+
+def _asked(line: Line, operation: str) -> int:
+    """How often a watch asked the queue for something."""
+    return sum(one.operation == operation for one in list(line.cloud.wire.requests))
 
 
 def _in_flight(line: Line) -> int:
@@ -167,7 +189,6 @@ def test_killed_at_random_it_loses_and_repeats_nothing(line: Line) -> None:
 def test_five_thousand_notifications_with_kills(line: Line) -> None:
     """The same with 5,000 notifications, each object told of twice, and twenty kills."""
     stored = files(story().world.records(), 2450)
-    line.client.set_queue_attributes(QueueUrl=line.url, Attributes={"VisibilityTimeout": "15"})
     filled(line, stored, copies=2, seed=1, gone=100)
 
     killed_at_random(line, stored, kills=20, seed=7)
@@ -180,9 +201,7 @@ def test_it_stops_on_a_signal_and_gives_back_what_it_holds(line: Line) -> None:
     stored = files(story(ordinary_day=False).world.records(), 4)
     filled(line, stored[:3], copies=1, seed=1)
     process = started(line.cloud, line.source)
-    deadline = time.monotonic() + 60
-    while line.left() and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: not line.left())
     process.send_signal(signal.SIGTERM)
     ended(process, line.cloud)
 
@@ -216,26 +235,29 @@ def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
         "QueueArn"
     ]
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": 2}
-    line.client.set_queue_attributes(
-        QueueUrl=line.url, Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "1"}
-    )
+    line.client.set_queue_attributes(QueueUrl=line.url, Attributes={"RedrivePolicy": json.dumps(policy)})
     stored = files(story(ordinary_day=False).world.records(), 3)
     filled(line, stored, copies=1, seed=1, gone=1)
     line.say("no notification")
     feed = QueueFeed(line.source, line.cloud.access, give_up=1)
     feed.start()
-    read, lost, dead = set[str](), list[Lost](), list[str]()
-    for _ in range(120):
+    read, lost, dead = set[str](), list[Lost](), set[str]()
+
+    def taken() -> bool:
         arrivals = feed.take(8, 0.5)
         feed.kept(arrivals)
-        read |= {one.object.name for one in arrivals}
-        lost += feed.lost()
-        dead += [one["Body"] for one in line.client.receive_message(QueueUrl=morgue).get("Messages", ())]
-        if len(dead) == 2:
-            break
+        read.update(one.object.name for one in arrivals)
+        lost.extend(feed.lost())
+        there = line.client.receive_message(QueueUrl=morgue, MaxNumberOfMessages=10)
+        dead.update(one["Body"] for one in there.get("Messages", ()))
+        if len(read) == 3:
+            line.passed += _VISIBLE
+        return len(dead) == 2
+
+    until(taken)
     feed.stop()
 
-    assert {notice("AWSLogs/gone-0.json.gz"), "no notification"} == set(dead)
+    assert {notice("AWSLogs/gone-0.json.gz"), "no notification"} == dead
     assert (3, 0) == (len(read), line.left())
     assert [False, False] == [one.final for one in lost]
     assert 2 == len({one.name for one in lost})
@@ -250,6 +272,7 @@ def test_what_came_back_from_the_dead_is_read(line: Line) -> None:
              line.cloud.access.endpoint_url or ""]  # fmt: skip
     assert 0 == CliRunner().invoke(root, asked).exit_code
     line.cloud.stock({"b": stored[1]})
+    line.passed += _VISIBLE
     line.tell("a", "b")
     assert 0 == CliRunner().invoke(root, asked).exit_code
 

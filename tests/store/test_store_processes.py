@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evidence import START
+from patience import until
 from tokentrail import Case, Credential
 from tokentrail.testing import World, native
 
@@ -62,6 +63,12 @@ def begun(process: subprocess.Popen[str]) -> None:
     assert "begins\n" == process.stdout.readline()
 
 
+def grown(process: subprocess.Popen[str], manifests: Path, *, by: int) -> None:
+    """Wait until an ingest has put so much more into a case."""
+    enough = len(list(manifests.iterdir())) + by
+    until(lambda: process.poll() is not None or len(list(manifests.iterdir())) >= enough)
+
+
 def ended(process: subprocess.Popen[str]) -> int:
     process.communicate()
     return process.returncode
@@ -76,7 +83,8 @@ def test_a_killed_ingest_loses_nothing_and_repeats_nothing(
     for _ in range(6):
         process = ingesting(tmp_path / "case", logs)
         begun(process)
-        time.sleep(chance.uniform(0.01, 0.25))
+        grown(process, tmp_path / "case" / "manifests", by=chance.randrange(4))
+        time.sleep(chance.uniform(0, 0.05))
         os.kill(process.pid, signal.SIGKILL)
         killed += ended(process) == -signal.SIGKILL
         with Case.open(tmp_path / "case") as case:

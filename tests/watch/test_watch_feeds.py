@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.watch import polling
 from tokentrail.watch.buffer import Buffer
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.opening import feed_of
@@ -28,14 +31,17 @@ def _feed(tmp_path: Path) -> Iterator[FolderFeed]:
     feed.stop()
 
 
-def brought(feed: FolderFeed, count: int, seconds: float = 10) -> dict[str, bytes]:
-    """What a feed brings, until so many objects came or time is up."""
+def brought(feed: FolderFeed) -> dict[str, bytes]:
+    """What a feed brings next."""
     found: dict[str, bytes] = {}
-    end = time.monotonic() + seconds
-    while len(found) < count and time.monotonic() < end:
+
+    def taken() -> bool:
         arrivals = feed.take(1 << 20, 0.05)
-        found |= {Path(one.object.name).name: one.object.read() for one in arrivals}
+        found.update({Path(one.object.name).name: one.object.read() for one in arrivals})
         feed.kept(arrivals)
+        return bool(found)
+
+    until(taken)
     return found
 
 
@@ -43,24 +49,51 @@ def test_files_are_brought_as_they_come_and_once(feed: FolderFeed, tmp_path: Pat
     """New files and new folders with files are seen; what was brought is not brought again; digests never are."""
     logs = tmp_path / "logs"
     (logs / "a.json").write_bytes(b"a")
-    assert {"a.json": b"a"} == brought(feed, 1)
+    assert {"a.json": b"a"} == brought(feed)
     (logs / "deep" / "er").mkdir(parents=True)
     (logs / "deep" / "er" / "b.json").write_bytes(b"b")
     (logs / "111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20261123T100000Z.json.gz").write_bytes(b"d")
-    assert {"b.json": b"b"} == brought(feed, 1)
-    assert {} == brought(feed, 1, 1.0)
-    assert feed.drained()
+    assert {"b.json": b"b"} == brought(feed)
+    (logs / "z.json").write_bytes(
+        b"z"
+    )  # what would be brought again would be before it, as a look goes by name
+    assert {"z.json": b"z"} == brought(feed)
+    until(feed.drained)
 
 
-def test_a_file_that_is_still_written_is_waited_for(feed: FolderFeed, tmp_path: Path) -> None:
-    """A file counts once it has stopped changing, so that none is read in half."""
-    with (tmp_path / "logs" / "slow.json").open("wb") as file:
+class Clock:
+    """The time of day, and of a feed that waits, as a test has it go on."""
+
+    def __init__(self) -> None:
+        self.since, self.passed = time.time(), 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def time(self) -> float:
+        return self.since + self.passed
+
+    def time_ns(self) -> int:
+        return int(self.time() * 1e9)
+
+
+def test_a_file_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file counts once it has stopped changing for a while, so that none is read in half."""
+    clock = Clock()
+    monkeypatch.setattr(polling, "time", clock)
+    feed = FolderFeed(str(tmp_path))
+    with (tmp_path / "slow.json").open("wb") as file:
         for _ in range(8):
             file.write(b"x" * 10)
             file.flush()
-            time.sleep(0.1)
+            assert [] == list(feed.look())
+            clock.passed += polling.SETTLED * 0.9
+            assert [] == list(feed.look())
+            assert feed.unsettled()
+    clock.passed += polling.SETTLED * 0.2
 
-    assert {"slow.json": b"x" * 80} == brought(feed, 1)
+    assert [b"x" * 80] == [one.object.read() for one in feed.look()]
+    assert not feed.unsettled()
 
 
 def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None:
@@ -68,8 +101,17 @@ def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
     (tmp_path / "logs" / "a.json").write_bytes(b"a")
 
-    assert {"a.json": b"a"} == brought(feed, 1)
-    assert {} == brought(feed, 1, 0.8)
+    assert {"a.json": b"a"} == brought(feed)
+    (tmp_path / "logs" / "z.json").write_bytes(b"z")
+    assert {"z.json": b"z"} == brought(feed)
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether a thread waits for a condition."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code is not threading.Condition.wait.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def test_who_fetches_waits_for_who_reads() -> None:
@@ -83,13 +125,12 @@ def test_who_fetches_waits_for_who_reads() -> None:
 
     thread = threading.Thread(target=fetch)
     thread.start()
-    time.sleep(0.2)
-    assert 2 == len(done) == buffer.held()[0]
+    until(lambda: len(done) == 2 and waits(thread))
+    assert 2 == buffer.held()[0]
     assert 1 == len(buffer.take(8, 1))
-    time.sleep(0.2)
-    assert 3 == len(done)
+    until(lambda: len(done) == 3 and waits(thread))
     buffer.close()
-    thread.join(2)
+    thread.join(PATIENCE)
     assert [True, True, True, False] == done
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from patience import PATIENCE
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.web.answers import Answers
 from tokentrail.web.server import listening, server
@@ -48,7 +49,7 @@ class Served:
 
     def ask(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
         """Ask with these headers and no others but Host."""
-        door = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        door = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         given = dict(headers or {})
         door.putrequest(method, path, skip_host="Host" in given, skip_accept_encoding=True)
         for name, value in given.items():
@@ -77,7 +78,7 @@ def console(case: Path, snapshots: tuple[Snapshot, ...] = ()) -> Iterator[Served
         yield Served(port)
     finally:
         running.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
         door.close()
         answers.close()
 
