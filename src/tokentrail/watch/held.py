@@ -16,6 +16,8 @@ MOST = 50_000
 """Records that are judged with each batch: eight tenths of a second on one core, of which six are for any number."""
 _NEWEST, _CARRIED, _RECALLED = 2, 10, 4
 """Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
+_STAY = 8
+"""The part that the newest are when some have gone: letting go takes its time, so that it is not done often."""
 
 
 @dataclass(slots=True)
@@ -77,8 +79,8 @@ class Held:
         return frozenset(number for number, one in self._segments.items() if one.span is None)
 
     def let_go(self) -> frozenset[int]:
-        """Let older segments go: all but half of what the newest may be, and what can't be asked for again yet."""
-        keep = self.most // _NEWEST // 2
+        """Let older segments go: all but a quarter of what the newest may be, and what can't be asked for again yet."""
+        keep = self.most // _STAY
         newest: dict[int, _Segment] = {}
         for number, one in reversed(self._segments.items()):
             if keep > 0 or one.span is None:

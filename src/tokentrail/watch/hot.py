@@ -98,9 +98,9 @@ class HotSet:
                 self._engine.hold(name, pa.concat_tables([one[name] for one in parts] or empty))
         else:
             there = self._carried_places() if self._fresh else frozenset()
-            for one in self._fresh:
-                for name, table in self._without(there, *one).items():
-                    self._engine.add(name, table)
+            fresh = [self._without(there, *one) for one in self._fresh]
+            for name in TABLES if fresh else ():
+                self._engine.add(name, pa.concat_tables([one[name] for one in fresh]))
         self._stale = False
         self._fresh.clear()
         return self._engine

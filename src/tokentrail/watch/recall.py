@@ -50,7 +50,8 @@ SELECT r.identity, i.told, r.told, r.ordinal, r.object, o.sha256, o.reference, o
 JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
 
 _PLACED = frozenset({"segment", "object", "ordinal", "identity"})
-_COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
+COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
+"""What is kept of each table, in this order: all but where it lies."""
 _COMMON = (
     b"unknownRootAWSServiceIAMUserAssumedRolearn:aws:kms:arn:aws:s3:::arn:aws:iam::aws:policy/arn:aws:iam:::user/role/"
     b"arn:aws:sts::assumed-role/aws-cli/2 Python/3 Linux/ x86_64 exe/ prompt/off command/Boto3/1.34 md/Botocore#1.34 "
@@ -84,7 +85,11 @@ class Found:
     """A record that was found again."""
 
     number: int
-    record: Chosen
+    caller: Row
+    event: Sequence[Any]
+    """Values, as `COLUMNS` names them; those of the issuance and the change too."""
+    issuance: Sequence[Any] | None
+    change: Sequence[Any] | None
     identity: int
     """The same for the same caller."""
     stored: StoredObject
@@ -241,24 +246,22 @@ def _found(
 ) -> Found:
     identity, caller, told, ordinal, place, sha256, reference, bound = row
     if identity not in callers:
-        callers[identity] = _row("identities", _unpacked(caller)) or {}
+        callers[identity] = named("identities", _unpacked(caller))
     if place not in objects:
         objects[place] = StoredObject(
             sha256=sha256, name=sha256, size=0, records=0, rejected=0, reference=reference, bound=bound
         )
     event, issuance, change = _unpacked(told)
-    chosen = Chosen(
-        _row("events", event) or {}, callers[identity], _row("issuances", issuance), _row("changes", change)
-    )
-    return Found(number, chosen, identity, objects[place], ordinal)
+    return Found(number, callers[identity], event, issuance, change, identity, objects[place], ordinal)
 
 
 def _values(table: str, row: Row | None) -> list[Any] | None:
-    return None if row is None else [row[name] for name in _COLUMNS[table]]
+    return None if row is None else [row[name] for name in COLUMNS[table]]
 
 
-def _row(table: str, values: list[Any] | None) -> Row | None:
-    return None if values is None else dict(zip(_COLUMNS[table], values, strict=True))
+def named(table: str, values: Sequence[Any]) -> Row:
+    """A row as it was, but for where it lies."""
+    return dict(zip(COLUMNS[table], values, strict=True))
 
 
 def _packed(data: bytes) -> bytes:

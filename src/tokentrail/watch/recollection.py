@@ -8,21 +8,23 @@ each, what changed it. Records that are judged anyway are not read again.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from tokentrail.store.interface import StoredObject
 from tokentrail.watch import names
-from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
+from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
-from tokentrail.watch.recall import Found, Recall, Span
+from tokentrail.watch.recall import COLUMNS, Found, Recall, Span, named
 
 _ROUNDS = 100
 """From a credential to the one above it, at most."""
 _REMEMBERED = 100_000
 """Names that are known to have been asked for, at most: past that, all are asked for anew."""
+_KEY = COLUMNS["issuances"].index("key_id")
 _LINEAGE = 4
 """So many times as many records as are wanted are found where they tell who came from whom."""
 
@@ -212,23 +214,40 @@ class Recollection:
 
     def _as_segment(self, found: Sequence[Found]) -> Recalled:
         self._count += 1
-        number = -self._count
-        rows: dict[str, list[Row]] = {name: [] for name in TABLES}
         callers: dict[int, int] = {}
-        for ordinal, one in enumerate(found):
+        described: list[Row] = []
+        identities = []
+        for one in found:
             identity = callers.setdefault(one.identity, len(callers))
-            place = {"segment": number, "object": 0, "ordinal": ordinal, "identity": identity}
-            if identity == len(rows["identities"]):
-                rows["identities"].append({**one.record.caller, **place})
-            for name, row in (
-                ("events", one.record.event),
-                ("issuances", one.record.issuance),
-                ("changes", one.record.change),
-            ):
-                if row is not None:
-                    rows[name].append({**row, **place})
-        tables = {name: pa.Table.from_pylist(listed, schema=SCHEMAS[name]) for name, listed in rows.items()}
-        return Recalled(number, tables, tuple((one.stored, one.ordinal) for one in found))
+            identities.append(identity)
+            if identity == len(described):
+                described.append(one.caller)
+        ordinals = range(len(found))
+        place: dict[str, Sequence[int]] = {"ordinal": ordinals, "identity": identities}
+        tables = {"events": _table("events", [one.event for one in found], place, -self._count)}
+        for name, listed in (
+            ("issuances", [one.issuance for one in found]),
+            ("changes", [one.change for one in found]),
+        ):
+            there = [at for at in ordinals if listed[at] is not None]
+            rows = [one for one in listed if one is not None]
+            place = {"ordinal": there, "identity": [identities[at] for at in there]}
+            tables[name] = _table(name, rows, place, -self._count)
+        rows = [[*one.values()] for one in described]
+        tables["identities"] = _table("identities", rows, {"identity": range(len(rows))}, -self._count)
+        return Recalled(-self._count, tables, tuple((one.stored, one.ordinal) for one in found))
+
+
+def _table(
+    name: str, rows: Sequence[Sequence[Any]], place: Mapping[str, Sequence[int]], segment: int
+) -> pa.Table:
+    """Rows of `COLUMNS` as a table, each with its place in a segment of one object."""
+    columns: dict[str, Sequence[Any]] = dict.fromkeys(COLUMNS[name], ())
+    if rows:
+        columns |= zip(COLUMNS[name], zip(*rows, strict=True), strict=True)
+    columns |= {"segment": [segment] * len(rows), "object": [0] * len(rows), **place}
+    schema = SCHEMAS[name]
+    return pa.table([pa.array(columns[one.name], one.type) for one in schema], schema=schema)
 
 
 def _above(caller: Row) -> Touched:
@@ -239,11 +258,10 @@ def _above(caller: Row) -> Touched:
 
 
 def _lead(found: Found) -> _Lead:
-    record = found.record
-    above = _above(record.caller)
-    if record.change is not None:
-        above.names.update(names.about(record.change, record.caller))
-    return _Lead(above, None if record.issuance is None else f"k{record.issuance['key_id']}")
+    above = _above(found.caller)
+    if found.change is not None:
+        above.names.update(names.about(named("changes", found.change), found.caller))
+    return _Lead(above, None if found.issuance is None else f"k{found.issuance[_KEY]}")
 
 
 def _sorted(held: Iterable[Span]) -> tuple[list[int], list[int]]:

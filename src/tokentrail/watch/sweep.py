@@ -136,7 +136,7 @@ class SweepProcess:
 
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
-    os.nice(10)
+    os.nice(19)
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer

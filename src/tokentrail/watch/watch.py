@@ -40,12 +40,12 @@ BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
 _WAIT, _GLANCE = 0.2, 0.02
 """Seconds to wait for what comes; while a look is taken, which is to be told as soon as it is done."""
-_GATHERED = 0.25
+_GATHERED = 0.5
 """Seconds between two batches that are taken in while a look goes on: small ones cost as much as large ones."""
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
-_SLOW, _LEAST = 0.8, 12_000
+_SLOW, _LEAST = 0.8, 20_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""
@@ -176,20 +176,20 @@ class Watch:
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
         quiet_since = taken_at = self._clock()
         while not self._over.is_set():
+            if self._looking is not None and self._looking.answer.done():
+                self._judged(outbox)
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
-                arrivals = self._feed.take(BATCH, _GLANCE if self._looking else _WAIT)
+                arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
                     if self._gathering.take(self._feed, arrivals):
                         self._dirty = self._unsettled = self._unswept = True
-            elif not self._looking.answer.done():
+            else:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
-            self._judge(outbox, settled)
-            for one in self._feed.lost():
-                fate = "given up" if one.final else "left for another try"
-                self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
-                self._counts.lost += 1
+            if self._looking is None:
+                self._look_again(outbox, settled)
+            self._tell_losses()
             beat.beat(self._say, outbox.left)
             if self._settings.once and settled and self._finished():
                 break
@@ -198,15 +198,25 @@ class Watch:
                 self._ask(settled=False)
             self._judged(outbox)
 
-    def _judge(self, outbox: Outbox, settled: bool) -> None:
-        """Tell what a look found that is done, and have the next one taken."""
-        if self._looking is not None and self._looking.answer.done():
-            self._judged(outbox)
-        if self._looking is None:
-            self._swept(outbox, settled)
-            if self._dirty or (settled and self._unsettled):
-                self._ask(settled=settled)
-            self._gathering.keep()
+    def _tell_losses(self) -> None:
+        for one in self._feed.lost():
+            fate = "given up" if one.final else "left for another try"
+            self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
+            self._counts.lost += 1
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for what comes: none if something waits to be judged that whoever judges has time for."""
+        if self._looking is not None:
+            return _GLANCE
+        return 0.0 if self._dirty else _WAIT
+
+    def _look_again(self, outbox: Outbox, settled: bool) -> None:
+        """Have the next look taken, if anything is new."""
+        self._swept(outbox, settled)
+        if self._dirty or (settled and self._unsettled):
+            self._ask(settled=settled)
+        self._gathering.keep()
 
     def _ask(self, *, settled: bool) -> None:
         """Have all that is held judged."""
