@@ -208,6 +208,11 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def child(pid: int) -> int:
+    """The process that a watch started first: the one that judges."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
 def size(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -227,10 +232,11 @@ class Run:
         self.cloud, self.load = Cloud(), Load(11, asked.dormant)
         self.planted: dict[str, float] = {}
         self.late: list[float] = []
-        self.memory: list[tuple[float, float]] = []
+        self.memory: list[tuple[float, float, float]] = []
+        """When, and of which process: the one that takes in, and the one that judges."""
         self.lines = 0
         self.most_waiting = 0
-        self.processor = 0.0
+        self.processor = 0.0, 0.0
         url = served(self.cloud)
         environment = os.environ | {
             "AWS_ACCESS_KEY_ID": "AKIABENCH0000000001", "AWS_SECRET_ACCESS_KEY": "none",
@@ -257,6 +263,7 @@ class Run:
         """Send the load at its pace; how long that took."""
         while not (self.case / "watch" / "state.json").exists():
             time.sleep(0.1)
+        judge = child(self.watch.pid)
         began = time.time()
         next_planted = next_sample = 0.0
         while (elapsed := (time.time() - began) * self.asked.speed) < self.asked.seconds:
@@ -270,8 +277,8 @@ class Run:
             self.most_waiting = max(self.most_waiting, len(self.cloud.waiting))
             if elapsed >= next_sample:
                 next_sample = elapsed + max(10.0, self.asked.seconds / 40)
-                self.memory.append((elapsed, resident(self.watch.pid)))
-        self.processor = worked(self.watch.pid)
+                self.memory.append((elapsed, resident(self.watch.pid), resident(judge)))
+        self.processor = worked(self.watch.pid), worked(judge)
         return time.time() - began
 
     def send(self, when: int, *, plant: bool) -> None:
@@ -310,9 +317,13 @@ class Run:
                     *shown
                 )
             )
-        print(f"processor             {self.processor / took:.2f} of a core, without sweeps")
+        print(
+            "processor             {:.2f} of a core to take in, {:.2f} to judge, without sweeps".format(
+                *(one / took for one in self.processor)
+            )
+        )
         print(f"notices               {self.lines:,}")
-        print("memory, MB            " + " ".join(f"{used:.0f}" for _, used in self.memory))
+        print("memory, MB            " + " ".join(f"{one:.0f}+{two:.0f}" for _, one, two in self.memory))
         last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
         if last and before:
             print(f"last quarter / second {last / before:.2f}")
@@ -321,9 +332,9 @@ class Run:
         print(f"manifests             {sum(1 for _ in (self.case / 'manifests').glob('*.json'))}")
 
     def mean(self, start: float, end: float) -> float:
-        """Mean memory in a part of the run."""
+        """Mean memory of both processes in a part of the run."""
         seconds = self.asked.seconds
-        found = [used for at, used in self.memory if start * seconds <= at < end * seconds]
+        found = [one + two for at, one, two in self.memory if start * seconds <= at < end * seconds]
         return statistics.mean(found) if found else 0.0
 
 

@@ -22,6 +22,7 @@ from tokentrail.watch.interface import Arrival, Feed
 from tokentrail.watch.looking import Letting, Segment
 from tokentrail.watch.recall import Recall
 from tokentrail.watch.recollection import Recalled, Recollection
+from tokentrail.watch.room import Room
 from tokentrail.watch.sweep import newest
 
 
@@ -66,6 +67,7 @@ class Gathering:
         self._arrived: float | None = None
         self._unkept: list[Segment] = []
         """Segments that were judged, and can't be asked for again yet."""
+        self._room = Room()
         self._intake = self._opened(options)
 
     def _opened(self, options: Options) -> Intake:
@@ -164,6 +166,7 @@ class Gathering:
                 self.held.kept(one.number, span)
                 self._recollection.kept(one.number, names)
         self._unkept.clear()
+        self._room.make()
 
     def close(self) -> None:
         """Let go of the case."""

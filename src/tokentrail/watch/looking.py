@@ -24,6 +24,7 @@ from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Tables
 from tokentrail.watch.judging import Judge, Judging, Sight, linked_again
 from tokentrail.watch.recollection import Recalled
+from tokentrail.watch.room import Room
 
 Document = dict[str, Any]
 
@@ -88,6 +89,7 @@ class Looker:
         self._case, self._judging, self._guards = case, judging, guards
         self._ready: tuple[Judge, HotSet] | None = None
         self._after: ExitStack | None = None
+        self._room = Room()
 
     def __call__(self, task: Asked | Tidy) -> Told:
         """
@@ -132,6 +134,7 @@ class Looker:
             self._after.close()
             self._after = None
             hot.engine()
+            self._room.make()
 
     def _opened(self) -> tuple[Judge, HotSet]:
         if self._ready is None:
