@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cli_cases import Run
 
 from tokentrail.case import Case
+from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import Story
 
 GOLDEN = """\
@@ -91,15 +93,26 @@ Look further
 
 
 def test_the_demo_reads_like_this(run: Run) -> None:
-    """The story, told from the traces."""
+    """The story, told from the traces; of session tokens its evidence is full, and it prints none."""
     ran = run("demo", "--case", "here")
     assert ran.code == 0
     assert ran.out == GOLDEN
+    assert FAKE_SESSION_TOKEN not in ran.err
+
+
+@pytest.mark.parametrize("format_", ["csv", pytest.param("jsonl", marks=pytest.mark.long)])
+def test_no_session_token_is_printed_in_other_formats(run: Run, format_: str) -> None:
+    """On neither stream."""
+    ran = run("demo", "--case", "here", "--format", format_)
+    assert ran.code == 0 and ran.out
+    assert FAKE_SESSION_TOKEN not in ran.out + ran.err
 
 
 def test_every_state_in_it_is_what_the_case_says(run: Run, told: Story) -> None:
     """At each turn, the demo's credentials and states are those of a trace as of that moment."""
-    shown = json.loads(run("demo", "--case", "here", "--format", "json").out)
+    ran = run("demo", "--case", "here", "--format", "json")
+    assert FAKE_SESSION_TOKEN not in ran.out + ran.err
+    shown = json.loads(ran.out)
     assert shown["credentials"] == told.key_ids
     with Case.open("here", create=False) as case:
         for chapter in shown["chapters"]:

@@ -13,7 +13,8 @@ from tokentrail.cli import failure
 from tokentrail.cli.options import Common
 from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete
 from tokentrail.testing import carriers
-from tokentrail.testing.story import story
+from tokentrail.testing.names import Json
+from tokentrail.testing.story import Story
 
 
 @pytest.mark.parametrize(
@@ -74,16 +75,34 @@ def test_strict_is_3_after_printing(run: Run, flawed: Path, tmp_path: Path) -> N
     assert "--strict" in run("status", "--case", case, "--strict").err
 
 
-@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
-def test_strict_is_3_for_every_carrier_that_is_cut_off(carrier: str, run: Run, tmp_path: Path) -> None:
-    """A file that ends in the middle of its last record is incomplete evidence, whatever brings the records."""
-    data = carriers.WRITERS[carrier](story(ordinary_day=False).world.records()[:20])
-    (tmp_path / "whole").write_bytes(data)
-    (tmp_path / "cut").write_bytes(data[:-60])
+@pytest.fixture(name="some", scope="module")
+def _some(told: Story) -> list[Json]:
+    """A few records."""
+    return told.world.records()[:20]
 
-    assert run("ingest", tmp_path / "whole", "--case", tmp_path / "a", "--strict", "--workers", "1").code == 0
-    assert run("ingest", tmp_path / "cut", "--case", tmp_path / "b", "--strict", "--workers", "1").code == 3
-    assert run("status", "--case", tmp_path / "b", "--strict").code == 3
+
+def test_strict_is_0_for_every_carrier_that_is_whole(some: list[Json], run: Run, tmp_path: Path) -> None:
+    """A file of each."""
+    (tmp_path / "whole").mkdir()
+    for carrier, written in carriers.WRITERS.items():
+        (tmp_path / "whole" / carrier).write_bytes(written(some))
+
+    assert run("ingest", tmp_path / "whole", "--case", tmp_path / "case", "--strict").code == 0
+    status = json.loads(run("status", "--case", tmp_path / "case", "--strict", "--format", "json").out)
+    assert status["objects"] == len(carriers.WRITERS)
+
+
+@pytest.mark.parametrize("carrier", sorted(carriers.WRITERS))
+def test_strict_is_3_for_every_carrier_that_is_cut_off(
+    carrier: str, some: list[Json], run: Run, tmp_path: Path
+) -> None:
+    """A file that ends in the middle of its last record is incomplete evidence, whatever brings the records."""
+    (tmp_path / "cut").write_bytes(carriers.WRITERS[carrier](some)[:-60])
+
+    assert (
+        run("ingest", tmp_path / "cut", "--case", tmp_path / "case", "--strict", "--workers", "1").code == 3
+    )
+    assert run("status", "--case", tmp_path / "case", "--strict").code == 3
 
 
 def test_strict_is_0_when_all_was_read(run: Run, case: Path, logs: Path) -> None:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from evidence import START, by_id
-from tokentrail import Case
+from evidence import START, answers, by_id
+from tokentrail import Case, Credential
 from tokentrail.errors import SourceError
 from tokentrail.sources.files import FileObject, Skipped, objects
 from tokentrail.testing import World, json_array, json_lines, lookup_events, native
 from tokentrail.testing.names import Json
 
 
-@pytest.fixture(name="records")
+@pytest.fixture(name="records", scope="module")
 def _records() -> list[Json]:
     world = World(START)
     world.user("ada").assumes("Deploy").calls("ec2:DescribeInstances", count=2)
@@ -111,10 +111,16 @@ def test_standard_input_is_an_object(
         assert 3 == case.ingest(["-"]).records.new
 
 
+@pytest.fixture(name="expected", scope="module")
+def _expected(records: list[Json]) -> dict[str, Credential]:
+    """What CloudTrail's own file shows."""
+    return answers(native(records))
+
+
 @pytest.mark.parametrize("pack", ["plain", "gzip", "members"])
 @pytest.mark.parametrize("carrier", [native, json_array, json_lines, lookup_events])
 def test_carriers_give_the_same_credentials(
-    records: list[Json], tmp_path: Path, carrier: object, pack: str
+    records: list[Json], expected: dict[str, Credential], tmp_path: Path, carrier: object, pack: str
 ) -> None:
     """Native files, arrays, lines and LookupEvents output, plain, compressed and in several members: all the same."""
     assert callable(carrier)
@@ -124,12 +130,10 @@ def test_carriers_give_the_same_credentials(
         "plain": content, "gzip": gzip.compress(content),
         "members": gzip.compress(content[:half]) + gzip.compress(content[half:]),
     }[pack]  # fmt: skip
-    (tmp_path / "plain.json").write_bytes(native(records))
     (tmp_path / "other").write_bytes(packed)
-    with Case.open(tmp_path / "one") as one, Case.open(tmp_path / "two") as two:
-        one.ingest([str(tmp_path / "plain.json")])
-        assert 3 == two.ingest([str(tmp_path / "other")]).records.new
-        assert by_id(one.credentials()) == by_id(two.credentials())
+    with Case.open(tmp_path / "case") as case:
+        assert 3 == case.ingest([str(tmp_path / "other")]).records.new
+        assert expected == by_id(case.credentials())
 
 
 def test_an_unreadable_file_is_skipped_and_the_rest_is_read(records: list[Json], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tokentrail.watch import watch
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.sweep import Sweeping
 
-HOT = 100
+HOT = 20
 """Records that are judged with each batch here; between the parts of a story lie five times as many."""
 Told = Iterator[None]
 """A story: what is called until it pauses is its first half."""
@@ -133,7 +133,7 @@ def parts(story: Callable[[World], Told]) -> list[list[Json]]:
 
 def batches(records: Iterable[Json]) -> Iterator[list[list[Json]]]:
     rest = iter(records)
-    while some := list(islice(rest, 100)):
+    while some := list(islice(rest, HOT * 2)):
         yield [some]
 
 
@@ -151,7 +151,7 @@ class Ending(Given):
 def watched_without_sweeps(
     case: Path, records: Iterable[Json], monkeypatch: pytest.MonkeyPatch
 ) -> Remembering:
-    """What a watch tells of some records, a hundred at a time, if no sweep ever ends."""
+    """What a watch tells of some records, a few at a time, if no sweep ever ends."""
     monkeypatch.setattr(watch, "SweepProcess", NoSweep)
     feed, sink = Ending([[packed(file) for file in files] for files in batches(records)]), Remembering()
     with Case.open(case) as opened:
