@@ -46,6 +46,7 @@ _FORM = (
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
 _PARKED = f"FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
 """How what is soon forgotten is written: quickly."""
+_ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 
 
@@ -75,6 +76,7 @@ class DuckEngine:
         self._ranges: dict[str, Ranges] = {}
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
+        self._is_aside = False
         enough = max(_ENOUGH, config["threads"] * _EACH)
         if self.memory() > enough:
             self.run(f"SET memory_limit = '{enough} bytes'")
@@ -93,7 +95,7 @@ class DuckEngine:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """For as long as a thread asks beside others: what it registers and makes for a time is its own."""
-        with self._whole.cursor() as self._apart.cursor:
+        with self._cursor() as self._apart.cursor:
             try:
                 yield
             finally:
@@ -101,12 +103,23 @@ class DuckEngine:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Forget at the end what is made meanwhile: for an engine of few records, as opening another takes longer."""
+        """Forget at the end what is made meanwhile, all at once: table by table, or in another engine, takes longer."""
         self.run("CREATE SCHEMA aside")
-        self.run("SET search_path = 'aside,main'")
-        yield
-        self.run("SET search_path = 'main'")
-        self.run("DROP SCHEMA aside CASCADE")
+        self._is_aside = True
+        self.run(_ASIDE)
+        try:
+            yield
+        finally:
+            self._is_aside = False
+            self.run("SET search_path = 'main'")
+            self.run("DROP SCHEMA aside CASCADE")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._whole.cursor() as cursor:
+            if self._is_aside:
+                cursor.execute(_ASIDE)
+            yield cursor
 
     @property
     def small(self) -> bool:
@@ -137,7 +150,7 @@ class DuckEngine:
             run_in_turn(listed, self._run_apart, at_once=_AT_ONCE)
 
     def _run_apart(self, sql: str) -> None:
-        with _explained(sql), self._whole.cursor() as cursor:
+        with _explained(sql), self._cursor() as cursor:
             cursor.execute(_PARSED.statement(cursor, sql))
 
     def _parsed(self, sql: str) -> duckdb.Statement | str:

@@ -23,20 +23,26 @@ class HeldEngine(DuckEngine):
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(threads=1)
         self._held: list[str] = []
-        self._kept: dict[str, str] = {}
         self._sorted: dict[str, pa.Table] = {}
 
     def hold(self, name: str, table: pa.Table) -> None:
         """Make one table of segments known, in place of what it held before."""
-        self.register(f"held_{name}", table)
-        self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM held_{name}")
+        self._taken(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM coming", table)
         if name not in self._held:
             self._held.append(name)
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Add rows to a table that is held."""
-        self.register(f"held_{name}", rows)
-        self.run(f"INSERT INTO {name} SELECT * FROM held_{name}")
+        self._taken(f"INSERT INTO {name} SELECT * FROM coming", rows)
+
+    def _taken(self, sql: str, coming: pa.Table) -> None:
+        self.register("coming", coming)
+        self.run(sql)
+        self._connection.unregister("coming")
+
+    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+        """Run statements, but none that drops a table: what is made is forgotten at once, later; see `aside`."""
+        super().run_all([one for one in listed if not one[0].startswith("DROP ")])
 
     def suspects(self) -> None:
         """Nothing: a query tells as quickly which event ids occur more than once."""
@@ -47,13 +53,12 @@ class HeldEngine(DuckEngine):
 
     def write(self, sql: str, path: Path) -> None:
         """Keep the rows of a query until they are written anew: a path is but a name here."""
-        self._kept[path.stem] = f"kept_{path.stem}"
-        self.run(f"CREATE OR REPLACE TABLE kept_{path.stem} AS {sql}")
+        self.run(f"CREATE OR REPLACE TABLE main.kept_{path.stem} AS {sql}")
 
     def view(self, name: str, path: Path) -> None:
         """Make what was kept known under a name."""
         self._sorted.pop(name, None)
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {self._kept[path.stem]}")
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM main.kept_{path.stem}")
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name."""
@@ -65,12 +70,3 @@ class HeldEngine(DuckEngine):
         if name not in self._sorted:
             self._sorted[name] = self.table(f"SELECT * FROM {name} ORDER BY {by} NULLS LAST").combine_chunks()
         return pa.concat_tables([self._sorted[name][:0], *within(self._sorted[name], by, wanted)])
-
-    def clear(self) -> None:
-        """Forget every table and view but those that are held, and what is kept."""
-        made = "SELECT {kind}_name AS name, schema_name AS place FROM duckdb_{kind}s() WHERE NOT internal"
-        stay = {*self._held, *self._kept.values()}
-        for kind in ("view", "table"):
-            for one in self.rows(made.format(kind=kind)):
-                if one["name"] not in stay:
-                    self.run(f'DROP {kind} IF EXISTS {one["place"]}."{one["name"]}"')

@@ -87,14 +87,12 @@ class Judge:
 @contextmanager
 def linked_again(engine: HeldEngine) -> Iterator[Sight]:
     """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
-    try:
+    with engine.aside():
         grown = grow(engine, _NOWHERE)
-        engine.clear()
+    with engine.aside():
         reopen(engine, _NOWHERE)
         moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
         yield Sight(engine, Forest(engine, moment, _NOWHERE), grown)
-    finally:
-        engine.clear()
 
 
 @contextmanager
