@@ -363,3 +363,28 @@ def test_a_folder_with_a_colon_in_its_name_holds_a_case(
     with Case.open("inc:42") as case:
         case.ingest([str(log)])
         assert len(world.records()) == case.status().records
+
+
+def test_a_file_whose_name_is_no_text_is_kept_and_named(log: Path, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 in a file's name stand in the manifest, and come out of it as they went in."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.json")
+    log.rename(odd)
+    with Case.open(tmp_path / "case") as case:
+        assert 1 == case.ingest([odd]).objects.read
+    [stored] = CaseFolder.open(tmp_path / "case").snapshot().objects().values()
+
+    assert odd == stored.name
+
+
+@pytest.mark.parametrize("harm", [{"size": "many"}, {"records": None}, {"sha": "0"}])
+def test_a_manifest_that_holds_what_it_never_would_is_named(log: Path, tmp_path: Path, harm: Json) -> None:
+    """A member of another type, or an unknown one, is no object of the case: it is damage, and says which file."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    [path] = (tmp_path / "case" / "manifests").iterdir()
+    found = json.loads(path.read_text())
+    found["objects"][0] |= harm
+    path.write_text(json.dumps(found))
+
+    with pytest.raises(CaseError, match=f"{path.name}: damaged manifest"):
+        CaseFolder.open(tmp_path / "case").snapshot()

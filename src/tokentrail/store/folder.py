@@ -24,14 +24,16 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+from msgspec.structs import asdict
+
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
-from tokentrail.store.interface import Manifest, Snapshot, StoredObject
+from tokentrail.store.interface import Manifest, Snapshot
 from tokentrail.store.layers import LAYERS
 
 FORMAT = 2
@@ -40,7 +42,7 @@ _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
 _CHEAP = 1 << 16
 """Bytes that are written again sooner than they are looked for."""
-_MEMBERS = tuple(one.name for one in fields(StoredObject))
+_decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)
 """With the process and the count, a name that no other writer gives a file, on whichever machine it runs."""
@@ -126,11 +128,8 @@ class CaseFolder:
 
     def _manifest(self, path: Path) -> Manifest:
         try:
-            found = json.loads(path.read_text())
-            objects = tuple(StoredObject(**one) for one in found["objects"])
-            replaces = tuple(str(one) for one in found.get("replaces", ()))
-            return Manifest(segment=str(found["segment"]), objects=objects, replaces=replaces)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return _manifest(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise CaseError(
                 f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
             ) from error
@@ -145,19 +144,19 @@ class CaseFolder:
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
-        target = f"{self._objects}/{sha256[:2]}/{sha256[2:]}"
-        if len(data) > _CHEAP and os.path.exists(target):
+        folder, name = f"{self._objects}/{sha256[:2]}", sha256[2:]
+        if len(data) > _CHEAP and os.path.exists(f"{folder}/{name}"):
             return
         try:
-            _place(target, data)
+            _place_in(folder, name, data)
         except FileNotFoundError:  # the first object whose name starts like this
-            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            _place(target, data)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _place_in(folder, name, data)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
         shown: dict[str, Any] = {
-            "segment": manifest.segment, "objects": [_shown(one) for one in manifest.objects]
+            "segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]
         }  # fmt: skip
         if manifest.replaces:
             shown["replaces"] = manifest.replaces
@@ -232,8 +231,12 @@ class CaseFolder:
                 shutil.rmtree(path / LAYERS, ignore_errors=True)
 
 
-def _shown(stored: StoredObject) -> dict[str, Any]:
-    return {name: getattr(stored, name) for name in _MEMBERS}
+def _manifest(text: bytes) -> Manifest:
+    """A manifest as it was written; the quick decoder refuses names that are no text, which files may bear."""
+    try:
+        return _decode_manifest(text)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), Manifest)
 
 
 def new_segment_number() -> int:
@@ -278,13 +281,17 @@ def _foreign(path: Path) -> Iterable[Path]:
 
 def _place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file so that it is there whole or not at all."""
-    folder, name = os.path.split(target)
+    _place_in(*os.path.split(target), data, replace=replace)
+
+
+def _place_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> None:
+    target = f"{folder}/{name}"
     temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(file, left) :]
+        written = os.write(file, data)
+        while written < len(data):
+            written += os.write(file, memoryview(data)[written:])
     finally:
         os.close(file)
     if replace:

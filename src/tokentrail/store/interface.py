@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import pyarrow as pa
 
 
@@ -97,8 +98,7 @@ class Engine(Linker, Protocol):
         """Let go of everything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObject:
+class StoredObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One evidence object of the case."""
 
     sha256: str
@@ -116,8 +116,7 @@ class StoredObject:
     """How far it was allowed to expand, where that is not the usual bound."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What makes a segment visible: its parts and the objects that went into it, in their order."""
 
     segment: str

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
@@ -22,13 +24,12 @@ from tokentrail.store.segment import write_segment
 
 TASK_BYTES = 6 << 20
 """Stored bytes of evidence that make one segment: large enough to compress well, small enough to balance."""
-TASK_OBJECTS = 2_000
+TASK_OBJECTS = 4_000
 _LAST = 4
 """Parts that each of the last tasks makes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one object that was given."""
 
     name: str
