@@ -19,10 +19,10 @@ import os
 import pickle
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokentrail.errors import UsageError
 from tokentrail.lineage.grow import Grown, grow
@@ -42,6 +42,8 @@ _LOCAL = {
     "spark.log.level": "ERROR",
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_LISTING_TASKS = 1_000
+"""Into how many tasks listing is cut at most: a folder of a day is listed sooner than a task begins."""
 _SPREAD_FROM = 30_000_000
 """Records from which on linking is spread over the cluster. Its fifty queries take a minute however many machines share
 them; one machine links fewer records in that time, within 4 GB."""
@@ -93,6 +95,20 @@ class Cluster:
         """End the session."""
         self._session.stop()
 
+    def elsewhere(
+        self, folder: CaseFolder, work: Callable[[Any], Any], things: Sequence[Any]
+    ) -> Iterator[Any]:
+        """Do work on each of some things, such as listing a folder, in executors; answers come in their order."""
+        from tokentrail.store.spark import spread
+
+        if not things:
+            return
+        many = -(-len(things) // _LISTING_TASKS)
+        payloads = [pickle.dumps(things[at : at + many]) for at in range(0, len(things), many)]
+        shared = folder.path.resolve() / "derived" / f".listing-{secrets.token_hex(8)}"
+        for answer in spread(self._session, payloads, shared, partial(_each, work)):
+            yield from pickle.loads(answer)  # noqa: S301 - our own executor wrote it
+
     def ingest(
         self,
         folder: CaseFolder,
@@ -132,6 +148,11 @@ class Cluster:
             return grow(engine, folder.resolve(), partial(in_rounds, engine))
         finally:
             engine.close()
+
+
+def _each(work: Callable[[Any], Any], payload: bytes) -> bytes:
+    """Do some work on several things, in an executor."""
+    return pickle.dumps([work(one) for one in pickle.loads(payload)])  # noqa: S301 - our own driver wrote it
 
 
 def _done(path: Path, job: str, options: Options, payload: bytes) -> bytes:

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 from hypothesis import Phase, given, settings
 
-from evidence import REAL, text
+from evidence import HOME, REAL, text
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.testing import World, native
@@ -146,3 +146,21 @@ def test_what_is_little_is_linked_by_the_driver(tmp_path: Path, cluster: Cluster
         assert far.called
         local.ingest([str(logs)])
         assert everything(local) == everything(spread)
+
+
+def test_the_folders_of_days_are_walked_by_executors(tmp_path: Path, cluster: Cluster) -> None:
+    """A trail's layout on disk, with a file beside it: what the driver does not list comes out the same."""
+    records = story().world.records()
+    each = len(records) // 4
+    for number in range(5):
+        day = tmp_path / f"logs/AWSLogs/{HOME}/CloudTrail/us-east-1/2026/11/{20 + number}"
+        day.mkdir(parents=True)
+        part = records[number * each : (number + 1) * each]
+        (day / f"{HOME}_CloudTrail_us-east-1_202611{20 + number}T0000Z_A.json").write_bytes(native(part))
+    (tmp_path / "logs" / "all.json").write_bytes(native(records[: each * 2]))
+    with mock.patch.object(cluster, "elsewhere", wraps=cluster.elsewhere) as asked:
+        local, spread = both(tmp_path, [str(tmp_path / "logs")], cluster)
+    with local, spread:
+        assert [5] == [len(one.args[2]) for one in asked.call_args_list]
+        assert everything(local) == everything(spread)
+        assert 0 == spread.ingest([str(tmp_path / "logs")], engine=cluster).records.new

@@ -148,14 +148,14 @@ class Case(Lookups, Tracing, Guarding):
         started = time.monotonic()
         self._views.link, self._views.link_from = (engine.link, engine.spread_from) if engine else (None, 0)
         read = engine.ingest if engine else partial(ingest, workers=workers)
+        spread = partial(engine.elsewhere, self._folder) if engine else None
         before = self._records()
         outcomes: list[Outcome] = []
         skipped: list[SkippedObject] = []
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
-        for batch in given.batches(
-            sources, access or (Access(),), wanted or Wanted(), self._folder, reference=reference
-        ):
+        ways, part = access or (Access(),), wanted or Wanted()
+        for batch in given.batches(sources, ways, part, self._folder, reference=reference, spread=spread):
             outcomes += read(self._folder, batch.objects, options=options, progress=progress)
             batch.kept()
             skipped += (

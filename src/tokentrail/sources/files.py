@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from tokentrail.errors import SourceError
-from tokentrail.sources.interface import Skipped
+from tokentrail.sources import trail
+from tokentrail.sources.interface import SHARDS, Skipped, Spread
 
 _PART = 1 << 20
 
@@ -29,7 +31,10 @@ class FileObject:
         """The file's bytes as they are; a small file takes three calls of the system."""
         file = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            parts = [os.read(file, self.size + 1)]
+            data = os.read(file, self.size + 1)
+            if len(data) == self.size:
+                return data
+            parts = [data]
             while parts[-1] and sum(map(len, parts)) != self.size:
                 parts.append(os.read(file, _PART))
             return b"".join(parts)
@@ -57,9 +62,15 @@ class BytesObject:
         return self.data
 
 
-def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipped]:
+def objects(
+    sources: Iterable[str], spread: Spread | None = None
+) -> Iterator[FileObject | BytesObject | Skipped]:
     """
     List the evidence objects of files, folders (walked through) and `-` (standard input), in a stable order.
+
+    Args:
+        sources: Files, folders, `-`.
+        spread: Walks through what lies in the folders of regions, if not this process.
 
     Raises:
         SourceError: a source does not exist or can't be listed.
@@ -70,7 +81,7 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
             continue
         path = Path(source)
         if path.is_dir():
-            yield from _folder(path)
+            yield from _folder(str(path)) if spread is None else _spread(str(path), spread)
         elif path.exists():
             yield _file(str(path))
         else:
@@ -80,20 +91,61 @@ def objects(sources: Iterable[str]) -> Iterator[FileObject | BytesObject | Skipp
             )
 
 
-def _folder(folder: Path) -> Iterator[FileObject | Skipped]:
-    """Walk a folder in name order; a link to a folder is not followed, so that loops can't be."""
+def _folder(folder: str) -> Iterator[FileObject | Skipped]:
+    """Walk a folder in name order."""
+    left = [_entries(folder)]
+    while left:
+        for one in left[-1]:
+            if isinstance(one, str):
+                left.append(_entries(one))
+                break
+            yield one
+        else:
+            left.pop()
+
+
+def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
+    """What stands in a folder, in name order; a link to a folder is not followed, so that loops can't be."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=attrgetter("name"))
     except OSError as error:
-        yield Skipped(str(folder), f"can't be listed: {error.strerror}")
+        yield Skipped(folder, f"can't be listed: {error.strerror}")
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _folder(Path(entry.path))
+            yield entry.path
         elif entry.is_symlink() and os.path.isdir(entry.path):
             yield Skipped(entry.path, "a link to a folder: not followed")
         else:
             yield _file(entry.path)
+
+
+def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:
+    """The same in the same order, with the folders of regions, or of their days, walked elsewhere."""
+    listed: list[FileObject | Skipped | str] = [folder]
+    while opened := _to_open([one for one in listed if isinstance(one, str)]):
+        listed = [
+            each
+            for one in listed
+            for each in (_entries(one) if isinstance(one, str) and one in opened else (one,))
+        ]
+    walked = spread(_walked, [one for one in listed if isinstance(one, str)])
+    for one in listed:
+        if isinstance(one, str):
+            yield from next(walked)
+        else:
+            yield one
+
+
+def _to_open(folders: Sequence[str]) -> set[str]:
+    """Folders to look into before what they hold is spread."""
+    depths = ((one, trail.date_depth(one.replace(os.sep, "/") + "/")) for one in folders)
+    few = len(folders) < SHARDS
+    return {one for one, depth in depths if depth is None or (few and depth < trail.DAY)}
+
+
+def _walked(folder: str) -> list[FileObject | Skipped]:
+    return list(_folder(folder))
 
 
 def _file(path: str) -> FileObject | Skipped:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
-from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Wanted
+from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Spread, Wanted
 
 LOOKUP = "lookup-events:"
 
@@ -24,6 +24,7 @@ def batches(
     notes: Notes,
     *,
     reference: bool = False,
+    spread: Spread | None = None,
 ) -> Iterator[Batch]:
     """
     List the evidence of some sources, in batches that go into the case one after the other.
@@ -34,6 +35,7 @@ def batches(
         wanted: Which part is wanted.
         notes: Where it is kept how far LookupEvents got.
         reference: Whether the evidence is to stay where it is.
+        spread: Lists what lies in the folders of regions, if not this process.
 
     Raises:
         SourceError: a source can't be listed.
@@ -47,14 +49,16 @@ def batches(
             near.append(source)
             continue
         if near:
-            yield _near(near, wanted)
+            yield _near(near, wanted, spread)
             near = []
-        yield from _far(source, accesses, wanted, notes)
+        yield from _far(source, accesses, wanted, notes, spread)
     if near:
-        yield _near(near, wanted)
+        yield _near(near, wanted, spread)
 
 
-def _far(source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes) -> Iterator[Batch]:
+def _far(
+    source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes, spread: Spread | None
+) -> Iterator[Batch]:
     """What lies in AWS; only now is the SDK loaded, which other verbs do without."""
     from tokentrail.sources import aws, s3
 
@@ -73,15 +77,15 @@ def _far(source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes) 
 
             yield from drain.batches(source, accesses[0], wanted)
             return
-        yield s3.objects(source, accesses[0], wanted)
+        yield s3.objects(source, accesses[0], wanted, spread)
     finally:
         for access in accesses:
             aws.close(access)
 
 
-def _near(sources: Sequence[str], wanted: Wanted) -> Batch:
+def _near(sources: Sequence[str], wanted: Wanted, spread: Spread | None) -> Batch:
     batch = Batch([])
-    for one in files.objects(sources):
+    for one in files.objects(sources, spread):
         if isinstance(one, Skipped):
             batch.skipped.append(one)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -14,6 +14,10 @@ Kind = Literal[
 """
 Why a call failed: `cut` is an answer that ended too soon, `changed` an object that isn't what was listed.
 """
+Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+"""Does work on each of some things elsewhere, several at once; answers come in their order. All of it must pickle."""
+SHARDS = 200
+"""Folders that are enough to spread: of fewer, those that lie deeper are looked for."""
 QUEUE = "sqs:"
 """What stands before the URL of a queue."""
 

@@ -11,16 +11,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, trail
-from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
+from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
 from tokentrail.sources.words import refused
 
 AT_ONCE = 16
 _DEPTH = 4
 """How deep the layout of CloudTrail is looked for under the prefix; what lies deeper is listed flat."""
+_LAST = "\U0010ffff"
+"""Behind a folder's name, it comes after all that lies in the folder."""
 _BROAD = 100
 """A folder outside the layout with more folders than this is listed flat."""
 
@@ -42,6 +45,12 @@ class Contents:
     skipped: list[Skipped] = field(default_factory=list)
     unread: int = 0
     """Objects whose names do not tell what they hold, though a part was asked for."""
+
+    def take_in(self, other: Contents) -> None:
+        """Add what another part of the bucket holds."""
+        self.objects += other.objects
+        self.skipped += other.skipped
+        self.unread += other.unread
 
 
 @dataclass(slots=True)
@@ -77,20 +86,24 @@ class Lister:
         self._kinds = frozenset(kinds)
         """The folders of an account, and the kinds of files, that are wanted."""
 
-    def contents(self, prefix: str) -> Contents:
+    def contents(self, prefix: str, spread: Spread | None = None) -> Contents:
         """
         List what is wanted under a prefix.
+
+        Args:
+            prefix: Of the keys.
+            spread: Lists what lies in the folders of regions, or of their days, if not threads of this process.
 
         Raises:
             SourceError: the bucket can't be listed.
         """
         try:
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                return self._contents(pool, prefix)
+                return self._contents(pool, prefix, spread)
         except Failed as failed:
             raise SourceError(refused(failed, "listed", f"s3://{self._bucket}/{prefix}")) from failed
 
-    def _contents(self, pool: ThreadPoolExecutor, prefix: str) -> Contents:
+    def _contents(self, pool: ThreadPoolExecutor, prefix: str, spread: Spread | None) -> Contents:
         first = self._given(prefix)
         found, flat = Contents(skipped=first.skipped), list(first.flat)
         self._take(found, first.objects)
@@ -104,11 +117,31 @@ class Lister:
                 flat += level.flat
             folders = deeper
         flat += folders
-        for keys in pool.map(lambda folder: list(self._below(folder)), sorted(flat)):
-            self._take(found, keys)
+        if spread is not None:
+            flat = self._finer(pool, found, flat)
+        given = self._access, self._bucket, self._wanted, self._kinds
+        for part in (spread or pool.map)(partial(_contents_below, *given), sorted(flat)):
+            if isinstance(part, Failed):
+                raise part
+            found.take_in(part)
         found.objects.sort(key=lambda one: one.key)
         found.skipped.sort(key=lambda one: one.name)
         return found
+
+    def _finer(self, pool: ThreadPoolExecutor, found: Contents, folders: list[str]) -> list[str]:
+        """Folders of years, months or days instead of a region's, as deep as it takes to have enough to spread."""
+        for depth in range(trail.DAY):
+            if len(folders) >= SHARDS:
+                break
+            opened = [one for one in folders if trail.date_depth(one) == depth]
+            folders = [one for one in folders if trail.date_depth(one) != depth]
+            for folder, (objects, deeper) in zip(opened, pool.map(self._listed, opened), strict=True):
+                after, last = self._days(folder)
+                self._take(
+                    found, (one for one in objects if after < one.key and (not last or one.key <= last))
+                )
+                folders += [one for one in deeper if after < one + _LAST and (not last or one <= last)]
+        return folders
 
     def _given(self, prefix: str) -> _Level:
         """What the prefix itself names: an object, a folder, or the beginning of several names."""
@@ -157,15 +190,21 @@ class Lister:
 
     def _below(self, folder: str) -> Iterator[Listed]:
         """All objects in a folder, or, of a region's folder, those of the days that are wanted."""
-        region = trail.region_folder(folder)
-        since, until = self._wanted.since, self._wanted.until
-        asked = {"StartAfter": trail.day(region, since)} if region and since else {}
-        last = trail.day(region, until + trail.LATE) + "\U0010ffff" if region and until else None
-        for page in self._pages(Prefix=folder, **asked):
+        after, last = self._days(folder)
+        for page in self._pages(Prefix=folder, **({"StartAfter": after} if after else {})):
             for one in _objects(page):
-                if last is not None and one.key > last:
+                if last and one.key > last:
                     return
                 yield one
+
+    def _days(self, folder: str) -> tuple[str, str]:
+        """Between which keys the days that are wanted lie, in the folder of a region or below; empty if it is all."""
+        region = trail.region_folder(folder)
+        since, until = self._wanted.since, self._wanted.until
+        return (
+            trail.day(region, since) if region and since else "",
+            trail.day(region, until + trail.LATE) + _LAST if region and until else "",
+        )
 
     def _pages(self, **asked: Any) -> Iterator[dict[str, Any]]:
         more: dict[str, str] = {}
@@ -200,6 +239,18 @@ class Lister:
         for (folder, why), count in others.items():
             shown = f"s3://{self._bucket}/{folder}/ ({count:,} object{'s' if count > 1 else ''})"
             found.skipped.append(Skipped(shown, why, lost=False))
+
+
+def _contents_below(
+    access: Access, bucket: str, wanted: Wanted, kinds: frozenset[str], folder: str
+) -> Contents | Failed:
+    """What is wanted of all that lies in a folder, or why it can't be listed; runs wherever it is sent."""
+    lister, found = Lister(access, bucket, wanted, kinds), Contents()
+    try:
+        lister._take(found, lister._below(folder))
+    except Failed as failed:
+        return failed
+    return found
 
 
 def _objects(page: dict[str, Any]) -> Iterator[Listed]:

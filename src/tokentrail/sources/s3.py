@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws
-from tokentrail.sources.interface import Access, Batch, Failed, Wanted
+from tokentrail.sources.interface import Access, Batch, Failed, Spread, Wanted
 from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
 from tokentrail.sources.words import next_step, refused
 
@@ -93,16 +93,22 @@ class S3Object:
         return OSError(errno.EIO, f"{failed}. {next_step(failed, self.name)}")
 
 
-def objects(source: str, access: Access, wanted: Wanted) -> Batch:
+def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None = None) -> Batch:
     """
     List the evidence objects under `s3://bucket/prefix`, in order of name, and see that the first can be read.
+
+    Args:
+        source: The URL.
+        access: How AWS is reached.
+        wanted: Which part is wanted.
+        spread: Lists what lies in the folders of regions, if not this process.
 
     Raises:
         SourceError: the bucket can't be listed, holds nothing there, or lets nothing be read.
         UsageError: no bucket is named.
     """
     bucket, prefix = bucket_and_prefix(source)
-    found = Lister(access, bucket, wanted).contents(prefix)
+    found = Lister(access, bucket, wanted).contents(prefix, spread)
     if not found.objects and not found.skipped and wanted == Wanted(subjects=wanted.subjects):
         raise SourceError(
             f"{source}: no objects there. Check the prefix; it is spelled as in S3, case and all."
