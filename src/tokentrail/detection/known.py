@@ -79,27 +79,31 @@ def set_aside(engine: Engine, folder: Path) -> None:
 
 def _turns(listed: list[dict[str, int | None]], most: int) -> Iterator[tuple[set[int], str]]:
     """Segments that go together, none for what was not seen to be issued, with the condition for their credentials."""
-    together: set[int] = set()
+    together: set[int | None] = set()
     held = 0
     for row in listed:
         segment, count = row["segment"], row["credentials"] or 0
         if together and held + count > most:
-            yield together, _among(together)
+            yield _seen(together), _among(together)
             together, held = set(), 0
-        if segment is not None and count <= most:
+        if count <= most:
             together.add(segment)
             held += count
             continue
-        of = "segment IS NULL" if segment is None else f"segment = {segment}"
         parts = -(-count // most)
         for part in range(parts):
-            yield (set() if segment is None else {segment}), f"{of} AND n % {parts} = {part}"
+            yield _seen({segment}), f"{_among({segment})} AND n % {parts} = {part}"
     if together:
-        yield together, _among(together)
+        yield _seen(together), _among(together)
 
 
-def _among(segments: set[int]) -> str:
-    return f"segment IN ({', '.join(map(str, sorted(segments)))})"
+def _seen(segments: set[int | None]) -> set[int]:
+    return {one for one in segments if one is not None}
+
+
+def _among(segments: set[int | None]) -> str:
+    listed = ", ".join(map(str, sorted(_seen(segments)))) or "NULL"
+    return f"(segment IN ({listed})" + (" OR segment IS NULL)" if None in segments else ")")
 
 
 def _query(sources: dict[str, str]) -> str:

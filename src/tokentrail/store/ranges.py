@@ -10,9 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,9 +56,9 @@ class Ranges:
     def rows(self, wanted: Sequence[Range]) -> pa.Table:
         """The rows in some ranges that don't overlap, given in order."""
         found = [self._nothing]
-        for low, high in wanted:
-            for number in self._holding(low, high):
-                found += within(self._group(number), self._by, [(low, high)])
+        asked = ((number, one) for one in wanted for number in self._holding(*one))
+        for number, some in groupby(asked, key=itemgetter(0)):
+            found += within(self._group(number), self._by, (one for _, one in some))
         return pa.concat_tables(found)
 
     def _holding(self, low: Any, high: Any) -> Iterable[int]:
@@ -82,14 +85,16 @@ class Ranges:
 
 def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Table]:
     """The rows in some ranges of a table that is sorted by a column, with what is null at the end."""
-    values = _Values(table[by])
+    values, places = _Values(table[by]), list[tuple[int, int]]()
     for low, high in wanted:
         start = bisect_left(values, low)
         end = bisect_right(values, high, lo=start)
-        if end - start > len(table) // 2:
-            yield table.slice(start, end - start)
-        elif end > start:  # a slice would hold the whole table in memory
-            yield table.take(pa.array(range(start, end), pa.int64()))
+        if end > start:
+            places.append((start, end))
+    if sum(end - start for start, end in places) > len(table) // 2:
+        yield from (table.slice(start, end - start) for start, end in places)
+    elif places:  # a slice would hold the whole table in memory
+        yield table.take(pa.array(np.concatenate([np.arange(start, end) for start, end in places])))
 
 
 class _Values(Sequence[Any]):

@@ -9,17 +9,23 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, named, short
 from tokentrail.lineage.rows import event_id
 
+_DEVICES = """
+    SELECT time, event_id, event_id_text, by_arn, n,
+           nullif(regexp_extract(request, '"serialNumber":"([^"]+)"', 1), '') AS serial
+    FROM changed WHERE name = 'EnableMFADevice'"""
 _USED = """
     SELECT k.*, c.serial, c.time AS made_at, c.event_id AS made_event, c.event_id_text AS made_text,
            c.by_arn, c.n AS maker
-    FROM (SELECT *, nullif(regexp_extract(request, '"serialNumber":"([^"]+)"', 1), '') AS serial FROM changed
-          WHERE name = 'EnableMFADevice') c
+    FROM devices c
     JOIN known k ON k.mfa_serial = c.serial AND k.issued_time BETWEEN c.time AND c.time + ?
     ORDER BY c.serial, k.issued_time, k.n"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Join devices that were enabled with what was minted with them soon after."""
+    scene.table("devices", _DEVICES)
+    if not any(scene.rows("SELECT n FROM devices LIMIT 1")):
+        return
     seen: set[str] = set()
     for row in list(scene.rows(_USED, (scene.thresholds.whole("mfa_used_within"),))):
         other = row["by_arn"] is not None and row["by_arn"] != (row["caller_arn"] or row["by_arn"])

@@ -9,28 +9,28 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
+_MINTING = """
+    SELECT n, kind FROM known
+    WHERE (kind = 'session_token' AND mfa_serial IS NULL AND NOT coalesce(mfa, FALSE))
+       OR kind IN ('scoped', 'federation_token')"""
 _MINTED = """
-    SELECT k.*, p.kind AS parent_kind, p.person AS parent_person, p.root_n AS parent_root
-    FROM known k JOIN known p ON p.n = k.parent_n
-    WHERE k.parent_link <> 'created' AND (
-      (p.kind = 'session_token' AND p.mfa_serial IS NULL AND NOT coalesce(p.mfa, FALSE))
-      OR p.kind = 'scoped' OR (p.kind = 'federation_token' AND k.kind <> 'console_session'))
+    SELECT k.* FROM minting p JOIN known k ON k.parent_n = p.n
+    WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
     ORDER BY k.parent_n, k.issued_time, k.n"""
+_CHAINS = """
+    SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first
+    FROM known k JOIN known p ON p.n = k.parent_n
+    WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'
+      AND p.kind IN ('assumed_role', 'assumed_role_saml', 'assumed_role_web_identity', 'service_role')
+    GROUP BY p.person, k.into_role HAVING min(k.issued_time) >= {since} AND p.person <> k.into_role"""
 _CHAINED = """
-    SELECT k.*, p.kind AS parent_kind, p.person AS parent_person
-    FROM (SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first, count(*) AS times
-          FROM known k JOIN known p ON p.n = k.parent_n
-          WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'
-            AND p.kind IN ('assumed_role', 'assumed_role_saml', 'assumed_role_web_identity', 'service_role')
-          GROUP BY p.person, k.into_role) f
-    JOIN known k ON k.n = f.n JOIN known p ON p.n = k.parent_n
-    WHERE f.first >= ? AND f.maker <> f.into_role
-    ORDER BY k.issued_time, k.n"""
+    SELECT k.*, f.maker AS parent_person FROM chains f JOIN known k ON k.n = f.n ORDER BY k.issued_time, k.n"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at tokens that mint, and at role chains that are new to the case."""
     by_parent: dict[int, list[Row]] = {}
+    scene.table("minting", _MINTING)
     for row in scene.rows(_MINTED):
         by_parent.setdefault(row["parent_n"], []).append(row)
     parents = scene.known(by_parent)
@@ -60,7 +60,8 @@ def _from_token(parent: Row, minted: list[Row]) -> Hit:
 def _new_chains(scene: Scene) -> Iterator[Hit]:
     first, _ = scene.history()
     known_since = first + int(86400 * scene.thresholds["habit_days"])
-    rows = list(scene.rows(_CHAINED, (known_since,)))
+    scene.table("chains", _CHAINS.format(since=known_since))
+    rows = list(scene.rows(_CHAINED))
     parents = scene.known(row["parent_n"] for row in rows)
     for row in rows:
         parent = parents[row["parent_n"]]
