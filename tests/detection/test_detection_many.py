@@ -16,9 +16,13 @@ from evidence import native
 from tokentrail import Case
 from tokentrail.detection import known, scene
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
 from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
+
+SIGMA = Path(__file__).parents[2] / "bench" / "sigma"
+TABLES = ("known", "changed", "actors")
 
 
 @contextmanager
@@ -57,6 +61,7 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(known, "_MANY", most)
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
+    monkeypatch.setattr(scene, "_STRETCH", most)
 
 
 @pytest.mark.parametrize("most", [1, 7, 60])
@@ -66,7 +71,8 @@ def test_in_files_the_same_is_known(
     """However few credentials are brought together at once, each has the row that it has where all are."""
     view = case._views.open(None)
     plain = Scene(view.engine, case._views.forest(None))
-    expected = {name: plain.arrow(f"SELECT * FROM {name} ORDER BY ALL") for name in ("known", "changed")}
+    expected = {name: plain.arrow(f"SELECT * FROM {name} ORDER BY ALL") for name in TABLES}
+    assert plain.stretches() == ("TRUE",)
     plain.close()
     many(monkeypatch, most)
     filed = Scene(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
@@ -74,6 +80,7 @@ def test_in_files_the_same_is_known(
     for name, rows in expected.items():
         assert filed.arrow(f"SELECT * FROM {name} ORDER BY ALL") == rows
         assert len(rows) > most or name == "changed"
+    assert len(filed.stretches()) == 5 or most > 1
     assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"known", "changed"}
     assert len(list((tmp_path / "scratch" / "known").iterdir())) > 1
     filed.close()
@@ -82,10 +89,11 @@ def test_in_files_the_same_is_known(
 def test_in_files_the_same_is_found(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large case is judged to the same bytes as a small one, again and again, and nothing is left on disk."""
     before = sorted((case.path / "derived").iterdir())
-    expected = [json.dumps(document(one)) for one in case.detect()]
+    sigma = read_rules([SIGMA])
+    expected = [json.dumps(document(one)) for one in case.detect(sigma=sigma)]
     many(monkeypatch, 7)
 
-    assert [json.dumps(document(one)) for one in case.detect()] == expected
-    assert [json.dumps(document(one)) for one in case.detect()] == expected
+    assert [json.dumps(document(one)) for one in case.detect(sigma=sigma)] == expected
+    assert [json.dumps(document(one)) for one in case.detect(sigma=sigma)] == expected
     assert len({json.loads(one)["rule"] for one in expected}) > 15
     assert sorted((case.path / "derived").iterdir()) == before

@@ -61,9 +61,10 @@ tells what they answered."""
 
 _TABLES = {
     "actors": """
-        SELECT i.segment, i.identity, w.n, f.root_n, i.invoked_by IS NOT NULL AS forwarded
-        FROM identities i LEFT JOIN who w ON w.segment = i.segment AND w.identity = i.identity
-        LEFT JOIN forest f ON f.n = w.n""",
+        SELECT i.segment, i.identity, w.n, w.root_n, i.invoked_by IS NOT NULL AS forwarded
+        FROM (SELECT * FROM identities i WHERE {stretch}) i
+        LEFT JOIN (SELECT i.segment, i.identity, i.n, f.root_n FROM who i JOIN forest f ON f.n = i.n WHERE {stretch}) w
+          ON w.segment = i.segment AND w.identity = i.identity""",
     "deeds": """
         SELECT a.n, e.*, a.forwarded FROM facts e JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
         WHERE a.n IS NOT NULL""",
@@ -96,6 +97,8 @@ _TABLES = {
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
 _VIEWS = frozenset({"deeds"})
+_STRETCH = 60_000
+"""Identities of the segments that are brought together with their calls at once."""
 _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
 _NEEDS = {
@@ -140,6 +143,8 @@ class Scene:
         self._rows: dict[int, Row] = {}
         self._asked = _Asked()
         self._making = {name: Lock() for name in ("known", *_TABLES)}
+        self._parting = Lock()
+        self._stretches: tuple[str, ...] | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
 
@@ -187,8 +192,24 @@ class Scene:
                 form = "VIEW"
             else:
                 query = known.all_at_once() if name == "known" else _TABLES[name]
-                self._engine.run(f"CREATE OR REPLACE {form} {name} AS {query}")
+                first, *more = [query.replace("{stretch}", one.format("i")) for one in self._parts_of(query)]
+                self._engine.run(f"CREATE OR REPLACE {form} {name} AS {first}")
+                for part in more:
+                    self._engine.run(f"INSERT INTO {name} {part}")
             self._made[name] = form
+
+    def _parts_of(self, query: str) -> Sequence[str]:
+        return self.stretches() if "{stretch}" in query else ("TRUE",)
+
+    def stretches(self) -> Sequence[str]:
+        """Conditions, for a table that is put into each by `format`, that part it by segments: in their order, all."""
+        with self._parting:
+            if self._stretches is None:
+                counted = self.rows(
+                    "SELECT segment, count(*) AS held FROM identities GROUP BY segment ORDER BY segment"
+                )
+                self._stretches = tuple(_stretches((row["segment"], row["held"]) for row in counted))
+            return self._stretches
 
     def _large(self, name: str) -> bool:
         """Whether a table is better left in files."""
@@ -333,6 +354,22 @@ class _Held(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+
+def _stretches(counted: Iterable[tuple[int, int]]) -> Iterator[str]:
+    """Parts of all segments, each with about as many identities; one without bounds where they are few."""
+    start: int | None = None
+    held = 0
+    for segment, count in counted:
+        if held and held + count > _STRETCH:
+            yield (
+                f"{{0}}.segment < {segment}"
+                if start is None
+                else f"{{0}}.segment BETWEEN {start} AND {segment - 1}"
+            )
+            start, held = segment, 0
+        held += count
+    yield "TRUE" if start is None else f"{{0}}.segment >= {start}"
 
 
 def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterator[tuple[Place, list[Any]]]:

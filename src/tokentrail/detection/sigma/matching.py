@@ -31,6 +31,10 @@ _BITS = 60
 _FROM = """
     FROM facts e
     LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity"""
+_FROM_SOME = """
+    FROM (SELECT * FROM facts e WHERE {calls}) e
+    LEFT JOIN (SELECT * FROM identities i WHERE {callers}) i
+      ON i.segment = e.segment AND i.identity = e.identity"""
 _SEEN = """
     SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account, w.n, w.root_n,
            i.arn, {more}"""
@@ -143,9 +147,12 @@ class SigmaRun:
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
         any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
         sql = f"""
-            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM})
+            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM_SOME})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
-        return self._scene.arrow(sql, [value for one in masks for value in one.parameters])
+        parameters = [value for one in masks for value in one.parameters]
+        return pa.concat_tables(
+            self._scene.arrow(_of(sql, one), parameters) for one in self._scene.stretches()
+        )
 
     def _asking(self, number: int) -> Sql:
         """Of which records a rule is asked: where only busy groups of its matches can count, of theirs alone."""
@@ -316,6 +323,11 @@ class SigmaRun:
             + _WHOSE
             + f" WHERE {one.condition.over.text}"
         )
+
+
+def _of(sql: str, stretch: str) -> str:
+    """A query `_FROM_SOME` of the calls, by those of some segments."""
+    return sql.replace("{calls}", stretch.format("e")).replace("{callers}", stretch.format("i"))
 
 
 def _counts_alone(correlation: Correlation, rule: str) -> bool:
