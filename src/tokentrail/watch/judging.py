@@ -97,16 +97,16 @@ def linked_again(engine: HeldEngine) -> Iterator[Sight]:
 
 @contextmanager
 def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
-    """Link some evidence, for as long as it is looked at."""
+    """Link some evidence, for as long as it is looked at; on one processor, since others have more urgent work."""
     scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
     try:
-        engine = DuckEngine(spill)
+        engine = DuckEngine(spill, threads=1)
         try:
             fill(engine)
             grown = grow(engine, scratch)
         finally:
             engine.close()
-        engine = DuckEngine(spill)
+        engine = DuckEngine(spill, threads=1)
         try:
             fill(engine)
             reopen(engine, scratch)

@@ -103,12 +103,17 @@ def newest(segment: Path) -> int:
 
 
 class SweepProcess:
-    """A sweep that runs beside."""
+    """
+    A sweep that runs beside.
+
+    It stays in the watch's session, since Linux shares processors between sessions first, and only within one by how
+    nice a process is (sched(7), 'The autogroup feature'); a group of its own keeps a terminal's signals from it.
+    """
 
     def __init__(self, asked: Sweeping) -> None:
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, start_new_session=True
+            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, process_group=0
         )  # fmt: skip
         assert self._process.stdin is not None
         with self._process.stdin as stdin:
@@ -137,6 +142,8 @@ class SweepProcess:
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
     os.nice(19)
+    if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer
