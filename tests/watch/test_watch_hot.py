@@ -74,6 +74,19 @@ def test_what_a_sweep_chose_of_newest_records_is_not_there_twice(folder: CaseFol
     assert before == (held(hot), held(hot, "identities"))
 
 
+def test_what_a_sweep_saw_sooner_than_a_look_is_not_there_twice(folder: CaseFolder) -> None:
+    """A segment that came, and that a sweep chose from, before any look was taken of it is there once as well."""
+    segment, tables, objects = one_more(folder, "a")
+    hot = HotSet(folder)
+
+    hot.sweep_begins()
+    hot.swept(tables)
+    hot.add(int(segment, 16), tables, objects)
+
+    assert held(hot) == tables["events"].num_rows
+    assert held(hot, "issuances") == tables["issuances"].num_rows
+
+
 def test_what_came_while_a_sweep_ran_stays(folder: CaseFolder) -> None:
     """What is carried of segments that a sweep can't have seen is not replaced by what it chose of others."""
     hot = HotSet(folder)
@@ -136,6 +149,19 @@ def test_what_a_watch_did_not_see_come_is_kept_once(folder: CaseFolder, recall: 
     keys = [f"k{one}" for _, found, _ in listed for one in found["issuances"].column("key_id").to_pylist()]
     assert len(names) == len(keys) == len(list(recall.numbers(keys)))
     assert {int(one.segment, 16) for one in folder.snapshot().manifests} == recall.spans().keys()
+
+
+def test_what_is_yet_to_be_told_is_neither_kept_nor_merged(folder: CaseFolder, recall: Recall) -> None:
+    """By what is kept a watch that was killed knows what it has told: a sweep beside leaves the rest as it is."""
+    listed = [one_more(folder, f"d{number}")[0] for number in range(AT_ONCE + 2)]
+    settled = set(listed[2:])
+
+    keep_all(folder, recall, settled)
+    merge_small(folder, partial(merged, recall), settled)
+
+    assert recall.spans().keys().isdisjoint(int(one, 16) for one in listed[:2])
+    assert set(listed[:2]) < {one.segment for one in folder.snapshot().manifests}
+    assert len(folder.snapshot().manifests) == 3
 
 
 def test_a_damaged_file_is_made_again(folder: CaseFolder) -> None:

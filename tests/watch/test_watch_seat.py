@@ -15,10 +15,11 @@ from evidence import HOME, START
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
-from tokentrail.watch import seat
+from tokentrail.watch import seat, watch
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.judging import Judging
 from tokentrail.watch.looking import Asked, Looker
+from tokentrail.watch.sweep import Sweeping
 from tokentrail.watch.watch import Settings, Watch
 
 
@@ -65,6 +66,45 @@ def test_the_signal_to_stop_is_left_to_the_watch(tmp_path: Path) -> None:
             assert not beside.ask(Asked(now=0.0)).result().found
         finally:
             beside.end()
+
+
+def test_the_past_is_known_once(tmp_path: Path) -> None:
+    """What comes after a first start that had nothing to note is told, though a watch was killed before it could."""
+    first, second = Remembering(), Remembering()
+    watched(tmp_path / "case", [], first, only_new=True)
+    (tmp_path / "leak.json.gz").write_bytes(packed(leak()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "leak.json.gz")])
+    watched(tmp_path / "case", [], second, only_new=True)
+
+    assert not first.notices
+    assert found(tmp_path / "case").keys() == second.standing().keys()
+
+
+class Failing:
+    """A sweep that always fails."""
+
+    def __init__(self, asked: Sweeping) -> None:
+        pass
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> None:
+        return None
+
+    def kill(self) -> None:
+        pass
+
+
+def test_sweeps_that_always_fail_end_a_watch_that_waits_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `once`, what a sweep alone can tell is not waited for for ever."""
+    monkeypatch.setattr(watch, "SweepProcess", Failing)
+
+    with pytest.raises(CaseError, match="a sweep over the whole case failed"):
+        watched(tmp_path / "case", [[[one]] for one in leak()], Remembering(), hot=4)
 
 
 class Stopping(Given):

@@ -275,7 +275,15 @@ def _start(path: Path, marker: Path) -> None:
 
 
 def _foreign(path: Path) -> Iterable[Path]:
-    ours = {"objects", "segments", "manifests", "notes", "derived", "watch"}
+    ours = {
+        "case.json",
+        "objects",
+        "segments",
+        "manifests",
+        "notes",
+        "derived",
+        "watch",
+    }  # another may start it too
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +30,9 @@ _READ_FOR = 3600
 
 
 def merge_small(
-    folder: CaseFolder, told: Callable[[str, Sequence[str]], None] = lambda one, parts: None
+    folder: CaseFolder,
+    told: Callable[[str, Sequence[str]], None] = lambda one, parts: None,
+    among: Set[str] | None = None,
 ) -> int:
     """
     Merge small segments where there are many, and remove those that were replaced long ago; how many became one.
@@ -38,9 +40,11 @@ def merge_small(
     Args:
         folder: The case.
         told: Told of each new segment, and of those whose place it took.
+        among: The segments that may be merged; all by default.
     """
     _remove_replaced(folder)
-    sized = [(_records(folder.segment(one.segment)), one) for one in folder.snapshot().manifests]
+    listed = [one for one in folder.snapshot().manifests if among is None or one.segment in among]
+    sized = [(_records(folder.segment(one.segment)), one) for one in listed]
     small = sorted(((size, one) for size, one in sized if size < SMALL), key=lambda pair: pair[0])
     if len(small) < AT_ONCE:
         return 0

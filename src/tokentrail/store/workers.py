@@ -24,6 +24,8 @@ Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
 _PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
 from tokentrail.store.workers import serve
@@ -186,9 +188,6 @@ def _arrived(arrivals: _Arrivals) -> Any:
 
 def serve() -> None:
     """Do tasks from standard input until it ends: what a worker process does all its life."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
     asked = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the conversation

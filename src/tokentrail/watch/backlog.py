@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ _PART = 5_000
 """Records that are kept at a time: the watch waits for as long as that takes."""
 
 
-def keep_all(folder: CaseFolder, recall: Recall) -> None:
-    """Keep what may be asked for again of every segment of which nothing is kept yet."""
+def keep_all(folder: CaseFolder, recall: Recall, among: Set[str] | None = None) -> None:
+    """Keep what may be asked for again of every segment, or every one of some, of which nothing is kept yet."""
     kept = recall.spans().keys()
     for manifest in folder.snapshot().manifests:
         number = int(manifest.segment, 16)
-        if number not in kept:
+        if number not in kept and (among is None or manifest.segment in among):
             for part in _parts(folder.segment(manifest.segment)):
                 recall.keep(None, part, manifest.objects)
             recall.became(number, ())

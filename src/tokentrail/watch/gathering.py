@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tokentrail.store.folder import CaseFolder
+from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Counts
@@ -71,14 +71,17 @@ class Gathering:
         self._intake = self._opened(options)
 
     def _opened(self, options: Options) -> Intake:
-        """Take up the case where it is: the newest of it is held."""
+        """Take up the case where it is: what no watch has told yet and the newest of it is held."""
         snapshot = self._folder.snapshot()
         spans = self._recall.spans()
         last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
         fitting: list[Segment] = []
         room = self.held.most
-        for manifest in sorted(snapshot.manifests, key=lambda one: (-times[one.segment], one.segment)):
+        known = {one.segment: int(one.segment, 16) in spans for one in snapshot.manifests}
+        for manifest in sorted(
+            snapshot.manifests, key=lambda one: (known[one.segment], -times[one.segment], one.segment)
+        ):
             self._counts.last = max(self._counts.last or 0, times[manifest.segment])
             room -= sum(one.records for one in manifest.objects)
             if room < 0:
@@ -86,17 +89,15 @@ class Gathering:
                 continue
             tables = tables_of(self._folder, manifest.segment)
             fitting.append(Segment(int(manifest.segment, 16), tables, manifest.objects))
-        for one in reversed(fitting):
+        for one in sorted(fitting, key=lambda one: times[segment_name(one.number)]):
             self.held.add(one.number, one.tables["events"].num_rows)
             self._new.append(one)
             if one.number in spans:
                 self.held.kept(one.number, spans[one.number])
                 self._recollection.kept(one.number, None)
+        for one in self._new:
             if spans and (one.number == last or one.number not in spans):
-                self._recollect(one.tables)  # a watch was killed before it judged them
-            elif one.number not in spans:
-                self._unkept.append(one)
-        self.keep()
+                self._recollect(one.tables)  # a watch was killed before it told what is in them
         return Intake(self._folder, snapshot.objects().values(), options)
 
     def take(self, feed: Feed, arrivals: Sequence[Arrival]) -> bool:
@@ -160,13 +161,19 @@ class Gathering:
 
     def keep(self) -> None:
         """Keep for later what was judged; nothing waits for it."""
+        unkept = self.held.unkept if self._unkept else frozenset()
         for one in self._unkept:
-            if one.number in self.held.unkept:
+            if one.number in unkept:
                 span, names = self._recall.keep(*one)
                 self.held.kept(one.number, span)
                 self._recollection.kept(one.number, names)
         self._unkept.clear()
         self._room.make()
+
+    def settled(self) -> frozenset[str]:
+        """The segments of the case that were judged, or that this watch has not taken in."""
+        waiting = {segment_name(number) for number in self.held.unkept}
+        return frozenset(one.segment for one in self._folder.snapshot().manifests) - waiting
 
     def close(self) -> None:
         """Let go of the case."""

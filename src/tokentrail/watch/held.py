@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tokentrail.watch.recall import Span
 
 MOST = 50_000
-"""Records that are judged with each batch: eight tenths of a second on one core, of which six are for any number."""
+"""Records that are judged with each batch, as long as that takes no longer than is bearable; see `watch`."""
 _NEWEST, _CARRIED, _RECALLED = 2, 10, 4
 """Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
 _STAY = 8

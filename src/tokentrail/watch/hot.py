@@ -62,6 +62,8 @@ class HotSet:
         self._fresh.append((number, tables))
         if len(self._chunks) > _CHUNKS:
             self._join()
+        if self._carried is not None and number in _segments_of(self._carried):  # a sweep saw it sooner
+            self._carry(self._carried)
 
     def forget(self) -> None:
         """Let go of what was recalled."""

@@ -7,6 +7,7 @@ what is new, and answers with what it found. What a look leaves to be done is do
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class Told:
 
     found: Sequence[Document] = field(default_factory=list)
     guarded: Sequence[Document] = field(default_factory=list)
+    took: float = 0.0
+    """Seconds."""
 
 
 class Tidy:
@@ -116,6 +119,7 @@ class Looker:
             hot.recall(older)
         if hot.empty:
             return Told()
+        began = time.monotonic()
         with ExitStack() as after:
             sight = after.enter_context(linked_again(hot.engine()))
             scene = judge.scene(sight, hot.read)
@@ -127,7 +131,7 @@ class Looker:
             if asked.letting is not None:
                 after.callback(_let_go, hot, sight, scene, asked.letting)
             self._after = after.pop_all()
-        return Told(found=found, guarded=guarded)
+        return Told(found=found, guarded=guarded, took=time.monotonic() - began)
 
     def _tidied(self, hot: HotSet) -> None:
         if self._after is not None:

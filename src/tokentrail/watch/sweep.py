@@ -13,10 +13,11 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 import pyarrow.parquet as pq
@@ -52,6 +53,8 @@ class Sweeping:
     """Credentials that the hot set is to carry before others."""
     carried: int = 0
     """Records that the hot set may carry."""
+    settled: frozenset[str] | None = None
+    """The segments that may be kept for recall and merged: all but what the watch has yet to tell; all by default."""
     merging: bool = True
     """Whether small segments are merged first."""
 
@@ -72,8 +75,8 @@ def sweep(asked: Sweeping) -> Swept:
     folder = CaseFolder.open(asked.case, create=False)
     if asked.merging:
         with closing(Recall(folder.path / "watch")) as recall:
-            keep_all(folder, recall)
-            merge_small(folder, partial(merged, recall))
+            keep_all(folder, recall, asked.settled)
+            merge_small(folder, partial(merged, recall), asked.settled)
         folder.tidy()
     snapshot = folder.snapshot()
     folders = [
@@ -115,8 +118,12 @@ class SweepProcess:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, process_group=0
         )  # fmt: skip
+        Thread(target=self._tell, args=(asked,), daemon=True).start()
+
+    def _tell(self, asked: Sweeping) -> None:
+        """Tell it what is asked; it listens when it has loaded what it needs, which nobody waits for."""
         assert self._process.stdin is not None
-        with self._process.stdin as stdin:
+        with suppress(BrokenPipeError), self._process.stdin as stdin:
             pickle.dump(sys.path, stdin)
             pickle.dump(asked, stdin)
 

@@ -18,6 +18,7 @@ from itertools import islice
 from threading import Event
 from typing import NamedTuple
 
+from tokentrail.errors import CaseError
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.tasks import Options
@@ -49,6 +50,8 @@ _SLOW, _LEAST = 0.8, 20_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""
+_TRIES = 3
+"""Sweeps that may fail one after the other where nothing can go on without one."""
 _LAST = 10.0
 """Seconds that sinks are given when the watch stops."""
 
@@ -80,7 +83,6 @@ class _Looking(NamedTuple):
 
     number: int
     settled: bool
-    began: float
     gathered: Gathered
     answer: Future[Told]
 
@@ -122,7 +124,11 @@ class Watch:
         self._sweep_look = 0
         self._sweeps: list[Tables | None] = []
         """What became of sweeps since the last look; see `Asked`."""
-        self._first = settings.only_new and not self._ledger.entries
+        self._known = folder.path / "watch" / "past-known"
+        """There once a watch has noted what the case showed before it."""
+        self._first = settings.only_new and not (self._ledger.entries or self._known.exists())
+        self._failed = 0
+        """Sweeps in a row."""
         seat = Beside if settings.beside else Here
         self._seat = seat(Looker(folder.path, settings.judging, guards))
 
@@ -139,10 +145,10 @@ class Watch:
             CaseError: the case or the ledger can't be written.
         """
         with self._ledger, ExitStack() as over:
+            over.callback(self._seat.end)
             outbox = Outbox(self._ledger, self._sinks, self._say)
             over.callback(outbox.stop)
             over.callback(outbox.flush, _LAST)
-            over.callback(self._seat.end)
             ready = self._seat.ask(Asked(now=self._clock()))
             settings = self._settings
             self._gathering = Gathering(self._folder, settings.hot, settings.options, self._counts)
@@ -169,8 +175,12 @@ class Watch:
             self._judged(outbox)
         elif self._first:
             self._begin_sweep()
-            while self._sweep is not None and not self._over.wait(_WAIT):
+            while (self._sweep is not None or self._failed) and not self._over.wait(_WAIT):
+                if self._sweep is None:
+                    self._begin_sweep()
                 self._swept(outbox, True)
+        if self._first and not self._over.is_set():
+            self._known.touch(mode=0o600)
         self._first = False
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
@@ -221,7 +231,7 @@ class Watch:
     def _ask(self, *, settled: bool) -> None:
         """Have all that is held judged."""
         self._dirty, self._unsettled = False, not settled
-        if not self._held.any:
+        if not (self._held.any or self._sweeps):
             self._unsettled = False
             return
         self._look += 1
@@ -231,7 +241,7 @@ class Watch:
             letting=gathered.letting, forget=gathered.forget,
         )  # fmt: skip
         self._sweeps = []
-        self._looking = _Looking(self._look, settled, time.monotonic(), gathered, self._seat.ask(asked))
+        self._looking = _Looking(self._look, settled, gathered, self._seat.ask(asked))
 
     def _judged(self, outbox: Outbox) -> None:
         """Wait for what a look finds, if there is one, and send what is new."""
@@ -246,7 +256,7 @@ class Watch:
         self._send(outbox, look, told.found, self._entries(guard=False))
         self._send(outbox, replace(look, complete=False, fresh=None), told.guarded, self._entries(guard=True))
         self._gathering.judged(gathered.new)
-        self._pace(time.monotonic() - looking.began)
+        self._pace(told.took)
         self._counts.judged(now)
 
     def _pace(self, took: float) -> None:
@@ -289,9 +299,16 @@ class Watch:
                 self._sweep_after = self._clock() + max(took * _DUTY, 0.0 if settled else _SWEEP_EVERY)
                 if found is None:
                     self._unswept = True
+                    self._failed += 1
+                    if self._failed >= _TRIES and (self._first or self._settings.once):
+                        raise CaseError(
+                            f"{self._folder.path}: a sweep over the whole case failed {_TRIES} times; what it printed "
+                            "says why. `tokentrail detect` looks at the case as a sweep does."
+                        )
                     self._say("A sweep over the whole case failed; it is tried again.")
                     self._sweep_after += _SWEEP_EVERY
                 else:
+                    self._failed = 0
                     self._take_over(outbox, found)
             return
         due = self._unswept and not self._held.whole
@@ -311,7 +328,7 @@ class Watch:
             Sweeping(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
-                pinned=self._pinned(), carried=self._held.carriable,
+                pinned=self._pinned(), carried=self._held.carriable, settled=self._gathering.settled(),
             )
         )  # fmt: skip
 

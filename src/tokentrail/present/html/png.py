@@ -35,7 +35,9 @@ def png(picture: str) -> bytes:
         )
     style = re.search(r"<style>(.*?)</style>", picture, re.DOTALL)
     drawn = picture.replace(style[1], flat(style[1])) if style else picture
-    if _drawn(_LETTER.format('<text x="5" y="20">A</text>')) == _drawn(_LETTER.format("")):
+    if _drawn(_LETTER.format('<text x="5" y="20" font-family="sans-serif">A</text>')) == _drawn(
+        _LETTER.format("")
+    ):
         raise UsageError(
             "this machine has no font to write with: install one (Debian: fonts-dejavu-core), or save the picture from "
             "the page of `tokentrail report` in a browser."
