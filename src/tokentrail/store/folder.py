@@ -275,15 +275,8 @@ def _start(path: Path, marker: Path) -> None:
 
 
 def _foreign(path: Path) -> Iterable[Path]:
-    ours = {
-        "case.json",
-        "objects",
-        "segments",
-        "manifests",
-        "notes",
-        "derived",
-        "watch",
-    }  # another may start it too
+    # A marker that was not there a moment ago is that of somebody who starts the same case.
+    ours = {"case.json", "objects", "segments", "manifests", "notes", "derived", "watch"}
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 
