@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence import held
+from tokentrail.detection import run
+from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.present.document import document
 from tokentrail.testing.story import story
 
@@ -76,6 +79,24 @@ def test_damaged_records_break_no_rule(records: list[Json], seed: int) -> None:
     found = [json.loads(one) for one in judged(damaged)]
 
     assert len({one["id"] for one in found}) == len(found)
+
+
+@settings(max_examples=3)
+@given(seed=st.integers(0, 2**32))
+def test_a_rule_that_is_not_asked_had_nothing_to_say(records: list[Json], seed: int) -> None:
+    """Where the evidence holds none of a rule's marks, asking the rule all the same brings nothing more."""
+    calls = sorted({one["eventName"] for one in records})
+    left = set(random.Random(seed).sample(calls, len(calls) // 3))
+    some = [one for one in records if one["eventName"] in left]
+    found = judged(some)
+    asked = tuple(replace(rule, marks=frozenset()) for rule in CATALOGUE)
+
+    assert sum(not rule.marks.isdisjoint(left) for rule in CATALOGUE) < sum(
+        bool(one.marks) for one in CATALOGUE
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "CATALOGUE", asked)
+        assert judged(some) == found
 
 
 def _damaged(record: Json, chance: random.Random) -> Json:

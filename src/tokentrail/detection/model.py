@@ -92,6 +92,9 @@ class Rule:
     late: bool = False
     """Whether it asks which credentials others found suspicious, and so comes after them."""
     thresholds: tuple[str, ...] = ()
+    marks: frozenset[str] = frozenset()
+    """Names of calls and kinds of credentials (see `Scene.marks`): evidence that has none of them has nothing for it.
+    Empty where no such names can be told."""
 
 
 def at_least(severity: Severity, bar: Severity) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -22,10 +22,12 @@ from threading import Lock, RLock, local
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
+from tokentrail.detection.rows import Columns, Held
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.events.sifting import Needs
@@ -108,6 +110,7 @@ _NEEDS = {
     "makers": ("changed", "known"),
 }
 _WORD = re.compile(r"\w+")
+_MARKS = "SELECT DISTINCT name AS mark FROM events UNION ALL SELECT DISTINCT kind FROM forest"
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 
 
@@ -129,6 +132,7 @@ class Scene:
         """Where large tables lie as files; made when first needed."""
         self._made: dict[str, str] = {}
         self._effects: Effects | None = None
+        self._marks: frozenset[str] | None = None
         self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
         self._starts: list[int] = []
@@ -141,6 +145,9 @@ class Scene:
         self.sweep: Sweep = sweep or partial(_one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
+        self._at_hand: pa.Table | None = None
+        """All of `known`, where that is a table."""
+        self._reading = Lock()
         self._asked = _Asked()
         self._making = {name: Lock() for name in ("known", *_TABLES)}
         self._parting = Lock()
@@ -228,6 +235,7 @@ class Scene:
 
     def close(self) -> None:
         """Let go of all tables."""
+        self._at_hand = None
         for name, form in reversed(self._made.items()):
             self._engine.run(f"DROP {form} {name}")
         self._made.clear()
@@ -239,10 +247,18 @@ class Scene:
         unread = [n for n in asked if n not in self._rows]
         if unread:
             self._make("known")
-            for batch in self._engine.batches(_OF, [unread]):
-                columns = batch.to_pydict()
-                self._rows |= {n: _Held(columns, place) for place, n in enumerate(columns["n"])}
+            columns = Columns(self._known_of(unread))
+            self._rows |= {n: Held(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
+
+    def _known_of(self, places: list[int]) -> pa.Table:
+        """The rows of some credentials; where they lie in a table, one query has all of them at hand."""
+        if self._made["known"] == "VIEW":
+            return self._engine.table(_OF, [places])
+        with self._reading:
+            if self._at_hand is None:
+                self._at_hand = self._engine.table("SELECT * FROM known")
+        return self._at_hand.filter(pc.is_in(self._at_hand["n"], pa.array(places, pa.int64())))
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
@@ -272,6 +288,14 @@ class Scene:
         """Everything above some credentials."""
         with self._thinking:
             return self.forest.ancestors(places)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The names of all calls, and the kinds of all credentials, in the evidence."""
+        with self._thinking:
+            if self._marks is None:
+                self._marks = frozenset(row["mark"] for row in self.rows(_MARKS))
+            return self._marks
 
     @property
     def effects(self) -> Effects:
@@ -336,24 +360,6 @@ class _Asked(local):
     def __init__(self) -> None:
         self.sought: list[int] = []
         self.given = False
-
-
-class _Held(Mapping[str, Any]):
-    """A row of columns: of many rows at once, a fraction of what as many dictionaries take."""
-
-    __slots__ = ("_columns", "_place")
-
-    def __init__(self, columns: dict[str, list[Any]], place: int) -> None:
-        self._columns, self._place = columns, place
-
-    def __getitem__(self, name: str) -> Any:
-        return self._columns[name][self._place]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
 
 
 def _stretches(counted: Iterable[tuple[int, int]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +146,17 @@ class DuckEngine:
         if self._one_by_one:
             for sql, _ in listed:
                 self.run(sql)
-        else:
-            run_in_turn(listed, self._run_apart, at_once=_AT_ONCE)
+            return
+        with ExitStack() as open_cursors:
+            own = threading.local()
 
-    def _run_apart(self, sql: str) -> None:
-        with _explained(sql), self._cursor() as cursor:
-            cursor.execute(_PARSED.statement(cursor, sql))
+            def run(sql: str) -> None:
+                if not hasattr(own, "cursor"):
+                    own.cursor = open_cursors.enter_context(self._cursor())
+                with _explained(sql):
+                    own.cursor.execute(_PARSED.statement(own.cursor, sql))
+
+            run_in_turn(listed, run, at_once=_AT_ONCE)
 
     def _parsed(self, sql: str) -> duckdb.Statement | str:
         return _PARSED.statement(self._connection, sql)

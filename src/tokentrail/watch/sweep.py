@@ -149,6 +149,10 @@ class SweepProcess:
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
     os.nice(19)
+    if hasattr(
+        os, "SCHED_IDLE"
+    ):  # a processor with nothing else on it counts as free when the watch's work is placed
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it

@@ -48,5 +48,6 @@ RULE = Rule(
         "Elastic, 'AWS STS AssumeRoot by rare user and member account'",
     ),
     find=find,
+    marks=frozenset({"root_session"}),
     late=True,
 )

@@ -53,4 +53,5 @@ RULE = Rule(
     "nothing is said.",
     references=("AWS STS API Reference, 'GetSessionToken' and 'GetFederationToken': Permissions",),
     find=find,
+    marks=frozenset({"session_token", "federation_token"}),
 )

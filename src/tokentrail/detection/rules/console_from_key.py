@@ -65,4 +65,5 @@ RULE = Rule(
         "Elastic, 'AWS sign-in token created'; Sigma, aws_console_getsignintoken",
     ),
     find=find,
+    marks=frozenset({"GetSigninToken"}),
 )

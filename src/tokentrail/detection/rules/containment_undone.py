@@ -11,12 +11,15 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.rows import Row, event_id
 
-_STEPS = """
+_CALLS = (
+    "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
+    "AttachUserPolicy", "AttachRolePolicy", "DetachUserPolicy", "DetachRolePolicy",
+)  # fmt: skip
+_STEPS = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
            coalesce(k.person, c.by_arn) AS person
     FROM changed c LEFT JOIN makers k ON k.n = c.n
-    WHERE c.name IN ('PutRolePolicy', 'PutUserPolicy', 'DeleteRolePolicy', 'DeleteUserPolicy', 'UpdateAccessKey',
-                     'AttachUserPolicy', 'AttachRolePolicy', 'DetachUserPolicy', 'DetachRolePolicy')
+    WHERE c.name IN {_CALLS!r}
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)
       AND (c.name NOT LIKE 'Put%' OR coalesce(c.in_account, '') IN (
         SELECT coalesce(d.in_account, '') FROM changed d WHERE d.name LIKE 'Put%Policy' AND d.document LIKE '%"Deny"%'))
@@ -115,6 +118,7 @@ RULE = Rule(
         "AWS Identity and Access Management User Guide, 'AWSCompromisedKeyQuarantineV3'",
     ),
     find=find,
+    marks=frozenset(_CALLS),
     late=True,
     thresholds=("undone_within",),
 )

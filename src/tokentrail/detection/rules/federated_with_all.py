@@ -82,4 +82,5 @@ RULE = Rule(
         "Elastic, 'First occurrence of STS GetFederationToken by user'",
     ),
     find=find,
+    marks=frozenset({"GetFederationToken"}),
 )

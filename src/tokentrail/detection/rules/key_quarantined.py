@@ -58,4 +58,5 @@ RULE = Rule(
     false_alarm="Somebody may try the policy out by hand; AWS's own comes with a mail and a support case.",
     references=("AWSCompromisedKeyQuarantineV2 and V3 (MAMIP archive)", "Panther, aws_key_compromised"),
     find=find,
+    marks=frozenset({"AttachUserPolicy"}),
 )

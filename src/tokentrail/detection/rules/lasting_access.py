@@ -186,5 +186,6 @@ RULE = Rule(
         "Stratus Red Team, aws.persistence.*",
     ),
     find=find,
+    marks=frozenset(_NAMES),
     late=True,
 )

@@ -11,14 +11,14 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, calls, named, short
 from tokentrail.lineage.rows import Row, event_id
 
-_STOPPED = """
+_CALLS = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DeleteDetector")
+_STOPPED = f"""
     SELECT c.*, k.person,
            coalesce(h.first < c.time - 86400, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
-    WHERE c.name IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors', 'DeleteDetector')
-      AND c.by_service IS NULL
+    WHERE c.name IN {_CALLS!r} AND c.by_service IS NULL
     ORDER BY c.n, c.time, c.event_id"""
 _BLINDS = frozenset({"StopLogging", "DeleteTrail", "DeleteDetector"})
 _WIDENING = (
@@ -98,6 +98,7 @@ RULE = Rule(
     "leave less in the log, and not at all where the same principal did so on an earlier day.",
     references=("Stratus Red Team, aws.defense-evasion.cloudtrail-stop, -delete, -event-selectors",),
     find=find,
+    marks=frozenset(_CALLS),
     late=True,
     thresholds=("most_records",),
 )

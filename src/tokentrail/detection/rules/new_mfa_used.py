@@ -60,6 +60,7 @@ RULE = Rule(
     "is suspicious.",
     references=("Elastic, 'AWS STS AssumeRole with new MFA device'",),
     find=find,
+    marks=frozenset({"EnableMFADevice"}),
     late=True,
     thresholds=("mfa_used_within",),
 )

@@ -93,5 +93,6 @@ RULE = Rule(
         "Sigma, aws_sts_getsessiontoken_misuse; Elastic, issue 5274 (its noise)",
     ),
     find=find,
+    marks=frozenset({"session_token"}),
     thresholds=("long_life", "new_for", "habit_calls", "dormant"),
 )

@@ -1,0 +1,46 @@
+"""Rows of columns as rules read them: of very many values, the few that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+
+class Columns(Mapping[str, Sequence[Any]]):
+    """Columns of a table, each of which becomes a list when it is first asked for: of forty, rules ask for a few."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._read: dict[str, Sequence[Any]] = {}
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = self._table[name].to_pylist()
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return self._table.num_columns
+
+
+class Held(Mapping[str, Any]):
+    """A row of columns: of many rows at once, a fraction of what as many dictionaries take."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]], place: int) -> None:
+        self._columns, self._place = columns, place
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
