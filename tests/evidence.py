@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,21 @@ def held(*files: bytes | Iterable[Json] | World) -> Iterator[Case]:
         with Case.open(Path(folder) / "case") as case:
             case.ingest(names, workers=1)
             yield case
+
+
+def kept(case: Path) -> dict[str, bytes]:
+    """The evidence objects in a case's folder, by the hash that they bear: files, and members of archives."""
+    found: dict[str, bytes] = {}
+    for path in (case / "objects").rglob("*"):
+        if path.parent.name == "packs":
+            with tarfile.open(path) as archive:
+                for member in archive:
+                    body = archive.extractfile(member)
+                    assert body is not None
+                    found[member.name] = body.read()
+        elif path.is_file():
+            found[path.parent.name + path.name] = path.read_bytes()
+    return found
 
 
 def answers(*files: bytes | Iterable[Json] | World, as_of: datetime | None = None) -> dict[str, Credential]:

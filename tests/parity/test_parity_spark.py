@@ -6,6 +6,7 @@ At local[2] and with small partitions, so that every join shuffles. Needs Java, 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -125,6 +126,25 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
         shutil.rmtree(spread.path / "derived")
 
         assert expected == everything(spread), "what Spark read in is linked on this machine too"
+
+
+def test_small_files_are_kept_by_executors_as_by_this_machine(tmp_path: Path, cluster: Cluster) -> None:
+    """A record a file: every one of them comes back from the archives that executors wrote."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number, record in enumerate(story().world.records()):
+        (logs / f"{number:04}.json").write_bytes(native([record]))
+    local, spread = both(tmp_path, [str(logs)], cluster)
+    shown = []
+    with local, spread:
+        for case in (local, spread):
+            events = sorted(
+                case.timeline([one.id for one in case.credentials()]), key=lambda one: one.event_id
+            )
+            shown.append(json.dumps([case.record(one.object, one.ordinal) for one in events]))
+            assert list((case.path / "objects" / "packs").iterdir())
+
+    assert shown[0] == shown[1]
 
 
 def test_what_is_little_is_linked_by_the_driver(tmp_path: Path, cluster: Cluster) -> None:

@@ -15,7 +15,7 @@ from history_cases import History, Question
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import AWAY, HOME, by_id, held
+from evidence import AWAY, HOME, by_id, held, kept
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, lookup, spans
@@ -59,11 +59,9 @@ def test_all_events_of_all_enabled_regions_come_in(cloud: Cloud) -> None:
     assert "for all that it keeps" in summary.asked[0]
     with Case.open(cloud.case) as case, held(records) as other:
         assert by_id(other.credentials()) == by_id(case.credentials())
-    pages = [
-        json.loads(path.read_bytes()) for path in Path(cloud.case, "objects").rglob("*") if path.is_file()
-    ]
-    kept = {event["CloudTrailEvent"] for page in pages for event in page["Events"]}
-    assert {json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in records} == kept
+    pages = [json.loads(data) for data in kept(Path(cloud.case)).values()]
+    events = {event["CloudTrailEvent"] for page in pages for event in page["Events"]}
+    assert {json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in records} == events
 
 
 def test_a_second_run_asks_for_the_rest_only(cloud: Cloud) -> None:

@@ -35,6 +35,28 @@ def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> No
         assert len(world.records()) == case.status().records
 
 
+def test_small_objects_of_a_task_that_is_done_again_are_packed_once(tmp_path: Path) -> None:
+    """A second attempt finds in the first one's archive what it reads, and leaves no other."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import _done, _known
+
+    world = World(START)
+    world.user("ada").assumes("Deploy").calls("s3:ListBuckets", count=3)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number, record in enumerate(world.records()):
+        (logs / f"{number}.json").write_bytes(native([record]))
+    with Case.open(tmp_path / "case") as case:
+        [task] = tasks(files.objects([str(logs)]))
+        for _ in range(2):
+            _done(case.path, "job", Options(), pickle.dumps(task))
+            _known.cache_clear()  # as an attempt after the first does
+        found = [case.record(one.object, one.ordinal)["eventID"] for one in case.timeline(["AKIA"])]
+
+    assert 1 == len(list((tmp_path / "case" / "objects" / "packs").iterdir()))
+    assert sorted(one["eventID"] for one in world.records()) == sorted(found)
+
+
 def test_without_the_extra_the_message_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No traceback: the name of the extra, and that Java is needed."""
     import sys

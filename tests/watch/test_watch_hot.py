@@ -203,6 +203,33 @@ def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> N
     assert [*raw.values()] == found.tables["events"].column("name").to_pylist()
 
 
+def test_raw_records_of_small_objects_that_came_together_are_read(folder: CaseFolder, recall: Recall) -> None:
+    """Several files in one segment lie in one archive: from it the newest are read, and those that were recalled."""
+    world = World(START, account=HOME)
+    world.user("ada", ip="192.0.2.10").assumes("Deploy", "run").calls("s3:ListBuckets", count=3)
+    records = world.records()
+    arrivals = [Arrival(object=BytesObject(f"{at}", packed([one])), at=0.0) for at, one in enumerate(records)]
+    taken = Intake(folder, (), Options()).take(arrivals)
+    assert taken.segment is not None
+    assert taken.tables is not None
+    number = int(taken.segment, 16)
+    assert [taken.segment] * len(records) == [one.pack for one in taken.objects]
+
+    recall.keep(number, taken.tables, taken.objects)
+    found = Recollection(recall).about([Recollection(recall).note(taken.tables)], [], 100)
+    assert found is not None
+    hot = HotSet(folder)
+    hot.add(number, taken.tables, taken.objects)
+    hot.recall(found)
+    newest = [(number, at, 0) for at in range(len(records))]
+    older = [(found.segment, 0, at) for at in range(found.tables["events"].num_rows)]
+
+    assert [one["eventID"] for one in records] == [one["eventID"] for _, one in hot.read(newest)]
+    recalled = [record["eventName"] for _, record in hot.read(older)]
+    assert recalled
+    assert recalled == found.tables["events"].column("name").to_pylist()
+
+
 def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder, recall: Recall) -> None:
     """A session's call asks anew for the call that issued its token's token, once that is judged no more."""
     world = World(START, account=HOME)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from tokentrail.errors import CaseError
 from tokentrail.results import LogPeriod, LogVerification
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import StoredObject
 
 _NOTE = "digests"
 
@@ -62,11 +60,7 @@ def _held(folder: CaseFolder) -> Iterator[Any]:
     from tokentrail.sources.verification import Held
 
     for one in folder.snapshot().objects().values():
-        yield Held(one.name, partial(_bytes, folder, one))
-
-
-def _bytes(folder: CaseFolder, stored: StoredObject) -> bytes:
-    return (Path(stored.reference) if stored.reference else folder.object_path(stored.sha256)).read_bytes()
+        yield Held(one.name, folder.lying(one).read)
 
 
 def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:

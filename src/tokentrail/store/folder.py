@@ -3,6 +3,7 @@ The case folder: evidence by hash, segments of columns, manifests that make them
 
     case.json            what this folder is
     objects/ab/cdef…     evidence as received, named by its SHA-256
+    objects/packs/       small evidence objects, those of a segment in one tar archive, by their SHA-256 too
     segments/<id>/       Parquet parts of one segment
     manifests/<id>.json  put in place by rename; a segment without one does not exist
     notes/<name>.json    small documents beside the evidence: how far a source was read, what its digests prove
@@ -23,25 +24,26 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from msgspec.structs import asdict
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
-from tokentrail.store.interface import Manifest, Snapshot
+from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.layers import LAYERS
+from tokentrail.store.pack import SMALL
+from tokentrail.store.received import Lying
 
-FORMAT = 2
+FORMAT = 3
+_UNPACKED = 2
+"""The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*", re.DOTALL)
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
-_CHEAP = 1 << 16
-"""Bytes that are written again sooner than they are looked for."""
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)
@@ -53,9 +55,11 @@ _LINKED_AFTER = 3600
 class CaseFolder:
     """A case on disk."""
 
-    def __init__(self, path: Path, case_id: str) -> None:
+    def __init__(self, path: Path, case_id: str, version: int = FORMAT) -> None:
         self.path = path
         self.case_id = case_id
+        self.packs = version > _UNPACKED
+        """Whether small objects may lie many in one file."""
         self._known: dict[str, Manifest] = {}
         self._last: tuple[frozenset[str], Snapshot] | None = None
         self._objects = str(path / "objects")
@@ -86,12 +90,13 @@ class CaseFolder:
             version, case_id = int(found["format"]), str(found["case_id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
-        if version != FORMAT:
+        if version not in (_UNPACKED, FORMAT):
             raise CaseError(
-                f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}. "
+                f"{path}: a case of format {version}; this TokenTrail reads formats {_UNPACKED} and {FORMAT}. "
                 f"Read its evidence again: `tokentrail ingest {path / 'objects'} --case NEW`."
             )
-        return cls(path.absolute(), case_id)  # `a:b/c` alone would be a URI to those who read Parquet
+        path = path.absolute()  # `a:b/c` alone would be a URI to those who read Parquet
+        return cls(path, case_id, version)
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
@@ -138,29 +143,28 @@ class CaseFolder:
         """Where a segment's parts lie."""
         return self.path / "segments" / name
 
-    def object_path(self, sha256: str) -> Path:
-        """Where the case keeps an object."""
-        return self.path / "objects" / sha256[:2] / sha256[2:]
+    def lying(self, stored: StoredObject) -> Lying:
+        """Where the bytes of an object lie."""
+        if stored.reference:
+            return Lying(stored.reference)
+        if stored.pack is not None:
+            return Lying(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
+        return Lying(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
         folder, name = f"{self._objects}/{sha256[:2]}", sha256[2:]
-        if len(data) > _CHEAP and os.path.exists(f"{folder}/{name}"):
+        if len(data) > SMALL and os.path.exists(f"{folder}/{name}"):  # small: written sooner than looked for
             return
-        try:
-            _place_in(folder, name, data)
-        except FileNotFoundError:  # the first object whose name starts like this
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            _place_in(folder, name, data)
+        _place_among(folder, name, data)
+
+    def keep_pack(self, name: str, archive: bytes) -> None:
+        """Keep the small objects of a segment, by whose name the archive goes."""
+        _place_among(f"{self._objects}/packs", f"{name}.tar", archive)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
-        shown: dict[str, Any] = {
-            "segment": manifest.segment, "objects": [asdict(one) for one in manifest.objects]
-        }  # fmt: skip
-        if manifest.replaces:
-            shown["replaces"] = manifest.replaces
-        text = json.dumps(shown)
+        text = json.dumps(msgspec.to_builtins(manifest))
         _place(self.path / "manifests" / f"{manifest.segment}.json", text.encode())
 
     def note(self, name: str) -> Any:
@@ -223,6 +227,10 @@ class CaseFolder:
         stale = [path for path in (self.path / "segments").iterdir() if path.name not in published]
         every = (self.path / "derived").iterdir()
         derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
+        for path in (self.path / "objects" / "packs").glob(".*"):
+            with suppress(FileNotFoundError):  # in place by now
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                    path.unlink()
         for path in [*stale, *derived[:-1]]:
             age = time.time() - path.stat().st_mtime
             if age > _ABANDONED_AFTER:
@@ -283,6 +291,15 @@ def _foreign(path: Path) -> Iterable[Path]:
 def _place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file so that it is there whole or not at all."""
     _place_in(*os.path.split(target), data, replace=replace)
+
+
+def _place_among(folder: str, name: str, data: bytes) -> None:
+    """The same in a folder that is made with its first file."""
+    try:
+        _place_in(folder, name, data)
+    except FileNotFoundError:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        _place_in(folder, name, data)
 
 
 def _place_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> None:

@@ -98,7 +98,9 @@ class Engine(Linker, Protocol):
         """Let go of everything."""
 
 
-class StoredObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+class StoredObject(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """One evidence object of the case."""
 
     sha256: str
@@ -114,9 +116,13 @@ class StoredObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What brought its records, other than CloudTrail's own files, by the names of `events.carriers.lost`."""
     bound: int | None = None
     """How far it was allowed to expand, where that is not the usual bound."""
+    pack: str | None = None
+    """The archive in which the case keeps it, if not in a file of its own."""
+    at: int = 0
+    """The byte of that archive at which it begins."""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What makes a segment visible: its parts and the objects that went into it, in their order."""
 
     segment: str

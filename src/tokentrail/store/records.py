@@ -54,8 +54,7 @@ def records(
         every_piece,  # takes its time to load, and many answers need no record
     )
 
-    path = stored.reference or str(folder.object_path(stored.sha256))
-    data = received(path, stored.sha256)
+    data = received(folder.lying(stored), stored.sha256)
     last = max(ordinals, default=-1)
     for place, piece in enumerate(every_piece(data, bound=stored.bound or DEFAULT_BOUND)):
         if place > last:

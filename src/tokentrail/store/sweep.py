@@ -78,7 +78,7 @@ def _tasks(folder: CaseFolder, wanted: pa.Table, bits: int) -> Iterator[list[Wan
             Wanted(
                 segment,
                 number,
-                stored.reference or str(folder.object_path(stored.sha256)),
+                folder.lying(stored),
                 stored.sha256,
                 ordinals[start:end].tobytes(),
                 masks[start:end].tobytes(),

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
+from tokentrail.store.pack import Pack
 from tokentrail.store.reading import read_all
 from tokentrail.store.segment import write_segment
 
@@ -82,7 +84,8 @@ def work(
     collects = gc.isenabled()
     gc.disable()
     try:
-        return task.size, read_task(path, task.objects, known, options)
+        outcomes, _ = read_task(path, task.objects, known, options)
+        return task.size, outcomes
     finally:
         if collects:
             gc.enable()
@@ -114,14 +117,13 @@ def read_task(
     objects: list[EvidenceObject],
     known: Mapping[str, StoredObject],
     options: Options,
-    *,
-    number: int | None = None,
-) -> list[Outcome]:
-    """Read some objects into one segment, of that number if one is given, and publish it."""
+) -> tuple[list[Outcome], Manifest | None]:
+    """Read some objects into one segment, and publish it; says what became of each, and what is new."""
     folder = CaseFolder.open(path, create=False)
-    segment = Segment(new_segment_number() if number is None else number, bound=options.bound)
+    segment, pack = Segment(new_segment_number(), bound=options.bound), Pack()
     outcomes: list[Outcome] = []
     stored: dict[str, StoredObject] = {}
+    places: dict[str, int] = {}
     for one, data in read_all(objects):
         if isinstance(data, OSError):
             outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
@@ -132,7 +134,10 @@ def read_task(
             outcomes.append(Outcome(one.name, digest, len(data), before.records, before.rejected, True))
             continue
         if not options.reference:
-            folder.keep(digest, data)
+            if folder.packs and pack.fits(data):
+                places[digest] = pack.add(digest, data)
+            else:
+                folder.keep(digest, data)
         summary = segment.add(data)
         stored[digest] = StoredObject(
             sha256=digest,
@@ -142,12 +147,20 @@ def read_task(
             rejected=summary.rejected,
             reference=str(Path(one.name).resolve()) if options.reference else None,
             source=one.identity,
-            carriers=sorted(summary.carriers),
+            carriers=tuple(sorted(summary.carriers)),
             bound=options.bound if options.bound != DEFAULT_BOUND else None,
         )
         outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
-    if stored:
-        name = segment_name(segment.number)
-        write_segment(segment.tables(), folder.segment(name))
-        folder.publish(Manifest(segment=name, objects=tuple(stored.values())))
-    return outcomes
+    if not stored:
+        return outcomes, None
+    name = segment_name(segment.number)
+    write_segment(segment.tables(), folder.segment(name))
+    if len(pack) == 1:
+        folder.keep(*pack.only())
+    elif pack:
+        folder.keep_pack(name, pack.archive())
+        for digest, at in places.items():
+            stored[digest] = replace(stored[digest], pack=name, at=at)
+    manifest = Manifest(segment=name, objects=tuple(stored.values()))
+    folder.publish(manifest)
+    return outcomes, manifest

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tokentrail.store.folder import CaseFolder, segment_name
-from tokentrail.store.interface import StoredObject
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Counts
 from tokentrail.watch.carrying import Pinned
@@ -107,13 +106,7 @@ class Gathering:
         self._counts.take(taken.outcomes)
         if taken.segment is None or taken.tables is None:
             return False
-        fresh = set(taken.objects)
-        stored = [
-            StoredObject(sha256=one.sha256, name=one.name, size=one.size, records=one.records, rejected=one.rejected)
-            for one in taken.outcomes
-            if one.sha256 in fresh and not one.repeated
-        ]  # fmt: skip
-        new = Segment(int(taken.segment, 16), taken.tables, stored)
+        new = Segment(int(taken.segment, 16), taken.tables, taken.objects)
         self.held.add(new.number, new.tables["events"].num_rows)
         self._new.append(new)
         self._recollect(new.tables)

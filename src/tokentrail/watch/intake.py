@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.events.columns import TABLES as COLUMNS
-from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
+from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.tasks import Options, Outcome, read_task
 from tokentrail.watch.interface import Arrival
@@ -35,8 +35,8 @@ class Taken:
     outcomes: tuple[Outcome, ...]
     segment: str | None
     """The segment that is new, if any record is."""
-    objects: tuple[str, ...]
-    """The digests of its objects, in their order."""
+    objects: tuple[StoredObject, ...]
+    """Its objects, in their order."""
     tables: Tables | None
 
 
@@ -50,23 +50,18 @@ class Intake:
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Put arrivals into the case; when it returns, they are there for good."""
-        number = new_segment_number()
-        name = segment_name(number)
-        outcomes = read_task(
-            self._folder.path, [one.object for one in arrivals], self._known, self._options, number=number
+        outcomes, new = read_task(
+            self._folder.path, [one.object for one in arrivals], self._known, self._options
         )
-        fresh = [one for one in outcomes if one.sha256 and not one.repeated]
-        for one in fresh:
-            assert one.sha256 is not None
-            self._known[one.sha256] = StoredObject(
-                sha256=one.sha256, name=one.name, size=one.size, records=one.records, rejected=one.rejected
-            )
+        if new is None:
+            return Taken(outcomes=tuple(outcomes), segment=None, objects=(), tables=None)
+        self._known.update((one.sha256, one) for one in new.objects)
         self._trim()
         return Taken(
             outcomes=tuple(outcomes),
-            segment=name if fresh else None,
-            objects=tuple(one.sha256 for one in fresh if one.sha256),
-            tables=tables_of(self._folder, name) if fresh else None,
+            segment=new.segment,
+            objects=new.objects,
+            tables=tables_of(self._folder, new.segment),
         )
 
     def _trim(self) -> None:

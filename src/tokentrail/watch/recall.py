@@ -25,7 +25,7 @@ from tokentrail.watch.choosing import Chooser, Chosen
 from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
 
-_VERSION = 1
+_VERSION = 2
 _FOUND = {"c": (16, 4), "p": (16, 4), "d": (6, 6), "t": (6, 6), "a": (6, 6)}
 _ELSE = (32, 8)
 """Records of one name that are found, by its first letter: what came last, and how it began."""
@@ -38,7 +38,9 @@ _OWN_MEMORY = 16_384
 
 _MADE = """
 CREATE TABLE segments (number INTEGER PRIMARY KEY, low INTEGER, high INTEGER);
-CREATE TABLE objects (object INTEGER PRIMARY KEY, sha256 TEXT, reference TEXT, bound INTEGER);
+CREATE TABLE objects (
+    object INTEGER PRIMARY KEY, sha256 TEXT, size INTEGER, reference TEXT, bound INTEGER, pack TEXT, at INTEGER
+);
 CREATE TABLE identities (identity INTEGER PRIMARY KEY, told BLOB);
 CREATE TABLE records (record INTEGER PRIMARY KEY, object INTEGER, ordinal INTEGER, identity INTEGER, told BLOB);
 CREATE TABLE names (name INTEGER, time INTEGER, record INTEGER, PRIMARY KEY (name, time, record)) WITHOUT ROWID;
@@ -46,8 +48,8 @@ CREATE TABLE names (name INTEGER, time INTEGER, record INTEGER, PRIMARY KEY (nam
 _LATEST = "SELECT record FROM names WHERE name = ? ORDER BY time DESC, record DESC LIMIT ?"
 _FIRST = "SELECT record FROM names WHERE name = ? ORDER BY time, record LIMIT ?"
 _ROW = """
-SELECT r.identity, i.told, r.told, r.ordinal, r.object, o.sha256, o.reference, o.bound FROM records r
-JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
+SELECT r.identity, i.told, r.told, r.ordinal, r.object, o.sha256, o.size, o.reference, o.bound, o.pack, o.at
+FROM records r JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
 
 _PLACED = frozenset({"segment", "object", "ordinal", "identity"})
 COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
@@ -167,8 +169,11 @@ class Recall:
             run, run_many = self._connection.execute, self._connection.executemany
             [[low]] = run("SELECT coalesce(max(record), -1) + 1 FROM records")
             [[first]] = run("SELECT coalesce(max(object), -1) + 1 FROM objects")
-            lying = [(first + at, one.sha256, one.reference, one.bound) for at, one in enumerate(objects)]
-            run_many("INSERT INTO objects VALUES (?, ?, ?, ?)", lying)
+            lying = [
+                (first + at, one.sha256, one.size, one.reference, one.bound, one.pack, one.at)
+                for at, one in enumerate(objects)
+            ]
+            run_many("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", lying)
             run_many("INSERT OR IGNORE INTO identities VALUES (?, ?)", packed)
             rows = [
                 (low + at, first + one.object, one.ordinal, one.identity, one.record)
@@ -244,13 +249,15 @@ class _Told:
 def _found(
     number: int, row: Sequence[Any], callers: dict[int, Row], objects: dict[int, StoredObject]
 ) -> Found:
-    identity, caller, told, ordinal, place, sha256, reference, bound = row
+    identity, caller, told, ordinal, place, *stored = row
     if identity not in callers:
         callers[identity] = named("identities", _unpacked(caller))
     if place not in objects:
+        sha256, size, reference, bound, pack, at = stored
         objects[place] = StoredObject(
-            sha256=sha256, name=sha256, size=0, records=0, rejected=0, reference=reference, bound=bound
-        )
+            sha256=sha256, name=sha256, size=size, records=0, rejected=0, reference=reference, bound=bound,
+            pack=pack, at=at,
+        )  # fmt: skip
     event, issuance, change = _unpacked(told)
     return Found(number, callers[identity], event, issuance, change, identity, objects[place], ordinal)
 
