@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -170,9 +170,9 @@ class Scene:
         self._make(sql)
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
 
-    def give(self, name: str, columns: dict[str, pa.Array[Any]]) -> None:
+    def give(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
         """Make rows of one's own known under a name."""
-        self._engine.register(f"given_{name}", pa.table(columns))
+        self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
     def apart(self) -> AbstractContextManager[None]:

@@ -20,7 +20,7 @@ from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
-from tokentrail.detection.sigma.tally import Tallies, add
+from tokentrail.detection.sigma.tally import Tallies, add_callers, add_calls
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import event_id
 
@@ -35,24 +35,36 @@ _FROM_SOME = """
     FROM (SELECT * FROM facts e WHERE {calls}) e
     LEFT JOIN (SELECT * FROM identities i WHERE {callers}) i
       ON i.segment = e.segment AND i.identity = e.identity"""
-_SEEN = """
-    SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account, w.n, w.root_n,
-           i.arn, {more}"""
-_WHOSE = """
-    LEFT JOIN actors w ON w.segment = e.segment AND w.identity = e.identity"""
+_THEIRS = """
+    FROM (SELECT * FROM facts e WHERE {calls}) e
+    LEFT JOIN (
+      SELECT i.*, w.n, w.root_n FROM (SELECT * FROM identities i WHERE {callers}) i
+      LEFT JOIN (SELECT * FROM actors i WHERE {callers}) w ON w.segment = i.segment AND w.identity = i.identity
+    ) i ON i.segment = e.segment AND i.identity = e.identity"""
+"""Callers are brought together with their credentials first: they are fewer than calls."""
 _MET = """
-    SELECT b.rule, e.time, e.event_id, e.event_id_text, e.name, e.account, w.n, w.root_n, e.arn
+    SELECT b.rule, m.time, m.event_id, m.event_id_text, m.name, m.account, m.n, m.root_n, m.arn
     FROM (
-      SELECT e.segment, e.identity, e.time, e.event_id, e.event_id_text, e.name,
-             coalesce(e.account, i.account) AS account, i.arn, {mask} AS m"""
-_THEIRS = f"""
-      WHERE m <> 0
-    ) e
-    JOIN sigma_bits b ON (e.m & b.bit) <> 0{_WHOSE}"""
-"""Whose are set aside before anybody looks for: few records meet rules that columns decide."""
+      SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account,
+             i.n, i.root_n, i.arn, {mask} AS m"""
+_READ = """
+    SELECT r.rule, e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account,
+           i.n, i.root_n, i.arn"""
 _CALLERS = """
-    SELECT b.rule, w.n, w.root_n, e.arn FROM (
-      SELECT DISTINCT e.segment, e.identity, i.arn, {mask} AS m"""
+    SELECT b.rule, m.n, m.root_n, '' AS arn FROM (
+      SELECT DISTINCT i.n, i.root_n, {mask} AS m"""
+_EACH = """
+      WHERE m <> 0
+    ) m
+    JOIN sigma_bits b ON (m.m & b.bit) <> 0"""
+_SEEN = """
+    SELECT e.segment, e.identity, e.time, e.event_id, e.event_id_text, e.name,
+           coalesce(e.account, i.account) AS account, i.arn, {more}"""
+_WHOSE = """
+    SELECT m.*, w.n FROM sigma_matched m
+    LEFT JOIN actors w ON w.segment = m.segment AND w.identity = m.identity
+    ORDER BY m.grouped, m.time, m.event_id, m.rule"""
+"""Few calls are set aside before anybody looks for whose they are: all callers are then not held in memory."""
 
 
 class SigmaRun:
@@ -227,16 +239,23 @@ class SigmaRun:
             mask = _mask([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            met, callers = (one.format(mask=mask.text) + _FROM + _THEIRS for one in (_MET, _CALLERS))
-            add(self._scene, tallies, met, callers, mask.parameters)
+            met, callers = (one.format(mask=mask.text) + _THEIRS + _EACH for one in (_MET, _CALLERS))
+            seen = []
+            for stretch in self._scene.stretches():
+                add_calls(self._scene, tallies, _of(met, stretch), mask.parameters)
+                seen.append(self._scene.arrow(_of(callers, stretch), mask.parameters))
+            add_callers(self._scene, tallies, seen)
         return tallies
 
     def _tally_read(self, tallies: Tallies) -> None:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
-        matched = _SEEN.format(more="r.rule") + _FROM + _WHOSE + _JOINED.format(table="sigma_read")
-        self._scene.table("sigma_met", matched)  # both questions are about few of all records
-        add(self._scene, tallies, "SELECT * FROM sigma_met", "SELECT * FROM sigma_met", ())
+        seen = []
+        for stretch in self._scene.stretches():
+            self._scene.table("sigma_met", _of(_READ + _THEIRS + _JOINED.format(table="sigma_read"), stretch))
+            add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
+            seen.append(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
+        add_callers(self._scene, tallies, seen)
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
                 del tallies[key]
@@ -284,10 +303,10 @@ class SigmaRun:
         if not len(groups):
             return
         self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
-        sql = f"""
-            SELECT * FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_enough)
-            ORDER BY grouped, time, event_id, rule"""
-        for row in self._scene.rows(sql, parameters):
+        sql = f"SELECT * FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
+        found = self._scene.arrow(sql, parameters)
+        self._scene.give("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
+        for row in self._scene.rows(_WHOSE):
             yield Match(
                 row["grouped"],
                 row["time"],
@@ -307,7 +326,6 @@ class SigmaRun:
         return (
             _SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
             + _FROM
-            + _WHOSE
             + _JOINED.format(table="sigma_counted")
             + f" AND r.correlation = {number} AND r.rule = {place}"
         )
@@ -320,7 +338,6 @@ class SigmaRun:
         return (
             _SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
             + _FROM
-            + _WHOSE
             + f" WHERE {one.condition.over.text}"
         )
 

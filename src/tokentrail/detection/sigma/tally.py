@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import pyarrow as pa
+
 from tokentrail.detection.scene import Scene
 from tokentrail.lineage.rows import Row
 
@@ -49,12 +51,18 @@ Tallies: TypeAlias = dict[tuple[int, int, str], Tally]
 """By rule, root, and the caller's name where no credential is known."""
 
 
-def add(scene: Scene, tallies: Tallies, matched: str, callers: str, parameters: Sequence[Any]) -> None:
-    """Add what some rules matched, which no other call of this adds for: the calls, and whose they are."""
+def add_calls(scene: Scene, tallies: Tallies, matched: str, parameters: Sequence[Any]) -> None:
+    """Add calls that some rules matched."""
     most = scene.thresholds.whole("most_events")
     for row in scene.rows(_TALLY.format(matched=matched, most=most), parameters):
         tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
+
+
+def add_callers(scene: Scene, tallies: Tallies, seen: Sequence[pa.Table]) -> None:
+    """Add whose all calls of some rules were, after the calls; no other call of this adds for these rules."""
+    them = pa.concat_tables(seen)
+    scene.give("sigma_callers", dict(zip(them.column_names, them.columns, strict=True)))
     most = scene.thresholds.whole("most_credentials")
-    for row in scene.rows(_WHO.format(matched=callers, most=most), parameters):
+    for row in scene.rows(_WHO.format(matched="SELECT * FROM sigma_callers", most=most)):
         tally = tallies[row["rule"], row["root"], row["lone"]]
         tally.credentials, tally.places = row["credentials"], tuple(row["places"])
