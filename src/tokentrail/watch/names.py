@@ -34,7 +34,6 @@ _TOLD = re.compile(
 _HOLDERS = {"userName": "u", "roleName": "r", "groupName": "g"}
 _POLICIES = frozenset({"policyArn", "permissionsBoundary"})
 _INLINE = frozenset({"PutUserPolicy", "PutRolePolicy", "PutGroupPolicy"})
-_LAST = re.compile(r"([^/:]+)$")
 _USER = ":user/"
 _ORGANIZATIONS = "organizations.amazonaws.com"
 HABITS = frozenset("dta")
@@ -160,5 +159,5 @@ def _holder(kind: str, arn: str) -> str:
 
 
 def _last(text: str) -> str:
-    found = _LAST.search(text)
-    return found[1] if found else text
+    """What follows the last slash or colon; all of it where nothing does."""
+    return text[max(text.rfind("/"), text.rfind(":")) + 1 :] or text

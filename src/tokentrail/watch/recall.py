@@ -31,6 +31,8 @@ _ELSE = (32, 8)
 """Records of one name that are found, by its first letter: what came last, and how it began."""
 _KNOWN = 50_000
 """Callers that are known to be there already, at most."""
+_AT_HAND = 8_192
+"""Callers, and objects, that were read last: the next records are of the same."""
 _WAIT = 60.0
 """Seconds to wait for another process that writes; each does so for a fraction of one."""
 _OWN_MEMORY = 16_384
@@ -47,9 +49,9 @@ CREATE TABLE names (name INTEGER, time INTEGER, record INTEGER, PRIMARY KEY (nam
 """
 _LATEST = "SELECT record FROM names WHERE name = ? ORDER BY time DESC, record DESC LIMIT ?"
 _FIRST = "SELECT record FROM names WHERE name = ? ORDER BY time, record LIMIT ?"
-_ROW = """
-SELECT r.identity, i.told, r.told, r.ordinal, r.object, o.sha256, o.size, o.reference, o.bound, o.pack, o.at
-FROM records r JOIN identities i ON i.identity = r.identity JOIN objects o ON o.object = r.object WHERE r.record = ?"""
+_ROW = "SELECT identity, told, ordinal, object FROM records WHERE record = ?"
+_CALLER = "SELECT told FROM identities WHERE identity = ?"
+_OBJECT = "SELECT sha256, size, reference, bound, pack, at FROM objects WHERE object = ?"
 
 _PLACED = frozenset({"segment", "object", "ordinal", "identity"})
 COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
@@ -116,6 +118,8 @@ class Recall:
         self._chooser = Chooser()
         self._known: set[int] = set()
         """Callers that are there already."""
+        self._callers: dict[int, Row] = {}
+        self._objects: dict[int, StoredObject] = {}
         try:
             self._connection = self._opened()
         except sqlite3.DatabaseError:  # damaged, or of another version: it is worked out again
@@ -223,12 +227,30 @@ class Recall:
 
     def read(self, numbers: Iterable[int]) -> Iterator[Found]:
         """Records by number; those of one caller share its row, and those of one object what is said of that."""
-        callers: dict[int, Row] = {}
-        objects: dict[int, StoredObject] = {}
+        run = self._connection.execute
         with _explained(self._path):
             for number in numbers:
-                for row in self._connection.execute(_ROW, (number,)):
-                    yield _found(number, row, callers, objects)
+                for identity, told, ordinal, place in run(_ROW, (number,)):
+                    event, issuance, change = _unpacked(told)
+                    caller, stored = self._caller(identity), self._object(place)
+                    yield Found(number, caller, event, issuance, change, identity, stored, ordinal)
+
+    def _caller(self, identity: int) -> Row:
+        if identity not in self._callers:
+            [[told]] = self._connection.execute(_CALLER, (identity,))
+            _make_room(self._callers)
+            self._callers[identity] = named("identities", _unpacked(told))
+        return self._callers[identity]
+
+    def _object(self, place: int) -> StoredObject:
+        if place not in self._objects:
+            [[sha256, size, reference, bound, pack, at]] = self._connection.execute(_OBJECT, (place,))
+            _make_room(self._objects)
+            self._objects[place] = StoredObject(
+                sha256=sha256, name=sha256, size=size, records=0, rejected=0, reference=reference, bound=bound,
+                pack=pack, at=at,
+            )  # fmt: skip
+        return self._objects[place]
 
 
 class _Told:
@@ -246,20 +268,10 @@ class _Told:
         self.names = chosen.names()
 
 
-def _found(
-    number: int, row: Sequence[Any], callers: dict[int, Row], objects: dict[int, StoredObject]
-) -> Found:
-    identity, caller, told, ordinal, place, *stored = row
-    if identity not in callers:
-        callers[identity] = named("identities", _unpacked(caller))
-    if place not in objects:
-        sha256, size, reference, bound, pack, at = stored
-        objects[place] = StoredObject(
-            sha256=sha256, name=sha256, size=size, records=0, rejected=0, reference=reference, bound=bound,
-            pack=pack, at=at,
-        )  # fmt: skip
-    event, issuance, change = _unpacked(told)
-    return Found(number, callers[identity], event, issuance, change, identity, objects[place], ordinal)
+def _make_room(at_hand: dict[int, Any]) -> None:
+    """Forget what has been at hand the longest."""
+    if len(at_hand) >= _AT_HAND:
+        del at_hand[next(iter(at_hand))]
 
 
 def _values(table: str, row: Row | None) -> list[Any] | None:

@@ -24,6 +24,8 @@ _ROUNDS = 100
 """From a credential to the one above it, at most."""
 _REMEMBERED = 100_000
 """Names that are known to have been asked for, at most: past that, all are asked for anew."""
+_CALLERS = 8_192
+"""Callers of which it is known what they rest on, at most."""
 _KEY = COLUMNS["issuances"].index("key_id")
 _LINEAGE = 4
 """So many times as many records as are wanted are found where they tell who came from whom."""
@@ -100,6 +102,8 @@ class Recollection:
         """Of each record that was found, by its number."""
         self._led: dict[str, set[str]] = {}
         """By name, the names that led to it."""
+        self._above: dict[int, Touched] = {}
+        """What callers rest on, by the number that recall gives them; nobody changes it."""
         self._kept: dict[int, frozenset[str] | None] = {}
         """Of segments that are judged anyway: by what their records are found; `None` where nobody noted it."""
         self._makers: dict[str, list[Row]] = {}
@@ -183,7 +187,7 @@ class Recollection:
                 if not _within(number, lows, highs)
             ]
             fresh = [*self._recall.read(sorted({number for _, number in named} - self._leads.keys()))]
-            self._leads |= {one.number: _lead(one) for one in fresh}
+            self._leads |= {one.number: self._lead(one) for one in fresh}
             found += fresh
             rest.add(self._beyond(asked, named))
         return self._as_segment(found) if found else None
@@ -211,6 +215,18 @@ class Recollection:
         following.add(touched)
         for one in touched.names:
             self._led.setdefault(one, set()).add(name)
+
+    def _lead(self, found: Found) -> _Lead:
+        above = self._above.get(found.identity)
+        if above is None:
+            if len(self._above) >= _CALLERS:
+                self._above.clear()
+            above = self._above[found.identity] = _above(found.caller)
+        if found.change is not None:
+            above = Touched(
+                above.names.union(names.about(named("changes", found.change), found.caller)), above.otherwise
+            )
+        return _Lead(above, None if found.issuance is None else f"k{found.issuance[_KEY]}")
 
     def _as_segment(self, found: Sequence[Found]) -> Recalled:
         self._count += 1
@@ -255,13 +271,6 @@ def _above(caller: Row) -> Touched:
     touched = Touched()
     touched.above(caller)
     return touched
-
-
-def _lead(found: Found) -> _Lead:
-    above = _above(found.caller)
-    if found.change is not None:
-        above.names.update(names.about(named("changes", found.change), found.caller))
-    return _Lead(above, None if found.issuance is None else f"k{found.issuance[_KEY]}")
 
 
 def _sorted(held: Iterable[Span]) -> tuple[list[int], list[int]]:
