@@ -99,9 +99,17 @@ class Gathering:
                 self._recollect(one.tables)  # a watch was killed before it told what is in them
         return Intake(self._folder, snapshot.objects().values(), options)
 
-    def take(self, feed: Feed, arrivals: Sequence[Arrival]) -> bool:
-        """Put what has arrived into the case, and tell the feed so; whether there is any record in it."""
+    def take(self, feed: Feed, arrivals: Sequence[Arrival], between: Callable[[], None]) -> bool:
+        """
+        Put what has arrived into the case, and tell the feed so; whether there is any record in it.
+
+        Args:
+            feed: Where it came from.
+            arrivals: It.
+            between: Done between steps of this, none of which takes long: a look may have ended.
+        """
         taken = self._intake.take(arrivals)
+        between()
         feed.kept(arrivals)
         self._counts.take(taken.outcomes)
         if taken.segment is None or taken.tables is None:
@@ -109,19 +117,21 @@ class Gathering:
         new = Segment(int(taken.segment, 16), taken.tables, taken.objects)
         self.held.add(new.number, new.tables["events"].num_rows)
         self._new.append(new)
-        self._recollect(new.tables)
+        between()
+        self._recollect(new.tables, between)
         self._counts.newest(new.tables["events"])
         first = min(one.at for one in arrivals)
         self._arrived = first if self._arrived is None else min(self._arrived, first)
         return True
 
-    def _recollect(self, tables: Tables) -> None:
+    def _recollect(self, tables: Tables, between: Callable[[], None] = lambda: None) -> None:
         """Bring back the older records that new ones must be seen with."""
         touched = self._recollection.note(tables)
         if self.held.whole:
             return
         self._fresh |= identifiers(tables)
-        found = self._recollection.about([touched], self.held.spans(), self.held.recallable)
+        between()
+        found = self._recollection.about([touched], self.held.spans(), self.held.recallable, between)
         if found is not None:
             self._recalled.append(found)
             self.held.recalled += found.tables["events"].num_rows

@@ -8,7 +8,7 @@ each, what changed it. Records that are judged anyway are not read again.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,13 @@ class Recollection:
         self._leads.clear()
         self._led.clear()
 
-    def about(self, touched: Sequence[Touched], held: Iterable[Span], most: int) -> Recalled | None:
+    def about(
+        self,
+        touched: Sequence[Touched],
+        held: Iterable[Span],
+        most: int,
+        between: Callable[[], None] = lambda: None,
+    ) -> Recalled | None:
         """
         Find the older records that some new ones must be seen with.
 
@@ -170,6 +176,7 @@ class Recollection:
             touched: What those touch.
             held: Records that are judged anyway.
             most: Records at most, about; who came from whom comes before what they did.
+            between: Done between steps.
         """
         lows, highs = _sorted(held)
         found: list[Found] = []
@@ -190,6 +197,7 @@ class Recollection:
             self._leads |= {one.number: self._lead(one) for one in fresh}
             found += fresh
             rest.add(self._beyond(asked, named))
+            between()
         return self._as_segment(found) if found else None
 
     def _beyond(self, asked: Touched, named: Iterable[tuple[str, int]]) -> Touched:

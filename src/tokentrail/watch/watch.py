@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from threading import Event
 from typing import NamedTuple
@@ -186,13 +187,12 @@ class Watch:
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
         quiet_since = taken_at = self._clock()
         while not self._over.is_set():
-            if self._looking is not None and self._looking.answer.done():
-                self._judged(outbox)
+            self._told(outbox)
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
                 arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
-                    if self._gathering.take(self._feed, arrivals):
+                    if self._gathering.take(self._feed, arrivals, partial(self._told, outbox)):
                         self._dirty = self._unsettled = self._unswept = True
             else:
                 time.sleep(_GLANCE)
@@ -242,6 +242,11 @@ class Watch:
         )  # fmt: skip
         self._sweeps = []
         self._looking = _Looking(self._look, settled, gathered, self._seat.ask(asked))
+
+    def _told(self, outbox: Outbox) -> None:
+        """Send what is new if a look has ended."""
+        if self._looking is not None and self._looking.answer.done():
+            self._judged(outbox)
 
     def _judged(self, outbox: Outbox) -> None:
         """Wait for what a look finds, if there is one, and send what is new."""
