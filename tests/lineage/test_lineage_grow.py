@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from evidence import START, by_id, held
-from tokentrail.lineage.grow import in_order
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from evidence import AWAY, START, assume_role, by_id, held
+from tokentrail.events.columns import TABLES
+from tokentrail.lineage import grow
+from tokentrail.lineage.grow import DRIVEN, in_order
+from tokentrail.store.duck import DuckEngine
 from tokentrail.testing import World
+from tokentrail.testing.story import story
 
 
 def test_a_statement_waits_for_the_earlier_ones_whose_tables_it_names() -> None:
@@ -16,7 +26,7 @@ def test_a_statement_waits_for_the_earlier_ones_whose_tables_it_names() -> None:
         "CREATE TABLE apart AS SELECT 2",
     ]
 
-    assert [frozenset(), {0}, {0, 1}, frozenset()] == [needs for _, needs in in_order(listed)[:4]]
+    assert [frozenset(), {0}, {0, 1}, frozenset()] == [one.needs for one in in_order(listed)[:4]]
 
 
 def test_a_table_is_dropped_once_nobody_names_it_any_more() -> None:
@@ -32,7 +42,9 @@ def test_a_table_is_dropped_once_nobody_names_it_any_more() -> None:
 
     drops = in_order(listed, ["SELECT * FROM known JOIN lasting"])[len(listed) :]
 
-    assert [("DROP TABLE uses", {0, 1, 2}), ("DROP TABLE apart", {3})] == drops
+    assert [("DROP TABLE uses", {0, 1, 2}), ("DROP TABLE apart", {3})] == [
+        (one.sql, one.needs) for one in drops
+    ]
 
 
 def test_a_traced_credential_is_described_as_in_the_list_of_all() -> None:
@@ -48,3 +60,75 @@ def test_a_traced_credential_is_described_as_in_the_list_of_all() -> None:
     assert {one: listed[one] for one in listed} == {
         one.id: type(listed[one.id])(**{name: getattr(one, name) for name in fields}) for one in found
     }
+
+
+def _made() -> World:
+    """What a session makes, and what acts through that."""
+    world = World(START)
+    maker = world.user("ada").assumes("Admin")
+    maker.creates_access_key(world.user("grace")).calls("s3:ListBuckets")
+    backdoor = maker.creates_user("backdoor")
+    maker.iam("CreateLoginProfile", userName="backdoor")
+    role = maker.creates_role("Door", {"AWS": f"arn:aws:iam::{AWAY}:root"})
+    maker.creates_function("hook", "Work").calls("s3:ListBuckets")
+    world.wait(60)
+    world.console_sign_in(backdoor).calls("s3:ListBuckets")
+    world.user("mallory", account=AWAY).assumes(role, "in", sides="role")
+    return world
+
+
+def _odd() -> list[dict[str, Any]]:
+    """One key id issued twice, and a role taken up from an account whose trail is not there."""
+    stranger = {"type": "AWSAccount", "principalId": "AROAVENDOR:job", "accountId": "999988887777"}
+    return [
+        assume_role("2026-11-23T09:00:00Z"),
+        assume_role("2026-11-23T11:00:00Z"),
+        assume_role("2026-11-23T09:00:00Z", key="ASIAIOSFODNN7EXAMPL2", caller=stranger),
+    ]
+
+
+@pytest.fixture(name="linked", scope="module")
+def _linked() -> Iterator[tuple[DuckEngine, dict[str, str]]]:
+    """All tables of a linking, and the query of each."""
+    with held(story().world, _made(), _odd()) as case, closing(DuckEngine(threads=1)) as engine:
+        folders = list(case._folder.snapshot().folders.values())
+        for name in TABLES:
+            engine.segments(name, folders)
+        grow.set_aside(engine, all_of_them=True)
+        known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in grow.REDUCED]
+        listed = [*grow.reductions(engine), *known, *grow._listed(grow._LINKING)]
+        for sql in listed:
+            engine.run(sql)
+        made = (grow._MAKES.match(sql) for sql in listed)
+        yield (
+            engine,
+            {one[2]: sql[one.end() + len(" AS") :] for one, sql in zip(made, listed, strict=True) if one},
+        )
+
+
+@pytest.mark.parametrize(("table", "driver"), DRIVEN.items())
+def test_a_table_has_no_rows_without_those_that_drive_it(
+    linked: tuple[DuckEngine, dict[str, str]], table: str, driver: str
+) -> None:
+    """Whatever else there is: so it may be made without asking."""
+    engine, queries = linked
+    [before] = engine.rows(f"SELECT count(*) AS many FROM {table}")
+    assert (
+        before["many"] or table == "inferred"
+    )  # that one wants the stranger's own trail, whose call names it
+    engine.run("BEGIN")
+    try:
+        for one in _emptied(driver):
+            engine.run(f"DELETE FROM {one}")
+
+        assert engine.rows(f"SELECT count(*) AS many FROM ({queries[table]})") == [{"many": 0}]
+    finally:
+        engine.run("ROLLBACK")
+
+
+def _emptied(driver: str) -> Iterator[str]:
+    """A table, and those that have no rows without it."""
+    yield driver
+    for table, other in DRIVEN.items():
+        if other == driver:
+            yield from _emptied(table)

@@ -11,6 +11,7 @@ import pytest
 
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.held import HeldEngine
+from tokentrail.store.interface import Step
 
 ROWS = pa.table({
     "n": pa.array([5, 1, None, 3, 3, 9], pa.int64()),
@@ -44,7 +45,7 @@ def test_what_is_derived_is_replaced_and_what_is_held_stays(held: HeldEngine) ->
     """A table that is written again has the new rows alone; what is made aside is gone afterwards, in every thread."""
     for n in (1, 2):
         with held.aside():
-            held.run_all([("CREATE TABLE other AS SELECT 1 AS one", frozenset())])
+            held.run_all([Step("CREATE TABLE other AS SELECT 1 AS one", frozenset())])
             held.write(f"SELECT {n} * one AS n FROM other", Path("derived.parquet"))
         with held.aside():
             held.view("derived", Path("derived.parquet"))

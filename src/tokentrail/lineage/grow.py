@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from tokentrail.lineage.number import number
-from tokentrail.store.interface import Engine, Linker
+from tokentrail.store.interface import Engine, Linker, Step
 
 LINKING = 5
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
@@ -32,6 +32,14 @@ _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
 _REDUCING = ("1_reduced",)
 _LINKING = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
+
+DRIVEN = {
+    "things": "making", "new_makings": "things", "outdone": "contested", "unkeyed": "keyless", "sign_ins": "signed_in",
+    "renamed": "alike", "inferred": "foreigners", "made_keys": "made", "makers_of_keys": "made", "made_users": "made",
+    "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made", "hosts": "made",
+    "through": "made", "makers": "through", "made_by": "makers",
+}  # fmt: skip
+"""By table, one without whose rows it has none: of most evidence, some are empty."""
 
 _FULLER = (
     "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent",
@@ -179,9 +187,9 @@ def _listed(files: Iterable[str]) -> list[str]:
     return [one for name in files for one in statements(f"{name}.sql")]
 
 
-def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str, frozenset[int]]]:
+def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
     """
-    Each statement with the places of the earlier ones that it builds on; then the tables dropped that nobody needs.
+    Each statement as a step after the earlier ones that it builds on; then the tables dropped that nobody needs.
 
     Args:
         listed: Statements, each after those that it names.
@@ -197,11 +205,15 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[tuple[str
     stay = {places[name] for one in later for name in _WORD.findall(one) if name in places}
     stay = stay.union(*(behind[at] for at in stay if listed[at].startswith("CREATE VIEW")))
     drops = [
-        (f"DROP TABLE {name}", frozenset(user for user, needs in enumerate(behind) if at in needs) | {at})
+        Step(f"DROP TABLE {name}", frozenset(user for user, needs in enumerate(behind) if at in needs) | {at})
         for name, at in places.items()
         if at not in stay and listed[at].startswith("CREATE TABLE")
     ]
-    return [*zip(listed, behind, strict=True), *drops]
+    steps = [
+        Step(one, needs, DRIVEN.get(found[2]) if found else None)
+        for one, needs, found in zip(listed, behind, made, strict=True)
+    ]
+    return [*steps, *drops]
 
 
 def reopen(engine: Engine, folder: Path) -> None:

@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
+from tokentrail.store.steps import Steps
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -141,20 +143,22 @@ class DuckEngine:
         """From now on let each query use all processors, which pays where one after the other scans much."""
         self.run(f"SET threads = {os.cpu_count() or 1}")
 
-    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+    def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
+        steps = Steps(_PARSED)
         if self._one_by_one:
-            for sql, _ in listed:
-                self.run(sql)
+            for step in listed:
+                with _explained(step.sql):
+                    steps.run(self._connection, step)
             return
         with ExitStack() as open_cursors:
             own = threading.local()
 
-            def run(sql: str) -> None:
+            def run(step: Step) -> None:
                 if not hasattr(own, "cursor"):
                     own.cursor = open_cursors.enter_context(self._cursor())
-                with _explained(sql):
-                    own.cursor.execute(_PARSED.statement(own.cursor, sql))
+                with _explained(step.sql):
+                    steps.run(own.cursor, step)
 
             run_in_turn(listed, run, at_once=_AT_ONCE)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.store.duck import DuckEngine
+from tokentrail.store.interface import Step
 from tokentrail.store.ranges import Range, within
 
 
@@ -40,9 +41,9 @@ class HeldEngine(DuckEngine):
         self.run(sql)
         self._connection.unregister("coming")
 
-    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+    def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, but none that drops a table: what is made is forgotten at once, later; see `aside`."""
-        super().run_all([one for one in listed if not one[0].startswith("DROP ")])
+        super().run_all([one for one in listed if not one.sql.startswith("DROP ")])
 
     def suspects(self) -> None:
         """Nothing: a query tells as quickly which event ids occur more than once."""

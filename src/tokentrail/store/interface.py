@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -35,14 +35,24 @@ class EvidenceObject(Protocol):
         """All of its bytes."""
 
 
+class Step(NamedTuple):
+    """A statement among others that are run together."""
+
+    sql: str
+    needs: frozenset[int]
+    """The places of those that it comes after."""
+    driven_by: str | None = None
+    """The table without whose rows it makes none: where that is empty, an engine need not ask."""
+
+
 class Linker(Protocol):
     """Runs the SQL that links: a dialect that DuckDB and Spark share, over tables that it knows by name."""
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
 
-    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
-        """Run statements, each after those whose places in the list it names; several at once if that is quicker."""
+    def run_all(self, listed: Sequence[Step]) -> None:
+        """Run statements, each after those that it needs; several at once if that is quicker."""
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""

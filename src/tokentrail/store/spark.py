@@ -22,6 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.interface import Step
 from tokentrail.store.schedule import run_in_turn
 
 _AT_ONCE = 4
@@ -83,9 +84,9 @@ class SparkEngine:
             found = self._written(found, self._scratch / made[2])
         found.createOrReplaceTempView(made[2])
 
-    def run_all(self, listed: Sequence[tuple[str, frozenset[int]]]) -> None:
+    def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; several at a time, as most are small."""
-        run_in_turn(listed, self.run, at_once=_AT_ONCE)
+        run_in_turn(listed, lambda step: self.run(step.sql), at_once=_AT_ONCE)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""

@@ -1,0 +1,44 @@
+"""
+Statements that follow each other, less those that nothing can come of: to plan a query over an empty table takes as
+long as to plan it over a full one, and of few records planning is most of what linking takes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tokentrail.store.interface import Step
+from tokentrail.store.parsed import Parsed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
+_SHAPES: dict[str, str] = {}
+"""By the statement that makes a table: its columns, once they were seen."""
+
+
+class Steps:
+    """Runs some statements, and remembers how many rows each table came to; several threads may ask at once."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self._parsed = parsed
+        self._rows: dict[str, int] = {}
+
+    def run(self, connection: DuckDBPyConnection, step: Step) -> None:
+        """Run one, or make its table without asking where it can only be empty."""
+        made = _MAKES.match(step.sql)
+        if made is None:
+            connection.execute(self._parsed.statement(connection, step.sql))
+            return
+        driven = step.driven_by is not None and self._rows.get(step.driven_by) == 0
+        if driven and step.sql in _SHAPES:
+            connection.execute(f"CREATE TABLE {made[1]} ({_SHAPES[step.sql]})")
+            self._rows[made[1]] = 0
+            return
+        [[count]] = connection.execute(self._parsed.statement(connection, step.sql)).fetchall()
+        self._rows[made[1]] = count
+        if driven:
+            columns = connection.execute(f"DESCRIBE {made[1]}").fetchall()
+            _SHAPES[step.sql] = ", ".join(f'"{name}" {kind}' for name, kind, *_ in columns)
