@@ -109,6 +109,9 @@ _NEEDS = {
     "homes": ("stays", "known"),
     "makers": ("changed", "known"),
 }
+_TOLD = """
+    SELECT e.segment, e.identity, e.event_id, e.event_id_text, e.time, e.ip
+    FROM facts e JOIN told_events t ON t.event_id = e.event_id WHERE e.ip IS NOT NULL"""
 _WORD = re.compile(r"\w+")
 _MARKS = "SELECT DISTINCT name AS mark FROM events UNION ALL SELECT DISTINCT kind FROM forest"
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
@@ -265,11 +268,11 @@ class Scene:
         if not events:
             return {}
         self.give("told_events", {"event_id": digests(sorted(events))})
+        self.table("told_calls", _TOLD)
         found = self.rows("""
             SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n
-            FROM facts e JOIN told_events t ON t.event_id = e.event_id
-            LEFT JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
-            WHERE e.ip IS NOT NULL GROUP BY e.event_id, e.event_id_text""")
+            FROM told_calls e LEFT JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
+            GROUP BY e.event_id, e.event_id_text""")
         return {
             rows.event_id(row["event_id"], row["event_id_text"]) or "": (
                 row["time"],

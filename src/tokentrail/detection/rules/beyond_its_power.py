@@ -9,21 +9,27 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, calls, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
+_HELD = """
+    SELECT a.segment, a.identity, a.n, k.kind, k.mfa_serial IS NULL AND NOT coalesce(k.mfa, FALSE) AS plain
+    FROM known k JOIN actors a ON a.n = k.n
+    WHERE NOT a.forwarded AND ((k.kind = 'session_token' AND k.api = 'GetSessionToken')
+                               OR (k.kind = 'federation_token' AND k.api = 'GetFederationToken'))"""
 _BEYOND = """
-    SELECT d.n, d.source, d.name, d.time, d.event_id, d.event_id_text FROM deeds d JOIN known k ON k.n = d.n
-    WHERE d.error IS NULL AND NOT d.forwarded AND NOT coalesce(d.console, FALSE) AND (
-      (k.kind = 'session_token' AND k.api = 'GetSessionToken' AND k.mfa_serial IS NULL AND NOT coalesce(k.mfa, FALSE)
-       AND d.source = 'iam.amazonaws.com')
-      OR (k.kind = 'session_token' AND k.api = 'GetSessionToken' AND d.source = 'sts.amazonaws.com'
+    SELECT h.n, d.source, d.name, d.time, d.event_id, d.event_id_text
+    FROM facts d JOIN such_tokens h ON h.segment = d.segment AND h.identity = d.identity
+    WHERE d.error IS NULL AND NOT coalesce(d.console, FALSE) AND (
+      (h.kind = 'session_token' AND h.plain AND d.source = 'iam.amazonaws.com')
+      OR (h.kind = 'session_token' AND d.source = 'sts.amazonaws.com'
           AND d.name NOT IN ('AssumeRole', 'GetCallerIdentity', 'GetScopedCredentials', 'GetWebIdentityToken',
                              'GetDelegatedAccessToken', 'GetAccessKeyInfo', 'DecodeAuthorizationMessage'))
-      OR (k.kind = 'federation_token' AND k.api = 'GetFederationToken' AND d.source = 'iam.amazonaws.com'))
-    ORDER BY d.n, d.time, d.event_id"""
+      OR (h.kind = 'federation_token' AND d.source = 'iam.amazonaws.com'))
+    ORDER BY h.n, d.time, d.event_id"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for successes that AWS documents as impossible."""
     by_token: dict[int, list[Row]] = {}
+    scene.table("such_tokens", _HELD)
     for row in scene.rows(_BEYOND):
         by_token.setdefault(row["n"], []).append(row)
     known = scene.known(by_token)

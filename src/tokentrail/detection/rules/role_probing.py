@@ -10,22 +10,24 @@ from tokentrail.detection.scene import Place, Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
+_CALLS = """
+    SELECT e.segment, e.identity, e.object, e.ordinal, e.time, e.event_id, e.event_id_text FROM facts e
+    WHERE e.source = 'sts.amazonaws.com' AND e.name = 'AssumeRole'
+      AND e.error IN ('AccessDenied', 'AccessDeniedException')"""
+"""They are few: set aside, whoever made them is found without all callers being held in memory."""
 _REFUSED = """
-    SELECT d.n, d.time, d.segment, d.object, d.ordinal, d.event_id, d.event_id_text, t.refused
-    FROM deeds d JOIN (
-      SELECT n, count(*) AS refused FROM deeds
-      WHERE source = 'sts.amazonaws.com' AND name = 'AssumeRole' AND error IN ('AccessDenied', 'AccessDeniedException')
-      GROUP BY n HAVING count(*) >= ?
-    ) t ON t.n = d.n
-    WHERE d.source = 'sts.amazonaws.com' AND d.name = 'AssumeRole'
-      AND d.error IN ('AccessDenied', 'AccessDeniedException')
-    ORDER BY d.n, d.time, d.event_id"""
+    SELECT a.n, c.time, c.segment, c.object, c.ordinal, c.event_id, c.event_id_text,
+           count(*) OVER (PARTITION BY a.n) AS refused
+    FROM refused_calls c JOIN actors a ON a.segment = c.segment AND a.identity = c.identity
+    WHERE a.n IS NOT NULL
+    QUALIFY refused >= ? ORDER BY a.n, c.time, c.event_id"""
 _ROLE = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)")
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count refused AssumeRole calls; which roles they were for stands only in their messages."""
     by_caller: dict[int, list[Row]] = {}
+    scene.table("refused_calls", _CALLS)
     for row in scene.rows(_REFUSED, (scene.thresholds.whole("many_denied"),)):
         by_caller.setdefault(row["n"], []).append(row)
     known = scene.known(by_caller)

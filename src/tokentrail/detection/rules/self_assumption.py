@@ -9,10 +9,14 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
+_LIKELY = """
+    SELECT k.n FROM known k JOIN known p ON p.n = k.parent_n AND hash(p.into_role) = hash(k.into_role)
+    WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'"""
+"""What a role is called takes more room than all else that is compared of the many."""
 _SELF = """
     SELECT k.n, k.parent_n, k.into_role, k.issued_time, k.issue_event, k.issue_text,
            EXISTS (SELECT 1 FROM issuances s WHERE s.event_id = k.issue_event AND NOT s.explicit_trust) AS untold
-    FROM known k JOIN known p ON p.n = k.parent_n
+    FROM likely_selves l JOIN known k ON k.n = l.n JOIN known p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.into_role = p.into_role AND k.parent_link <> 'created'
     ORDER BY k.into_role, k.issued_time, k.n"""
 
@@ -23,6 +27,7 @@ _UNTOLD = "; its trust policy does not allow it, and AWS lets it pass since the 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather, by role, sessions minted by a session of the same role."""
     by_role: dict[str, list[Row]] = {}
+    scene.table("likely_selves", _LIKELY)
     for row in scene.rows(_SELF):
         by_role.setdefault(row["into_role"], []).append(row)
     earliest = scene.known(found[0]["n"] for found in by_role.values())
