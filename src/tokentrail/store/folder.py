@@ -164,8 +164,11 @@ class CaseFolder:
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
-        text = json.dumps(msgspec.to_builtins(manifest))
-        _place(self.path / "manifests" / f"{manifest.segment}.json", text.encode())
+        try:
+            text = msgspec.json.encode(manifest)
+        except UnicodeEncodeError:  # a file's name that is no text
+            text = json.dumps(msgspec.to_builtins(manifest)).encode()
+        _place(self.path / "manifests" / f"{manifest.segment}.json", text)
 
     def note(self, name: str) -> Any:
         """A document that the case keeps beside its evidence, or `None`."""
