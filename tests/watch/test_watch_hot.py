@@ -24,7 +24,7 @@ from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Intake, Tables
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.recall import Recall, Span
-from tokentrail.watch.recollection import Recollection
+from tokentrail.watch.recollection import Recalled, Recollection
 
 
 def one_more(folder: CaseFolder, name: str) -> tuple[str, Tables, list[StoredObject]]:
@@ -256,3 +256,49 @@ def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder
     assert [None, None, None] == before
     assert last is not None
     assert ["GetSessionToken"] == last.tables["events"].column("name").to_pylist()
+
+
+def test_the_oldest_of_what_was_recalled_goes_first() -> None:
+    """Half of the room is left then, for what was recalled last; as long as there is room, nothing goes."""
+    account = Held(most=800)
+    for number in (-1, -2, -3, -4):
+        account.recall(number, 25)
+    assert account.forget() == frozenset()
+
+    account.recall(-5, 25)
+    assert account.forget() == {-1, -2, -3}
+    assert account.forget() == frozenset()
+
+
+def test_what_was_recalled_and_is_let_go_is_asked_for_again(folder: CaseFolder, recall: Recall) -> None:
+    """Whichever part of what was recalled goes: with what is asked for next, all of a credential is there again."""
+    names = ("a", "b")
+    kept = {name: one_more(folder, name) for name in names}
+    for segment, tables, objects in kept.values():
+        recall.keep(int(segment, 16), tables, objects)
+    recollection = Recollection(recall)
+    first = {name: recollection.about([recollection.note(kept[name][1])], [], 100) for name in names}
+    hot = HotSet(folder)
+    for one in first.values():
+        assert one is not None
+        hot.recall(one)
+
+    gone, stays = first["a"], first["b"]
+    assert gone is not None and stays is not None
+    recollection.forget([gone.segment])
+    hot.forget([gone.segment])
+    again = recollection.about([recollection.note(kept[name][1]) for name in names], [], 100)
+
+    assert again is not None
+    assert again.segment not in (gone.segment, stays.segment)
+    assert events(again) == events(gone)
+    assert events(again).isdisjoint(events(stays))
+    hot.recall(again)
+    assert held(hot) == len(events(again)) + len(events(stays))
+
+
+def events(found: Recalled) -> set[bytes]:
+    """The ids of events that were recalled, each of them once."""
+    listed = found.tables["events"].column("event_id").to_pylist()
+    assert len(listed) == len(set(listed))
+    return set(listed)

@@ -38,7 +38,7 @@ class Gathered:
     arrived: float | None
     """When the first of it came."""
     letting: Letting | None
-    forget: bool
+    forget: frozenset[int]
 
 
 class Gathering:
@@ -134,7 +134,7 @@ class Gathering:
         found = self._recollection.about([touched], self.held.spans(), self.held.recallable, between)
         if found is not None:
             self._recalled.append(found)
-            self.held.recalled += found.tables["events"].num_rows
+            self.held.recall(found.segment, found.tables["events"].num_rows)
 
     def hand_over(self, pinned: Callable[[], Pinned]) -> Gathered:
         """
@@ -147,10 +147,8 @@ class Gathering:
         if self.held.full:
             self._recollection.let_go(self.held.let_go())
             letting = Letting(newest=self.held.newest, pinned=pinned(), carriable=self.held.carriable)
-        forget = self.held.crowded
-        if forget:
-            self.held.recalled = 0
-            self._recollection.forget()
+        forget = self.held.forget()
+        self._recollection.forget(forget)
         gathered = Gathered(
             new=self._new, recalled=self._recalled, complete=complete, letting=letting, forget=forget,
             fresh=None if complete else frozenset(self._fresh), arrived=self._arrived,

@@ -16,6 +16,8 @@ MOST = 50_000
 """Records that are judged with each batch, as long as that takes no longer than is bearable; see `watch`."""
 _NEWEST, _CARRIED, _RECALLED = 2, 10, 4
 """Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
+_LASTING = 2
+"""The part of what may be recalled at once that is held on to."""
 _STAY = 8
 """The part that the newest are when some have gone: letting go takes its time, so that it is not done often."""
 
@@ -33,10 +35,11 @@ class Held:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self.recallable = most // _RECALLED
-        """Records that may be recalled."""
+        """Records that may be recalled at once, about."""
         self.whole = True
         """Whether it is all that the case has."""
-        self.recalled = 0
+        self._recalled: dict[int, int] = {}
+        """Records of each segment that was recalled, the oldest first."""
         self._segments: dict[int, _Segment] = {}
 
     @property
@@ -55,10 +58,21 @@ class Held:
         most = self.most if self.whole else self.most // _NEWEST
         return sum(one.rows for one in self._segments.values()) > most
 
-    @property
-    def crowded(self) -> bool:
-        """Whether more was recalled than there is room for."""
-        return self.recalled > self.recallable
+    def recall(self, segment: int, rows: int) -> None:
+        """Add records that were recalled."""
+        self._recalled[segment] = rows
+
+    def forget(self) -> frozenset[int]:
+        """Where much was recalled, let the oldest of it go: what was recalled last is likely to be asked for again."""
+        held = sum(self._recalled.values())
+        gone = set[int]()
+        if held > self.recallable // _LASTING:
+            for segment in [*self._recalled]:
+                if held <= self.recallable // _LASTING // 2:
+                    break
+                held -= self._recalled.pop(segment)
+                gone.add(segment)
+        return frozenset(gone)
 
     def add(self, number: int, rows: int) -> None:
         """Add a segment that is new."""

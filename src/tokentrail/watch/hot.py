@@ -65,10 +65,11 @@ class HotSet:
         if self._carried is not None and number in _segments_of(self._carried):  # a sweep saw it sooner
             self._carry(self._carried)
 
-    def forget(self) -> None:
-        """Let go of what was recalled."""
+    def forget(self, segments: Iterable[int]) -> None:
+        """Let go of some of what was recalled."""
         self._stale = True
-        self._recalled, self._places = {}, {}
+        for one in segments:
+            del self._recalled[one], self._places[one]
 
     def recall(self, found: Recalled) -> None:
         """Add older records that the newest must be seen with."""

@@ -60,8 +60,8 @@ class Asked:
     sweeps: Sequence[Tables | None] = ()
     """What became of sweeps since the last look, in order: one began, or chose what is to be carried from now on."""
     letting: Letting | None = None
-    forget: bool = False
-    """Whether what was recalled is let go of."""
+    forget: frozenset[int] = frozenset()
+    """What was recalled, and is let go of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Looker:
             now = datetime.fromtimestamp(asked.now, UTC)
             guarded = [document(one) for guard in self._guards for one in guard.findings(sight, scene, now)]
             if asked.forget:
-                after.callback(hot.forget)
+                after.callback(hot.forget, asked.forget)
             if asked.letting is not None:
                 after.callback(_let_go, hot, sight, scene, asked.letting)
             self._after = after.pop_all()

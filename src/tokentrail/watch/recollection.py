@@ -100,6 +100,10 @@ class Recollection:
         self._asked: set[str] = set()
         self._leads: dict[int, _Lead] = {}
         """Of each record that was found, by its number."""
+        self._recalled: dict[int, list[int]] = {}
+        """Of each segment that was recalled, the numbers of its records."""
+        self._finders: dict[int, set[str]] = {}
+        """By record that was recalled, the names that found it."""
         self._led: dict[str, set[str]] = {}
         """By name, the names that led to it."""
         self._above: dict[int, Touched] = {}
@@ -156,11 +160,11 @@ class Recollection:
                 self._asked.remove(name)
                 waiting += self._led.pop(name, ())
 
-    def forget(self) -> None:
-        """Ask anew for everything: what was found is judged no more."""
-        self._asked.clear()
-        self._leads.clear()
-        self._led.clear()
+    def forget(self, segments: Iterable[int]) -> None:
+        """Ask anew for what some segments hold that were recalled: it is judged no more."""
+        for number in (one for segment in segments for one in self._recalled.pop(segment)):
+            self._leads.pop(number, None)
+            self._unask(self._finders.pop(number, ()))
 
     def about(
         self,
@@ -193,6 +197,8 @@ class Recollection:
                 for name, number in self._recall.numbers(asked.names)
                 if not _within(number, lows, highs)
             ]
+            for name, number in named:
+                self._finders.setdefault(number, set()).add(name)
             fresh = [*self._recall.read(sorted({number for _, number in named} - self._leads.keys()))]
             self._leads |= {one.number: self._lead(one) for one in fresh}
             found += fresh
@@ -238,6 +244,7 @@ class Recollection:
 
     def _as_segment(self, found: Sequence[Found]) -> Recalled:
         self._count += 1
+        self._recalled[-self._count] = [one.number for one in found]
         callers: dict[int, int] = {}
         described: list[Row] = []
         identities = []
