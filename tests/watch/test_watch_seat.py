@@ -12,14 +12,15 @@ import pytest
 from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
 from evidence import HOME, START
+from patience import until
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
-from tokentrail.watch import seat, watch
+from tokentrail.watch import seat, sweep, watch
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.judging import Judging
 from tokentrail.watch.looking import Asked, Looker
-from tokentrail.watch.sweep import Sweeping
+from tokentrail.watch.sweep import Sweeping, SweepProcess
 from tokentrail.watch.watch import Settings, Watch
 
 
@@ -126,3 +127,24 @@ def test_what_was_taken_in_is_told_before_a_stop(tmp_path: Path) -> None:
         running.run()
 
     assert found(tmp_path / "case").keys() == sink.standing().keys()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux lets a process take what others leave")
+def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It disturbs nobody at first; on a machine without idle time it would never end, were it not for the second."""
+    with Case.open(tmp_path / "case") as case:
+        (case.folder.path / "watch").mkdir()
+        process = SweepProcess(Sweeping(case=case.folder.path, judging=Judging(), since=None))
+        number = process._process.pid
+        until(lambda: os.sched_getscheduler(number) == os.SCHED_IDLE)
+        os.kill(number, signal.SIGSTOP)
+        assert not process.done()
+        assert os.sched_getscheduler(number) == os.SCHED_IDLE
+
+        monkeypatch.setattr(sweep, "_UNHURRIED", -1.0)
+        assert not process.done()
+        assert os.sched_getscheduler(number) == os.SCHED_OTHER
+        os.kill(number, signal.SIGCONT)
+        assert process.result() is not None

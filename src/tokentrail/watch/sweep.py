@@ -8,11 +8,13 @@ on meanwhile.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +35,9 @@ from tokentrail.watch.intake import TABLES, Tables
 from tokentrail.watch.judging import Judge, Judging, linked
 from tokentrail.watch.recall import Recall
 
+_NICE = 10
+_UNHURRIED = 600.0
+"""Seconds for which a sweep takes only the time that nobody else wants: where that is none, it would never end."""
 _PROGRAM = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -118,6 +123,7 @@ class SweepProcess:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, process_group=0
         )  # fmt: skip
+        self._began = time.monotonic()
         Thread(target=self._tell, args=(asked,), daemon=True).start()
 
     def _tell(self, asked: Sweeping) -> None:
@@ -128,7 +134,10 @@ class SweepProcess:
             pickle.dump(asked, stdin)
 
     def done(self) -> bool:
-        """Whether it has ended."""
+        """Whether it has ended; one that has taken long gets its share of the processors from now on."""
+        if time.monotonic() - self._began > _UNHURRIED:
+            self._began = math.inf
+            _take_turns("SCHED_OTHER", self._process.pid)
         return self._process.poll() is not None
 
     def result(self) -> Swept | None:
@@ -146,13 +155,19 @@ class SweepProcess:
         self._answer.close()
 
 
+def _take_turns(policy: str, process: int = 0) -> None:
+    """Have a process scheduled by one of Linux's policies (sched(7)), where there are any."""
+    if hasattr(os, policy):
+        with suppress(ProcessLookupError):
+            os.sched_setscheduler(process, getattr(os, policy), os.sched_param(0))
+
+
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
-    os.nice(19)
-    if hasattr(
-        os, "SCHED_IDLE"
-    ):  # a processor with nothing else on it counts as free when the watch's work is placed
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    os.nice(_NICE)
+    _take_turns(
+        "SCHED_IDLE"
+    )  # a processor that does nothing else counts as free when the watch's work is placed
     if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
