@@ -14,7 +14,7 @@ from noisy_company import NoisyCompany
 
 from evidence import native
 from tokentrail import Case
-from tokentrail.detection import known, scene
+from tokentrail.detection import known, scene, stretches
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
@@ -22,7 +22,7 @@ from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
 SIGMA = Path(__file__).parents[2] / "bench" / "sigma"
-TABLES = ("known", "changed", "actors")
+TABLES = ("known", "changed", "actors", "deeds", "stays", "homes", "makers")
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(known, "_MANY", most)
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
-    monkeypatch.setattr(scene, "_STRETCH", most)
+    monkeypatch.setattr(stretches, "_MOST", most)
 
 
 @pytest.mark.parametrize("most", [1, 7, 60])
@@ -72,16 +72,21 @@ def test_in_files_the_same_is_known(
     view = case._views.open(None)
     plain = Scene(view.engine, case._views.forest(None))
     expected = {name: plain.arrow(f"SELECT * FROM {name} ORDER BY ALL") for name in TABLES}
-    assert plain.stretches() == ("TRUE",)
+    assert plain.parts("SELECT n FROM some_deeds") == ["SELECT n FROM deeds"]
     plain.close()
     many(monkeypatch, most)
     filed = Scene(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
 
     for name, rows in expected.items():
         assert filed.arrow(f"SELECT * FROM {name} ORDER BY ALL") == rows
-        assert len(rows) > most or name == "changed"
-    assert len(filed.stretches()) == 5 or most > 1
-    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"known", "changed"}
+        assert len(rows) > most or name in ("changed", "makers")
+    parts = filed.parts("SELECT event_id FROM some_deeds")
+    assert len(parts) == 5 or most > 1
+    assert sum(filed.arrow(one).num_rows for one in parts) == expected["deeds"].num_rows
+    folders = {path.name for path in (tmp_path / "scratch").iterdir()}
+    assert folders == {"known", "changed", "actors", "stays", "homes"} | (
+        {"stays_whole"} if len(parts) > 1 else set()
+    )
     assert len(list((tmp_path / "scratch" / "known").iterdir())) > 1
     filed.close()
 

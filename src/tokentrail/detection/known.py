@@ -15,7 +15,7 @@ from tokentrail.store.interface import Engine
 
 _MANY = 32_768
 """Credentials that are brought together at once; more of them lie in files."""
-_TURNS = 8
+_TURNS = 16
 """Turns after which each takes in more: each looks through the whole forest once."""
 
 _KNOWN = """

@@ -89,9 +89,15 @@ def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
 
 
 def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
-    """What some rules find, rule by rule; two are asked at a time, as most of what they ask is small."""
+    """
+    What some rules find, rule by rule.
+
+    Two are asked at a time, as most of what they ask is small; where it is not, it keeps the processors busy by
+    itself, and what two ask would be in memory side by side.
+    """
     rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(scene.marks)]
-    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1), "rules") as pool:
+    at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
+    with ThreadPoolExecutor(at_once, "rules") as pool:
         for rule, hits in zip(rules, pool.map(partial(_asked, scene), rules), strict=True):
             yield from ((rule, hit) for hit in hits)
 

@@ -5,7 +5,8 @@ All of it are tables of the store's engine: `known` (a row a credential), `actor
 identity), `deeds` (a row an event, with the `n` of its credential), `stays` (who called from which address), `homes`
 (which principal called from which address, since when), `changed` (a row a change), `makers` (who made these).
 They are made when first named by a query; rules bring rows together there and take only few out. Of a large case
-`known` and `changed` lie in files, of which a query reads the columns that it names: name those that are wanted.
+most lie in files, of which a query reads the columns that it names: name those that are wanted. What looks through
+all deeds names them `some_deeds`, and is then asked for some segments at a time.
 Rules may ask from several threads: what they `give` or put in a `table` is seen by the thread that did so alone.
 """
 
@@ -28,6 +29,8 @@ from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.rows import Columns, Held
+from tokentrail.detection.stretches import Stretch, stretches
+from tokentrail.detection.tables import NEEDS, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.events.sifting import Needs
@@ -61,54 +64,12 @@ Sweep = Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]
 """Reads the raw records that a table names (segment, object, ordinal, and masks of so many bits), secrets and all, and
 tells what they answered."""
 
-_TABLES = {
-    "actors": """
-        SELECT i.segment, i.identity, w.n, w.root_n, i.invoked_by IS NOT NULL AS forwarded
-        FROM (SELECT * FROM identities i WHERE {stretch}) i
-        LEFT JOIN (SELECT i.segment, i.identity, i.n, f.root_n FROM who i JOIN forest f ON f.n = i.n WHERE {stretch}) w
-          ON w.segment = i.segment AND w.identity = i.identity""",
-    "deeds": """
-        SELECT a.n, e.*, a.forwarded FROM facts e JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
-        WHERE a.n IS NOT NULL""",
-    "stays": """
-        SELECT n, ip, network, events, done, first, last FROM (
-          SELECT n, ip, CASE WHEN ip LIKE '%:%' THEN split_part(ip, ':', 1) || ':' || split_part(ip, ':', 2)
-                             ELSE split_part(ip, '.', 1) || '.' || split_part(ip, '.', 2) END AS network,
-                 count(*) AS events, count(*) - count(error) AS done, min(time) AS first, max(time) AS last
-          FROM deeds WHERE NOT forwarded AND ip IS NOT NULL GROUP BY n, ip
-        ) WHERE regexp_matches(ip, '^([0-9]{1,3}[.]){3}[0-9]{1,3}$')
-           OR regexp_matches(ip, '^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$')""",
-    "homes": """
-        SELECT *, CAST(coalesce(sum(events) OVER (PARTITION BY person ORDER BY first, ip
-                                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
-                       AS BIGINT) AS elsewhere
-        FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
-              FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
-    "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
-    "changed": """
-        SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, i.invoked_by AS by_service,
-               coalesce(c.account, i.account) AS in_account
-        FROM changes c
-        LEFT JOIN (SELECT i.segment, i.identity, i.arn, i.type, i.invoked_by, i.account FROM identities i
-                   SEMI JOIN changes h ON h.segment = i.segment AND h.identity = i.identity) i
-          ON i.segment = c.segment AND i.identity = c.identity
-        LEFT JOIN (SELECT w.segment, w.identity, w.n FROM who w
-                   SEMI JOIN changes h ON h.segment = w.segment AND h.identity = w.identity) w
-          ON w.segment = c.segment AND w.identity = c.identity
-        WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
-                          AND l.ordinal = c.ordinal)""",
-}  # fmt: skip
-_VIEWS = frozenset({"deeds"})
-_STRETCH = 60_000
-"""Identities of the segments that are brought together with their calls at once."""
 _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
-_NEEDS = {
-    "deeds": ("actors",),
-    "stays": ("deeds",),
-    "homes": ("stays", "known"),
-    "makers": ("changed", "known"),
-}
+_FILED = frozenset({"known", "actors", "stays", "homes"})
+"""What lies in files in a large case."""
+_TOGETHER = 3
+"""Parts of a table in files of whose rows so many are put together at a time."""
 _TOLD = """
     SELECT e.segment, e.identity, e.event_id, e.event_id_text, e.time, e.ip
     FROM facts e JOIN told_events t ON t.event_id = e.event_id WHERE e.ip IS NOT NULL"""
@@ -152,9 +113,11 @@ class Scene:
         """All of `known`, where that is a table."""
         self._reading = Lock()
         self._asked = _Asked()
-        self._making = {name: Lock() for name in ("known", *_TABLES)}
+        self._making = {name: Lock() for name in ("known", *TABLES)}
         self._parting = Lock()
-        self._stretches: tuple[str, ...] | None = None
+        self._stretches: Sequence[Stretch] | None = None
+        self._views: Sequence[str] = ()
+        self._is_large: bool | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
 
@@ -168,10 +131,37 @@ class Scene:
         self._make(sql)
         return self._engine.table(sql, parameters)
 
-    def table(self, name: str, sql: str) -> None:
-        """Keep the rows of a query under a name, for this detection."""
+    def table(self, name: str, sql: str, whole: str | None = None) -> None:
+        """
+        Keep the rows of a query under a name, for this detection.
+
+        Args:
+            name: The name.
+            sql: The query; one over `some_deeds` is asked by `parts`.
+            whole: The query that puts together what it told of them, which it calls `{parts}`, if that is not all rows.
+        """
+        self._keep(name, self.parts(sql), whole, "TEMP TABLE")
+
+    def parts(self, sql: str) -> Sequence[str]:
+        """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
         self._make(sql)
-        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+        if "some_" not in sql:
+            return [sql]
+        with self._parting:
+            if self._stretches is None:
+                self._stretches = stretches(self._engine)
+                self._views = [name for one in self._stretches for name in one.views(self._engine)]
+        return [one.of(sql) for one in self._stretches]
+
+    def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> None:
+        in_parts = whole is not None and len(parts) > 1
+        kept = f"{name}_parts" if in_parts else name
+        self._engine.run(f"CREATE OR REPLACE {form} {kept} AS {parts[0]}")
+        for part in parts[1:]:
+            self._engine.run(f"INSERT INTO {kept} {part}")
+        if whole is not None and in_parts:
+            self._engine.run(f"CREATE OR REPLACE {form} {name} AS {whole.format(parts=kept)}")
+            self._engine.run(f"DROP TABLE {kept}")
 
     def give(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
         """Make rows of one's own known under a name."""
@@ -187,53 +177,54 @@ class Scene:
             if name == "sought" and not self._asked.given:
                 self._asked.given = True
                 self.give("sought", {"n": pa.array(self._asked.sought, pa.int64())})
-            elif name in self._making and name not in self._made:
-                self._make_table(name)
+            elif (table := name.removeprefix("some_")) in self._making and table not in self._made:
+                self._make_table(table)
 
     def _make_table(self, name: str) -> None:
         with self._making[name]:  # what another needs never needs it, so that nobody waits in a circle
             if name in self._made:
                 return
-            for needed in _NEEDS.get(name, ()):
+            for needed in NEEDS.get(name, ()):
                 self._make_table(needed)
-            form = "VIEW" if name in _VIEWS else "TABLE"
-            if self._scratch is not None and self._large(name):
+            form = "VIEW" if name in VIEWS else "TABLE"
+            if self._scratch is not None and self._lies_in_files(name):
                 self._file(name, self._scratch / name)
                 form = "VIEW"
             else:
-                query = known.all_at_once() if name == "known" else _TABLES[name]
-                first, *more = [query.replace("{stretch}", one.format("i")) for one in self._parts_of(query)]
-                self._engine.run(f"CREATE OR REPLACE {form} {name} AS {first}")
-                for part in more:
-                    self._engine.run(f"INSERT INTO {name} {part}")
+                query = known.all_at_once() if name == "known" else TABLES[name]
+                self._keep(name, self.parts(query), WHOLE.get(name), form)
             self._made[name] = form
 
-    def _parts_of(self, query: str) -> Sequence[str]:
-        return self.stretches() if "{stretch}" in query else ("TRUE",)
+    @property
+    def large(self) -> bool:
+        """Whether there are so many credentials that little of a table should be in memory at a time."""
+        if self._is_large is None:
+            self._is_large = self._scratch is not None and known.are_many(self._engine)
+        return self._is_large
 
-    def stretches(self) -> Sequence[str]:
-        """Conditions, for a table that is put into each by `format`, that part it by segments: in their order, all."""
-        with self._parting:
-            if self._stretches is None:
-                counted = self.rows(
-                    "SELECT segment, count(*) AS held FROM identities GROUP BY segment ORDER BY segment"
-                )
-                self._stretches = tuple(_stretches((row["segment"], row["held"]) for row in counted))
-            return self._stretches
-
-    def _large(self, name: str) -> bool:
-        """Whether a table is better left in files."""
+    def _lies_in_files(self, name: str) -> bool:
         if name == "changed":
             [row] = self._engine.rows("SELECT count(*) AS changes FROM changes")
             return bool(row["changes"] > _MANY_CHANGES)
-        return name == "known" and known.are_many(self._engine)
+        return name in _FILED and self.large
 
     def _file(self, name: str, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True)
         if name == "known":
             known.set_aside(self._engine, folder)
         else:
-            self._engine.park(_TABLES[name], folder / "0.parquet")
+            parts, whole = self.parts(TABLES[name]), WHOLE.get(name)
+            for number, part in enumerate(parts):
+                self._engine.park(part, folder / f"{number}.parquet")
+            if whole is not None and len(parts) > 1:
+                self._engine.view(f"{name}_parts", folder)
+                folder = folder.with_name(f"{name}_whole")
+                folder.mkdir(mode=0o700)
+                turns = -(-len(parts) // _TOGETHER)
+                for turn in range(turns):
+                    some = f"(SELECT * FROM {name}_parts WHERE n % {turns} = {turn})"
+                    self._engine.park(whole.format(parts=some), folder / f"{turn}.parquet")
+                self._engine.run(f"DROP VIEW {name}_parts")
         self._engine.view(name, folder)
 
     def close(self) -> None:
@@ -241,7 +232,10 @@ class Scene:
         self._at_hand = None
         for name, form in reversed(self._made.items()):
             self._engine.run(f"DROP {form} {name}")
+        for name in reversed(self._views):
+            self._engine.run(f"DROP VIEW {name}")
         self._made.clear()
+        self._stretches, self._views = None, ()
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
         """What is known of some credentials, by place; from then on they are the `sought` of queries."""
@@ -363,22 +357,6 @@ class _Asked(local):
     def __init__(self) -> None:
         self.sought: list[int] = []
         self.given = False
-
-
-def _stretches(counted: Iterable[tuple[int, int]]) -> Iterator[str]:
-    """Parts of all segments, each with about as many identities; one without bounds where they are few."""
-    start: int | None = None
-    held = 0
-    for segment, count in counted:
-        if held and held + count > _STRETCH:
-            yield (
-                f"{{0}}.segment < {segment}"
-                if start is None
-                else f"{{0}}.segment BETWEEN {start} AND {segment - 1}"
-            )
-            start, held = segment, 0
-        held += count
-    yield "TRUE" if start is None else f"{{0}}.segment >= {start}"
 
 
 def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterator[tuple[Place, list[Any]]]:

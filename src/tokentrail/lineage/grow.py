@@ -71,7 +71,7 @@ SELECT s.first, s.last, p.credentials FROM span s
 CROSS JOIN (SELECT count(*) AS credentials FROM places) p"""
 
 _FACTS = """
-CREATE VIEW facts AS SELECT e.* FROM events e
+SELECT e.* FROM {events} e
 WHERE NOT EXISTS (SELECT 1 FROM {losers} l
                   WHERE l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal)
 """
@@ -179,8 +179,13 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
 
 def know_facts(engine: Linker, losers: str = "losers") -> None:
     """Make `facts` known: the events without the `losers`, which few cases have any of."""
+    engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', losers)}")
+
+
+def facts_of(engine: Linker, events: str, losers: str = "losers") -> str:
+    """The query for those of some events that count."""
     lost = engine.table(f"SELECT 1 AS one FROM {losers} LIMIT 1").num_rows
-    engine.run(_FACTS.format(losers=losers) if lost else "CREATE VIEW facts AS SELECT * FROM events")
+    return _FACTS.format(events=events, losers=losers) if lost else f"SELECT * FROM {events}"
 
 
 def _listed(files: Iterable[str]) -> list[str]:

@@ -12,7 +12,11 @@ from tokentrail.lineage.rows import Row, event_id
 _READ = """
     SELECT n, count(*) AS objects, CAST(coalesce(sum(bytes_out), 0) AS BIGINT) AS bytes,
            min(time) AS first, max(time) AS last
-    FROM deeds WHERE source = 's3.amazonaws.com' AND name = 'GetObject' AND error IS NULL GROUP BY n"""
+    FROM some_deeds WHERE source = 's3.amazonaws.com' AND name = 'GetObject' AND error IS NULL GROUP BY n"""
+_READ_IN_ALL = """
+    SELECT n, CAST(sum(objects) AS BIGINT) AS objects, CAST(sum(bytes) AS BIGINT) AS bytes,
+           min(first) AS first, max(last) AS last
+    FROM {parts} GROUP BY n"""
 _BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
 _MUCH = """
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
@@ -33,7 +37,7 @@ _FIRST = """
 def find(scene: Scene) -> Iterator[Hit]:
     """Compare what each session read with the busiest earlier session of its principal from another lineage."""
     bars = scene.thresholds
-    scene.table("reads", _READ)
+    scene.table("reads", _READ, _READ_IN_ALL)
     scene.table("busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes")))
     if not any(scene.rows("SELECT n FROM busy LIMIT 1")):
         return  # as in most cases, where nobody's habits need be asked then

@@ -9,14 +9,16 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
+_CALLS = """
+    SELECT d.n, d.time, d.name, d.event_id, d.event_id_text, d.resource FROM some_deeds d
+    WHERE d.secret AND d.error IS NULL AND NOT d.forwarded
+      AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
+      AND d.name NOT LIKE 'GetFunction%'"""
 _READ = """
     SELECT r.*, unnest(string_split(coalesce(r.resource, CAST(r.event_id AS VARCHAR)), chr(10))) AS secret
     FROM (
       SELECT d.n, k.person, k.kind, d.time, d.name, d.event_id, d.event_id_text, d.resource
-      FROM deeds d JOIN known k ON k.n = d.n
-      WHERE d.secret AND d.error IS NULL AND NOT d.forwarded
-        AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
-        AND d.name NOT LIKE 'GetFunction%') r"""
+      FROM secret_calls d JOIN known k ON k.n = d.n) r"""
 _SWEPT = """
     SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.resource, r.secret FROM (
       SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
@@ -30,6 +32,7 @@ _SWEPT = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count, within an hour, secrets that their reader's principal had not read before."""
+    scene.table("secret_calls", _CALLS)
     scene.table("secret_reads", _READ)
     first, _ = scene.history()
     by_reader: dict[int, list[Row]] = {}

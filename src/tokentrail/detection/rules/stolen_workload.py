@@ -20,9 +20,12 @@ _HOSTED = """
 """The second case: an instance's session whose delivery the evidence does not show. The third: a Kubernetes pod's."""
 _VISITS = """
     SELECT n, ip, agent, count(*) AS events, min(time) AS first FROM (
-      SELECT d.n, d.ip, d.agent, d.time FROM deeds d JOIN hosted h ON h.n = d.n
+      SELECT d.n, d.ip, d.agent, d.time FROM some_deeds d JOIN hosted h ON h.n = d.n
       WHERE NOT d.forwarded AND d.ip IS NOT NULL AND d.ip NOT LIKE '%amazonaws%' AND d.ip NOT LIKE 'AWS Internal%'
     ) GROUP BY n, ip, agent"""
+_VISITS_IN_ALL = """
+    SELECT n, ip, agent, CAST(sum(events) AS BIGINT) AS events, min(first) AS first
+    FROM {parts} GROUP BY n, ip, agent"""
 _GUESTS = """
     SELECT DISTINCT d.ip, d.agent FROM deeds d
     JOIN (SELECT v.ip FROM visits v JOIN hosted h ON h.n = v.n GROUP BY v.ip HAVING count(DISTINCT h.person) = 1) v
@@ -55,7 +58,7 @@ _FIRST = """
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at each address and tool that a workload's credential was used from; one finding a role and address."""
     scene.table("hosted", _HOSTED)
-    scene.table("visits", _VISITS)
+    scene.table("visits", _VISITS, _VISITS_IN_ALL)
     scene.table("guests", _GUESTS)
     visits = list(scene.rows(_ABROAD))
     inside = _inside(scene, visits)

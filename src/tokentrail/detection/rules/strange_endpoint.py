@@ -13,9 +13,12 @@ from tokentrail.lineage.rows import Row, event_id
 _THROUGH = f"""
     SELECT d.n, d.endpoint_account AS owner, count(*) AS events, min(d.time) AS first,
            min(CASE WHEN regexp_matches(d.endpoint, '^{VPC_ENDPOINT}$') THEN d.endpoint END) AS endpoint
-    FROM deeds d
+    FROM some_deeds d
     WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{{12}}$')
     GROUP BY d.n, d.endpoint_account"""
+_THROUGH_IN_ALL = """
+    SELECT n, owner, CAST(sum(events) AS BIGINT) AS events, min(first) AS first, min(endpoint) AS endpoint
+    FROM {parts} GROUP BY n, owner"""
 _STRANGE = """
     SELECT * FROM through WHERE owner NOT IN (SELECT DISTINCT account FROM events WHERE account IS NOT NULL)"""
 _USES = """
@@ -32,7 +35,7 @@ _FIRST = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for owners of endpoints whose trails the case does not hold; one finding an owner and lineage."""
-    scene.table("through", _THROUGH)
+    scene.table("through", _THROUGH, _THROUGH_IN_ALL)
     if not any(scene.rows("SELECT n FROM through LIMIT 1")):
         return  # most cases have no such call, and whose trails they hold need not be asked
     scene.table("strange", _STRANGE)

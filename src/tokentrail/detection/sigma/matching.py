@@ -21,6 +21,7 @@ from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
 from tokentrail.detection.sigma.tally import Tallies, add_callers, add_calls
+from tokentrail.detection.stretches import ALL
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import event_id
 
@@ -32,14 +33,13 @@ _FROM = """
     FROM facts e
     LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity"""
 _FROM_SOME = """
-    FROM (SELECT * FROM facts e WHERE {calls}) e
-    LEFT JOIN (SELECT * FROM identities i WHERE {callers}) i
-      ON i.segment = e.segment AND i.identity = e.identity"""
+    FROM some_facts e
+    LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
 _THEIRS = """
-    FROM (SELECT * FROM facts e WHERE {calls}) e
+    FROM some_facts e
     LEFT JOIN (
-      SELECT i.*, w.n, w.root_n FROM (SELECT * FROM identities i WHERE {callers}) i
-      LEFT JOIN (SELECT * FROM actors i WHERE {callers}) w ON w.segment = i.segment AND w.identity = i.identity
+      SELECT i.*, w.n, w.root_n FROM some_identities i
+      LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity
     ) i ON i.segment = e.segment AND i.identity = e.identity"""
 """Callers are brought together with their credentials first: they are fewer than calls."""
 _MET = """
@@ -162,9 +162,7 @@ class SigmaRun:
             SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM_SOME})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
         parameters = [value for one in masks for value in one.parameters]
-        return pa.concat_tables(
-            self._scene.arrow(_of(sql, one), parameters) for one in self._scene.stretches()
-        )
+        return pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
 
     def _asking(self, number: int) -> Sql:
         """Of which records a rule is asked: where only busy groups of its matches can count, of theirs alone."""
@@ -241,9 +239,9 @@ class SigmaRun:
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             met, callers = (one.format(mask=mask.text) + _THEIRS + _EACH for one in (_MET, _CALLERS))
             seen = []
-            for stretch in self._scene.stretches():
-                add_calls(self._scene, tallies, _of(met, stretch), mask.parameters)
-                seen.append(self._scene.arrow(_of(callers, stretch), mask.parameters))
+            for calls, who in zip(self._scene.parts(met), self._scene.parts(callers), strict=True):
+                add_calls(self._scene, tallies, calls, mask.parameters)
+                seen.append(self._scene.arrow(who, mask.parameters))
             add_callers(self._scene, tallies, seen)
         return tallies
 
@@ -251,8 +249,8 @@ class SigmaRun:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         seen = []
-        for stretch in self._scene.stretches():
-            self._scene.table("sigma_met", _of(_READ + _THEIRS + _JOINED.format(table="sigma_read"), stretch))
+        for part in self._scene.parts(_READ + _THEIRS + _JOINED.format(table="sigma_read")):
+            self._scene.table("sigma_met", part)
             add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
             seen.append(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
         add_callers(self._scene, tallies, seen)
@@ -297,14 +295,15 @@ class SigmaRun:
         parameters = [
             value for place in exact for value in self._rules.simple[place].condition.over.parameters
         ]
-        matched = " UNION ALL ".join(parts)
+        some = " UNION ALL ".join(parts)
+        matched = ALL.of(some)
         enough = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING {_enough(correlation)}"
         groups = self._scene.arrow(enough, parameters)
         if not len(groups):
             return
         self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
-        sql = f"SELECT * FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
-        found = self._scene.arrow(sql, parameters)
+        sql = f"SELECT * FROM ({some}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
+        found = pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
         self._scene.give("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
         for row in self._scene.rows(_WHOSE):
             yield Match(
@@ -325,7 +324,7 @@ class SigmaRun:
         grouped = _grouped(names) if _in_columns(names) else "r.grouped"
         return (
             _SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
-            + _FROM
+            + _FROM_SOME
             + _JOINED.format(table="sigma_counted")
             + f" AND r.correlation = {number} AND r.rule = {place}"
         )
@@ -337,14 +336,9 @@ class SigmaRun:
         value = COLUMNS[_name(correlation.value, one.rule.id)] if correlation.value else "''"
         return (
             _SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
-            + _FROM
+            + _FROM_SOME
             + f" WHERE {one.condition.over.text}"
         )
-
-
-def _of(sql: str, stretch: str) -> str:
-    """A query `_FROM_SOME` of the calls, by those of some segments."""
-    return sql.replace("{calls}", stretch.format("e")).replace("{callers}", stretch.format("i"))
 
 
 def _counts_alone(correlation: Correlation, rule: str) -> bool:

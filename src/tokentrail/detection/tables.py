@@ -1,0 +1,57 @@
+"""The tables of a scene as queries; what is called `some_...` is asked for some segments at a time."""
+
+from __future__ import annotations
+
+TABLES = {
+    "actors": """
+        SELECT i.segment, i.identity, w.n, w.root_n, i.invoked_by IS NOT NULL AS forwarded
+        FROM some_identities i
+        LEFT JOIN (SELECT i.segment, i.identity, i.n, f.root_n FROM some_who i JOIN forest f ON f.n = i.n) w
+          ON w.segment = i.segment AND w.identity = i.identity""",
+    "deeds": """
+        SELECT a.n, e.*, a.forwarded FROM facts e
+        JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
+        WHERE a.n IS NOT NULL""",
+    "stays": """
+        SELECT * FROM (
+          SELECT n, ip, CASE WHEN ip LIKE '%:%' THEN split_part(ip, ':', 1) || ':' || split_part(ip, ':', 2)
+                             ELSE split_part(ip, '.', 1) || '.' || split_part(ip, '.', 2) END AS network,
+                 count(*) AS events, count(*) - count(error) AS done, min(time) AS first, max(time) AS last
+          FROM some_deeds WHERE NOT forwarded AND ip IS NOT NULL GROUP BY n, ip
+        ) WHERE regexp_matches(ip, '^([0-9]{1,3}[.]){3}[0-9]{1,3}$')
+           OR regexp_matches(ip, '^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$')""",
+    "homes": """
+        SELECT *, CAST(coalesce(sum(events) OVER (PARTITION BY person ORDER BY first, ip
+                                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+                       AS BIGINT) AS elsewhere
+        FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
+              FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
+    "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
+    "changed": """
+        SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, i.invoked_by AS by_service,
+               coalesce(c.account, i.account) AS in_account
+        FROM some_changes c
+        LEFT JOIN (SELECT i.segment, i.identity, i.arn, i.type, i.invoked_by, i.account
+                   FROM some_identities i
+                   SEMI JOIN some_changes h ON h.segment = i.segment AND h.identity = i.identity) i
+          ON i.segment = c.segment AND i.identity = c.identity
+        LEFT JOIN (SELECT w.segment, w.identity, w.n FROM some_who w
+                   SEMI JOIN some_changes h ON h.segment = w.segment AND h.identity = w.identity) w
+          ON w.segment = c.segment AND w.identity = c.identity
+        WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
+                          AND l.ordinal = c.ordinal)""",
+}  # fmt: skip
+WHOLE = {
+    "stays": """
+        SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,
+               min(first) AS first, max(last) AS last
+        FROM {parts} GROUP BY n, ip"""
+}
+"""What is counted of some segments at a time, put together."""
+VIEWS = frozenset({"deeds"})
+NEEDS = {
+    "deeds": ("actors",),
+    "stays": ("actors",),
+    "homes": ("stays", "known"),
+    "makers": ("changed", "known"),
+}
