@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -28,7 +29,7 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.pack import MOST, SMALL, Pack
 from tokentrail.store.received import received
-from tokentrail.testing import World, native
+from tokentrail.testing import World, carriers, native
 
 DAY = 24 * 3600
 
@@ -166,6 +167,28 @@ def test_evidence_of_a_case_can_be_read_in_again(packed: Path, world: World, tmp
     assert raw(packed, world) == raw(tmp_path / "new", world)
 
 
+def test_evidence_of_every_kind_can_be_read_in_again(world: World, tmp_path: Path) -> None:
+    """Each carrier's small files, packed and plain, whole and cut off, come out of an archive as they came before."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for carrier, written in carriers.WRITERS.items():
+        whole = written(world.records())
+        for name, data in (("plain", whole), ("packed", gzip.compress(whole, mtime=0))):
+            (logs / f"{carrier}-{name}").write_bytes(data)
+    (logs / "cut.gz").write_bytes(gzip.compress(native(world.records()), mtime=0)[:-40])
+    (logs / "empty").write_bytes(b"")
+    with Case.open(tmp_path / "case") as case, Case.open(tmp_path / "new") as new:
+        first = case.ingest([str(logs)], workers=1)
+        again = new.ingest([str(tmp_path / "case" / "objects")], workers=1)
+
+        assert 1 == again.objects.read
+        assert first.records == again.records
+        assert sorted(one.reason for one in first.rejected) == sorted(
+            one.reason.rpartition(": ")[2] for one in again.rejected
+        )
+        assert text(case.credentials()) == text(new.credentials())
+
+
 def test_packs_outlive_the_segments_that_they_came_with(
     logs: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,13 +217,15 @@ def test_what_a_killed_writer_left_of_a_pack_goes_after_a_day(packed: Path) -> N
     folder = packed / "objects" / "packs"
     [whole] = packs(packed)
     orphan, old, young = folder / "00000000000000aa.tar", folder / ".a.tar.1-2-3", folder / ".b.tar.1-2-3"
+    (strange := folder / ".snapshot").mkdir()
+    os.utime(strange, (time.time() - 2 * DAY,) * 2)
     for path in (orphan, old, young):
         path.write_bytes(b"...")
     for path in (orphan, old, whole):
         os.utime(path, (time.time() - 2 * DAY,) * 2)
     CaseFolder.open(packed).tidy()
 
-    assert sorted([orphan, young, whole]) == packs(packed)
+    assert sorted([orphan, strange, young, whole]) == packs(packed)
 
 
 _KILLED = """
@@ -246,6 +271,29 @@ def test_a_writer_that_is_killed_loses_nothing_and_repeats_nothing(
     assert given_back(packed) == given_back(case)
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_what_a_killed_writer_left_is_no_evidence_of_its_case(
+    many: bool, logs: Path, world: World, tmp_path: Path
+) -> None:
+    """Whoever reads in the case's objects is told of half an archive or object, and has each whole one once."""
+    case = tmp_path / "killed"
+    given = logs if many else logs / "00.json"
+    subprocess.run([sys.executable, "-c", _KILLED, case, given, "objects", "0"], check=False)
+    [half] = [one for one in (case / "objects").rglob("*") if one.is_file()]
+    half.write_bytes(half.read_bytes()[:-1100])
+    with Case.open(case) as opened, Case.open(tmp_path / "new") as new:
+        opened.ingest([str(given)], workers=1)
+        summary = new.ingest([str(case / "objects")], workers=1)
+        [told] = summary.skipped
+        assert (str(half), True) == (told.object, told.lost)
+        assert "half written" in told.reason
+        assert (0, 0) == (summary.records.repeated, summary.records.rejected)
+        assert (len(world.records()) if many else 1) == summary.records.new
+        named_itself = new.ingest([str(half)], workers=1)
+        assert not named_itself.skipped
+        assert 1 == named_itself.objects.read
+
+
 def truncated(pack: Path) -> None:
     pack.write_bytes(pack.read_bytes()[:700])
 
@@ -266,7 +314,34 @@ def in_its_place(pack: Path) -> None:
     pack.mkdir()
 
 
-@pytest.mark.parametrize("harm", [truncated, changed, emptied, in_its_place, Path.unlink])
+def a_pipe(pack: Path) -> None:
+    pack.unlink()
+    os.mkfifo(pack)
+
+
+def a_link_to_a_device(pack: Path) -> None:
+    pack.unlink()
+    pack.symlink_to("/dev/zero")
+
+
+def a_link_to_itself(pack: Path) -> None:
+    pack.unlink()
+    pack.symlink_to(pack)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        truncated,
+        changed,
+        emptied,
+        in_its_place,
+        a_pipe,
+        a_link_to_a_device,
+        a_link_to_itself,
+        Path.unlink,
+    ],
+)
 def test_a_pack_that_is_no_longer_what_was_read_is_named(harm: Callable[[Path], None], packed: Path) -> None:
     """No record of it is shown: the error names the archive, and answers that need no raw record stay."""
     with Case.open(packed) as case:
@@ -291,7 +366,13 @@ def test_a_pack_that_is_no_longer_what_was_read_is_named(harm: Callable[[Path], 
         {"size": -600},
         {"size": 0},
         {"pack": "../../case"},
+        {"pack": "/etc/passwd"},
         {"pack": "0123"},
+        {"pack": ""},
+        {"pack": "a\0b"},
+        {"pack": "\udc80"},
+        {"reference": "/dev/zero"},
+        {"reference": "a\0b"},
     ],
 )
 def test_a_manifest_that_points_elsewhere_shows_nothing(lie: dict[str, int | str], packed: Path) -> None:
@@ -302,8 +383,32 @@ def test_a_manifest_that_points_elsewhere_shows_nothing(lie: dict[str, int | str
         one |= lie
     manifest.write_text(json.dumps(found))
 
-    with pytest.raises(CaseError, match=r"damaged manifest|\.tar: .*(can't be read|changed since)"):
+    with pytest.raises(CaseError, match=r"damaged manifest|(?s:.*): .*(can't be read|changed since)"):
         given_back(packed)
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/mine", "..", "", "0" * 17, "٠" * 16, "000000000000000a\n"])
+@pytest.mark.parametrize("member", ["segment", "replaces"])
+def test_a_manifest_that_names_no_segment_is_refused(member: str, name: str, packed: Path) -> None:
+    """What is replaced is removed: nothing outside the case can be."""
+    (packed.parent / "mine").mkdir()
+    [manifest] = (packed / "manifests").iterdir()
+    found = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(found | {member: name if member == "segment" else [name]}))
+    os.utime(manifest, (time.time() - 2 * DAY,) * 2)
+
+    with pytest.raises(CaseError, match="damaged manifest"):
+        merge.merge_small(CaseFolder.open(packed))
+    assert (packed.parent / "mine").exists()
+
+
+def test_a_manifest_under_another_name_is_refused(packed: Path) -> None:
+    """A copy of one would count its records twice."""
+    [manifest] = (packed / "manifests").iterdir()
+    (manifest.parent / "00000000000000aa.json").write_bytes(manifest.read_bytes())
+
+    with pytest.raises(CaseError, match=r"00000000000000aa\.json: damaged manifest"):
+        CaseFolder.open(packed).snapshot()
 
 
 def test_a_sweep_reads_packs_and_counts_what_it_could_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,9 @@ from tokentrail.sources import trail
 from tokentrail.sources.interface import SHARDS, Skipped, Spread
 
 _PART = 1 << 20
+_UNFINISHED = re.compile(r"\.(?:[0-9a-f]{62}|[0-9a-f]{16}\.tar)\.[0-9a-f]+-[0-9a-f]+-[0-9a-f]+")
+"""How a case names evidence while it writes it, until it is whole."""
+_HALF = "half written by an ingest that was killed, or is running: not read. Name the file itself to read what is there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
             yield entry.path
         elif entry.is_symlink() and os.path.isdir(entry.path):
             yield Skipped(entry.path, "a link to a folder: not followed")
+        elif entry.name[0] == "." and _UNFINISHED.fullmatch(entry.name):
+            yield Skipped(entry.path, _HALF)
         else:
             yield _file(entry.path)
 

@@ -42,6 +42,8 @@ FORMAT = 3
 _UNPACKED = 2
 """The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*", re.DOTALL)
+_SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
+"""A segment's name: folders of such names are read, and removed."""
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which a part without a manifest can't belong to a running ingest any more."""
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
@@ -133,7 +135,11 @@ class CaseFolder:
 
     def _manifest(self, path: Path) -> Manifest:
         try:
-            return _manifest(path.read_bytes())
+            found = _manifest(path.read_bytes())
+            named = (found.segment, *found.replaces)
+            if found.segment != path.stem or not all(map(_SEGMENT.fullmatch, named)):
+                raise ValueError("it names what is no segment, or not its own")
+            return found
         except (OSError, ValueError) as error:
             raise CaseError(
                 f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
@@ -231,7 +237,7 @@ class CaseFolder:
         every = (self.path / "derived").iterdir()
         derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
         for path in (self.path / "objects" / "packs").glob(".*"):
-            with suppress(FileNotFoundError):  # in place by now
+            with suppress(OSError):  # in place by now, or none of ours
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
         for path in [*stale, *derived[:-1]]:

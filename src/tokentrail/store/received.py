@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,15 +31,27 @@ class Lying(NamedTuple):
         Raises:
             OSError: they can't be read, or the file ends before they do.
         """
-        with open(self.path, "rb", buffering=0) as file:
+        file = self._opened()
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "no regular file", self.path)
             if self.size is None:
-                return file.readall()
-            whole = os.fstat(file.fileno()).st_size
-            if not 0 <= self.at <= self.at + self.size <= whole:
-                raise OSError(
-                    errno.EIO, f"bytes {self.at} to {self.at + self.size} of a file of {whole}", self.path
-                )
-            return os.pread(file.fileno(), self.size, self.at)
+                with open(file, "rb", buffering=0, closefd=False) as whole:
+                    return whole.readall()
+            if not 0 <= self.at <= self.at + self.size <= found.st_size:
+                told = f"bytes {self.at} to {self.at + self.size} of a file of {found.st_size}"
+                raise OSError(errno.EIO, told, self.path)
+            return os.pread(file, self.size, self.at)
+        finally:
+            os.close(file)
+
+    def _opened(self) -> int:
+        # Somebody may have handed over the case with a pipe in it, whose opening would wait for ever.
+        try:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, "no name of a file", self.path) from error
 
 
 def received(lying: Lying, sha256: str) -> bytes:
