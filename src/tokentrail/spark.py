@@ -39,7 +39,7 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "4",
-    "spark.log.level": "ERROR",
+    "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
 _LISTING_TASKS = 1_000

@@ -1,15 +1,21 @@
 """
 A case that Spark read in and linked gives the answers of one that this machine did, byte for byte.
 
-At local[2] and with small partitions, so that every join shuffles. Needs Java, and the extra `spark`.
+At local[2], where a task is tried twice, and with small partitions, so that every join shuffles. Needs Java, and the
+extra `spark`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -20,6 +26,8 @@ from hypothesis import Phase, given, settings
 from evidence import HOME, REAL, text
 from strategies import worlds
 from tokentrail import Case
+from tokentrail.errors import CaseError, SourceError
+from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 from tokentrail.testing.story import story
 
@@ -45,7 +53,7 @@ def cluster() -> Iterator[Cluster]:
         "--conf spark.sql.adaptive.enabled=false --conf spark.sql.codegen.wholeStage=false "
         "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
     )
-    found = Cluster.start("local[2]")
+    found = Cluster.start("local[2,2]")
     found.spread_from = 0
     yield found
     found.stop()
@@ -184,3 +192,120 @@ def test_the_folders_of_days_are_walked_by_executors(tmp_path: Path, cluster: Cl
         assert [5] == [len(one.args[2]) for one in asked.call_args_list]
         assert everything(local) == everything(spread)
         assert 0 == spread.ingest([str(tmp_path / "logs")], engine=cluster).records.new
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> CaseFolder:
+    return CaseFolder.open(tmp_path / "case")
+
+
+def test_what_an_executor_can_do_at_the_second_try_is_done(folder: CaseFolder, cluster: Cluster) -> None:
+    """Spark's own attempts stay, and words of one that is past are not raised for another task's."""
+
+    def work(name: str) -> str:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        if name == "b" or not context or not context.attemptNumber():
+            raise SourceError(f"{name}: try {context.attemptNumber() if context else None}")
+        return name
+
+    assert ["a", "c"] == list(cluster.elsewhere(folder, work, ["a", "c"]))
+    with pytest.raises(SourceError) as found:
+        list(cluster.elsewhere(folder, work, ["a", "b", "c"]))
+    assert "b: try 1" == str(found.value)
+    assert not list((folder.path / "derived").iterdir())
+
+
+def test_an_error_of_an_executor_is_raised_as_on_one_machine(folder: CaseFolder, cluster: Cluster) -> None:
+    """Its kind, its words and what caused it; nothing of Spark's is about it. A fault says where it is."""
+
+    def work(kind: str) -> None:
+        if kind == "fault":
+            raise KeyError(kind)
+        if kind == "disk":
+            raise FileNotFoundError(2, "No such file or directory", "/mnt/a\udc80")
+        raise CaseError("x\x1b[31m") from ValueError("because")
+
+    with pytest.raises(CaseError) as found:
+        list(cluster.elsewhere(folder, work, ["case"]))
+    assert "x\x1b[31m" == str(found.value)
+    assert ("ValueError", "because") == (type(found.value.__cause__).__name__, str(found.value.__cause__))
+    assert found.value.__suppress_context__
+    with pytest.raises(OSError, match=r"^\[Errno 2\] No such file or directory: '/mnt/a"):
+        list(cluster.elsewhere(folder, work, ["disk"]))
+    with pytest.raises(Exception, match="fault") as fault:
+        list(cluster.elsewhere(folder, work, ["fault"]))
+    assert ("KeyError", "'fault'") == (type(fault.value).__name__, str(fault.value))
+    assert any("in work" in one for one in fault.value.__notes__), "where it happened"
+
+
+def test_an_executor_that_is_lost_is_said_in_words(folder: CaseFolder, cluster: Cluster) -> None:
+    """As a worker process is that was killed: what to do next, and how Spark puts it behind that."""
+
+    def work(_: str) -> None:
+        os._exit(1)
+
+    with pytest.raises(SourceError, match=r"lost.*run the same ingest again") as found:
+        list(cluster.elsewhere(folder, work, ["a"]))
+    assert "\n" not in str(found.value)
+    assert found.value.__cause__ is not None
+
+
+_LISTED = (
+    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.json</Key><ETag>1</ETag><Size>2</Size>"
+    "</Contents></ListBucketResult>"
+)
+_EXPIRED = "<Error><Code>ExpiredToken</Code><Message>The \x9b31mtoken has expired.</Message></Error>"
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """A bucket that can be listed, and whose first byte can be read; then the credentials expire."""
+
+    def do_GET(self) -> None:
+        if "list-type" in self.path:
+            status, body = 200, _LISTED
+        else:
+            status, body = (206, "{") if self.headers["Range"] == "bytes=0-0" else (400, _EXPIRED)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_command_tells_an_error_of_an_executor_as_on_one_machine(tmp_path: Path) -> None:
+    """To the letter, with its cause and the same exit code, and without a line of a stack trace."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYSPARK"))}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "AKIARESPONDER0000001",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "HOME": str(tmp_path),
+    }
+    ran = [
+        subprocess.run(
+            [
+                *(sys.executable, "-c", "from tokentrail.cli.root import main; main()", "ingest", "-v"),
+                *("--endpoint-url", f"http://127.0.0.1:{server.server_port}", "s3://logs/"),
+                *("--case", str(tmp_path / "case"), *engine),
+            ],
+            capture_output=True,
+            check=False,
+            env=clean | keys | {"AWS_DEFAULT_REGION": "us-east-1"},
+        )
+        for engine in ((), ("--engine", "spark", "--master", "local[2]"))
+    ]
+    server.shutdown()
+    server.server_close()
+    local, spread = (one.stderr.decode() for one in ran)
+
+    assert [(2, b"")] * 2 == [(one.returncode, one.stdout) for one in ran]
+    assert re.fullmatch(r"Error: s3://logs/a\.json: could not be read \(.*\n(caused by .*\n)+", local)
+    assert spread.endswith(f"\n{local}")
+    assert not re.search(r"^\s+at |Traceback|Exception", spread, re.MULTILINE)
+    assert "\x9b" not in spread

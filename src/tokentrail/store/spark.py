@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import itertools
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.interface import Step
 from tokentrail.store.schedule import run_in_turn
+from tokentrail.store.telling import retold, told
 
 _AT_ONCE = 4
 _BLOCK = 1 << 20
@@ -36,6 +39,9 @@ _SPELLINGS = (
     (re.compile(r"\biso\(([^()]*)\)"), r"""date_format(timestamp_seconds(\1), "yyyy-MM-dd'T'HH:mm:ss'Z'")"""),
 )
 """What DuckDB knows as a macro or calls by another name."""
+_FAILED = (PySparkException, Py4JError)
+"""The second is what its errors are that Spark has no name for, such as a job that was given up."""
+_WORDS = ".words"
 _NUMBERED = re.compile(r"\bnumbered\(\)")
 _SERIES = 16
 """Statements that may number rows: each has numbers of its own, as all of them together must be told apart."""
@@ -124,7 +130,7 @@ class SparkEngine:
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> DataFrame:
         try:
             return self._session.sql(translated(sql), args=list(parameters) or None)
-        except PySparkException as error:
+        except _FAILED as error:
             raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
 
     def _written(self, found: DataFrame, path: Path, *, block: int | None = None) -> DataFrame:
@@ -133,9 +139,13 @@ class SparkEngine:
             writer = writer.option("parquet.block.size", block)
         try:
             writer.parquet(str(path))
-        except PySparkException as error:
+        except _FAILED as error:
             raise CaseError(f"a query on the case failed: {error}") from error
         return self._session.read.schema(found.schema).parquet(str(path))
+
+
+class _Told(Exception):
+    """What Spark is told of an error: the name of the file in which its words wait for the driver."""
 
 
 def spread(
@@ -149,6 +159,10 @@ def spread(
         payloads: What to do; they reach executors through files in `shared`, one each.
         shared: A folder that all executors reach.
         work: Must pickle.
+
+    Raises:
+        TokenTrailError: work raised it each time that Spark tried; so does an `OSError`, in the same words.
+        SourceError: what did the work was lost.
     """
     shared.mkdir(mode=0o700, parents=True)
     try:
@@ -158,12 +172,31 @@ def spread(
 
         def each(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                done = [
-                    work((shared / str(number)).read_bytes()) for number in batch.column("id").to_pylist()
-                ]
+                done = [_worked(work, shared / str(number)) for number in batch.column("id").to_pylist()]
                 yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
 
         for row in tasks.mapInArrow(each, "done binary").toLocalIterator(prefetchPartitions=True):
             yield row["done"]
+    except _FAILED as failed:
+        names = [one for one in shared.glob(f"*{_WORDS}") if one.name in str(failed)]
+        if not names:
+            raise SourceError(
+                f"Spark lost what did a task (out of memory?), or its executors do not reach {shared.parent.parent}. "
+                "What was read is kept; run the same ingest again to go on."
+            ) from failed
+        error = retold(names[0].read_bytes())
+        if error is None:
+            raise
+        raise error from error.__cause__
     finally:
         shutil.rmtree(shared, ignore_errors=True)
+
+
+def _worked(work: Callable[[bytes], bytes], payload: Path) -> bytes:
+    """Do work in an executor. What it raises is left for the driver, which hears a traceback of several machines."""
+    try:
+        return work(payload.read_bytes())
+    except Exception as error:
+        name = f"{secrets.token_hex(16)}{_WORDS}"
+        payload.with_name(name).write_bytes(told(error))
+        raise _Told(name) from error
