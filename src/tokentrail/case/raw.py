@@ -64,4 +64,4 @@ def sweeper(
 def _sweep(
     folder: CaseFolder, lost: Callable[[int], None], wanted: pa.Table, bits: int, judge: Judge
 ) -> Iterator[tuple[Place, list[Any]]]:
-    yield from sweep(folder, wanted, bits, judge, lost)
+    return sweep(folder, wanted, bits, judge, lost)

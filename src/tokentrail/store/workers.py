@@ -13,7 +13,7 @@ import pickle
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from threading import Thread
@@ -124,7 +124,7 @@ _Arrivals: TypeAlias = SimpleQueue[tuple[Any, BaseException | None]]
 
 def shared(
     work: Callable[[Task], Outcome],
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     *,
     processes: int,
     prepare: Callable[[], None],
@@ -134,22 +134,22 @@ def shared(
 
     Args:
         work: What to do with a task; it, the tasks and the outcomes must pickle.
-        tasks: What there is to do.
+        tasks: What there is to do; a deque is emptied, so that no task stays in memory for longer than it takes.
         processes: How many work. This one begins at once, while the others are still starting.
         prepare: What each other process does first.
 
     Raises:
         WorkerLost: a worker process ended in the middle of its work.
     """
-    left, arrivals = deque(tasks), _Arrivals()
+    left, arrivals = tasks if isinstance(tasks, deque) else deque(tasks), _Arrivals()
+    missing = len(left)
     with ExitStack() as stack:
-        for _ in range(min(processes, len(tasks)) - 1):
+        for _ in range(min(processes, missing) - 1):
             worker = Worker(work, prepare)
             leader = Thread(target=_lead, args=(worker, left.popleft(), left, arrivals), daemon=True)
             leader.start()
             stack.callback(leader.join)
             stack.callback(worker.end)
-        missing = len(tasks)
         while own := _next(left):
             yield work(own[0])
             missing -= 1

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias
 import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.scene import Place, Scene
 from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined
 from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
@@ -110,7 +110,7 @@ class SigmaRun:
             live = self._live()
             self._raw = [number for number in live if self._needs_records(number)]
             self._exact = [number for number in live if number not in set(self._raw)]
-            reading = self._threads.submit(self._gathered, self._wanted())
+            reading = self._threads.submit(self._gathered, self._swept())
             return self._tallied(), reading
 
     def _by_columns(self) -> list[int]:
@@ -193,15 +193,19 @@ class SigmaRun:
             ) WHERE matches >= {correlation.least}"""
         return {"grouped": self._scene.arrow(sql, over.parameters)["grouped"].combine_chunks()}
 
-    def _gathered(self, wanted: pa.Table) -> dict[str, Columns]:
-        """Read records once for all rules: which rule matched which, and what correlations count of it."""
+    def _swept(self) -> Iterator[tuple[Place, list[Any]]]:
+        """Reads records once for all rules; nothing else keeps the table of them."""
         judge = Judge([self._asked(number) for number in self._raw])
+        return self._scene.sweep(self._wanted(), _BITS, judge)
+
+    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> dict[str, Columns]:
+        """Which rule matched which of the records that are read, and what correlations count of it."""
         read = {"rule": array("i"), "segment": array("q"), "object": array("i"), "ordinal": array("i")}
         counted = {name: array(column.typecode) for name, column in read.items()} | {
             "correlation": array("i")
         }
         told: dict[str, list[str]] = {"grouped": [], "value": []}
-        for place, answers in self._scene.sweep(wanted, _BITS, judge):
+        for place, answers in swept:
             for bit, groups in answers:
                 rule = self._raw[bit]
                 _append(read, rule, *place)
