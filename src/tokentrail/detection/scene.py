@@ -22,8 +22,8 @@ from pathlib import Path
 from threading import Lock, RLock, local
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
@@ -255,7 +255,8 @@ class Scene:
         with self._reading:
             if self._at_hand is None:
                 self._at_hand = self._engine.table("SELECT * FROM known")
-        return self._at_hand.filter(pc.is_in(self._at_hand["n"], pa.array(places, pa.int64())))
+        there = np.isin(self._at_hand["n"].to_numpy(), places)  # pyarrow's own takes long to load
+        return self._at_hand.filter(pa.array(there))
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
