@@ -28,7 +28,7 @@ import pyarrow as pa
 from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
-from tokentrail.detection.rows import Columns, Held
+from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.stretches import Stretch, stretches
 from tokentrail.detection.tables import NEEDS, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
@@ -245,7 +245,7 @@ class Scene:
         if unread:
             self._make("known")
             columns = Columns(self._known_of(unread))
-            self._rows |= {n: Held(columns, place) for place, n in enumerate(columns["n"])}
+            self._rows |= {n: Picked(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
 
     def _known_of(self, places: list[int]) -> pa.Table:
@@ -255,8 +255,7 @@ class Scene:
         with self._reading:
             if self._at_hand is None:
                 self._at_hand = self._engine.table("SELECT * FROM known")
-        there = np.isin(self._at_hand["n"].to_numpy(), places)  # pyarrow's own takes long to load
-        return self._at_hand.filter(pa.array(there))
+        return self._at_hand.filter(pa.array(np.isin(self._at_hand["n"].to_numpy(), places)))
 
     def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""

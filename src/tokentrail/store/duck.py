@@ -26,8 +26,10 @@ _CLOSED = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
+    "python_enable_replacements": False,
 }
-"""Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB')."""
+"""Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB'), and a name that is no
+table's is no Python variable's either."""
 
 
 _SHARE = "50%"

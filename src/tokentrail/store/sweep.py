@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,7 +41,7 @@ def sweep(
         judge: What judges.
         lost: Told how many records could not be read any more.
     """
-    tasks = deque(_tasks(folder, wanted, bits))
+    tasks = _tasks(folder, wanted, bits)
     processes = (os.cpu_count() or 1) if wanted.num_rows >= _WORTH else 1
     del wanted  # it is of as many rows as the tasks are, and would stay until the last of them is done
     with _without_collection():

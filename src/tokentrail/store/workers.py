@@ -134,14 +134,14 @@ def shared(
 
     Args:
         work: What to do with a task; it, the tasks and the outcomes must pickle.
-        tasks: What there is to do; a deque is emptied, so that no task stays in memory for longer than it takes.
+        tasks: What there is to do; of an iterator, no task stays in memory for longer than it takes.
         processes: How many work. This one begins at once, while the others are still starting.
         prepare: What each other process does first.
 
     Raises:
         WorkerLost: a worker process ended in the middle of its work.
     """
-    left, arrivals = tasks if isinstance(tasks, deque) else deque(tasks), _Arrivals()
+    left, arrivals = deque(tasks), _Arrivals()
     missing = len(left)
     with ExitStack() as stack:
         for _ in range(min(processes, missing) - 1):

@@ -156,18 +156,17 @@ class SweepProcess:
 
 
 def _take_turns(policy: str, process: int = 0) -> None:
-    """Have a process scheduled by one of Linux's policies (sched(7)), where there are any."""
+    """Have a process scheduled by one of Linux's policies (sched(7)), where there are any and that is allowed."""
     if hasattr(os, policy):
-        with suppress(ProcessLookupError):
+        with suppress(OSError):  # it has just ended, or a container forbids it: then it runs as it is
             os.sched_setscheduler(process, getattr(os, policy), os.sched_param(0))
 
 
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
     os.nice(_NICE)
-    _take_turns(
-        "SCHED_IDLE"
-    )  # a processor that does nothing else counts as free when the watch's work is placed
+    # A processor that does nothing but an idle task counts as free when the watch's work is placed.
+    _take_turns("SCHED_IDLE")
     if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it

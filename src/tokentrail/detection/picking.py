@@ -1,4 +1,4 @@
-"""Rows of columns as rules read them: of very many values, the few that are asked for."""
+"""Rows picked out of columns: of very many values, the few that a rule asks for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Columns(Mapping[str, Sequence[Any]]):
         return self._table.num_columns
 
 
-class Held(Mapping[str, Any]):
+class Picked(Mapping[str, Any]):
     """A row of columns: of many rows at once, a fraction of what as many dictionaries take."""
 
     __slots__ = ("_columns", "_place")
