@@ -95,7 +95,8 @@ def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
     Two are asked at a time, as most of what they ask is small; where it is not, it keeps the processors busy by
     itself, and what two ask would be in memory side by side.
     """
-    rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(scene.marks)]
+    there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
+    rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
     at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
     with ThreadPoolExecutor(at_once, "rules") as pool:
         for rule, hits in zip(rules, pool.map(partial(_asked, scene), rules), strict=True):

@@ -74,7 +74,9 @@ _TOLD = """
     SELECT e.segment, e.identity, e.event_id, e.event_id_text, e.time, e.ip
     FROM facts e JOIN told_events t ON t.event_id = e.event_id WHERE e.ip IS NOT NULL"""
 _WORD = re.compile(r"\w+")
-_MARKS = "SELECT DISTINCT name AS mark FROM events UNION ALL SELECT DISTINCT kind FROM forest"
+_MARKS = """
+    SELECT name AS mark FROM events WHERE name IN (SELECT mark FROM asked_marks)
+    UNION SELECT kind FROM forest WHERE kind IN (SELECT mark FROM asked_marks)"""
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 
 
@@ -96,7 +98,6 @@ class Scene:
         """Where large tables lie as files; made when first needed."""
         self._made: dict[str, str] = {}
         self._effects: Effects | None = None
-        self._marks: frozenset[str] | None = None
         self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
         self._starts: list[int] = []
@@ -286,13 +287,10 @@ class Scene:
         with self._thinking:
             return self.forest.ancestors(places)
 
-    @property
-    def marks(self) -> frozenset[str]:
-        """The names of all calls, and the kinds of all credentials, in the evidence."""
-        with self._thinking:
-            if self._marks is None:
-                self._marks = frozenset(row["mark"] for row in self.rows(_MARKS))
-            return self._marks
+    def marks(self, asked: Set[str]) -> frozenset[str]:
+        """Of some names of calls and kinds of credentials, those that the evidence has."""
+        self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
+        return frozenset(row["mark"] for row in self.rows(_MARKS))
 
     @property
     def effects(self) -> Effects:
