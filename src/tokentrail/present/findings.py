@@ -68,7 +68,7 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | No
     """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
     listed = worst_first(findings)
     if not listed:
-        paper.line(
+        paper.wrapped(
             "Nothing found. That is no proof that nothing happened: `tokentrail status` tells what the evidence lacks."
         )
         return
