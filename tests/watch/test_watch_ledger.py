@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.documents import finding
 from tokentrail.watch.interface import Notice, SinkRefused
-from tokentrail.watch.ledger import Ledger
+from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.near_sinks import FileSink
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look, notices
@@ -77,27 +78,40 @@ def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:
         assert [] == ledger.due(sink.name)
 
 
-@pytest.mark.parametrize(
-    "torn", ['{"what":"send","at":1.0,"to":["memo', "{", '{"what":"done","sink":"memory","key":"a.1"}']
-)
-def test_a_line_that_was_torn_off_is_as_if_never_written(torn: str, tmp_path: Path) -> None:
-    """Killed in the middle of a line, the ledger is whole up to the line before."""
-    sink = Remembering(failures=9)
-    sent(tmp_path, sink, notice("a"))
-    with (tmp_path / "ledger.jsonl").open("a") as file:
-        file.write(torn)
-
+def test_what_was_told_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    """After a restart each finding is as it was last, and who asks for the newest gets those that were told of last."""
     with Ledger(tmp_path) as ledger:
-        assert set(ledger.entries) == {"a"}
+        assert ledger.empty
+        ledger.send([notice("a"), notice("b"), notice("a", 2)], [], 7.0)
+    with Ledger(tmp_path) as ledger:
+        assert not ledger.empty
+        assert {"a": Entry(notice("a", 2), 7.0), "b": Entry(notice("b"), 7.0)} == ledger.last("abc")
+        assert [notice("b")] == ledger.newest(1)
 
 
 def test_a_damaged_ledger_is_refused_in_words(tmp_path: Path) -> None:
-    """Damage in the middle is not guessed at."""
+    """Damage is not guessed at: neither of the file, nor of what it holds."""
     sent(tmp_path, Remembering(), notice("a"))
-    path = tmp_path / "ledger.jsonl"
-    path.write_text("no json\n" + path.read_text())
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
+    connection.execute("UPDATE findings SET notice = x'00'")
+    connection.commit()
+    connection.close()
+    with Ledger(tmp_path) as ledger, pytest.raises(CaseError, match=r"damaged.*move it away"):
+        ledger.last("a")
 
-    with pytest.raises(CaseError, match="line 1: damaged"):
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(CaseError, match=r"ledger\.sqlite: can't be read.*move it away"):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
+    """What another TokenTrail noted is not guessed at."""
+    sent(tmp_path, Remembering(), notice("a"))
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+
+    with pytest.raises(CaseError, match="version 9 of another TokenTrail"):
         Ledger(tmp_path)
 
 
@@ -137,10 +151,10 @@ def look(number: int = 1, **fields: Any) -> Look:
 
 
 def told(ledger: Ledger, at: Look, *found: dict[str, Any]) -> list[tuple[str, int, str]]:
-    made = list(notices(at, found, ledger.entries))
+    last = ledger.last(one["id"] for one in found)
+    made = list(notices(at, found, last, lambda listed: ledger.standing(listed, at.since, at.start)))
     ledger.send(made, (), at.now)
-    for one in made:
-        ledger.entries[one.id].asserted = at.number
+    ledger.found({*last, *(one.id for one in made)}, at.number)
     return [(one.id, one.revision, one.change) for one in made]
 
 
@@ -187,6 +201,16 @@ def test_a_sweep_leaves_alone_what_was_found_after_it_began(tmp_path: Path) -> N
         told(ledger, look(5, settled=False), document("fresh"))
 
         assert [("old", 2, "withdrawn")] == told(ledger, look(6, since=3))
+
+
+def test_a_sweep_that_looks_back_a_while_leaves_alone_what_lies_before(tmp_path: Path) -> None:
+    """What a look did not look at is neither withdrawn nor told anew, but may turn out to be more."""
+    with Ledger(tmp_path) as ledger:
+        told(ledger, look(1), document("old", count=5), document("gone"))
+        later = {"start": "2026-11-23T11:00:00Z"}
+
+        assert [] == told(ledger, look(2, **later), document("old", time="2026-11-23T12:00:00Z"))
+        assert [("old", 2, "revised")] == told(ledger, look(3, **later), document("old", count=6))
 
 
 def test_a_finding_is_the_same_after_a_restart(tmp_path: Path) -> None:

@@ -1,37 +1,63 @@
 """
-The ledger: which findings went out, as what, and to whom; a line of JSON each, beside the case.
+The ledger: which findings went out, as what, and to whom; a database beside the case.
 
-A line is on the disk before a notice is sent, and another after it came through, so that a watch that is killed
-anywhere sends what is missing when it starts again, and nothing else. One process writes it at a time.
+A notice is on the disk before it is sent, and what came through is noted after, so that a watch that is killed anywhere
+sends what is missing when it starts again, and nothing else. One process writes it at a time. What was told is read
+when it is asked for, and not kept in memory: a watch goes on for months.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from tokentrail.errors import CaseBusy, CaseError
+from tokentrail.watch.database import explained, opened, writing
 from tokentrail.watch.interface import Notice
 
-VERSION = 1
-_REWRITE_AFTER = 20_000
-"""Lines that say nothing new any more, after which the file is written anew."""
+_VERSION = 1
+_OWN_MEMORY = 4_096
+"""Kilobytes that the database may take."""
+_MADE = """
+CREATE TABLE findings (
+    n INTEGER PRIMARY KEY, id TEXT UNIQUE, time TEXT, withdrawn INTEGER, sent_at REAL, notice BLOB
+);
+CREATE INDEX standing ON findings (id, time) WHERE withdrawn = 0;
+CREATE TABLE due (n INTEGER PRIMARY KEY, sink TEXT, key TEXT, notice BLOB, UNIQUE (sink, key));
+"""
+_SENT = """
+INSERT INTO findings (id, time, withdrawn, sent_at, notice) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    time = excluded.time, withdrawn = excluded.withdrawn, sent_at = excluded.sent_at, notice = excluded.notice"""
+_LAST = """
+SELECT f.notice, f.sent_at, coalesce(a.look, 0) FROM findings f LEFT JOIN found a ON a.id = f.id WHERE f.id = ?"""
+_STANDING = """
+SELECT f.id FROM findings f LEFT JOIN found a ON a.id = f.id
+WHERE f.withdrawn = 0 AND coalesce(a.look, 0) <= ? AND f.time >= ? ORDER BY f.id"""
+_FOUND = """
+INSERT INTO found VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET look = max(look, excluded.look)"""
+_FOUND_BY = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
+_ADVICE = "Nothing is sent without it: make room, or move it away, and all findings are sent again."
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Notice).decode
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A finding as it was last sent."""
 
     notice: Notice
     sent_at: float
     """When that was, in seconds since 1970."""
-    asserted: int = 0
+    found: int = 0
     """The last look that found it, counted from the start of this process."""
 
 
@@ -39,17 +65,17 @@ class Ledger:
     """
     The ledger of a case.
 
+    Args:
+        folder: Where it lies, or is to lie.
+
     Raises:
         CaseBusy: another watch has it open.
         CaseError: it can't be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "ledger.jsonl"
-        self.entries: dict[str, Entry] = {}
-        self._due: dict[tuple[str, str], Notice] = {}
-        self._superfluous = 0
-        self._writing = threading.RLock()
+        self._path = folder / "ledger.sqlite"
+        self._mine = threading.RLock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -61,8 +87,9 @@ class Ledger:
             os.close(self._lock)
             raise CaseBusy(f"{folder.parent}: another `tokentrail watch` follows into this case.") from error
         try:
-            self._load()
-            self._rewrite()
+            with explained(self._path, _ADVICE):
+                self._connection = opened(self._path, _MADE, _VERSION, _OWN_MEMORY)
+                self._connection.execute(_FOUND_BY)
         except BaseException:
             os.close(self._lock)
             raise
@@ -71,116 +98,91 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._connection.close()
         os.close(self._lock)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever told."""
+        return not self._read("SELECT 1 FROM findings LIMIT 1")
+
+    def last(self, idents: Iterable[str]) -> dict[str, Entry]:
+        """Those of some findings that were told, by id, as they were last."""
+        return {
+            ident: Entry(self._unpacked(packed), sent_at, look)
+            for ident in idents
+            for packed, sent_at, look in self._read(_LAST, ident)
+        }
+
+    def newest(self, most: int) -> list[Notice]:
+        """The findings that were told of last for the first time, as they are now; the newest first."""
+        rows = self._read("SELECT notice FROM findings ORDER BY n DESC LIMIT ?", most)
+        return [self._unpacked(packed) for (packed,) in rows]
+
+    def standing(self, found: Collection[str], look: int, start: str) -> list[Entry]:
+        """
+        What was told and not withdrawn, and no look after some number has found.
+
+        Args:
+            found: Ids that are left out.
+            look: The number.
+            start: The time from which on findings are wanted, as their documents spell it.
+        """
+        idents = [ident for (ident,) in self._read(_STANDING, look, start) if ident not in found]
+        return [*self.last(idents).values()]
+
+    def found(self, idents: Iterable[str], look: int) -> None:
+        """Note that a look has found some findings."""
+        with self._writing():
+            self._connection.executemany(_FOUND, [(ident, look) for ident in idents])
 
     def send(self, notices: Sequence[Notice], sinks: Sequence[str], now: float) -> None:
         """Note that notices are to be sent, before any is; on the disk when it returns."""
-        with self._writing:
-            for one in notices:
-                self._sent(one, now)
-                for sink in sinks:
-                    self._due[sink, one.key] = one
-            self._write([_line(one, sinks, now) for one in notices])
-            os.fsync(self._file.fileno())
+        packed = [(one, _packed(one)) for one in notices]
+        told = [(one.id, one.document["time"], one.change == "withdrawn", now, data) for one, data in packed]
+        due = [(sink, one.key, data) for one, data in packed for sink in sinks]
+        with self._writing(lasting=True):
+            self._connection.executemany(_SENT, told)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO due (sink, key, notice) VALUES (?, ?, ?)", due
+            )
 
     def came_through(self, sink: str, notices: Iterable[Notice]) -> None:
         """Note that notices came through."""
-        with self._writing:
-            done = [one for one in notices if self._due.pop((sink, one.key), None) is not None]
-            self._write([{"what": "done", "sink": sink, "key": one.key} for one in done])
-            self._superfluous += 2 * len(done)
-            if self._superfluous > _REWRITE_AFTER and self._superfluous > 4 * len(self.entries):
-                self._file.close()
-                self._rewrite()
+        with self._writing():
+            through = [(sink, one.key) for one in notices]
+            self._connection.executemany("DELETE FROM due WHERE sink = ? AND key = ?", through)
 
     def due(self, sink: str) -> list[Notice]:
         """What is still to be sent to a sink, in order."""
-        with self._writing:
-            return [one for (where, _), one in self._due.items() if where == sink]
+        return [
+            self._unpacked(packed)
+            for (packed,) in self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n", sink)
+        ]
 
-    def _sent(self, notice: Notice, at: float) -> None:
-        before = self.entries.get(notice.id)
-        self._superfluous += before is not None
-        self.entries[notice.id] = Entry(notice, at, before.asserted if before else 0)
+    def waiting(self, sink: str) -> int:
+        """How many notices are still to be sent to a sink."""
+        [(count,)] = self._read("SELECT count(*) FROM due WHERE sink = ?", sink)
+        return int(count)
 
-    def _load(self) -> None:
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        with self._mine, explained(self._path, _ADVICE):
+            return self._connection.execute(statement, values).fetchall()
+
+    def _unpacked(self, packed: bytes) -> Notice:
         try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise CaseError(f"{self._path}: can't be read: {error.strerror}.") from error
-        for number, line in enumerate(data.splitlines(keepends=True), 1):
-            try:
-                self._read(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                if not line.endswith(b"\n"):
-                    return  # torn off when it was written: what it would have said was not done
-                raise CaseError(
-                    f"{self._path}, line {number}: damaged ({error}). Move the file away: all findings are sent again."
-                ) from error
+            return _decode(zlib.decompress(packed))
+        except (zlib.error, msgspec.MsgspecError) as error:
+            raise CaseError(f"{self._path}: damaged: {error}. {_ADVICE}") from error
 
-    def _read(self, line: dict[str, Any]) -> None:
-        match line["what"]:
-            case "ledger":
-                if line["version"] != VERSION:
-                    raise CaseError(
-                        f"{self._path}: written by another TokenTrail (version {line['version']} of the ledger)."
-                    )
-            case "send":
-                notice = _notice(line)
-                self._sent(notice, float(line["at"]))
-                for sink in line["to"]:
-                    self._due[sink, notice.key] = notice
-            case "done":
-                self._due.pop((line["sink"], line["key"]), None)
-
-    def _rewrite(self) -> None:
-        """Write what still counts, and nothing else, in place of the file."""
-        waiting: dict[str, list[str]] = {}
-        for sink, key in self._due:
-            waiting.setdefault(key, []).append(sink)
-        notices = {one.key: one for one in self._due.values()}
-        last = {one.notice.key: one for one in self.entries.values()}
-        lines: list[dict[str, Any]] = [{"what": "ledger", "version": VERSION}]
-        for key in dict.fromkeys([*notices, *last]):
-            notice = notices[key] if key in notices else last[key].notice
-            at = last[key].sent_at if key in last else 0.0
-            lines.append(_line(notice, waiting.get(key, []), at))
-        lines[1:] = sorted(lines[1:], key=lambda one: (one["at"], one["id"], one["revision"]))
-        temporary = self._path.with_name(f".{self._path.name}.new")
-        try:
-            temporary.write_bytes(b"")
-            temporary.chmod(0o600)
-            self._file = temporary.open("ab", buffering=0)
-            self._write(lines)
-            os.fsync(self._file.fileno())
-            temporary.replace(self._path)
-        except OSError as error:
-            raise CaseError(f"{self._path}: can't be written: {error.strerror}.") from error
-        self._superfluous = 0
-
-    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
-        data = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in lines).encode("ascii")
-        try:
-            while data:
-                data = data[self._file.write(data) or 0 :]
-        except OSError as error:
-            raise CaseError(
-                f"{self._path}: can't be written: {error.strerror}. Nothing is sent without it: make room."
-            ) from error
+    @contextmanager
+    def _writing(self, *, lasting: bool = False) -> Iterator[None]:
+        """Write all or nothing; what shall last over a loss of power is on the disk when it ends."""
+        with self._mine, explained(self._path, _ADVICE):
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+            with writing(self._connection):
+                yield
 
 
-def _line(notice: Notice, sinks: Sequence[str], at: float) -> dict[str, Any]:
-    return {
-        "what": "send", "at": at, "to": list(sinks), "id": notice.id, "revision": notice.revision,
-        "change": notice.change, "changed": list(notice.changed), "delay": notice.delay, "document": notice.document,
-    }  # fmt: skip
-
-
-def _notice(line: dict[str, Any]) -> Notice:
-    return Notice(
-        id=line["id"], revision=line["revision"], change=line["change"], changed=tuple(line["changed"]),
-        document=line["document"], delay=line["delay"],
-    )  # fmt: skip
+def _packed(notice: Notice) -> bytes:
+    return zlib.compress(_encode(notice), 1)

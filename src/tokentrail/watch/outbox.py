@@ -29,7 +29,7 @@ class _Far:
     @property
     def left(self) -> int:
         """Notices that have not come through."""
-        return len(self._ledger.due(self.sink.name))
+        return self._ledger.waiting(self.sink.name)
 
     def put(self, notices: Sequence[Notice]) -> None:
         for one in notices:

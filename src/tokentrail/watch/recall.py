@@ -11,7 +11,6 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tokentrail.errors import CaseError
 from tokentrail.store.interface import StoredObject
 from tokentrail.watch.choosing import Chooser, Chosen
+from tokentrail.watch.database import explained, opened, writing
 from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
 
@@ -33,8 +32,7 @@ _KNOWN = 50_000
 """Callers that are known to be there already, at most."""
 _AT_HAND = 8_192
 """Callers, and objects, that were read last: the next records are of the same."""
-_WAIT = 60.0
-"""Seconds to wait for another process that writes; each does so for a fraction of one."""
+_ADVICE = "It may be removed: it is made again."
 _OWN_MEMORY = 16_384
 """Kilobytes that the database may take."""
 
@@ -123,29 +121,13 @@ class Recall:
         try:
             self._connection = self._opened()
         except sqlite3.DatabaseError:  # damaged, or of another version: it is worked out again
-            with _explained(self._path):
+            with explained(self._path, _ADVICE):
                 for path in folder.glob(f"{self._path.name}*"):
                     path.unlink()
                 self._connection = self._opened()
 
     def _opened(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
-        connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(f"PRAGMA cache_size = -{_OWN_MEMORY}")
-            [[version]] = connection.execute("PRAGMA user_version")
-            if version not in (0, _VERSION):
-                raise sqlite3.DatabaseError("of another version")
-            if version == 0:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {_MADE} PRAGMA user_version = {_VERSION}; COMMIT;"
-                )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return opened(self._path, _MADE, _VERSION, _OWN_MEMORY)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -153,7 +135,7 @@ class Recall:
 
     def spans(self) -> dict[int, Span]:
         """The segments whose records are kept, by number."""
-        with _explained(self._path):
+        with explained(self._path, _ADVICE):
             found = self._connection.execute("SELECT number, low, high FROM segments").fetchall()
         return {number: Span(low, high) for number, low, high in found}
 
@@ -169,7 +151,7 @@ class Recall:
         told = [_Told(one) for one in self._chooser.chosen(tables)]
         callers = {one.identity: one.caller for one in told if one.identity not in self._known}
         packed = [(identity, _packed(caller)) for identity, caller in callers.items()]
-        with _explained(self._path), self._writing():
+        with explained(self._path, _ADVICE), writing(self._connection):
             run, run_many = self._connection.execute, self._connection.executemany
             [[low]] = run("SELECT coalesce(max(record), -1) + 1 FROM records")
             [[first]] = run("SELECT coalesce(max(object), -1) + 1 FROM objects")
@@ -193,19 +175,9 @@ class Recall:
             self._known.clear()
         return Kept(Span(low, low + len(told)), frozenset[str]().union(*(one.names for one in told)))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
     def became(self, segment: int, replaced: Sequence[int]) -> None:
         """Note that all is kept of a segment, or would be noted so of each that it took the place of."""
-        with _explained(self._path), self._writing():
+        with explained(self._path, _ADVICE), writing(self._connection):
             known = {number for (number,) in self._connection.execute("SELECT number FROM segments")}
             if known.issuperset(replaced):
                 self._connection.execute("INSERT OR REPLACE INTO segments VALUES (?, 0, 0)", (segment,))
@@ -215,7 +187,7 @@ class Recall:
 
     def numbers(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
         """The numbers of the records that some names find, each with its name: the newest and the first of each."""
-        with _explained(self._path):
+        with explained(self._path, _ADVICE):
             for name in names:
                 key = _key(name)
                 newest, oldest = _FOUND.get(name[0], _ELSE)
@@ -228,7 +200,7 @@ class Recall:
     def read(self, numbers: Iterable[int]) -> Iterator[Found]:
         """Records by number; those of one caller share its row, and those of one object what is said of that."""
         run = self._connection.execute
-        with _explained(self._path):
+        with explained(self._path, _ADVICE):
             for number in numbers:
                 for identity, told, ordinal, place in run(_ROW, (number,)):
                     event, issuance, change = _unpacked(told)
@@ -298,14 +270,3 @@ def _key(name: str) -> int:
 
 def _digest(data: bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little", signed=True)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn a failure of the database into words."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise CaseError(
-            f"{path}: can't be read or written: {error}. It may be removed: it is made again."
-        ) from error

@@ -22,7 +22,7 @@ from tokentrail.watch.recall import COLUMNS, Found, Recall, Span, named
 
 _ROUNDS = 100
 """From a credential to the one above it, at most."""
-_REMEMBERED = 100_000
+_REMEMBERED = 40_000
 """Names that are known to have been asked for, at most: past that, all are asked for anew."""
 _CALLERS = 8_192
 """Callers of which it is known what they rest on, at most."""

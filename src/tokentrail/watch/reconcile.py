@@ -7,7 +7,7 @@ it than before. Any look may add.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,36 +35,48 @@ class Look:
     delay: float | None = None
     fresh: Set[str] | None = None
     """Ids of credentials and events that came since the last look; `None` if that does not matter."""
+    start: str = ""
+    """The time before which it does not look, as documents spell it."""
 
 
-def notices(look: Look, found: Iterable[Document], entries: dict[str, Entry]) -> Iterator[Notice]:
-    """Tell what is to be sent; notes in `entries` which of them this look found."""
+def notices(
+    look: Look,
+    found: Iterable[Document],
+    last: Mapping[str, Entry],
+    standing: Callable[[Collection[str]], Iterable[Entry]],
+) -> Iterator[Notice]:
+    """
+    Tell what is to be sent.
+
+    Args:
+        look: The look.
+        found: What it found.
+        last: Those of these that were told before, as they were last.
+        standing: All that was told, and that no look since `look.since` has found, but for some ids.
+    """
     listed = {one["id"]: one for one in found}
     for ident, document in listed.items():
-        entry = entries.get(ident)
+        entry = last.get(ident)
         if entry is None:
             if look.complete or _touches(document, look.fresh):
                 yield _notice(document, 1, "new", (), look)
-            continue
-        notice = _revision(look, document, entry)
-        entry.asserted = max(entry.asserted, look.number)
-        if notice is not None:
+        elif notice := _revision(look, document, entry):
             yield notice
     if look.complete and look.settled:
-        for ident, entry in entries.items():
-            if ident not in listed and entry.notice.change != "withdrawn" and entry.asserted <= look.since:
-                yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), look)
+        for entry in standing(listed.keys()):
+            yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), look)
 
 
 def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
     before = entry.notice
+    complete = look.complete and before.document["time"] >= look.start
     changed = tuple(name for name in document if document[name] != before.document.get(name))
     if before.change == "withdrawn":
-        return _notice(document, before.revision + 1, "revised", changed, look) if look.complete else None
-    if not changed or (entry.asserted > look.since and look.since < look.number):
+        return _notice(document, before.revision + 1, "revised", changed, look) if complete else None
+    if not changed or (entry.found > look.since and look.since < look.number):
         return None
     worse = _severity(document) > _severity(before.document)
-    if not look.complete and not worse and not _more(document, before.document):
+    if not complete and not worse and not _more(document, before.document):
         return None
     if worse or look.settled or look.now - entry.sent_at >= REVISED_EVERY:
         return _notice(document, before.revision + 1, "revised", changed, look)

@@ -9,13 +9,12 @@ was held back is said; what looks can't see, a sweep looks for beside.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from threading import Event
 from typing import NamedTuple
 
@@ -127,7 +126,7 @@ class Watch:
         """What became of sweeps since the last look; see `Asked`."""
         self._known = folder.path / "watch" / "past-known"
         """There once a watch has noted what the case showed before it."""
-        self._first = settings.only_new and not (self._ledger.entries or self._known.exists())
+        self._first = settings.only_new and self._ledger.empty and not self._known.exists()
         self._failed = 0
         """Sweeps in a row."""
         seat = Beside if settings.beside else Here
@@ -258,8 +257,8 @@ class Watch:
             number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
             now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
         )  # fmt: skip
-        self._send(outbox, look, told.found, self._entries(guard=False))
-        self._send(outbox, replace(look, complete=False, fresh=None), told.guarded, self._entries(guard=True))
+        self._send(outbox, look, told.found)
+        self._send(outbox, replace(look, complete=False, fresh=None), told.guarded)
         self._gathering.judged(gathered.new)
         self._pace(told.took)
         self._counts.judged(now)
@@ -272,26 +271,29 @@ class Watch:
         elif took < _SLOW / 2:
             self._held.most = min(most, int(self._held.most * 1.1))
 
-    def _send(self, outbox: Outbox, look: Look, found: Sequence[Document], entries: dict[str, Entry]) -> None:
-        sent = list(notices(look, found, entries))
+    def _send(self, outbox: Outbox, look: Look, found: Sequence[Document]) -> None:
+        last = self._ledger.last(one["id"] for one in found)
+        sent = list(notices(look, found, last, partial(self._standing, look)))
         known = [one for one in sent if self._first and not _is_guard(one)]
+        told = [one for one in sent if not self._first or _is_guard(one)]
         outbox.know(known, look.now)
-        told = [one for one in sent if one not in known]
         outbox.send(told, look.now)
         self._counts.notices += len(told)
-        for one in sent:
-            self._ledger.entries[one.id].asserted = look.number
+        self._ledger.found({*last, *(one.id for one in sent)}, look.number)
 
-    def _entries(self, *, guard: bool) -> dict[str, Entry]:
-        return {ident: one for ident, one in self._ledger.entries.items() if _is_guard(one.notice) is guard}
+    def _standing(self, look: Look, found: Collection[str]) -> Iterator[Entry]:
+        """What was told of the evidence, and that no look has found since; see `notices`."""
+        standing = self._ledger.standing(found, look.since, look.start)
+        return (one for one in standing if not _is_guard(one.notice))
 
     def _pinned(self) -> Pinned:
         """Credentials of plans, and of the newest findings."""
-        newest = islice(reversed(self._ledger.entries.values()), _PINNED)
         return Pinned(
             plans=tuple(one for guard in self._guards for one in guard.pinned),
             findings=tuple(
-                ident for one in newest for ident in one.notice.document["credentials"][:_OF_EACH]
+                ident
+                for one in self._ledger.newest(_PINNED)
+                for ident in one.document["credentials"][:_OF_EACH]
             ),
         )
 
@@ -340,12 +342,20 @@ class Watch:
     def _take_over(self, outbox: Outbox, found: Swept) -> None:
         """What the sweep found stands, but for what came after it began."""
         self._look += 1
-        entries = self._entries(guard=False)
-        if found.since is not None:  # what lies before is not looked at any more
-            start = datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            entries = {name: one for name, one in entries.items() if one.notice.document["time"] >= start}
-        look = Look(number=self._look, since=self._sweep_look, complete=True, settled=True, now=self._clock())
-        self._send(outbox, look, [document(one) for one in found.findings], entries)
+        start = (
+            ""
+            if found.since is None
+            else datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        look = Look(
+            number=self._look,
+            since=self._sweep_look,
+            complete=True,
+            settled=True,
+            now=self._clock(),
+            start=start,
+        )
+        self._send(outbox, look, [document(one) for one in found.findings])
         self._sweeps.append(found.carried)
         self._dirty = True
 

@@ -1,0 +1,70 @@
+"""Databases of SQLite beside the case: opened, written all or nothing, and what fails told in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tokentrail.errors import CaseError
+
+_WAIT = 60.0
+"""Seconds to wait for another process that writes; each does so for a fraction of one."""
+
+
+def opened(path: Path, made: str, version: int, memory: int) -> sqlite3.Connection:
+    """
+    Open a database, or make it. It commits without waiting for the disk, and may be used by several threads in turn.
+
+    Args:
+        path: Its file.
+        made: The statements that make its tables.
+        version: Their version.
+        memory: Kilobytes that it may take.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged, or of another version.
+    """
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{memory}")
+        [[found]] = connection.execute("PRAGMA user_version")
+        if found not in (0, version):
+            raise sqlite3.DatabaseError(f"version {found} of another TokenTrail")
+        if found == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {made} PRAGMA user_version = {version}; COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a disk that is full may have ended it
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def explained(path: Path, advice: str) -> Iterator[None]:
+    """
+    Turn a failure of a database into words.
+
+    Raises:
+        CaseError: says what failed, and the advice.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CaseError(f"{path}: can't be read or written: {error}. {advice}") from error
