@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,11 @@ def test_what_does_not_fit_is_spilled(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found == {"rows": 3_000_000, "total": 4_499_998_500_000, "same": 3_000_000}
     assert list((tmp_path / "spill").iterdir())
     engine.close()
+
+
+def test_an_engine_draws_nothing() -> None:
+    """A process without a script counts as interactive, and DuckDB would draw bars there, between a watch's findings."""
+    asked = "SELECT current_setting('enable_progress_bar') AS drawn"
+    program = f"from tokentrail.store.duck import DuckEngine; print([*DuckEngine().rows({asked!r})])"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "[{'drawn': False}]" == told.stdout.strip()

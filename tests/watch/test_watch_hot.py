@@ -230,6 +230,29 @@ def test_raw_records_of_small_objects_that_came_together_are_read(folder: CaseFo
     assert recalled == found.tables["events"].column("name").to_pylist()
 
 
+def test_raw_records_of_what_is_carried_are_read(folder: CaseFolder) -> None:
+    """Of a segment that was let go but for a few records, by a look or by a sweep, those are still read, and others."""
+    world = World(START, account=HOME)
+    world.user("ada", ip="192.0.2.10").assumes("Deploy", "run").calls("s3:ListBuckets", count=5)
+    records = world.records()
+    arrivals = [Arrival(object=BytesObject(f"{at}", packed([one])), at=0.0) for at, one in enumerate(records)]
+    taken = Intake(folder, (), Options()).take(arrivals)
+    assert taken.segment is not None
+    assert taken.tables is not None
+    number = int(taken.segment, 16)
+    few = {name: table.slice(0, 2) if name == "events" else table for name, table in taken.tables.items()}
+    other = {name: table.slice(3, 1) if name == "events" else table for name, table in taken.tables.items()}
+    hot, swept = HotSet(folder), HotSet(folder)
+    hot.add(number, taken.tables, taken.objects)
+    hot.carry(frozenset(), few)
+    swept.swept(other)
+
+    for one in (hot, swept):
+        found = [record for _, record in one.read([(number, at, 0) for at in range(len(records))])]
+        assert [one["eventID"] for one in records] == [one["eventID"] for one in found]
+        assert one.others(frozenset()) == {number}
+
+
 def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder, recall: Recall) -> None:
     """A session's call asks anew for the call that issued its token's token, once that is judged no more."""
     world = World(START, account=HOME)

@@ -81,6 +81,9 @@ class DuckEngine:
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
         self._is_aside = False
+        self.run(
+            "SET enable_progress_bar = false"
+        )  # a process that was started with `python -c` counts as interactive
         enough = max(_ENOUGH, config["threads"] * _EACH)
         if self.memory() > enough:
             self.run(f"SET memory_limit = '{enough} bytes'")

@@ -102,7 +102,7 @@ class CaseFolder:
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
-        there = frozenset(name for name in os.listdir(self.path / "manifests") if name.endswith(".json"))
+        there = frozenset(self._published())
         if self._last is not None and self._last[0] == there:  # a manifest never changes once it is in place
             return self._last[1]
         manifests = tuple(sorted(self._manifests(there), key=lambda one: one.segment))
@@ -115,6 +115,13 @@ class CaseFolder:
         self._last = (there, found)
         return found
 
+    def published(self) -> frozenset[str]:
+        """The names of all segments, those too that others have replaced."""
+        return frozenset(name.removesuffix(".json") for name in self._published())
+
+    def _published(self) -> Iterator[str]:
+        return (name for name in os.listdir(self.path / "manifests") if name.endswith(".json"))
+
     def manifest(self, segment: str) -> Manifest:
         """
         What makes a segment visible.
@@ -126,10 +133,11 @@ class CaseFolder:
 
     def _manifests(self, names: Set[str]) -> Iterator[Manifest]:
         """Those that count: what a merged segment replaces stays for a while, for those who still read it."""
-        for name in names:
-            if name not in self._known:
-                self._known[name] = self._manifest(self.path / "manifests" / name)
-        found = [self._known[name] for name in names]
+        known = self._known
+        self._known = {
+            name: known.get(name) or self._manifest(self.path / "manifests" / name) for name in names
+        }
+        found = self._known.values()
         replaced = {name for one in found for name in one.replaces}
         return (one for one in found if one.segment not in replaced)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -59,6 +60,25 @@ class Task:
 
     objects: list[EvidenceObject] = field(default_factory=list)
     size: int = 0
+
+
+class Counted(Protocol):
+    """What came of an object when it was read."""
+
+    @property
+    def records(self) -> int:
+        """Records in it."""
+
+    @property
+    def rejected(self) -> int:
+        """Pieces that are no record."""
+
+
+class Known(Protocol):
+    """The objects that the case holds already, by the SHA-256 of their bytes."""
+
+    def get(self, sha256: str, /) -> Counted | None:
+        """One of them."""
 
 
 def apart(
@@ -115,7 +135,7 @@ def evened(listed: list[Task], processes: int) -> list[Task]:
 def read_task(
     path: Path,
     objects: list[EvidenceObject],
-    known: Mapping[str, StoredObject],
+    known: Known,
     options: Options,
 ) -> tuple[list[Outcome], Manifest | None]:
     """Read some objects into one segment, and publish it; says what became of each, and what is new."""

@@ -71,7 +71,7 @@ class Gathering:
 
     def _opened(self, options: Options) -> Intake:
         """Take up the case where it is: what no watch has told yet and the newest of it is held."""
-        snapshot = self._folder.snapshot()
+        snapshot = CaseFolder.open(self._folder.path, create=False).snapshot()  # which is not kept
         spans = self._recall.spans()
         last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
@@ -173,8 +173,7 @@ class Gathering:
 
     def settled(self) -> frozenset[str]:
         """The segments of the case that were judged, or that this watch has not taken in."""
-        waiting = {segment_name(number) for number in self.held.unkept}
-        return frozenset(one.segment for one in self._folder.snapshot().manifests) - waiting
+        return self._folder.published() - {segment_name(number) for number in self.held.unkept}
 
     def close(self) -> None:
         """Let go of the case."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +40,10 @@ class HotSet:
         self._carried: Tables | None = None
         self._recalled: dict[int, Tables] = {}
         self._places: dict[int, Sequence[tuple[StoredObject, int]]] = {}
-        self._objects: dict[int, Sequence[StoredObject]] = {}
+        self._objects: dict[int, dict[int, StoredObject]] = {}
+        """Of each segment, the objects that may be asked for, by their numbers."""
+        self._carried_from: dict[int, set[int]] = {}
+        """Of each segment that is carried in part, the objects that this is from."""
         self._engine: HeldEngine | None = None
         self._stale = True
         """Whether the engine holds something that is to go."""
@@ -56,7 +58,7 @@ class HotSet:
 
     def add(self, number: int, tables: Tables, objects: Sequence[StoredObject]) -> None:
         """Add a segment that is new."""
-        self._objects[number] = objects
+        self._objects[number] = dict(enumerate(objects))
         self._unseen.add(number)
         self._chunks.append(_Chunk(frozenset((number,)), tables))
         self._fresh.append((number, tables))
@@ -112,13 +114,15 @@ class HotSet:
         """Where the records lie that are carried, by object."""
         if self._carried is None:
             return frozenset()
-        columns = [self._carried["events"][name].to_pylist() for name in ("segment", "object", "ordinal")]
-        listed: dict[int, Sequence[StoredObject]] = {}
-        for segment in {one for one in columns[0] if one is not None}:
-            with suppress(CaseError):  # merged away: what lies where can't be told, and twice does no harm
-                listed[segment] = self._stored(segment)
-        places = zip(*columns, strict=True)
-        return frozenset((listed[one[0]][one[1]].sha256, one[2]) for one in places if one[0] in listed)
+        there = set[tuple[str, int]]()
+        lost = set[int]()
+        for segment, number, ordinal in _rows_of(self._carried["events"], "segment", "object", "ordinal"):
+            if segment not in lost:
+                try:
+                    there.add((self._stored(segment, number).sha256, ordinal))
+                except CaseError:  # merged away: what lies where can't be told, and twice does no harm
+                    lost.add(segment)
+        return frozenset(there)
 
     def _without(self, there: Set[tuple[str, int]], number: int, tables: Tables) -> Tables:
         """Of records that were recalled, those that are not there already: what is there twice takes its time twice."""
@@ -167,8 +171,14 @@ class HotSet:
         if not here.isdisjoint(_segments_of(carried)):
             carried = {name: _of_segments(table, here, others=True) for name, table in carried.items()}
         self._carried = carried if carried["events"].num_rows else None
-        held = here | _segments_of(carried)
-        self._objects = {number: found for number, found in self._objects.items() if number in held}
+        self._carried_from = {}
+        for segment, number in _rows_of(carried["events"], "segment", "object"):
+            self._carried_from.setdefault(segment, set()).add(number)
+        self._objects = {
+            segment: found if segment in here else {one: found[one] for one in wanted & found.keys()}
+            for segment, found in self._objects.items()
+            if (wanted := self._carried_from.get(segment, set())) or segment in here
+        }
 
     def read(self, places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
         """Read raw records, secrets blanked; see `detection.scene.Read`."""
@@ -180,7 +190,7 @@ class HotSet:
                 yield from self._read_again(segment, ordinals)
                 continue
             try:
-                for ordinal, record in records(self._folder, self._stored(segment)[number], ordinals):
+                for ordinal, record in records(self._folder, self._stored(segment, number), ordinals):
                     yield (segment, number, ordinal), record
             except CaseError:  # gone, or no longer what was read: the columns are left
                 continue
@@ -195,10 +205,13 @@ class HotSet:
             except CaseError:  # as above
                 continue
 
-    def _stored(self, segment: int) -> Sequence[StoredObject]:
-        if segment not in self._objects:
-            self._objects[segment] = self._folder.manifest(segment_name(segment)).objects
-        return self._objects[segment]
+    def _stored(self, segment: int, number: int) -> StoredObject:
+        """An object of a segment; one that was merged of many has thousands, of which few are ever asked for."""
+        if number not in self._objects.get(segment, ()):
+            objects = self._folder.manifest(segment_name(segment)).objects
+            found = self._objects.setdefault(segment, {})
+            found |= {one: objects[one] for one in {number, *self._carried_from.get(segment, ())}}
+        return self._objects[segment][number]
 
 
 def _only(chunk: _Chunk, segments: Set[int]) -> _Chunk:
@@ -207,6 +220,12 @@ def _only(chunk: _Chunk, segments: Set[int]) -> _Chunk:
         return chunk
     mine = chunk.segments & segments
     return _Chunk(mine, {name: _of_segments(table, mine) for name, table in chunk.tables.items()})
+
+
+def _rows_of(events: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Some columns of the records that lie somewhere."""
+    rows = zip(*(events[name].to_pylist() for name in columns), strict=True)
+    return (row for row in rows if row[0] is not None)
 
 
 def _segments_of(tables: Tables) -> set[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,13 +40,34 @@ class Taken:
     tables: Tables | None
 
 
+class _Counted(NamedTuple):
+    records: int
+    rejected: int
+
+
+class _Known:
+    """The objects that were read last, by their digests."""
+
+    def __init__(self, objects: Iterable[StoredObject]) -> None:
+        self._found: dict[bytes, _Counted] = {}
+        self.add(objects)
+
+    def get(self, sha256: str, /) -> _Counted | None:
+        return self._found.get(bytes.fromhex(sha256))
+
+    def add(self, objects: Iterable[StoredObject]) -> None:
+        for one in objects:
+            self._found[bytes.fromhex(one.sha256)] = _Counted(one.records, one.rejected)
+            if len(self._found) > _KNOWN:
+                del self._found[next(iter(self._found))]
+
+
 class Intake:
     """Takes arrivals into a case, one segment at a time."""
 
     def __init__(self, folder: CaseFolder, known: Iterable[StoredObject], options: Options) -> None:
         self._folder, self._options = folder, options
-        self._known: OrderedDict[str, StoredObject] = OrderedDict((one.sha256, one) for one in known)
-        self._trim()
+        self._known = _Known(known)
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Put arrivals into the case; when it returns, they are there for good."""
@@ -55,18 +76,13 @@ class Intake:
         )
         if new is None:
             return Taken(outcomes=tuple(outcomes), segment=None, objects=(), tables=None)
-        self._known.update((one.sha256, one) for one in new.objects)
-        self._trim()
+        self._known.add(new.objects)
         return Taken(
             outcomes=tuple(outcomes),
             segment=new.segment,
             objects=new.objects,
             tables=tables_of(self._folder, new.segment),
         )
-
-    def _trim(self) -> None:
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
 
 
 def tables_of(folder: CaseFolder, segment: str) -> Tables:

@@ -39,7 +39,8 @@ def feed_of(
     from tokentrail.watch.polling import BucketFeed, FolderFeed
 
     if source.startswith("s3://"):
-        held = (one.source for one in folder.snapshot().objects().values() if one.source is not None)
+        there = CaseFolder.open(folder.path, create=False).snapshot().objects()  # which are not kept
+        held = (one.source for one in there.values() if one.source is not None)
         return BucketFeed(source, accesses[0], held, wanted=wanted)
     if source == "-" or source.startswith("lookup-events:"):
         raise UsageError(f"{source}: can't be followed. Give sqs:URL, s3://BUCKET/PREFIX or a folder.")
