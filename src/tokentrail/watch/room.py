@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import time
 
+import pyarrow as pa
+
 _EVERY = 20.0
 
 
@@ -13,7 +15,8 @@ class Room:
     Gives memory back now and then.
 
     What a watch holds comes and goes many times a minute, in pieces of all sizes; the C library keeps what became free
-    between others, ever more of it over hours (glibc's manual: by itself it gives back the top of a heap alone).
+    between others, ever more of it over hours (glibc's manual: by itself it gives back the top of a heap alone), and so
+    does Arrow (`MemoryPool.release_unused`).
     """
 
     def __init__(self) -> None:
@@ -22,6 +25,7 @@ class Room:
     def make(self) -> None:
         """Give back what is free, if it is time."""
         if time.monotonic() >= self._next:
+            pa.default_memory_pool().release_unused()
             trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
             if trim is not None:
                 trim(0)
