@@ -90,9 +90,8 @@ class Looker:
 
     def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
         self._case, self._judging, self._guards = case, judging, guards
-        self._ready: tuple[Judge, HotSet] | None = None
+        self._ready: tuple[Judge, HotSet, Room] | None = None
         self._after: ExitStack | None = None
-        self._room = Room()
 
     def __call__(self, task: Asked | Tidy) -> Told:
         """
@@ -101,10 +100,10 @@ class Looker:
         Raises:
             UsageError: something that it should judge by can't be read.
         """
-        judge, hot = self._opened()
+        judge, hot, room = self._opened()
         if isinstance(task, Asked):
             return self._looked(task, judge, hot)
-        self._tidied(hot)
+        self._tidied(hot, room)
         return Told()
 
     def _looked(self, asked: Asked, judge: Judge, hot: HotSet) -> Told:
@@ -133,16 +132,16 @@ class Looker:
             self._after = after.pop_all()
         return Told(found=found, guarded=guarded, took=time.monotonic() - began)
 
-    def _tidied(self, hot: HotSet) -> None:
+    def _tidied(self, hot: HotSet, room: Room) -> None:
         if self._after is not None:
             self._after.close()
             self._after = None
             hot.engine()
-            self._room.make()
+            room.make()
 
-    def _opened(self) -> tuple[Judge, HotSet]:
+    def _opened(self) -> tuple[Judge, HotSet, Room]:
         if self._ready is None:
-            self._ready = Judge(self._judging), HotSet(CaseFolder.open(self._case, create=False))
+            self._ready = Judge(self._judging), HotSet(CaseFolder.open(self._case, create=False)), Room()
         return self._ready
 
     def close(self) -> None:
