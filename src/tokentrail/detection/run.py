@@ -15,7 +15,7 @@ from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import Row, moment, owner
+from tokentrail.lineage.rows import OWNER, Row, moment, owner
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
@@ -55,12 +55,13 @@ def detect(
         Findings by time, then id.
     """
     hits = _all_hits(scene, rules, sigma)
-    rows = scene.known(n for _, hit in hits for n in _places(hit))
+    named = scene.told({n for _, hit in hits for n in _places(hit)}, _TOLD)
+    briefs = {row["n"]: _Brief.of(row) for row in named}
     hits = [(rule, hit) for rule, hit in hits if at_least(hit.severity, min_severity)]
     sources = scene.sources({event for _, hit in hits for event in _events(scene, hit)})
-    briefs = {n: _Brief.of(row) for n, row in rows.items()}
     found = [_finding(scene, rule, hit, briefs, sources) for rule, hit in hits]
-    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, rows)]
+    ids = {n: one.id for n, one in briefs.items()}
+    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, ids)]
     return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
 
 
@@ -127,8 +128,11 @@ def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
 
 
+_TOLD = ("n", "id", "root_n", "issued_at", "issued_time", "first", *OWNER)
+
+
 class _Brief(NamedTuple):
-    """What findings say of a credential: many name the same."""
+    """What findings say of a credential, made of what is `_TOLD` of it: many name the same."""
 
     age: int
     id: str

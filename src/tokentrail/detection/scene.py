@@ -77,7 +77,12 @@ _WORD = re.compile(r"\w+")
 _MARKS = """
     SELECT name AS mark FROM events WHERE name IN (SELECT mark FROM asked_marks)
     UNION SELECT kind FROM forest WHERE kind IN (SELECT mark FROM asked_marks)"""
-_OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
+_OF = "SELECT {columns} FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
+_ABOVE = """
+    SELECT DISTINCT parent_n FROM forest
+    WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
+_CLIMBED = 64
+"""Steps up that are taken one by one in a large forest."""
 
 
 class Scene:
@@ -240,8 +245,7 @@ class Scene:
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
         """What is known of some credentials, by place; from then on they are the `sought` of queries."""
-        asked = sorted(set(places))
-        self._asked.sought, self._asked.given = asked, False
+        asked = self.seek(places)
         unread = [n for n in asked if n not in self._rows]
         if unread:
             self._make("known")
@@ -249,10 +253,23 @@ class Scene:
             self._rows |= {n: Picked(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
 
+    def told(self, places: Iterable[int], columns: Sequence[str]) -> Iterator[Row]:
+        """Some of what is known of very many credentials, which is not remembered as what rules ask for is."""
+        asked = sorted(set(places))
+        if asked and self.large:
+            yield from self.rows(_OF.format(columns=", ".join(columns)), [asked])
+        else:
+            yield from self.known(asked).values()
+
+    def seek(self, places: Iterable[int]) -> list[int]:
+        """Have queries find some credentials as `sought`; answers them in order."""
+        self._asked.sought, self._asked.given = sorted(set(places)), False
+        return self._asked.sought
+
     def _known_of(self, places: list[int]) -> pa.Table:
         """The rows of some credentials; where they lie in a table, one query has all of them at hand."""
         if self._made["known"] == "VIEW":
-            return self._engine.table(_OF, [places])
+            return self._engine.table(_OF.format(columns="k.*"), [places])
         with self._reading:
             if self._at_hand is None:
                 self._at_hand = self._engine.table("SELECT * FROM known")
@@ -285,7 +302,18 @@ class Scene:
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above some credentials."""
         with self._thinking:
-            return self.forest.ancestors(places)
+            return self._climbed(places) if self.large else self.forest.ancestors(places)
+
+    def _climbed(self, places: Iterable[int]) -> set[int]:
+        """Everything above, by two columns of a large forest, of which its own way reads whole groups of rows."""
+        fresh, above = set(places), set[int]()
+        for _ in range(_CLIMBED):
+            ups = {row["parent_n"] for row in self.rows(_ABOVE, [sorted(fresh)])} - above
+            if not ups:
+                return above
+            above |= ups
+            fresh = ups
+        return above | self.forest.ancestors(fresh)
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""

@@ -15,7 +15,6 @@ from typing import Any
 from tokentrail.detection.model import Finding
 from tokentrail.detection.scene import Scene
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import Row
 
 _NAMES = frozenset({"rule", "principal", "address", "until", "why"})
 
@@ -60,9 +59,9 @@ class Allowed:
             )
         return cls(tuple(_entry(one, f"{path}, entry {place}") for place, one in enumerate(listed, 1)))
 
-    def covers(self, finding: Finding, scene: Scene, rows: Mapping[int, Row]) -> bool:
-        """Whether an entry that still counts meets a finding."""
-        return any(_meets(entry, finding, scene, rows) for entry in self.entries)
+    def covers(self, finding: Finding, scene: Scene, ids: Mapping[int, str]) -> bool:
+        """Whether an entry that still counts meets a finding, whose credentials are found by their ids."""
+        return any(_meets(entry, finding, scene, ids) for entry in self.entries)
 
 
 def _entry(given: Any, where: str) -> Entry:
@@ -99,7 +98,7 @@ def _until(value: Any) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _meets(entry: Entry, finding: Finding, scene: Scene, rows: Mapping[int, Row]) -> bool:
+def _meets(entry: Entry, finding: Finding, scene: Scene, ids: Mapping[int, str]) -> bool:
     if entry.until is not None and scene.as_of >= entry.until:
         return False
     if entry.rule is not None and not fnmatch.fnmatchcase(finding.rule, entry.rule):
@@ -108,16 +107,16 @@ def _meets(entry: Entry, finding: Finding, scene: Scene, rows: Mapping[int, Row]
         finding.principals and all(fnmatch.fnmatchcase(one, entry.principal) for one in finding.principals)
     ):
         return False
-    return entry.address is None or _from_there(entry.address, finding, scene, rows)
+    return entry.address is None or _from_there(entry.address, finding, scene, ids)
 
 
 def _from_there(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
     finding: Finding,
     scene: Scene,
-    rows: Mapping[int, Row],
+    ids: Mapping[int, str],
 ) -> bool:
     named = set(finding.credentials)
-    scene.known(n for n, row in rows.items() if row["id"] in named)
+    scene.seek(n for n, told in ids.items() if told in named)
     found = {row["ip"] for row in scene.rows("SELECT DISTINCT s.ip FROM stays s JOIN sought o ON o.n = s.n")}
     return bool(found) and all(ipaddress.ip_address(one) in network for one in found)

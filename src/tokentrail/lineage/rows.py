@@ -117,6 +117,13 @@ def caller(row: Row) -> Caller:
     )
 
 
+OWNER = (
+    "kind", "seen_account", "key_account", "caller_account", "target", "arn", "child_arn", "caller_arn", "role_arn",
+    "issuer_arn", "issuer_type", "principal_id", "child", "session_name", "created_what", "created_owner",
+)  # fmt: skip
+"""The columns that tell the `owner` of a credential."""
+
+
 def owner(row: Row) -> tuple[str | None, str | None]:
     """The account of a credential, and the ARN that it acts as."""
     return _who(row)[:2]

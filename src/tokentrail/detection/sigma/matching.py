@@ -263,7 +263,7 @@ class SigmaRun:
                 del tallies[key]
 
     def _hits(self, tallies: Tallies) -> Iterator[tuple[Rule, Hit]]:
-        known = self._scene.known(n for one in tallies.values() for n in one.places)
+        known = self._scene.known(n for one in tallies.values() for n in one.places[:FEW])
         for key, tally in sorted(tallies.items()):
             number, _, arn = key
             rule, places = self._rules.simple[number].rule, tally.places
