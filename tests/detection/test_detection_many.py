@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from detection_cases import FIRES, world
 from noisy_company import NoisyCompany
@@ -15,6 +16,7 @@ from noisy_company import NoisyCompany
 from evidence import native
 from tokentrail import Case
 from tokentrail.detection import known, scene, stretches
+from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
@@ -59,6 +61,7 @@ def _case() -> Iterator[Case]:
 def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Let a case count as large from a few credentials and changes on."""
     monkeypatch.setattr(known, "_MANY", most)
+    monkeypatch.setattr(known, "_TOGETHER", most)
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
     monkeypatch.setattr(stretches, "_MOST", most)
@@ -102,3 +105,43 @@ def test_in_files_the_same_is_found(case: Case, monkeypatch: pytest.MonkeyPatch)
     assert [json.dumps(document(one)) for one in case.detect(sigma=sigma)] == expected
     assert len({json.loads(one)["rule"] for one in expected}) > 15
     assert sorted((case.path / "derived").iterdir()) == before
+
+
+def test_raw_records_are_asked_for_some_segments_at_a_time(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a large case the same records are read again as in a small one, and no more of them listed at once."""
+    view = case._views.open(None)
+    sigma = read_rules([SIGMA])
+
+    def listed(scratch: Path | None) -> list[pa.Table]:
+        tables: list[pa.Table] = []
+        scene = Scene(view.engine, case._views.forest(None), scratch=scratch)
+        monkeypatch.setattr(scene, "sweep", lambda wanted, bits, judge: iter(tables.extend(wanted) or ()))
+        detect(scene, [], sigma=sigma)
+        scene.close()
+        return tables
+
+    [at_once] = listed(None)
+    many(monkeypatch, 7)
+    some = listed(tmp_path / "scratch")
+
+    assert [len(set(one["segment"].to_pylist())) for one in some] == [1] * 5
+    assert sorted(pa.concat_tables(some).to_pylist(), key=str) == sorted(at_once.to_pylist(), key=str)
+
+
+def test_a_large_forest_is_climbed_to_the_same_credentials(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands above some credentials is the same step by step as at once, and beyond as many steps as are taken."""
+    view = case._views.open(None)
+    forest = case._views.forest(None)
+    places = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY depth DESC, n LIMIT 9")]
+    expected = forest.ancestors(places)
+    many(monkeypatch, 7)
+    for steps in (64, 1):
+        monkeypatch.setattr(scene, "_CLIMBED", steps)
+        with closing(Scene(view.engine, forest, scratch=tmp_path / str(steps))) as large:
+            assert large.ancestors(places) == expected
+            assert large.ancestors([]) == set()
+    assert len(expected) > 2

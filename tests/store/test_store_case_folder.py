@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -314,6 +314,32 @@ def test_an_ingest_that_is_given_up_leaves_no_worker() -> None:
 
     assert 2 == len(processes)
     assert all(one.poll() is not None for one in processes)
+
+
+def test_a_task_is_asked_for_when_somebody_is_free() -> None:
+    """Of very many tasks no more are in memory than are being done."""
+    asked: list[str] = []
+
+    def tasks() -> Iterator[str]:
+        for number in range(5):
+            asked.append("x" * number)
+            yield asked[-1]
+
+    for done, outcome in enumerate(shared(len, tasks(), processes=1, prepare=gc.freeze)):
+        assert outcome == done
+        assert len(asked) == done + 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tasks_that_cannot_be_told_are_no_end(processes: int) -> None:
+    """What goes wrong while a task is asked for is raised, whoever asked."""
+
+    def tasks() -> Iterator[str]:
+        yield from ("one", "two", "three")
+        raise LookupError("four")
+
+    with pytest.raises(LookupError, match="four"):
+        list(shared(len, tasks(), processes=processes, prepare=gc.freeze))
 
 
 def test_many_segments_read_in_workers_are_the_same_case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,12 +56,12 @@ def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Pla
 
 def sweeper(
     folder: CaseFolder, lost: Callable[[int], None]
-) -> Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]:
+) -> Callable[[Iterable[pa.Table], int, Judge], Iterator[tuple[Place, list[Any]]]]:
     """Give what judges many raw records of a case where they are read; `lost` is told how many are gone."""
     return partial(_sweep, folder, lost)
 
 
 def _sweep(
-    folder: CaseFolder, lost: Callable[[int], None], wanted: pa.Table, bits: int, judge: Judge
+    folder: CaseFolder, lost: Callable[[int], None], wanted: Iterable[pa.Table], bits: int, judge: Judge
 ) -> Iterator[tuple[Place, list[Any]]]:
     return sweep(folder, wanted, bits, judge, lost)

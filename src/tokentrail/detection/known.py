@@ -14,8 +14,10 @@ from tokentrail.lineage.grow import ROOTS, statements
 from tokentrail.store.interface import Engine
 
 _MANY = 32_768
-"""Credentials that are brought together at once; more of them lie in files."""
-_TURNS = 16
+"""Credentials that are brought together where all are; what is known of more lies in files."""
+_TOGETHER = 16_384
+"""Of more so many are brought together at once."""
+_TURNS = 32
 """Turns after which each takes in more: each looks through the whole forest once."""
 
 _KNOWN = """
@@ -64,7 +66,7 @@ def are_many(engine: Engine) -> bool:
 def set_aside(engine: Engine, folder: Path) -> None:
     """Write what is known of all credentials to files in a folder, those of some segments at a time."""
     listed = engine.rows(_SEGMENTS)
-    most = max(_MANY, sum(row["credentials"] for row in listed) // _TURNS)
+    most = max(_TOGETHER, sum(row["credentials"] for row in listed) // _TURNS)
     for number, (segments, where) in enumerate(_turns(listed, most)):
         engine.run(f"CREATE OR REPLACE TEMP TABLE described AS SELECT * FROM forest WHERE {where}")
         engine.run(f"CREATE OR REPLACE TEMP TABLE described_places AS {_PLACES}")
@@ -73,6 +75,7 @@ def set_aside(engine: Engine, folder: Path) -> None:
         sources = {name: source.format_map(there) for name, source in _SOME.items()}
         sources["identities"] = engine.narrow(used)["some_identities"]
         engine.park(_query(_ALL | sources), folder / f"{number}.parquet")
+        engine.release()
     engine.run("DROP TABLE described")
     engine.run("DROP TABLE described_places")
 

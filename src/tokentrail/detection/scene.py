@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Lock, RLock, local
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ import pyarrow as pa
 from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
+from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.stretches import Stretch, stretches
 from tokentrail.detection.tables import NEEDS, TABLES, VIEWS, WHOLE
@@ -60,14 +62,16 @@ class Judge(Protocol):
         """What a record answers to the questions whose bits are set."""
 
 
-Sweep = Callable[[pa.Table, int, Judge], Iterator[tuple[Place, list[Any]]]]
-"""Reads the raw records that a table names (segment, object, ordinal, and masks of so many bits), secrets and all, and
+Sweep = Callable[[Iterable[pa.Table], int, Judge], Iterator[tuple[Place, list[Any]]]]
+"""Reads the raw records that tables name (segment, object, ordinal, and masks of so many bits), secrets and all, and
 tells what they answered."""
 
 _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
 _FILED = frozenset({"known", "actors", "stays", "homes"})
 """What lies in files in a large case."""
+_REMEMBERED = 4
+"""Parts of a case up to which it is remembered how its files are laid out."""
 _TOGETHER = 3
 """Parts of a table in files of whose rows so many are put together at a time."""
 _TOLD = """
@@ -77,7 +81,8 @@ _WORD = re.compile(r"\w+")
 _MARKS = """
     SELECT name AS mark FROM events WHERE name IN (SELECT mark FROM asked_marks)
     UNION SELECT kind FROM forest WHERE kind IN (SELECT mark FROM asked_marks)"""
-_OF = "SELECT {columns} FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
+_OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
+_SOUGHT = "SELECT {columns} FROM known WHERE n IN (SELECT n FROM sought)"
 _ABOVE = """
     SELECT DISTINCT parent_n FROM forest
     WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
@@ -119,6 +124,7 @@ class Scene:
         """All of `known`, where that is a table."""
         self._reading = Lock()
         self._asked = _Asked()
+        self._numbers = count()
         self._making = {name: Lock() for name in ("known", *TABLES)}
         self._parting = Lock()
         self._stretches: Sequence[Stretch] | None = None
@@ -156,6 +162,8 @@ class Scene:
         with self._parting:
             if self._stretches is None:
                 self._stretches = stretches(self._engine)
+                if len(self._stretches) > _REMEMBERED:
+                    self._engine.remember_files(False)
                 self._views = [name for one in self._stretches for name in one.views(self._engine)]
         return [one.of(sql) for one in self._stretches]
 
@@ -173,6 +181,19 @@ class Scene:
         """Make rows of one's own known under a name."""
         self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
+
+    def heap(self, name: str) -> Heap:
+        """Rows that come some at a time, and are then known under a name; in a large case to all threads."""
+        return Heap(self._engine, name, self._folder(name) if self.large else None)
+
+    def held(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables in their order, asked for at once; of a large case they wait in files."""
+        return through_files(tables, self._folder(name)) if self.large else iter(list(tables))
+
+    def _folder(self, name: str) -> Path:
+        """Where rows under a name may lie, however often it is used."""
+        assert self._scratch is not None
+        return self._scratch / f"{name}-{next(self._numbers)}"
 
     def apart(self) -> AbstractContextManager[None]:
         """For as long as a thread asks beside others."""
@@ -240,6 +261,8 @@ class Scene:
             self._engine.run(f"DROP {form} {name}")
         for name in reversed(self._views):
             self._engine.run(f"DROP VIEW {name}")
+        if self._stretches is not None and len(self._stretches) > _REMEMBERED:
+            self._engine.remember_files(True)
         self._made.clear()
         self._stretches, self._views = None, ()
 
@@ -255,11 +278,12 @@ class Scene:
 
     def told(self, places: Iterable[int], columns: Sequence[str]) -> Iterator[Row]:
         """Some of what is known of very many credentials, which is not remembered as what rules ask for is."""
-        asked = sorted(set(places))
-        if asked and self.large:
-            yield from self.rows(_OF.format(columns=", ".join(columns)), [asked])
+        if self.large:
+            self._engine.release()
+            self.seek(places)
+            yield from self.rows(_SOUGHT.format(columns=", ".join(columns)))
         else:
-            yield from self.known(asked).values()
+            yield from self.known(places).values()
 
     def seek(self, places: Iterable[int]) -> list[int]:
         """Have queries find some credentials as `sought`; answers them in order."""
@@ -269,7 +293,7 @@ class Scene:
     def _known_of(self, places: list[int]) -> pa.Table:
         """The rows of some credentials; where they lie in a table, one query has all of them at hand."""
         if self._made["known"] == "VIEW":
-            return self._engine.table(_OF.format(columns="k.*"), [places])
+            return self._engine.table(_OF, [places])
         with self._reading:
             if self._at_hand is None:
                 self._at_hand = self._engine.table("SELECT * FROM known")
@@ -313,7 +337,7 @@ class Scene:
                 return above
             above |= ups
             fresh = ups
-        return above | self.forest.ancestors(fresh)
+        return above | self.forest.ancestors(fresh)  # a chain of that many is nobody's habit
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
@@ -385,12 +409,15 @@ class _Asked(local):
         self.given = False
 
 
-def _one_by_one(read: Read, wanted: pa.Table, bits: int, judge: Judge) -> Iterator[tuple[Place, list[Any]]]:
+def _one_by_one(
+    read: Read, wanted: Iterable[pa.Table], bits: int, judge: Judge
+) -> Iterator[tuple[Place, list[Any]]]:
     """Judge records by reading them here, where there is no quicker way."""
-    columns: list[list[Any]] = [wanted[name].to_pylist() for name in wanted.column_names]
-    asked: dict[Place, int] = {}
-    for segment, number, ordinal, *masks in zip(*columns, strict=True):
-        asked[segment, number, ordinal] = sum(mask << (bits * at) for at, mask in enumerate(masks))
-    for place, record in read(list(asked)):
-        if answers := judge(asked[place], record):
-            yield place, answers
+    for table in wanted:
+        columns: list[list[Any]] = [table[name].to_pylist() for name in table.column_names]
+        asked: dict[Place, int] = {}
+        for segment, number, ordinal, *masks in zip(*columns, strict=True):
+            asked[segment, number, ordinal] = sum(mask << (bits * at) for at, mask in enumerate(masks))
+        for place, record in read(list(asked)):
+            if answers := judge(asked[place], record):
+                yield place, answers

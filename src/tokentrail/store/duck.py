@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
@@ -52,6 +54,8 @@ _PARKED = f"FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000, ROW
 """How what is soon forgotten is written: quickly."""
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+"""Has the C library give back what it keeps for later, where it is one that can."""
 
 
 class DuckEngine:
@@ -85,11 +89,10 @@ class DuckEngine:
             "SET enable_progress_bar = false"
         )  # a process that was started with `python -c` counts as interactive
         enough = max(_ENOUGH, config["threads"] * _EACH)
-        if self.memory() > enough:
-            self.run(f"SET memory_limit = '{enough} bytes'")
+        self._limit = min(int(self.memory()), enough)
+        self.release()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
-        # A case's files never change once they are there.
-        self.run("SET GLOBAL parquet_metadata_cache = true")
+        self.remember_files(True)  # a case's files never change once they are there
         self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
         self.run("CREATE SEQUENCE numbers")
         self.run("CREATE MACRO numbered() AS nextval('numbers')")
@@ -143,6 +146,16 @@ class DuckEngine:
         """Run a statement for its effect."""
         with _explained(sql):
             self._connection.execute(self._parsed(sql))
+
+    def release(self) -> None:
+        """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
+        self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
+        if _TRIM is not None:
+            _TRIM(0)
+
+    def remember_files(self, remember: bool) -> None:
+        """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""
+        self.run(f"SET GLOBAL parquet_metadata_cache = {remember}")
 
     def spread(self) -> None:
         """From now on let each query use all processors, which pays where one after the other scans much."""

@@ -104,6 +104,12 @@ class Engine(Linker, Protocol):
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
 
+    def release(self) -> None:
+        """Give back to the system what tables and joins have let go of."""
+
+    def remember_files(self, remember: bool) -> None:
+        """From now on keep what the ends of files say, as is quicker, or read it anew each time."""
+
     def close(self) -> None:
         """Let go of everything."""
 

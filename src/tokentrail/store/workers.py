@@ -12,11 +12,11 @@ import os
 import pickle
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import islice
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from traceback import format_exc
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -134,47 +134,60 @@ def shared(
 
     Args:
         work: What to do with a task; it, the tasks and the outcomes must pickle.
-        tasks: What there is to do; of an iterator, no task stays in memory for longer than it takes.
+        tasks: What there is to do; of an iterator each is asked for, by any thread, when somebody is free, and none
+            stays in memory for longer than it takes.
         processes: How many work. This one begins at once, while the others are still starting.
         prepare: What each other process does first.
 
     Raises:
         WorkerLost: a worker process ended in the middle of its work.
     """
-    left, arrivals = deque(tasks), _Arrivals()
-    missing = len(left)
+    left, arrivals = _Left(tasks), _Arrivals()
+    *theirs, own = [first for _ in range(processes) if (first := left.next())] or [[]]
+    done = 0
     with ExitStack() as stack:
-        for _ in range(min(processes, missing) - 1):
+        for first in theirs:
             worker = Worker(work, prepare)
-            leader = Thread(target=_lead, args=(worker, left.popleft(), left, arrivals), daemon=True)
+            leader = Thread(target=_lead, args=(worker, first, left, arrivals), daemon=True)
             leader.start()
             stack.callback(leader.join)
             stack.callback(worker.end)
-        while own := _next(left):
-            yield work(own[0])
-            missing -= 1
+        while own:
+            yield work(own.pop())
+            done += 1
             while not arrivals.empty():
                 yield _arrived(arrivals)
-                missing -= 1
-        for _ in range(missing):
+                done += 1
+            own = left.next()
+        while done < left.taken:
             yield _arrived(arrivals)
+            done += 1
 
 
-def _next(left: deque[Task]) -> list[Task]:
-    """The next task, if any: whoever asks first has it."""
-    try:
-        return [left.popleft()]
-    except IndexError:
-        return []
+class _Left(Generic[Task]):
+    """The tasks that nobody has taken yet; whoever asks first has the next."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks = iter(tasks)
+        self._asking = Lock()
+        self.taken = 0
+
+    def next(self) -> list[Task]:
+        """The next task, if any."""
+        with self._asking:
+            self.taken += 1  # also where asking fails, which comes instead of an outcome
+            task = list(islice(self._tasks, 1))
+            if not task:
+                self.taken -= 1
+            return task
 
 
-def _lead(worker: Worker[Task, Outcome], first: Task, left: deque[Task], arrivals: _Arrivals) -> None:
+def _lead(worker: Worker[Task, Outcome], task: list[Task], left: _Left[Task], arrivals: _Arrivals) -> None:
     """Hand one task after another to a worker."""
-    task = [first]
     try:
         while task:
             arrivals.put((worker.run(task[0]), None))
-            task = _next(left)
+            task = left.next()
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the outcome
         arrivals.put((None, error))
 

@@ -6,13 +6,14 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 
+from tokentrail.detection.heap import Heap
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Place, Scene
 from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined
@@ -20,12 +21,23 @@ from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
-from tokentrail.detection.sigma.tally import Tallies, add_callers, add_calls
-from tokentrail.detection.stretches import ALL
+from tokentrail.detection.sigma.tally import CALLERS, Tallies, add_callers, add_calls
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import event_id
 
-Columns: TypeAlias = dict[str, "pa.Array[Any]"]
+_Match: TypeAlias = tuple[tuple[int, ...], list[tuple[int, str, str]]]
+"""A rule and a record that it matched; and for each correlation that counts it its group and value."""
+
+_MATCHED = pa.schema(
+    {"rule": pa.int32(), "segment": pa.int64(), "object": pa.int32(), "ordinal": pa.int32()}.items()
+)
+_COUNTED = pa.schema(
+    [*_MATCHED, ("correlation", pa.int32()), ("grouped", pa.string()), ("value", pa.string())]
+)
+_TOLD = {"event_count": "''", "value_count": "value", "temporal": "rule", "temporal_ordered": "rule"}
+"""What tells apart the matches that a kind of correlation counts."""
+_TOGETHER = 20_000
+"""Matches of records that are put aside at a time."""
 
 _BITS = 60
 """Rules that one number holds."""
@@ -96,15 +108,15 @@ class SigmaRun:
         """What each rule matched, by lineage, then what the correlations found; first what no record is read for."""
         tallies, reading = self._begun.result()
         found = {number: self._correlated(number) for number in self._by_columns()}
-        for name, columns in reading.result().items():
-            self._scene.give(name, columns)
+        for heap in reading.result():
+            heap.known()
         self._tally_read(tallies)
         yield from self._hits(tallies)
         for number, one in enumerate(self._rules.correlations):
             for hit in found[number] if number in found else self._correlated(number):
                 yield one.rule, hit
 
-    def _begin(self) -> tuple[Tallies, Future[dict[str, Columns]]]:
+    def _begin(self) -> tuple[Tallies, Future[tuple[Heap, Heap]]]:
         """What each rule that columns decide matched, and what others will have, for whom records are read."""
         with self._scene.apart():
             live = self._live()
@@ -152,8 +164,8 @@ class SigmaRun:
             for name in _fields(self._rules.correlations[place], one.rule.id)
         )
 
-    def _wanted(self) -> pa.Table:
-        """The records that columns leave over, with the rules that ask for them as bits."""
+    def _wanted(self) -> Iterator[pa.Table]:
+        """The records that columns leave over, with the rules that ask for them as bits, some segments at a time."""
         over = [self._asking(number) for number in self._raw] or [FALSE]
         masks = [_mask(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
@@ -162,7 +174,7 @@ class SigmaRun:
             SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM_SOME})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
         parameters = [value for one in masks for value in one.parameters]
-        return pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
+        return (self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
 
     def _asking(self, number: int) -> Sql:
         """Of which records a rule is asked: where only busy groups of its matches can count, of theirs alone."""
@@ -194,32 +206,29 @@ class SigmaRun:
         return {"grouped": self._scene.arrow(sql, over.parameters)["grouped"].combine_chunks()}
 
     def _swept(self) -> Iterator[tuple[Place, list[Any]]]:
-        """Reads records once for all rules; nothing else keeps the table of them."""
+        """Reads records once for all rules, when it is first asked; which those are is asked here."""
         judge = Judge([self._asked(number) for number in self._raw])
-        return self._scene.sweep(self._wanted(), _BITS, judge)
+        return self._scene.sweep(self._scene.held("sigma_wanted", self._wanted()), _BITS, judge)
 
-    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> dict[str, Columns]:
+    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> tuple[Heap, Heap]:
         """Which rule matched which of the records that are read, and what correlations count of it."""
-        read = {"rule": array("i"), "segment": array("q"), "object": array("i"), "ordinal": array("i")}
-        counted = {name: array(column.typecode) for name, column in read.items()} | {
-            "correlation": array("i")
-        }
-        told: dict[str, list[str]] = {"grouped": [], "value": []}
+        with self._scene.apart():
+            read, counted = self._scene.heap("sigma_read"), self._scene.heap("sigma_counted")
+            matches = self._matched(swept)
+            more = True
+            while more:
+                some = list(islice(matches, _TOGETHER))
+                read.add(_rows((at for at, _ in some), _MATCHED))
+                counted.add(_rows(((*at, *one) for at, each in some for one in each), _COUNTED))
+                more = len(some) == _TOGETHER
+            return read, counted
+
+    def _matched(self, swept: Iterator[tuple[Place, list[Any]]]) -> Iterator[_Match]:
         for place, answers in swept:
             for bit, groups in answers:
                 rule = self._raw[bit]
-                _append(read, rule, *place)
-                for number, (group, value) in zip(self._counting[rule], groups, strict=True):
-                    _append(counted, rule, *place, number)
-                    told["grouped"].append(group)
-                    told["value"].append(value)
-        columns: Columns = {name: pa.array(column) for name, column in counted.items()}
-        for name, listed_texts in told.items():
-            columns[name] = pa.array(listed_texts, pa.string())
-        return {
-            "sigma_read": {name: pa.array(column) for name, column in read.items()},
-            "sigma_counted": columns,
-        }
+                counted = [(number, *told) for number, told in zip(self._counting[rule], groups, strict=True)]
+                yield (rule, *place), counted
 
     def _asked(self, number: int) -> Asked:
         one = self._rules.simple[number]
@@ -242,21 +251,21 @@ class SigmaRun:
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             met, callers = (one.format(mask=mask.text) + _THEIRS + _EACH for one in (_MET, _CALLERS))
-            seen = []
+            seen = self._scene.heap(CALLERS)
             for calls, who in zip(self._scene.parts(met), self._scene.parts(callers), strict=True):
                 add_calls(self._scene, tallies, calls, mask.parameters)
-                seen.append(self._scene.arrow(who, mask.parameters))
+                seen.add(self._scene.arrow(who, mask.parameters))
             add_callers(self._scene, tallies, seen)
         return tallies
 
     def _tally_read(self, tallies: Tallies) -> None:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
-        seen = []
+        seen = self._scene.heap(CALLERS)
         for part in self._scene.parts(_READ + _THEIRS + _JOINED.format(table="sigma_read")):
             self._scene.table("sigma_met", part)
             add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
-            seen.append(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
+            seen.add(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
         add_callers(self._scene, tallies, seen)
         for number in quiet:
             for key in [key for key in tallies if key[0] == number]:
@@ -300,9 +309,7 @@ class SigmaRun:
             value for place in exact for value in self._rules.simple[place].condition.over.parameters
         ]
         some = " UNION ALL ".join(parts)
-        matched = ALL.of(some)
-        enough = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING {_enough(correlation)}"
-        groups = self._scene.arrow(enough, parameters)
+        groups = self._groups(correlation, some, parameters)
         if not len(groups):
             return
         self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
@@ -320,6 +327,19 @@ class SigmaRun:
                 row["arn"] or "",
                 row["account"] or "",
             )
+
+    def _groups(self, correlation: Correlation, some: str, parameters: Sequence[Any]) -> pa.Table:
+        """The groups that hold enough, in any span of time, for a correlation to be met."""
+        each = f"SELECT grouped, {_TOLD[correlation.way]} AS told, count(*) AS matches FROM ({some}) GROUP BY ALL"
+        enough = f"SELECT grouped FROM ({{held}}) GROUP BY grouped HAVING {_enough(correlation)}"
+        parts = self._scene.parts(each)
+        if len(parts) == 1:
+            return self._scene.arrow(enough.format(held=parts[0]), parameters)
+        held = self._scene.heap("sigma_held")
+        for part in parts:
+            held.add(self._scene.arrow(part, parameters))
+        held.known()
+        return self._scene.arrow(enough.format(held="SELECT * FROM sigma_held"))
 
     def _counted_read(self, number: int, place: int) -> str:
         """What a correlation counts of a rule whose records were read; who called is in columns mostly."""
@@ -364,19 +384,21 @@ def _grouped(names: Sequence[str]) -> str:
 def _enough(correlation: Correlation) -> str:
     """What a group must hold, in any span of time, to meet a correlation."""
     if correlation.way == "event_count":
-        return f"count(*) >= {correlation.least}"
+        return f"sum(matches) >= {correlation.least}"
     if correlation.way == "value_count":
-        return f"count(DISTINCT value) >= {correlation.least}"
-    return f"count(DISTINCT rule) >= {len(set(correlation.of))}"
+        return f"count(DISTINCT told) >= {correlation.least}"
+    return f"count(DISTINCT told) >= {len(set(correlation.of))}"
 
 
 _JOINED = """
     JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
 
 
-def _append(columns: Mapping[str, array[int]], *values: int) -> None:
-    for column, value in zip(columns.values(), values, strict=True):
-        column.append(value)
+def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table(
+        [pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def _mask(conditions: Sequence[Sql]) -> Sql:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import pyarrow as pa
-
+from tokentrail.detection.heap import Heap
 from tokentrail.detection.scene import Scene
 from tokentrail.lineage.rows import Row
 
@@ -18,9 +17,12 @@ _TALLY = f"""
     SELECT {_STORY}, name, account, count(*) AS count,
            min({{{{'time': time, 'event_id': event_id, 'text': event_id_text}}}}, {{most}}) AS first
     FROM ({{matched}}) GROUP BY ALL"""
+CALLERS = "sigma_callers"
 _WHO = f"""
     SELECT rule, root, lone, count(*) AS credentials, min(n, {{most}}) AS places
-    FROM (SELECT DISTINCT {_STORY}, n FROM ({{matched}}) WHERE n IS NOT NULL) GROUP BY ALL"""
+    FROM (SELECT DISTINCT {_STORY}, n FROM {CALLERS} WHERE n % {{turns}} = {{turn}}) GROUP BY ALL"""
+_AT_ONCE = 100_000
+"""Callers that are counted at once, each for every rule."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,11 @@ class Tally:
         if row["account"]:
             self.accounts.add(row["account"])
 
+    def add_places(self, row: Row, most: int) -> None:
+        """Take in some of whose it is, none of them twice."""
+        self.credentials += row["credentials"]
+        self.places = tuple(heapq.nsmallest(most, (*self.places, *row["places"])))
+
 
 Tallies: TypeAlias = dict[tuple[int, int, str], Tally]
 """By rule, root, and the caller's name where no credential is known."""
@@ -58,11 +65,11 @@ def add_calls(scene: Scene, tallies: Tallies, matched: str, parameters: Sequence
         tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
 
 
-def add_callers(scene: Scene, tallies: Tallies, seen: Sequence[pa.Table]) -> None:
+def add_callers(scene: Scene, tallies: Tallies, seen: Heap) -> None:
     """Add whose all calls of some rules were, after the calls; no other call of this adds for these rules."""
-    them = pa.concat_tables(seen)
-    scene.give("sigma_callers", dict(zip(them.column_names, them.columns, strict=True)))
+    seen.known()
     most = scene.thresholds.whole("most_credentials")
-    for row in scene.rows(_WHO.format(matched="SELECT * FROM sigma_callers", most=most)):
-        tally = tallies[row["rule"], row["root"], row["lone"]]
-        tally.credentials, tally.places = row["credentials"], tuple(row["places"])
+    turns = -(-len(seen) // _AT_ONCE)
+    for turn in range(turns):
+        for row in scene.rows(_WHO.format(turns=turns, turn=turn, most=most)):
+            tallies[row["rule"], row["root"], row["lone"]].add_places(row, most)

@@ -1,0 +1,77 @@
+"""
+Rows that come some at a time: of a large case they wait in files, so that no more than some are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from tokentrail.store.interface import Engine
+
+
+class Heap:
+    """Rows for queries to come, which know them by a name once it is `known`."""
+
+    def __init__(self, engine: Engine, name: str, folder: Path | None) -> None:
+        """
+        Begin one.
+
+        Args:
+            engine: Will know it.
+            name: By this name.
+            folder: Where the rows lie, if not in memory; it is made.
+        """
+        self._engine, self._name, self._folder = engine, name, folder
+        self._tables: list[pa.Table] = []
+        self._files = self._rows = 0
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True)
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows; the first time even none, as they tell the columns."""
+        self._rows += len(table)
+        if self._folder is None:
+            self._tables.append(table)
+        elif len(table) or not self._files:
+            self._given(table)
+            self._engine.park(f"SELECT * FROM given_{self._name}", self._folder / f"{self._files}.parquet")
+            self._given(table.slice(0, 0))
+            self._files += 1
+
+    def __len__(self) -> int:
+        """How many rows were added."""
+        return self._rows
+
+    def known(self) -> None:
+        """Make the rows known."""
+        if self._folder is not None:
+            self._engine.view(self._name, self._folder)
+            return
+        self._given(pa.concat_tables(self._tables))
+        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {self._name} AS SELECT * FROM given_{self._name}")
+        self._tables.clear()
+
+    def _given(self, table: pa.Table) -> None:
+        self._engine.register(f"given_{self._name}", table)
+
+
+def through_files(tables: Iterable[pa.Table], folder: Path) -> Iterator[pa.Table]:
+    """The same tables in the same order, once all of them were written to a folder that is made."""
+    folder.mkdir(mode=0o700, parents=True)
+    packed = pa.ipc.IpcWriteOptions(compression="lz4")
+    written = []
+    for number, table in enumerate(tables):
+        path = folder / f"{number}.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema, options=packed) as out:
+            out.write_table(table)
+        written.append(path)
+    return _read_back(written)
+
+
+def _read_back(paths: Iterable[Path]) -> Iterator[pa.Table]:
+    for path in paths:
+        with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as held:
+            yield held.read_all()
