@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock, RLock, local
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,40 +31,17 @@ from tokentrail.detection.addresses import Addresses, parsed
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
+from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.stretches import Stretch, stretches
 from tokentrail.detection.tables import NEEDS, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
-from tokentrail.events.sifting import Needs
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
 from tokentrail.store.interface import Engine
-
-Place = tuple[int, int, int]
-"""Where a raw record lies: segment, object, ordinal."""
-Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
-"""Reads raw records, secrets blanked; those that can't be read any more are left out."""
-
-
-class Judge(Protocol):
-    """Judges raw records; it pickles, so that other processes can be handed it."""
-
-    def members(self) -> frozenset[str] | None:
-        """The members of a record that it looks at; `None` for the whole of it."""
-
-    def needs(self) -> Needs:
-        """What a record must hold for it to answer a question."""
-
-    def __call__(self, mask: int, record: Any) -> list[Any]:
-        """What a record answers to the questions whose bits are set."""
-
-
-Sweep = Callable[[Iterable[pa.Table], int, Judge], Iterator[tuple[Place, list[Any]]]]
-"""Reads the raw records that tables name (segment, object, ordinal, and masks of so many bits), secrets and all, and
-tells what they answered."""
 
 _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
@@ -117,7 +94,7 @@ class Scene:
         self.as_of: datetime = forest.as_of
         self.thresholds = thresholds or Thresholds()
         self.read: Read = read or (lambda places: iter(()))
-        self.sweep: Sweep = sweep or partial(_one_by_one, self.read)
+        self.sweep: Sweep = sweep or partial(one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
         self._at_hand: pa.Table | None = None
@@ -407,17 +384,3 @@ class _Asked(local):
     def __init__(self) -> None:
         self.sought: list[int] = []
         self.given = False
-
-
-def _one_by_one(
-    read: Read, wanted: Iterable[pa.Table], bits: int, judge: Judge
-) -> Iterator[tuple[Place, list[Any]]]:
-    """Judge records by reading them here, where there is no quicker way."""
-    for table in wanted:
-        columns: list[list[Any]] = [table[name].to_pylist() for name in table.column_names]
-        asked: dict[Place, int] = {}
-        for segment, number, ordinal, *masks in zip(*columns, strict=True):
-            asked[segment, number, ordinal] = sum(mask << (bits * at) for at, mask in enumerate(masks))
-        for place, record in read(list(asked)):
-            if answers := judge(asked[place], record):
-                yield place, answers

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokentrail.detection.scene import Place
+from tokentrail.detection.reading import Place
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.held import HeldEngine

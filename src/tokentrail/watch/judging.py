@@ -13,7 +13,8 @@ from pathlib import Path
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import Finding, Severity
-from tokentrail.detection.scene import Read, Scene, Sweep
+from tokentrail.detection.reading import Read, Sweep
+from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.lineage import rows

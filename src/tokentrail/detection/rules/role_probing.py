@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Place, Scene
+from tokentrail.detection.reading import Place
+from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 

@@ -6,7 +6,7 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Self, TypeAlias
@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from tokentrail.detection.heap import Heap
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Place, Scene
+from tokentrail.detection.reading import Place
+from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined
 from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
+from tokentrail.detection.sigma.matched import COUNTED, MATCHED, TOLD, enough_for, rows_of
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
 from tokentrail.detection.sigma.tally import CALLERS, Tallies, add_callers, add_calls
@@ -28,14 +30,6 @@ from tokentrail.lineage.rows import event_id
 _Match: TypeAlias = tuple[tuple[int, ...], list[tuple[int, str, str]]]
 """A rule and a record that it matched; and for each correlation that counts it its group and value."""
 
-_MATCHED = pa.schema(
-    {"rule": pa.int32(), "segment": pa.int64(), "object": pa.int32(), "ordinal": pa.int32()}.items()
-)
-_COUNTED = pa.schema(
-    [*_MATCHED, ("correlation", pa.int32()), ("grouped", pa.string()), ("value", pa.string())]
-)
-_TOLD = {"event_count": "''", "value_count": "value", "temporal": "rule", "temporal_ordered": "rule"}
-"""What tells apart the matches that a kind of correlation counts."""
 _TOGETHER = 20_000
 """Matches of records that are put aside at a time."""
 
@@ -218,8 +212,8 @@ class SigmaRun:
             more = True
             while more:
                 some = list(islice(matches, _TOGETHER))
-                read.add(_rows((at for at, _ in some), _MATCHED))
-                counted.add(_rows(((*at, *one) for at, each in some for one in each), _COUNTED))
+                read.add(rows_of((at for at, _ in some), MATCHED))
+                counted.add(rows_of(((*at, *one) for at, each in some for one in each), COUNTED))
                 more = len(some) == _TOGETHER
             return read, counted
 
@@ -330,8 +324,10 @@ class SigmaRun:
 
     def _groups(self, correlation: Correlation, some: str, parameters: Sequence[Any]) -> pa.Table:
         """The groups that hold enough, in any span of time, for a correlation to be met."""
-        each = f"SELECT grouped, {_TOLD[correlation.way]} AS told, count(*) AS matches FROM ({some}) GROUP BY ALL"
-        enough = f"SELECT grouped FROM ({{held}}) GROUP BY grouped HAVING {_enough(correlation)}"
+        each = (
+            f"SELECT grouped, {TOLD[correlation.way]} AS told, count(*) AS matches FROM ({some}) GROUP BY ALL"
+        )
+        enough = f"SELECT grouped FROM ({{held}}) GROUP BY grouped HAVING {enough_for(correlation)}"
         parts = self._scene.parts(each)
         if len(parts) == 1:
             return self._scene.arrow(enough.format(held=parts[0]), parameters)
@@ -381,24 +377,8 @@ def _grouped(names: Sequence[str]) -> str:
     return f" || '{BETWEEN}' || ".join(told) or "''"
 
 
-def _enough(correlation: Correlation) -> str:
-    """What a group must hold, in any span of time, to meet a correlation."""
-    if correlation.way == "event_count":
-        return f"sum(matches) >= {correlation.least}"
-    if correlation.way == "value_count":
-        return f"count(DISTINCT told) >= {correlation.least}"
-    return f"count(DISTINCT told) >= {len(set(correlation.of))}"
-
-
 _JOINED = """
     JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
-
-
-def _rows(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table(
-        [pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema
-    )
 
 
 def _mask(conditions: Sequence[Sql]) -> Sql:
