@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -208,9 +209,17 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def child(pid: int) -> int:
-    """The process that a watch started first: the one that judges."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+def children(pid: int) -> list[int]:
+    """The processes that a watch started: first the one that judges, then a sweep now and then."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def peak(pid: int) -> float:
+    """Megabytes at most so far."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1e3
+    return 0.0
 
 
 def size(folder: Path) -> int:
@@ -234,6 +243,8 @@ class Run:
         self.late: list[float] = []
         self.memory: list[tuple[float, float, float]] = []
         """When, and of which process: the one that takes in, and the one that judges."""
+        self.sweeps: dict[int, float] = {}
+        """The most memory that each took, by process."""
         self.lines = 0
         self.most_waiting = 0
         self.processor = 0.0, 0.0
@@ -263,10 +274,13 @@ class Run:
         """Send the load at its pace; how long that took."""
         while not (self.case / "watch" / "state.json").exists():
             time.sleep(0.1)
-        judge = child(self.watch.pid)
+        judge, *_ = children(self.watch.pid)
         began = time.time()
-        next_planted = next_sample = 0.0
+        next_planted = next_sample = next_look = 0.0
         while (elapsed := (time.time() - began) * self.asked.speed) < self.asked.seconds:
+            if elapsed >= next_look:
+                next_look = elapsed + 1.0
+                self.look_at_sweeps(judge)
             due = self.load.sent * OBJECT / self.asked.rate
             if due > elapsed:
                 time.sleep(min(0.05, (due - elapsed) / self.asked.speed))
@@ -280,6 +294,13 @@ class Run:
                 self.memory.append((elapsed, resident(self.watch.pid), resident(judge)))
         self.processor = worked(self.watch.pid), worked(judge)
         return time.time() - began
+
+    def look_at_sweeps(self, judge: int) -> None:
+        """See what sweeps take."""
+        for pid in children(self.watch.pid):
+            if pid != judge:
+                with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                    self.sweeps[pid] = peak(pid) or self.sweeps.get(pid, 0.0)
 
     def send(self, when: int, *, plant: bool) -> None:
         """Send an object, with parts of incidents in it if wanted."""
@@ -327,6 +348,7 @@ class Run:
         last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
         if last and before:
             print(f"last quarter / second {last / before:.2f}")
+        print("sweeps, MB at most    " + " ".join(f"{one:.0f}" for one in self.sweeps.values()))
         shown = [size(self.case / name) / events for name in ("watch", "segments", "objects")]
         print("bytes an event        to recall {:.0f}, columns {:.0f}, evidence {:.0f}".format(*shown))
         print(f"manifests             {sum(1 for _ in (self.case / 'manifests').glob('*.json'))}")
