@@ -62,7 +62,12 @@ class DuckEngine:
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
-        self, spill: Path | None = None, *, threads: int | None = None, records: int | None = None
+        self,
+        spill: Path | None = None,
+        *,
+        threads: int | None = None,
+        records: int | None = None,
+        memory: int | None = None,
     ) -> None:
         """
         Open one.
@@ -71,6 +76,7 @@ class DuckEngine:
             spill: Where tables go that memory does not hold.
             threads: That share a query's work; as many as there are processors by default.
             records: How many the tables will hold, if that is known.
+            memory: Bytes that they may take; by default 4 GB, or 1 GB for each of more than four threads.
         """
         self._one_by_one = records is not None and records < _FEW
         config: dict[str, Any] = dict(_CLOSED)
@@ -85,10 +91,9 @@ class DuckEngine:
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
         self._is_aside = False
-        self.run(
-            "SET enable_progress_bar = false"
-        )  # a process that was started with `python -c` counts as interactive
-        enough = max(_ENOUGH, config["threads"] * _EACH)
+        # A process that was started with `python -c` counts as interactive.
+        self.run("SET enable_progress_bar = false")
+        enough = memory or max(_ENOUGH, config["threads"] * _EACH)
         self._limit = min(int(self.memory()), enough)
         self.release()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")

@@ -23,6 +23,8 @@ from tokentrail.lineage.grow import Grown, grow, reopen
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.held import HeldEngine
 
+_TABLES = 512 << 20
+"""Bytes that the tables of a sweep may take; the rest is spilled."""
 _NOWHERE = Path()
 """Where an engine that writes no file keeps what it derives."""
 Fill = Callable[[DuckEngine], None]
@@ -101,13 +103,13 @@ def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
     """Link some evidence, for as long as it is looked at; on one processor, since others have more urgent work."""
     scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
     try:
-        engine = DuckEngine(spill, threads=1)
+        engine = DuckEngine(spill, threads=1, memory=_TABLES)
         try:
             fill(engine)
             grown = grow(engine, scratch)
         finally:
             engine.close()
-        engine = DuckEngine(spill, threads=1)
+        engine = DuckEngine(spill, threads=1, memory=_TABLES)
         try:
             fill(engine)
             reopen(engine, scratch)
