@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +52,8 @@ class Sight:
     engine: DuckEngine
     forest: Forest
     grown: Grown
+    scratch: Path | None = None
+    """Where files may be made for as long as it is looked at."""
 
 
 class Judge:
@@ -78,7 +78,9 @@ class Judge:
 
     def scene(self, sight: Sight, read: Read, sweep: Sweep | None = None) -> Scene:
         """The evidence as rules see it; `sweep` is a quicker way to read many records than `read`."""
-        return Scene(sight.engine, sight.forest, self._thresholds, read, sweep, self._addresses)
+        return Scene(
+            sight.engine, sight.forest, self._thresholds, read, sweep, self._addresses, sight.scratch
+        )
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:
         """What the rules find."""
@@ -99,23 +101,22 @@ def linked_again(engine: HeldEngine) -> Iterator[Sight]:
 
 
 @contextmanager
-def linked(fill: Fill, spill: Path | None = None) -> Iterator[Sight]:
-    """Link some evidence, for as long as it is looked at; on one processor, since others have more urgent work."""
-    scratch = Path(tempfile.mkdtemp(prefix="tokentrail-watch-"))
-    try:
-        engine = DuckEngine(spill, threads=1, memory=_TABLES)
-        try:
-            fill(engine)
-            grown = grow(engine, scratch)
-        finally:
-            engine.close()
-        engine = DuckEngine(spill, threads=1, memory=_TABLES)
-        try:
-            fill(engine)
-            reopen(engine, scratch)
-            moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
-            yield Sight(engine, Forest(engine, moment, scratch), grown)
-        finally:
-            engine.close()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def linked(fill: Fill, scratch: Path, spill: Path) -> Iterator[Sight]:
+    """
+    Link some evidence, for as long as it is looked at; on one processor, since others have more urgent work.
+
+    Args:
+        fill: Makes the evidence known.
+        scratch: A folder that is made for it, and is the caller's to remove.
+        spill: Where tables go that memory is not to hold.
+    """
+    derived = scratch / "derived"
+    derived.mkdir(mode=0o700, parents=True)
+    with closing(DuckEngine(spill, threads=1, memory=_TABLES)) as engine:
+        fill(engine)
+        grown = grow(engine, derived)
+    with closing(DuckEngine(spill, threads=1, memory=_TABLES)) as engine:
+        fill(engine)
+        reopen(engine, derived)
+        moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
+        yield Sight(engine, Forest(engine, moment, derived), grown, scratch)

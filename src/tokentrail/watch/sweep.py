@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.detection.model import Finding
+from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
@@ -93,12 +94,17 @@ def sweep(asked: Sweeping) -> Swept:
         for name in TABLES:
             engine.segments(name, folders)
 
-    with linked(fill, folder.path / "derived" / ".spill") as sight:
-        scene = judge.scene(sight, reader(folder), sweeper(folder, lambda lost: None))
-        found = judge.findings(scene)
-        numbers = [int(one.name, 16) for one in folders]
-        kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
-        return Swept(findings=found, carried=kept, records=sight.grown.records, since=asked.since)
+    with folder.scratch() as scratch:
+        if scratch is None:
+            raise CaseError(f"{folder.path}: can't be written, so no sweep can be made over it.")
+        with (
+            linked(fill, scratch, folder.path / "derived" / ".spill") as sight,
+            closing(judge.scene(sight, reader(folder), sweeper(folder, lambda lost: None))) as scene,
+        ):
+            found = judge.findings(scene)
+            numbers = [int(one.name, 16) for one in folders]
+            kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
+            return Swept(findings=found, carried=kept, records=sight.grown.records, since=asked.since)
 
 
 def newest(segment: Path) -> int:
