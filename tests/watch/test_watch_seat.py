@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -148,3 +150,13 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
         assert os.sched_getscheduler(number) == os.SCHED_OTHER
         os.kill(number, signal.SIGCONT)
         assert process.result() is not None
+
+
+def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:
+    """Before the verb is loaded, Arrow is told to use the C library's memory: it reads that once, at its very first use."""
+    program = (
+        "import click; from tokentrail.cli.root import root; root.get_command(click.Context(root), 'watch');"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "system" == told.stdout.strip()

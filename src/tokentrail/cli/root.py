@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +20,12 @@ _VERBS = (
     "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
+_BEFORE = {"watch": {"ARROW_DEFAULT_MEMORY_POOL": "system"}}
+"""
+What a verb's libraries are told before they are loaded, unless the user said otherwise: over hours, Arrow's own pools
+keep ever more of what other threads freed, and can't be told to give it back (`watch.room` does that for the system's).
+"""
+
 
 class Verbs(click.Group):
     """A group that lists its commands in the order given, and loads each when it is asked for: some take their time."""
@@ -31,6 +38,8 @@ class Verbs(click.Group):
         """Load a verb: `command` of the module of its name."""
         if cmd_name not in _VERBS:
             return None
+        for name, value in _BEFORE.get(cmd_name, {}).items():
+            os.environ.setdefault(name, value)
         found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import time
 
-import pyarrow as pa
-
 _EVERY = 20.0
 
 
@@ -15,13 +13,11 @@ class Room:
     Gives memory back now and then.
 
     What a watch holds comes and goes many times a minute, in pieces of all sizes; the C library keeps what became free
-    between others, ever more of it over hours (glibc's manual: by itself it gives back the top of a heap alone). Arrow
-    takes its memory from there as well from now on: its own pools keep what other threads freed, and can't be told of.
+    between others, ever more of it over hours (glibc's manual: by itself it gives back the top of a heap alone).
     """
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _EVERY
-        pa.set_memory_pool(pa.system_memory_pool())
 
     def make(self) -> None:
         """Give back what is free, if it is time."""
