@@ -96,6 +96,32 @@ def _one_day(case: Path, target: Path, day: int) -> int:
     return events
 
 
+def some(case: Path, target: Path, day: int, events: int) -> None:
+    """Add about so many events of a day to a case."""
+    into = CaseFolder.open(target)
+    for manifest in CaseFolder.open(case, create=False).snapshot().manifests:
+        number = int(hashlib.sha256(f"{manifest.segment} {day} {events}".encode()).hexdigest()[:15], 16)
+        folder = case / "segments" / manifest.segment
+        tables = {one: shifted(one, pq.read_table(folder / f"{one}.parquet"), day, number) for one in TABLES}
+        tables["events"] = tables["events"].slice(0, events)
+        taken = tables["events"].select(["object", "ordinal"])
+        for name in ("issuances", "changes"):
+            tables[name] = tables[name].join(taken, ["object", "ordinal"], join_type="left semi")
+        write_segment(
+            {one: table.select(TABLES[one].names).cast(TABLES[one]) for one, table in tables.items()},
+            into.segment(segment_name(number)),
+        )
+        first = replace(
+            manifest.objects[0],
+            sha256=hashlib.sha256(f"{manifest.segment} {day} {events}".encode()).hexdigest(),
+            records=taken.num_rows,
+        )
+        into.publish(Manifest(segment=segment_name(number), objects=(first,)))
+        events -= taken.num_rows
+        if not events:
+            return
+
+
 def write(case: Path, target: Path, days: range) -> Iterator[int]:
     """Add some days to a case; yields how many events each has."""
     CaseFolder.open(target)

@@ -44,7 +44,7 @@ def link(case: Case) -> Figures:
 
 
 def more(case: Case) -> Figures:
-    """Link again after a day more: what its records cost, and the joins over what all days were reduced to."""
+    """Link again after some records or a day more: what these cost, and the joins over what all were reduced to."""
     spent = dict.fromkeys(("_reduced", "link"), 0.0)
     with ExitStack() as stack:
         for name in spent:
@@ -108,8 +108,10 @@ def detect(case: Case) -> Figures:
 
 
 STEPS: dict[str, Callable[[Case], Figures]] = {
-    "link": link, "trace": trace, "credentials": credentials, "detect": detect, "more": more,
+    "link": link, "trace": trace, "credentials": credentials, "detect": detect,
+    "few": more, "hundredth": more, "more": more,
 }  # fmt: skip
+FEW = 1_000
 
 
 def measured(step: str, path: Path) -> Figures:
@@ -154,8 +156,12 @@ def main() -> None:
         for step in STEPS:
             if step in asked.skip.split(","):
                 continue
-            if step == "more":
-                sum(copies.write(asked.case, path, range(days, days + 1)))
+            if step == "few":
+                copies.some(asked.case, path, days, FEW)
+            elif step == "hundredth":
+                copies.some(asked.case, path, days + 1, made // 100)
+            elif step == "more":
+                sum(copies.write(asked.case, path, range(days + 2, days + 3)))
             print(f"  {step:12}{json.dumps(apart(step, path))}", flush=True)
 
 

@@ -54,3 +54,26 @@ def test_roots_by_rounds_of_joins_are_those_of_pointer_doubling(rows: pa.Table) 
     found = engine.table("SELECT ck, n, parent, root, depth, size FROM places ORDER BY n")
     engine.close()
     assert expected.to_pylist() == found.to_pylist()
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda count: st.lists(st.integers(-3, count + 3), min_size=count, max_size=count)
+    )
+)
+def test_numbers_one_after_the_other_are_looked_up_as_those_with_gaps(parents: list[int]) -> None:
+    """How a parent is found does not matter; a number below or above all others is nobody's."""
+    near, far = (
+        number(
+            pa.table(
+                {
+                    "ck": [gap * one for one in range(len(parents))],
+                    "parent_ck": [gap * one for one in parents],
+                }
+            )
+        )
+        for gap in (1, 1000)
+    )
+
+    assert near.drop_columns("ck") == far.drop_columns("ck")
+    assert [1000 * one for one in near["ck"].to_pylist()] == far["ck"].to_pylist()

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
+_DENSE = 8
+"""How much longer a table of all names between the lowest and the highest may be than one of the names."""
 
 
 def number(rows: pa.Table) -> pa.Table:
@@ -49,6 +51,11 @@ def _positions(names: Integers, wanted: Integers) -> Integers:
     """Where each wanted name stands among `names`; -1 for none. Names may have gaps, as those of a cluster do."""
     if not len(names):
         return wanted
+    lowest, span = names.min(), int(names.max()) - int(names.min()) + 1
+    if span <= _DENSE * len(names):  # one after the other: looked up where they would stand
+        places = np.full(span + 1, _NONE)
+        places[names - lowest] = np.arange(len(names))
+        return places[np.where((wanted < lowest) | (wanted - lowest > span), span, wanted - lowest)]
     order = np.argsort(names, kind="stable")
     found = order[np.minimum(np.searchsorted(names[order], wanted), len(names) - 1)]
     return np.where(names[found] == wanted, found, _NONE)
