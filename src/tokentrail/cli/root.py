@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -20,11 +22,24 @@ _VERBS = (
     "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
-_BEFORE = {"watch": {"ARROW_DEFAULT_MEMORY_POOL": "system"}}
+_WHILE_LOADED = {"watch": {"ARROW_DEFAULT_MEMORY_POOL": "system"}}
 """
-What a verb's libraries are told before they are loaded, unless the user said otherwise: over hours, Arrow's own pools
+What a verb's libraries are told while they are loaded, unless the user said otherwise: over hours, Arrow's own pools
 keep ever more of what other threads freed, and can't be told to give it back (`watch.room` does that for the system's).
+The processes that a watch starts are not told: those pools are quicker, and keep little where one thread does most.
 """
+
+
+@contextmanager
+def _told(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while that are not set."""
+    new = settings.keys() - os.environ.keys()
+    os.environ.update((name, settings[name]) for name in new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
 
 
 class Verbs(click.Group):
@@ -38,9 +53,8 @@ class Verbs(click.Group):
         """Load a verb: `command` of the module of its name."""
         if cmd_name not in _VERBS:
             return None
-        for name, value in _BEFORE.get(cmd_name, {}).items():
-            os.environ.setdefault(name, value)
-        found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
+        with _told(_WHILE_LOADED.get(cmd_name, {})):
+            found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 
 
