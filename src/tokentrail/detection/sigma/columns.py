@@ -202,3 +202,9 @@ def _text(column: str, value: SigmaString) -> Sql | None:
         for one in inner
     )
     return Sql(f"coalesce(lower({column}) LIKE ? ESCAPE '!', FALSE)", (pattern,))
+
+
+def masked(conditions: Sequence[Sql]) -> Sql:
+    """A number with a bit for each condition that holds."""
+    bits = " + ".join(f"CASE WHEN {one.text} THEN {1 << at} ELSE 0 END" for at, one in enumerate(conditions))
+    return Sql(f"CAST({bits} AS BIGINT)", tuple(value for one in conditions for value in one.parameters))

@@ -32,3 +32,14 @@ def enough_for(correlation: Correlation) -> str:
     if correlation.way == "value_count":
         return f"count(DISTINCT told) >= {correlation.least}"
     return f"count(DISTINCT told) >= {len(set(correlation.of))}"
+
+
+def name_of(names: dict[str, str], rule: str) -> str:
+    """What a field is called in a rule."""
+    return names.get(rule) or names[""]
+
+
+def fields_of(correlation: Correlation, rule: str) -> list[str]:
+    """The fields that group or are counted, as a rule calls them."""
+    asked = [*correlation.group_by, *([correlation.value] if correlation.value else [])]
+    return [name_of(names, rule) for names in asked]

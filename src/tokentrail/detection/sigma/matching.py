@@ -17,10 +17,18 @@ from tokentrail.detection.heap import Heap
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.reading import Place
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined
+from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined, masked
 from tokentrail.detection.sigma.correlation import Match, correlated
 from tokentrail.detection.sigma.fields import Field
-from tokentrail.detection.sigma.matched import COUNTED, MATCHED, TOLD, enough_for, rows_of
+from tokentrail.detection.sigma.matched import (
+    COUNTED,
+    MATCHED,
+    TOLD,
+    enough_for,
+    fields_of,
+    name_of,
+    rows_of,
+)
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
 from tokentrail.detection.sigma.tally import CALLERS, Tallies, add_callers, add_calls
@@ -77,8 +85,8 @@ class SigmaRun:
     """
     One run of rules over a case.
 
-    From the start on columns are looked through and raw records read, by a thread and by other processes, while others
-    may ask the case for other things.
+    From the start on columns are looked through, raw records read and what they match told, by threads and by other
+    processes, while others may ask the case for other things.
     """
 
     def __init__(self, scene: Scene, rules: SigmaRules) -> None:
@@ -89,8 +97,9 @@ class SigmaRun:
         }
         self._raw: list[int] = []
         self._exact: list[int] = []
-        self._threads = ThreadPoolExecutor(2, "sigma")
+        self._threads = ThreadPoolExecutor(3, "sigma")
         self._begun = self._threads.submit(self._begin)
+        self._found = self._threads.submit(self._all)
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +107,16 @@ class SigmaRun:
     def __exit__(self, *failure: object) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def hits(self) -> Iterator[tuple[Rule, Hit]]:
-        """What each rule matched, by lineage, then what the correlations found; first what no record is read for."""
+    def hits(self) -> list[tuple[Rule, Hit]]:
+        """What each rule matched, by lineage, then what the correlations found."""
+        return self._found.result()
+
+    def _all(self) -> list[tuple[Rule, Hit]]:
+        with self._scene.apart():
+            return [*self._told()]
+
+    def _told(self) -> Iterator[tuple[Rule, Hit]]:
+        """All hits; first what no record is read for is looked through."""
         tallies, reading = self._begun.result()
         found = {number: self._correlated(number) for number in self._by_columns()}
         for heap in reading.result():
@@ -143,7 +160,7 @@ class SigmaRun:
         """Of some rules those that a value of some columns, or a pair, may meet."""
         for start in range(0, len(numbers), _BITS):
             block = numbers[start : start + _BITS]
-            mask = _mask([self._alone_over(number, which) for number in block])
+            mask = masked([self._alone_over(number, which) for number in block])
             sql = f"""
                 SELECT bit_or({mask.text}) AS live
                 FROM (SELECT DISTINCT {", ".join(columns)} FROM facts e) e"""
@@ -155,13 +172,13 @@ class SigmaRun:
         return not one.condition.exact or any(
             name not in COLUMNS
             for place in self._counting[number]
-            for name in _fields(self._rules.correlations[place], one.rule.id)
+            for name in fields_of(self._rules.correlations[place], one.rule.id)
         )
 
     def _wanted(self) -> Iterator[pa.Table]:
         """The records that columns leave over, with the rules that ask for them as bits, some segments at a time."""
         over = [self._asking(number) for number in self._raw] or [FALSE]
-        masks = [_mask(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
+        masks = [masked(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
         any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
         sql = f"""
@@ -182,7 +199,7 @@ class SigmaRun:
             return one.condition.over
         either = []
         for place, each in zip(self._counting[number], counting, strict=True):
-            grouped = _grouped([_name(names, one.rule.id) for names in each.group_by])
+            grouped = _grouped([name_of(names, one.rule.id) for names in each.group_by])
             busy = f"sigma_busy_{number}_{place}"
             matched = f"SELECT {grouped} AS grouped, e.time {_FROM} WHERE {one.condition.over.text}"
             self._scene.give(busy, self._busy(each, matched, one.condition.over))
@@ -229,9 +246,9 @@ class SigmaRun:
         counted_by = []
         for place in self._counting[number]:
             each = self._rules.correlations[place]
-            named_group = [_name(names, one.rule.id) for names in each.group_by]
+            named_group = [name_of(names, one.rule.id) for names in each.group_by]
             group = () if _in_columns(named_group) else tuple(Field.of(name) for name in named_group)
-            value = Field.of(_name(each.value, one.rule.id)) if each.value else None
+            value = Field.of(name_of(each.value, one.rule.id)) if each.value else None
             counted_by.append((group, value))
         return Asked(one.condition.rest, tuple(counted_by))
 
@@ -241,7 +258,7 @@ class SigmaRun:
         shown = [number for number in self._exact if self._rules.simple[number].shown]
         for start in range(0, len(shown), _BITS):
             block = shown[start : start + _BITS]
-            mask = _mask([self._rules.simple[number].condition.over for number in block])
+            mask = masked([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             met, callers = (one.format(mask=mask.text) + _THEIRS + _EACH for one in (_MET, _CALLERS))
@@ -340,7 +357,7 @@ class SigmaRun:
     def _counted_read(self, number: int, place: int) -> str:
         """What a correlation counts of a rule whose records were read; who called is in columns mostly."""
         correlation, rule = self._rules.correlations[number], self._rules.simple[place].rule.id
-        names = [_name(one, rule) for one in correlation.group_by]
+        names = [name_of(one, rule) for one in correlation.group_by]
         grouped = _grouped(names) if _in_columns(names) else "r.grouped"
         return (
             _SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
@@ -352,8 +369,8 @@ class SigmaRun:
     def _counted_exact(self, number: int, place: int) -> str:
         """What a correlation counts of a rule that columns decide."""
         correlation, one = self._rules.correlations[number], self._rules.simple[place]
-        grouped = _grouped([_name(each, one.rule.id) for each in correlation.group_by])
-        value = COLUMNS[_name(correlation.value, one.rule.id)] if correlation.value else "''"
+        grouped = _grouped([name_of(each, one.rule.id) for each in correlation.group_by])
+        value = COLUMNS[name_of(correlation.value, one.rule.id)] if correlation.value else "''"
         return (
             _SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
             + _FROM_SOME
@@ -363,7 +380,7 @@ class SigmaRun:
 
 def _counts_alone(correlation: Correlation, rule: str) -> bool:
     """Whether a correlation counts one rule's matches, by groups that columns tell."""
-    names = [_name(one, rule) for one in correlation.group_by]
+    names = [name_of(one, rule) for one in correlation.group_by]
     return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
 
 
@@ -379,20 +396,3 @@ def _grouped(names: Sequence[str]) -> str:
 
 _JOINED = """
     JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
-
-
-def _mask(conditions: Sequence[Sql]) -> Sql:
-    """A number with a bit for each condition that holds."""
-    bits = " + ".join(f"CASE WHEN {one.text} THEN {1 << at} ELSE 0 END" for at, one in enumerate(conditions))
-    return Sql(f"CAST({bits} AS BIGINT)", tuple(value for one in conditions for value in one.parameters))
-
-
-def _name(names: dict[str, str], rule: str) -> str:
-    """What a field is called in a rule."""
-    return names.get(rule) or names[""]
-
-
-def _fields(correlation: Correlation, rule: str) -> list[str]:
-    """The fields that group or are counted, as a rule calls them."""
-    asked = [*correlation.group_by, *([correlation.value] if correlation.value else [])]
-    return [_name(names, rule) for names in asked]
