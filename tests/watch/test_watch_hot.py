@@ -34,10 +34,12 @@ def one_more(folder: CaseFolder, name: str) -> tuple[str, Tables, list[StoredObj
     return put(folder, name, world.records())
 
 
-def put(folder: CaseFolder, name: str, records: list[Json]) -> tuple[str, Tables, list[StoredObject]]:
-    """Records put into a case as a segment of their own."""
-    arrival = Arrival(object=BytesObject(name, packed(records)), at=0.0)
-    taken = Intake(folder, (), Options()).take([arrival])
+def put(folder: CaseFolder, name: str, *files: list[Json]) -> tuple[str, Tables, list[StoredObject]]:
+    """Files of records put into a case as a segment of their own."""
+    arrivals = [
+        Arrival(object=BytesObject(f"{at}-{name}", packed(one)), at=0.0) for at, one in enumerate(files)
+    ]
+    taken = Intake(folder, (), Options()).take(arrivals)
     assert taken.segment is not None
     assert taken.tables is not None
     return taken.segment, taken.tables, list(folder.manifest(taken.segment).objects)
@@ -208,18 +210,15 @@ def test_raw_records_of_small_objects_that_came_together_are_read(folder: CaseFo
     world = World(START, account=HOME)
     world.user("ada", ip="192.0.2.10").assumes("Deploy", "run").calls("s3:ListBuckets", count=3)
     records = world.records()
-    arrivals = [Arrival(object=BytesObject(f"{at}", packed([one])), at=0.0) for at, one in enumerate(records)]
-    taken = Intake(folder, (), Options()).take(arrivals)
-    assert taken.segment is not None
-    assert taken.tables is not None
-    number = int(taken.segment, 16)
-    assert [taken.segment] * len(records) == [one.pack for one in taken.objects]
+    segment, tables, objects = put(folder, "small", *([one] for one in records))
+    number = int(segment, 16)
+    assert [segment] * len(records) == [one.pack for one in objects]
 
-    recall.keep(number, taken.tables, taken.objects)
-    found = Recollection(recall).about([Recollection(recall).note(taken.tables)], [], 100)
+    recall.keep(number, tables, objects)
+    found = Recollection(recall).about([Recollection(recall).note(tables)], [], 100)
     assert found is not None
     hot = HotSet(folder)
-    hot.add(number, taken.tables, taken.objects)
+    hot.add(number, tables, objects)
     hot.recall(found)
     newest = [(number, at, 0) for at in range(len(records))]
     older = [(found.segment, 0, at) for at in range(found.tables["events"].num_rows)]
@@ -235,15 +234,11 @@ def test_raw_records_of_what_is_carried_are_read(folder: CaseFolder) -> None:
     world = World(START, account=HOME)
     world.user("ada", ip="192.0.2.10").assumes("Deploy", "run").calls("s3:ListBuckets", count=5)
     records = world.records()
-    arrivals = [Arrival(object=BytesObject(f"{at}", packed([one])), at=0.0) for at, one in enumerate(records)]
-    taken = Intake(folder, (), Options()).take(arrivals)
-    assert taken.segment is not None
-    assert taken.tables is not None
-    number = int(taken.segment, 16)
-    few = {name: table.slice(0, 2) if name == "events" else table for name, table in taken.tables.items()}
-    other = {name: table.slice(3, 1) if name == "events" else table for name, table in taken.tables.items()}
+    segment, tables, objects = put(folder, "small", *([one] for one in records))
+    number = int(segment, 16)
+    few, other = (tables | {"events": tables["events"].slice(at, 2)} for at in (0, 3))
     hot, swept = HotSet(folder), HotSet(folder)
-    hot.add(number, taken.tables, taken.objects)
+    hot.add(number, tables, objects)
     hot.carry(frozenset(), few)
     swept.swept(other)
 
