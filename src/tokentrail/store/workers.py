@@ -175,10 +175,12 @@ class _Left(Generic[Task]):
     def next(self) -> list[Task]:
         """The next task, if any."""
         with self._asking:
-            self.taken += 1  # also where asking fails, which comes instead of an outcome
-            task = list(islice(self._tasks, 1))
-            if not task:
-                self.taken -= 1
+            try:
+                task = list(islice(self._tasks, 1))
+            except BaseException:
+                self.taken += 1  # the failure comes instead of an outcome
+                raise
+            self.taken += len(task)  # never more than will come: it is looked at without the lock
             return task
 
 
