@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
-import sys
 import threading
 from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
@@ -21,6 +19,7 @@ from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges
 from tokentrail.store.repeats import suspects
+from tokentrail.store.room import give_back
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.steps import Steps
 
@@ -54,8 +53,6 @@ _PARKED = f"FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000, ROW
 """How what is soon forgotten is written: quickly."""
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-"""Has the C library give back what it keeps for later, where it is one that can."""
 
 
 class DuckEngine:
@@ -155,8 +152,7 @@ class DuckEngine:
     def release(self) -> None:
         """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
         self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
-        if _TRIM is not None:
-            _TRIM(0)
+        give_back()
 
     def remember_files(self, remember: bool) -> None:
         """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""

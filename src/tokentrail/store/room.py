@@ -1,0 +1,16 @@
+"""Memory that is free again, given back to the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+"""Of glibc alone, which by itself gives back the top of a heap only (its manual, 'Freeing Memory Allocated with
+malloc')."""
+
+
+def give_back() -> None:
+    """Have the C library give back what it keeps for later, where it is one that can."""
+    if _TRIM is not None:
+        _TRIM(0)
