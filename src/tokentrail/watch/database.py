@@ -26,6 +26,9 @@ def opened(path: Path, made: str, version: int, memory: int) -> sqlite3.Connecti
     Raises:
         sqlite3.DatabaseError: it is damaged, or of another version.
     """
+    if not path.exists():  # what a file that was taken away left beside it would be read into the new one
+        for companion in ("-wal", "-shm"):
+            path.with_name(path.name + companion).unlink(missing_ok=True)
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
