@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watch_cases import Json, Remembering, found, packed, same, watched
+from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
 from evidence import text
 from tokentrail import Case
 from tokentrail.testing.story import story
+from tokentrail.watch import watch
+from tokentrail.watch.interface import Arrival
+from tokentrail.watch.sweep import SweepProcess, Swept
 
 
 @cache
@@ -72,12 +78,48 @@ def test_a_sweep_sets_right_what_the_hot_set_cant_see(tmp_path: Path) -> None:
     """The same holds where the case is far larger than what is judged with each batch."""
     sink = Remembering()
     listed = records()
-    batches = [[listed[start : start + 400]] for start in range(0, len(listed), 400)]
+    batches = [[listed[start : start + 100]] for start in range(0, len(listed), 100)]
 
-    watched(tmp_path / "case", batches, sink, hot=900)
+    watched(tmp_path / "case", batches, sink, hot=300)
 
     assert same(found(tmp_path / "case")) == same(sink.standing())
     assert told_at_once() == answers(tmp_path)
+
+
+class Counting(SweepProcess):
+    """A sweep that counts one more than looks at a part do."""
+
+    ended = 0
+
+    def result(self) -> Swept | None:
+        swept = super().result()
+        assert swept is not None
+        Counting.ended += 1
+        return replace(swept, findings=tuple(replace(one, count=one.count + 1) for one in swept.findings))
+
+
+class Late(Given):
+    """A feed that brings its last batch when a sweep has ended, so that the next one begins with it."""
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        return () if len(self.batches) == 1 and not Counting.ended else super().take(most, wait)
+
+
+def test_a_sweep_that_saw_all_is_believed_more_than_looks_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks at a part, taken beside and after a sweep over all that has come, change nothing of what it finds."""
+    monkeypatch.setattr(watch, "SweepProcess", Counting)
+    monkeypatch.setattr(Counting, "ended", 0)
+    sink, listed = Remembering(), records()
+    feed = Late([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
+    with Case.open(tmp_path / "case") as case:
+        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
+        watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
+
+    counts = {ident: one["count"] + 1 for ident, one in found(tmp_path / "case").items()}
+    assert counts == {ident: one["count"] for ident, one in sink.standing().items()}
+    assert counts
 
 
 def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:

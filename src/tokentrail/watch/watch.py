@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from threading import Event
 from typing import NamedTuple
 
+from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
@@ -122,6 +122,8 @@ class Watch:
         self._sweep: SweepProcess | None = None
         self._sweep_began = self._sweep_after = 0.0
         self._sweep_look = 0
+        self._told_all = False
+        """Whether a sweep has told all that has come: a look at a part has nothing to add then."""
         self._sweeps: list[Tables | None] = []
         """What became of sweeps since the last look; see `Asked`."""
         self._known = folder.path / "watch" / "past-known"
@@ -193,6 +195,7 @@ class Watch:
                     quiet_since = taken_at = self._clock()
                     if self._gathering.take(self._feed, arrivals, partial(self._told, outbox)):
                         self._dirty = self._unsettled = self._unswept = True
+                        self._told_all = False
             else:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
@@ -257,7 +260,8 @@ class Watch:
             number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
             now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
         )  # fmt: skip
-        self._send(outbox, look, told.found)
+        if gathered.complete or not self._told_all:
+            self._send(outbox, look, told.found)
         self._send(outbox, replace(look, complete=False, fresh=None), told.guarded)
         self._gathering.judged(gathered.new)
         self._pace(told.took)
@@ -342,19 +346,11 @@ class Watch:
     def _take_over(self, outbox: Outbox, found: Swept) -> None:
         """What the sweep found stands, but for what came after it began."""
         self._look += 1
-        start = (
-            ""
-            if found.since is None
-            else datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        )
+        self._told_all = not self._unswept
         look = Look(
-            number=self._look,
-            since=self._sweep_look,
-            complete=True,
-            settled=True,
-            now=self._clock(),
-            start=start,
-        )
+            number=self._look, since=self._look if self._told_all else self._sweep_look, complete=True, settled=True,
+            now=self._clock(), start="" if found.since is None else at(found.since),
+        )  # fmt: skip
         self._send(outbox, look, [document(one) for one in found.findings])
         self._sweeps.append(found.carried)
         self._dirty = True
