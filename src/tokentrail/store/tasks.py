@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -74,13 +74,6 @@ class Counted(Protocol):
         """Pieces that are no record."""
 
 
-class Known(Protocol):
-    """The objects that the case holds already, by the SHA-256 of their bytes."""
-
-    def get(self, sha256: str, /) -> Counted | None:
-        """One of them."""
-
-
 def apart(
     objects: Iterable[EvidenceObject], known: Iterable[StoredObject]
 ) -> tuple[list[Outcome], list[EvidenceObject]]:
@@ -135,7 +128,7 @@ def evened(listed: list[Task], processes: int) -> list[Task]:
 def read_task(
     path: Path,
     objects: list[EvidenceObject],
-    known: Known,
+    known: Mapping[str, Counted],
     options: Options,
 ) -> tuple[list[Outcome], Manifest | None]:
     """Read some objects into one segment, and publish it; says what became of each, and what is new."""

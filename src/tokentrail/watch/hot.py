@@ -174,11 +174,11 @@ class HotSet:
         self._carried_from = {}
         for segment, number in _rows_of(carried["events"], "segment", "object"):
             self._carried_from.setdefault(segment, set()).add(number)
-        self._objects = {
-            segment: found if segment in here else {one: found[one] for one in wanted & found.keys()}
-            for segment, found in self._objects.items()
-            if (wanted := self._carried_from.get(segment, set())) or segment in here
-        }
+        known, self._objects = self._objects, {one: self._objects[one] for one in here}
+        for segment, numbers in self._carried_from.items():
+            self._objects[segment] = {
+                one: known[segment][one] for one in numbers & known.get(segment, {}).keys()
+            }
 
     def read(self, places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
         """Read raw records, secrets blanked; see `detection.scene.Read`."""

@@ -41,25 +41,10 @@ class Taken:
 
 
 class _Counted(NamedTuple):
+    """All that is kept of an object, as there are very many."""
+
     records: int
     rejected: int
-
-
-class _Known:
-    """The objects that were read last, by their digests."""
-
-    def __init__(self, objects: Iterable[StoredObject]) -> None:
-        self._found: dict[bytes, _Counted] = {}
-        self.add(objects)
-
-    def get(self, sha256: str, /) -> _Counted | None:
-        return self._found.get(bytes.fromhex(sha256))
-
-    def add(self, objects: Iterable[StoredObject]) -> None:
-        for one in objects:
-            self._found[bytes.fromhex(one.sha256)] = _Counted(one.records, one.rejected)
-            if len(self._found) > _KNOWN:
-                del self._found[next(iter(self._found))]
 
 
 class Intake:
@@ -67,7 +52,9 @@ class Intake:
 
     def __init__(self, folder: CaseFolder, known: Iterable[StoredObject], options: Options) -> None:
         self._folder, self._options = folder, options
-        self._known = _Known(known)
+        self._known: dict[str, _Counted] = {}
+        """The objects that were read last, by their digests."""
+        self._know(known)
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Put arrivals into the case; when it returns, they are there for good."""
@@ -76,13 +63,19 @@ class Intake:
         )
         if new is None:
             return Taken(outcomes=tuple(outcomes), segment=None, objects=(), tables=None)
-        self._known.add(new.objects)
+        self._know(new.objects)
         return Taken(
             outcomes=tuple(outcomes),
             segment=new.segment,
             objects=new.objects,
             tables=tables_of(self._folder, new.segment),
         )
+
+    def _know(self, objects: Iterable[StoredObject]) -> None:
+        for one in objects:
+            self._known[one.sha256] = _Counted(one.records, one.rejected)
+            if len(self._known) > _KNOWN:
+                del self._known[next(iter(self._known))]
 
 
 def tables_of(folder: CaseFolder, segment: str) -> Tables:

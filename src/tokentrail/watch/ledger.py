@@ -42,9 +42,8 @@ SELECT f.notice, f.sent_at, coalesce(a.look, 0) FROM findings f LEFT JOIN found 
 _STANDING = """
 SELECT f.id FROM findings f LEFT JOIN found a ON a.id = f.id
 WHERE f.withdrawn = 0 AND coalesce(a.look, 0) <= ? AND f.time >= ? ORDER BY f.id"""
-_FOUND = """
-INSERT INTO found VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET look = max(look, excluded.look)"""
-_FOUND_BY = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
+_MADE_FOR_NOW = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
+_FOUND = "INSERT INTO found VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET look = max(look, excluded.look)"
 _ADVICE = "Nothing is sent without it: make room, or move it away, and all findings are sent again."
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Notice).decode
@@ -89,7 +88,7 @@ class Ledger:
         try:
             with explained(self._path, _ADVICE):
                 self._connection = opened(self._path, _MADE, _VERSION, _OWN_MEMORY)
-                self._connection.execute(_FOUND_BY)
+                self._connection.execute(_MADE_FOR_NOW)
         except BaseException:
             os.close(self._lock)
             raise
