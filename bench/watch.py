@@ -36,6 +36,7 @@ from evidence import ACCOUNTS, REGIONS, START, Maker, Session, iso, us_date
 EVERY = 5
 OBJECT = 200
 """Events of an object."""
+QUARTERS = 4
 
 
 @dataclass
@@ -233,6 +234,15 @@ def worked(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def lateness(late: list[float]) -> str:
+    """How late findings were."""
+    if not late:
+        return "none"
+    late = sorted(late)
+    shown = [statistics.median(late), late[int(len(late) * 0.95)], late[-1]]
+    return "median {:.2f}, 19 in 20 within {:.2f}, all within {:.2f}".format(*shown)
+
+
 class Run:
     """One watch under load, and what was seen of it."""
 
@@ -240,7 +250,9 @@ class Run:
         self.asked, self.case = asked, case
         self.cloud, self.load = Cloud(), Load(11, asked.dormant)
         self.planted: dict[str, float] = {}
-        self.late: list[float] = []
+        self.late: list[tuple[float, float]] = []
+        """When a finding was told, in seconds since 1970, and how late."""
+        self.began = time.time()
         self.memory: list[tuple[float, float, float]] = []
         """When, and of which process: the one that takes in, and the one that judges."""
         self.sweeps: dict[int, float] = {}
@@ -268,14 +280,14 @@ class Run:
             self.lines += 1
             if ('"token-mints-tokens"' in line or '"outlived-key"' in line) and '"change": "new"' in line:
                 known = [event for event in json.loads(line)["events"] if event in self.planted]
-                self.late += [now - self.planted.pop(event) for event in known]
+                self.late += [(now, now - self.planted.pop(event)) for event in known]
 
     def drive(self) -> float:
         """Send the load at its pace; how long that took."""
         while not (self.case / "watch" / "state.json").exists():
             time.sleep(0.1)
         judge, *_ = children(self.watch.pid)
-        began = time.time()
+        began = self.began = time.time()
         next_planted = next_sample = next_look = 0.0
         while (elapsed := (time.time() - began) * self.asked.speed) < self.asked.seconds:
             if elapsed >= next_look:
@@ -331,13 +343,10 @@ class Run:
         )
         print(f"incidents             {len(self.late)} found, {len(self.planted)} not found")
         if self.late:
-            late = sorted(self.late)
-            shown = [statistics.median(late), late[int(len(late) * 0.95)], late[-1]]
-            print(
-                "seconds to a finding  median {:.2f}, 19 in 20 within {:.2f}, all within {:.2f}".format(
-                    *shown
-                )
-            )
+            print(f"seconds to a finding  {lateness([one for _, one in self.late])}")
+            for n in range(QUARTERS):
+                within = [one for at, one in self.late if int((at - self.began) * QUARTERS / took) == n]
+                print(f"  quarter {n + 1}           {lateness(within)}")
         print(
             "processor             {:.2f} of a core to take in, {:.2f} to judge, without sweeps".format(
                 *(one / took for one in self.processor)

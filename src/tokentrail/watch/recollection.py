@@ -207,7 +207,11 @@ class Recollection:
         return self._as_segment(found) if found else None
 
     def _beyond(self, asked: Touched, named: Iterable[tuple[str, int]]) -> Touched:
-        """What is asked for next: who made what was found, and by other names what was not found by its key."""
+        """
+        What is asked for next: who made what was found, and by other names what was not found by its key.
+
+        Of what tells a habit nobody asks who made that: there is much of it, and it is counted by persons and roles.
+        """
         following = Touched()
         born = set[str]()
         for name in asked.names:
@@ -216,7 +220,7 @@ class Recollection:
                 self._follow(name, _above(caller), following)
         for name, number in named:
             lead = self._leads.get(number)
-            if lead is not None:  # else its segment was merged away meanwhile
+            if lead is not None and name[0] not in names.HABITS:  # there is none if its segment was merged away
                 self._follow(name, lead.above, following)
                 if lead.born is not None:
                     born.add(lead.born)
