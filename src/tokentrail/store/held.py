@@ -16,6 +16,12 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
 from tokentrail.store.ranges import Range, within
 
+_PAYS = frozenset({
+    "build_side_probe_side", "column_lifetime", "deliminator", "expression_rewriter", "filter_pushdown", "in_clause",
+    "join_order", "statistics_propagation", "top_n", "unnest_rewriter", "unused_columns",
+})  # fmt: skip
+"""What DuckDB may do to a query before it runs: of few records the rest takes more time than it saves."""
+
 
 class HeldEngine(DuckEngine):
     """A DuckDB whose evidence, and whatever is derived from it, is in its memory alone."""
@@ -23,6 +29,8 @@ class HeldEngine(DuckEngine):
     def __init__(self) -> None:
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(threads=1)
+        others = [row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()")]
+        self.run(f"SET disabled_optimizers = '{','.join(one for one in others if one not in _PAYS)}'")
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from tokentrail.watch import names
 from tokentrail.watch.intake import Tables
 from tokentrail.watch.names import Row
@@ -20,6 +22,8 @@ _TELLING = 40
 """Calls of one credential that read secrets, and those to take up a role that were refused."""
 _COUNTED = 50_000
 """Addresses of credentials whose calls are counted; when there are more, counting begins anew for the oldest half."""
+_TELL = ["object", "ordinal", "identity", "secret", "name", "error", "ip", "agent"]
+"""The columns of events that tell whether one is kept."""
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
@@ -57,17 +61,18 @@ class Chooser:
         named = {number: names.of_caller(one) for number, one in callers.items()}
         issued = _by_place(tables["issuances"].to_pylist())
         changed = _by_place(tables["changes"].to_pylist())
-        for event in tables["events"].to_pylist():
+
+        def kept(event: Row) -> bool:
+            place, identity = (event["object"], event["ordinal"]), event["identity"]
+            return (
+                place in issued or place in changed or self._wanted(event, callers[identity], named[identity])
+            )
+
+        events = tables["events"]
+        few = [at for at, event in enumerate(events.select(_TELL).to_pylist()) if kept(event)]
+        for event in events.take(pa.array(few, pa.int64())).to_pylist():
             place = event["object"], event["ordinal"]
-            issuance, change = issued.get(place), changed.get(place)
-            caller = callers[event["identity"]]
-            if (
-                issuance is None
-                and change is None
-                and not self._wanted(event, caller, named[event["identity"]])
-            ):
-                continue
-            yield Chosen(event, caller, issuance, change)
+            yield Chosen(event, callers[event["identity"]], issued.get(place), changed.get(place))
 
     def _wanted(self, event: Row, caller: Row, named: list[str]) -> bool:
         """Whether a call that neither issues nor changes anything is kept."""

@@ -30,7 +30,7 @@ _ELSE = (32, 8)
 """Records of one name that are found, by its first letter: what came last, and how it began."""
 _KNOWN = 50_000
 """Callers that are known to be there already, at most."""
-_AT_HAND = 8_192
+_AT_HAND = 16_384
 """Callers, and objects, that were read last: the next records are of the same."""
 _ADVICE = "It may be removed: it is made again."
 _OWN_MEMORY = 16_384

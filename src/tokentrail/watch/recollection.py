@@ -24,7 +24,7 @@ _ROUNDS = 100
 """From a credential to the one above it, at most."""
 _REMEMBERED = 40_000
 """Names that are known to have been asked for, at most: past that, all are asked for anew."""
-_CALLERS = 8_192
+_CALLERS = 16_384
 """Callers of which it is known what they rest on, at most."""
 _KEY = COLUMNS["issuances"].index("key_id")
 _LINEAGE = 4
@@ -220,7 +220,9 @@ class Recollection:
                 self._follow(name, _above(caller), following)
         for name, number in named:
             lead = self._leads.get(number)
-            if lead is not None and name[0] not in names.HABITS:  # there is none if its segment was merged away
+            if (
+                lead is not None and name[0] not in names.HABITS
+            ):  # there is none if its segment was merged away
                 self._follow(name, lead.above, following)
                 if lead.born is not None:
                     born.add(lead.born)
