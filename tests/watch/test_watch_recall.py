@@ -101,10 +101,21 @@ def made_key_is_used(world: World) -> Told:
     session.calls("s3:ListBuckets")
 
 
+def identity_is_lost(world: World) -> Told:
+    """A role whose sessions all bore a source identity is taken up without one."""
+    ada = world.user("ada", ip="192.0.2.10")
+    for number in range(11):
+        shift = ada.assumes("Operators", f"shift-{number}")
+        shift.assumes("Deploy", f"run-{number}", source_identity="ada").calls("s3:ListBuckets")
+    yield
+    ada.assumes("Operators", "late").assumes("Deploy", "bare").calls("s3:ListBuckets")
+
+
 STORIES: tuple[tuple[Callable[[World], Told], str], ...] = (
     (token_mints, "token-mints-tokens"), (key_is_cut, "outlived-key"), (role_is_revoked, "minted-again"),
     (session_goes_on_after_a_revocation, "used-after-revocation"), (chain_comes_back, "role-juggling"),
     (roles_are_tried, "role-probing"), (made_key_is_used, "outlived-key"),
+    (identity_is_lost, "source-identity-lost"),
 )  # fmt: skip
 
 

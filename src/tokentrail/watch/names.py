@@ -14,6 +14,7 @@ A name says what it is a name of by its first letter:
     h, v  host, provider        an instance, a function, an identity provider that a change made
     d  deeds of a user          with any of its credentials
     t  who takes up which role  a habit, as is
+    e  the same, with an identity  of sessions that bear a source identity: it takes many to make a habit of one
     a  who does what            of changes and of sign-ins
 """
 
@@ -36,7 +37,7 @@ _POLICIES = frozenset({"policyArn", "permissionsBoundary"})
 _INLINE = frozenset({"PutUserPolicy", "PutRolePolicy", "PutGroupPolicy"})
 _USER = ":user/"
 _ORGANIZATIONS = "organizations.amazonaws.com"
-HABITS = frozenset("dta")
+HABITS = frozenset("dtea")
 """First letters of names that tell how things are done, not who made what."""
 DEEDS = frozenset("cp") | HABITS
 """Those of names that tell what was done: asked for once it is known who came from whom."""
@@ -96,14 +97,18 @@ def of_issuance(issuance: Row, caller: Row) -> Iterator[str]:
         yield f"s{issuance['shared_id'].hex()}"
     if issuance["role_arn"]:
         yield f"t{person(caller)}>{issuance['role_arn']}"
+        if issuance["source_identity"]:
+            yield f"e{person(caller)}>{issuance['role_arn']}"
     if issuance["api"] in ("GetSessionToken", "GetFederationToken", "GetSigninToken"):
         yield f"a{person(caller)}>{issuance['api']}"
 
 
-def around(issuance: Row) -> Iterator[str]:
-    """What else is asked for when an issuing call arrives: what was changed of the role that it takes up."""
+def around(issuance: Row, caller: Row) -> Iterator[str]:
+    """What else is asked for when an issuing call arrives: what was changed of its role, and what that has lost."""
     if issuance["role_arn"]:
         yield _holder("r", issuance["role_arn"])
+        if not issuance["source_identity"]:
+            yield f"e{person(caller)}>{issuance['role_arn']}"
 
 
 def of_change(change: Row, caller: Row) -> Iterator[str]:

@@ -124,9 +124,10 @@ class Recollection:
             touched.above(one)
             touched.names.update(names.of_caller(one))
         for row in tables["issuances"].to_pylist():
-            given = [*names.of_issuance(row, callers[row["identity"]])]
-            touched.names.update(given, names.around(row))
-            self._made(given, callers[row["identity"]])
+            caller = callers[row["identity"]]
+            given = [*names.of_issuance(row, caller)]
+            touched.names.update(given, names.around(row, caller))
+            self._made(given, caller)
         for row in tables["changes"].to_pylist():
             given = [*names.of_change(row, callers[row["identity"]])]
             touched.names.update(given)
