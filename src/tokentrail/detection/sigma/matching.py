@@ -6,6 +6,7 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -50,12 +51,12 @@ _FROM_SOME = """
     FROM some_facts e
     LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
 _THEIRS = """
-    FROM some_facts e
-    LEFT JOIN (
-      SELECT i.*, w.n, w.root_n FROM some_identities i
-      LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity
-    ) i ON i.segment = e.segment AND i.identity = e.identity"""
-"""Callers are brought together with their credentials first: they are fewer than calls."""
+    SELECT {columns}, w.n, w.root_n FROM some_identities i
+    LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity"""
+"""Callers, brought together with their credentials before anything else: they are fewer than calls."""
+_BY_THEM = """
+    FROM some_facts e LEFT JOIN sigma_theirs i ON i.segment = e.segment AND i.identity = e.identity"""
+_OF_CALLERS = re.compile(r"\bi\.(\w+)")
 _MET = """
     SELECT b.rule, m.time, m.event_id, m.event_id_text, m.name, m.account, m.n, m.root_n, m.arn
     FROM (
@@ -261,9 +262,10 @@ class SigmaRun:
             mask = masked([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            met, callers = (one.format(mask=mask.text) + _THEIRS + _EACH for one in (_MET, _CALLERS))
+            told = [one.format(mask=mask.text) + _BY_THEM + _EACH for one in (_MET, _CALLERS)]
             seen = self._scene.heap(CALLERS)
-            for calls, who in zip(self._scene.parts(met), self._scene.parts(callers), strict=True):
+            for theirs, calls, who in zip(*map(self._scene.parts, (_theirs(*told), *told)), strict=True):
+                self._scene.table("sigma_theirs", theirs)
                 add_calls(self._scene, tallies, calls, mask.parameters)
                 seen.add(self._scene.arrow(who, mask.parameters))
             add_callers(self._scene, tallies, seen)
@@ -273,7 +275,9 @@ class SigmaRun:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         seen = self._scene.heap(CALLERS)
-        for part in self._scene.parts(_READ + _THEIRS + _JOINED.format(table="sigma_read")):
+        read = _READ + _BY_THEM + _JOINED.format(table="sigma_read")
+        for theirs, part in zip(*map(self._scene.parts, (_theirs(read), read)), strict=True):
+            self._scene.table("sigma_theirs", theirs)
             self._scene.table("sigma_met", part)
             add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
             seen.add(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
@@ -382,6 +386,12 @@ def _counts_alone(correlation: Correlation, rule: str) -> bool:
     """Whether a correlation counts one rule's matches, by groups that columns tell."""
     names = [name_of(one, rule) for one in correlation.group_by]
     return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
+
+
+def _theirs(*queries: str) -> str:
+    """Of callers, what queries name of them."""
+    named = frozenset[str]().union(*(_OF_CALLERS.findall(one) for one in queries)) - {"n", "root_n"}
+    return _THEIRS.format(columns=", ".join(f"i.{one}" for one in sorted(named)))
 
 
 def _in_columns(names: Sequence[str]) -> bool:
