@@ -13,7 +13,7 @@ _WAIT = 60.0
 """Seconds to wait for another process that writes; each does so for a fraction of one."""
 
 
-def opened(path: Path, made: str, version: int, memory: int) -> sqlite3.Connection:
+def opened(path: Path, made: str, version: int, memory: int, page: int = 4096) -> sqlite3.Connection:
     """
     Open a database, or make it. It commits without waiting for the disk, and may be used by several threads in turn.
 
@@ -22,6 +22,7 @@ def opened(path: Path, made: str, version: int, memory: int) -> sqlite3.Connecti
         made: The statements that make its tables.
         version: Their version.
         memory: Kilobytes that it may take.
+        page: Bytes that are read and written at once: few where what is written lies apart.
 
     Raises:
         sqlite3.DatabaseError: it is damaged, or of another version.
@@ -32,6 +33,7 @@ def opened(path: Path, made: str, version: int, memory: int) -> sqlite3.Connecti
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute(f"PRAGMA page_size = {page}")  # of a new one, before anything is written
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{memory}")

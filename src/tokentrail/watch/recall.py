@@ -35,6 +35,8 @@ _AT_HAND = 16_384
 _ADVICE = "It may be removed: it is made again."
 _OWN_MEMORY = 16_384
 """Kilobytes that the database may take."""
+_PAGE = 1024
+"""Bytes of its pages: each name of a record is written into another."""
 
 _MADE = """
 CREATE TABLE segments (number INTEGER PRIMARY KEY, low INTEGER, high INTEGER);
@@ -127,7 +129,7 @@ class Recall:
                 self._connection = self._opened()
 
     def _opened(self) -> sqlite3.Connection:
-        return opened(self._path, _MADE, _VERSION, _OWN_MEMORY)
+        return opened(self._path, _MADE, _VERSION, _OWN_MEMORY, _PAGE)
 
     def close(self) -> None:
         """Let go of the file."""
