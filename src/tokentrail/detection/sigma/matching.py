@@ -6,7 +6,6 @@ What a rule matches is told once for each lineage, with a count; a correlation, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -30,6 +29,19 @@ from tokentrail.detection.sigma.matched import (
     name_of,
     rows_of,
 )
+from tokentrail.detection.sigma.queries import (
+    BY_THEM,
+    CALLING,
+    EACH,
+    FROM_ALL,
+    FROM_SOME,
+    JOINED,
+    MET,
+    READ,
+    SEEN,
+    WHOSE,
+    callers,
+)
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
 from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
 from tokentrail.detection.sigma.tally import CALLERS, Tallies, add_callers, add_calls
@@ -44,42 +56,6 @@ _TOGETHER = 20_000
 
 _BITS = 60
 """Rules that one number holds."""
-_FROM = """
-    FROM facts e
-    LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity"""
-_FROM_SOME = """
-    FROM some_facts e
-    LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
-_THEIRS = """
-    SELECT {columns}, w.n, w.root_n FROM some_identities i
-    LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity"""
-"""Callers, brought together with their credentials before anything else: they are fewer than calls."""
-_BY_THEM = """
-    FROM some_facts e LEFT JOIN sigma_theirs i ON i.segment = e.segment AND i.identity = e.identity"""
-_OF_CALLERS = re.compile(r"\bi\.(\w+)")
-_MET = """
-    SELECT b.rule, m.time, m.event_id, m.event_id_text, m.name, m.account, m.n, m.root_n, m.arn
-    FROM (
-      SELECT e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account,
-             i.n, i.root_n, i.arn, {mask} AS m"""
-_READ = """
-    SELECT r.rule, e.time, e.event_id, e.event_id_text, e.name, coalesce(e.account, i.account) AS account,
-           i.n, i.root_n, i.arn"""
-_CALLERS = """
-    SELECT b.rule, m.n, m.root_n, '' AS arn FROM (
-      SELECT DISTINCT i.n, i.root_n, {mask} AS m"""
-_EACH = """
-      WHERE m <> 0
-    ) m
-    JOIN sigma_bits b ON (m.m & b.bit) <> 0"""
-_SEEN = """
-    SELECT e.segment, e.identity, e.time, e.event_id, e.event_id_text, e.name,
-           coalesce(e.account, i.account) AS account, i.arn, {more}"""
-_WHOSE = """
-    SELECT m.*, w.n FROM sigma_matched m
-    LEFT JOIN actors w ON w.segment = m.segment AND w.identity = m.identity
-    ORDER BY m.grouped, m.time, m.event_id, m.rule"""
-"""Few calls are set aside before anybody looks for whose they are: all callers are then not held in memory."""
 
 
 class SigmaRun:
@@ -183,7 +159,7 @@ class SigmaRun:
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
         any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
         sql = f"""
-            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {_FROM_SOME})
+            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {FROM_SOME})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
         parameters = [value for one in masks for value in one.parameters]
         return (self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
@@ -202,7 +178,7 @@ class SigmaRun:
         for place, each in zip(self._counting[number], counting, strict=True):
             grouped = _grouped([name_of(names, one.rule.id) for names in each.group_by])
             busy = f"sigma_busy_{number}_{place}"
-            matched = f"SELECT {grouped} AS grouped, e.time {_FROM} WHERE {one.condition.over.text}"
+            matched = f"SELECT {grouped} AS grouped, e.time {FROM_ALL} WHERE {one.condition.over.text}"
             self._scene.give(busy, self._busy(each, matched, one.condition.over))
             either.append(Sql(f"({grouped} IN (SELECT grouped FROM {busy}))"))
         return combined([one.condition.over, combined(either, every=False)], every=True)
@@ -262,9 +238,9 @@ class SigmaRun:
             mask = masked([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
             self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            told = [one.format(mask=mask.text) + _BY_THEM + _EACH for one in (_MET, _CALLERS)]
+            told = [one.format(mask=mask.text) + BY_THEM + EACH for one in (MET, CALLING)]
             seen = self._scene.heap(CALLERS)
-            for theirs, calls, who in zip(*map(self._scene.parts, (_theirs(*told), *told)), strict=True):
+            for theirs, calls, who in zip(*map(self._scene.parts, (callers(*told), *told)), strict=True):
                 self._scene.table("sigma_theirs", theirs)
                 add_calls(self._scene, tallies, calls, mask.parameters)
                 seen.add(self._scene.arrow(who, mask.parameters))
@@ -275,8 +251,8 @@ class SigmaRun:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         seen = self._scene.heap(CALLERS)
-        read = _READ + _BY_THEM + _JOINED.format(table="sigma_read")
-        for theirs, part in zip(*map(self._scene.parts, (_theirs(read), read)), strict=True):
+        read = READ + BY_THEM + JOINED.format(table="sigma_read")
+        for theirs, part in zip(*map(self._scene.parts, (callers(read), read)), strict=True):
             self._scene.table("sigma_theirs", theirs)
             self._scene.table("sigma_met", part)
             add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
@@ -331,7 +307,7 @@ class SigmaRun:
         sql = f"SELECT * FROM ({some}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
         found = pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
         self._scene.give("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
-        for row in self._scene.rows(_WHOSE):
+        for row in self._scene.rows(WHOSE):
             yield Match(
                 row["grouped"],
                 row["time"],
@@ -364,9 +340,9 @@ class SigmaRun:
         names = [name_of(one, rule) for one in correlation.group_by]
         grouped = _grouped(names) if _in_columns(names) else "r.grouped"
         return (
-            _SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
-            + _FROM_SOME
-            + _JOINED.format(table="sigma_counted")
+            SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
+            + FROM_SOME
+            + JOINED.format(table="sigma_counted")
             + f" AND r.correlation = {number} AND r.rule = {place}"
         )
 
@@ -376,8 +352,8 @@ class SigmaRun:
         grouped = _grouped([name_of(each, one.rule.id) for each in correlation.group_by])
         value = COLUMNS[name_of(correlation.value, one.rule.id)] if correlation.value else "''"
         return (
-            _SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
-            + _FROM_SOME
+            SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
+            + FROM_SOME
             + f" WHERE {one.condition.over.text}"
         )
 
@@ -388,12 +364,6 @@ def _counts_alone(correlation: Correlation, rule: str) -> bool:
     return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
 
 
-def _theirs(*queries: str) -> str:
-    """Of callers, what queries name of them."""
-    named = frozenset[str]().union(*(_OF_CALLERS.findall(one) for one in queries)) - {"n", "root_n"}
-    return _THEIRS.format(columns=", ".join(f"i.{one}" for one in sorted(named)))
-
-
 def _in_columns(names: Sequence[str]) -> bool:
     return all(name in COLUMNS for name in names)
 
@@ -402,7 +372,3 @@ def _grouped(names: Sequence[str]) -> str:
     """The group of a record as SQL, spelled as the judge of raw records spells it."""
     told = [f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {MOST}), '{BETWEEN}', ' ')" for name in names]
     return f" || '{BETWEEN}' || ".join(told) or "''"
-
-
-_JOINED = """
-    JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
