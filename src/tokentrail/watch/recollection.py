@@ -220,10 +220,10 @@ class Recollection:
                 born.add(name)
                 self._follow(name, _above(caller), following)
         for name, number in named:
+            if name[0] in names.HABITS:
+                continue
             lead = self._leads.get(number)
-            if (
-                lead is not None and name[0] not in names.HABITS
-            ):  # there is none if its segment was merged away
+            if lead is not None:  # else its segment was merged away meanwhile
                 self._follow(name, lead.above, following)
                 if lead.born is not None:
                     born.add(lead.born)
