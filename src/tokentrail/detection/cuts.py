@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tokentrail.lineage.rows import Row, moment
+from tokentrail.policy.effects import Effects, accounts
 from tokentrail.policy.standing import Ending
 
 if TYPE_CHECKING:
@@ -112,11 +113,12 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
 def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
     rows = list(found)
     if not rows:
-        return  # to play all changes through takes its time
-    effects = scene.effects
-    for row in rows:
+        return  # to play changes through takes its time
+    callers = [scene.caller(row) for row in rows]
+    effects = Effects(scene.forest.changes(accounts(callers)))
+    for row, caller in zip(rows, callers, strict=True):
         key = row["id"].partition("@")[0] if row["kind"] == "long_term_key" else None
-        ending = effects.ended(scene.caller(row), key, scene.as_of)
+        ending = effects.ended(caller, key, scene.as_of)
         if ending is not None and not _late(row, ending):
             yield Cut(
                 row=row,

@@ -40,7 +40,6 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
 from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000
@@ -84,7 +83,6 @@ class Scene:
         self._scratch = scratch
         """Where large tables lie as files; made when first needed."""
         self._made: dict[str, str] = {}
-        self._effects: Effects | None = None
         self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
         self._starts: list[int] = []
@@ -302,11 +300,7 @@ class Scene:
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above some credentials."""
-        with self._thinking:
-            return self._climbed(places) if self.large else self.forest.ancestors(places)
-
-    def _climbed(self, places: Iterable[int]) -> set[int]:
-        """Everything above, by two columns of a large forest, of which its own way reads whole groups of rows."""
+        # By two columns: the forest's own way reads whole rows, and is meant for few credentials at a time.
         fresh, above = set(places), set[int]()
         for _ in range(_CLIMBED):
             ups = {row["parent_n"] for row in self.rows(_ABOVE, [sorted(fresh)])} - above
@@ -314,20 +308,13 @@ class Scene:
                 return above
             above |= ups
             fresh = ups
-        return above | self.forest.ancestors(fresh)  # a chain of that many is nobody's habit
+        with self._thinking:
+            return above | self.forest.ancestors(fresh)  # a chain of that many is nobody's habit
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
         self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
-
-    @property
-    def effects(self) -> Effects:
-        """What all changes up to this moment did."""
-        with self._thinking:
-            if self._effects is None:
-                self._effects = Effects(self.forest.changes())
-            return self._effects
 
     @property
     def touched(self) -> Sequence[Row]:

@@ -23,7 +23,7 @@ from tokentrail.policy.replay import enter
 from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
 from tokentrail.policy.steps import Held, Step, gated, standing
 
-__all__ = ["Effects", "Ending", "Note"]
+__all__ = ["Effects", "Ending", "Note", "accounts"]
 
 _SERVICE_LINKED = ":role/aws-service-role/"
 
@@ -164,6 +164,18 @@ class Effects:
         return _chosen(
             [tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, f"{kind} {quoted(name)}"
         )
+
+
+def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
+    """The accounts, besides the organisation, whose changes bear on some credentials; `None` where one tells none."""
+    found = set[str]()
+    for caller in callers:
+        named = _name(caller)
+        mine = {caller.account, named[1] if named else None} - {None, ""}
+        if not mine:
+            return None
+        found |= mine
+    return frozenset(found)
 
 
 def _name(caller: Caller) -> tuple[EntityKind, str, str] | None:

@@ -33,6 +33,19 @@ serve()
 """
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """NumPy's algebra is not used here, and its threads spin for a tenth of a second when they start."""
+_TUNABLES = "GLIBC_TUNABLES"
+_PIECES = "glibc.malloc.tcache_count"
+_KEPT = f"{_PIECES}=1000"
+"""How many free pieces of memory of each small size a thread keeps at hand, where the C library is glibc, whose own
+number is 7 (its manual, 'Memory Allocation Tunables'): to plan and run a query over few records takes DuckDB thousands,
+and a seventh less time so."""
+
+
+def environment() -> dict[str, str]:
+    """What a process of ours is started with; what the user has tuned stays so."""
+    theirs = os.environ.get(_TUNABLES, "")
+    tuned = theirs if _PIECES in theirs else ":".join(filter(None, (theirs, _KEPT)))
+    return os.environ | _ONE_THREAD | {_TUNABLES: tuned}
 
 
 class WorkerLost(Exception):
@@ -54,7 +67,7 @@ class Worker(Generic[Task, Outcome]):
             [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | _ONE_THREAD,
+            env=environment(),
         )
         self._hello: tuple[Any, ...] = (sys.path, (work, prepare))
 

@@ -30,6 +30,7 @@ from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
+from tokentrail.store.workers import environment
 from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.intake import TABLES, Tables
@@ -127,7 +128,11 @@ class SweepProcess:
     def __init__(self, asked: Sweeping) -> None:
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=self._answer, process_group=0
+            [sys.executable, "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=self._answer,
+            process_group=0,
+            env=environment(),
         )  # fmt: skip
         self._began = time.monotonic()
         Thread(target=self._tell, args=(asked,), daemon=True).start()
