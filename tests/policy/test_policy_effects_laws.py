@@ -24,8 +24,9 @@ from policy_cases import (
 
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.effects import Effects, accounts
 
+OTHER = "999988887777"
 OWN = f"arn:aws:iam::{ACCOUNT}:policy/Stop"
 DOCUMENTS = [
     deny(), allow(), older_than(3), older_than(8), "broken", deny(Action="s3:*"),
@@ -196,3 +197,34 @@ def test_a_hundred_thousand_sessions_under_twenty_thousand_revocations() -> None
     assert found[0].at == at(0.1)
     assert sum(ending is not None for ending in found) == 99_995
     assert time.thread_time() - begun < 120
+
+
+@given(history=histories, others=histories, caller=st.sampled_from(CALLERS), minute=st.integers(0, 12))
+def test_what_is_done_in_other_accounts_changes_nothing(
+    history: list[Change], others: list[Change], caller: Caller, minute: int
+) -> None:
+    """The changes in a credential's own accounts tell all that those of every account do, names and keys alike."""
+    elsewhere = [_elsewhere(one) for one in others]
+    mine = accounts([caller])
+
+    assert mine is not None
+    told = [Effects(some) for some in (history, [*history, *elsewhere])]
+    asked = [
+        [ask(caller, "K", at(minute)) for ask in (effects.ended, effects.partly)]
+        for effects in (*told, Effects(one for one in [*history, *elsewhere] if one.account in mine))
+    ]
+    assert asked[0] == asked[1] == asked[2]
+
+
+def _elsewhere(one: Change) -> Change:
+    """The same call in an account of somebody else, whose policies have ARNs of their own."""
+    request = {
+        name: value.replace(ACCOUNT, OTHER) if isinstance(value, str) else value
+        for name, value in one.request.items()
+    }
+    return replace(one, account=OTHER, event_id=f"o{one.event_id}", request=request)
+
+
+def test_a_credential_of_no_known_account_is_asked_of_all() -> None:
+    """Where a credential tells no account, no change may be left out."""
+    assert accounts([key(), Caller(kind="unknown", account=None)]) is None

@@ -1,0 +1,36 @@
+"""Worker processes: what they are started with."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tokentrail.store.workers import Worker, environment
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (None, "glibc.malloc.tcache_count=1000"),
+        ("", "glibc.malloc.tcache_count=1000"),
+        ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.tcache_count=1000"),
+        ("glibc.malloc.tcache_count=0:glibc.malloc.check=1", "glibc.malloc.tcache_count=0:glibc.malloc.check=1"),
+    ],
+)  # fmt: skip
+def test_what_somebody_tuned_stays_so(theirs: str | None, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker keeps more free memory at hand, unless whoever started the program said how much."""
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if theirs is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", theirs)
+
+    assert environment() == os.environ | {"OPENBLAS_NUM_THREADS": "1", "GLIBC_TUNABLES": ours}
+
+
+def test_a_worker_has_it() -> None:
+    """It is in the worker's environment from its start, as the C library reads it once."""
+    worker: Worker[str, str | None] = Worker(os.getenv, str)
+    try:
+        assert worker.run("GLIBC_TUNABLES") == environment()["GLIBC_TUNABLES"]
+    finally:
+        worker.end()
