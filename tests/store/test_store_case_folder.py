@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -414,3 +415,59 @@ def test_a_manifest_that_holds_what_it_never_would_is_named(log: Path, tmp_path:
 
     with pytest.raises(CaseError, match=f"{path.name}: damaged manifest"):
         CaseFolder.open(tmp_path / "case").snapshot()
+
+
+_ASKED = """
+import sys
+from pathlib import Path
+from tokentrail import Case
+from tokentrail.errors import CaseError
+for name in sys.argv[2:]:
+    path = Path(sys.argv[1], name)
+    kept = path.rename(path.with_name("kept"))
+    os.mkfifo(path)
+    try:
+        with Case.open(sys.argv[1], create=False) as case:
+            print(len(list(case.credentials())))
+    except CaseError as error:
+        print("pipe" if str(path) in str(error) or "no regular file" in str(error) else error)
+    path.unlink()
+    kept.rename(path)
+"""
+
+
+def test_a_pipe_in_a_case_makes_nobody_wait(log: Path, tmp_path: Path) -> None:
+    """Somebody may hand over a case with a pipe in place of any of its files: none is opened, and it is named."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        list(case.credentials())
+    there = tmp_path / "case"
+    names = [
+        next(there.rglob(pattern)).relative_to(there)
+        for pattern in (
+            "case.json",
+            "manifests/*.json",
+            "segments/*/events.parquet",
+            "derived/*/forest.parquet",
+        )
+    ]
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import os" + _ASKED, str(there), *map(str, names)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.stdout.splitlines() == ["pipe"] * len(names), done.stderr
+
+
+def test_a_pipe_among_what_may_be_linked_from_is_left_alone(log: Path, tmp_path: Path) -> None:
+    """Older derived tables help to link, and no more: such with a pipe among them are not looked into."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+    folder = CaseFolder.open(tmp_path / "case", create=False)
+    [derived] = (tmp_path / "case" / "derived").iterdir()
+    assert [derived] == folder.all_derived(derived.name[-2:])
+
+    os.mkfifo(derived / "pipe")
+
+    assert [] == folder.all_derived(derived.name[-2:])

@@ -15,6 +15,7 @@ Nothing else is state, so a killed writer leaves a whole case, and readers and w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
@@ -88,7 +89,7 @@ class CaseFolder:
                 )
             _start(path, marker)
         try:
-            found = json.loads(marker.read_text())
+            found = json.loads(_read(marker))
             version, case_id = int(found["format"]), str(found["case_id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
@@ -143,10 +144,11 @@ class CaseFolder:
 
     def _manifest(self, path: Path) -> Manifest:
         try:
-            found = _manifest(path.read_bytes())
+            found = _manifest(_read(path))
             named = (found.segment, *found.replaces)
             if found.segment != path.stem or not all(map(_SEGMENT.fullmatch, named)):
                 raise ValueError("it names what is no segment, or not its own")
+            _see_files(self.segment(found.segment))
             return found
         except (OSError, ValueError) as error:
             raise CaseError(
@@ -188,7 +190,7 @@ class CaseFolder:
         """A document that the case keeps beside its evidence, or `None`."""
         path = self.path / "notes" / f"{name}.json"
         try:
-            return json.loads(path.read_text())
+            return json.loads(_read(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -200,8 +202,17 @@ class CaseFolder:
         _place(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
     def derived(self, fingerprint: str) -> Path | None:
-        """The folder of tables that were derived from exactly these segments, if it is complete."""
+        """
+        The folder of tables that were derived from exactly these segments, if it is complete.
+
+        Raises:
+            CaseError: it holds what is no file.
+        """
         folder = self.path / "derived" / fingerprint
+        try:
+            _see_files(folder)
+        except OSError as error:
+            raise CaseError(f"{folder}: damaged ({error}). Remove it; it is derived anew.") from error
         return folder if folder.exists() else None
 
     def all_derived(self, ending: str) -> list[Path]:
@@ -209,7 +220,7 @@ class CaseFolder:
         return sorted(
             path
             for path in (self.path / "derived").iterdir()
-            if path.name.endswith(ending) and path.name[0] != "."
+            if path.name.endswith(ending) and path.name[0] != "." and _holds_files(path)
         )
 
     def new_derived(self) -> Path:
@@ -262,6 +273,29 @@ def _manifest(text: bytes) -> Manifest:
         return _decode_manifest(text)
     except msgspec.DecodeError:
         return msgspec.convert(json.loads(text), Manifest)
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, if it is one: somebody may have handed over the case with a pipe in its place."""
+    return Lying(str(path)).read()
+
+
+def _see_files(folder: Path) -> None:
+    """See that a folder holds files alone, as to open a pipe, which Parquet's readers do, would wait for ever."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for one in entries:
+            if one.is_dir(follow_symlinks=False):
+                _see_files(Path(one.path))
+            elif not one.is_file():
+                raise OSError(errno.EINVAL, "no regular file", one.path)
+
+
+def _holds_files(folder: Path) -> bool:
+    try:
+        _see_files(folder)
+    except OSError:
+        return False
+    return True
 
 
 def new_segment_number() -> int:
