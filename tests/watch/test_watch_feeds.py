@@ -14,7 +14,6 @@ from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.store.folder import CaseFolder
 from tokentrail.watch import polling
 from tokentrail.watch.buffer import Buffer
 from tokentrail.watch.interface import Arrival
@@ -138,9 +137,8 @@ def test_who_fetches_waits_for_who_reads() -> None:
                                                 ("sqs:https://q/1/q", Wanted(accounts=frozenset({"1"})))])  # fmt: skip
 def test_what_cant_be_followed_is_refused_in_words(source: str, wanted: Wanted, tmp_path: Path) -> None:
     """Standard input, LookupEvents, a queue without a URL, and a part of a queue."""
-    folder = CaseFolder.open(tmp_path / "case")
     with pytest.raises(UsageError):
-        feed_of(source, [Access()], wanted, folder, give_up=5)
+        feed_of(source, [Access()], wanted, tmp_path / "case", give_up=5)
 
 
 def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:

@@ -127,8 +127,9 @@ def command(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
         only_new=only_new, once=once, beside=not once, beat=every,
     )  # fmt: skip
+    feed = feed_of(source, access, wanted, told.case, give_up=give_up)
+    feed.check()  # nothing is made for what can't be followed
     with Case.open(told.case) as case:
-        feed = feed_of(source, access, wanted, case.folder, give_up=give_up)
         places = _places(told, sinks, access[0])
         watch = Watch(case.folder, feed, places, guards, settings, output.say)
         with _stopping(watch):

@@ -47,13 +47,16 @@ class Behind:
 class Feed(Protocol):
     """Brings evidence as it comes, and is told when the case has it."""
 
-    def start(self) -> None:
+    def check(self) -> None:
         """
-        Begin to follow.
+        See that it can be followed.
 
         Raises:
             SourceError: there is no such source, or it may not be read.
         """
+
+    def start(self) -> None:
+        """Check, and begin to follow."""
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
         """What has arrived, of so many bytes about, in order; waits so many seconds for the first."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tokentrail.errors import UsageError
+from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.watch.interface import Feed, Sink
@@ -13,7 +13,7 @@ from tokentrail.watch.near_sinks import FileSink
 
 
 def feed_of(
-    source: str, accesses: Sequence[Access], wanted: Wanted, folder: CaseFolder, *, give_up: int
+    source: str, accesses: Sequence[Access], wanted: Wanted, case: Path, *, give_up: int
 ) -> Feed:
     """
     Open what is to be followed.
@@ -22,7 +22,7 @@ def feed_of(
         source: `sqs:URL`, `s3://bucket/prefix`, or a folder.
         accesses: How AWS is reached; one.
         wanted: Which accounts and regions, of a bucket.
-        folder: The case: what it holds already is not fetched again.
+        case: Where the case is, or will be: what it holds already is not fetched again.
         give_up: Receives after which a message that can't be read is deleted.
 
     Raises:
@@ -39,12 +39,19 @@ def feed_of(
     from tokentrail.watch.polling import BucketFeed, FolderFeed
 
     if source.startswith("s3://"):
-        there = CaseFolder.open(folder.path, create=False).snapshot().objects()  # which are not kept
-        held = (one.source for one in there.values() if one.source is not None)
-        return BucketFeed(source, accesses[0], held, wanted=wanted)
+        return BucketFeed(source, accesses[0], _held(case), wanted=wanted)
     if source == "-" or source.startswith("lookup-events:"):
         raise UsageError(f"{source}: can't be followed. Give sqs:URL, s3://BUCKET/PREFIX or a folder.")
     return FolderFeed(source)
+
+
+def _held(case: Path) -> Iterator[str]:
+    """What a case holds by name, if it is one by now."""
+    try:
+        there = CaseFolder.open(case, create=False).snapshot().objects()
+    except CaseError:  # whoever opens it to write says so
+        return iter(())
+    return (one.source for one in there.values() if one.source is not None)
 
 
 def sink_of(where: str, access: Access, secret: str | None) -> Sink:

@@ -74,9 +74,13 @@ class QueueFeed:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
+    def check(self) -> None:
+        """See that it is a queue that may be read."""
+        self._settings = self._queue.checked()
+
     def start(self) -> None:
         """Begin to follow; see `Feed`."""
-        self._settings = self._queue.checked()
+        self.check()
         self._threads = [
             threading.Thread(target=self._guarded, args=(self._receive,), daemon=True)
             for _ in range(_RECEIVERS)
