@@ -34,7 +34,10 @@ from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_MISSING = "Spark is not installed. Add it with `pip install 'tokentrail[spark]'`; it needs Java 17 or later."
+_MISSING = (
+    "Spark is not installed. Add it with `pip install 'tokentrail[spark]'`, or '.[spark]' in a clone; it needs Java 17 "
+    "or later."
+)
 _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

@@ -129,12 +129,12 @@ def test_investigate_ends_with_the_plan(run: Run, logs: Path, told: Story) -> No
 
 
 def test_the_plan_file_is_the_document(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
-    """-o writes what --format json prints, says so on stderr, and `apply` is named."""
+    """-o writes what --format json prints, says so on stderr, and names `apply` with plan and case, to be pasted."""
     ran = run("contain", told.a.key_id, "--case", case, "--format", "json", "-o", tmp_path / "plan.json")
 
     assert ran.code == 0
     assert json.loads((tmp_path / "plan.json").read_text()) == json.loads(ran.out)
-    assert "tokentrail apply" in " ".join(ran.err.split())
+    assert f"`tokentrail apply {tmp_path / 'plan.json'} --case {case}`" in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,16 @@ import pytest
 from contract_cases import PAGES, PUBLIC, ROOT, blocks, code, paragraphs, verbs_named
 
 from tokentrail.cli.root import root
+from tokentrail.containment.outcome import (
+    Applied,
+    CredentialVerdict,
+    Deed,
+    Restored,
+    StepDone,
+    StepVerdict,
+    Undone,
+    Verification,
+)
 from tokentrail.lineage.model import Credential, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import columns
 from tokentrail.results import Coverage, IngestSummary, Rejection, Status
@@ -113,7 +123,24 @@ def test_the_readme_s_library_example_is_python() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [Credential, TracedCredential, Trace, TimelineEvent, IngestSummary, Status, Coverage, Rejection],
+    [
+        Credential,
+        TracedCredential,
+        Trace,
+        TimelineEvent,
+        IngestSummary,
+        Status,
+        Coverage,
+        Rejection,
+        Applied,
+        StepDone,
+        Deed,
+        Verification,
+        StepVerdict,
+        CredentialVerdict,
+        Undone,
+        Restored,
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_every_field_of_the_output_is_documented(kind: type) -> None:

@@ -186,9 +186,9 @@ SHOWN = [
 
 @pytest.fixture(name="demo", scope="module")
 def _demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `leak` is the demo's case."""
+    """A folder in which `demo` is the demo's case."""
     folder = tmp_path_factory.mktemp("demo")
-    with Case.open(folder / "leak") as case:
+    with Case.open(folder / "demo") as case:
         evidence = folder / "evidence"
         story().world.write(evidence)
         case.ingest([str(evidence)])

@@ -51,7 +51,7 @@ def _thresholds() -> list[str]:
         for line in text.splitlines()
         if "=" in line and "#" in line
     }
-    rows = [f"| `{name}` | {value:g} | {comments[name]} |" for name, value in tomllib.loads(text).items()]
+    rows = [f"| `{name}` | {value:.15g} | {comments[name]} |" for name, value in tomllib.loads(text).items()]
     return ["| Name | Default | Meaning |", "| --- | --- | --- |", *rows]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from evidence import AWAY, HOME, START, answers, at, by_id, held, states
+from evidence import AWAY, HOME, START, answers, at, by_id, held, states, traced
 from tokentrail import Case
 from tokentrail.testing import World
 from tokentrail.testing.administration import revoke_older_sessions
@@ -260,6 +260,20 @@ def test_an_attached_cutoff_bites_and_is_undone(world: World, undo: str) -> None
 
     assert ["ended"] == states(world, session.id, as_of=attached - timedelta(seconds=1))
     assert ["active"] == states(world, session.id)
+
+
+def test_a_policy_counts_whose_record_tells_no_account(world: World) -> None:
+    """What a managed policy says may stand in a record that lacks every account; its ARN says whose it is."""
+    session, admin = world.user("ada").assumes("Deploy"), world.user("grace")
+    made = admin.iam("CreatePolicy", policyName="Stop", policyDocument=DENY_ALL)
+    admin.iam("AttachRolePolicy", roleName="Deploy", policyArn=made["responseElements"]["policy"]["arn"])
+    made.pop("recipientAccountId")
+    made["userIdentity"] = {"type": "AWSService", "invokedBy": "cloudformation.amazonaws.com"}
+
+    records = [made, *(one for one in world.records() if one["eventID"] != made["eventID"])]
+
+    assert ["ended"] == states(records, session.id)
+    assert "ended" == by_id(traced(records, session.id).credentials)[session.id].state
 
 
 def test_awss_own_deny_all_is_known(world: World) -> None:

@@ -20,6 +20,7 @@ from tokentrail.store.workers import Worker, environment
 )  # fmt: skip
 def test_what_somebody_tuned_stays_so(theirs: str | None, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker keeps more free memory at hand, unless whoever started the program said how much."""
+    monkeypatch.setattr(os, "confstr", lambda name: "glibc 2.41")
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     if theirs is not None:
         monkeypatch.setenv("GLIBC_TUNABLES", theirs)
@@ -27,10 +28,21 @@ def test_what_somebody_tuned_stays_so(theirs: str | None, ours: str, monkeypatch
     assert environment() == os.environ | {"OPENBLAS_NUM_THREADS": "1", "GLIBC_TUNABLES": ours}
 
 
+@pytest.mark.parametrize("library", ["glibc 2.29", "musl", "", None])
+def test_a_library_that_cant_count_so_far_is_left_alone(
+    library: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 2.30 glibc counts to 127, and others know no such thing: nothing is said to them."""
+    monkeypatch.setattr(os, "confstr", lambda name: library)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+
+    assert "GLIBC_TUNABLES" not in environment()
+
+
 def test_a_worker_has_it() -> None:
     """It is in the worker's environment from its start, as the C library reads it once."""
     worker: Worker[str, str | None] = Worker(os.getenv, str)
     try:
-        assert worker.run("GLIBC_TUNABLES") == environment()["GLIBC_TUNABLES"]
+        assert worker.run("GLIBC_TUNABLES") == environment().get("GLIBC_TUNABLES")
     finally:
         worker.end()

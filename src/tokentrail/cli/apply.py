@@ -29,7 +29,7 @@ from tokentrail.present.paper import Paper
 @click.command(
     "apply",
     short_help="Carry a plan out in AWS.",
-    epilog=example("tokentrail apply PLAN.json --profile-for 111122223333=incident-response"),
+    epilog=example("tokentrail apply PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
 @reach.PLAN
 @reach.routed

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.options import Common, common, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
@@ -89,7 +90,9 @@ def command(
         )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)
-            output.say(f"Plan written to {plan_file}; `tokentrail apply {plan_file}` carries it out.")
+            case_of = f" --case {shlex.quote(str(named))}" if (named := named_case(told)) else ""
+            pasted = f"tokentrail apply {shlex.quote(str(plan_file))}{case_of}"
+            output.say(f"Plan written to {plan_file}; `{pasted}` carries it out.")
         if script:
             write_script(plan, sys.stdout)
         else:

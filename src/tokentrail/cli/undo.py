@@ -25,7 +25,7 @@ from tokentrail.present.paper import Paper
 @click.command(
     "undo",
     short_help="Take back what a plan did.",
-    epilog=example("tokentrail undo PLAN.json --profile-for 111122223333=incident-response"),
+    epilog=example("tokentrail undo PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
 @reach.PLAN
 @reach.routed

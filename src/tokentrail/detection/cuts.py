@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tokentrail.lineage.rows import Row, moment
-from tokentrail.policy.effects import Effects, accounts
 from tokentrail.policy.standing import Ending
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
     if not rows:
         return  # to play changes through takes its time
     callers = [scene.caller(row) for row in rows]
-    effects = Effects(scene.forest.changes(accounts(callers)))
+    effects = scene.effects(callers)
     for row, caller in zip(rows, callers, strict=True):
         key = row["id"].partition("@")[0] if row["kind"] == "long_term_key" else None
         ending = effects.ended(caller, key, scene.as_of)

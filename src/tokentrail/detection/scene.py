@@ -40,6 +40,7 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.context import Caller
+from tokentrail.policy.effects import Effects, accounts
 from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000
@@ -63,7 +64,7 @@ _ABOVE = """
     SELECT DISTINCT parent_n FROM forest
     WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
 _CLIMBED = 64
-"""Steps up that are taken one by one in a large forest."""
+"""Steps up that are taken one by one."""
 
 
 class Scene:
@@ -83,6 +84,7 @@ class Scene:
         self._scratch = scratch
         """Where large tables lie as files; made when first needed."""
         self._made: dict[str, str] = {}
+        self._effects: dict[frozenset[str] | None, Effects] = {}
         self._touched: Sequence[Row] | None = None
         self._suspects: dict[int, int] = {}
         self._starts: list[int] = []
@@ -315,6 +317,14 @@ class Scene:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
         self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
+
+    def effects(self, callers: Iterable[Caller]) -> Effects:
+        """What the changes up to this moment did that bear on some credentials."""
+        concerned = accounts(callers)
+        with self._thinking:
+            if concerned not in self._effects:
+                self._effects[concerned] = Effects(self.forest.changes(concerned))
+            return self._effects[concerned]
 
     @property
     def touched(self) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from tokentrail.store.interface import Engine
 _EDITS = """
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
        coalesce(c.account, i.account) AS in_account,
-       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account) END AS part
+       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
 FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 ORDER BY part, c.time"""
-"""The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations."""
+"""The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations and
+for those that tell none, which may be to a policy of any."""
 
 _REMOVALS = """
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
@@ -86,19 +88,19 @@ class Forest(Naming):
         """Judge for some credentials: knows the changes in their accounts, and those to service control policies."""
         if self._judge is not None:
             return self._judge
-        accounts = frozenset(account for row in found if (account := caller(row).account))
-        if accounts not in self._judges:
-            self._judges[accounts] = Judge(self.changes(accounts), self.as_of)
-        return self._judges[accounts]
+        concerned = frozenset(account for row in found if (account := caller(row).account))
+        if concerned not in self._judges:
+            self._judges[concerned] = Judge(self.changes(concerned), self.as_of)
+        return self._judges[concerned]
 
-    def changes(self, accounts: Set[str] | None = None) -> Iterator[Change]:
-        """The IAM and Organizations changes up to this moment, of some accounts (and all of Organizations) or all."""
+    def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
+        """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
         if not self._edited:
-            self._engine.keep("edits", _EDITS, self._folder / "edits.parquet")
+            self._engine.keep("edits", _EDITS, self._folder / "edits-by-account.parquet")
             self._edited = True
-        if accounts is None:
+        if concerned is None:
             return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
-        wanted = [(part, part) for part in sorted({"", *accounts})]
+        wanted = [(part, part) for part in sorted({"", *concerned})]
         return _entries(self._engine.ranges("edits", "part", wanted), _seconds(self.as_of))
 
     def removals(self) -> Iterator[Change]:
@@ -295,7 +297,8 @@ class Forest(Naming):
 
 
 def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Iterator[Change]:
-    for row in rows.to_pylist():
+    parts = rows.to_batches(_BATCH) if isinstance(rows, pa.Table) else [rows]
+    for row in chain.from_iterable(part.to_pylist() for part in parts):
         if until is None or (row["time"] is not None and row["time"] <= until):
             row["account"] = row["in_account"]
             yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")

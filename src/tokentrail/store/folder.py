@@ -15,7 +15,6 @@ Nothing else is state, so a killed writer leaves a whole case, and readers and w
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 import json
@@ -23,6 +22,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
@@ -138,9 +138,12 @@ class CaseFolder:
         self._known = {
             name: known.get(name) or self._manifest(self.path / "manifests" / name) for name in names
         }
-        found = self._known.values()
-        replaced = {name for one in found for name in one.replaces}
-        return (one for one in found if one.segment not in replaced)
+        replaced = {name for one in self._known.values() for name in one.replaces}
+        for name, one in self._known.items():
+            if one.segment not in replaced:
+                if name not in known:
+                    _see_files(self.segment(one.segment))
+                yield one
 
     def _manifest(self, path: Path) -> Manifest:
         try:
@@ -148,7 +151,6 @@ class CaseFolder:
             named = (found.segment, *found.replaces)
             if found.segment != path.stem or not all(map(_SEGMENT.fullmatch, named)):
                 raise ValueError("it names what is no segment, or not its own")
-            _see_files(self.segment(found.segment))
             return found
         except (OSError, ValueError) as error:
             raise CaseError(
@@ -209,10 +211,7 @@ class CaseFolder:
             CaseError: it holds what is no file.
         """
         folder = self.path / "derived" / fingerprint
-        try:
-            _see_files(folder)
-        except OSError as error:
-            raise CaseError(f"{folder}: damaged ({error}). Remove it; it is derived anew.") from error
+        _see_files(folder)
         return folder if folder.exists() else None
 
     def all_derived(self, ending: str) -> list[Path]:
@@ -282,18 +281,28 @@ def _read(path: Path) -> bytes:
 
 def _see_files(folder: Path) -> None:
     """See that a folder holds files alone, as to open a pipe, which Parquet's readers do, would wait for ever."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for one in entries:
-            if one.is_dir(follow_symlinks=False):
-                _see_files(Path(one.path))
-            elif not one.is_file():
-                raise OSError(errno.EINVAL, "no regular file", one.path)
+    left = [str(folder)]
+    while left:
+        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
+            for one in entries:
+                if one.is_dir(follow_symlinks=False):
+                    left.append(one.path)
+                elif not _is_file(one):
+                    raise CaseError(f"{one.path}: no regular file. It is none of TokenTrail's; remove it.")
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or was until a moment ago."""
+    try:
+        return entry.is_file() or stat.S_ISREG(entry.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _holds_files(folder: Path) -> bool:
     try:
         _see_files(folder)
-    except OSError:
+    except CaseError:
         return False
     return True
 

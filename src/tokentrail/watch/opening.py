@@ -12,9 +12,7 @@ from tokentrail.watch.interface import Feed, Sink
 from tokentrail.watch.near_sinks import FileSink
 
 
-def feed_of(
-    source: str, accesses: Sequence[Access], wanted: Wanted, case: Path, *, give_up: int
-) -> Feed:
+def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path, *, give_up: int) -> Feed:
     """
     Open what is to be followed.
 
@@ -48,9 +46,10 @@ def feed_of(
 def _held(case: Path) -> Iterator[str]:
     """What a case holds by name, if it is one by now."""
     try:
-        there = CaseFolder.open(case, create=False).snapshot().objects()
+        folder = CaseFolder.open(case, create=False)
     except CaseError:  # whoever opens it to write says so
         return iter(())
+    there = folder.snapshot().objects()
     return (one.source for one in there.values() if one.source is not None)
 
 
