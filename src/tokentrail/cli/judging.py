@@ -69,7 +69,8 @@ def sigma_rules(folders: Sequence[Path]) -> SigmaRules | None:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"Sigma rules need pySigma, and {error.name} is not installed: pip install 'tokentrail[sigma]', "
-            "or '.[sigma]' in a clone. (On Python 3.15 that compiles google-re2; on 3.11 to 3.14 it comes with tokentrail.)"
+            "or '.[sigma]' in a clone. (On Python 3.15 that compiles google-re2; on 3.11 to 3.14 it comes with "
+            "tokentrail.)"
         ) from error
 
     found = read_rules(folders)

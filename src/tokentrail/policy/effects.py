@@ -171,7 +171,7 @@ def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
     found = set[str]()
     for caller in callers:
         named = _name(caller)
-        mine = {caller.account, named[1] if named else None} - {None, ""}
+        mine = {one for one in (caller.account, named and named[1]) if one}
         if not mine:
             return None
         found |= mine
