@@ -276,6 +276,23 @@ def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder
     assert ["GetSessionToken"] == last.tables["events"].column("name").to_pylist()
 
 
+def test_what_led_somewhere_is_forgotten_when_nobody_asks_for_it(folder: CaseFolder, recall: Recall) -> None:
+    """Each session leads to its role for as long as it is judged, and not for as long as the watch runs."""
+    recollection, held, remembered = Recollection(recall), {}, []
+    for place in range(24):
+        segment, tables, objects = one_more(folder, f"user-{place}")
+        recollection.about([recollection.note(tables)], held.values(), 100)
+        held[place], names = recall.keep(int(segment, 16), tables, objects)
+        recollection.kept(place, names)
+        if place >= 4:
+            recollection.let_go([place - 4])
+            del held[place - 4]
+            remembered.append(recollection.remembered)
+
+    assert 0 < remembered[3]
+    assert max(remembered) <= remembered[3] + 8
+
+
 def test_the_oldest_of_what_was_recalled_goes_first() -> None:
     """Half of the room is left then, for what was recalled last; as long as there is room, nothing goes."""
     account = Held(most=800)

@@ -96,7 +96,7 @@ class Forest(Naming):
     def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
         if not self._edited:
-            self._engine.keep("edits", _EDITS, self._folder / "edits-by-account.parquet")
+            self._engine.keep("edits", _EDITS, self._folder / "edits_by_account.parquet")
             self._edited = True
         if concerned is None:
             return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")

@@ -105,7 +105,7 @@ class Recollection:
         self._finders: dict[int, set[str]] = {}
         """By record that was recalled, the names that found it."""
         self._led: dict[str, set[str]] = {}
-        """By name, the names that led to it."""
+        """By name, the names that led to it, of those that are asked for: a role is led to by each of its sessions."""
         self._above: dict[int, Touched] = {}
         """What callers rest on, by the number that recall gives them; nobody changes it."""
         self._kept: dict[int, frozenset[str] | None] = {}
@@ -114,6 +114,11 @@ class Recollection:
         """Of what is judged anyway: who issued, made or changed what, by its names."""
         self._makers_before: dict[str, list[Row]] = {}
         self._count = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many steps from name to name are remembered."""
+        return sum(map(len, self._led.values()))
 
     def note(self, tables: Tables) -> Touched:
         """Note who made what in the records of a new segment; answers what they touch."""
@@ -151,6 +156,7 @@ class Recollection:
             self._led.clear()
         for found in gone:
             self._unask(found or ())
+        self._led = {name: live for name, by in self._led.items() if (live := by & self._asked)}
         self._makers_before, self._makers = self._makers, {}
 
     def _unask(self, names: Iterable[str]) -> None:
