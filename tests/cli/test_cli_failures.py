@@ -166,10 +166,11 @@ def test_a_message_is_safe_to_show(run: Run, case: Path) -> None:
     assert "\x1b" not in ran.err and "\u202e" not in ran.err
 
 
-def test_a_watch_of_what_is_not_there_leaves_no_case(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["ingest", "investigate", "watch"])
+def test_what_is_not_there_leaves_no_case(verb: str, run: Run, tmp_path: Path) -> None:
     """A wrong name is said at once, and nothing is made for it."""
-    ran = run("watch", tmp_path / "nowhere", "--case", tmp_path / "case")
+    ran = run(verb, tmp_path / "nowhere", "--case", tmp_path / "case")
 
     assert 2 == ran.code
-    assert "no such folder" in ran.err
+    assert "no such f" in ran.err
     assert not (tmp_path / "case").exists()

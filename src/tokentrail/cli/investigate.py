@@ -24,6 +24,7 @@ from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
+from tokentrail.sources.given import see
 
 
 @click.command(
@@ -59,6 +60,7 @@ def command(
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
     plan = None
+    see(logs)
     with Case.open(told.case) as case:
         summary = take_in(case, logs, intake.of(None, None, subjects))
         findings = judging.judge(case, told.as_of)

@@ -83,12 +83,23 @@ def objects(
         if source == "-":
             yield BytesObject("-", sys.stdin.buffer.read())
             continue
+        see([source])
         path = Path(source)
         if path.is_dir():
             yield from _folder(str(path)) if spread is None else _spread(str(path), spread)
-        elif path.exists():
-            yield _file(str(path))
         else:
+            yield _file(str(path))
+
+
+def see(sources: Iterable[str]) -> None:
+    """
+    See that files and folders are there.
+
+    Raises:
+        SourceError: one is not.
+    """
+    for source in sources:
+        if source != "-" and not Path(source).exists():
             raise SourceError(
                 f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX, "
                 "sqs:URL or lookup-events: ."

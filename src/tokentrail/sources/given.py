@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
@@ -15,6 +15,16 @@ LOOKUP = "lookup-events:"
 def is_remote(source: str) -> bool:
     """Whether a source lies in AWS."""
     return source.startswith(("s3://", LOOKUP, QUEUE))
+
+
+def see(sources: Iterable[str]) -> None:
+    """
+    See that what lies here is there, before anything is made for it; AWS is asked when it is read.
+
+    Raises:
+        SourceError: a file or folder is not there.
+    """
+    files.see(one for one in sources if not is_remote(one))
 
 
 def batches(
