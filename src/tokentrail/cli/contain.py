@@ -22,6 +22,7 @@ from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import columns, document
+from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 
 STRATEGIES = ("standard", "surgical", "scorched")
@@ -90,9 +91,8 @@ def command(
         )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)
-            case_of = f" --case {shlex.quote(str(named))}" if (named := named_case(told)) else ""
-            pasted = f"tokentrail apply {shlex.quote(str(plan_file))}{case_of}"
-            output.say(f"Plan written to {plan_file}; `{pasted}` carries it out.")
+            following = pasted(f"tokentrail apply {shlex.quote(str(plan_file))}", named_case(told))
+            output.say(f"Plan written to {plan_file}; `{following}` carries it out.")
         if script:
             write_script(plan, sys.stdout)
         else:

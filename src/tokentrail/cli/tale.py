@@ -4,7 +4,6 @@ The demo's story: its evidence, its moments, and the words around what the trace
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
+from tokentrail.present.findings import pasted
 from tokentrail.present.paper import Paper
 from tokentrail.present.walk import Chapter, Walk, write_walk
 from tokentrail.results import Status
@@ -78,7 +78,7 @@ def write_tale(tale: Tale, folder: Path, paper: Paper) -> None:
     write_walk(tale.walk, paper)
     paper.heading("Look further")
     for command, what in _LOOK_FURTHER:
-        line = f"tokentrail {command.format(a=tale.key_ids['A'])} --case {shlex.quote(str(folder))}"
+        line = pasted(f"tokentrail {command.format(a=tale.key_ids['A'])}", folder)
         paper.line(f"  # {what}")
         paper.line(f"  {line}")
 

@@ -64,6 +64,11 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (-SEVERITIES.index(one.severity), one.time, one.id))
 
 
+def pasted(command: str, case: Path | None) -> str:
+    """A command as it can be pasted: with the case, where it must be named."""
+    return command if case is None else f"{command} --case {shlex.quote(str(case))}"
+
+
 def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | None = None) -> None:
     """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
     listed = worst_first(findings)
@@ -98,8 +103,8 @@ def write_finding(one: Finding, paper: Paper, *, case: Path | None = None) -> No
         f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
     )
     paper.wrapped(by, first=_label("rule"))
-    of_case = f" --case {shlex.quote(str(case))}" if case and one.next.startswith("tokentrail ") else ""
-    paper.wrapped(one.next + of_case, first=_label("next"), style="bold")
+    following = pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
+    paper.wrapped(following, first=_label("next"), style="bold")
 
 
 def _address(one: Address) -> str:
