@@ -1,9 +1,12 @@
-"""Memory that is free again, given back to the machine."""
+"""Memory that is free again, found and given back to the machine."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 """Of glibc alone, which by itself gives back the top of a heap only (its manual, 'Freeing Memory Allocated with
@@ -14,3 +17,15 @@ def give_back() -> None:
     """Have the C library give back what it keeps for later, where it is one that can."""
     if _TRIM is not None:
         _TRIM(0)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Hold off the search for cycles: rows and decoded records have none, and it would walk them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -22,6 +21,7 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.store.answering import Judge, Place, Wanted, judged
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
+from tokentrail.store.room import without_collection
 from tokentrail.store.workers import shared
 
 _TASK = 20_000
@@ -49,22 +49,10 @@ def sweep(
     processes = (os.cpu_count() or 1) if len(first) == _WORTH else 1
     tasks = chain(first, tasks)
     del first  # no task stays for longer than it takes
-    with _without_collection():
+    with without_collection():
         for answers in shared(partial(judged, judge), tasks, processes=processes, prepare=gc.disable):
             lost(answers.lost)
             yield from answers.found
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Hold off the search for cycles, of which decoded records have none, while many of them come and go."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _tasks(folder: CaseFolder, wanted: Iterable[pa.Table], bits: int) -> Iterator[list[Wanted]]:

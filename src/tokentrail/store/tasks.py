@@ -7,7 +7,6 @@ are the same.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
 from tokentrail.store.pack import Pack
 from tokentrail.store.reading import read_all
+from tokentrail.store.room import without_collection
 from tokentrail.store.segment import write_segment
 
 TASK_BYTES = 6 << 20
@@ -93,15 +93,10 @@ def apart(
 def work(
     path: Path, known: dict[str, StoredObject], options: Options, task: Task
 ) -> tuple[int, list[Outcome]]:
-    """Read a task's objects, undisturbed by the collector: it would walk millions of records that hold no cycles."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    """Read a task's objects."""
+    with without_collection():
         outcomes, _ = read_task(path, task.objects, known, options)
         return task.size, outcomes
-    finally:
-        if collects:
-            gc.enable()
 
 
 def tasks(objects: Iterable[EvidenceObject], size: int = TASK_BYTES) -> Iterator[Task]:

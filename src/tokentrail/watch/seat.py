@@ -7,6 +7,7 @@ other.
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -95,5 +96,11 @@ def _explained() -> Iterator[None]:
 
 
 def _prepare() -> None:
-    """Leave it to the watch when to end: a service manager signals all processes of a service."""
+    """
+    Make a process that does nothing but this work fit for it.
+
+    It leaves it to the watch when to end: a service manager signals all processes of a service.
+    """
+    gc.disable()  # `Room` searches for cycles when a look has been told
+    gc.freeze()  # what is imported will stay: nobody need look through it
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

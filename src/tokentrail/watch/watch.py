@@ -8,6 +8,7 @@ was held back is said; what looks can't see, a sweep looks for beside.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.room import without_collection
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned
@@ -146,8 +148,10 @@ class Watch:
             SourceError: the source can't be followed at all.
             CaseError: the case or the ledger can't be written.
         """
-        with self._ledger, ExitStack() as over:
+        with self._ledger, without_collection(), ExitStack() as over:
             over.callback(self._seat.end)
+            over.callback(gc.unfreeze)
+            gc.freeze()  # what is imported will stay: `Room` need not look through it
             outbox = Outbox(self._ledger, self._sinks, self._say)
             over.callback(outbox.stop)
             over.callback(outbox.flush, _LAST)
