@@ -53,6 +53,7 @@ from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.records import record
+from tokentrail.store.room import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
@@ -321,6 +322,7 @@ class Case(Lookups, Tracing, Guarding):
         sweep = sweeper(self._folder, lost.append)
         read = reader(self._folder)
         with (
+            without_collection(),
             self._folder.scratch() as scratch,
             closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
         ):

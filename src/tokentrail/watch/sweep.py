@@ -8,6 +8,7 @@ on meanwhile.
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import pickle
@@ -180,6 +181,7 @@ def main() -> None:
     _take_turns("SCHED_IDLE")
     if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    gc.disable()  # it is over soon, and rows hold no cycles
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer
