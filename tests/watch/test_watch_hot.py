@@ -18,10 +18,11 @@ from tokentrail.store.interface import StoredObject
 from tokentrail.store.merge import AT_ONCE, merge_small
 from tokentrail.store.tasks import Options
 from tokentrail.testing import World
+from tokentrail.testing.story import story
 from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.held import Held
 from tokentrail.watch.hot import HotSet
-from tokentrail.watch.intake import Intake, Tables
+from tokentrail.watch.intake import Intake, Tables, tables_of
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.recall import Recall, Span
 from tokentrail.watch.recollection import Recalled, Recollection
@@ -61,6 +62,18 @@ def _recall(folder: CaseFolder) -> Iterator[Recall]:
 def held(hot: HotSet, table: str = "events") -> int:
     [row] = hot.engine().rows(f"SELECT count(*) AS rows FROM {table}")
     return int(row["rows"])
+
+
+def test_what_is_handed_on_is_what_lies_in_the_case(folder: CaseFolder) -> None:
+    """Whoever judges gets the columns of a new segment as a later watch reads them, row by row and type by type."""
+    segment, tables, _ = put(folder, "all", story().world.records())
+
+    read = tables_of(folder, segment)
+    assert tables.keys() == read.keys()
+    for name, table in tables.items():
+        assert table.num_rows
+        by = [(one, "ascending") for one in ("object", "ordinal", "identity") if one in table.column_names]
+        assert table.sort_by(by).equals(read[name].sort_by(by))
 
 
 def test_what_a_sweep_chose_of_newest_records_is_not_there_twice(folder: CaseFolder) -> None:

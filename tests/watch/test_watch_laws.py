@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +18,8 @@ from tokentrail import Case
 from tokentrail.testing.story import story
 from tokentrail.watch import watch
 from tokentrail.watch.interface import Arrival
-from tokentrail.watch.sweep import SweepProcess, Swept
+from tokentrail.watch.reconcile import Document
+from tokentrail.watch.sweep import SweepProcess
 
 
 @cache
@@ -91,11 +92,10 @@ class Counting(SweepProcess):
 
     ended = 0
 
-    def result(self) -> Swept | None:
-        swept = super().result()
-        assert swept is not None
+    def found(self) -> Iterator[Sequence[Document]]:
+        for some in super().found():
+            yield [{**one, "count": one["count"] + 1} for one in some]
         Counting.ended += 1
-        return replace(swept, findings=tuple(replace(one, count=one.count + 1) for one in swept.findings))
 
 
 class Late(Given):
@@ -120,6 +120,74 @@ def test_a_sweep_that_saw_all_is_believed_more_than_looks_beside_it(
     counts = {ident: one["count"] + 1 for ident, one in found(tmp_path / "case").items()}
     assert counts == {ident: one["count"] for ident, one in sink.standing().items()}
     assert counts
+
+
+class Slow(SweepProcess):
+    """A sweep whose findings are told one at a time."""
+
+    told: ClassVar[list[str]] = []
+    first: Callable[[], None] = staticmethod(lambda: None)
+    """Done before the first."""
+
+    def found(self) -> Iterator[Sequence[Document]]:
+        for some in super().found():
+            for one in some:
+                if not Slow.told:
+                    Slow.first()
+                Slow.told.append(one["id"])
+                yield [one]
+
+
+class Between(Given):
+    """A feed that brings its last batch when the first of what a sweep found is told."""
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        return () if len(self.batches) == 1 and not Slow.told else super().take(most, wait)
+
+    def kept(self, arrivals: Sequence[Arrival]) -> None:
+        super().kept(arrivals)
+        if not self.batches:
+            self.at = len(Slow.told)
+
+
+def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence need not wait for all that a sweep found to be told, and what it brings is not told back."""
+    monkeypatch.setattr(watch, "SweepProcess", Slow)
+    monkeypatch.setattr(Slow, "told", [])
+    sink, listed = Remembering(), records()
+    feed = Between([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
+    with Case.open(tmp_path / "case") as case:
+        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
+        watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
+
+    first_sweep = Slow.told.index(Slow.told[0], 1)
+    assert 0 < feed.at < first_sweep
+    assert same(found(tmp_path / "case")) == same(sink.standing())
+    for ident in sink.standing():
+        counts = [one.document["count"] for one in sink.notices if one.id == ident]
+        assert counts == sorted(counts)
+
+
+def test_a_watch_that_is_stopped_while_it_notes_the_past_has_noted_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `only_new`, what a case of any size showed before is not told by the next start as if it were new."""
+    monkeypatch.setattr(watch, "SweepProcess", Slow)
+    monkeypatch.setattr(Slow, "told", [])
+    before, sink = tmp_path / "first.json.gz", Remembering()
+    before.write_bytes(packed(records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(before)])
+        how = watch.Settings(quiet=0.0, beside=False, hot=300, only_new=True)
+        running = watch.Watch(case.folder, Given([]), [sink], (), how, lambda _: None)
+        monkeypatch.setattr(Slow, "first", staticmethod(running.stop))
+        running.run()
+    watched(tmp_path / "case", [], sink, hot=300)
+
+    assert Slow.told
+    assert not sink.notices
 
 
 def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tokentrail.watch.interface import Notice, SinkRefused
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.near_sinks import FileSink
 from tokentrail.watch.outbox import Outbox
-from tokentrail.watch.reconcile import Look, notices
+from tokentrail.watch.reconcile import Look, notices, withdrawn
 
 
 def document(ident: str = "a", **fields: Any) -> dict[str, Any]:
@@ -152,7 +152,8 @@ def look(number: int = 1, **fields: Any) -> Look:
 
 def told(ledger: Ledger, at: Look, *found: dict[str, Any]) -> list[tuple[str, int, str]]:
     last = ledger.last(one["id"] for one in found)
-    made = list(notices(at, found, last, lambda listed: ledger.standing(listed, at.since, at.start)))
+    listed = {one["id"] for one in found}
+    made = [*notices(at, found, last), *withdrawn(at, ledger.standing(listed, at.since, at.start))]
     ledger.send(made, (), at.now)
     ledger.found({*last, *(one.id for one in made)}, at.number)
     return [(one.id, one.revision, one.change) for one in made]
@@ -201,6 +202,17 @@ def test_a_sweep_leaves_alone_what_was_found_after_it_began(tmp_path: Path) -> N
         told(ledger, look(5, settled=False), document("fresh"))
 
         assert [("old", 2, "withdrawn")] == told(ledger, look(6, since=3))
+
+
+def test_what_a_later_look_found_too_a_sweep_may_add_to_but_not_take_from(tmp_path: Path) -> None:
+    """A look at a part that finds it again does not keep what a sweep saw of the whole from being told."""
+    with Ledger(tmp_path) as ledger:
+        told(ledger, look(1), document("more"), document("less", count=5))
+        told(ledger, look(5, complete=False), document("more"), document("less", count=5))
+
+        assert [("more", 2, "revised")] == told(
+            ledger, look(6, since=3), document("more", count=9), document("less", count=4)
+        )
 
 
 def test_a_sweep_that_looks_back_a_while_leaves_alone_what_lies_before(tmp_path: Path) -> None:

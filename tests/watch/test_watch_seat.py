@@ -150,6 +150,7 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
         assert os.sched_getscheduler(number) == os.SCHED_OTHER
         os.kill(number, signal.SIGCONT)
         assert process.result() is not None
+        process.kill()
 
 
 def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:

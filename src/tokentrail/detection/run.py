@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
 from tokentrail.lineage.rows import OWNER, Row, moment, owner
@@ -54,11 +54,14 @@ def detect(
     Returns:
         Findings by time, then id.
     """
-    hits = _all_hits(scene, rules, sigma)
-    named = scene.told({n for _, hit in hits for n in _places(hit)}, _TOLD)
-    briefs = {row["n"]: _Brief.of(row) for row in named}
-    hits = [(rule, hit) for rule, hit in hits if at_least(hit.severity, min_severity)]
-    sources = scene.sources({event for _, hit in hits for event in _events(scene, hit)})
+    hits = [
+        (rule, hit) for rule, hit in _all_hits(scene, rules, sigma) if at_least(hit.severity, min_severity)
+    ]
+    with ThreadPoolExecutor(1, "sources") as beside:
+        asked = beside.submit(_sources, scene, {event for _, hit in hits for event in _events(scene, hit)})
+        named = scene.told({n for _, hit in hits for n in _places(hit)}, _TOLD)
+        briefs = {row["n"]: _Brief.of(row) for row in named}
+        sources = asked.result()
     found = [_finding(scene, rule, hit, briefs, sources) for rule, hit in hits]
     ids = {n: one.id for n, one in briefs.items()}
     kept = [one for one in found if allowed is None or not allowed.covers(one, scene, ids)]
@@ -119,6 +122,12 @@ def answer(subject: str) -> str:
     return f"tokentrail contain {shlex.quote(subject)}"
 
 
+def _sources(scene: Scene, events: Set[str]) -> dict[str, Source]:
+    """Where events came from, as `Scene.sources` tells it, asked beside others."""
+    with scene.apart():
+        return scene.sources(events)
+
+
 def _places(hit: Hit) -> tuple[int, ...]:
     return hit.places if hit.subject is None else (hit.subject, *hit.places)
 
@@ -151,7 +160,7 @@ def _finding(
     rule: Rule,
     hit: Hit,
     briefs: dict[int, _Brief],
-    sources: dict[str, tuple[int, str, int | None]],
+    sources: dict[str, Source],
 ) -> Finding:
     named = [briefs[n] for n in dict.fromkeys(_places(hit))]
     subject = briefs[hit.subject].id if hit.subject is not None else None

@@ -21,7 +21,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock, RLock, local
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +65,8 @@ _ABOVE = """
     WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
 _CLIMBED = 64
 """Steps up that are taken one by one."""
+Source: TypeAlias = tuple[int, str, int | None]
+"""When an event came, from which address, and the root of its lineage."""
 
 
 class Scene:
@@ -276,7 +278,7 @@ class Scene:
                 self._at_hand = self._engine.table("SELECT * FROM known")
         return self._at_hand.filter(pa.array(np.isin(self._at_hand["n"].to_numpy(), places)))
 
-    def sources(self, events: Set[str]) -> dict[str, tuple[int, str, int | None]]:
+    def sources(self, events: Set[str]) -> dict[str, Source]:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
         if not events:
             return {}

@@ -11,9 +11,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import msgspec
+import pyarrow as pa
 from msgspec.structs import replace
 
 from tokentrail.events.gunzip import DEFAULT_BOUND
@@ -95,8 +97,7 @@ def work(
 ) -> tuple[int, list[Outcome]]:
     """Read a task's objects."""
     with without_collection():
-        outcomes, _ = read_task(path, task.objects, known, options)
-        return task.size, outcomes
+        return task.size, read_task(path, task.objects, known, options).outcomes
 
 
 def tasks(objects: Iterable[EvidenceObject], size: int = TASK_BYTES) -> Iterator[Task]:
@@ -120,13 +121,24 @@ def evened(listed: list[Task], processes: int) -> list[Task]:
     return [*listed[:-processes], *tasks(last, TASK_BYTES // _LAST)]
 
 
+class Read(NamedTuple):
+    """What reading some objects came to."""
+
+    outcomes: list[Outcome]
+    """What became of each."""
+    new: Manifest | None = None
+    """What is new, if anything."""
+    tables: Mapping[str, pa.Table] = MappingProxyType({})
+    """Its columns, by table."""
+
+
 def read_task(
     path: Path,
     objects: list[EvidenceObject],
     known: Mapping[str, Counted],
     options: Options,
-) -> tuple[list[Outcome], Manifest | None]:
-    """Read some objects into one segment, and publish it; says what became of each, and what is new."""
+) -> Read:
+    """Read some objects into one segment, and publish it."""
     folder = CaseFolder.open(path, create=False)
     segment, pack = Segment(new_segment_number(), bound=options.bound), Pack()
     outcomes: list[Outcome] = []
@@ -160,9 +172,9 @@ def read_task(
         )
         outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
     if not stored:
-        return outcomes, None
-    name = segment_name(segment.number)
-    write_segment(segment.tables(), folder.segment(name))
+        return Read(outcomes)
+    name, tables = segment_name(segment.number), segment.tables()
+    write_segment(tables, folder.segment(name))
     if len(pack) == 1:
         folder.keep(*pack.only())
     elif pack:
@@ -171,4 +183,4 @@ def read_task(
             stored[digest] = replace(stored[digest], pack=name, at=at)
     manifest = Manifest(segment=name, objects=tuple(stored.values()))
     folder.publish(manifest)
-    return outcomes, manifest
+    return Read(outcomes, manifest, tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,17 +58,14 @@ class Intake:
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Put arrivals into the case; when it returns, they are there for good."""
-        outcomes, new = read_task(
+        outcomes, new, tables = read_task(
             self._folder.path, [one.object for one in arrivals], self._known, self._options
         )
         if new is None:
             return Taken(outcomes=tuple(outcomes), segment=None, objects=(), tables=None)
         self._know(new.objects)
         return Taken(
-            outcomes=tuple(outcomes),
-            segment=new.segment,
-            objects=new.objects,
-            tables=tables_of(self._folder, new.segment),
+            outcomes=tuple(outcomes), segment=new.segment, objects=new.objects, tables=_in_memory(tables)
         )
 
     def _know(self, objects: Iterable[StoredObject]) -> None:
@@ -80,7 +77,9 @@ class Intake:
 
 def tables_of(folder: CaseFolder, segment: str) -> Tables:
     """The columns of a segment."""
-    return {
-        name: pq.read_table(folder.segment(segment) / f"{name}.parquet", memory_map=False).cast(SCHEMAS[name])
-        for name in TABLES
-    }
+    files = {name: folder.segment(segment) / f"{name}.parquet" for name in TABLES}
+    return _in_memory({name: pq.read_table(file, memory_map=False) for name, file in files.items()})
+
+
+def _in_memory(tables: Mapping[str, pa.Table]) -> Tables:
+    return {name: tables[name].cast(SCHEMAS[name]) for name in TABLES}

@@ -7,7 +7,7 @@ it than before. Any look may add.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,20 +39,14 @@ class Look:
     """The time before which it does not look, as documents spell it."""
 
 
-def notices(
-    look: Look,
-    found: Iterable[Document],
-    last: Mapping[str, Entry],
-    standing: Callable[[Collection[str]], Iterable[Entry]],
-) -> Iterator[Notice]:
+def notices(look: Look, found: Iterable[Document], last: Mapping[str, Entry]) -> Iterator[Notice]:
     """
-    Tell what is to be sent.
+    Tell what is to be sent of what a look found.
 
     Args:
         look: The look.
-        found: What it found.
+        found: What it found, or some of it.
         last: Those of these that were told before, as they were last.
-        standing: All that was told, and that no look since `look.since` has found, but for some ids.
     """
     listed = {one["id"]: one for one in found}
     for ident, document in listed.items():
@@ -62,18 +56,29 @@ def notices(
                 yield _notice(document, 1, "new", (), look)
         elif notice := _revision(look, document, entry):
             yield notice
+
+
+def withdrawn(look: Look, standing: Iterable[Entry]) -> Iterator[Notice]:
+    """
+    Take back what has no reason any more, where a look is one that may.
+
+    Args:
+        look: The look.
+        standing: What was told, and what neither it nor any look since `look.since` has found.
+    """
     if look.complete and look.settled:
-        for entry in standing(listed.keys()):
+        for entry in standing:
             yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), look)
 
 
 def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
     before = entry.notice
-    complete = look.complete and before.document["time"] >= look.start
+    overtaken = entry.found > look.since
+    complete = look.complete and not overtaken and before.document["time"] >= look.start
     changed = tuple(name for name in document if document[name] != before.document.get(name))
     if before.change == "withdrawn":
         return _notice(document, before.revision + 1, "revised", changed, look) if complete else None
-    if not changed or (entry.found > look.since and look.since < look.number):
+    if not changed:
         return None
     worse = _severity(document) > _severity(before.document)
     if not complete and not worse and not _more(document, before.document):

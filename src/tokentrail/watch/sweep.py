@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.detection.model import Finding
 from tokentrail.errors import CaseError
+from tokentrail.present.document import document
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
@@ -37,10 +39,13 @@ from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.intake import TABLES, Tables
 from tokentrail.watch.judging import Judge, Judging, linked
 from tokentrail.watch.recall import Recall
+from tokentrail.watch.reconcile import Document
 
 _NICE = 10
 _UNHURRIED = 600.0
 """Seconds for which a sweep takes only the time that nobody else wants: where that is none, it would never end."""
+_TOGETHER = 100
+"""Findings that are told at a time: looks wait for them."""
 _PROGRAM = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -69,16 +74,15 @@ class Sweeping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep found."""
+    """What a sweep came to, but for what it found, which `SweepProcess.found` tells: there may be very much of it."""
 
-    findings: tuple[Finding, ...]
     carried: Tables
     """What the hot set is to carry from now on."""
     records: int
     since: int | None
 
 
-def sweep(asked: Sweeping) -> Swept:
+def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
     """Judge a case, as `Case.detect` does, and keep nothing of the linking."""
     folder = CaseFolder.open(asked.case, create=False)
     if asked.merging:
@@ -106,7 +110,7 @@ def sweep(asked: Sweeping) -> Swept:
             found = judge.findings(scene)
             numbers = [int(one.name, 16) for one in folders]
             kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
-            return Swept(findings=found, carried=kept, records=sight.grown.records, since=asked.since)
+            return Swept(carried=kept, records=sight.grown.records, since=asked.since), found
 
 
 def newest(segment: Path) -> int:
@@ -153,12 +157,19 @@ class SweepProcess:
         return self._process.poll() is not None
 
     def result(self) -> Swept | None:
-        """What it found; `None` if it failed."""
-        code = self._process.wait()
+        """What it came to; `None` if it failed."""
+        if self._process.wait() != 0:
+            self._answer.close()
+            return None
         self._answer.seek(0)
-        found: Swept | None = pickle.load(self._answer) if code == 0 else None  # noqa: S301 - our own process
-        self._answer.close()
-        return found
+        swept: Swept = pickle.load(self._answer)  # noqa: S301 - our own process
+        return swept
+
+    def found(self) -> Iterator[Sequence[Document]]:
+        """What it found as documents, some at a time, once, after its `result`."""
+        with self._answer:
+            while some := pickle.load(self._answer):  # noqa: S301 - our own process
+                yield some
 
     def kill(self) -> None:
         """End it; nothing that it does is half done."""
@@ -185,5 +196,9 @@ def main() -> None:
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer
-    pickle.dump(sweep(asked), answers)
+    swept, found = sweep(asked)
+    pickle.dump(swept, answers)
+    for start in range(0, len(found), _TOGETHER):
+        pickle.dump([document(one) for one in found[start : start + _TOGETHER]], answers)
+    pickle.dump([], answers)
     answers.close()

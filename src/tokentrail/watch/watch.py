@@ -10,34 +10,33 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from threading import Event
 from typing import NamedTuple
 
 from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
-from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.room import without_collection
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned
 from tokentrail.watch.gathering import Gathered, Gathering
-from tokentrail.watch.guard import PREFIX, Guard
+from tokentrail.watch.guard import Guard
 from tokentrail.watch.held import MOST
 from tokentrail.watch.intake import Tables
-from tokentrail.watch.interface import Feed, Notice, Sink
+from tokentrail.watch.interface import Feed, Sink
 from tokentrail.watch.judging import Judging
-from tokentrail.watch.ledger import Entry, Ledger
+from tokentrail.watch.ledger import Ledger
 from tokentrail.watch.looking import Asked, Looker, Told
 from tokentrail.watch.outbox import Outbox
-from tokentrail.watch.reconcile import Document, Look, notices
+from tokentrail.watch.reconcile import Look
 from tokentrail.watch.seat import Beside, Here
 from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept
+from tokentrail.watch.telling import Teller
 
 BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
@@ -85,6 +84,8 @@ class _Looking(NamedTuple):
 
     number: int
     settled: bool
+    told_all: bool
+    """Whether a sweep had judged all that it sees."""
     gathered: Gathered
     answer: Future[Told]
 
@@ -125,7 +126,7 @@ class Watch:
         self._sweep_began = self._sweep_after = 0.0
         self._sweep_look = 0
         self._told_all = False
-        """Whether a sweep has told all that has come: a look at a part has nothing to add then."""
+        """Whether a sweep has judged all that has come: a look at a part has nothing to add then."""
         self._sweeps: list[Tables | None] = []
         """What became of sweeps since the last look; see `Asked`."""
         self._known = folder.path / "watch" / "past-known"
@@ -150,9 +151,11 @@ class Watch:
         """
         with self._ledger, without_collection(), ExitStack() as over:
             over.callback(self._seat.end)
-            over.callback(gc.unfreeze)
-            gc.freeze()  # what is imported will stay: `Room` need not look through it
+            if not gc.get_freeze_count():
+                over.callback(gc.unfreeze)
+                gc.freeze()  # what is imported will stay: `Room` need not look through it
             outbox = Outbox(self._ledger, self._sinks, self._say)
+            self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
             over.callback(outbox.stop)
             over.callback(outbox.flush, _LAST)
             ready = self._seat.ask(Asked(now=self._clock()))
@@ -161,58 +164,69 @@ class Watch:
             over.callback(self._gathering.close)
             over.callback(self._feed.stop)
             over.callback(self._end_sweep)
+            over.callback(self._teller.end)
             self._held = self._gathering.held
             self._unswept = not self._held.whole
             for guard in self._guards:
                 for line in guard.told():
                     self._say(line)
             ready.result()
-            self._know_the_past(outbox)
+            self._know_the_past()
             self._feed.start()
             beat = Beat(self._feed, self._folder.path / "watch", self._counts, settings.beat, self._clock)
             self._rounds(outbox, beat)
+            self._tell_the_rest()
             beat.last(self._say)
         return self._counts
 
-    def _know_the_past(self, outbox: Outbox) -> None:
+    def _know_the_past(self) -> None:
         """Where only what is new shall be told, note all that the case shows already."""
         if self._first and self._held.whole:
             self._ask(settled=True)
-            self._judged(outbox)
+            self._judged()
         elif self._first:
             self._begin_sweep()
             while (self._sweep is not None or self._failed) and not self._over.wait(_WAIT):
                 if self._sweep is None:
                     self._begin_sweep()
-                self._swept(outbox, True)
+                self._swept(True)
+            while self._teller.busy:
+                self._teller.tell_some(self._clock())
         if self._first and not self._over.is_set():
             self._known.touch(mode=0o600)
         self._first = False
+        self._teller.first_is_over()
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
         quiet_since = taken_at = self._clock()
         while not self._over.is_set():
-            self._told(outbox)
+            self._told()
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
                 arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
-                    if self._gathering.take(self._feed, arrivals, partial(self._told, outbox)):
+                    if self._gathering.take(self._feed, arrivals, self._told):
                         self._dirty = self._unsettled = self._unswept = True
                         self._told_all = False
-            else:
+            elif not self._teller.busy:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
             if self._looking is None:
-                self._look_again(outbox, settled)
+                self._look_again(settled)
+            self._teller.tell_some(self._clock())
             self._tell_losses()
             beat.beat(self._say, outbox.left)
             if self._settings.once and settled and self._finished():
                 break
-        while self._looking is not None or self._dirty:  # what was taken in is told
+
+    def _tell_the_rest(self) -> None:
+        """Have told what was taken in, and what the last sweep found."""
+        while self._looking is not None or self._dirty:
             if self._looking is None:
                 self._ask(settled=False)
-            self._judged(outbox)
+            self._judged()
+        while self._teller.busy:
+            self._teller.tell_some(self._clock())
 
     def _tell_losses(self) -> None:
         for one in self._feed.lost():
@@ -225,11 +239,11 @@ class Watch:
         """Seconds to wait for what comes: none if something waits to be judged that whoever judges has time for."""
         if self._looking is not None:
             return _GLANCE
-        return 0.0 if self._dirty else _WAIT
+        return 0.0 if self._dirty or self._teller.busy else _WAIT
 
-    def _look_again(self, outbox: Outbox, settled: bool) -> None:
+    def _look_again(self, settled: bool) -> None:
         """Have the next look taken, if anything is new."""
-        self._swept(outbox, settled)
+        self._swept(settled)
         if self._dirty or (settled and self._unsettled):
             self._ask(settled=settled)
         self._gathering.keep()
@@ -247,14 +261,14 @@ class Watch:
             letting=gathered.letting, forget=gathered.forget,
         )  # fmt: skip
         self._sweeps = []
-        self._looking = _Looking(self._look, settled, gathered, self._seat.ask(asked))
+        self._looking = _Looking(self._look, settled, self._told_all, gathered, self._seat.ask(asked))
 
-    def _told(self, outbox: Outbox) -> None:
+    def _told(self) -> None:
         """Send what is new if a look has ended."""
         if self._looking is not None and self._looking.answer.done():
-            self._judged(outbox)
+            self._judged()
 
-    def _judged(self, outbox: Outbox) -> None:
+    def _judged(self) -> None:
         """Wait for what a look finds, if there is one, and send what is new."""
         if self._looking is None:
             return
@@ -264,9 +278,10 @@ class Watch:
             number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
             now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
         )  # fmt: skip
-        if gathered.complete or not self._told_all:
-            self._send(outbox, look, told.found)
-        self._send(outbox, replace(look, complete=False, fresh=None), told.guarded)
+        if gathered.complete or not looking.told_all:
+            self._teller.tell(look, told.found)
+            self._teller.take_back(look, {one["id"] for one in told.found})
+        self._teller.tell(replace(look, complete=False, fresh=None), told.guarded)
         self._gathering.judged(gathered.new)
         self._pace(told.took)
         self._counts.judged(now)
@@ -279,21 +294,6 @@ class Watch:
         elif took < _SLOW / 2:
             self._held.most = min(most, int(self._held.most * 1.1))
 
-    def _send(self, outbox: Outbox, look: Look, found: Sequence[Document]) -> None:
-        last = self._ledger.last(one["id"] for one in found)
-        sent = list(notices(look, found, last, partial(self._standing, look)))
-        known = [one for one in sent if self._first and not _is_guard(one)]
-        told = [one for one in sent if not self._first or _is_guard(one)]
-        outbox.know(known, look.now)
-        outbox.send(told, look.now)
-        self._counts.notices += len(told)
-        self._ledger.found({*last, *(one.id for one in sent)}, look.number)
-
-    def _standing(self, look: Look, found: Collection[str]) -> Iterator[Entry]:
-        """What was told of the evidence, and that no look has found since; see `notices`."""
-        standing = self._ledger.standing(found, look.since, look.start)
-        return (one for one in standing if not _is_guard(one.notice))
-
     def _pinned(self) -> Pinned:
         """Credentials of plans, and of the newest findings."""
         return Pinned(
@@ -305,14 +305,15 @@ class Watch:
             ),
         )
 
-    def _swept(self, outbox: Outbox, settled: bool) -> None:
-        """Take what a sweep found, or begin one when it is time."""
+    def _swept(self, settled: bool) -> None:
+        """Take what a sweep found, or begin one when it is time, and what the last one found is told."""
         if self._sweep is not None:
             if self._sweep.done():
-                found, self._sweep = self._sweep.result(), None
+                sweep, self._sweep = self._sweep, None
+                swept = sweep.result()
                 took = self._clock() - self._sweep_began
                 self._sweep_after = self._clock() + max(took * _DUTY, 0.0 if settled else _SWEEP_EVERY)
-                if found is None:
+                if swept is None:
                     self._unswept = True
                     self._failed += 1
                     if self._failed >= _TRIES and (self._first or self._settings.once):
@@ -324,9 +325,9 @@ class Watch:
                     self._sweep_after += _SWEEP_EVERY
                 else:
                     self._failed = 0
-                    self._take_over(outbox, found)
+                    self._take_over(sweep, swept)
             return
-        due = self._unswept and not self._held.whole
+        due = self._unswept and not self._held.whole and not self._teller.busy
         if due and (self._clock() >= self._sweep_after or (settled and self._settings.once)):
             self._begin_sweep()
 
@@ -347,24 +348,19 @@ class Watch:
             )
         )  # fmt: skip
 
-    def _take_over(self, outbox: Outbox, found: Swept) -> None:
-        """What the sweep found stands, but for what came after it began."""
+    def _take_over(self, sweep: SweepProcess, swept: Swept) -> None:
+        """What the sweep found stands, but for what came after it began: that is told from now on."""
         self._look += 1
         self._told_all = not self._unswept
         look = Look(
             number=self._look, since=self._look if self._told_all else self._sweep_look, complete=True, settled=True,
-            now=self._clock(), start="" if found.since is None else at(found.since),
+            now=self._clock(), start="" if swept.since is None else at(swept.since),
         )  # fmt: skip
-        self._send(outbox, look, [document(one) for one in found.findings])
-        self._sweeps.append(found.carried)
+        self._teller.tell_all_of(sweep, look)
+        self._sweeps.append(swept.carried)
         self._dirty = True
 
     def _finished(self) -> bool:
         """Whether all that there was is in the case and judged."""
-        swept = self._held.whole or (self._sweep is None and not self._unswept)
+        swept = self._held.whole or not (self._sweep or self._teller.busy or self._unswept)
         return self._feed.drained() and not (self._dirty or self._unsettled or self._looking) and swept
-
-
-def _is_guard(notice: Notice) -> bool:
-    """Whether it is about a plan: told whatever else is known, and never withdrawn."""
-    return str(notice.document["rule"]).startswith(PREFIX)
