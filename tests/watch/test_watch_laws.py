@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -169,36 +168,6 @@ def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
     for ident in sink.standing():
         counts = [one.document["count"] for one in sink.notices if one.id == ident]
         assert counts == sorted(counts)
-
-
-class Endless(Given):
-    """A feed that brings something each time it is asked, old files at last, until some of a sweep is told."""
-
-    asked_later = 0
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        if self.batches:
-            self.again = self.batches[0]
-        elif len(Slow.told) < 3 and self.asked_later < 3_000:
-            self.asked_later += 1
-            time.sleep(0.02)  # leave some of the processors to the sweep
-            self.batches.append(self.again)
-        return super().take(most, wait)
-
-
-def test_what_a_sweep_found_is_told_though_evidence_never_stops_coming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some of it is told in each round, whatever else there is to do."""
-    monkeypatch.setattr(watch, "SweepProcess", Slow)
-    monkeypatch.setattr(Slow, "told", [])
-    listed = records()
-    feed = Endless([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
-    with Case.open(tmp_path / "case") as case:
-        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
-        watch.Watch(case.folder, feed, [Remembering()], (), how, lambda _: None).run()
-
-    assert 0 < feed.asked_later < 3_000
 
 
 def test_a_watch_that_is_stopped_while_it_notes_the_past_has_noted_all_of_it(
