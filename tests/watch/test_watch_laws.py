@@ -102,7 +102,9 @@ class Late(Given):
     """A feed that brings its last batch when a sweep has ended, so that the next one begins with it."""
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        return () if len(self.batches) == 1 and not Counting.ended else super().take(most, wait)
+        return (
+            self.nothing(wait) if len(self.batches) == 1 and not Counting.ended else super().take(most, wait)
+        )
 
 
 def test_a_sweep_that_saw_all_is_believed_more_than_looks_beside_it(
@@ -142,7 +144,7 @@ class Between(Given):
     """A feed that brings its last batch when the first of what a sweep found is told."""
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        return () if len(self.batches) == 1 and not Slow.told else super().take(most, wait)
+        return self.nothing(wait) if len(self.batches) == 1 and not Slow.told else super().take(most, wait)
 
     def kept(self, arrivals: Sequence[Arrival]) -> None:
         super().kept(arrivals)

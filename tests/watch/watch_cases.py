@@ -34,11 +34,16 @@ class Given:
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
         if not self.batches:
-            return ()
+            return self.nothing(wait)
         files = self.batches.pop(0)
         self.taken += len(files)
         names = [f"{self.taken}-{number}.json.gz" for number in range(len(files))]
         return [Arrival(object=BytesObject(*one), at=0.0) for one in zip(names, files, strict=True)]
+
+    def nothing(self, wait: float) -> Sequence[Arrival]:
+        """Wait, as feeds do: who asks again and again leaves a sweep, which takes what others leave, no processor."""
+        time.sleep(wait)
+        return ()
 
     def kept(self, arrivals: Sequence[Arrival]) -> None:
         self.kept_ones += [one.object.name for one in arrivals]
