@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +19,9 @@ from evidence import text
 from tokentrail import Case
 from tokentrail.testing.story import story
 from tokentrail.watch import watch
+from tokentrail.watch.backlog import keep_all
 from tokentrail.watch.interface import Arrival
+from tokentrail.watch.recall import Recall
 from tokentrail.watch.reconcile import Document
 from tokentrail.watch.sweep import SweepProcess
 
@@ -172,24 +176,78 @@ def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
         assert counts == sorted(counts)
 
 
-def test_a_watch_that_is_stopped_while_it_notes_the_past_has_noted_all_of_it(
+class Endless(Given):
+    """A feed that brings something each time it is asked, old files at last, until some of a sweep is told."""
+
+    asked_later = 0
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        if self.batches:
+            self.again = self.batches[0]
+        elif len(Slow.told) < 3 and self.asked_later < 3_000:
+            self.asked_later += 1
+            time.sleep(0.02)  # leave some of the processors to the sweep
+            self.batches.append(self.again)
+        return super().take(most, wait)
+
+
+def test_what_a_sweep_found_is_told_though_evidence_never_stops_coming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `only_new`, what a case of any size showed before is not told by the next start as if it were new."""
+    """Some of it is told in each round, whatever else there is to do."""
     monkeypatch.setattr(watch, "SweepProcess", Slow)
     monkeypatch.setattr(Slow, "told", [])
-    before, sink = tmp_path / "first.json.gz", Remembering()
-    before.write_bytes(packed(records()))
+    listed = records()
+    feed = Endless([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
     with Case.open(tmp_path / "case") as case:
-        case.ingest([str(before)])
+        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
+        watch.Watch(case.folder, feed, [Remembering()], (), how, lambda _: None).run()
+
+    assert 0 < feed.asked_later < 3_000
+
+
+class Unfinished(SweepProcess):
+    """A sweep during which the watch is stopped."""
+
+    asked: Callable[[], None] = staticmethod(lambda: None)
+    """Done when it is asked whether it has ended."""
+
+    def done(self) -> bool:
+        Unfinished.asked()
+        return False
+
+
+@pytest.mark.parametrize("when", ["while it sweeps", "while it notes what it found"])
+def test_a_watch_that_is_stopped_before_it_has_noted_the_past_tells_nothing_of_it(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `only_new`, what a case of any size showed before is told neither at the stop nor by the next start."""
+    kind = Unfinished if when == "while it sweeps" else Slow
+    monkeypatch.setattr(watch, "SweepProcess", kind)
+    monkeypatch.setattr(Slow, "told", [])
+    sink, listed = Remembering(), records()
+    with Case.open(tmp_path / "case") as case:
+        for number, some in enumerate(
+            (listed[:-250], listed[-250:])
+        ):  # the second is held, and judged by looks
+            before = tmp_path / f"{number}.json.gz"
+            before.write_bytes(packed(some))
+            case.ingest([str(before)])
+            if not number:  # an earlier start has come so far
+                (case.folder.path / "watch").mkdir()
+                with closing(Recall(case.folder.path / "watch")) as recall:
+                    keep_all(case.folder, recall)
         how = watch.Settings(quiet=0.0, beside=False, hot=300, only_new=True)
         running = watch.Watch(case.folder, Given([]), [sink], (), how, lambda _: None)
         monkeypatch.setattr(Slow, "first", staticmethod(running.stop))
+        monkeypatch.setattr(Unfinished, "asked", staticmethod(running.stop))
         running.run()
-    watched(tmp_path / "case", [], sink, hot=300)
-
-    assert Slow.told
     assert not sink.notices
+    monkeypatch.setattr(watch, "SweepProcess", SweepProcess)
+    watched(tmp_path / "case", [], sink, hot=300, only_new=True)
+
+    assert found(tmp_path / "case").keys().isdisjoint(one.id for one in sink.notices)
+    assert not sink.standing()
 
 
 def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:

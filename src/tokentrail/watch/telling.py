@@ -69,14 +69,14 @@ class Teller:
             return
         long, look = self._long, replace(self._long.look, now=now)
         some = next(long.found, None)
-        if some is not None and self._known:  # what was known before is noted as a whole, or not at all
-            some = [*some, *chain.from_iterable(long.found)]
-        if some is not None:
-            self.tell(look, some)
-            long.told.update(one["id"] for one in some)
-        else:
+        if some is None:
             self._long = None
             self.take_back(look, long.told)
+            return
+        if self._known:  # what was known before is noted as a whole, or not at all
+            some = [*some, *chain.from_iterable(long.found)]
+        self.tell(look, some)
+        long.told.update(one["id"] for one in some)
 
     def first_is_over(self) -> None:
         """From now on send what is new."""

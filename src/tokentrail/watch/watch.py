@@ -171,16 +171,16 @@ class Watch:
                 for line in guard.told():
                     self._say(line)
             ready.result()
-            self._know_the_past()
-            self._feed.start()
             beat = Beat(self._feed, self._folder.path / "watch", self._counts, settings.beat, self._clock)
-            self._rounds(outbox, beat)
-            self._tell_the_rest()
+            if self._knows_the_past():
+                self._feed.start()
+                self._rounds(outbox, beat)
+                self._tell_the_rest()
             beat.last(self._say)
         return self._counts
 
-    def _know_the_past(self) -> None:
-        """Where only what is new shall be told, note all that the case shows already."""
+    def _knows_the_past(self) -> bool:
+        """Where only what is new shall be told, note all that the case shows already; `False` if stopped before."""
         if self._first and self._held.whole:
             self._ask(settled=True)
             self._judged()
@@ -190,12 +190,15 @@ class Watch:
                 if self._sweep is None:
                     self._begin_sweep()
                 self._swept(True)
+            if self._sweep is not None or self._failed:
+                return False
             while self._teller.busy:
                 self._teller.tell_some(self._clock())
-        if self._first and not self._over.is_set():
+        if self._first:
             self._known.touch(mode=0o600)
         self._first = False
         self._teller.first_is_over()
+        return True
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
         quiet_since = taken_at = self._clock()
