@@ -153,6 +153,27 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
         process.kill()
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux lets a process take what others leave")
+def test_a_sweep_that_is_waited_for_takes_its_share(tmp_path: Path) -> None:
+    """Where nothing goes on before it has ended, it is as urgent as the watch itself."""
+
+    def urgency(number: int) -> tuple[int, int]:
+        return os.sched_getscheduler(number), os.getpriority(os.PRIO_PROCESS, number)
+
+    with Case.open(tmp_path / "case") as case:
+        (case.folder.path / "watch").mkdir()
+        process = SweepProcess(
+            Sweeping(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
+        )
+        seen = set[tuple[int, int]]()
+        while not process.done():  # nobody else waits for it to end, so that its number stays its own
+            seen.add(urgency(process._process.pid))
+
+        assert seen == {urgency(os.getpid())}
+        assert process.result() is not None
+        process.kill()
+
+
 def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:
     """While the verb is loaded, Arrow is told to use the C library's memory; what the watch starts is told nothing."""
     program = (

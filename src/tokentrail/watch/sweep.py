@@ -70,6 +70,8 @@ class Sweeping:
     """The segments that may be kept for recall and merged: all but what the watch has yet to tell; all by default."""
     merging: bool = True
     """Whether small segments are merged first."""
+    waited_for: bool = False
+    """Whether nothing goes on before it has ended: then it takes its share of the processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +189,14 @@ def _take_turns(policy: str, process: int = 0) -> None:
 
 def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
-    os.nice(_NICE)
-    # A processor that does nothing but an idle task counts as free when the watch's work is placed.
-    _take_turns("SCHED_IDLE")
-    if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     gc.disable()  # it is over soon, and rows hold no cycles
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    if not asked.waited_for:
+        os.nice(_NICE)
+        # A processor that does nothing but an idle task counts as free when the watch's work is placed.
+        _take_turns("SCHED_IDLE")
+        if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer
     swept, found = sweep(asked)

@@ -348,6 +348,7 @@ class Watch:
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
                 pinned=self._pinned(), carried=self._held.carriable, settled=self._gathering.settled(),
+                waited_for=self._settings.once or self._first,
             )
         )  # fmt: skip
 
