@@ -27,6 +27,9 @@ PARTS = [
     Wanted(until=START),
     Wanted(since=START - timedelta(days=1), until=START + timedelta(days=1)),
 ]
+PREFIXES = ["", "AWSLogs/", f"AWSLogs/{HOME}/", HERE, f"{HERE}2026/1"]
+SOME = 3
+"""Pieces that are enough where some regions are divided further and others not: there all is asked for from everywhere."""
 
 
 class Elsewhere:
@@ -63,15 +66,15 @@ def fill(cloud: Cloud) -> None:
     cloud.put(f"{HERE}{START:%Y/%m/%d}/{digest}", b"{}")
 
 
-@pytest.mark.parametrize("enough", [1, 3, 20, 1_000])
+@pytest.mark.parametrize("enough", [1, SOME, 20, 1_000])
 def test_a_bucket_is_listed_alike_wherever_its_folders_are(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
     """The same objects, skips and counts for each part that may be wanted, however finely regions are divided."""
     monkeypatch.setattr(listing, "SHARDS", enough)
     fill(cloud)
-    for prefix, wanted in itertools.product(
-        ("", "AWSLogs/", f"AWSLogs/{HOME}/", HERE, f"{HERE}2026/1"), PARTS
+    for prefix, wanted in (
+        itertools.product(PREFIXES, PARTS) if enough == SOME else [*zip(PREFIXES, PARTS, strict=True)]
     ):
         lister = Lister(cloud.access, BUCKET, wanted)
         found: Contents = lister.contents(prefix)
@@ -107,7 +110,7 @@ def test_a_listing_that_is_denied_elsewhere_is_explained(cloud: Cloud) -> None:
         Lister(cloud.access, BUCKET, Wanted()).contents("", Elsewhere())
 
 
-@pytest.mark.parametrize("enough", [1, 3, 20, 1_000])
+@pytest.mark.parametrize("enough", [1, SOME, 20, 1_000])
 def test_a_folder_is_walked_alike_wherever_its_folders_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
