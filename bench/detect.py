@@ -60,7 +60,7 @@ def judge(folder: Path, case: Path, rules: Path) -> Result:
 
 
 def keep_bytecode(folder: Path) -> None:
-    """Have processes find our modules compiled, as where the program is installed, and not compile them at each start."""
+    """Have processes find modules compiled, as where the program is installed: else each compiles them at its start."""
     if sys.dont_write_bytecode:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder)

@@ -260,7 +260,11 @@ class Scene:
         if self.large:
             self._engine.release()
             self.seek(places)
-            yield from self.rows(_SOUGHT.format(columns=", ".join(columns)))
+            sql = _SOUGHT.format(columns=", ".join(columns))
+            self._make(sql)
+            for some in self._engine.batches(sql):  # row by row the engine takes five times as long
+                values = [one.to_pylist() for one in some.columns]
+                yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
         else:
             yield from self.known(places).values()
 
