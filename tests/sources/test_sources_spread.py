@@ -110,7 +110,7 @@ def test_a_listing_that_is_denied_elsewhere_is_explained(cloud: Cloud) -> None:
         Lister(cloud.access, BUCKET, Wanted()).contents("", Elsewhere())
 
 
-@pytest.mark.parametrize("enough", [1, SOME, 20, 1_000])
+@pytest.mark.parametrize("enough", [1, 3, 20, 1_000])
 def test_a_folder_is_walked_alike_wherever_its_folders_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:

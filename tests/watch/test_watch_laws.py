@@ -227,9 +227,8 @@ def test_a_watch_that_is_stopped_before_it_has_noted_the_past_tells_nothing_of_i
     monkeypatch.setattr(Slow, "told", [])
     sink, listed = Remembering(), records()
     with Case.open(tmp_path / "case") as case:
-        for number, some in enumerate(
-            (listed[:-250], listed[-250:])
-        ):  # the second is held, and judged by looks
+        parts = (listed[:-250], listed[-250:])  # the second is held, and judged by looks
+        for number, some in enumerate(parts):
             before = tmp_path / f"{number}.json.gz"
             before.write_bytes(packed(some))
             case.ingest([str(before)])

@@ -155,7 +155,7 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux lets a process take what others leave")
 def test_a_sweep_that_is_waited_for_takes_its_share(tmp_path: Path) -> None:
-    """Where nothing goes on before it has ended, it is as urgent as the watch itself."""
+    """Where the watch begins or ends only with it, it is as urgent as the watch itself."""
 
     def urgency(number: int) -> tuple[int, int]:
         return os.sched_getscheduler(number), os.getpriority(os.PRIO_PROCESS, number)

@@ -71,7 +71,7 @@ class Sweeping:
     merging: bool = True
     """Whether small segments are merged first."""
     waited_for: bool = False
-    """Whether nothing goes on before it has ended: then it takes its share of the processors."""
+    """Whether the watch begins, or ends, only when it has ended: then it takes its share of the processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
