@@ -278,7 +278,7 @@ def test_a_signature_fits_its_key_and_text_only() -> None:
     assert fits(public_key(), signature, b"text")
     assert not fits(public_key(), signature, b"test")
     assert not fits(public_key("other"), signature, b"text")
-    assert not fits(public_key(), "00" + signature[2:], b"text")
+    assert not fits(public_key(), f"{int(signature, 16) ^ 1:0{len(signature)}x}", b"text")
     assert not fits(public_key(), "not hexadecimal", b"text")
     assert not fits(b"no key", signature, b"text")
 
