@@ -80,6 +80,8 @@ def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> 
 
 def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
+    there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
+    rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
     for late in (False, True):
         fresh = [*_found(scene, [rule for rule in rules if rule.late is late])]
         known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
@@ -99,8 +101,6 @@ def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
     Two are asked at a time, as most of what they ask is small; where it is not, it keeps the processors busy by
     itself, and what two ask would be in memory side by side.
     """
-    there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
-    rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
     at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
     with ThreadPoolExecutor(at_once, "rules") as pool:
         for rule, hits in zip(rules, pool.map(partial(_asked, scene), rules), strict=True):

@@ -42,12 +42,13 @@ BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
 _WAIT, _GLANCE = 0.2, 0.02
 """Seconds to wait for what comes; while a look is taken, which is to be told as soon as it is done."""
-_GATHERED = 0.5
-"""Seconds between two batches that are taken in while a look goes on: small ones cost as much as large ones."""
+_GATHERED = 0.25
+"""Seconds between two batches that are taken in while a look goes on: the next look waits for the last of them, but
+small ones cost as much as large ones."""
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
-_SLOW, _LEAST = 0.8, 20_000
+_SLOW, _LEAST = 0.6, 20_000
 """Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
 _PINNED, _OF_EACH = 200, 20
 """The newest findings, and the credentials of each, that are carried before others."""

@@ -130,9 +130,9 @@ static PyObject *template_of(Teller *self, const Text *in, size_t told, int has_
             return NULL;
         }
     if (PyList_Size(self->found) == code) {
-        made = PyObject_CallFunction(self->template, "y#y#ii", self->key.at + told + 1,
-                                     (Py_ssize_t)(self->key.used - told - 1), self->key.at, (Py_ssize_t)told, has_key,
-                                     has_time);
+        made = PyObject_CallFunction(self->template, "NNii",
+                                     PyBytes_FromStringAndSize(self->key.at + told + 1, (Py_ssize_t)(self->key.used - told - 1)),
+                                     PyBytes_FromStringAndSize(self->key.at, (Py_ssize_t)told), has_key, has_time);
         if (made == NULL || PyList_Append(self->found, made) < 0)
             self->outcome = FAILED;
         Py_XDECREF(made);
@@ -155,14 +155,14 @@ static void say_actor(Teller *self, const Text *in, size_t told)
     int64_t began = in[O_BEGAN].at ? milliseconds_of(&in[O_BEGAN]) : 0;
     int has_key = is_key(&in[O_KEY]), has_time = began > 0;
     PyObject *made = self->outcome < 0 ? NULL : template_of(self, in, told, has_key, has_time);
-    PyObject *pieces;
-    char spelled[20], *piece;
-    const char *order;
+    PyObject *pieces, *ways;
+    char spelled[20], *piece, *order;
     Py_ssize_t holes, size;
 
     if (made == NULL)
         return;
-    if (!PyArg_ParseTuple(made, "O!y#", &PyTuple_Type, &pieces, &order, &holes)) {
+    if (!PyArg_ParseTuple(made, "O!S", &PyTuple_Type, &pieces, &ways) ||
+        PyBytes_AsStringAndSize(ways, &order, &holes) < 0) {
         self->outcome = FAILED;
         return;
     }

@@ -4,7 +4,6 @@
 #ifndef TOKENTRAIL_LABELS_H
 #define TOKENTRAIL_LABELS_H
 
-#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include "json.h"
 

@@ -160,9 +160,8 @@ static PyObject *take(Scanner *self, PyObject *Py_UNUSED(nothing))
         return NULL;
     for (int n = 0; n < CALL; n++)
         PyTuple_SetItem(calls, n, Py_NewRef(self->calls[n]));
-    taken = Py_BuildValue("y#y#NO", self->rows.at ? self->rows.at : "", (Py_ssize_t)self->rows.used,
-                          self->resources.at ? self->resources.at : "", (Py_ssize_t)self->resources.used, calls,
-                          self->odd_ids);
+    taken = Py_BuildValue("NNNO", PyBytes_FromStringAndSize(self->rows.at, (Py_ssize_t)self->rows.used),
+                          PyBytes_FromStringAndSize(self->resources.at, (Py_ssize_t)self->resources.used), calls, self->odd_ids);
     if (taken == NULL || renew(self) < 0) {
         Py_XDECREF(taken);
         return NULL;

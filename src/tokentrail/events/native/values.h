@@ -4,7 +4,6 @@
 #ifndef TOKENTRAIL_VALUES_H
 #define TOKENTRAIL_VALUES_H
 
-#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include "json.h"
 
