@@ -130,9 +130,10 @@ static PyObject *template_of(Teller *self, const Text *in, size_t told, int has_
             return NULL;
         }
     if (PyList_Size(self->found) == code) {
-        made = PyObject_CallFunction(self->template, "NNii",
-                                     PyBytes_FromStringAndSize(self->key.at + told + 1, (Py_ssize_t)(self->key.used - told - 1)),
-                                     PyBytes_FromStringAndSize(self->key.at, (Py_ssize_t)told), has_key, has_time);
+        PyObject *actor = PyBytes_FromStringAndSize(self->key.at + told + 1, (Py_ssize_t)(self->key.used - told - 1));
+        PyObject *elsewhere = PyBytes_FromStringAndSize(self->key.at, (Py_ssize_t)told);
+
+        made = PyObject_CallFunction(self->template, "NNii", actor, elsewhere, has_key, has_time);
         if (made == NULL || PyList_Append(self->found, made) < 0)
             self->outcome = FAILED;
         Py_XDECREF(made);

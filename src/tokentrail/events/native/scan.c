@@ -154,14 +154,15 @@ static int renew(Scanner *self)
 
 static PyObject *take(Scanner *self, PyObject *Py_UNUSED(nothing))
 {
-    PyObject *calls = PyTuple_New(CALL), *taken;
+    PyObject *calls = PyTuple_New(CALL), *rows, *resources, *taken;
 
     if (calls == NULL)
         return NULL;
     for (int n = 0; n < CALL; n++)
         PyTuple_SetItem(calls, n, Py_NewRef(self->calls[n]));
-    taken = Py_BuildValue("NNNO", PyBytes_FromStringAndSize(self->rows.at, (Py_ssize_t)self->rows.used),
-                          PyBytes_FromStringAndSize(self->resources.at, (Py_ssize_t)self->resources.used), calls, self->odd_ids);
+    rows = PyBytes_FromStringAndSize(self->rows.at, (Py_ssize_t)self->rows.used);
+    resources = PyBytes_FromStringAndSize(self->resources.at, (Py_ssize_t)self->resources.used);
+    taken = Py_BuildValue("NNNO", rows, resources, calls, self->odd_ids);
     if (taken == NULL || renew(self) < 0) {
         Py_XDECREF(taken);
         return NULL;
