@@ -353,6 +353,7 @@ class Run:
             )
         )
         print(f"notices               {self.lines:,}")
+        print(f"preloaded             {os.environ.get('LD_PRELOAD') or 'nothing'}")
         print("memory, MB            " + " ".join(f"{one:.0f}+{two:.0f}" for _, one, two in self.memory))
         last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
         if last and before:

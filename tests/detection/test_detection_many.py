@@ -15,7 +15,7 @@ from noisy_company import NoisyCompany
 
 from evidence import native
 from tokentrail import Case
-from tokentrail.detection import known, scene, stretches
+from tokentrail.detection import ancestors, known, scene, stretches
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
@@ -133,14 +133,20 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
 def test_a_large_forest_is_climbed_to_the_same_credentials(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands above some credentials is the same step by step as at once, and beyond as many steps as are taken."""
+    """
+    What stands above some credentials is the same step by step as at once, and beyond as many steps as are taken; so
+    it is in a small forest, which is read at once.
+    """
     view = case._views.open(None)
     forest = case._views.forest(None)
     places = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY depth DESC, n LIMIT 9")]
     expected = forest.ancestors(places)
+    with closing(Scene(view.engine, forest)) as small:
+        assert small.ancestors(places) == expected
+        assert small.ancestors([]) == set()
     many(monkeypatch, 7)
     for steps in (64, 1):
-        monkeypatch.setattr(scene, "_CLIMBED", steps)
+        monkeypatch.setattr(ancestors, "_CLIMBED", steps)
         with closing(Scene(view.engine, forest, scratch=tmp_path / str(steps))) as large:
             assert large.ancestors(places) == expected
             assert large.ancestors([]) == set()

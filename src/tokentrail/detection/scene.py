@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses, parsed
+from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
@@ -60,11 +61,6 @@ _MARKS = """
     UNION SELECT kind FROM forest WHERE kind IN (SELECT mark FROM asked_marks)"""
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 _SOUGHT = "SELECT {columns} FROM known WHERE n IN (SELECT n FROM sought)"
-_ABOVE = """
-    SELECT DISTINCT parent_n FROM forest
-    WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
-_CLIMBED = 64
-"""Steps up that are taken one by one."""
 Source: TypeAlias = tuple[int, str, int | None]
 """When an event came, from which address, and the root of its lineage."""
 
@@ -111,6 +107,7 @@ class Scene:
         self._is_large: bool | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
+        self._ancestors = Ancestors(engine, forest, self._thinking)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows of a query over the tables of the scene, a batch at a time."""
@@ -308,16 +305,7 @@ class Scene:
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above some credentials."""
-        # By two columns: the forest's own way reads whole rows, and is meant for few credentials at a time.
-        fresh, above = set(places), set[int]()
-        for _ in range(_CLIMBED):
-            ups = {row["parent_n"] for row in self.rows(_ABOVE, [sorted(fresh)])} - above
-            if not ups:
-                return above
-            above |= ups
-            fresh = ups
-        with self._thinking:
-            return above | self.forest.ancestors(fresh)  # a chain of that many is nobody's habit
+        return self._ancestors.step_by_step(places) if self.large else self._ancestors.at_once(places)
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""

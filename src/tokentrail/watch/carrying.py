@@ -109,7 +109,7 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, 
     for row in scene.rows(query):
         by_rank.setdefault(row["rank"], []).append(row["n"])
     for rank, places in sorted(by_rank.items()):
-        for n in (*places, *sight.forest.ancestors(places)):
+        for n in (*places, *scene.ancestors(places)):
             ranks.setdefault(n, rank)
     scene.give(
         "lasting",

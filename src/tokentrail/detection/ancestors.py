@@ -1,0 +1,60 @@
+"""Everything above some credentials: where all are in memory read at once, of very many step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tokentrail.lineage.forest import Forest
+from tokentrail.store.interface import Engine
+
+_PARENTS = "SELECT n, parent_n FROM forest WHERE parent_n IS NOT NULL"
+_ABOVE = """
+    SELECT DISTINCT parent_n FROM forest
+    WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
+_CLIMBED = 64
+"""Steps up that are taken one by one."""
+
+
+class Ancestors:
+    """
+    What stands above credentials; several threads may ask at once.
+
+    Args:
+        engine: Where the forest lies.
+        forest: The same; it may be asked by one thread at a time.
+        alone: Held by whoever asks it.
+    """
+
+    def __init__(self, engine: Engine, forest: Forest, alone: AbstractContextManager[Any]) -> None:
+        self._engine, self._forest, self._alone = engine, forest, alone
+        self._parents: dict[int, int] | None = None
+
+    def at_once(self, places: Iterable[int]) -> set[int]:
+        """Of some credentials, where it may be known of all who is above whom."""
+        with self._alone:
+            if self._parents is None:
+                found = self._engine.table(_PARENTS)
+                n, parent = (found[name].to_numpy().tolist() for name in ("n", "parent_n"))
+                self._parents = dict(zip(n, parent, strict=True))
+        above = set[int]()
+        for n in places:
+            up = self._parents.get(n)
+            while up is not None and up not in above:
+                above.add(up)
+                up = self._parents.get(up)
+        return above
+
+    def step_by_step(self, places: Iterable[int]) -> set[int]:
+        """Of some credentials, of however many."""
+        # By two columns: the forest's own way reads whole rows, and is meant for few credentials at a time.
+        fresh, above = set(places), set[int]()
+        for _ in range(_CLIMBED):
+            ups = {row["parent_n"] for row in self._engine.each(_ABOVE, [sorted(fresh)])} - above
+            if not ups:
+                return above
+            above |= ups
+            fresh = ups
+        with self._alone:
+            return above | self._forest.ancestors(fresh)  # a chain of that many is nobody's habit
