@@ -14,7 +14,6 @@ import pytest
 from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
 from evidence import HOME, START
-from patience import until
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
@@ -135,12 +134,14 @@ def test_what_was_taken_in_is_told_before_a_stop(tmp_path: Path) -> None:
 def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It disturbs nobody at first; on a machine without idle time it would never end, were it not for the second."""
+    """It disturbs nobody from its start; on a machine without idle time it would never end, were it not for the second."""
     with Case.open(tmp_path / "case") as case:
         (case.folder.path / "watch").mkdir()
         process = SweepProcess(Sweeping(case=case.folder.path, judging=Judging(), since=None))
         number = process._process.pid
-        until(lambda: os.sched_getscheduler(number) == os.SCHED_IDLE)
+        assert os.sched_getscheduler(number) == os.SCHED_IDLE
+        assert os.getpriority(os.PRIO_PROCESS, number) == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+        assert len(os.sched_getaffinity(number)) == 1
         os.kill(number, signal.SIGSTOP)
         assert not process.done()
         assert os.sched_getscheduler(number) == os.SCHED_IDLE

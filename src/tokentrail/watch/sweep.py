@@ -41,7 +41,7 @@ from tokentrail.watch.judging import Judge, Judging, linked
 from tokentrail.watch.recall import Recall
 from tokentrail.watch.reconcile import Document
 
-_NICE = 10
+_NICE, _LEAST_URGENT = 10, 19
 _UNHURRIED = 600.0
 """Seconds for which a sweep takes only the time that nobody else wants: where that is none, it would never end."""
 _TOGETHER = 100
@@ -141,6 +141,8 @@ class SweepProcess:
             process_group=0,
             env=environment(),
         )  # fmt: skip
+        if not asked.waited_for:
+            _give_way(self._process.pid)
         self._began = time.monotonic()
         Thread(target=self._tell, args=(asked,), daemon=True).start()
 
@@ -180,7 +182,19 @@ class SweepProcess:
         self._answer.close()
 
 
-def _take_turns(policy: str, process: int = 0) -> None:
+def _give_way(process: int) -> None:
+    """Have a process that has only just begun disturb nobody, not even by loading what it needs, which takes seconds."""
+    with suppress(OSError):  # it has ended already, or a container forbids it: then it runs as it is
+        urgency = os.getpriority(os.PRIO_PROCESS, process)
+        os.setpriority(os.PRIO_PROCESS, process, min(urgency + _NICE, _LEAST_URGENT))
+    # A processor that does nothing but an idle task counts as free when the watch's work is placed.
+    _take_turns("SCHED_IDLE", process)
+    if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
+        with suppress(OSError):
+            os.sched_setaffinity(process, {max(os.sched_getaffinity(process))})
+
+
+def _take_turns(policy: str, process: int) -> None:
     """Have a process scheduled by one of Linux's policies (sched(7)), where there are any and that is allowed."""
     if hasattr(os, policy):
         with suppress(OSError):  # it has just ended, or a container forbids it: then it runs as it is
@@ -191,12 +205,6 @@ def main() -> None:
     """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
     gc.disable()  # it is over soon, and rows hold no cycles
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
-    if not asked.waited_for:
-        os.nice(_NICE)
-        # A processor that does nothing but an idle task counts as free when the watch's work is placed.
-        _take_turns("SCHED_IDLE")
-        if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
-            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the answer
     swept, found = sweep(asked)
