@@ -183,7 +183,7 @@ class SweepProcess:
 
 
 def _give_way(process: int) -> None:
-    """Have a process that has only just begun disturb nobody, not even by loading what it needs, which takes seconds."""
+    """Have a process that has only just begun disturb nobody, not even by loading what it needs."""
     with suppress(OSError):  # it has ended already, or a container forbids it: then it runs as it is
         urgency = os.getpriority(os.PRIO_PROCESS, process)
         os.setpriority(os.PRIO_PROCESS, process, min(urgency + _NICE, _LEAST_URGENT))
