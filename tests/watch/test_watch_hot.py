@@ -64,6 +64,23 @@ def held(hot: HotSet, table: str = "events") -> int:
     return int(row["rows"])
 
 
+def test_an_engine_gives_way_to_one_that_holds_the_same(
+    folder: CaseFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB keeps something of each dropped table while it is open: it isn't open for ever, and nothing is lost."""
+    monkeypatch.setattr("tokentrail.watch.hot._LOOKS", 2)
+    hot, engines, rows = HotSet(folder), [], 0
+    for name in "abc":
+        segment, tables, objects = one_more(folder, name)
+        hot.add(int(segment, 16), tables, objects)
+        rows += tables["events"].num_rows
+        engines.append(hot.engine())
+        assert held(hot) == rows  # as after a look, when nothing new waits
+
+    assert engines[0] is engines[1] is not engines[2]
+    assert hot.engine() is engines[2]
+
+
 def test_what_is_handed_on_is_what_lies_in_the_case(folder: CaseFolder) -> None:
     """Whoever judges gets the columns of a new segment as a later watch reads them, row by row and type by type."""
     segment, tables, _ = put(folder, "all", story().world.records())

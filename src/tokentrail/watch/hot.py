@@ -23,6 +23,9 @@ from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.recollection import Recalled
 
 _CHUNKS = 48
+_LOOKS = 200
+"""Looks after which an engine gives way to a new one: of each table that was dropped DuckDB keeps some bytes for as long
+as it is open, which in an hour came to two hundred megabytes."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class HotSet:
         self._carried_from: dict[int, set[int]] = {}
         """Of each segment that is carried in part, the objects that this is from."""
         self._engine: HeldEngine | None = None
+        self._looks = 0
+        """That were taken with this engine."""
         self._stale = True
         """Whether the engine holds something that is to go."""
         self._fresh: list[tuple[int, Tables]] = []
@@ -89,9 +94,12 @@ class HotSet:
         self._chunks.appendleft(_Chunk(segments, joined))
 
     def engine(self) -> HeldEngine:
-        """An engine that holds its tables, the same one always."""
+        """An engine that holds its tables, the same one for as long as it serves."""
+        if self._looks >= _LOOKS and not self._fresh:  # nobody waits for a look
+            self.close()
         if self._engine is None:
-            self._engine = HeldEngine()
+            self._engine, self._looks = HeldEngine(), 0
+        self._looks += bool(self._fresh)
         if self._stale:
             there = self._carried_places()
             parts = [one.tables for one in self._chunks] + [
