@@ -24,8 +24,8 @@ from tokentrail.watch.recollection import Recalled
 
 _CHUNKS = 48
 _LOOKS = 200
-"""Looks after which an engine gives way to a new one: of each table that was dropped DuckDB keeps some bytes for as long
-as it is open, which in an hour came to two hundred megabytes."""
+"""Looks after which an engine gives way to a new one: of each table that was dropped DuckDB keeps some bytes for as
+long as it is open, which in an hour came to two hundred megabytes (`duckdb_eviction_queues()`)."""
 
 
 @dataclass(slots=True)
