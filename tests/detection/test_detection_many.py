@@ -67,6 +67,25 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(stretches, "_MOST", most)
 
 
+@pytest.mark.parametrize("most", [1, 1_000_000])
+def test_a_table_tells_how_many_rows_it_has(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Asked for at once or in parts, and put together of these: rules ask no more about none."""
+    view = case._views.open(None)
+    many(monkeypatch, most)
+    with closing(Scene(view.engine, case._views.forest(None), scratch=tmp_path)) as scene_:
+        assert (len(scene_.parts("SELECT n FROM some_deeds")) > 1) == (most == 1)
+        asked = "SELECT n, count(*) AS events FROM some_deeds WHERE {} GROUP BY n"
+        put_together = "SELECT n, sum(events) AS events FROM {parts} GROUP BY n"
+        for name, condition, whole in (
+            ("all", "TRUE", put_together), ("parts", "TRUE", None), ("none", "FALSE", put_together),
+        ):  # fmt: skip
+            told = scene_.table(name + "_of_them", asked.format(condition), whole)
+            assert told == len(scene_.arrow(f"SELECT * FROM {name}_of_them"))
+            assert (told == 0) == (name == "none")
+
+
 @pytest.mark.parametrize("most", [1, 7, 60])
 def test_in_files_the_same_is_known(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int

@@ -119,16 +119,17 @@ class Scene:
         self._make(sql)
         return self._engine.table(sql, parameters)
 
-    def table(self, name: str, sql: str, whole: str | None = None) -> None:
+    def table(self, name: str, sql: str, whole: str | None = None) -> int:
         """
-        Keep the rows of a query under a name, for this detection.
+        Keep the rows of a query under a name, for this detection; how many there are: to ask for more about none
+        takes as long as about some.
 
         Args:
             name: The name.
             sql: The query; one over `some_deeds` is asked by `parts`.
             whole: The query that puts together what it told of them, which it calls `{parts}`, if that is not all rows.
         """
-        self._keep(name, self.parts(sql), whole, "TEMP TABLE")
+        return self._keep(name, self.parts(sql), whole, "TEMP TABLE")
 
     def parts(self, sql: str) -> Sequence[str]:
         """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
@@ -143,15 +144,16 @@ class Scene:
                 self._views = [name for one in self._stretches for name in one.views(self._engine)]
         return [one.of(sql) for one in self._stretches]
 
-    def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> None:
+    def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> int:
         in_parts = whole is not None and len(parts) > 1
         kept = f"{name}_parts" if in_parts else name
-        self._engine.run(f"CREATE OR REPLACE {form} {kept} AS {parts[0]}")
+        rows = self._engine.made(f"CREATE OR REPLACE {form} {kept} AS {parts[0]}")
         for part in parts[1:]:
-            self._engine.run(f"INSERT INTO {kept} {part}")
+            rows += self._engine.made(f"INSERT INTO {kept} {part}")
         if whole is not None and in_parts:
-            self._engine.run(f"CREATE OR REPLACE {form} {name} AS {whole.format(parts=kept)}")
+            rows = self._engine.made(f"CREATE OR REPLACE {form} {name} AS {whole.format(parts=kept)}")
             self._engine.run(f"DROP TABLE {kept}")
+        return rows
 
     def give(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
         """Make rows of one's own known under a name."""
@@ -189,12 +191,14 @@ class Scene:
                 return
             for needed in NEEDS.get(name, ()):
                 self._make_table(needed)
-            form = "VIEW" if name in VIEWS else "TABLE"
+            form = "VIEW"
             if self._scratch is not None and self._lies_in_files(name):
                 self._file(name, self._scratch / name)
-                form = "VIEW"
+            elif name in VIEWS:
+                self._engine.run(f"CREATE OR REPLACE VIEW {name} AS {TABLES[name]}")
             else:
                 query = known.all_at_once() if name == "known" else TABLES[name]
+                form = "TABLE"
                 self._keep(name, self.parts(query), WHOLE.get(name), form)
             self._made[name] = form
 

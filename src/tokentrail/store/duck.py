@@ -149,6 +149,12 @@ class DuckEngine:
         with _explained(sql):
             self._connection.execute(self._parsed(sql))
 
+    def made(self, sql: str) -> int:
+        """Run a statement that makes a table or adds to one; how many rows it came to."""
+        with _explained(sql):
+            [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
+            return int(rows)
+
     def release(self) -> None:
         """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
         self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick

@@ -70,6 +70,9 @@ class Linker(Protocol):
 class Engine(Linker, Protocol):
     """Answers queries over what was derived, too."""
 
+    def made(self, sql: str) -> int:
+        """Run a statement that makes a table or adds to one; how many rows it came to."""
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
 

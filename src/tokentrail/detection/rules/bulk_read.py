@@ -38,8 +38,9 @@ def find(scene: Scene) -> Iterator[Hit]:
     """Compare what each session read with the busiest earlier session of its principal from another lineage."""
     bars = scene.thresholds
     scene.table("reads", _READ, _READ_IN_ALL)
-    scene.table("busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes")))
-    if not any(scene.rows("SELECT n FROM busy LIMIT 1")):
+    if not scene.table(
+        "busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes"))
+    ):
         return  # as in most cases, where nobody's habits need be asked then
     stories: dict[tuple[int, str], list[Row]] = {}
     for row in scene.rows(_MUCH):

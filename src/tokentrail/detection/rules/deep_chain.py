@@ -23,9 +23,10 @@ _DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
 def find(scene: Scene) -> Iterator[Hit]:
     """Take the deepest credential of each lineage that goes deeper than any other did until a day before."""
     deep = scene.thresholds.whole("deep")
-    scene.table("deepest", _DEEPEST.format(deep=deep))
+    if not scene.table("deepest", _DEEPEST.format(deep=deep)):
+        return
     deepest = list(scene.rows(_DEEP))
-    above = scene.known(scene.ancestors([row["n"] for row in deepest])) if deepest else {}
+    above = scene.known(scene.ancestors([row["n"] for row in deepest]))
     for row in deepest:
         path = _path(row, above)
         if any(one["parent_link"] == "created" for one in (*path, row)):

@@ -23,8 +23,7 @@ _USED = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Join devices that were enabled with what was minted with them soon after."""
-    scene.table("devices", _DEVICES)
-    if not any(scene.rows("SELECT n FROM devices LIMIT 1")):
+    if not scene.table("devices", _DEVICES):
         return
     seen: set[str] = set()
     for row in list(scene.rows(_USED, (scene.thresholds.whole("mfa_used_within"),))):

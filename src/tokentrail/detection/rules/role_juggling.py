@@ -34,9 +34,10 @@ _RETURNS = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for chains that come back to a role again and again."""
-    scene.table("roles", _ROLES)
-    scene.table("hops", _HOPS)
-    scene.table("returned", _RETURNED)
+    if not (
+        scene.table("roles", _ROLES) and scene.table("hops", _HOPS) and scene.table("returned", _RETURNED)
+    ):
+        return
     chains: dict[int, list[Row]] = {}
     for row in scene.rows(_RETURNS):
         chains.setdefault(row["root_n"], []).append(row)

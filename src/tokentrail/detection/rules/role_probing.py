@@ -27,8 +27,9 @@ _ROLE = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)")
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count refused AssumeRole calls; which roles they were for stands only in their messages."""
+    if not scene.table("refused_calls", _CALLS):
+        return
     by_caller: dict[int, list[Row]] = {}
-    scene.table("refused_calls", _CALLS)
     for row in scene.rows(_REFUSED, (scene.thresholds.whole("many_denied"),)):
         by_caller.setdefault(row["n"], []).append(row)
     known = scene.known(by_caller)

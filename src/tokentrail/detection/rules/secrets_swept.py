@@ -32,8 +32,8 @@ _SWEPT = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count, within an hour, secrets that their reader's principal had not read before."""
-    scene.table("secret_calls", _CALLS)
-    scene.table("secret_reads", _READ)
+    if not (scene.table("secret_calls", _CALLS) and scene.table("secret_reads", _READ)):
+        return
     first, _ = scene.history()
     by_reader: dict[int, list[Row]] = {}
     many = scene.thresholds.whole("many_secrets")

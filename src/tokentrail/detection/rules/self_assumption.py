@@ -26,8 +26,9 @@ _UNTOLD = "; its trust policy does not allow it, and AWS lets it pass since the 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather, by role, sessions minted by a session of the same role."""
+    if not scene.table("likely_selves", _LIKELY):
+        return
     by_role: dict[str, list[Row]] = {}
-    scene.table("likely_selves", _LIKELY)
     for row in scene.rows(_SELF):
         by_role.setdefault(row["into_role"], []).append(row)
     earliest = scene.known(found[0]["n"] for found in by_role.values())

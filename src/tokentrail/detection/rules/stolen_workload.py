@@ -57,8 +57,8 @@ _FIRST = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at each address and tool that a workload's credential was used from; one finding a role and address."""
-    scene.table("hosted", _HOSTED)
-    scene.table("visits", _VISITS, _VISITS_IN_ALL)
+    if not (scene.table("hosted", _HOSTED) and scene.table("visits", _VISITS, _VISITS_IN_ALL)):
+        return
     scene.table("guests", _GUESTS)
     visits = list(scene.rows(_ABROAD))
     inside = _inside(scene, visits)

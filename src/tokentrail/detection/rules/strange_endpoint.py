@@ -35,8 +35,7 @@ _FIRST = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for owners of endpoints whose trails the case does not hold; one finding an owner and lineage."""
-    scene.table("through", _THROUGH, _THROUGH_IN_ALL)
-    if not any(scene.rows("SELECT n FROM through LIMIT 1")):
+    if not scene.table("through", _THROUGH, _THROUGH_IN_ALL):
         return  # most cases have no such call, and whose trails they hold need not be asked
     scene.table("strange", _STRANGE)
     by_owner: dict[str, list[Row]] = {}

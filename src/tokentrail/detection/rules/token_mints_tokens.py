@@ -29,14 +29,18 @@ _CHAINED = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at tokens that mint, and at role chains that are new to the case."""
+    if scene.table("minting", _MINTING):
+        yield from _from_tokens(scene)
+    yield from _new_chains(scene)
+
+
+def _from_tokens(scene: Scene) -> Iterator[Hit]:
     by_parent: dict[int, list[Row]] = {}
-    scene.table("minting", _MINTING)
     for row in scene.rows(_MINTED):
         by_parent.setdefault(row["parent_n"], []).append(row)
     parents = scene.known(by_parent)
     for n, minted in sorted(by_parent.items()):
         yield _from_token(parents[n], minted)
-    yield from _new_chains(scene)
 
 
 def _from_token(parent: Row, minted: list[Row]) -> Hit:
@@ -60,7 +64,8 @@ def _from_token(parent: Row, minted: list[Row]) -> Hit:
 def _new_chains(scene: Scene) -> Iterator[Hit]:
     first, _ = scene.history()
     known_since = first + int(86400 * scene.thresholds["habit_days"])
-    scene.table("chains", _CHAINS.format(since=known_since))
+    if not scene.table("chains", _CHAINS.format(since=known_since)):
+        return
     rows = list(scene.rows(_CHAINED))
     parents = scene.known(row["parent_n"] for row in rows)
     for row in rows:

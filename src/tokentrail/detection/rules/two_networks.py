@@ -39,7 +39,8 @@ _HOMES = "SELECT h.* FROM homes h JOIN known k ON k.person = h.person JOIN sough
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for a network that appears late and is used in turn with the old one."""
     bars = scene.thresholds
-    scene.table("two_homes", _CANDIDATES.replace("?", str(bars.whole("most_networks"))))
+    if not scene.table("two_homes", _CANDIDATES.replace("?", str(bars.whole("most_networks")))):
+        return
     turns: dict[int, list[Row]] = {}
     for row in scene.rows(_TURNS):
         turns.setdefault(row["n"], []).append(row)
