@@ -15,7 +15,7 @@ from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import OWNER, Row, moment, owner
+from tokentrail.lineage.rows import OWNER, moment, owner
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
@@ -59,8 +59,7 @@ def detect(
     ]
     with ThreadPoolExecutor(1, "sources") as beside:
         asked = beside.submit(_sources, scene, {event for _, hit in hits for event in _events(scene, hit)})
-        named = scene.told({n for _, hit in hits for n in _places(hit)}, _TOLD)
-        briefs = {row["n"]: _Brief.of(row) for row in named}
+        briefs = _briefs(scene, {n for _, hit in hits for n in _places(hit)})
         sources = asked.result()
     found = [_finding(scene, rule, hit, briefs, sources) for rule, hit in hits]
     ids = {n: one.id for n, one in briefs.items()}
@@ -137,11 +136,11 @@ def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
 
 
-_TOLD = ("n", "id", "root_n", "issued_at", "issued_time", "first", *OWNER)
+_TOLD = ("n", "id", "root_n", "issued_at", "issued_time", "first", "seen_account", "arn")
 
 
 class _Brief(NamedTuple):
-    """What findings say of a credential, made of what is `_TOLD` of it: many name the same."""
+    """What findings say of a credential: many name the same."""
 
     age: int
     id: str
@@ -149,10 +148,20 @@ class _Brief(NamedTuple):
     account: str | None
     principal: str | None
 
-    @classmethod
-    def of(cls, row: Row) -> _Brief:
+
+def _briefs(scene: Scene, places: Set[int]) -> dict[int, _Brief]:
+    """What findings say of some credentials; whose one is that nobody was seen using, only more columns tell."""
+    briefs: dict[int, _Brief] = {}
+    unseen: list[int] = []
+    for row in scene.told(places, _TOLD):
         age = row["issued_at"] or row["issued_time"] or row["first"] or 0
-        return cls(age, row["id"], row["root_n"], *owner(row))
+        briefs[row["n"]] = _Brief(age, row["id"], row["root_n"], row["seen_account"], row["arn"])
+        if not (row["seen_account"] and row["arn"]):
+            unseen.append(row["n"])
+    for row in scene.told(unseen, ("n", *OWNER)) if unseen else ():
+        account, principal = owner(row)
+        briefs[row["n"]] = briefs[row["n"]]._replace(account=account, principal=principal)
+    return briefs
 
 
 def _finding(
