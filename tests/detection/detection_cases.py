@@ -11,6 +11,7 @@ from collections.abc import Callable
 from evidence import AWAY, HOME, START
 from tokentrail.testing import World
 from tokentrail.testing.credential import LongTermKey
+from tokentrail.testing.names import Json
 
 Act = Callable[[World], None]
 HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
@@ -654,6 +655,22 @@ def some_power(world: World) -> None:
 def sweeps(world: World) -> None:
     """A key reads twelve secrets that its user never read."""
     ada(world).calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
+
+
+@fires("secrets-swept")
+def sweeps_in_one_call(world: World) -> None:
+    """A key reads twelve secrets at once, which its record lists."""
+    arn = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:s-"
+    listed: list[Json] = [{"ARN": f"{arn}{n}", "accountId": HOME} for n in range(12)]
+    ada(world).calls("secretsmanager:BatchGetSecretValue", resources=listed)
+
+
+@spares("secrets-swept")
+def read_before(world: World) -> None:
+    """A session reads twelve secrets that its user's key had read before, one in two hours."""
+    key = ada(world)
+    key.calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12, every=7200)
+    key.gets_session_token().calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
 
 
 @spares("secrets-swept")

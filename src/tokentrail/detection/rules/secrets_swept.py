@@ -9,16 +9,21 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
-_CALLS = """
-    SELECT d.n, d.time, d.name, d.event_id, d.event_id_text, d.resource FROM some_deeds d
-    WHERE d.secret AND d.error IS NULL AND NOT d.forwarded
+_READ = """d.secret AND d.error IS NULL AND NOT d.forwarded
       AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
       AND d.name NOT LIKE 'GetFunction%'"""
-_READ = """
-    SELECT r.*, unnest(string_split(coalesce(r.resource, CAST(r.event_id AS VARCHAR)), chr(10))) AS secret
-    FROM (
-      SELECT d.n, k.person, k.kind, d.time, d.name, d.event_id, d.event_id_text, d.resource
-      FROM secret_calls d JOIN known k ON k.n = d.n) r"""
+_COUNTS = f"""
+    SELECT d.n, sum(len(string_split(coalesce(d.resource, ''), chr(10)))) AS secrets
+    FROM some_deeds d WHERE {_READ} GROUP BY d.n"""
+_COUNTS_IN_ALL = "SELECT n, sum(secrets) AS secrets FROM {parts} GROUP BY n"
+_READERS = """
+    SELECT n, person, kind FROM known WHERE person IN (
+      SELECT k.person FROM secret_counts c JOIN known k ON k.n = c.n WHERE c.secrets >= {many})"""
+"""All credentials of principals of which one read many: most cases have none."""
+_READS = f"""
+    SELECT d.n, r.person, r.kind, d.time, d.name, d.event_id, d.event_id_text, d.resource,
+           unnest(string_split(coalesce(d.resource, CAST(d.event_id AS VARCHAR)), chr(10))) AS secret
+    FROM some_deeds d JOIN secret_readers r ON r.n = d.n WHERE {_READ}"""
 _SWEPT = """
     SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.resource, r.secret FROM (
       SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
@@ -32,11 +37,13 @@ _SWEPT = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count, within an hour, secrets that their reader's principal had not read before."""
-    if not (scene.table("secret_calls", _CALLS) and scene.table("secret_reads", _READ)):
+    many = scene.thresholds.whole("many_secrets")
+    scene.table("secret_counts", _COUNTS, _COUNTS_IN_ALL)
+    if not scene.table("secret_readers", _READERS.format(many=many)):
         return
+    scene.table("secret_reads", _READS)
     first, _ = scene.history()
     by_reader: dict[int, list[Row]] = {}
-    many = scene.thresholds.whole("many_secrets")
     settled = first + int(86400 * scene.thresholds["habit_days"])
     for row in scene.rows(_SWEPT, (settled, many)):
         by_reader.setdefault(row["n"], []).append(row)
