@@ -16,6 +16,7 @@ from noisy_company import NoisyCompany
 from evidence import native
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene, stretches
+from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
@@ -84,6 +85,21 @@ def test_a_table_tells_how_many_rows_it_has(
             told = scene_.table(name + "_of_them", asked.format(condition), whole)
             assert told == len(scene_.arrow(f"SELECT * FROM {name}_of_them"))
             assert (told == 0) == (name == "none")
+
+
+def test_a_record_that_names_very_many_secrets_fills_no_memory() -> None:
+    """What a forged record names is told apart once, not once for each of its parts."""
+    place = world()
+    many_names = "\n".join(map(str, range(20_000)))
+    place.user("ada").key().calls("secretsmanager:BatchGetSecretValue", resources=[{"ARN": many_names}])
+    with in_segments(place.records(), 1) as case:
+        view = case._views.open(None)
+        view.engine.run("SET memory_limit = '200MB'")
+        view.engine.run("SET max_temp_directory_size = '0KB'")
+        with closing(Scene(view.engine, case._views.forest(None))) as scene_:
+            found = detect(scene_, [one for one in CATALOGUE if one.id == "secrets-swept"])
+
+    assert [one.count for one in found] == [20_000]
 
 
 @pytest.mark.parametrize("most", [1, 7, 60])

@@ -21,11 +21,12 @@ _READERS = """
       SELECT k.person FROM secret_counts c JOIN known k ON k.n = c.n WHERE c.secrets >= {many})"""
 """All credentials of principals of which one read many: most cases have none."""
 _READS = f"""
-    SELECT d.n, r.person, r.kind, d.time, d.name, d.event_id, d.event_id_text, d.resource,
+    SELECT d.n, r.person, r.kind, d.time, d.name, d.event_id, d.event_id_text, coalesce(d.resource, '') <> '' AS listed,
            unnest(string_split(coalesce(d.resource, CAST(d.event_id AS VARCHAR)), chr(10))) AS secret
     FROM some_deeds d JOIN secret_readers r ON r.n = d.n WHERE {_READ}"""
+"""Not with the whole of what a call names beside each part of it: one forged record would fill memory."""
 _SWEPT = """
-    SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.resource, r.secret FROM (
+    SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.listed, r.secret FROM (
       SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
     ) r
     JOIN (SELECT person, secret, min(time) AS first FROM secret_reads GROUP BY person, secret) f
@@ -58,7 +59,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             why=f"{named(known[n])} read {counted(len(run), 'secret')} within an hour from {at(run[0]['time'])} "
             "that its principal "
             "had not read before: "
-            f"{listed(row['secret'].rpartition(':')[2] if row['resource'] else row['name'] or '?' for row in run)}.",
+            f"{listed(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),
             events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in run),
