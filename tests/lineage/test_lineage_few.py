@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import held, text
+from evidence import START, held, text
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.lineage import creations, doings, few, forest, naming, part
@@ -73,6 +73,25 @@ def test_what_is_looked_up_is_what_is_joined(world: World, first: int) -> None:
 def test_the_story_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     with held(story().world) as case:
         both_ways(case, monkeypatch, 0)
+
+
+@pytest.mark.parametrize("few_ones", [200, -1])
+def test_a_record_that_names_very_many_resources_is_told(
+    monkeypatch: pytest.MonkeyPatch, few_ones: int
+) -> None:
+    """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
+    monkeypatch.setattr(part, "FEW", few_ones)
+    place = World(START)
+    listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
+    key = place.user("ada").key()
+    key.calls("secretsmanager:BatchGetSecretValue", resources=listed)
+    with held(place) as case:
+        view = case._views.open(None)
+        view.engine.run("SET memory_limit = '200MB'")
+        view.engine.run("SET max_temp_directory_size = '0KB'")
+        found = case.trace([key.id])
+
+    assert len(found.resources) == 20_000
 
 
 @given(worlds(rare=True))

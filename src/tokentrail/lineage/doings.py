@@ -119,6 +119,7 @@ def _by_resource(acts: pa.Table) -> pa.Table:
 
     some = acts.filter(acts["resource"].is_valid()).combine_chunks()
     named: Any = pc.split_pattern(some["resource"].combine_chunks(), "\n")
+    some = some.drop_columns(["resource"])  # beside each part of it, one forged record would fill memory
     each = some.take(pc.list_parent_indices(named)).append_column("arn", pc.list_flatten(named))
     return _counted(each, "arn", "name")
 
