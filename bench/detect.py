@@ -41,8 +41,14 @@ def ingest(folder: Path, case: Path, rules: Path) -> Result:
 
 
 def judge(folder: Path, case: Path, rules: Path) -> Result:
+    from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas
+
+    keep_few_arenas()  # as the command does
+    os.environ.update(SYSTEM_POOL)
     from tokentrail import Case
 
+    for name in SYSTEM_POOL:
+        del os.environ[name]
     started = time.perf_counter()
     from tokentrail.detection.sigma.reading import read_rules  # loading pySigma counts
 

@@ -12,6 +12,7 @@ The front door: a case that evidence goes into and answers come out of.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -317,12 +318,13 @@ class Case(Lookups, Tracing, Guarding):
         lost: list[int] = []
         view = self._views.open(as_of)
         engine = view.engine
-        if sigma is None and view.grown.records >= _MANY:
-            engine.spread()  # else the raw records that Sigma rules ask for keep the other processors busy
+        alone = sigma is None and view.grown.records >= _MANY
+        threads = (os.cpu_count() or 1) if alone else 1  # else what Sigma rules ask for keeps the others busy
         sweep = sweeper(self._folder, lost.append)
         read = reader(self._folder)
         with (
             without_collection(),
+            engine.sparing(threads=threads),
             self._folder.scratch() as scratch,
             closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
         ):

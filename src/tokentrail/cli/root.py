@@ -16,17 +16,20 @@ import click
 
 from tokentrail import __version__
 from tokentrail.cli.example import example
+from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas
 
 _VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
     "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
-_WHILE_LOADED = {"watch": {"ARROW_DEFAULT_MEMORY_POOL": "system"}}
+_SPARING = frozenset({"detect", "investigate"})
+"""Verbs whose memory is to stay as it is however much evidence there is."""
+_WHILE_LOADED = dict.fromkeys((*_SPARING, "watch"), SYSTEM_POOL)
 """
 What a verb's libraries are told while they are loaded, unless the user said otherwise: over hours, Arrow's own pools
 keep ever more of what other threads freed, and can't be told to give it back (`watch.room` does that for the system's).
-The processes that a watch starts are not told: those pools are quicker, and keep little where one thread does most.
+The processes that a verb starts are not told: those pools are quicker, and keep little where one thread does most.
 """
 
 
@@ -53,6 +56,8 @@ class Verbs(click.Group):
         """Load a verb: `command` of the module of its name."""
         if cmd_name not in _VERBS:
             return None
+        if cmd_name in _SPARING:
+            keep_few_arenas()
         with _told(_WHILE_LOADED.get(cmd_name, {})):
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found

@@ -7,15 +7,17 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from tokentrail.detection.briefs import Briefs
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import OWNER, moment, owner
+from tokentrail.lineage.rows import moment
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
@@ -58,12 +60,11 @@ def detect(
         (rule, hit) for rule, hit in _all_hits(scene, rules, sigma) if at_least(hit.severity, min_severity)
     ]
     with ThreadPoolExecutor(1, "sources") as beside:
-        asked = beside.submit(_sources, scene, {event for _, hit in hits for event in _events(scene, hit)})
-        briefs = _briefs(scene, {n for _, hit in hits for n in _places(hit)})
+        asked = beside.submit(_sources, scene, {event for _, hit in hits for event in hit.events})
+        briefs = Briefs(scene, {n for _, hit in hits for n in _places(hit)})
         sources = asked.result()
-    found = [_finding(scene, rule, hit, briefs, sources) for rule, hit in hits]
-    ids = {n: one.id for n, one in briefs.items()}
-    kept = [one for one in found if allowed is None or not allowed.covers(one, scene, ids)]
+    found = [(_finding(scene, rule, hit, briefs, sources), _places(hit)) for rule, hit in hits]
+    kept = [one for one, places in found if allowed is None or not allowed.covers(one, scene, places)]
     return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
 
 
@@ -74,7 +75,7 @@ def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> 
     from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
 
     with SigmaRun(scene, sigma) as run:
-        return [*_hits(scene, rules), *run.hits()]
+        return [*_hits(scene, rules), *((rule, _bounded(scene, hit)) for rule, hit in run.hits())]
 
 
 def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
@@ -108,7 +109,12 @@ def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
 
 def _asked(scene: Scene, rule: Rule) -> list[Hit]:
     with scene.apart():
-        return list(rule.find(scene))
+        return [_bounded(scene, hit) for hit in rule.find(scene)]
+
+
+def _bounded(scene: Scene, hit: Hit) -> Hit:
+    """A hit with no more events than its finding lists: of some there are very many."""
+    return replace(hit, events=_events(scene, hit), count=max(hit.count, len(set(hit.events))))
 
 
 def identity(rule: str, about: Iterable[str]) -> str:
@@ -136,50 +142,21 @@ def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
 
 
-_TOLD = ("n", "id", "root_n", "issued_at", "issued_time", "first", "seen_account", "arn")
-
-
-class _Brief(NamedTuple):
-    """What findings say of a credential: many name the same."""
-
-    age: int
-    id: str
-    root: int
-    account: str | None
-    principal: str | None
-
-
-def _briefs(scene: Scene, places: Set[int]) -> dict[int, _Brief]:
-    """What findings say of some credentials; whose one is that nobody was seen using, only more columns tell."""
-    briefs: dict[int, _Brief] = {}
-    unseen: list[int] = []
-    for row in scene.told(places, _TOLD):
-        age = row["issued_at"] or row["issued_time"] or row["first"] or 0
-        briefs[row["n"]] = _Brief(age, row["id"], row["root_n"], row["seen_account"], row["arn"])
-        if not (row["seen_account"] and row["arn"]):
-            unseen.append(row["n"])
-    for row in scene.told(unseen, ("n", *OWNER)) if unseen else ():
-        account, principal = owner(row)
-        briefs[row["n"]] = briefs[row["n"]]._replace(account=account, principal=principal)
-    return briefs
-
-
 def _finding(
     scene: Scene,
     rule: Rule,
     hit: Hit,
-    briefs: dict[int, _Brief],
+    briefs: Briefs,
     sources: dict[str, Source],
 ) -> Finding:
-    named = [briefs[n] for n in dict.fromkeys(_places(hit))]
-    subject = briefs[hit.subject].id if hit.subject is not None else None
+    named = briefs.of(list(dict.fromkeys(_places(hit))))
+    subject = named[0].id if hit.subject is not None else None
     when = moment(hit.time)
     assert when is not None
-    events = _events(scene, hit)
     lineages = {one.root for one in named}
     came_from = sorted(
         (time, ip)
-        for time, ip, root in (sources[one] for one in events if one in sources)
+        for time, ip, root in (sources[one] for one in hit.events if one in sources)
         if not lineages or root in lineages  # not the responder's, whose step the finding rests on too
     )
     return Finding(
@@ -192,9 +169,9 @@ def _finding(
         credentials=tuple(one.id for one in sorted(named, key=lambda one: one[:2])),
         principals=tuple(sorted({*hit.principals, *(one.principal for one in named if one.principal)})),
         accounts=tuple(sorted({*hit.accounts, *(one.account for one in named if one.account)})),
-        events=events,
+        events=hit.events,
         addresses=tuple(scene.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
-        count=max(hit.count, len(set(hit.events))),
+        count=hit.count,
         why=hit.why,
         false_alarm=rule.false_alarm,
         attack=rule.attack,

@@ -134,15 +134,16 @@ class Scene:
     def parts(self, sql: str) -> Sequence[str]:
         """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
         self._make(sql)
-        if "some_" not in sql:
-            return [sql]
+        return [one.of(sql) for one in self._parted()] if "some_" in sql else [sql]
+
+    def _parted(self) -> Sequence[Stretch]:
         with self._parting:
             if self._stretches is None:
                 self._stretches = stretches(self._engine)
                 if len(self._stretches) > _REMEMBERED:
                     self._engine.remember_files(False)
                 self._views = [name for one in self._stretches for name in one.views(self._engine)]
-        return [one.of(sql) for one in self._stretches]
+            return self._stretches
 
     def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> int:
         in_parts = whole is not None and len(parts) > 1
@@ -256,18 +257,11 @@ class Scene:
             self._rows |= {n: Picked(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
 
-    def told(self, places: Iterable[int], columns: Sequence[str]) -> Iterator[Row]:
+    def told(self, places: Iterable[int], columns: Sequence[str]) -> pa.Table:
         """Some of what is known of very many credentials, which is not remembered as what rules ask for is."""
-        if self.large:
-            self._engine.release()
-            self.seek(places)
-            sql = _SOUGHT.format(columns=", ".join(columns))
-            self._make(sql)
-            for some in self._engine.batches(sql):  # row by row the engine takes five times as long
-                values = [one.to_pylist() for one in some.columns]
-                yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
-        else:
-            yield from self.known(places).values()
+        self._engine.release()
+        self.seek(places)
+        return self.arrow(_SOUGHT.format(columns=", ".join(columns)))
 
     def seek(self, places: Iterable[int]) -> list[int]:
         """Have queries find some credentials as `sought`; answers them in order."""
@@ -313,6 +307,7 @@ class Scene:
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
+        self._parted()  # before anything reads all files
         self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
 

@@ -6,7 +6,7 @@ import fnmatch
 import ipaddress
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -59,9 +59,9 @@ class Allowed:
             )
         return cls(tuple(_entry(one, f"{path}, entry {place}") for place, one in enumerate(listed, 1)))
 
-    def covers(self, finding: Finding, scene: Scene, ids: Mapping[int, str]) -> bool:
-        """Whether an entry that still counts meets a finding, whose credentials are found by their ids."""
-        return any(_meets(entry, finding, scene, ids) for entry in self.entries)
+    def covers(self, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
+        """Whether an entry that still counts meets a finding, whose credentials stand at some places in the forest."""
+        return any(_meets(entry, finding, scene, places) for entry in self.entries)
 
 
 def _entry(given: Any, where: str) -> Entry:
@@ -98,7 +98,7 @@ def _until(value: Any) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _meets(entry: Entry, finding: Finding, scene: Scene, ids: Mapping[int, str]) -> bool:
+def _meets(entry: Entry, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
     if entry.until is not None and scene.as_of >= entry.until:
         return False
     if entry.rule is not None and not fnmatch.fnmatchcase(finding.rule, entry.rule):
@@ -107,16 +107,12 @@ def _meets(entry: Entry, finding: Finding, scene: Scene, ids: Mapping[int, str])
         finding.principals and all(fnmatch.fnmatchcase(one, entry.principal) for one in finding.principals)
     ):
         return False
-    return entry.address is None or _from_there(entry.address, finding, scene, ids)
+    return entry.address is None or _from_there(entry.address, scene, places)
 
 
 def _from_there(
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
-    finding: Finding,
-    scene: Scene,
-    ids: Mapping[int, str],
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network, scene: Scene, places: Sequence[int]
 ) -> bool:
-    named = set(finding.credentials)
-    scene.seek(n for n, told in ids.items() if told in named)
+    scene.seek(places)
     found = {row["ip"] for row in scene.rows("SELECT DISTINCT s.ip FROM stays s JOIN sought o ON o.n = s.n")}
     return bool(found) and all(ipaddress.ip_address(one) in network for one in found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
@@ -44,11 +46,9 @@ def find(scene: Scene) -> Iterator[Hit]:
         return
     scene.table("secret_reads", _READS)
     first, _ = scene.history()
-    by_reader: dict[int, list[Row]] = {}
     settled = first + int(86400 * scene.thresholds["habit_days"])
-    for row in scene.rows(_SWEPT, (settled, many)):
-        by_reader.setdefault(row["n"], []).append(row)
-    swept = {n: run for n, found in by_reader.items() if (run := _run(found, many))}
+    by_reader = groupby(scene.rows(_SWEPT, (settled, many)), itemgetter("n"))
+    swept = {n: run for n, found in by_reader if (run := _run(list(found), many))}
     known = scene.known(swept)
     for n, run in sorted(swept.items()):
         severity: Severity = "high" if known[n]["kind"] in ("service_role", "session_token") else "medium"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
@@ -28,27 +30,43 @@ def find(scene: Scene) -> Iterator[Hit]:
     """Gather, by role, sessions minted by a session of the same role."""
     if not scene.table("likely_selves", _LIKELY):
         return
-    by_role: dict[str, list[Row]] = {}
-    for row in scene.rows(_SELF):
-        by_role.setdefault(row["into_role"], []).append(row)
-    earliest = scene.known(found[0]["n"] for found in by_role.values())
-    for role, found in sorted(by_role.items()):
-        first = earliest[found[0]["n"]]
-        suspicious = any(scene.suspicious(row["n"]) for row in found)
-        untold = any(row["untold"] for row in found)
-        severity: Severity = "high" if suspicious else "medium" if untold else "low"
+    most = scene.thresholds.whole("most_events")
+    by_role = [
+        _Renewed(role, found, most) for role, found in groupby(scene.rows(_SELF), itemgetter("into_role"))
+    ]
+    earliest = scene.known(one.places[0] for one in by_role)
+    for one in by_role:
+        suspicious = any(map(scene.suspicious, one.places))
+        severity: Severity = "high" if suspicious else "medium" if one.untold else "low"
         yield Hit(
-            about=(role,),
-            time=found[0]["issued_time"],
+            about=(one.role,),
+            time=one.time,
             severity=severity,
-            why=f"Sessions of {role} minted {counted(len(found), 'session')} of the same role, first "
-            f"{named(first)} at {at(found[0]['issued_time'])}: the same power for a fresh hour, under any session "
-            f"name{_UNTOLD if untold else ''}.",
-            subject=found[0]["parent_n"],
-            places=tuple(row["n"] for row in found),
-            events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
-            count=len(found),
+            why=f"Sessions of {one.role} minted {counted(len(one.places), 'session')} of the same role, first "
+            f"{named(earliest[one.places[0]])} at {at(one.time)}: the same power for a fresh hour, under any session "
+            f"name{_UNTOLD if one.untold else ''}.",
+            subject=one.parent,
+            places=tuple(one.places),
+            events=tuple(one.events),
+            count=len(one.places),
         )
+
+
+class _Renewed:
+    """A role's sessions that sessions of the same role minted; of very many, no more than is told."""
+
+    def __init__(self, role: str, found: Iterable[Row], most: int) -> None:
+        self.role = role
+        self.places: list[int] = []
+        self.events: dict[str, None] = {}
+        self.untold = False
+        for row in found:
+            if not self.places:
+                self.parent, self.time = row["parent_n"], row["issued_time"]
+            self.places.append(row["n"])
+            self.untold |= row["untold"]
+            if len(self.events) < most and (event := event_id(row["issue_event"], row["issue_text"])):
+                self.events[event] = None
 
 
 RULE = Rule(

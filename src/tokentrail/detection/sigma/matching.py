@@ -251,7 +251,7 @@ class SigmaRun:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         seen = self._scene.heap(CALLERS)
-        read = READ + BY_THEM + JOINED.format(table="sigma_read")
+        read = READ + BY_THEM + JOINED.format(table="some_sigma_read")
         for theirs, part in zip(*map(self._scene.parts, (callers(read), read)), strict=True):
             self._scene.table("sigma_theirs", theirs)
             self._scene.table("sigma_met", part)
@@ -342,7 +342,7 @@ class SigmaRun:
         return (
             SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
             + FROM_SOME
-            + JOINED.format(table="sigma_counted")
+            + JOINED.format(table="some_sigma_counted")
             + f" AND r.correlation = {number} AND r.rule = {place}"
         )
 

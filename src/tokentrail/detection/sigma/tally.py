@@ -23,6 +23,8 @@ _WHO = f"""
     FROM (SELECT DISTINCT {_STORY}, n FROM {CALLERS} WHERE n % {{turns}} = {{turn}}) GROUP BY ALL"""
 _AT_ONCE = 100_000
 """Callers that are counted at once, each for every rule."""
+_BATCH = 1_000
+"""Rows that are objects at a time."""
 
 
 @dataclass(slots=True)
@@ -62,8 +64,9 @@ def add_calls(scene: Scene, tallies: Tallies, matched: str, parameters: Sequence
     """Add calls that some rules matched."""
     most = scene.thresholds.whole("most_events")
     found = scene.arrow(_TALLY.format(matched=matched, most=most), parameters)
-    for row in found.to_pylist():  # lists of what was first take the engine longer to hand over row by row
-        tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
+    for some in found.to_batches(_BATCH):
+        for row in some.to_pylist():  # lists of what was first take the engine longer to hand over row by row
+            tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
 
 
 def add_callers(scene: Scene, tallies: Tallies, seen: Heap) -> None:

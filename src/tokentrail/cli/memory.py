@@ -1,0 +1,29 @@
+"""
+What a process keeps of memory that is free again, for verbs whose memory is to stay as it is however much evidence
+there is.
+
+It must be settled before other threads begin, and before Arrow is loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+SYSTEM_POOL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""What Arrow is told while it is loaded: its own pools keep more of what other threads freed."""
+_ARENA_MAX = -8
+"""As glibc's malloc.h has it."""
+_ARENAS = 2
+_MALLOPT = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+
+
+def keep_few_arenas() -> None:
+    """
+    Have glibc keep free memory in few places, where it has up to eight for each processor by itself (glibc manual,
+    'Memory Allocation Tunables'); what the user has set of it stays so.
+    """
+    theirs = "MALLOC_ARENA_MAX" in os.environ or "malloc.arena_max" in os.environ.get("GLIBC_TUNABLES", "")
+    if _MALLOPT is not None and not theirs:
+        _MALLOPT(_ARENA_MAX, _ARENAS)
