@@ -15,7 +15,7 @@ from tokentrail.store.interface import Engine
 
 _MANY = 32_768
 """Credentials that are brought together where all are; what is known of more lies in files."""
-_TOGETHER = 16_384
+_TOGETHER = 32_768
 """Of more so many are brought together at once."""
 _TURNS = 128
 """Turns after which each takes in more: each looks through the whole forest once."""
