@@ -41,14 +41,12 @@ def ingest(folder: Path, case: Path, rules: Path) -> Result:
 
 
 def judge(folder: Path, case: Path, rules: Path) -> Result:
-    from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas
+    from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
 
     keep_few_arenas()  # as the command does
-    os.environ.update(SYSTEM_POOL)
-    from tokentrail import Case
+    with told(SYSTEM_POOL):
+        from tokentrail import Case
 
-    for name in SYSTEM_POOL:
-        del os.environ[name]
     started = time.perf_counter()
     from tokentrail.detection.sigma.reading import read_rules  # loading pySigma counts
 

@@ -62,7 +62,6 @@ def _case() -> Iterator[Case]:
 
 def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Let a case count as large from a few credentials and changes on."""
-    monkeypatch.setattr(known, "_MANY", most)
     monkeypatch.setattr(known, "_TOGETHER", most)
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)

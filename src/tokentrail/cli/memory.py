@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 SYSTEM_POOL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 """What Arrow is told while it is loaded: its own pools keep more of what other threads freed."""
@@ -27,3 +29,15 @@ def keep_few_arenas() -> None:
     theirs = "MALLOC_ARENA_MAX" in os.environ or "malloc.arena_max" in os.environ.get("GLIBC_TUNABLES", "")
     if _MALLOPT is not None and not theirs:
         _MALLOPT(_ARENA_MAX, _ARENAS)
+
+
+@contextmanager
+def told(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment, while libraries are loaded, that are not set."""
+    new = settings.keys() - os.environ.keys()
+    os.environ.update((name, settings[name]) for name in new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -16,7 +13,7 @@ import click
 
 from tokentrail import __version__
 from tokentrail.cli.example import example
-from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas
+from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
 
 _VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
@@ -33,18 +30,6 @@ The processes that a verb starts are not told: those pools are quicker, and keep
 """
 
 
-@contextmanager
-def _told(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment for a while that are not set."""
-    new = settings.keys() - os.environ.keys()
-    os.environ.update((name, settings[name]) for name in new)
-    try:
-        yield
-    finally:
-        for name in new:
-            del os.environ[name]
-
-
 class Verbs(click.Group):
     """A group that lists its commands in the order given, and loads each when it is asked for: some take their time."""
 
@@ -58,7 +43,7 @@ class Verbs(click.Group):
             return None
         if cmd_name in _SPARING:
             keep_few_arenas()
-        with _told(_WHILE_LOADED.get(cmd_name, {})):
+        with told(_WHILE_LOADED.get(cmd_name, {})):
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 

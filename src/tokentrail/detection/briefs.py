@@ -46,7 +46,10 @@ class Briefs:
         """Those of some, in their order."""
         if self._columns is None:
             return [self._rows[n] for n in places]
-        found = self._columns.take(np.searchsorted(self._columns["n"].to_numpy(), places))
+        n = self._columns["n"].to_numpy()
+        at = np.searchsorted(n, places)
+        assert np.array_equal(n[at], places)  # else a finding would name another credential
+        found = self._columns.take(at)
         return [Brief(*row) for row in zip(*(found[name].to_pylist() for name in Brief._fields), strict=True)]
 
 

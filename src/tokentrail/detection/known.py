@@ -13,10 +13,8 @@ from pathlib import Path
 from tokentrail.lineage.grow import ROOTS, statements
 from tokentrail.store.interface import Engine
 
-_MANY = 32_768
-"""Credentials that are brought together where all are; what is known of more lies in files."""
 _TOGETHER = 32_768
-"""Of more so many are brought together at once."""
+"""Credentials that are brought together at once; what is known of more lies in files."""
 _TURNS = 128
 """Turns after which each takes in more: each looks through the whole forest once."""
 
@@ -60,7 +58,7 @@ def all_at_once() -> str:
 def are_many(engine: Engine) -> bool:
     """Whether a case has so many credentials that they are better not brought together at once."""
     [row] = engine.rows("SELECT count(*) AS credentials FROM forest")
-    return bool(row["credentials"] > _MANY)
+    return bool(row["credentials"] > _TOGETHER)
 
 
 def set_aside(engine: Engine, folder: Path) -> None:

@@ -37,7 +37,7 @@ class Allowance:
     def settle(self) -> None:
         """Tell the engine what it may take now, which has it give back what it let go of."""
         with self._lock, suppress(self._lacking):  # whoever holds more settles at the end
-            self._allow(max(self._little, *self._needs) if self._needs else self._little)
+            self._allow(max((self._little, *self._needs)))
 
     @contextmanager
     def sparing(self, little: int) -> Iterator[None]:
