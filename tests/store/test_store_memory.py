@@ -57,3 +57,20 @@ def test_an_engine_draws_nothing() -> None:
     program = f"from tokentrail.store.duck import DuckEngine; print([*DuckEngine().rows({asked!r})])"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "[{'drawn': False}]" == told.stdout.strip()
+
+
+def test_as_many_threads_share_a_query_as_are_asked_for() -> None:
+    """For a while: as many as before do from then on, also where what was done meanwhile failed."""
+
+    def threads() -> int:
+        [row] = engine.rows("SELECT current_setting('threads') AS threads")
+        return int(row["threads"])
+
+    engine = DuckEngine(threads=2)
+    with engine.shared_by(1):
+        assert threads() == 1
+    assert threads() == 2
+    with pytest.raises(ZeroDivisionError), engine.shared_by(3):
+        assert threads() / 0
+    assert threads() == 2
+    engine.close()

@@ -324,7 +324,7 @@ class Case(Lookups, Tracing, Guarding):
         read = reader(self._folder)
         with (
             without_collection(),
-            engine.sparing(threads=threads),
+            engine.shared_by(threads),
             self._folder.scratch() as scratch,
             closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
         ):

@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Sequence, Set
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.allowance import Allowance
 from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges
@@ -38,9 +37,6 @@ _SHARE = "50%"
 """What tables and joins may take of the machine's memory at most; past that they spill beside the case."""
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
-_LITTLE = 192 << 20
-"""Bytes that are enough where memory is to stay as it is however much evidence there is: with less, judging a million
-events takes a tenth longer."""
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _BATCH = 8_192
 _AT_ONCE = 2
@@ -93,10 +89,10 @@ class DuckEngine:
         self._apart = threading.local()
         self._is_aside = False
         # A process that was started with `python -c` counts as interactive.
-        self._whole.execute("SET enable_progress_bar = false")
+        self.run("SET enable_progress_bar = false")
         enough = memory or max(_ENOUGH, config["threads"] * _EACH)
-        most = min(int(self.memory()), enough)
-        self._allowance = Allowance(self._allow, most, duckdb.OutOfMemoryException)
+        self._limit = min(int(self.memory()), enough)
+        self.release()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.remember_files(True)  # a case's files never change once they are there
         self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
@@ -144,45 +140,39 @@ class DuckEngine:
 
     def memory(self) -> float:
         """Bytes that tables and joins may take."""
-        with self._whole.cursor() as cursor:
-            [[said]] = cursor.execute("SELECT current_setting('memory_limit')").fetchall()
-        count, unit = str(said).split()
+        [row] = self.rows("SELECT current_setting('memory_limit') AS said")
+        count, unit = str(row["said"]).split()
         return float(count) * _UNITS[unit]
-
-    def _allow(self, memory: int) -> None:
-        with self._whole.cursor() as cursor:  # while rows are taken from the others
-            cursor.execute(f"SET memory_limit = '{memory} bytes'")
-
-    @contextmanager
-    def sparing(self, *, threads: int = 1) -> Iterator[None]:
-        """Meanwhile take little memory, whatever there is: what is large spills, and a query takes so many threads."""
-        [row] = self.rows("SELECT current_setting('threads') AS before")
-        self.run(f"SET threads = {threads}")
-        try:
-            with self._allowance.sparing(_LITTLE):
-                yield
-        finally:
-            self.run(f"SET threads = {int(row['before'])}")
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         with _explained(sql):
-            self._allowance.for_all(lambda: self._connection.execute(self._parsed(sql)))
+            self._connection.execute(self._parsed(sql))
 
     def made(self, sql: str) -> int:
         """Run a statement that makes a table or adds to one; how many rows it came to."""
         with _explained(sql):
-            [[rows]] = self._allowance.for_all(lambda: self._connection.execute(self._parsed(sql)).fetchall())
+            [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
             return int(rows)
 
     def release(self) -> None:
         """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
-        self._allowance.settle()  # which is quick
+        self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
         give_back()
 
     def remember_files(self, remember: bool) -> None:
         """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""
         self.run(f"SET GLOBAL parquet_metadata_cache = {remember}")
+
+    @contextmanager
+    def shared_by(self, threads: int) -> Iterator[None]:
+        """Meanwhile let so many threads share a query's work."""
+        [row] = self.rows("SELECT current_setting('threads') AS before")
+        self.run(f"SET threads = {threads}")
+        try:
+            yield
+        finally:
+            self.run(f"SET threads = {int(row['before'])}")
 
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
@@ -209,60 +199,40 @@ class DuckEngine:
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
         with _explained(sql):
-            found: pa.Table = self._allowance.for_all(
-                lambda: self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_table()
-            )
+            found: pa.Table = self._connection.sql(
+                self._parsed(sql), params=list(parameters)
+            ).to_arrow_table()
             return found
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
         with _explained(sql):
-            found = self._allowance.for_all(lambda: self._executed(sql, parameters).fetchall())
-            names = self._names()
-            return [dict(zip(names, row, strict=True)) for row in found]
+            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
-        connection = self._connection
-        with _explained(sql), ExitStack() as streaming:
-            some = self._allowance.for_all(lambda: self._executed(sql, parameters).fetchmany(_BATCH))
-            names = self._names()
-            more = len(some) == _BATCH
-            if more:  # of what was told already nothing can be asked again
-                streaming.enter_context(self._allowance.more())
+        with _explained(sql):
+            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
+            names = [column[0] for column in found.description or ()]
+            more = True
             try:
-                while some:
+                while more:
+                    some = found.fetchmany(_BATCH)
+                    more = len(some) == _BATCH
                     for row in some:
                         yield dict(zip(names, row, strict=True))
-                    some = connection.fetchmany(_BATCH) if more else []
-                    more = len(some) == _BATCH
             finally:
-                while more and connection.fetchmany(_BATCH):
+                while more and found.fetchmany(_BATCH):
                     pass  # nothing else can be asked before it is read to its end
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
         with _explained(sql):
-            reader, first = self._allowance.for_all(lambda: self._begun(sql, parameters))
-            if first is not None:
-                with self._allowance.more(), closing(reader):  # of what was told nothing can be asked again
-                    yield first
-                    yield from reader
-
-    def _executed(self, sql: str, parameters: Sequence[Any]) -> duckdb.DuckDBPyConnection:
-        return self._connection.execute(self._parsed(sql), list(parameters) or None)
-
-    def _names(self) -> list[str]:
-        """The columns of what was executed last."""
-        return [column[0] for column in self._connection.description or ()]
-
-    def _begun(
-        self, sql: str, parameters: Sequence[Any]
-    ) -> tuple[pa.RecordBatchReader, pa.RecordBatch | None]:
-        """The rows of a query, the first of which are there."""
-        asked = self._connection.sql(self._parsed(sql), params=list(parameters))
-        reader: pa.RecordBatchReader = asked.to_arrow_reader(_BATCH)
-        return reader, next(reader, None)
+            yield from self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_reader(
+                _BATCH
+            )
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""
