@@ -425,6 +425,27 @@ def test_empty_texts_agree_with_nothing(tmp_path: Path) -> None:
         assert judged(case, rules) == []
 
 
+@pytest.mark.parametrize("condition", ["s", "s and not x"], ids=["columns", "records"])
+def test_what_a_call_lacks_is_not_told(condition: str, tmp_path: Path) -> None:
+    """A call without an id, an account or a name counts, and no part of the finding is made up for it."""
+    place = world()
+    ada(place).assumes("Deploy", "a")
+    records = place.records()
+    for record in records:
+        for name in ("eventID", "recipientAccountId", "eventName"):
+            record.pop(name, None)
+        record["userIdentity"].pop("accountId", None)
+    detection = "s: {eventSource: ec2.amazonaws.com}\nx: {requestParameters.reason: a}\ncondition: "
+    rules = read(tmp_path, rule(detection + condition))
+    with held(records) as case:
+        (found,) = judged(case, rules)
+
+    assert found.count == sum(one["eventSource"] == "ec2.amazonaws.com" for one in records) > 1
+    assert len(found.events) == found.count
+    assert all(one.startswith("sha256:") for one in found.events)
+    assert "(?)" in found.why
+
+
 def test_a_count_reads_the_records_of_busy_groups_alone(case: Case, tmp_path: Path) -> None:
     """Of records that only a correlation counts none is read of a group that has too few of them in any span."""
     asked: list[int] = []

@@ -51,7 +51,8 @@ class Ancestors:
         # By two columns: the forest's own way reads whole rows, and is meant for few credentials at a time.
         fresh, above = set(places), set[int]()
         for _ in range(_CLIMBED):
-            ups = {row["parent_n"] for row in self._engine.each(_ABOVE, [sorted(fresh)])} - above
+            found: list[Any] = self._engine.table(_ABOVE, [sorted(fresh)])["parent_n"].to_pylist()
+            ups = set(found) - above
             if not ups:
                 return above
             above |= ups

@@ -7,7 +7,8 @@ they stay columns, and each finding takes out its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -42,15 +43,35 @@ class Briefs:
         known = {} if scene.large else scene.known(places)
         self._rows = {n: _brief(row) for n, row in known.items()}
 
-    def of(self, places: Sequence[int]) -> list[Brief]:
-        """Those of some, in their order."""
+    def each(self, asked: Iterable[Sequence[int]]) -> Iterator[list[Brief]]:
+        """Of some findings' credentials those of each finding, in its order."""
+        for some in _together(asked):
+            told = iter(self._of([n for places in some for n in places]))
+            for places in some:
+                yield list(islice(told, len(places)))
+
+    def _of(self, places: list[int]) -> Iterable[Brief]:
         if self._columns is None:
-            return [self._rows[n] for n in places]
+            return (self._rows[n] for n in places)
         n = self._columns["n"].to_numpy()
         at = np.searchsorted(n, places)
         assert np.array_equal(n[at], places)  # else a finding would name another credential
         found = self._columns.take(at)
-        return [Brief(*row) for row in zip(*(found[name].to_pylist() for name in Brief._fields), strict=True)]
+        return (Brief(*row) for row in zip(*(found[name].to_pylist() for name in Brief._fields), strict=True))
+
+
+def _together(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """The credentials of some findings at a time: to look up each finding's alone takes longer than all of it."""
+    some: list[Sequence[int]] = []
+    held = 0
+    for places in asked:
+        some.append(places)
+        held += len(places)
+        if held >= _TOGETHER:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
 
 
 def _brief(row: Row) -> Brief:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokentrail.detection.briefs import Briefs
+from tokentrail.detection.briefs import Brief, Briefs
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
@@ -59,12 +59,16 @@ def detect(
     hits = [
         (rule, hit) for rule, hit in _all_hits(scene, rules, sigma) if at_least(hit.severity, min_severity)
     ]
+    places = [_places(hit) for _, hit in hits]
     with ThreadPoolExecutor(1, "sources") as beside:
         asked = beside.submit(_sources, scene, {event for _, hit in hits for event in hit.events})
-        briefs = Briefs(scene, {n for _, hit in hits for n in _places(hit)})
+        briefs = Briefs(scene, {n for some in places for n in some})
         sources = asked.result()
-    found = [(_finding(scene, rule, hit, briefs, sources), _places(hit)) for rule, hit in hits]
-    kept = [one for one, places in found if allowed is None or not allowed.covers(one, scene, places)]
+    kept = []
+    for (rule, hit), some, named in zip(hits, places, briefs.each(places), strict=True):
+        found = _finding(scene, rule, hit, named, sources)
+        if allowed is None or not allowed.covers(found, scene, some):
+            kept.append(found)
     return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
 
 
@@ -134,7 +138,8 @@ def _sources(scene: Scene, events: Set[str]) -> dict[str, Source]:
 
 
 def _places(hit: Hit) -> tuple[int, ...]:
-    return hit.places if hit.subject is None else (hit.subject, *hit.places)
+    """The credentials that a finding names: first its subject, none of them twice."""
+    return tuple(dict.fromkeys(hit.places if hit.subject is None else (hit.subject, *hit.places)))
 
 
 def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
@@ -146,10 +151,9 @@ def _finding(
     scene: Scene,
     rule: Rule,
     hit: Hit,
-    briefs: Briefs,
+    named: Sequence[Brief],
     sources: dict[str, Source],
 ) -> Finding:
-    named = briefs.of(list(dict.fromkeys(_places(hit))))
     subject = named[0].id if hit.subject is not None else None
     when = moment(hit.time)
     assert when is not None

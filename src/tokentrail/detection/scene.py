@@ -283,18 +283,14 @@ class Scene:
             return {}
         self.give("told_events", {"event_id": digests(sorted(events))})
         self.table("told_calls", _TOLD)
-        found = self.rows("""
+        found = self.arrow("""
             SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n
             FROM told_calls e LEFT JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
             GROUP BY e.event_id, e.event_id_text""")
         return {
-            rows.event_id(row["event_id"], row["event_id_text"]) or "": (
-                row["time"],
-                row["ip"],
-                row["root_n"],
-            )
-            for row in found
-            if parsed(row["ip"])
+            rows.event_id(event, text) or "": (time, ip, root)
+            for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
+            if parsed(ip)
         }
 
     def caller(self, row: Row) -> Caller:

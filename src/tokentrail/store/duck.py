@@ -49,8 +49,8 @@ _FORM = (
     f"ROW_GROUP_SIZE {_ROWS}"
 )
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
-_PARKED = f"FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
-"""How what is soon forgotten is written: quickly."""
+_PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
+"""How what is soon forgotten is written: quickly, though it takes more than twice the room."""
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 

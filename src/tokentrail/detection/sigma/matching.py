@@ -37,6 +37,7 @@ from tokentrail.detection.sigma.queries import (
     FROM_SOME,
     JOINED,
     MET,
+    ONCE,
     READ,
     SEEN,
     WHOSE,
@@ -159,7 +160,7 @@ class SigmaRun:
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
         any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
         sql = f"""
-            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {FROM_SOME})
+            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {FROM_SOME} {ONCE})
             WHERE {any_of} ORDER BY segment, object, ordinal"""
         parameters = [value for one in masks for value in one.parameters]
         return (self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
@@ -185,13 +186,18 @@ class SigmaRun:
 
     def _busy(self, correlation: Correlation, matched: str, over: Sql) -> dict[str, pa.Array[Any]]:
         """The groups that have as many matches as a correlation asks for, within its span of time."""
-        sql = f"""
-            SELECT DISTINCT grouped FROM (
-              SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
-                     {correlation.seconds} PRECEDING AND CURRENT ROW) AS matches
-              FROM ({matched})
-            ) WHERE matches >= {correlation.least}"""
-        return {"grouped": self._scene.arrow(sql, over.parameters)["grouped"].combine_chunks()}
+        often = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING count(*) >= {correlation.least}"
+        groups = self._scene.arrow(often, over.parameters)
+        if len(groups):  # in any span of time; mostly none, and there is no need to sort what matched
+            self._scene.give("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
+            sql = f"""
+                SELECT DISTINCT grouped FROM (
+                  SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
+                         {correlation.seconds} PRECEDING AND CURRENT ROW) AS matches
+                  FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_often)
+                ) WHERE matches >= {correlation.least}"""
+            groups = self._scene.arrow(sql, over.parameters)
+        return {"grouped": groups["grouped"].combine_chunks()}
 
     def _swept(self) -> Iterator[tuple[Place, list[Any]]]:
         """Reads records once for all rules, when it is first asked; which those are is asked here."""

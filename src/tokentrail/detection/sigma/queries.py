@@ -43,6 +43,12 @@ WHOSE = """
 JOINED = """
     JOIN {table} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
 
+ONCE = "LIMIT 1000000000000"
+"""
+Ends a query whose columns another filters by: the engine then works them out once, where it would put them both into
+the filter and behind it.
+"""
+
 
 def callers(*queries: str) -> str:
     """Of callers, what queries name of them."""

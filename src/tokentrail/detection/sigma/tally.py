@@ -14,9 +14,14 @@ from tokentrail.lineage.rows import Row
 
 _STORY = "rule, coalesce(root_n, -1) AS root, CASE WHEN n IS NULL THEN coalesce(arn, '') ELSE '' END AS lone"
 _TALLY = f"""
-    SELECT {_STORY}, name, account, count(*) AS count,
-           min({{{{'time': time, 'event_id': event_id, 'text': event_id_text}}}}, {{most}}) AS first
-    FROM ({{matched}}) GROUP BY ALL"""
+    SELECT rule, root, lone, list(name) AS names, list(count) AS counts,
+           list(DISTINCT account) FILTER (account <> '') AS accounts,
+           list_slice(list_sort(flatten(list(first))), 1, {{most}}) AS first
+    FROM (
+      SELECT {_STORY}, coalesce(nullif(name, ''), '?') AS name, account, count(*) AS count,
+             min({{{{'time': time, 'event_id': event_id, 'text': coalesce(event_id_text, '')}}}}, {{most}}) AS first
+      FROM ({{matched}}) GROUP BY ALL
+    ) GROUP BY ALL"""
 CALLERS = "sigma_callers"
 _WHO = f"""
     SELECT rule, root, lone, count(*) AS credentials, min(n, {{most}}) AS places
@@ -43,12 +48,12 @@ class Tally:
 
     def add(self, row: Row, most: int) -> None:
         """Take in some of it."""
-        self.count += row["count"]
-        first = [(one["time"], one["event_id"] or b"", one["text"] or "") for one in row["first"]]
+        self.count += sum(row["counts"])
+        first = [(one["time"], one["event_id"], one["text"]) for one in row["first"]]
         self.events = heapq.nsmallest(most, (*self.events, *first))
-        self.names[row["name"] or "?"] += row["count"]
-        if row["account"]:
-            self.accounts.add(row["account"])
+        for name, count in zip(row["names"], row["counts"], strict=True):
+            self.names[name] += count
+        self.accounts.update(row["accounts"] or ())
 
     def add_places(self, row: Row, most: int) -> None:
         """Take in some of whose it is, none of them twice."""
