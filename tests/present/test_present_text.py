@@ -146,6 +146,17 @@ def test_a_trace_reads_verdict_first() -> None:
     assert written(lambda paper: write_trace(lineage(), paper)) == GOLDEN
 
 
+def test_of_very_many_secrets_of_a_call_the_first_are_listed() -> None:
+    """A record may be forged to name thousands: how many it names is told, and a terminal can hold the answer."""
+    whole = lineage()
+    [read] = whole.secrets_read
+    many = replace(read, what="\n".join(f"prod/{number}" for number in range(20_000)))
+    text = written(lambda paper: write_trace(replace(whole, secrets_read=(many,)), paper))
+    assert "prod/0, prod/1, prod/2" in text
+    assert "and 19,980 more" in text
+    assert len(text.splitlines()) < 60
+
+
 def test_a_narrowed_trace_counts_the_attackers_own() -> None:
     """Where not all descendants are tainted, the verdict counts those that are, and only they are marked."""
     whole = lineage()

@@ -95,7 +95,7 @@ def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
         return
     paper.heading("Secrets read: change these")
     for one in secrets[:_MOST]:
-        what = (one.what or "of unknown name").replace("\n", " ")
+        what = words.listed((one.what or "of unknown name").split("\n"), _MOST)
         paper.wrapped(f"{what}  ({one.event_name} by {one.credential})", first=f"  {timestamp(one.time)}  ")
     _and_more(len(secrets), _MOST, paper)
 
