@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -206,6 +207,26 @@ def test_it_stops_on_a_signal_and_gives_back_what_it_holds(line: Line) -> None:
     ended(process, line.cloud)
 
     assert "Stopped: 3 objects" in (line.cloud.folder / "err.txt").read_text()
+
+
+def test_it_stops_on_a_signal_before_anything_answered(tmp_path: Path) -> None:
+    """While its first request waits for an answer there is nothing to finish: it ends with 0, and nothing is made."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "watch", f"s3://{BUCKET}/AWSLogs/", "--case", str(tmp_path / "case"),
+             "--endpoint-url", source], stderr=subprocess.PIPE,
+            env=os.environ | {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"},
+        )  # fmt: skip
+        silent.settimeout(PATIENCE)
+        asked, _ = silent.accept()
+        with asked:
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 0, told
+    assert told == b""
+    assert not (tmp_path / "case").exists()
 
 
 def test_a_prefix_is_followed(cloud: Cloud) -> None:

@@ -8,7 +8,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,12 +127,13 @@ def command(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
         only_new=only_new, once=once, beside=not once, beat=every,
     )  # fmt: skip
-    feed = feed_of(source, access, wanted, told.case, give_up=give_up)
-    feed.check()  # nothing is made for what can't be followed
-    with Case.open(told.case) as case:
-        places = _places(told, sinks, access[0])
-        watch = Watch(case.folder, feed, places, guards, settings, output.say)
-        with _stopping(watch):
+    with _stopping() as stopped_by:
+        feed = feed_of(source, access, wanted, told.case, give_up=give_up)
+        feed.check()  # nothing is made for what can't be followed
+        with Case.open(told.case) as case:
+            places = _places(told, sinks, access[0])
+            watch = Watch(case.folder, feed, places, guards, settings, output.say)
+            stopped_by.append(watch.stop)
             watch.run()
 
 
@@ -151,18 +152,22 @@ def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
 
 
 @contextmanager
-def _stopping(watch: Watch) -> Iterator[None]:
-    """Let signals stop the watch; a second one ends the process as it would any other."""
+def _stopping() -> Iterator[list[Callable[[], None]]]:
+    """
+    Let signals do the last of what is listed, at first end the process as if all were done; a second one ends it as it
+    would any other.
+    """
     before: dict[signal.Signals, Any] = {}
+    listed: list[Callable[[], None]] = [sys.exit]
 
     def stop(number: int, _: object) -> None:
-        watch.stop()
         signal.signal(number, before[signal.Signals(number)])
+        listed[-1]()
 
     for one in (signal.SIGTERM, signal.SIGINT):
         before[one] = signal.signal(one, stop)
     try:
-        yield
+        yield listed
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
