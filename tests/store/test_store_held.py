@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.held import HeldEngine
 from tokentrail.store.interface import Step
@@ -65,3 +66,23 @@ def test_rows_are_added_and_replaced(held: HeldEngine) -> None:
     held.hold("events", ROWS[:2])
     assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 2}]
     assert held.narrow(frozenset({1})) == {"some_events": "events"}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_memory_does_not_hold_goes_where_it_was_told(
+    told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence is never written to wherever the process was started: it goes beside the case, or nowhere."""
+    started, beside = tmp_path / "started", tmp_path / "beside"
+    started.mkdir()
+    monkeypatch.chdir(started)
+    with closing(HeldEngine(beside if told else None)) as engine:
+        engine.run("SET memory_limit = '20MB'")
+        failing: AbstractContextManager[object] = (
+            nullcontext() if told else pytest.raises(CaseError, match="Out of Memory")
+        )
+        with failing:
+            engine.run("CREATE TABLE large AS SELECT hash(range)::VARCHAR AS name FROM range(2_000_000)")
+            assert list(beside.iterdir())
+
+        assert not list(started.iterdir())

@@ -70,7 +70,7 @@ class DuckEngine:
         Open one.
 
         Args:
-            spill: Where tables go that memory does not hold.
+            spill: Where tables go that memory does not hold; nowhere by default.
             threads: That share a query's work; as many as there are processors by default.
             records: How many the tables will hold, if that is known.
             memory: Bytes that they may take; by default 4 GB, or 1 GB for each of more than four threads.
@@ -80,8 +80,9 @@ class DuckEngine:
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False
         config["memory_limit"] = _SHARE
-        if spill is not None:
-            config["temp_directory"] = str(spill)
+        config["temp_directory"] = (
+            "" if spill is None else str(spill)
+        )  # by itself, wherever the process was started
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Path] = {}
         self._ranges: dict[str, Ranges] = {}

@@ -26,9 +26,9 @@ _PAYS = frozenset({
 class HeldEngine(DuckEngine):
     """A DuckDB whose evidence, and whatever is derived from it, is in its memory alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, spill: Path | None = None) -> None:
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
-        super().__init__(threads=1)
+        super().__init__(spill, threads=1)
         others = [row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()")]
         self.run(f"SET disabled_optimizers = '{','.join(one for one in others if one not in _PAYS)}'")
         self._held: list[str] = []

@@ -98,7 +98,7 @@ class HotSet:
         if self._looks >= _LOOKS and not self._fresh:  # nobody waits for a look
             self.close()
         if self._engine is None:
-            self._engine, self._looks = HeldEngine(), 0
+            self._engine, self._looks = HeldEngine(self._folder.path / "derived" / ".spill"), 0
         self._looks += bool(self._fresh)
         if self._stale:
             there = self._carried_places()
