@@ -25,6 +25,7 @@ from contain_cases import (
 from evidence import AWAY, HOME, START
 from tokentrail import Case
 from tokentrail.containment.margin import LEAST_MARGIN
+from tokentrail.containment.model import Plan
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper
@@ -586,3 +587,25 @@ def test_hundreds_of_sessions_read_well() -> None:
 
     assert len(text.getvalue().splitlines()) < 160
     assert "characters; --script" in " ".join(text.getvalue().split()) and "session-299" in script.getvalue()
+
+
+def test_whoever_minted_the_subject_and_still_may_is_named() -> None:
+    """A plan for a session rests on its minter not being the attacker's; one that can mint no more is not named."""
+    world = World(START)
+    key = world.user("support")
+    first = key.assumes("First", "x")
+    second = first.assumes("Second", "y")
+    with asked(world) as case:
+        deep, whole = case.contain([second.id]), case.contain([key.id])
+    world.user("admin").iam("UpdateAccessKey", userName="support", accessKeyId=key.id, status="Inactive")
+    with asked(world) as case:
+        after = case.contain([second.id])
+
+    assert [one.id for one in (first, key, second) if named(deep, one.id)] == [first.id, key.id]
+    assert not any(named(whole, one.id) for one in (first, key, second))
+    assert named(after, first.id) and not named(after, key.id)
+
+
+def named(plan: Plan, minter: str) -> bool:
+    """Whether a plan rests on a minter not being the attacker's."""
+    return any(said.startswith(f"{minter}, which a subject descends from") for said in plan.proof.holds_if)

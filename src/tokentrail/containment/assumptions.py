@@ -4,6 +4,7 @@ What a proof rests on, and what goes on whatever is done: the sentences that sta
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tokentrail.containment.catalogue import OUTLIVES
@@ -20,12 +21,24 @@ def holds_if(
     scene: Scene, moves: Sequence[Move], outcome: Outcome, gaps: Sequence[Gap], *, bites: int
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
+    yield from _minted_by(scene)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)
     yield from _writers(scene, moves)
     yield from _by_hand(moves)
     yield from _unseen(scene, outcome, gaps)
+
+
+def _minted_by(scene: Scene) -> Iterator[str]:
+    """A session that is a subject by itself says nothing of who minted it: that may be what leaked."""
+    for one in scene.minters[:_MOST]:
+        yield (
+            f"{one}, which a subject descends from and which may still work, is not the attacker's: else it mints again "
+            f"(`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
+        )
+    if len(scene.minters) > _MOST:
+        yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
 
 
 def _reach(scene: Scene) -> Iterator[str]:

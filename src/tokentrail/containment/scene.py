@@ -181,6 +181,8 @@ class Scene:
     management_account: str | None
     reach: Reach | None
     residual_risks: tuple[str, ...]
+    minters: tuple[str, ...] = ()
+    """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
 
     @property
     def cutoff(self) -> datetime:

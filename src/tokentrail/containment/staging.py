@@ -113,6 +113,17 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
+        minters=_minters(forest, trace, theirs),
+    )
+
+
+def _minters(forest: Forest, trace: Trace, tainted: set[str]) -> tuple[str, ...]:
+    """What stands above the subjects, is not tainted, and may still work: the nearest first."""
+    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
+    found = [one for one in forest.credentials(above) if one.id not in tainted and one.kind != "forwarded"]
+    return tuple(
+        one.id for one in sorted(found, key=lambda one: -one.depth) if one.state in ("active", "unknown")
     )
 
 
