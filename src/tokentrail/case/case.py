@@ -329,7 +329,7 @@ class Case(Lookups, Tracing, Guarding):
             closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
         ):
             found = detection.detect(
-                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed
+                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said
             )
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))

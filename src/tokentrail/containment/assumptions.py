@@ -34,8 +34,8 @@ def _minted_by(scene: Scene) -> Iterator[str]:
     """A session that is a subject by itself says nothing of who minted it: that may be what leaked."""
     for one in scene.minters[:_MOST]:
         yield (
-            f"{one}, which a subject descends from and which may still work, is not the attacker's: else it mints again "
-            f"(`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
+            f"{one}, which a subject descends from and which may still work, is not the attacker's, else it mints "
+            f"again (`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
         )
     if len(scene.minters) > _MOST:
         yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"

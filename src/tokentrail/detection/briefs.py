@@ -19,7 +19,7 @@ from tokentrail.lineage.rows import OWNER, Row, owner
 
 _TOLD = (
     "n", "coalesce(nullif(issued_at, 0), nullif(issued_time, 0), first, 0) AS age", "id", "root_n", "seen_account",
-    "arn", "coalesce(seen_account, '') = '' OR coalesce(arn, '') = '' AS unseen",
+    "arn", "root_id", "coalesce(seen_account, '') = '' OR coalesce(arn, '') = '' AS unseen",
 )  # fmt: skip
 _TOGETHER = 1_000
 
@@ -33,6 +33,7 @@ class Brief(NamedTuple):
     root: int
     account: str | None
     principal: str | None
+    root_id: str
 
 
 class Briefs:
@@ -77,7 +78,8 @@ def _together(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
 def _brief(row: Row) -> Brief:
     who = (row["seen_account"], row["arn"])
     age = row["issued_at"] or row["issued_time"] or row["first"] or 0
-    return Brief(age, row["id"], row["root_n"], *(who if all(who) else owner(row)))
+    account, principal = who if all(who) else owner(row)
+    return Brief(age, row["id"], row["root_n"], account, principal, row["root_id"])
 
 
 def _columns(scene: Scene, places: Set[int]) -> pa.Table:
@@ -97,5 +99,6 @@ def _columns(scene: Scene, places: Set[int]) -> pa.Table:
             "root": told["root_n"],
             "account": pc.replace_with_mask(told["seen_account"].combine_chunks(), unseen, accounts),
             "principal": pc.replace_with_mask(told["arn"].combine_chunks(), unseen, principals),
+            "root_id": told["root_id"],
         }
     )

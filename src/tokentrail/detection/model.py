@@ -48,6 +48,8 @@ class Finding:
     """The command that answers it."""
     thresholds: tuple[str, ...]
     """The thresholds that it was judged by, `name=value`."""
+    root: str | None = None
+    """The topmost known ancestor of the subject, which may be the subject itself: what leaked may stand above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from tokentrail.detection.briefs import Brief, Briefs
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
+from tokentrail.detection.stories import stories
 from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
 from tokentrail.lineage.rows import moment
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2
 """Rules that are asked at a time."""
+_LEFT_OUT = "{:,} of what was found is left out, as the allow-list says."
+_EXPIRED = "{:,} of the allow-list's entries no longer count: their day has come."
+_TOO_FEW = (
+    "The evidence spans less than {:g} days (habit_days): rules that go by habits say less, or nothing: {}."
+)
 
 
 def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:
@@ -49,6 +55,7 @@ def detect(
     sigma: SigmaRules | None = None,
     min_severity: Severity = "info",
     allowed: Allowed | None = None,
+    said: Callable[[str], None] | None = None,
 ) -> tuple[Finding, ...]:
     """
     Run rules; what later rules find may depend on what earlier ones found suspicious.
@@ -59,17 +66,47 @@ def detect(
     hits = [
         (rule, hit) for rule, hit in _all_hits(scene, rules, sigma) if at_least(hit.severity, min_severity)
     ]
+    if allowed is not None:
+        kept = [
+            (told, hit)
+            for told, (found, hit) in zip(hits, _told(scene, [*map(_acting, hits)]), strict=True)
+            if not allowed.covers(found, scene, _places(hit))
+        ]
+        if said and len(kept) < len(hits):
+            said(_LEFT_OUT.format(len(hits) - len(kept)))
+        if said and (expired := allowed.expired(scene.as_of)):
+            said(_EXPIRED.format(expired))
+        hits = [told for told, _ in kept]
+    if said:
+        _say_what_is_short(scene, rules, said)
+    found = [one for one, _ in _told(scene, stories(scene, hits))]
+    return tuple(sorted(found, key=lambda one: (one.time, one.id)))
+
+
+def _acting(told: tuple[Rule, Hit]) -> tuple[Rule, Hit]:
+    """What an allow-list judges: those that acted, not what they merely descend from."""
+    rule, hit = told
+    return rule, replace(hit, subject=hit.places[0]) if hit.places and hit.subject not in hit.places else hit
+
+
+def _say_what_is_short(scene: Scene, rules: Iterable[Rule], said: Callable[[str], None]) -> None:
+    """Say which rules the evidence has too few days for, if any."""
+    first, last = scene.history()
+    days = scene.thresholds["habit_days"]
+    silent = [one.id for one in rules if "habit_days" in one.thresholds]
+    if silent and last and last - first < 86_400 * days:
+        said(_TOO_FEW.format(days, ", ".join(silent)))
+
+
+def _told(scene: Scene, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Finding, Hit]]:
+    """Hits as findings, in their order."""
     places = [_places(hit) for _, hit in hits]
     with ThreadPoolExecutor(1, "sources") as beside:
         asked = beside.submit(_sources, scene, {event for _, hit in hits for event in hit.events})
         briefs = Briefs(scene, {n for some in places for n in some})
         sources = asked.result()
-    kept = []
-    for (rule, hit), some, named in zip(hits, places, briefs.each(places), strict=True):
-        found = _finding(scene, rule, hit, named, sources)
-        if allowed is None or not allowed.covers(found, scene, some):
-            kept.append(found)
-    return tuple(sorted(kept, key=lambda one: (one.time, one.id)))
+    for (rule, hit), named in zip(hits, briefs.each(places), strict=True):
+        yield _finding(scene, rule, hit, named, sources), hit
 
 
 def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> list[tuple[Rule, Hit]]:
@@ -181,4 +218,5 @@ def _finding(
         attack=rule.attack,
         next=hit.next or (answer(subject) if subject else "look at its events, and ask who made them"),
         thresholds=scene.thresholds.shown(hit.thresholds),
+        root=named[0].root_id if hit.subject is not None else None,
     )

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.scene import Scene
 from tokentrail.errors import UsageError
@@ -59,6 +60,10 @@ class Allowed:
             )
         return cls(tuple(_entry(one, f"{path}, entry {place}") for place, one in enumerate(listed, 1)))
 
+    def expired(self, as_of: datetime) -> int:
+        """How many entries no longer count at some moment."""
+        return sum(one.until is not None and as_of >= one.until for one in self.entries)
+
     def covers(self, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
         """Whether an entry that still counts meets a finding, whose credentials stand at some places in the forest."""
         return any(_meets(entry, finding, scene, places) for entry in self.entries)
@@ -72,15 +77,26 @@ def _entry(given: Any, where: str) -> Entry:
     ):
         raise UsageError(f"{where}: give rule, principal or address (and until, why); nothing else is known.")
     try:
-        address = given.get("address")
+        address, rule = given.get("address"), _text(given.get("rule"))
+        if rule is not None and not _may_name(rule):
+            raise ValueError(f"no rule is named {rule!r}; `tokentrail rules` lists them")
         return Entry(
-            rule=_text(given.get("rule")),
+            rule=rule,
             principal=_text(given.get("principal")),
             address=ipaddress.ip_network(_text(address) or "", strict=False) if address is not None else None,
             until=_until(given.get("until")),
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}.") from error
+
+
+def _may_name(pattern: str) -> bool:
+    """Whether a glob is some rule's name; what Sigma rules are named depends on what else is given."""
+    return (
+        pattern[:1] in "*?["
+        or pattern.startswith("sigma")
+        or any(fnmatch.fnmatchcase(one.id, pattern) for one in CATALOGUE)
+    )
 
 
 def _text(value: Any) -> str | None:

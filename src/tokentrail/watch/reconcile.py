@@ -75,7 +75,8 @@ def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
     before = entry.notice
     overtaken = entry.found > look.since
     complete = look.complete and not overtaken and before.document["time"] >= look.start
-    changed = tuple(name for name in document if document[name] != before.document.get(name))
+    told = before.document  # an earlier version may have told less
+    changed = tuple(name for name in document if document[name] != told.get(name, document[name]))
     if before.change == "withdrawn":
         return _notice(document, before.revision + 1, "revised", changed, look) if complete else None
     if not changed:

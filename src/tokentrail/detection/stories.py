@@ -1,0 +1,117 @@
+"""One story is told once: what a rule found again and again in one lineage becomes one hit, with a count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
+
+from tokentrail.detection.model import SEVERITIES, Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted
+
+Found: TypeAlias = tuple[Rule, Hit]
+_COLUMNS = ("n", "parent_n", "root_n", "size")
+_TOLD = 2
+"""Sentences of a story, after which it is said how much more there is."""
+_CLIMBED = 64
+"""Steps up to what a story's credentials descend from: no chain of anybody's design is as long."""
+
+
+class _Node(NamedTuple):
+    parent: int | None
+    root: int
+    size: int
+
+
+def stories(scene: Scene, hits: Sequence[Found]) -> list[Found]:
+    """
+    Put together what one rule found of one lineage.
+
+    What comes later than `same_story` after the one before is another story. A story is known by its first hit, so
+    that it stays the same when more of it comes.
+    """
+    nodes = _nodes(scene, {hit.subject for _, hit in hits if hit.subject is not None})
+    lineages: dict[tuple[str, int], list[Found]] = {}
+    apart: list[Found] = []
+    for rule, hit in hits:
+        if hit.subject is None:
+            apart.append((rule, hit))
+        else:
+            lineages.setdefault((rule.id, nodes[hit.subject].root), []).append((rule, hit))
+    told = [story for found in lineages.values() for story in _within(found, scene.thresholds["same_story"])]
+    near = {n for story in told for n in _subjects(story) if len(_subjects(story)) > 1}
+    if near:
+        nodes |= _nodes(scene, near | scene.ancestors(near))
+    return [*apart, *(_one(scene, story, nodes) for story in told)]
+
+
+def _nodes(scene: Scene, places: Iterable[int]) -> dict[int, _Node]:
+    columns = scene.told(places, _COLUMNS)
+    rows = zip(*(columns[name].to_pylist() for name in _COLUMNS), strict=True)
+    return {n: _Node(parent, root, size) for n, parent, root, size in rows}
+
+
+def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
+    """What belongs together: none much later than the one before."""
+    story: list[Found] = []
+    for one in sorted(found, key=lambda one: (one[1].time, one[1].about)):
+        if story and one[1].time - story[-1][1].time > gap:
+            yield story
+            story = []
+        story.append(one)
+    yield story
+
+
+def _subjects(story: Iterable[Found]) -> list[int]:
+    """What a story's subject must stand above: a Sigma rule tells no subject from the rest of what it matched."""
+    return [
+        n
+        for rule, hit in story
+        for n in (hit.places if rule.id.startswith("sigma:") else (hit.subject,))
+        if n is not None
+    ]
+
+
+def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found:
+    """A story as one hit; of one that was found once, that."""
+    rule, first = story[0]
+    if len(story) == 1:
+        subjects = _subjects(story)
+        return rule, replace(first, subject=_above(subjects, nodes)) if len(subjects) > 1 else first
+    hits = [hit for _, hit in story]
+    events = tuple(dict.fromkeys(event for hit in hits for event in hit.events))
+    listed = all(hit.count == len(set(hit.events)) for hit in hits)
+    following = {hit.next for hit in hits}
+    return rule, replace(
+        first,
+        severity=max((hit.severity for hit in hits), key=SEVERITIES.index),
+        why=_why(hits),
+        subject=_above(_subjects(story), nodes),
+        places=tuple(dict.fromkeys(n for hit in hits for n in (hit.subject, *hit.places) if n is not None)),
+        events=events[: scene.thresholds.whole("most_events")],
+        count=len(events) if listed else sum(hit.count for hit in hits),
+        next=following.pop() if len(following) == 1 else "",
+        thresholds=tuple(dict.fromkeys(name for hit in hits for name in hit.thresholds)),
+        principals=tuple(dict.fromkeys(one for hit in hits for one in hit.principals)),
+        accounts=tuple(dict.fromkeys(one for hit in hits for one in hit.accounts)),
+    )
+
+
+def _why(hits: Sequence[Hit]) -> str:
+    """The first sentences, each once, and how often the same was found besides."""
+    said = list(dict.fromkeys(hit.why for hit in hits))
+    more = len(said) - _TOLD
+    rest = f" The same was found {counted(more, 'more time')} in this lineage, last at {at(hits[-1].time)}."
+    return " ".join(said[:_TOLD]) + (rest if more > 0 else "")
+
+
+def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
+    """The nearest credential that is, or stands above, all of some; a subtree is a range of places."""
+    place, last = min(subjects), max(subjects)
+    for _ in range(_CLIMBED):
+        node = nodes[place]
+        if place + node.size > last or node.parent is None:
+            return place
+        place = node.parent
+    return nodes[place].root
