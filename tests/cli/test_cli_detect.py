@@ -95,7 +95,8 @@ def test_the_bar_and_the_rule_can_be_chosen(run: Run, case: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "left"),
     [
-        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "*role/MyBucketRole/*"\n', 7),
+        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "*role/MyBucketRole/*"\n', 6),
+        ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "*user/support"\n', 7),
         ("a.toml", '[[suppress]]\nrule = "bulk-read"\nprincipal = "arn:aws:*:111122223333:*"\nuntil = 2027-01-01\n', 6),
         ("a.toml", '[[suppress]]\nrule = "bulk-read"\nuntil = 2026-11-01\n', 7),
         ("a.json", '[{"address": "203.0.113.0/24"}]', 7),
@@ -123,6 +124,8 @@ def test_an_allow_list_leaves_known_things_out(
         ("--suppress", "", "is a list of"),
         ("--thresholds", "bulk = 1\n", "no threshold is named 'bulk'"),
         ("--thresholds", "bulk_objects = 'many'\n", "must be a number"),
+        ("--thresholds", "deep = 0\n", "deep = 0 makes no sense"),
+        ("--thresholds", "before_cut = 1e30\n", "before_cut = 1e+30 makes no sense"),
         ("--thresholds", "[", "can't be read"),
     ],
 )  # fmt: skip
@@ -184,6 +187,37 @@ def test_findings_go_to_a_siem_and_to_security_hub(run: Run, case: Path) -> None
     ran = run("detect", "--case", case, "--format", "asff")
     assert ran.code == 1
     assert [one["Id"] for one in json.loads(ran.out)["Findings"]] == [f"tokentrail/{one}" for one in ids]
+
+
+def test_an_import_into_security_hub_bears_the_moment_of_the_evidence(run: Run, case: Path) -> None:
+    """What is told as of later is updated later; without `--as-of` it is the newest event, and each time the same."""
+
+    def imported(*options: str) -> list[dict[str, Any]]:
+        return list(json.loads(run("detect", "--case", case, "--format", "asff", *options).out)["Findings"])
+
+    newest = json.loads(run("status", "--case", case, "--format", "json").out)["last"]
+    assert {one["UpdatedAt"] for one in imported()} == {newest}
+    assert imported() == imported()
+    later = imported("--as-of", "2027-01-31T00:00:00Z")
+    assert {one["UpdatedAt"] for one in later} == {"2027-01-31T00:00:00Z"}
+    assert max(one["CreatedAt"] for one in later) <= newest
+
+
+def test_an_expression_of_a_rule_writes_to_no_terminal(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What RE2 can't compile is listed with the reason, without its escape bytes, and RE2 itself says nothing."""
+    (tmp_path / "evil.yml").write_text(
+        "title: Evil\nlogsource: {product: aws, service: cloudtrail}\n"
+        'detection: {s: {eventName|re: "(?=a)\\x1b[2J]"}, condition: s}\n'
+    )
+    ran = run("rules", "--rules", tmp_path)
+    assert "Evil" in ran.out and "invalid perl operator" in ran.out
+    assert "\x1b" not in ran.out + ran.err
+    ran = run("rules", "--rules", tmp_path, "--format", "jsonl")
+    assert "invalid perl operator" in lines(ran.out)[-1]["problem"]
+    assert "\x1b" not in ran.out + ran.err
+    assert capfd.readouterr() == ("", "")
 
 
 def test_nothing_found_is_nothing_in_every_format(run: Run, case: Path) -> None:

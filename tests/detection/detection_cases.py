@@ -160,6 +160,37 @@ def mfa_token_mints(world: World) -> None:
     ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").assumes("Deploy", "x")
 
 
+@becomes_habit("token-mints-tokens")
+def tool_mints_every_day(world: World) -> None:
+    """A pipeline's key mints a token, and by it a role session, four times a day in two weeks of five days."""
+    for week in range(2):
+        world.wait(week * 2 * 86400)
+        for _ in range(20):
+            _mints_by_a_token(world, world.user("ci", ip=HOUSE))
+            world.wait(86400 / 4)
+
+
+def _mints_by_a_token(world: World, key: LongTermKey, **options: str) -> None:
+    key.gets_session_token(**options).assumes("Deploy", "x").calls("s3:ListBuckets")
+
+
+@fires("token-mints-tokens")
+def without_the_usual_factor(world: World) -> None:
+    """Tokens with a second factor mint every day, and then one without."""
+    for _ in range(5):
+        _mints_by_a_token(world, ada(world), mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada")
+        world.wait(86400)
+    _mints_by_a_token(world, ada(world))
+
+
+@fires("token-mints-tokens")
+def mints_on_two_days(world: World) -> None:
+    """Two tokens of a user mint, a day apart: one story, as a day is too short to be a habit."""
+    for _ in range(2):
+        _mints_by_a_token(world, ada(world))
+        world.wait(86400)
+
+
 @spares("token-mints-tokens")
 def short_history(world: World) -> None:
     """A role takes up another; the case holds too few days to call it new."""
@@ -522,6 +553,71 @@ def same_role_again(world: World) -> None:
     key = ada(world)
     for _ in range(6):
         key.denied("sts:AssumeRole", world.role("Deploy"))
+
+
+def makes_roles(world: World, key: LongTermKey, days: int, a_day: int = 3, names: str = "Job") -> None:
+    """Roles are made and taken up at once: each is refused until IAM knows of it everywhere, seconds later."""
+    for number in range(days * a_day):
+        role = key.creates_role(f"{names}-{number}", {"AWS": key.arn})
+        key.denied("sts:AssumeRole", role)
+        world.wait(8)
+        key.assumes(role, "terraform")
+        world.wait(86400 / a_day)
+
+
+@spares("role-probing")
+def new_roles_every_day(world: World) -> None:
+    """Terraform makes three roles a day and is refused each once, as IAM is slow to know of them."""
+    makes_roles(world, ada(world), days=3)
+
+
+@spares("role-probing")
+def four_beside_new_ones(world: World) -> None:
+    """A key that makes six roles is refused four others, which are too few by themselves."""
+    key = ada(world)
+    makes_roles(world, key, days=2)
+    for number in range(4):
+        key.denied("sts:AssumeRole", world.role(f"Role{number}"))
+
+
+@fires("role-probing")
+def opened_an_hour_later(world: World) -> None:
+    """Six roles are refused, and an hour later they open: to IAM's slowness that is too long."""
+    key = ada(world)
+    roles = [world.role(f"Role{number}") for number in range(6)]
+    for role in roles:
+        key.denied("sts:AssumeRole", role)
+    world.wait(3600)
+    for role in roles:
+        key.assumes(role, "x")
+
+
+@fires("role-probing")
+def open_to_somebody_else(world: World) -> None:
+    """Six roles are refused to one key, while a colleague takes up each of them."""
+    key, bea = ada(world), world.user("bea")
+    for number in range(6):
+        role = world.role(f"Role{number}")
+        key.denied("sts:AssumeRole", role)
+        bea.assumes(role, "bea")
+
+
+@fires("role-probing")
+def open_another_role(world: World) -> None:
+    """A key that works in one role all day is refused six others in between."""
+    key = ada(world)
+    for number in range(6):
+        key.denied("sts:AssumeRole", world.role(f"Role{number}"))
+        key.assumes("Deploy", "x")
+
+
+@fires("role-probing")
+def opened_before_it_was_refused(world: World) -> None:
+    """Six roles that a key took up are refused right after, as if somebody had closed them."""
+    key = ada(world)
+    for number in range(6):
+        key.assumes(f"Role{number}", "x")
+        key.denied("sts:AssumeRole", world.role(f"Role{number}"))
 
 
 @fires("source-identity-lost")

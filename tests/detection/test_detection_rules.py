@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from detection_cases import FIRES, HABITS, SPARES, Act, world
+from detection_cases import (
+    FIRES,
+    HABITS,
+    SPARES,
+    Act,
+    ada,
+    makes_roles,
+    new_roles_every_day,
+    tool_mints_every_day,
+    world,
+)
 
 from evidence import START, held
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
+from tokentrail.detection.thresholds import Thresholds
 
 
 def found(act: Act, rule: str) -> tuple[Finding, ...]:
@@ -52,6 +63,82 @@ def test_a_habit_grows_from_the_case(rule: str, act: Act) -> None:
     (one,) = found(act, rule)
 
     assert one.time < START + timedelta(days=1)
+
+
+def test_a_tool_that_mints_every_day_is_one_finding_of_its_first_days() -> None:
+    """
+    Forty tokens of a pipeline that mint in two weeks are told once, with those of the three days until that is a
+    habit; what later days add changes neither id nor severity.
+    """
+    place = world()
+    tool_mints_every_day(place)
+    with held(place) as case:
+        (at_first,) = case.detect(as_of=START + timedelta(hours=1))
+        (one,) = case.detect()
+
+    assert (at_first.id, at_first.severity, at_first.time) == (one.id, "medium", one.time)
+    assert (at_first.count, one.count) == (1, 12)
+    assert len(one.credentials) == 1 + 12 + 12
+    assert one.severity == "medium" and one.thresholds == ("habit_days=3",)
+    assert (
+        "; 11 more tokens of its principal did so until that was a habit, and 12 credentials were minted"
+        in one.why
+    )
+
+
+def test_minting_by_tokens_is_each_users_own_habit() -> None:
+    """What the tokens of a pipeline do every day is no habit of a user's, whose first token is a finding."""
+    place = world()
+    tool_mints_every_day(place)
+    ada(place).gets_session_token().assumes("Deploy", "x")
+    with held(place) as case:
+        pipeline, user = case.detect(rules=["token-mints-tokens"])
+
+    assert (pipeline.count, user.count) == (12, 1)
+    assert user.principals != pipeline.principals and user.time > START + timedelta(days=9)
+
+
+def test_roles_that_are_slow_to_open_do_not_hide_those_that_never_do() -> None:
+    """Of a key that made more roles than records are read, the finding holds only the six that stayed shut."""
+    place = world()
+    key = ada(place)
+    makes_roles(place, key, days=4)
+    for number in range(6):
+        key.denied("sts:AssumeRole", place.role(f"Shut-{number}"))
+    with held(place) as case:
+        (one,) = case.detect(rules=["role-probing"], thresholds=Thresholds({"most_records": 10}))
+
+    assert one.count == len(one.events) == 6
+    assert "refused 6 roles" in one.why and "Job-" not in one.why
+    assert one.time >= START + timedelta(days=4)
+
+
+def test_how_long_a_new_role_may_be_refused_is_a_threshold() -> None:
+    """Where IAM is given less time than new roles took to open, their refusals count."""
+    place = world()
+    new_roles_every_day(place)
+    with held(place) as case:
+        (one,) = case.detect(rules=["role-probing"], thresholds=Thresholds({"propagation": 5}))
+
+    assert one.count == 9
+    assert "propagation=5" in one.thresholds
+
+
+def test_a_role_that_opens_later_does_not_make_another_finding() -> None:
+    """The finding that was told before the first of seven roles opened is the same after, about six."""
+    place = world()
+    key = ada(place)
+    for number in range(7):
+        key.denied("sts:AssumeRole", place.role(f"Role-{number}"))
+    told = place.now
+    place.wait(8)
+    key.assumes("Role-0", "x")
+    with held(place) as case:
+        (before,) = case.detect(as_of=told, rules=["role-probing"])
+        (after,) = case.detect(rules=["role-probing"])
+
+    assert before.id == after.id
+    assert (before.count, after.count) == (7, 6)
 
 
 @pytest.mark.parametrize("rule", [one.id for one in CATALOGUE])

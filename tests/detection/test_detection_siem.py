@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import SEVERITIES, Finding
-from tokentrail.present.siem import NO_ACCOUNT, PRODUCT_ARN, asff, ocsf, write_asff, write_ocsf
+from tokentrail.present.siem import _TACTICS, NO_ACCOUNT, PRODUCT_ARN, asff, ocsf, write_asff, write_ocsf
 
 PLAIN = Finding(
     id="0123456789abcdef", rule="bulk-read", title="Bulk read", severity="high",
@@ -89,6 +90,44 @@ def test_asff_says_what_the_finding_says() -> None:
     assert [asff(replace(PLAIN, severity=one))["Severity"]["Label"] for one in SEVERITIES] == [
         "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL",
     ]  # fmt: skip
+
+
+def test_asff_is_updated_as_the_evidence_goes_on() -> None:
+    """Security Hub takes an update only with a later moment: that of the evidence; the finding is created when it was."""
+    days = [PLAIN.time + timedelta(days=number) for number in range(3)]
+    found = [asff(PLAIN, as_of) for as_of in days]
+    assert {one["CreatedAt"] for one in found} == {"2026-11-23T10:02:00Z"}
+    assert [one["UpdatedAt"] for one in found] == [
+        "2026-11-23T10:02:00Z",
+        "2026-11-24T10:02:00Z",
+        "2026-11-25T10:02:00Z",
+    ]
+    assert asff(PLAIN, days[1]) == found[1]
+    assert asff(PLAIN, PLAIN.time - timedelta(days=1))["UpdatedAt"] == "2026-11-23T10:02:00Z"
+
+
+@pytest.mark.parametrize(
+    ("attack", "types"),
+    [
+        (("T1562.008",), ["TTPs/Defense Evasion"]),
+        (("T1530",), ["TTPs/Collection"]),
+        (("T1087.004", "T1548.005"), ["TTPs/Discovery", "TTPs/Privilege Escalation"]),
+        (("T1098.001", "T1098.003", "T1136.003"), ["TTPs/Persistence"]),
+        (("T1078.004", "T1552.001"), ["TTPs/Initial Access", "TTPs/Credential Access"]),
+        (("T1550.001", "T9999"), ["TTPs/Lateral Movement"]),
+        (("T9999",), ["TTPs/Credential Access"]),
+        ((), ["Unusual Behaviors/User"]),
+    ],
+)
+def test_types_are_the_tactics_of_the_techniques(attack: tuple[str, ...], types: list[str]) -> None:
+    """Both formats name each tactic once; techniques that only somebody's Sigma rule names don't add one."""
+    finding = replace(PLAIN, attack=attack)
+    assert asff(finding)["Types"] == ocsf(finding)["finding_info"]["types"] == types
+
+
+def test_every_technique_of_the_catalogue_has_its_tactic() -> None:
+    """Nothing that TokenTrail finds by itself falls under a tactic for want of a better one."""
+    assert {one.partition(".")[0] for rule in CATALOGUE for one in rule.attack} == set(_TACTICS)
 
 
 @pytest.mark.parametrize("finding", [PLAIN, BARE, HOSTILE], ids=["plain", "bare", "hostile"])

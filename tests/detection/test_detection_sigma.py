@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,104 @@ def test_what_cannot_be_run_is_listed_with_its_reason(name: str, tmp_path: Path)
     assert reason.lower() in bad.problem.lower()
     assert bad.file.endswith("00.yml")
     assert [one.rule.title for one in rules.simple] == ["Good"]
+
+
+@pytest.mark.parametrize("pattern", ["(?=evil\\x1b[2J])a", "(evil\\x1b", "(?:evil{1000}){1000}\\x1b"])
+@pytest.mark.parametrize("modifier", ["re", "re|i"])
+def test_a_pattern_that_can_not_be_run_writes_to_no_terminal(
+    modifier: str, pattern: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """RE2 writes nothing to stderr by itself, below Python: the rule is listed with the reason, in plain words."""
+    rules = read(tmp_path, rule(f's: {{eventName|{modifier}: "{pattern}"}}\ncondition: s', title="Evil"))
+
+    assert capfd.readouterr() == ("", "")
+    (bad,) = rules.unusable
+    assert bad.title == "Evil"
+    assert re.search(r"invalid: (invalid perl operator|missing|bad|invalid repetition)", bad.problem)
+
+
+def _correlation(way: str, condition: str, *rules: str) -> str:
+    """A correlation of rules within ten minutes."""
+    condition = f"  condition: {condition}\n" if condition else ""
+    return f"title: Several\ncorrelation:\n  type: {way}\n  rules: [{', '.join(rules)}]\n  timespan: 10m\n{condition}"
+
+
+@pytest.mark.parametrize(
+    ("way", "condition", "reason"),
+    [
+        ("event_count", "{eq: 8}", "write gte: 8"),
+        ("value_count", "{eq: 8, field: eventName}", "write gte: 8"),
+        ("event_count", "{lt: 8}", "compared by lt"),
+        ("event_count", "{lte: 8}", "compared by lte"),
+        ("value_count", "{neq: 8, field: eventName}", "compared by neq"),
+        ("temporal", "{gte: 1}", "leave out its condition"),
+        ("temporal", "{eq: 2}", "leave out its condition"),
+        ("temporal_ordered", "{lt: 2}", "leave out its condition"),
+        ("temporal", "a and not b", "conditions on the rules"),
+    ],
+)
+def test_a_count_that_can_not_be_judged_is_listed(
+    way: str, condition: str, reason: str, tmp_path: Path
+) -> None:
+    """What is no "at least" is not run as if it were one: the reason says what to write instead."""
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: A}\ncondition: s", title="A", name="a"),
+        rule("s: {eventName: B}\ncondition: s", title="B", name="b"),
+        _correlation(way, condition, "a", "b"),
+    )
+
+    assert rules.correlations == ()
+    (bad,) = rules.unusable
+    assert bad.title == "Several" and reason in bad.problem
+
+
+@pytest.mark.parametrize(
+    ("condition", "least"), [("{gte: 3}", 3), ("{gt: 3}", 4), ("{gte: 2.5}", 3), ("{gt: 2.5}", 3)]
+)
+def test_a_count_must_reach_the_next_whole_number(condition: str, least: int, tmp_path: Path) -> None:
+    """`gt` asks for one more than `gte`, and a fraction for the whole number above it."""
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: A}\ncondition: s", name="a"),
+        _correlation("event_count", condition, "a"),
+    )
+
+    (found,) = rules.correlations
+    assert found.least == least
+
+
+@pytest.mark.parametrize("second", ["eventSource: s3.amazonaws.com", "requestParameters.key|exists: true"])
+@pytest.mark.parametrize(
+    ("way", "condition", "found"),
+    [
+        ("event_count", "{gte: 4}", 1),
+        ("event_count", "{gte: 5}", 0),
+        ("event_count", "{gte: 8}", 0),
+        ("value_count", "{gte: 4, field: requestParameters.key}", 1),
+        ("value_count", "{gte: 5, field: requestParameters.key}", 0),
+        ("temporal", "", 1),
+    ],
+)
+def test_a_record_that_two_rules_match_counts_once(
+    second: str, way: str, condition: str, found: int, tmp_path: Path
+) -> None:
+    """Four calls that two rules match are four, by columns as by raw records; that both rules matched counts as both."""
+    evidence = world()
+    key = evidence.user("ada")
+    key.calls("s3:GetObject", {"bucketName": "backups", "key": "{n}"}, count=4)
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: GetObject}\ncondition: s", title="A", name="a"),
+        rule(f"s: {{{second}}}\ncondition: s", title="B", name="b"),
+        _correlation(way, condition, "a", "b"),
+    )
+    assert rules.unusable == ()
+    with held(evidence) as case:
+        told = judged(case, rules)
+
+    assert len(told) == found
+    assert all(one.count == len(one.events) <= 4 for one in told)
 
 
 def _nested(depth: int) -> str:

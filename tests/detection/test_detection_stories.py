@@ -147,8 +147,8 @@ def test_what_known_sessions_descend_from_need_not_be_allowed(nights: int, tmp_p
 def test_an_allow_list_names_rules_that_there_are(tmp_path: Path) -> None:
     """A name that no rule has would leave out nothing, unseen."""
     entries = tmp_path / "known.toml"
-    entries.write_text('[[suppress]]\nrule = "bulk-raed"\n')
-    with pytest.raises(UsageError, match="no rule is named 'bulk-raed'"):
+    entries.write_text('[[suppress]]\nrule = "bulk-reads"\n')
+    with pytest.raises(UsageError, match="no rule is named 'bulk-reads'"):
         Allowed.read(entries)
     for name in ("bulk-*", "*", "sigma:anything"):
         entries.write_text(f'[[suppress]]\nrule = "{name}"\n')

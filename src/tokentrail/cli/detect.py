@@ -47,7 +47,7 @@ def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
             case "ocsf":
                 write_ocsf(found, sys.stdout)
             case "asff":
-                write_asff(found, sys.stdout)
+                write_asff(found, sys.stdout, told.as_of or case.newest())
             case _:
                 output.show_rows(told, Finding, found, partial(write_findings, case=named_case(told)))
         output.insist(told, case)

@@ -37,13 +37,20 @@ def stories(scene: Scene, hits: Sequence[Found]) -> list[Found]:
     for rule, hit in hits:
         if hit.subject is None:
             apart.append((rule, hit))
-        else:
+        elif not _is_sigma(rule):
             lineages.setdefault((rule.id, nodes[hit.subject].root), []).append((rule, hit))
-    told = [story for found in lineages.values() for story in _within(found, scene.thresholds["same_story"])]
+    gap = scene.thresholds["same_story"]
+    told = [story for found in lineages.values() for story in _within(found, gap)]
+    told += [[(rule, hit)] for rule, hit in hits if hit.subject is not None and _is_sigma(rule)]
     near = {n for story in told for n in _subjects(story) if len(_subjects(story)) > 1}
     if near:
         nodes |= _nodes(scene, near | scene.ancestors(near))
     return [*apart, *(_one(scene, story, nodes) for story in told)]
+
+
+def _is_sigma(rule: Rule) -> bool:
+    """Whether it is anybody's: these tell each lineage once by themselves, and a correlation each group."""
+    return rule.id.startswith("sigma:")
 
 
 def _nodes(scene: Scene, places: Iterable[int]) -> dict[int, _Node]:
@@ -66,10 +73,7 @@ def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
 def _subjects(story: Iterable[Found]) -> list[int]:
     """What a story's subject must stand above: a Sigma rule tells no subject from the rest of what it matched."""
     return [
-        n
-        for rule, hit in story
-        for n in (hit.places if rule.id.startswith("sigma:") else (hit.subject,))
-        if n is not None
+        n for rule, hit in story for n in (hit.places if _is_sigma(rule) else (hit.subject,)) if n is not None
     ]
 
 

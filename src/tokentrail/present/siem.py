@@ -3,7 +3,8 @@ Findings in the formats of others: OCSF Detection Finding, and the AWS Security 
 
 Sources: Open Cybersecurity Schema Framework 1.5.0, class Detection Finding (2004) with the profile `cloud`. AWS
 Security Hub User Guide, 'Required top-level ASFF attributes', and API Reference, 'AwsSecurityFinding': 256 characters
-of title, 1,024 of description, 512 of recommendation, 32 resources, 2,048 of each product field.
+of title, 1,024 of description, 512 of recommendation, 32 resources, 2,048 of each product field; 'BatchImportFindings
+for finding providers': an update whose `UpdatedAt` is not later than that of what is there is ignored.
 """
 
 from __future__ import annotations
@@ -30,6 +31,28 @@ _SEVERITIES = ("Informational", "Low", "Medium", "High", "Critical")
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _KEY = re.compile(r"(?:AKIA|ASIA)[0-9A-Z]{12,124}", re.ASCII)
 _IAM = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(user|role)/", re.ASCII)
+_STOLEN = "TTPs/Credential Access"
+"""The place of what is not in the table: all that is looked for here is about credentials."""
+_TACTICS = {
+    "T1021": "Lateral Movement",  # Remote Services
+    "T1078": "Initial Access",  # Valid Accounts
+    "T1087": "Discovery",  # Account Discovery
+    "T1098": "Persistence",  # Account Manipulation
+    "T1136": "Persistence",  # Create Account
+    "T1484": "Privilege Escalation",  # Domain or Tenant Policy Modification
+    "T1530": "Collection",  # Data from Cloud Storage
+    "T1548": "Privilege Escalation",  # Abuse Elevation Control Mechanism
+    "T1550": "Lateral Movement",  # Use Alternate Authentication Material
+    "T1552": "Credential Access",  # Unsecured Credentials
+    "T1555": "Credential Access",  # Credentials from Password Stores
+    "T1556": "Persistence",  # Modify Authentication Process
+    "T1562": "Defense Evasion",  # Impair Defenses
+}
+"""
+The tactic of each technique that the catalogue names, which its parts share: of several that ATT&CK gives, the one that
+the catalogue means. Sources: MITRE ATT&CK for Enterprise; tactics as the Security Hub User Guide, 'Types
+taxonomy for ASFF', spells them.
+"""
 _IAM_TYPES = {"user": "AwsIamUser", "role": "AwsIamRole"}
 
 
@@ -38,9 +61,16 @@ def write_ocsf(findings: Iterable[Finding], stream: TextIO) -> None:
     write_jsonl((ocsf(one) for one in findings), stream)
 
 
-def write_asff(findings: Iterable[Finding], stream: TextIO) -> None:
-    """Write one document as Security Hub's BatchImportFindings takes it, but that it takes 100 findings at a time."""
-    write_json({"Findings": [asff(one) for one in findings]}, stream)
+def write_asff(findings: Iterable[Finding], stream: TextIO, as_of: datetime | None = None) -> None:
+    """
+    Write one document as Security Hub's BatchImportFindings takes it, but that it takes 100 findings at a time.
+
+    Args:
+        findings: The findings.
+        stream: Where to.
+        as_of: The moment up to which the evidence was judged.
+    """
+    write_json({"Findings": [asff(one, as_of) for one in findings]}, stream)
 
 
 def ocsf(finding: Finding) -> Document:
@@ -106,9 +136,13 @@ def _endpoint(one: Address) -> Document:
     return found
 
 
-def asff(finding: Finding) -> Document:
-    """Turn a finding into one of the AWS Security Finding Format."""
-    time = timestamp(finding.time)
+def asff(finding: Finding, as_of: datetime | None = None) -> Document:
+    """
+    Turn a finding into one of the AWS Security Finding Format.
+
+    It is updated at the moment up to which the evidence was judged, where one is told: its own time stays the same
+    however much evidence is added to it.
+    """
     fields = {
         "rule": finding.rule,
         "subject": finding.subject or "",
@@ -128,8 +162,8 @@ def asff(finding: Finding) -> Document:
         "GeneratorId": _cut(f"tokentrail/{finding.rule}", _ID),
         "AwsAccountId": _account(finding) or NO_ACCOUNT,
         "Types": _types(finding),
-        "CreatedAt": time,
-        "UpdatedAt": time,
+        "CreatedAt": timestamp(finding.time),
+        "UpdatedAt": timestamp(max(finding.time, as_of or finding.time)),
         "Severity": {"Label": _SEVERITIES[SEVERITIES.index(finding.severity)].upper()},
         "Title": _cut(finding.title, _TITLE) or "-",
         "Description": _cut(finding.why, _DESCRIPTION) or "-",
@@ -145,8 +179,11 @@ def _account(finding: Finding) -> str | None:
 
 
 def _types(finding: Finding) -> list[str]:
-    """The finding's place in Security Hub's taxonomy, a namespace and a category; techniques stand elsewhere."""
-    return ["TTPs/Credential Access" if finding.attack else "Unusual Behaviors/User"]
+    """The finding's places in Security Hub's taxonomy, a namespace and a category; techniques stand elsewhere."""
+    if not finding.attack:
+        return ["Unusual Behaviors/User"]
+    known = (_TACTICS.get(one.partition(".")[0]) for one in finding.attack)
+    return [f"TTPs/{one}" for one in dict.fromkeys(one for one in known if one)] or [_STOLEN]
 
 
 def _attack(technique: str) -> Document:

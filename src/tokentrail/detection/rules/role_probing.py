@@ -1,9 +1,19 @@
-"""One credential tries roles until one opens."""
+"""
+One credential tries roles until one opens.
+
+A role that was made or opened a moment ago is refused until IAM has told itself everywhere, and its own maker is who
+asks too early (IAM User Guide, "Troubleshoot IAM": changes that I make are not always immediately visible). Such a
+refusal is followed within seconds by the same call of the same caller, granted: it is no try. Relies on the role
+that `errorMessage` names, and on `requestParameters.roleArn` of what was granted.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+
+import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.reading import Place
@@ -21,34 +31,83 @@ _REFUSED = """
            count(*) OVER (PARTITION BY a.n) AS refused
     FROM refused_calls c JOIN actors a ON a.segment = c.segment AND a.identity = c.identity
     WHERE a.n IS NOT NULL
-    QUALIFY refused >= ? ORDER BY a.n, c.time, c.event_id"""
+    QUALIFY refused >= {many}"""
+_FOLLOWED = """
+    SELECT r.*, coalesce(k.issued_time <= r.time + {soon}, FALSE) AS opened FROM refusals r
+    ASOF LEFT JOIN (SELECT parent_n, issued_time FROM known
+                    WHERE api = 'AssumeRole' AND parent_n IN (SELECT n FROM refusals)) k
+      ON k.parent_n = r.n AND k.issued_time >= r.time
+    ORDER BY r.n, r.time, r.event_id"""
+"""With whether any role opened to the caller right after: which one a call was for is not read yet."""
+_GRANTED = """
+    SELECT t.segment, t.object, t.ordinal FROM tried t
+    ASOF JOIN (SELECT parent_n, role_arn, issued_time FROM known
+               WHERE api = 'AssumeRole' AND parent_n IN (SELECT n FROM tried)) k
+      ON k.parent_n = t.n AND k.role_arn = t.role AND k.issued_time >= t.time
+    WHERE k.issued_time <= t.time + {soon}"""
 _ROLE = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)")
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Count refused AssumeRole calls; which roles they were for stands only in their messages."""
-    if not scene.table("refused_calls", _CALLS):
+    many = scene.thresholds.whole("many_denied")
+    if not (scene.table("refused_calls", _CALLS) and scene.table("refusals", _REFUSED.format(many=many))):
         return
     by_caller: dict[int, list[Row]] = {}
-    for row in scene.rows(_REFUSED, (scene.thresholds.whole("many_denied"),)):
+    for row in scene.rows(_FOLLOWED.format(soon=scene.thresholds.whole("propagation"))):
         by_caller.setdefault(row["n"], []).append(row)
-    known = scene.known(by_caller)
-    for n, refused in sorted(by_caller.items()):
-        roles = _roles(scene, refused[: scene.thresholds.whole("most_records")])
-        if len({role.rpartition("/")[2] for role in roles}) >= scene.thresholds["many_denied"]:
-            yield _hit(known[n], refused, sorted(roles))
+    tried = {n: some for n, refused in by_caller.items() if _names(some := _tried(scene, refused)) >= many}
+    granted = _granted(scene, by_caller, tried)
+    known = scene.known(tried)
+    for n, roles in sorted(tried.items()):
+        left = {place: role for place, role in roles.items() if place not in granted}
+        if _names(left) >= many:
+            kept = [row for row in by_caller[n] if _place(row) in left or not row["opened"]]
+            yield _hit(known[n], by_caller[n][0], kept, sorted(set(left.values())))
 
 
-def _roles(scene: Scene, refused: list[Row]) -> set[str]:
-    places: list[Place] = [(row["segment"], row["object"], row["ordinal"]) for row in refused]
-    messages = (str(record.get("errorMessage") or "") for _, record in scene.read(places))
-    return {found[1] for message in messages if (found := _ROLE.search(message))}
+def _place(row: Row) -> Place:
+    return row["segment"], row["object"], row["ordinal"]
 
 
-def _hit(known: Row, refused: list[Row], roles: list[str]) -> Hit:
+def _names(tried: Mapping[Place, str]) -> int:
+    """How many roles were tried; one name in many accounts is one."""
+    return len({role.rpartition("/")[2] for role in tried.values()})
+
+
+def _tried(scene: Scene, refused: list[Row]) -> dict[Place, str]:
+    """The roles of a caller's refused calls; of very many, those are read first after which nothing opened."""
+    asked = sorted(refused, key=itemgetter("opened"))[: scene.thresholds.whole("most_records")]
+    records = scene.read([_place(row) for row in asked])
+    messages = ((place, str(record.get("errorMessage") or "")) for place, record in records)
+    return {place: found[1] for place, message in messages if (found := _ROLE.search(message))}
+
+
+def _granted(
+    scene: Scene, by_caller: Mapping[int, list[Row]], tried: Mapping[int, Mapping[Place, str]]
+) -> set[Place]:
+    """The refused calls after which the same caller was soon given the same role."""
+    rows = [
+        (*_place(row), n, row["time"], roles[_place(row)])
+        for n, roles in tried.items()
+        for row in by_caller[n]
+        if row["opened"] and _place(row) in roles
+    ]
+    if not rows:
+        return set()
+    names = ("segment", "object", "ordinal", "n", "time", "role")
+    scene.give(
+        "tried", {name: pa.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    )
+    soon = scene.thresholds.whole("propagation")
+    return {_place(row) for row in scene.rows(_GRANTED.format(soon=soon))}
+
+
+def _hit(known: Row, first: Row, refused: list[Row], roles: list[str]) -> Hit:
+    """Tell it; what makes it this finding is the caller's first refusal, whatever is learned of that later."""
     severity: Severity = "high" if known["kind"] in ("service_role", "session_token") else "medium"
     return Hit(
-        about=(known["id"], event_id(refused[0]["event_id"], refused[0]["event_id_text"]) or ""),
+        about=(known["id"], event_id(first["event_id"], first["event_id_text"]) or ""),
         time=refused[0]["time"],
         severity=severity,
         why=f"{named(known)} was refused {counted(len(roles), 'role')} from {at(refused[0]['time'])} to "
@@ -57,7 +116,7 @@ def _hit(known: Row, refused: list[Row], roles: list[str]) -> Hit:
         places=(known["n"],),
         events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in refused),
         count=len(refused),
-        thresholds=("many_denied", "most_records"),
+        thresholds=("many_denied", "propagation", "most_records"),
     )
 
 
@@ -68,10 +127,12 @@ RULE = Rule(
     attack=("T1087.004", "T1548.005"),
     why="Whoever holds a stolen key and does not know the account tries which roles it opens.",
     false_alarm="A script that walks all accounts of an organisation is refused where its role is missing: always "
-    "the same role name, in many accounts, which counts as one.",
+    "the same role name, in many accounts, which counts as one. Whoever makes a role and takes it up at once is "
+    "refused for some seconds: a refusal after which the same credential soon got that role is left out.",
     references=(
         "CloudTrail record of a refused AssumeRole: requestParameters is null, errorMessage names the role",
+        "IAM User Guide, 'Troubleshoot IAM': changes are not always immediately visible",
     ),
     find=find,
-    thresholds=("many_denied", "most_records"),
+    thresholds=("many_denied", "propagation", "most_records"),
 )

@@ -10,13 +10,17 @@ from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
 _MINTING = """
-    SELECT n, kind FROM known
+    SELECT n, kind, coalesce(person, id) AS person FROM known
     WHERE (kind = 'session_token' AND mfa_serial IS NULL AND NOT coalesce(mfa, FALSE))
        OR kind IN ('scoped', 'federation_token')"""
 _MINTED = """
-    SELECT k.* FROM minting p JOIN known k ON k.parent_n = p.n
+    SELECT k.*, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
+    FROM minting p JOIN known k ON k.parent_n = p.n
     WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
-    ORDER BY k.parent_n, k.issued_time, k.n"""
+    QUALIFY coalesce(min(minted) OVER (PARTITION BY k.parent_n)
+                     < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)
+    ORDER BY minted, k.issue_event, k.n"""
+"""Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
     SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first
     FROM known k JOIN known p ON p.n = k.parent_n
@@ -35,29 +39,37 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _from_tokens(scene: Scene) -> Iterator[Hit]:
-    by_parent: dict[int, list[Row]] = {}
-    for row in scene.rows(_MINTED):
-        by_parent.setdefault(row["parent_n"], []).append(row)
-    parents = scene.known(by_parent)
-    for n, minted in sorted(by_parent.items()):
-        yield _from_token(parents[n], minted)
+    """One finding a principal and lineage, however many tokens mint until that is a habit."""
+    stories: dict[tuple[int, str], dict[int, list[Row]]] = {}
+    for row in scene.rows(_MINTED.format(settled=int(86400 * scene.thresholds["habit_days"]))):
+        stories.setdefault((row["root_n"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
+    parents = scene.known(n for by_token in stories.values() for n in by_token)
+    for _, by_token in sorted(stories.items()):
+        yield _from_token([parents[n] for n in by_token], list(by_token.values()))
 
 
-def _from_token(parent: Row, minted: list[Row]) -> Hit:
-    severity: Severity = "high" if len(minted) > 1 else "medium"
-    roles = sorted({short(row["into_role"]) for row in minted if row["into_role"]})
+def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
+    """Tell it of the first token that minted; what later ones add changes neither the finding's id nor its severity."""
+    first, started = minted[0], minted[0][0]
+    every = [row for rows in minted for row in rows]
+    severity: Severity = "high" if len(first) > 1 else "medium"
+    roles = sorted({short(row["into_role"]) for row in first if row["into_role"]})
     into = f" in {listed(roles)}" if roles else ""
+    more = f"; {counted(len(tokens) - 1, 'more token')} of its principal did so until that was a habit"
+    in_all = f", and {counted(len(every), 'credential')} were minted in all"
     return Hit(
-        about=(parent["id"], event_id(minted[0]["issue_event"], minted[0]["issue_text"]) or ""),
-        time=minted[0]["issued_time"] or minted[0]["first"] or 0,
+        about=(tokens[0]["id"], event_id(started["issue_event"], started["issue_text"]) or ""),
+        time=started["minted"] or 0,
         severity=severity,
-        why=f"{named(parent)}, itself minted without a second factor, minted "
-        f"{counted(len(minted), 'credential')}{into}: "
-        f"{listed(row['id'] for row in minted)}, first at {at(minted[0]['issued_time'] or minted[0]['first'] or 0)}.",
-        subject=parent["root_n"],
-        places=(parent["n"], *(row["n"] for row in minted)),
-        events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in minted),
-        count=len(minted),
+        why=f"{named(tokens[0])}, itself minted without a second factor, minted "
+        f"{counted(len(first), 'credential')}{into}: "
+        f"{listed(row['id'] for row in first)}, first at {at(started['minted'] or 0)}"
+        f"{more + in_all if len(tokens) > 1 else ''}.",
+        subject=tokens[0]["root_n"],
+        places=(*(token["n"] for token in tokens), *(row["n"] for row in every)),
+        events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in every),
+        count=len(every),
+        thresholds=("habit_days",),
     )
 
 
@@ -94,8 +106,9 @@ RULE = Rule(
     "longer fit. "
     "A session token of GetSessionToken can mint for 36 hours.",
     false_alarm="Chains are designed too: a pipeline that hops from a build account, a tool that asks for a "
-    "second factor "
-    "first. Those with a second factor are left out, and role chains count only where the case holds days before.",
+    "second factor first, "
+    "a tool that mints a token and a role by it, every day. Tokens with a second factor are left out, and so are those "
+    "of a principal whose tokens minted days before; role chains count only where the case holds days before.",
     references=(
         "IAM User Guide, 'Roles terms and concepts': role chaining",
         "Elastic, 'AWS STS Role Chaining' (new terms over ten days)",

@@ -43,7 +43,7 @@ def correlated(correlation: Correlation, matches: Iterable[Match]) -> Iterator[H
 
 def _together(correlation: Correlation, matches: Iterable[Match]) -> list[Match]:
     window: deque[Match] = deque()
-    seen: Counter[str] = Counter()
+    seen: Counter[object] = Counter()
     wanted = len(set(correlation.of)) if correlation.way == "temporal" else correlation.least
     for one in matches:
         window.append(one)
@@ -53,14 +53,20 @@ def _together(correlation: Correlation, matches: Iterable[Match]) -> list[Match]
             seen[gone] -= 1
             if not seen[gone]:
                 del seen[gone]
-        reached = len(window) if correlation.way == "event_count" else len(seen)
-        if reached >= wanted:
+        if len(seen) >= wanted:
             return list(window)
     return []
 
 
-def _counted(correlation: Correlation, one: Match) -> str:
-    return one.rule if correlation.way == "temporal" else one.value
+def _counted(correlation: Correlation, one: Match) -> object:
+    """What must differ to count again: of several rules that match one record, `event_count` counts the record."""
+    match correlation.way:
+        case "event_count":
+            return one.event
+        case "value_count":
+            return one.value
+        case _:
+            return one.rule
 
 
 def _in_order(correlation: Correlation, matches: Iterable[Match]) -> list[Match]:

@@ -26,7 +26,12 @@ def rows_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 
 
 def enough_for(correlation: Correlation) -> str:
-    """What a group must hold, in any span of time, to meet a correlation."""
+    """
+    What a group must hold, in any span of time, to meet a correlation.
+
+    That several rules matched one record is not looked at here, where it would take memory for each record: it lets
+    through some groups more, and what judges their matches counts each record once.
+    """
     if correlation.way == "event_count":
         return f"sum(matches) >= {correlation.least}"
     if correlation.way == "value_count":

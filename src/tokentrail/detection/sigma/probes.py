@@ -26,6 +26,25 @@ OfText: TypeAlias = Callable[[str], bool]
 """Judges a field that holds one text."""
 
 
+def expression(pattern: str) -> Any:
+    """
+    Compile a regular expression.
+
+    RE2 writes what it has against one to the process's stderr by itself, past all that makes text safe to show:
+    whoever wrote the pattern would write to the terminal. It says the same in what it raises.
+
+    Raises:
+        ValueError: RE2 can't run it; the message says why.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        [told] = error.args
+        raise ValueError(told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)) from error
+
+
 class Test(Protocol):
     """Judges the values of a field."""
 
@@ -165,7 +184,7 @@ class Pattern(_Single):
 
     def of_text(self) -> OfText:
         """The expression, compiled."""
-        search = re2.compile(self.pattern).search
+        search = expression(self.pattern).search
         if self.lower:
             return lambda value: search(value.lower()) is not None
         return lambda value: search(value) is not None

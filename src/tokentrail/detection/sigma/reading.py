@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sigma.rule import SigmaRule
 
 from tokentrail.detection.model import Rule, Severity
 from tokentrail.detection.sigma.conditions import Condition, condition, joined
+from tokentrail.detection.sigma.policy import QUIET
 from tokentrail.detection.sigma.values import NotSupported
 from tokentrail.errors import UsageError
 
@@ -150,6 +152,7 @@ def _parsed(file: Path, unusable: list[Unusable]) -> list[tuple[Any, str]]:
             collect_errors=True,
             collect_filters=True,
             resolve_references=False,
+            policy=QUIET,
         )
     except (OSError, NotSupported, *_BROKEN) as error:
         unusable.append(Unusable(title=file.name, file=str(file), problem=f"can't be read: {_said(error)}"))
@@ -224,20 +227,21 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
     if one.type not in _WAYS:
         raise NotSupported(f"correlations of the type {one.type.name.lower()} can't be run")
     way, given = _WAYS[one.type], one.condition
+    if not isinstance(given, SigmaCorrelationCondition):
+        raise NotSupported("conditions on the rules of a correlation can't be run")
+    rules = [reference.rule for reference in one.rules or ()]
     least, value = 1, None
-    counts = way.endswith("count")
-    if counts:
-        if not isinstance(given, SigmaCorrelationCondition) or given.op.name not in ("GTE", "GT", "EQ"):
-            raise NotSupported("a count can be compared by gte, gt and eq only")
-        least = int(given.count) + (given.op.name == "GT")
+    if way.endswith("count"):
+        least = _least(given)
         value = given.fieldref if isinstance(given.fieldref, str) else None
         if way == "value_count" and value is None:
             raise NotSupported(
                 "which field's values are to be counted is not said, or they are several fields'"
             )
-    elif not isinstance(given, SigmaCorrelationCondition):
-        raise NotSupported("conditions on the rules of a correlation can't be run")
-    rules = [reference.rule for reference in one.rules or ()]
+    elif given.op.name != "GTE" or given.count != len(rules):  # what pySigma puts where no condition is given
+        raise NotSupported(
+            f"a correlation of the type {way} can be run over all of its rules only: leave out its condition"
+        )
     if any(isinstance(rule, SigmaCorrelationRule) for rule in rules):
         raise NotSupported(
             "correlations of correlations can't be run: a span of records has no time and no fields of its own"
@@ -247,6 +251,31 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
         group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
         least=least, value=_names(one, value) if value else None,
     )  # fmt: skip
+
+
+def _least(given: SigmaCorrelationCondition) -> int:
+    """
+    How many a count must reach.
+
+    Raises:
+        NotSupported: it is not told by `gte` or `gt`. Of a number that grows as records come in only that it was
+            reached stays true, wherever a span of time begins.
+    """
+    match given.op.name:
+        case "GTE":
+            return math.ceil(given.count)
+        case "GT":
+            return math.floor(given.count) + 1
+        case "EQ":
+            raise NotSupported(
+                f"a count of exactly {given.count} (eq) can't be run: any span with more holds a shorter one with as "
+                f"many; write gte: {given.count} for at least as many"
+            )
+        case other:
+            raise NotSupported(
+                f"a count can't be compared by {other.lower()}: what few records meet, or none, is told by no record; "
+                "write gte or gt"
+            )
 
 
 def _names(one: SigmaCorrelationRule, name: str) -> dict[str, str]:

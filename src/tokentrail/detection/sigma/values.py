@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-import re2
 from sigma.types import (
     CompareOperators,
     SigmaBool,
@@ -34,6 +33,7 @@ from tokentrail.detection.sigma.probes import (
     Test,
     Within,
     Words,
+    expression,
 )
 
 MOST_PATTERN = 5_000
@@ -145,11 +145,11 @@ def pattern(value: SigmaRegularExpression) -> str:
     return (f"(?{letters})" if letters else "") + str(value.regexp)
 
 
-def _compiled(expression: str, *, lower: bool = False) -> Pattern:
-    if len(expression) > MOST_PATTERN:
+def _compiled(spelled: str, *, lower: bool = False) -> Pattern:
+    if len(spelled) > MOST_PATTERN:
         raise NotSupported(f"a regular expression or pattern is longer than {MOST_PATTERN:,} characters")
     try:
-        re2.compile(expression)
-        return Pattern(expression, lower)
-    except re2.error as error:
-        raise NotSupported(f"the regular expression {expression!r} can't be run: {error}") from error
+        expression(spelled)
+    except ValueError as error:
+        raise NotSupported(f"the regular expression {spelled!r} can't be run: {error}") from error
+    return Pattern(spelled, lower)
