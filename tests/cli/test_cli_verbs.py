@@ -190,6 +190,22 @@ def test_investigate_starts_from_the_worst_finding(run: Run, logs: Path, told: S
     assert whole["plan"]["proof"]["complete"]
 
 
+def test_investigate_says_what_its_start_descends_from(run: Run, tmp_path: Path) -> None:
+    """Where the worst finding is a session's, what minted it may be what leaked: the answer names it, and so the plan."""
+    place = World(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
+    key = place.user("ada")
+    session = key.assumes("Admin", "x")
+    session.calls("cloudtrail:StopLogging", {"name": "main"})
+    place.write(tmp_path / "logs")
+    ran = run("investigate", tmp_path / "logs", "--case", tmp_path / "case")
+    said, shown = (" ".join(text.split()) for text in (ran.err, ran.out))
+
+    assert f"starts from {session.id}" in said
+    assert f"It descends from {key.id}: if that leaked, give it as --subject." in said
+    assert f"ancestor {key.id}, which it descends from" in shown
+    assert f"{key.id}, which a subject descends from and which may still work, is not the attacker's" in shown
+
+
 def test_investigate_names_where_to_start(run: Run, tmp_path: Path) -> None:
     """Where nothing is found either, it lists the keys and tokens that minted most, and how to go on."""
     place = World(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))

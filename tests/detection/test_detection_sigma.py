@@ -545,6 +545,25 @@ def test_what_a_call_lacks_is_not_told(condition: str, tmp_path: Path) -> None:
     assert "(?)" in found.why
 
 
+@pytest.mark.parametrize(("least", "found"), [(1, 1), (2, 0)])
+@pytest.mark.parametrize("field", ["errorCode", "requestParameters.reason"], ids=["columns", "records"])
+def test_what_is_not_there_is_no_value(field: str, least: int, found: int, tmp_path: Path) -> None:
+    """Calls without the field whose values are counted add none: one value and its absence are one."""
+    place = world()
+    ada(place).calls("s3:ListBuckets", count=3)
+    records = place.records()
+    records[-1]["errorCode"] = "AccessDenied"
+    records[-1]["requestParameters"] = {"reason": "a"}
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: ListBuckets}\ncondition: s", name="listed"),
+        "title: Many\nlevel: low\ncorrelation:\n  type: value_count\n  rules: [listed]\n  group-by: "
+        f"[userIdentity.arn]\n  timespan: 1h\n  condition: {{gte: {least}, field: {field}}}\n",
+    )
+    with held(records) as case:
+        assert len(judged(case, rules)) == found
+
+
 def test_a_count_reads_the_records_of_busy_groups_alone(case: Case, tmp_path: Path) -> None:
     """Of records that only a correlation counts none is read of a group that has too few of them in any span."""
     asked: list[int] = []

@@ -39,9 +39,10 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Choose the subject of the worst finding that has one, and say so."""
     for one in worst_first(findings):
         if one.subject is not None:
-            output.say(
-                f"No --subject was given: the trace starts from {one.subject}, as the worst finding does."
-            )
+            said = f"No --subject was given: the trace starts from {one.subject}, as the worst finding does."
+            if one.root not in (None, one.subject):
+                said += f" It descends from {one.root}: if that leaked, give it as --subject."
+            output.say(said)
             return (one.subject,)
     return ()
 

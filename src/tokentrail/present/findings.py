@@ -95,7 +95,8 @@ def write_finding(one: Finding, paper: Paper, *, case: Path | None = None) -> No
     paper.wrapped(one.why, first=_label("what"))
     paper.wrapped(_some(one.credentials), first=_label("credentials"))
     if one.root is not None and one.root not in one.credentials:
-        paper.wrapped(f"{one.root}, which they descend from", first=_label("ancestor"))
+        they = "it descends" if len(one.credentials) == 1 else "they descend"
+        paper.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
     more = f" ({words.number(one.count, 'event')} in all)" if one.count > len(one.events) else ""
     paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:

@@ -46,6 +46,8 @@ def _together(correlation: Correlation, matches: Iterable[Match]) -> list[Match]
     seen: Counter[object] = Counter()
     wanted = len(set(correlation.of)) if correlation.way == "temporal" else correlation.least
     for one in matches:
+        if correlation.way == "value_count" and not one.value:
+            continue  # without the field there is no value: as null in a count of distinct values
         window.append(one)
         seen[_counted(correlation, one)] += 1
         while window[0].time < one.time - correlation.seconds:
