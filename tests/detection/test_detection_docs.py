@@ -13,14 +13,35 @@ from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import SEVERITIES, Rule
 from tokentrail.detection.thresholds import Thresholds
 
-FILES = {
-    path.stem.replace("_", "-") for path in Path(str(tokentrail.detection.rules.__file__)).parent.glob("*.py")
-} - {"--init--"}
+SOURCES = {
+    path.stem.replace("_", "-"): path.read_text()
+    for path in Path(str(tokentrail.detection.rules.__file__)).parent.glob("*.py")
+    if path.stem != "__init__"
+}
+DAYS = re.compile(r"\b86_400 \* (?:scene\.thresholds|bars)\[\"\w+_days\"\]")
+"""Days that have a name, in seconds."""
+READ = re.compile(r"(?:thresholds|bars)(?:\.whole\(|\[)\"(\w+)\"")
+UNIVERSAL = {"most_events"}
+"""Thresholds of what any finding lists, whatever its rule."""
+
+
+def judging(source: str) -> str:
+    """The part of a rule's file that judges, which comes before the one that describes it."""
+    return source.partition("\nRULE = ")[0]
+
+
+def spans(source: str) -> list[str]:
+    """Lengths of time that have no name: whole minutes in seconds, and what SQL and Python have for them."""
+    bare = DAYS.sub("", judging(source))
+    numbers = re.findall(r"(?<![\w.])\d[\d_]*(?!\w|\.\d)", bare)
+    return [one for one in numbers if int(one) and not int(one) % 60] + re.findall(
+        r"\bINTERVAL\b|\btimedelta\b", bare, re.IGNORECASE
+    )
 
 
 def test_every_file_is_a_rule_of_the_catalogue() -> None:
     """The file's name is the rule's id, and each file is listed once."""
-    assert sorted(one.id for one in CATALOGUE) == sorted(FILES)
+    assert sorted(one.id for one in CATALOGUE) == sorted(SOURCES)
 
 
 @pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
@@ -32,6 +53,38 @@ def test_a_rule_says_all_that_a_reader_needs(rule: Rule) -> None:
     assert len(rule.why) > 40 and len(rule.false_alarm) > 40
     assert rule.references
     assert Thresholds().shown(rule.thresholds)[: len(rule.thresholds)] or not rule.thresholds
+
+
+@pytest.mark.parametrize("rule", SOURCES)
+def test_a_rule_judges_by_no_number_of_seconds_without_a_name(rule: str) -> None:
+    """A length of time stands in thresholds.toml, where its user can change it, and nowhere in a rule."""
+    assert spans(SOURCES[rule]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('"WHERE d.first >= k.time - 86400"', ["86400"]),
+        ("late = time + 3_600", ["3_600"]),
+        ("late = time + 5 * 60", ["60"]),
+        ('"WHERE k.expires_at > c.done_at + 300"', ["300"]),
+        ('"WHERE k.time > c.time + INTERVAL 1 HOUR"', ["INTERVAL"]),
+        ("late = time + timedelta(hours=1)", ["timedelta"]),
+        ('since = first + 86_400 * scene.thresholds["new_for"]', ["86_400"]),
+        ('since = first + int(86_400 * scene.thresholds["habit_days"])', []),
+        ("later = turns[place + 1]", []),
+        ('x\nRULE = Rule(why="3600 seconds")', []),
+    ],
+)
+def test_a_number_of_seconds_is_seen(line: str, found: list[str]) -> None:
+    """In SQL and in Python, however it is spelled; days that have a name may be made seconds."""
+    assert spans(line) == found
+
+
+@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
+def test_a_rule_lists_the_thresholds_that_it_reads(rule: Rule) -> None:
+    """What its file asks for is among the thresholds that the page has for it."""
+    assert set(READ.findall(judging(SOURCES[rule.id]))) - UNIVERSAL <= set(rule.thresholds)
 
 
 def test_the_page_is_that_of_the_rules() -> None:

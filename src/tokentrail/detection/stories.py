@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
@@ -42,9 +42,11 @@ def stories(scene: Scene, hits: Sequence[Found]) -> list[Found]:
     gap = scene.thresholds["same_story"]
     told = [story for found in lineages.values() for story in _within(found, gap)]
     told += [[(rule, hit)] for rule, hit in hits if hit.subject is not None and _is_sigma(rule)]
-    near = {n for story in told for n in _subjects(story) if len(_subjects(story)) > 1}
-    if near:
-        nodes |= _nodes(scene, near | scene.ancestors(near))
+    spread = [subjects for story in told if len(subjects := _subjects(story)) > 1]
+    if spread:
+        nodes |= _nodes(scene, {min(subjects) for subjects in spread} - nodes.keys())
+        split = [subjects for subjects in spread if not _covers(min(subjects), max(subjects), nodes)]
+        nodes |= _nodes(scene, scene.ancestors({min(subjects) for subjects in split}) if split else ())
     return [*apart, *(_one(scene, story, nodes) for story in told)]
 
 
@@ -53,7 +55,9 @@ def _is_sigma(rule: Rule) -> bool:
     return rule.id.startswith("sigma:")
 
 
-def _nodes(scene: Scene, places: Iterable[int]) -> dict[int, _Node]:
+def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
+    if not places:
+        return {}
     columns = scene.told(places, _COLUMNS)
     rows = zip(*(columns[name].to_pylist() for name in _COLUMNS), strict=True)
     return {n: _Node(parent, root, size) for n, parent, root, size in rows}
@@ -114,8 +118,13 @@ def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
     """The nearest credential that is, or stands above, all of some; a subtree is a range of places."""
     place, last = min(subjects), max(subjects)
     for _ in range(_CLIMBED):
-        node = nodes[place]
-        if place + node.size > last or node.parent is None:
+        parent = nodes[place].parent
+        if parent is None or _covers(place, last, nodes):
             return place
-        place = node.parent
+        place = parent
     return nodes[place].root
+
+
+def _covers(place: int, last: int, nodes: dict[int, _Node]) -> bool:
+    """Whether the last of some credentials lies within one's subtree."""
+    return place + nodes[place].size > last

@@ -11,7 +11,7 @@ from tokentrail.lineage.rows import Row, event_id
 
 _SIGN_INS = """
     SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
-           coalesce(e.first < k.issued_time - 86400, FALSE) AS before
+           coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
@@ -23,7 +23,7 @@ _SIGN_INS = """
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at sign-in tokens whose lineage is that of a key or a workload."""
     by_parent: dict[int, list[Row]] = {}
-    for row in scene.rows(_SIGN_INS):
+    for row in scene.rows(_SIGN_INS, (scene.thresholds.whole("habit_after"),)):
         if not row["before"]:
             by_parent.setdefault(row["parent_n"], []).append(row)
     parents = scene.known(by_parent)
@@ -46,6 +46,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             places=(n, *(row["n"] for row in found)),
             events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
             count=len(found),
+            thresholds=("habit_after",),
         )
 
 
@@ -66,4 +67,5 @@ RULE = Rule(
     ),
     find=find,
     marks=frozenset({"GetSigninToken"}),
+    thresholds=("habit_after",),
 )

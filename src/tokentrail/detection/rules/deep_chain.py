@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import at, listed, named
+from tokentrail.detection.wording import at, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
 
 _DEEPEST = """
@@ -15,15 +15,15 @@ _DEEPEST = """
       FROM known WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'
     ) k
     LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
-    WHERE k.place = 1 AND d.first >= k.issued_time - 86400"""
+    WHERE k.place = 1 AND d.first >= k.issued_time - {habit}"""
 _DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
-"""The deepest of each lineage, unless some lineage was as deep a day before."""
+"""The deepest of each lineage, unless that was a habit of some lineage."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Take the deepest credential of each lineage that goes deeper than any other did until a day before."""
-    deep = scene.thresholds.whole("deep")
-    if not scene.table("deepest", _DEEPEST.format(deep=deep)):
+    """Take the deepest credential of each lineage that goes deeper than was any lineage's habit."""
+    deep, habit = scene.thresholds.whole("deep"), scene.thresholds.whole("habit_after")
+    if not scene.table("deepest", _DEEPEST.format(deep=deep, habit=habit)):
         return
     deepest = list(scene.rows(_DEEP))
     above = scene.known(scene.ancestors([row["n"] for row in deepest]))
@@ -37,12 +37,13 @@ def find(scene: Scene) -> Iterator[Hit]:
             severity="medium",
             why=f"{named(row)}, minted at {at(row['issued_time'])}, is {row['depth']} hops below "
             f"{named(path[0])}, by way of "
-            f"{listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep the day before.",
+            f"{listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep "
+            f"until {span(habit)} before.",
             subject=path[1]["n"],
             places=(*(one["n"] for one in path), row["n"]),
             events=tuple(event_id(one["issue_event"], one["issue_text"]) or "" for one in (*path, row)),
             count=row["depth"],
-            thresholds=("deep",),
+            thresholds=("deep", "habit_after"),
         )
 
 
@@ -66,5 +67,5 @@ RULE = Rule(
     "day before.",
     references=("Uptycs, 'Detecting anomalous AWS sessions from temporary credentials', part 2",),
     find=find,
-    thresholds=("deep",),
+    thresholds=("deep", "habit_after"),
 )

@@ -63,6 +63,7 @@ def _hit(row: Row) -> Hit:
         places=(row["root_n"], row["n"]),
         events=(event,),
         count=1,
+        thresholds=("most_records",),
     )
 
 
@@ -83,4 +84,5 @@ RULE = Rule(
     ),
     find=find,
     marks=frozenset({"GetFederationToken"}),
+    thresholds=("most_records",),
 )

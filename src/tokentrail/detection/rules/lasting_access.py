@@ -24,7 +24,7 @@ _NAMES = (
 _MADE = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
            k.kind AS by_kind, k.person,
-           coalesce(h.first < c.time - 86400, FALSE) AS before
+           coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
@@ -60,7 +60,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         row["account"] for row in scene.rows("SELECT DISTINCT account FROM events WHERE account IS NOT NULL")
     }
     by_maker: dict[tuple[int, str], list[_Made]] = {}
-    for row in list(scene.rows(_MADE)):
+    for row in list(scene.rows(_MADE, (scene.thresholds.whole("habit_after"),))):
         one = _judged(row, accounts, suspicious=scene.suspicious(row["n"]))
         if one is not None:
             by_maker.setdefault((row["n"] if row["n"] is not None else -1, row["by_arn"] or ""), []).append(
@@ -166,6 +166,7 @@ def _hit(scene: Scene, known: Row | None, arn: str, made: list[_Made]) -> Hit:
         count=len(made),
         principals=(arn,) if arn else (),
         accounts=tuple(sorted({one.row["in_account"] for one in made if one.row["in_account"]})),
+        thresholds=("habit_after",),
     )
 
 
@@ -188,4 +189,5 @@ RULE = Rule(
     find=find,
     marks=frozenset(_NAMES),
     late=True,
+    thresholds=("habit_after",),
 )

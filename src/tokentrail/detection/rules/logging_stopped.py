@@ -14,7 +14,7 @@ from tokentrail.lineage.rows import Row, event_id
 _CALLS = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DeleteDetector")
 _STOPPED = f"""
     SELECT c.*, k.person,
-           coalesce(h.first < c.time - 86400, FALSE) AS before
+           coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
@@ -31,7 +31,8 @@ _WIDENING = (
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather such calls by the principal whose credentials made them."""
-    rows = [row for row in scene.rows(_STOPPED) if row["name"] in _BLINDS or not row["before"]]
+    habit = scene.thresholds.whole("habit_after")
+    rows = [row for row in scene.rows(_STOPPED, (habit,)) if row["name"] in _BLINDS or not row["before"]]
     narrowing = [row for row in rows if row["name"] not in _BLINDS]
     places = {(row["segment"], row["object"], row["ordinal"]) for row in narrowing}
     records = dict(scene.read(sorted(places)[: scene.thresholds.whole("most_records")]))
@@ -84,6 +85,7 @@ def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
         count=len(found),
         principals=(arn,) if arn else (),
         accounts=tuple(sorted({row["in_account"] for row in found if row["in_account"]})),
+        thresholds=("habit_after", "most_records"),
     )
 
 
@@ -100,5 +102,5 @@ RULE = Rule(
     find=find,
     marks=frozenset(_CALLS),
     late=True,
-    thresholds=("most_records",),
+    thresholds=("habit_after", "most_records"),
 )

@@ -15,7 +15,7 @@ from tokentrail.lineage.rows import Row, event_id
 _MINTED = """
     SELECT c.key_n, k.* FROM cut_recently c JOIN known k ON k.parent_n = c.key_n
     WHERE k.parent_link <> 'created' AND k.issued_time BETWEEN c.done_at - c.window AND c.done_at
-      AND coalesce(k.expires_at, k.expires_bound, c.done_at + 1) > c.done_at + 300
+      AND coalesce(k.expires_at, k.expires_bound, c.done_at + 1) > c.done_at + ?
     ORDER BY c.key_n, k.issued_time, k.n"""
 
 
@@ -34,7 +34,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         },
     )
     found: dict[int, list[Row]] = {}
-    for row in scene.rows(_MINTED):
+    for row in scene.rows(_MINTED, (scene.thresholds.whole("outlives_by"),)):
         found.setdefault(row["key_n"], []).append(row)
     for n, minted in sorted(found.items()):
         cut = cuts[n]
@@ -55,7 +55,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             places=(n, *(row["n"] for row in minted)),
             events=(*(event_id(row["issue_event"], row["issue_text"]) or "" for row in minted), cut.by),
             count=len(minted),
-            thresholds=("before_cut",),
+            thresholds=("before_cut", "outlives_by", "new_for"),
         )
 
 
@@ -70,5 +70,5 @@ RULE = Rule(
     "rotated, by the signs of `outlived-key`, not at all.",
     references=("AWS Security Blog, 'What to do if you inadvertently expose an AWS access key'",),
     find=find,
-    thresholds=("before_cut",),
+    thresholds=("before_cut", "outlives_by", "new_for"),
 )

@@ -71,6 +71,7 @@ def _hit(cut: Cut, found: list[Row], names: dict[int, Row], *, quiet: bool) -> H
         places=(cut.row["n"], *(row["n"] for row in found)),
         events=(cut.by, *(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)),
         count=sum(row["uses"] for row in found),
+        thresholds=("new_for",),
     )
 
 
@@ -89,4 +90,5 @@ RULE = Rule(
         "Netskope Threat Labs, 'Securing AWS Temporary Tokens'",
     ),
     find=find,
+    thresholds=("new_for",),
 )

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.detection.wording import at, counted, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
 
 _READ = """d.secret AND d.error IS NULL AND NOT d.forwarded
@@ -39,16 +39,16 @@ _SWEPT = """
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Count, within an hour, secrets that their reader's principal had not read before."""
-    many = scene.thresholds.whole("many_secrets")
+    """Count, within a short time, secrets that their reader's principal had not read before."""
+    many, within = scene.thresholds.whole("many_secrets"), scene.thresholds.whole("swept_within")
     scene.table("secret_counts", _COUNTS, _COUNTS_IN_ALL)
     if not scene.table("secret_readers", _READERS.format(many=many)):
         return
     scene.table("secret_reads", _READS)
     first, _ = scene.history()
-    settled = first + int(86400 * scene.thresholds["habit_days"])
+    settled = first + int(86_400 * scene.thresholds["habit_days"])
     by_reader = groupby(scene.rows(_SWEPT, (settled, many)), itemgetter("n"))
-    swept = {n: run for n, found in by_reader if (run := _run(list(found), many))}
+    swept = {n: run for n, found in by_reader if (run := _run(list(found), many, within))}
     known = scene.known(swept)
     for n, run in sorted(swept.items()):
         severity: Severity = "high" if known[n]["kind"] in ("service_role", "session_token") else "medium"
@@ -56,22 +56,22 @@ def find(scene: Scene) -> Iterator[Hit]:
             about=(known[n]["id"], event_id(run[0]["event_id"], run[0]["event_id_text"]) or ""),
             time=run[many - 1]["time"],
             severity=severity,
-            why=f"{named(known[n])} read {counted(len(run), 'secret')} within an hour from {at(run[0]['time'])} "
-            "that its principal "
+            why=f"{named(known[n])} read {counted(len(run), 'secret')} within {span(within)} from "
+            f"{at(run[0]['time'])} that its principal "
             "had not read before: "
             f"{listed(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),
             events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in run),
             count=len(run),
-            thresholds=("many_secrets",),
+            thresholds=("many_secrets", "swept_within", "habit_days"),
         )
 
 
-def _run(found: list[Row], many: int) -> list[Row]:
-    """The reads of the first hour that holds so many."""
+def _run(found: list[Row], many: int, within: int) -> list[Row]:
+    """The reads of the first stretch of this length that holds so many."""
     for start, row in enumerate(found):
-        run = [one for one in found[start:] if one["time"] < row["time"] + 3600]
+        run = [one for one in found[start:] if one["time"] < row["time"] + within]
         if len(run) >= many:
             return run
         if len(found) - start < many:
@@ -91,5 +91,5 @@ RULE = Rule(
         "ssm-retrieve-securestring-parameters",
     ),
     find=find,
-    thresholds=("many_secrets", "habit_days"),
+    thresholds=("many_secrets", "swept_within", "habit_days"),
 )

@@ -13,7 +13,7 @@ from tokentrail.lineage.rows import Row, event_id
 _TOKENS = """
     SELECT k.*, h.first AS home_since, h.elsewhere,
            coalesce(c.children, 0) AS children,
-           coalesce(e.first < k.issued_time - 3600, FALSE) AS before,
+           coalesce(e.first < k.issued_time - ?, FALSE) AS before,
            (SELECT count(*) FROM stays s JOIN homes v ON v.person = k.person AND v.ip = s.ip
             WHERE s.n = k.n AND s.ip <> k.issue_ip AND v.first > k.issued_time) AS moved
     FROM known k LEFT JOIN homes h ON h.person = k.person AND h.ip = k.issue_ip
@@ -23,17 +23,16 @@ _TOKENS = """
     WHERE k.kind = 'session_token' AND k.api = 'GetSessionToken' AND k.mfa_serial IS NULL
       AND coalesce(k.mfa, FALSE) = FALSE AND k.caller_service IS NULL
     ORDER BY k.issued_time, k.n"""
-_ENOUGH = 3
-"""Signs that must come together: each by itself is ordinary."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Weigh each session token that was minted without a second factor."""
     keys = {one.row["n"]: one.done_at for one in scene.cut_keys()}
-    for row in list(scene.rows(_TOKENS)):
+    many = scene.thresholds.whole("many_signs")
+    for row in list(scene.rows(_TOKENS, (scene.thresholds.whole("first_within"),))):
         signs, worst = _signs(scene, row, keys)
-        if len(signs) >= _ENOUGH:
-            severity: Severity = "critical" if worst else "high" if len(signs) > _ENOUGH else "medium"
+        if len(signs) >= many:
+            severity: Severity = "critical" if worst else "high" if len(signs) > many else "medium"
             event = event_id(row["issue_event"], row["issue_text"]) or ""
             yield Hit(
                 about=(row["id"], event),
@@ -44,7 +43,7 @@ def find(scene: Scene) -> Iterator[Hit]:
                 places=(row["root_n"], row["n"]),
                 events=(event,),
                 count=1 + row["children"],
-                thresholds=("long_life", "new_for", "habit_calls", "dormant"),
+                thresholds=("many_signs", "long_life", "new_for", "habit_calls", "dormant", "first_within"),
             )
 
 
@@ -94,5 +93,5 @@ RULE = Rule(
     ),
     find=find,
     marks=frozenset({"session_token"}),
-    thresholds=("long_life", "new_for", "habit_calls", "dormant"),
+    thresholds=("many_signs", "long_life", "new_for", "habit_calls", "dormant", "first_within"),
 )

@@ -47,7 +47,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         (row["n"], row["owner"]): event_id(row["event_id"], row["event_id_text"]) or ""
         for row in scene.rows(_FIRST)
     }
-    begin = scene.history()[0] + scene.thresholds["habit_days"] * 86400
+    begin = scene.history()[0] + 86_400 * scene.thresholds["habit_days"]
     for owner, uses in sorted(by_owner.items()):
         if len({row["person"] for row in uses}) >= scene.thresholds["shared_endpoint"]:
             continue  # the network account of an organisation, which many come through

@@ -41,7 +41,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 def _from_tokens(scene: Scene) -> Iterator[Hit]:
     """One finding a principal and lineage, however many tokens mint until that is a habit."""
     stories: dict[tuple[int, str], dict[int, list[Row]]] = {}
-    for row in scene.rows(_MINTED.format(settled=int(86400 * scene.thresholds["habit_days"]))):
+    for row in scene.rows(_MINTED.format(settled=int(86_400 * scene.thresholds["habit_days"]))):
         stories.setdefault((row["root_n"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
     parents = scene.known(n for by_token in stories.values() for n in by_token)
     for _, by_token in sorted(stories.items()):
@@ -75,7 +75,7 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
 
 def _new_chains(scene: Scene) -> Iterator[Hit]:
     first, _ = scene.history()
-    known_since = first + int(86400 * scene.thresholds["habit_days"])
+    known_since = first + int(86_400 * scene.thresholds["habit_days"])
     if not scene.table("chains", _CHAINS.format(since=known_since)):
         return
     rows = list(scene.rows(_CHAINED))
