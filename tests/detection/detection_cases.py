@@ -438,6 +438,150 @@ def ordinary_policy_deleted(world: World) -> None:
     ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="p")
 
 
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+CLOSED: Json = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+}
+
+
+def own_policy(world: World, name: str, document: Json) -> str:
+    """A responder writes a policy of the account's own."""
+    world.user("bea").iam("CreatePolicy", policyName=name, policyDocument=document)
+    return f"arn:aws:iam::{HOME}:policy/{name}"
+
+
+@fires("containment-undone")
+def user_boundary_removed(world: World) -> None:
+    """A user removes the boundary that denies it all, which a responder had set."""
+    key = ada(world)
+    world.user("bea").iam("PutUserPermissionsBoundary", userName="ada", permissionsBoundary=DENY_ALL)
+    key.iam("DeleteUserPermissionsBoundary", userName="ada")
+
+
+@fires("containment-undone")
+def role_boundary_removed(world: World) -> None:
+    """Somebody else removes the boundary that denies a role all."""
+    world.user("bea").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=DENY_ALL)
+    world.user("cleo").iam("DeleteRolePermissionsBoundary", roleName="Deploy")
+
+
+@fires("containment-undone")
+def boundary_replaced(world: World) -> None:
+    """Somebody else sets another boundary in the place of an own policy that denies all."""
+    bound = own_policy(world, "Closed", CLOSED)
+    world.user("bea").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=bound)
+    other = "arn:aws:iam::aws:policy/AdministratorAccess"
+    world.user("cleo").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=other)
+
+
+@fires("containment-undone")
+def own_denial_detached(world: World) -> None:
+    """Somebody else detaches a policy of the account's own that denies all."""
+    arn = own_policy(world, "Closed", CLOSED)
+    world.user("bea").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    world.user("cleo").iam("DetachUserPolicy", userName="ada", policyArn=arn)
+
+
+@fires("containment-undone")
+def own_denial_detached_from_a_role(world: World) -> None:
+    """The same of a role, by a policy that denied nothing until its second version."""
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    arn = own_policy(world, "Switch", allow)
+    world.user("bea").iam("CreatePolicyVersion", policyArn=arn, policyDocument=CLOSED, setAsDefault=True)
+    world.user("bea").iam("AttachRolePolicy", roleName="Deploy", policyArn=arn)
+    world.user("cleo").iam("DetachRolePolicy", roleName="Deploy", policyArn=arn)
+
+
+@fires("containment-undone")
+def key_made_active_that_was_cut_before(world: World) -> None:
+    """Somebody else makes a key active, which then works; who deactivated it lies before the evidence."""
+    key = world.user("ada", ip=HOUSE)
+    world.user("cleo").iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
+    key.calls("ec2:DescribeInstances")
+
+
+@fires("containment-undone")
+def own_other_key_made_active(world: World) -> None:
+    """A user's second key makes the first active again, which a responder had cut, without naming its user."""
+    key = ada(world)
+    second = key.creates_access_key()
+    world.user("bea").deactivates(key)
+    request = {"accessKeyId": key.key_id, "status": "Active"}
+    second.calls("iam:UpdateAccessKey", request, read_only=False)
+
+
+@spares("containment-undone")
+def unknown_key_made_active(world: World) -> None:
+    """A key is made active of which the evidence has nothing else."""
+    world.user("cleo").iam(
+        "UpdateAccessKey", userName="dan", accessKeyId="AKIAIOSFODNN7EXAMPLE", status="Active"
+    )
+
+
+@spares("containment-undone")
+def new_key_made_active(world: World) -> None:
+    """A key that was made within the evidence, and that nobody has deactivated since, is made active."""
+    key = ada(world)
+    new = key.creates_access_key()
+    new.calls("ec2:DescribeInstances")
+    world.user("cleo").iam("UpdateAccessKey", userName="ada", accessKeyId=new.key_id, status="Active")
+
+
+@spares("containment-undone")
+def own_boundary_lifted(world: World) -> None:
+    """The responder removes the boundary that she had set."""
+    bea = world.user("bea")
+    bea.iam("PutUserPermissionsBoundary", userName="ada", permissionsBoundary=DENY_ALL)
+    bea.iam("DeleteUserPermissionsBoundary", userName="ada")
+
+
+@spares("containment-undone")
+def ordinary_boundary_removed(world: World) -> None:
+    """Boundaries that leave something allowed are removed by somebody else, and one that was never seen set."""
+    part = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
+    some = own_policy(world, "NoIam", {"Version": "2012-10-17", "Statement": [part]})
+    for number, bound in enumerate((some, "arn:aws:iam::aws:policy/PowerUserAccess")):
+        name = f"Deploy{number}"
+        world.user("bea").iam("PutRolePermissionsBoundary", roleName=name, permissionsBoundary=bound)
+        world.user("cleo").iam("DeleteRolePermissionsBoundary", roleName=name)
+    world.user("cleo").iam("DeleteUserPermissionsBoundary", userName="ada")
+
+
+@spares("containment-undone")
+def boundary_of_another(world: World) -> None:
+    """A user bears the name of the role that has a boundary which denies all; the user's own is removed."""
+    world.user("bea").iam("PutRolePermissionsBoundary", roleName="deploy", permissionsBoundary=DENY_ALL)
+    world.user("cleo").iam("DeleteUserPermissionsBoundary", userName="deploy")
+
+
+@spares("containment-undone")
+def guardrail_detached(world: World) -> None:
+    """Somebody else detaches policies that deny some calls, or all without a second factor, or did so once."""
+    some = {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
+    unless = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}
+    without = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": unless}
+    arns = [
+        own_policy(world, "Guard", {"Version": "2012-10-17", "Statement": [some]}),
+        own_policy(world, "Factor", {"Version": "2012-10-17", "Statement": [without]}),
+        own_policy(world, "Once", CLOSED),
+    ]
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    world.user("bea").iam("CreatePolicyVersion", policyArn=arns[2], policyDocument=allow, setAsDefault=True)
+    for arn in arns:
+        world.user("bea").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+        world.user("cleo").iam("DetachUserPolicy", userName="ada", policyArn=arn)
+
+
+@spares("containment-undone")
+def own_denial_lifted_late(world: World) -> None:
+    """Somebody else detaches a policy that denies all two days after it was attached."""
+    arn = own_policy(world, "Closed", CLOSED)
+    world.user("bea").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    world.wait(2 * 86400)
+    world.user("cleo").iam("DetachUserPolicy", userName="ada", policyArn=arn)
+
+
 # ---------------------------------------------------------------- roles
 
 
@@ -879,6 +1023,60 @@ def own_device(world: World) -> None:
     key = ada(world)
     key.iam("EnableMFADevice", userName="ada", serialNumber=serial)
     key.gets_session_token(mfa_serial=serial)
+
+
+MFA = f"arn:aws:iam::{HOME}:mfa"
+"""A sign-in with a second factor is done with the device that bears the user's name."""
+
+
+@fires("new-mfa-used")
+def console_with_the_new_device(world: World) -> None:
+    """Somebody enables a device for a user, who signs in to the console without it, and then with it."""
+    world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada")
+    world.console_sign_in(world.user("ada"))
+    world.console_sign_in(world.user("ada"), mfa=True, ip=ELSEWHERE).calls("iam:ListUsers")
+
+
+@fires("new-mfa-used")
+def console_after_a_thief(world: World) -> None:
+    """A suspicious session of a user enables a device for it, by which somebody signs in and calls nothing."""
+    token = ada(world).gets_session_token()
+    token.seen_from(ELSEWHERE).assumes("Admin", "x").iam(
+        "EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada"
+    )
+    world.console_sign_in(world.user("ada"), mfa=True, ip=ELSEWHERE)
+
+
+@spares("new-mfa-used")
+def console_with_the_old_device(world: World) -> None:
+    """Somebody enables a device for a user, who signs in with another one, as does somebody else."""
+    world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/new")
+    world.console_sign_in(world.user("ada"), mfa=True)
+    world.console_sign_in(world.user("cleo"), mfa=True)
+
+
+@spares("new-mfa-used")
+def console_with_own_device(world: World) -> None:
+    """A user enables a device of its own in the console, and signs in with it."""
+    world.console_sign_in(world.user("ada")).iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada")
+    world.console_sign_in(world.user("ada"), mfa=True).calls("iam:ListUsers")
+
+
+@spares("new-mfa-used")
+def console_two_days_later(world: World) -> None:
+    """Somebody enables a device for a user, who signs in with it two days later."""
+    world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada")
+    world.wait(2 * 86400)
+    world.console_sign_in(world.user("ada"), mfa=True)
+
+
+@spares("new-mfa-used")
+def console_fails(world: World) -> None:
+    """Somebody enables a device for a user, whose sign-in fails; before that it had signed in with it."""
+    world.console_sign_in(world.user("ada"), mfa=True)
+    world.wait(60)
+    world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada")
+    world.failed_console_sign_in(world.user("ada"))["additionalEventData"] |= {"MFAIdentifier": f"{MFA}/ada"}
 
 
 @fires("key-quarantined")

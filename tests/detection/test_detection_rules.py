@@ -11,6 +11,7 @@ from detection_cases import (
     SPARES,
     Act,
     ada,
+    console_with_the_new_device,
     makes_roles,
     new_roles_every_day,
     tool_mints_every_day,
@@ -172,3 +173,26 @@ def test_an_owner_that_is_no_account_is_none(owner: object) -> None:
     with held(records) as case:
         assert case.detect(rules=["strange-endpoint"]) == ()
         assert len(records) == sum(one.events for one in case.credentials())
+
+
+@pytest.mark.parametrize("told", [None, "Yes", [], {"MFAIdentifier": ["x"]}, {"MFAIdentifier": {"x": 1}}, {}])
+def test_a_sign_in_that_names_no_device_is_none_by_a_new_one(told: object) -> None:
+    """A damaged `additionalEventData` of a sign-in accuses nobody, and costs no record."""
+    place = world()
+    console_with_the_new_device(place)
+    records = [one | {"additionalEventData": told} for one in place.records()]
+    with held(records) as case:
+        assert case.detect(rules=["new-mfa-used"]) == ()
+
+
+def test_the_first_sign_in_after_a_device_is_read_first() -> None:
+    """Of more sign-ins than records are read, each device's first ones are."""
+    place = world()
+    console_with_the_new_device(place)
+    for _ in range(5):
+        place.console_sign_in(place.user("ada"))
+    with held(place) as case:
+        (one,) = case.detect(rules=["new-mfa-used"], thresholds=Thresholds({"most_records": 2}))
+        assert case.detect(rules=["new-mfa-used"], thresholds=Thresholds({"most_records": 1})) == ()
+
+    assert "most_records=2" in one.thresholds

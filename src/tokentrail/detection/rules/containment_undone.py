@@ -1,26 +1,41 @@
-"""A step of containment that somebody else took back."""
+"""
+A step of containment that somebody else took back.
+
+What a customer's own policy denies is known if the evidence has its document; what is set as a permissions boundary is
+read in the same way (IAM User Guide, 'Permissions boundaries for IAM entities').
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.state import change
+from tokentrail.policy.changes import in_order
+from tokentrail.policy.deny import cutoff_of
+from tokentrail.policy.document import Document
+from tokentrail.policy.ledger import Ledger
+from tokentrail.policy.replay import enter
+from tokentrail.policy.steps import standing
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
     "AttachUserPolicy", "AttachRolePolicy", "DetachUserPolicy", "DetachRolePolicy",
+    "PutUserPermissionsBoundary", "PutRolePermissionsBoundary", "DeleteUserPermissionsBoundary",
+    "DeleteRolePermissionsBoundary",
 )  # fmt: skip
 _STEPS = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account
     FROM changed c
     WHERE c.name IN {_CALLS!r}
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)
-      AND (c.name NOT LIKE 'Put%' OR coalesce(c.in_account, '') IN (
+      AND (c.name NOT LIKE 'Put%Policy' OR coalesce(c.in_account, '') IN (
         SELECT coalesce(d.in_account, '') FROM changed d
         WHERE d.name LIKE 'Put%Policy' AND d.document LIKE '%"Deny"%'))"""
 """Policies that are put count where one that denies was put at all: another put in its place may take it back. What is
@@ -28,6 +43,20 @@ left of these texts is few, and only then whose they are is asked."""
 _TAKEN = """
     SELECT s.*, coalesce(k.person, s.by_arn) AS person FROM steps s LEFT JOIN makers k ON k.n = s.n
     ORDER BY s.time, s.event_id"""
+_ARN = """coalesce(nullif(regexp_extract(c.response, '"arn":"([^"]+)"', 1), ''),
+                   regexp_extract(c.request, '"policyArn":"([^"]+)"', 1))"""
+_VERSIONS = "c.name IN ('CreatePolicy', 'CreatePolicyVersion', 'SetDefaultPolicyVersion', 'DeletePolicy')"
+_DENYING_POLICIES = f"""
+    SELECT DISTINCT {_ARN} AS arn FROM changed c
+    WHERE {_VERSIONS} AND c.source = 'iam.amazonaws.com' AND c.document LIKE '%"Deny"%'"""
+_WRITTEN = f"""
+    SELECT c.*, NULL AS caller_user FROM changed c
+    WHERE {_VERSIONS} AND c.source = 'iam.amazonaws.com' AND {_ARN} IN (SELECT arn FROM denying_policies)"""
+_KEYS = """
+    SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM known WHERE kind = 'long_term_key')
+    WHERE id NOT IN (SELECT coalesce(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '') FROM changed
+                     WHERE name = 'CreateAccessKey')"""
+"""A key that was made within the evidence was active from then on."""
 _DENYING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 _REVOCATION = "AWSRevokeOlderSessions"
 _Thing = tuple[str, str, str, str]
@@ -37,70 +66,150 @@ def find(scene: Scene) -> Iterator[Hit]:
     """Walk through the changes: what denied or deactivated, and what took that back."""
     if not scene.table("steps", _STEPS):
         return
+    ledger = _policies(scene)
     within = scene.thresholds.whole("undone_within")
-    standing: dict[_Thing, Row] = {}
+    set_before: dict[_Thing, Row] = {}
+    switched: set[_Thing] = set()
+    reactivated: list[tuple[Row, _Thing]] = []
     for row in scene.rows(_TAKEN):
         asked = json.loads(row["request"]) if row["request"] else {}
         thing = _thing(row, asked)
         if thing is None:
             continue
-        if _contains(row, asked):
-            standing[thing] = row
+        switches = row["name"] == "UpdateAccessKey"
+        first = switches and thing not in switched
+        if switches:
+            switched.add(thing)
+        if _contains(row, asked, ledger):
+            set_before[thing] = row
             continue
-        before = standing.pop(thing, None)
+        before = set_before.pop(thing, None)
+        if before is None and first and asked.get("status") == "Active":
+            reactivated.append((row, thing))
         unseen = before is None and row["name"].startswith(("Detach", "Delete"))
         if unseen or (before is not None and row["time"] - before["time"] <= within):
             hit = _hit(scene, row, before, thing)
             if hit is not None:
                 yield hit
+    yield from _deactivated_before(scene, reactivated)
 
 
-def _thing(row: Row, asked: dict[str, Any]) -> _Thing | None:
+def _policies(scene: Scene) -> Ledger:
+    """The customer's policies that denied at any time, with what each said when."""
+    ledger = Ledger()
+    if scene.table("denying_policies", _DENYING_POLICIES):
+        written = (
+            change(
+                {**row, "account": row["in_account"]}, event_id(row["event_id"], row["event_id_text"]) or ""
+            )
+            for row in scene.rows(_WRITTEN)
+        )
+        for one in in_order(written):
+            enter(ledger, one)
+    return ledger
+
+
+def _denies_all(ledger: Ledger, arn: str, time: int) -> bool:
+    """Whether a managed policy denied everything at a moment, or everything to what had been issued before one."""
+    steps, says = ledger.says(arn)
+    last = standing(steps, datetime.fromtimestamp(time, UTC))
+    held = steps[last].value if last >= 0 else says
+    return isinstance(held, Document) and cutoff_of(held) is not None
+
+
+def _thing(row: Row, asked: Mapping[str, Any]) -> _Thing | None:
     """What a call is about, where it is one that can contain or undo."""
     account = row["in_account"] or ""
     who = str(asked.get("roleName") or asked.get("userName") or "")
     name = row["name"]
-    if name == "UpdateAccessKey":
-        return (account, "key", who, str(asked.get("accessKeyId")))
+    if name == "UpdateAccessKey":  # whose it is may be left out: the caller's own
+        return (account, "key", "", str(asked.get("accessKeyId")))
+    if name.endswith("PermissionsBoundary"):
+        return (account, "role boundary" if "Role" in name else "user boundary", who, "")
     if name.startswith(("Attach", "Detach")):
-        arn = str(asked.get("policyArn", ""))
-        return (account, "attached", who, arn) if any(one in arn for one in _DENYING) else None
+        return (account, "attached", who, str(asked.get("policyArn", "")))
     policy = str(asked.get("policyName", ""))
     denies = row["document"] is not None and '"Deny"' in row["document"]
     known = policy == _REVOCATION or denies or name.startswith("Put")
     return (account, "inline", who, policy) if known or name.startswith("Delete") else None
 
 
-def _contains(row: Row, asked: dict[str, Any]) -> bool:
-    if row["name"] == "UpdateAccessKey":
+def _contains(row: Row, asked: Mapping[str, Any], ledger: Ledger) -> bool:
+    name = row["name"]
+    if name == "UpdateAccessKey":
         return bool(asked.get("status") == "Inactive")
-    if row["name"].startswith("Put"):
+    if name.startswith("Put") and name.endswith("Boundary"):
+        return _denies_all(ledger, str(asked.get("permissionsBoundary", "")), row["time"])
+    if name.startswith("Put"):
         return row["document"] is not None and '"Deny"' in row["document"]
-    return bool(row["name"].startswith("Attach"))
+    arn = str(asked.get("policyArn", ""))
+    return bool(name.startswith("Attach")) and (_quarantines(arn) or _denies_all(ledger, arn, row["time"]))
+
+
+def _quarantines(arn: str) -> bool:
+    """Whether a policy's name tells by itself that it contains."""
+    return any(one in arn for one in _DENYING)
 
 
 def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | None:
     """A responder who takes back a step of their own is left out."""
-    _, kind, who, what = thing
-    if before is None and not (kind == "attached" or what == _REVOCATION):
+    _, kind, _, what = thing
+    if before is None and not ((kind == "attached" and _quarantines(what)) or what == _REVOCATION):
         return None
-    suspicious = scene.suspicious(row["n"])
-    own = bool(who) and (row["by_arn"] or "").endswith(f"/{who}")
+    suspicious, own = scene.suspicious(row["n"]), _own(row)
     if before is not None and before["person"] == row["person"] and not (suspicious or own):
         return None
-    severity: Severity = "critical" if suspicious or own else "medium"
+    since = f", which {short(before['by_arn'])} had set at {at(before['time'])}" if before else ""
+    why = f"{short(row['by_arn'])} {_done(row, before, thing)} at {at(row['time'])}{since}."
+    return _told(row, before, why, "critical" if suspicious or own else "medium")
+
+
+def _own(row: Row) -> bool:
+    """Whether a credential freed its own user or role."""
+    asked = json.loads(row["request"]) if row["request"] else {}
+    who = str(asked.get("roleName") or asked.get("userName") or "")
+    if not who:
+        return bool(row["name"] == "UpdateAccessKey")
+    return bool((row["by_arn"] or "").endswith(f"/{who}"))
+
+
+def _done(row: Row, before: Row | None, thing: _Thing) -> str:
+    """What was done, in words."""
+    _, kind, who, what = thing
+    if kind == "key":
+        return f"made the key {what} active again"
+    if kind == "attached":
+        return f"detached {short(what)} from {who}"
+    if before is not None and kind.endswith("boundary"):
+        bound = str(json.loads(before["request"]).get("permissionsBoundary"))
+        return f"took the permissions boundary {short(bound)} from {who}"
+    return f"took the denial {what} from {who}"
+
+
+def _deactivated_before(scene: Scene, reactivated: list[tuple[Row, _Thing]]) -> Iterator[Hit]:
+    """Keys made active again that were deactivated before the evidence begins, if it has anything else of them."""
+    if not reactivated:
+        return
+    known = {row["id"] for row in scene.rows(_KEYS)}
+    for row, thing in reactivated:
+        if thing[-1] in known:
+            yield _told(
+                row,
+                None,
+                f"{short(row['by_arn'])} {_done(row, None, thing)} at {at(row['time'])}; the evidence does not show "
+                "who had deactivated it.",
+                "low",
+            )
+
+
+def _told(row: Row, before: Row | None, why: str, severity: Severity) -> Hit:
     event = event_id(row["event_id"], row["event_id_text"]) or ""
     done = [event_id(before["event_id"], before["event_id_text"]) or ""] if before else []
-    since = f", which {short(before['by_arn'])} had set at {at(before['time'])}" if before else ""
-    named = {
-        "key": f"made the key {what} active again",
-        "attached": f"detached {short(what)} from {who}",
-    }.get(kind, f"took the denial {what} from {who}")
     return Hit(
         about=(event,),
         time=row["time"],
         severity=severity,
-        why=f"{short(row['by_arn'])} {named} at {at(row['time'])}{since}.",
+        why=why,
         subject=row["n"],
         places=() if row["n"] is None else (row["n"],),
         events=(*done, event),
@@ -117,10 +226,13 @@ RULE = Rule(
     severity="critical",
     attack=("T1562", "T1098"),
     why="Who may write IAM can lift a denial within the seconds that it takes to bite, and go on as before.",
-    false_alarm="Colleagues lift what is no longer needed, too; who set a step and takes it back is left out.",
+    false_alarm="Colleagues lift what is no longer needed, too; who set a step and takes it back is left out. A key "
+    "that was deactivated before the evidence begins may have been so by whoever makes it active again: that is told "
+    "at low severity.",
     references=(
         "OFFENSAI, 'AWS IAM eventual consistency persistence'",
         "AWS Identity and Access Management User Guide, 'AWSCompromisedKeyQuarantineV3'",
+        "IAM User Guide, 'Permissions boundaries for IAM entities'",
     ),
     find=find,
     marks=frozenset(_CALLS),
