@@ -186,6 +186,37 @@ def test_two_countries_weigh_more(known: Addresses) -> None:
     assert [each.country for each in one.addresses] == ["NL", "DE"]
 
 
+def _moved(address: str, tool: str | None, *, pause: int = 60) -> World:
+    """A session that goes on elsewhere and does not come back."""
+    place = world()
+    session = ada(place).assumes("Dev", "x")
+    session.calls("ec2:DescribeInstances", count=9)
+    place.wait(pause)
+    (session.seen_from(address, tool) if tool else session.seen_from(address)).calls(
+        "s3:ListBuckets", count=9
+    )
+    return place
+
+
+def test_a_leap_to_another_country_needs_no_return(known: Addresses) -> None:
+    """A session that another tool uses a minute later in another country is in two hands; without files nobody knows."""
+    (one,) = judged(_moved(ELSEWHERE, TOOL), "two-networks", known)
+
+    assert one.severity == "high"
+    assert ", by another tool, " in one.why and one.why.endswith("in another country.")
+    assert judged(_moved(ELSEWHERE, TOOL), "two-networks", None) == ()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [_moved(ELSEWHERE, None), _moved(ELSEWHERE, TOOL, pause=3 * 3600), _moved("198.51.100.23", TOOL)],
+    ids=["the same tool", "hours later", "a country that nobody knows"],
+)
+def test_who_may_have_moved_is_left_alone(place: World, known: Addresses) -> None:
+    """One tool changes its gateway; in some hours one may travel; and what is not known to be far may be near."""
+    assert judged(place, "two-networks", known) == ()
+
+
 def test_a_function_outside_aws_is_found_by_ranges_alone(known: Addresses) -> None:
     """A function's credential that leaves AWS is found, with no other sign, and not where nothing is known of AWS."""
     place = world()

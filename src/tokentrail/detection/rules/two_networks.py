@@ -1,4 +1,4 @@
-"""One credential in two hands: used from two networks in turn."""
+"""One credential in two hands: used from two networks in turn, or from two countries one right after the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import at, named
+from tokentrail.detection.wording import at, named, span
 from tokentrail.lineage.rows import Row, event_id
 
 _PRIVATE = (
@@ -19,9 +19,12 @@ _CANDIDATES = f"""
       SELECT n, network, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version FROM stays WHERE NOT ({_PRIVATE}))
     GROUP BY n, version HAVING count(DISTINCT network) BETWEEN 2 AND ?"""
 _TURNS = f"""
-    SELECT t.n, t.time, t.ip, t.agent, t.event_id, t.event_id_text, t.network, t.before, t.first_of_network
+    SELECT t.n, t.time, t.ip, t.agent, t.event_id, t.event_id_text, t.network, t.before, t.first_of_network,
+           t.ip_before, t.time_before
     FROM (
       SELECT v.*, lag(network) OVER (PARTITION BY n, version ORDER BY time, event_id) AS before,
+             lag(ip) OVER (PARTITION BY n, version ORDER BY time, event_id) AS ip_before,
+             lag(time) OVER (PARTITION BY n, version ORDER BY time, event_id) AS time_before,
              min(time) OVER (PARTITION BY n, version, network) AS first_of_network
       FROM (
         SELECT d.n, c.version, d.time, d.ip, d.agent, d.event_id, d.event_id_text, s.network
@@ -47,9 +50,9 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(turns)
     homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES)}
     for n, listed in sorted(turns.items()):
-        found = _intrusion(listed, bars["returns_within"])
-        if found:
-            came, back = found
+        within = bars["returns_within"]
+        came, back = _intrusion(listed, within) or (_leap(scene, listed, within), None)
+        if came is not None:
             home = homes.get((known[n]["person"], came["ip"]))
             if (
                 home is not None
@@ -73,23 +76,42 @@ def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
     return None
 
 
-def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row) -> Iterator[Hit]:
-    other = came["agent"] not in {row["agent"] for row in turns if row["network"] == back["network"]}
-    near = scene.addresses.same_owner(came["ip"], back["ip"])
-    far = scene.addresses.far_apart(came["ip"], back["ip"])
-    if not other and not far:
-        return  # one machine that changes between office, home and train
+def _leap(scene: Scene, turns: list[Row], within: float) -> Row | None:
+    """The first call from another country, soon after the last from the one before, which nobody travels as quickly."""
+    for row in turns:
+        if (
+            row["time"] == row["first_of_network"]
+            and row["before"] not in (None, row["network"])
+            and row["time"] - row["time_before"] <= within
+            and scene.addresses.far_apart(row["ip"], row["ip_before"])
+        ):
+            return row
+    return None
+
+
+def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Iterator[Hit]:
+    there = {"ip": came["ip_before"], "network": came["before"]} if back is None else back
+    other = came["agent"] not in {row["agent"] for row in turns if row["network"] == there["network"]}
+    near = scene.addresses.same_owner(came["ip"], there["ip"])
+    far = scene.addresses.far_apart(came["ip"], there["ip"])
+    if not other and (back is None or not far):
+        return  # one machine that changes between office, home and train, or starts a tunnel
     tool = ", by another tool" if other else ", by the same tool"
+    last = (
+        f", {span(came['time'] - came['time_before'])} after {scene.addresses.told(there['ip'])}, in another country"
+        if back is None
+        else f", and from {scene.addresses.told(there['ip'])} again at {at(back['time'])}"
+        f"{', in another country' if far else ''}"
+    )
     yield Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
         time=came["time"],
         severity=_severity(known, other=other, near=near, far=far),
         why=f"{named(known)} was used from {scene.addresses.told(came['ip'])} at {at(came['time'])}, where it was "
-        f"never used before{tool}, and from {scene.addresses.told(back['ip'])} again at {at(back['time'])}"
-        f"{', in another country' if far else ''}.",
+        f"never used before{tool}{last}.",
         subject=known["n"],
         places=(known["n"],),
-        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back)),
+        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back) if row),
         count=len(turns),
         thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
     )
@@ -104,13 +126,13 @@ def _severity(known: Row, *, other: bool, near: bool, far: bool) -> Severity:
 
 RULE = Rule(
     id="two-networks",
-    title="A credential is used from two networks in turn",
+    title="A credential is used from two networks that do not fit together",
     severity="high",
     attack=("T1078.004", "T1552.001"),
     why="One credential in two places at a time is in two hands.",
     false_alarm="A laptop that changes between office and phone keeps its tool, and is left out; with --geoip it "
-    "is told at low severity if the two are in different countries, as a gateway may put them. "
-    "Networks are "
+    "is told at low severity if the two are in different countries, as a gateway may put them. Who moves to another "
+    "country and does not come back is told of with --geoip alone, and only with another tool. Networks are "
     "compared by their first two numbers; with --geoip, one owner in one country makes two of them one.",
     references=(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
