@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -153,6 +154,15 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     assert "It cuts off a colleague (ria) too." in head
     assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
     assert "8.0 MB" in head
+
+
+def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
+    """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
+    key, *below = credentials()
+    for state, told in (("active", "unless the attacker has AKIA"), ("ended", "Proved complete.")):
+        above = replace(key, tainted=False, state=state)
+        shown = dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)))
+        assert told in read(report_page(shown)).said.partition("Lifelines")[0]
 
 
 def test_the_picture_tells_each_life() -> None:
