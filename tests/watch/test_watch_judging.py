@@ -47,3 +47,25 @@ def test_a_watch_tells_what_detect_finds_with_rules_and_ranges(tmp_path: Path) -
 
     assert {one.rule for one in found} == {"sigma:Support takes up a role", "stolen-workload"}
     assert same(memory.standing()) == same({one.id: document(one) for one in found})
+
+
+def test_what_comes_of_a_story_is_told_as_it_comes(tmp_path: Path) -> None:
+    """A watch may see a story's end alone, so it tells each hit once and takes none back; detect puts them together."""
+    world = World(START, account=HOME)
+    key = world.user("ada")
+    key.calls("s3:ListBuckets", count=9)
+    batches = []
+    for _ in range(3):
+        key.gets_session_token().calls("iam:ListUsers")
+        world.wait(600)
+        done = sum(len(one) for (one,) in batches)
+        batches.append([world.records()[done:]])
+    memory = Remembering()
+    watched(tmp_path / "case", batches, memory)
+    with Case.open(tmp_path / "case") as case:
+        whole = case.detect(rules=["beyond-its-power"])
+
+    told = [one for one in memory.standing().values() if one["rule"] == "beyond-its-power"]
+    assert (len(told), len(whole)) == (3, 1)
+    assert whole[0].id in {one["id"] for one in told}
+    assert not [one for one in memory.notices if one.change == "withdrawn"]

@@ -230,7 +230,7 @@ def test_a_finding_is_the_same_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_bytes(native(story(ordinary_day=False).world.records()))
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(tmp_path / "log.json")])
-        listed = case.detect()
+        listed = case.detect(together=False)
 
     assert listed == tuple(finding(json.loads(json.dumps(as_document(one)))) for one in listed)
     assert listed

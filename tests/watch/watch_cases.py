@@ -112,9 +112,9 @@ def watched(
 
 
 def found(case: Path) -> dict[str, Json]:
-    """What `detect` finds in a case."""
+    """What `detect` finds in a case, hit by hit as a watch tells it."""
     with Case.open(case) as opened:
-        return {one.id: document(one) for one in opened.detect()}
+        return {one.id: document(one) for one in opened.detect(together=False)}
 
 
 def without_guard(told: dict[str, Json]) -> dict[str, Json]:

@@ -296,6 +296,7 @@ class Case(Lookups, Tracing, Guarding):
         thresholds: Thresholds | None = None,
         addresses: Addresses | None = None,
         said: Callable[[str], None] | None = None,
+        together: bool = True,
     ) -> tuple[Finding, ...]:
         """
         Judge the evidence by the catalogue: findings, by time, then id.
@@ -309,6 +310,8 @@ class Case(Lookups, Tracing, Guarding):
             thresholds: Other numbers than the default ones.
             addresses: What is known of addresses, from the user's databases.
             said: Told what the answer lacks, in sentences.
+            together: Whether what a rule found again in a lineage within a day is one finding; a watch tells it hit by
+                hit, as it comes.
 
         Raises:
             UsageError: a rule does not exist.
@@ -329,8 +332,9 @@ class Case(Lookups, Tracing, Guarding):
             closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
         ):
             found = detection.detect(
-                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said
-            )
+                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said,
+                together=together,
+            )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
         return found

@@ -56,9 +56,20 @@ def detect(
     min_severity: Severity = "info",
     allowed: Allowed | None = None,
     said: Callable[[str], None] | None = None,
+    together: bool = True,
 ) -> tuple[Finding, ...]:
     """
     Run rules; what later rules find may depend on what earlier ones found suspicious.
+
+    Args:
+        scene: What to judge.
+        rules: Of the catalogue.
+        sigma: Anybody's rules.
+        min_severity: What is less is left out.
+        allowed: What is left out as harmless.
+        said: Told what the answer lacks, in sentences.
+        together: Whether a story is one finding; who sees the end of a story alone must tell it hit by hit, as its
+            first hit is what it is known by.
 
     Returns:
         Findings by time, then id.
@@ -79,7 +90,7 @@ def detect(
         hits = [told for told, _ in kept]
     if said:
         _say_what_is_short(scene, rules, said)
-    found = [one for one, _ in _told(scene, stories(scene, hits))]
+    found = [one for one, _ in _told(scene, stories(scene, hits, together=together))]
     return tuple(sorted(found, key=lambda one: (one.time, one.id)))
 
 

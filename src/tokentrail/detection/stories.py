@@ -24,12 +24,17 @@ class _Node(NamedTuple):
     size: int
 
 
-def stories(scene: Scene, hits: Sequence[Found]) -> list[Found]:
+def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> list[Found]:
     """
     Put together what one rule found of one lineage.
 
     What comes later than `same_story` after the one before is another story. A story is known by its first hit, so
     that it stays the same when more of it comes.
+
+    Args:
+        scene: Where they were found.
+        hits: What was found.
+        together: Whether to; else each hit is a story, whose subject alone is settled.
     """
     nodes = _nodes(scene, {hit.subject for _, hit in hits if hit.subject is not None})
     lineages: dict[tuple[str, int], list[Found]] = {}
@@ -37,11 +42,13 @@ def stories(scene: Scene, hits: Sequence[Found]) -> list[Found]:
     for rule, hit in hits:
         if hit.subject is None:
             apart.append((rule, hit))
-        elif not _is_sigma(rule):
+        elif together and not _is_sigma(rule):
             lineages.setdefault((rule.id, nodes[hit.subject].root), []).append((rule, hit))
     gap = scene.thresholds["same_story"]
     told = [story for found in lineages.values() for story in _within(found, gap)]
-    told += [[(rule, hit)] for rule, hit in hits if hit.subject is not None and _is_sigma(rule)]
+    told += [
+        [(rule, hit)] for rule, hit in hits if hit.subject is not None and (_is_sigma(rule) or not together)
+    ]
     spread = [subjects for story in told if len(subjects := _subjects(story)) > 1]
     if spread:
         nodes |= _nodes(scene, {min(subjects) for subjects in spread} - nodes.keys())

@@ -83,10 +83,11 @@ class Judge:
         )
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:
-        """What the rules find."""
+        """What the rules find, hit by hit: a look sees no more than the end of a story, a sweep all of it."""
         return detection.detect(
-            scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed
-        )
+            scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed,
+            together=False,
+        )  # fmt: skip
 
 
 @contextmanager
