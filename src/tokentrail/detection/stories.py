@@ -11,7 +11,6 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted
 
 Found: TypeAlias = tuple[Rule, Hit]
-_COLUMNS = ("n", "parent_n", "root_n", "size")
 _TOLD = 2
 """Sentences of a story, after which it is said how much more there is."""
 _CLIMBED = 64
@@ -36,7 +35,7 @@ def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> li
         hits: What was found.
         together: Whether to; else each hit is a story, whose subject alone is settled.
     """
-    nodes = _nodes(scene, {hit.subject for _, hit in hits if hit.subject is not None})
+    nodes = _nodes(scene, {hit.subject for _, hit in hits if together and hit.subject is not None})
     lineages: dict[tuple[str, int], list[Found]] = {}
     apart: list[Found] = []
     for rule, hit in hits:
@@ -65,8 +64,9 @@ def _is_sigma(rule: Rule) -> bool:
 def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
     if not places:
         return {}
-    columns = scene.told(places, _COLUMNS)
-    rows = zip(*(columns[name].to_pylist() for name in _COLUMNS), strict=True)
+    scene.seek(places)
+    found = scene.arrow("SELECT n, parent_n, root_n, size FROM known WHERE n IN (SELECT n FROM sought)")
+    rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
     return {n: _Node(parent, root, size) for n, parent, root, size in rows}
 
 
