@@ -121,10 +121,8 @@ def _minters(forest: Forest, trace: Trace, tainted: set[str]) -> tuple[str, ...]
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
-    found = [one for one in forest.credentials(above) if one.id not in tainted and one.kind != "forwarded"]
-    return tuple(
-        one.id for one in sorted(found, key=lambda one: -one.depth) if one.state in ("active", "unknown")
-    )
+    found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
+    return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
 
 
 def held_of(row: Row, one: Credential) -> Held:

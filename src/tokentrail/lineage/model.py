@@ -77,6 +77,11 @@ class Credential:
     source_ips: tuple[str, ...]
     used: bool
 
+    @property
+    def may_mint(self) -> bool:
+        """Whether somebody may mint with it now; a forwarded call is nobody's credential."""
+        return self.state in ("active", "unknown") and self.kind != "forwarded"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedCredential(Credential):
@@ -176,6 +181,18 @@ class Trace:
     resources: tuple[ResourceUse, ...]
     secrets_read: tuple[SecretRead, ...]
     gaps: tuple[Gap, ...]
+
+    @property
+    def minters(self) -> tuple[str, ...]:
+        """What tainted credentials descend from, is not tainted, and may still work: whoever holds it mints again."""
+        by_id = {one.id: one for one in self.credentials}
+        found: dict[str, TracedCredential] = {}
+        for one in self.credentials:
+            up = by_id.get(one.parent or "") if one.tainted else None
+            while up is not None and not up.tainted and up.id not in found:
+                found[up.id] = up
+                up = by_id.get(up.parent or "")
+        return tuple(one.id for one in found.values() if one.may_mint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,9 +80,8 @@ class DuckEngine:
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False
         config["memory_limit"] = _SHARE
-        config["temp_directory"] = (
-            "" if spill is None else str(spill)
-        )  # by itself, wherever the process was started
+        # Left out, it would be a folder wherever the process was started.
+        config["temp_directory"] = "" if spill is None else str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Path] = {}
         self._ranges: dict[str, Ranges] = {}

@@ -4,8 +4,6 @@ The head of the page: what still works, what ends it, and what got out, before a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import CallLines, TracedCredential
 from tokentrail.present import words
@@ -114,9 +112,8 @@ def _ends(dossier: Dossier, names: Names) -> Html:
         return tag("div", tag("h2", "What ends it"), tag("p", told), class_="ends")
     hit = _hits(dossier, plan, names)
     proof = "Proved complete." if plan.proof.complete else "NOT COMPLETE: the attacker survives it."
-    above = _above(dossier.trace.credentials)
-    if plan.proof.complete and above:
-        proof = f"Proved complete, unless the attacker has {names.listed(above)} too."
+    if plan.proof.complete and dossier.trace.minters:
+        proof = f"Proved complete, unless the attacker has {names.listed(dossier.trace.minters)} too."
     return tag(
         "div",
         tag("h2", "What ends it"),
@@ -126,18 +123,6 @@ def _ends(dossier: Dossier, names: Names) -> Html:
             tag("a", "The plan", href="#plan")),
         class_="ends",
     )  # fmt: skip
-
-
-def _above(credentials: Sequence[TracedCredential]) -> list[str]:
-    """What the attacker's credentials descend from, is not counted as the attacker's, and may still work."""
-    by_id = {one.id: one for one in credentials}
-    found: dict[str, None] = {}
-    for one in credentials:
-        up = by_id.get(one.parent or "") if one.tainted else None
-        while up is not None and not up.tainted and up.id not in found:
-            found[up.id] = None
-            up = by_id.get(up.parent or "")
-    return [one for one in found if by_id[one].state in _ALIVE and by_id[one].kind != "forwarded"]
 
 
 def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
