@@ -955,6 +955,19 @@ def trusts_a_stranger(world: World) -> None:
     ada(world).creates_role("Door", {"AWS": "arn:aws:iam::999988887777:root"})
 
 
+@fires("lasting-access")
+def function_by_a_session(world: World) -> None:
+    """A role session makes a function, which goes on with a role of its own when the session has ended."""
+    session = ada(world).assumes("Deploy", "x")
+    session.calls("lambda:CreateFunction20150331", {"functionName": "helper"})
+
+
+@spares("lasting-access")
+def function_by_a_key(world: World) -> None:
+    """A user makes a function with the user's own key, as the user may make another tomorrow."""
+    ada(world).calls("lambda:CreateFunction20150331", {"functionName": "helper"})
+
+
 @spares("lasting-access")
 def own_rotation(world: World) -> None:
     """A user makes a new key of its own."""

@@ -41,6 +41,7 @@ _WAYS_IN = frozenset(
         "UploadSigningCertificate",
     }
 )
+_FUNCTIONS = frozenset({"CreateFunction20150331", "CreateFunction20150331v2", "CreateFunctionUrlConfig"})
 _PASSWORDS = {"CreateLoginProfile": "a password", "UpdateLoginProfile": "a new password"}
 _ADMIN = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
 
@@ -101,6 +102,8 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
         return "medium", f"{_PASSWORDS.get(name, name)} for user {who}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
         return "low", f"{short(str(asked['policyArn']))} for user {who}"
+    if name in _FUNCTIONS and temporary:
+        return "low", f"function {_target(asked)}".rstrip()
     if name == "AddPermission20150331v2" and str(asked.get("principal", "")) == ANYBODY:
         return "high", f"anybody may call function {_target(asked)}"
     if name == "AddPermission20150331v2" and _account(asked) not in (None, *accounts):
