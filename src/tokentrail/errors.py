@@ -6,7 +6,8 @@ Every error that TokenTrail raises, in one tree.
     │   └── SubjectNotFound   nothing in the case answers to that name
     ├── SourceError           evidence can't be listed or read at all
     ├── CaseError             the case folder is missing, foreign or damaged
-    │   └── CaseBusy          another process holds the case
+    │   ├── CaseBusy          another process holds the case
+    │   └── NoRoom            a question needs more memory than it may take
     ├── EvidenceIncomplete    `--strict`: something was rejected or is missing (exit 3)
     └── ActionRefused         a change was refused or failed (exit 4)
 
@@ -41,6 +42,10 @@ class CaseError(TokenTrailError):
 
 class CaseBusy(CaseError):
     """Another process works on the case in a way that can't be shared."""
+
+
+class NoRoom(CaseError):
+    """A query on a case needs more memory than it may take."""
 
 
 class EvidenceIncomplete(TokenTrailError):

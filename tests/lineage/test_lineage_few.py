@@ -158,7 +158,7 @@ def test_a_trace_is_the_same_whatever_was_asked_before(world: World) -> None:
 def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: World, first: int) -> None:
     with held(world) as case:
         found, engine = case._views.forest(None), case._views.open(None).engine
-        rows = list(found.rows())
+        rows = found.rows("TRUE")
         engine.run("CREATE TABLE everybody AS SELECT * FROM credentials")
         names = {row[one] for row in rows for one in ("arn", "child_arn", "caller_arn", "role_arn", "issuer_arn",
                  "principal_id", "child", "caller_principal", "session_name", "target")}  # fmt: skip
@@ -169,4 +169,4 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
                 every = engine.rows(f"SELECT n FROM everybody WHERE {meaning.where}", meaning.parameters)
                 expected = {row["n"] for row in every}
                 candidates = found._candidates(meaning)
-                assert expected == found._part.matching(candidates, meaning.where, meaning.parameters)
+                assert expected == found._part.matching(list(candidates), meaning.where, meaning.parameters)

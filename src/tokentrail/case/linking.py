@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import increment
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
 from tokentrail.store import layers as kept
@@ -31,6 +31,8 @@ _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
 """Lends an engine for so many records."""
+RoomyEngines = Callable[[int, bool], AbstractContextManager[DuckEngine]]
+"""The same, with the usual memory or with as much as may be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,27 @@ class _Base:
             engine.layered(f"{called}{name}", files)
 
 
-def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> Grown:
-    """Derive the forest of all evidence into a new folder, from what earlier ones hold as far as that goes."""
+def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngines) -> Grown:
+    """
+    Derive the forest of all evidence into a new folder, from what earlier ones hold as far as that goes.
+
+    Raises:
+        NoRoom: as much memory as may be had is not enough.
+    """
+    try:
+        return _linked(folder, snapshot, into, lambda records: engines(records, False))
+    except NoRoom:
+        kept.clear(into)
+        return _linked(folder, snapshot, into, lambda records: engines(records, True))
+
+
+def _linked(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> Grown:
     base = _newest(folder, snapshot)
     if base.layers:
         try:
             return _grown(snapshot, into, engines, base)
+        except NoRoom:  # from nothing it would need no less
+            raise
         except (
             CaseError,
             OSError,

@@ -28,6 +28,9 @@ Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
 
+_ALL = 1 << 60
+"""Bytes of memory: more than a machine has, of which an engine takes half at most."""
+
 
 @dataclass(slots=True)
 class View:
@@ -141,10 +144,10 @@ class Views:
         return linking.grown(self._folder, snapshot, into, self._lent)
 
     @contextmanager
-    def _lent(self, records: int) -> Iterator[DuckEngine]:
+    def _lent(self, records: int, roomy: bool) -> Iterator[DuckEngine]:
         """An engine to link with; where opening one takes longer than linking few records, it then answers too."""
         with ExitStack() as failed:
-            engine = self._sized(records)
+            engine = self._sized(records, roomy=roomy)
             failed.callback(engine.close)
             if not engine.small:
                 yield engine
@@ -177,10 +180,11 @@ class Views:
         engine.segments("identities", folders)
         return engine
 
-    def _sized(self, records: int) -> DuckEngine:
-        """An engine for so many records."""
+    def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
+        """An engine for so many records, with the usual memory or as much as may be had."""
         spill = self._folder.path / "derived" / ".spill"
-        return DuckEngine(spill, threads=1 if records < _FEW else None, records=records)
+        threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
+        return DuckEngine(spill, threads=threads, records=records, memory=memory)
 
 
 def _records(snapshot: Snapshot) -> int:

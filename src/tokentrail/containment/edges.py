@@ -29,10 +29,13 @@ def seen_edges(forest: Forest) -> Iterator[Edge]:
 
 def _roots(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
     """Who became root of a member account, with the event."""
-    found = list(forest.rows("api = 'AssumeRoot' AND parent_n IS NOT NULL", (), "ORDER BY issued_time, id"))
-    parents = {
-        row["n"]: row for row in forest.rows("n IN (SELECT unnest(?))", ([row["parent_n"] for row in found],))
-    }
+    found = [
+        row
+        for row in forest.rows("kind = 'root_session' AND parent_n IS NOT NULL")
+        if row["api"] == "AssumeRoot"
+    ]
+    found.sort(key=lambda row: (row["issued_time"] or 0, row["id"]))
+    parents = {row["n"]: row for row in forest.chosen_rows({row["parent_n"] for row in found})}
     for row in found:
         event = rows.event_id(row["issue_event"], row["issue_text"])
         yield of_caller(rows.caller(parents[row["parent_n"]])), of_caller(rows.caller(row)), event

@@ -250,17 +250,17 @@ def _once(sources: Iterable[Source]) -> list[Source]:
 
 
 _NAMED = """
-(expires_at IS NULL OR expires_at > ?) AND (
-  split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
-  OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?)))"""
+split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 
 
 def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     """The credentials of some principals that may live now."""
     wanted = set(reached)
     names = sorted({one.name if one.kind != "root" else arn_of(one) for one in wanted})
-    found = forest.rows(_NAMED, (int(forest.as_of.timestamp()), names, names))
-    return [row for row in found if of_caller(rows.caller(row)) in wanted]
+    alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
+    found = forest.called(names, _NAMED, (names, names), among=alive)
+    return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 
 def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:

@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.candidates import batches, by_text
+from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
@@ -111,20 +113,24 @@ class Forest(Naming):
         for batch in self._engine.batches(sql):
             yield from _entries(batch)
 
-    def rows(self, where: str = "TRUE", parameters: Sequence[Any] = (), order: str = "") -> Iterator[Row]:
-        """Rows of the forest that meet a condition."""
-        for batch in self._engine.batches(f"SELECT * FROM credentials WHERE {where} {order}", parameters):
-            yield from batch.to_pylist()
+    def rows(self, among: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
+        """The rows of credentials of which the forest itself says something, in their order."""
+        found = self._engine.table(f"SELECT n FROM forest WHERE {among}", parameters)
+        return self.chosen_rows(places_in(found))
 
     def inventory(self, kind: str | None = None, search: str | None = None) -> Iterator[Row]:
         """All that is known of credentials, by time, then id: some thousands at a time, however many there are."""
-        where, parameters = narrowed(kind, search)
-        source = "credentials" if search else _DATED
-        sql = f"SELECT n FROM {source} WHERE {where} ORDER BY {_AGE}, id"
+        where, parameters = ("f.kind = ?", (kind,)) if kind else ("TRUE", ())
+        if search:
+            candidates = by_text(self._engine, search, where, parameters)
+            found = self._part.matching(candidates, *_holding(search), addresses=True)
+            self._engine.register("searched", pa.table({"n": pa.array(sorted(found), pa.int64())}))
+            where, parameters = "f.n IN (SELECT n FROM searched)", ()
+        sql = f"SELECT n FROM {_DATED} f WHERE {where} ORDER BY {_AGE}, id"
         ordered = self._engine.table(sql, parameters)["n"]
-        for start in range(0, len(ordered), _AT_ONCE):
-            found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
-            for batch in found.to_batches(_BATCH):
+        for some in batches(ordered.to_numpy().tolist(), _AT_ONCE):
+            rows = self._part.inventory(some, f"{_AGE}, id")
+            for batch in rows.to_batches(_BATCH):
                 yield from batch.to_pylist()
 
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
@@ -248,18 +254,19 @@ class Forest(Naming):
 
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
-        return self._engine.table("""
-            SELECT by_arn, into_arn, count(*) AS count, min(time) AS time,
-                   arg_min(event, time) AS event, arg_min(text, time) AS text
-            FROM (SELECT CASE WHEN p.issuer_arn IS NOT NULL THEN p.issuer_arn
-                              WHEN p.kind = 'federation_token' THEN p.caller_arn
-                              ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
-                         coalesce(c.issuer_arn, c.role_arn) AS into_arn, c.issued_time AS time,
-                         c.issue_event AS event, c.issue_text AS text
-                  FROM credentials c JOIN credentials p ON p.n = c.parent_n
-                  WHERE c.api = 'AssumeRole' AND c.parent_link <> 'created')
-            WHERE by_arn IS NOT NULL AND into_arn IS NOT NULL
-            GROUP BY by_arn, into_arn ORDER BY by_arn, into_arn""").to_pylist()
+        found = Mints()
+        found.look(self._engine)
+        pairs = self._engine.table("SELECT n, parent_n FROM forest WHERE parent_link = 'inferred' ORDER BY n")
+        for some in batches(
+            list(zip(*(column.to_pylist() for column in pairs.columns), strict=True)), _AT_ONCE
+        ):
+            told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair})}
+            for row, parent in ((told[n], told[up]) for n, up in some):
+                if row["api"] == "AssumeRole":  # which the caller's own account may not have recorded
+                    by = parent["issuer_arn"] or parent["arn"] or parent["role_arn"] or parent["child_arn"]
+                    into = row["issuer_arn"] or row["role_arn"]
+                    found.add(by, into, row["issued_time"], row["issue_event"], row["issue_text"])
+        return found.rows()
 
     def callers_of(self, names: Sequence[str]) -> Sequence[Row]:
         """Who made changes of some names: the caller's `n` and id, and what was asked."""
@@ -304,13 +311,10 @@ def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Itera
             yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
 
 
-def narrowed(kind: str | None, search: str | None) -> tuple[str, tuple[str, ...]]:
-    """Spell which rows are of a kind and hold a text: the condition, and its parameters."""
-    where, parameters = ("kind = ?", (kind,)) if kind else ("TRUE", ())
-    if not search:
-        return where, parameters
+def _holding(search: str) -> tuple[str, tuple[str, ...]]:
+    """Spell which rows hold a text: the condition, and its parameters."""
     held = " OR ".join(f"contains(lower({one}), lower(?))" for one in _SEARCHED)
-    return f"{where} AND ({held})", (*parameters, *(search,) * len(_SEARCHED))
+    return held, (search,) * len(_SEARCHED)
 
 
 def _seconds(when: datetime) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.candidates import by_names
 from tokentrail.lineage.part import Part
 from tokentrail.store.interface import Engine
 
@@ -23,21 +24,19 @@ _FORMS = (
 _CALLED_FROM = """
 SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
 _SPEAKERS = r"""
-SELECT DISTINCT n FROM (
-  SELECT c.n, c.said.rank AS rank, min(c.said.rank) OVER (PARTITION BY a.principal) AS best FROM (
-    SELECT n, unnest([
-      {'rank': 1, 'name': arn}, {'rank': 1, 'name': child_arn},
-      {'rank': 1, 'name': CASE WHEN arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') THEN caller_arn END},
-      {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what = 'access_key'
-                               THEN 'user ' || key_account || '/' || created_owner END},
-      {'rank': 2, 'name': issuer_arn}, {'rank': 2, 'name': role_arn},
-      {'rank': 2, 'name': CASE WHEN kind = 'federation_token' THEN caller_arn END},
-      {'rank': 3, 'name': regexp_replace(coalesce(issuer_arn, role_arn),
-                                         '^arn:[^:]+:iam::(\d{12}):role/(.*/)?([^/]+)$', 'role \1/\3')}
-    ]) AS said FROM credentials
-  ) c JOIN asked_for a ON a.name = c.said.name
-) WHERE rank = best"""
-"""As `_meanings` says of ARNs: the most exact meaning of each principal that anything answers to."""
+SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
+  SELECT n, unnest([
+    {'rank': 1, 'name': arn}, {'rank': 1, 'name': child_arn},
+    {'rank': 1, 'name': CASE WHEN arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') THEN caller_arn END},
+    {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what = 'access_key'
+                             THEN 'user ' || key_account || '/' || created_owner END},
+    {'rank': 2, 'name': issuer_arn}, {'rank': 2, 'name': role_arn},
+    {'rank': 2, 'name': CASE WHEN kind = 'federation_token' THEN caller_arn END},
+    {'rank': 3, 'name': regexp_replace(coalesce(issuer_arn, role_arn),
+                                       '^arn:[^:]+:iam::(\d{12}):role/(.*/)?([^/]+)$', 'role \1/\3')}
+  ]) AS said FROM ({described})
+) c JOIN asked_for a ON a.name = c.said.name"""
+"""As `_meanings` says of ARNs, with how exact each meaning is."""
 _ISSUED = """
 SELECT f.n FROM forest f
 JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal WHERE {issued}"""
@@ -83,7 +82,30 @@ class Naming:
             "principal": pa.array([one for one, _ in asked], pa.string()),
             "name": pa.array([name for _, name in asked], pa.string()),
         }))  # fmt: skip
-        return places_in(self._engine.table(_SPEAKERS))
+        candidates = by_names(self._engine, sorted({one.rpartition("/")[2] for one in principals}))
+        best: dict[str, tuple[int, set[int]]] = {}
+        for row in self._part.asked(_SPEAKERS, candidates):
+            rank, found = best.get(row["principal"], (row["rank"], set()))
+            if row["rank"] < rank:
+                rank, found = row["rank"], set()
+            if row["rank"] == rank:
+                found.add(row["n"])
+            best[row["principal"]] = rank, found
+        return set[int]().union(*(found for _, found in best.values()))
+
+    def called(
+        self, names: Sequence[str], where: str, parameters: Sequence[Any], among: str = "TRUE"
+    ) -> set[int]:
+        """
+        The credentials that meet a condition.
+
+        Args:
+            names: What an ARN ends in, of theirs or of whoever had them issued, where it holds.
+            where: The condition.
+            parameters: What stands for its question marks.
+            among: What the forest says of those that count, which is known as `f`.
+        """
+        return self._part.matching(by_names(self._engine, names, among), where, parameters)
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
@@ -92,7 +114,7 @@ class Naming:
             if found:
                 return found
         for meaning in _meanings(principal):
-            found = self._part.matching(self._candidates(meaning), meaning.where, meaning.parameters)
+            found = self._part.matching(list(self._candidates(meaning)), meaning.where, meaning.parameters)
             if found:
                 return found
         return set()

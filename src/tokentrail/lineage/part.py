@@ -6,11 +6,12 @@ Few credentials are looked up (`few`). Of many, what is known is put aside in ta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tokentrail.lineage.candidates import batches
 from tokentrail.lineage.few import DEEDS_OF_FACTS, Few, RollUp
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.rows import Row
@@ -19,6 +20,8 @@ from tokentrail.store.interface import Engine
 FEW = 200
 """Credentials that are looked up one by one."""
 _REMEMBERED = 1_000_000
+_AT_ONCE = 50_000
+"""Credentials of which all that is known is brought together at once."""
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
 _DEEDS = f"SELECT w.n, {DEEDS_OF_FACTS}"
 _WHOLE = "SELECT w.n, e.*"
@@ -49,14 +52,36 @@ class Part:
         self._gathered = None
         return found
 
-    def matching(self, places: Iterable[int], where: str, parameters: Sequence[Any]) -> set[int]:
-        """Those of some credentials that meet a condition, which does not ask where they were used from."""
-        wanted = frozenset(places)
-        if not wanted:
-            return set()
-        self._narrow(wanted)
-        sql = f"SELECT n FROM ({described(self._some, addresses=False)}) WHERE {where}"
-        return {row["n"] for row in self._engine.rows(sql, parameters)}
+    def matching(
+        self, places: Sequence[int], where: str, parameters: Sequence[Any], *, addresses: bool = False
+    ) -> set[int]:
+        """
+        Those of some credentials that meet a condition, however many there are.
+
+        Args:
+            places: The credentials.
+            where: The condition.
+            parameters: What stands for its question marks.
+            addresses: Whether it asks where they were used from.
+        """
+        found = self.asked(
+            f"SELECT n FROM ({{described}}) WHERE {where}", places, parameters, addresses=addresses
+        )
+        return {row["n"] for row in found}
+
+    def asked(
+        self, sql: str, places: Sequence[int], parameters: Sequence[Any] = (), *, addresses: bool = False
+    ) -> Iterator[Row]:
+        """What a query tells of each of some credentials, which it calls `{described}`: some thousands at a time."""
+        for some in batches(sorted(places), _AT_ONCE):
+            if addresses:
+                self._gather(some, _ADDRESSES)
+            else:
+                self._narrow(frozenset(some))
+            yield from self._engine.rows(
+                sql.replace("{described}", described(self._some, addresses=addresses)), parameters
+            )
+            self._gathered = None
 
     def spans(self, places: Iterable[int]) -> dict[int, Span]:
         """Where the trees of some credentials, and those that they are in, lie among the rows."""

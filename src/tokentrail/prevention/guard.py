@@ -155,7 +155,7 @@ _USERS = "kind IN ('long_term_key', 'session_token')"
 
 def _seen(forest: Forest) -> tuple[SeenKey, ...]:
     """Users' keys and tokens, with their state."""
-    rows = list(forest.rows(_USERS, (), "ORDER BY n"))
+    rows = forest.rows(_USERS)
     judge = forest.judge_of(rows)
     listed = (credential(row, judge) for row in rows)
     return tuple(

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
 from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
@@ -51,6 +51,11 @@ _FORM = (
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
 _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
 """How what is soon forgotten is written: quickly, though it takes more than twice the room."""
+_NO_ROOM = (
+    "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
+    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME --account "
+    "ID --case NEW`.\n{}"
+)
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 
@@ -323,6 +328,8 @@ def _explained(sql: str) -> Iterator[None]:
     """Turn an engine's error into ours, with the statement that failed."""
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
 

@@ -1,0 +1,74 @@
+"""
+Credentials that may meet a condition, found where that was recorded.
+
+All that is known of every credential is brought together nowhere: of a million that takes gigabytes. What is known of
+candidates is, and tells which of them it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from tokentrail.store.interface import Engine
+
+_FOUND = """
+WITH said AS (SELECT i.segment, i.identity FROM identities i WHERE {seen}),
+     issued AS (SELECT c.segment, c.object, c.ordinal FROM issuances c WHERE {issued})
+SELECT DISTINCT f.n FROM forest f JOIN (
+  SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity
+  UNION ALL
+  SELECT f.n FROM forest f JOIN said i ON i.segment = f.segment AND i.identity = f.identity
+  UNION ALL
+  SELECT f.n FROM forest f JOIN issued c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
+  UNION ALL
+  {others}
+) s ON s.n = f.n WHERE ({among}) ORDER BY f.n"""
+_NAMED = "split_part({}, '/', -1) IN (SELECT name FROM asked_names)"
+_HOLDS = "contains(lower({}), lower(?))"
+_IN_IDENTITY = ("i.arn", "i.issuer_arn", "i.principal_id")
+_IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
+_IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
+
+
+def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[int]:
+    """
+    Those of whom an ARN ends in one of some names: their own, their role's, or that of whoever had them issued.
+
+    Args:
+        engine: Knows the derived tables and the evidence.
+        names: What stands behind an ARN's last slash, or the whole of one without any.
+        among: What the forest says of those that count, which is known as `f`.
+    """
+    engine.register("asked_names", pa.table({"name": pa.array(names, pa.string())}))
+    seen, issued = (
+        " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:2])
+    )
+    others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
+    return _places(engine, _FOUND.format(seen=seen, issued=issued, others=others, among=among))
+
+
+def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence[str] = ()) -> list[int]:
+    """Those in one of whose names, keys or addresses a text may stand, in capitals or not; `among` as above."""
+    seen, issued, own = (
+        " OR ".join(map(_HOLDS.format, listed)) for listed in (_IN_IDENTITY, _IN_ISSUANCE, _IN_FOREST)
+    )
+    others = f"""SELECT k.n FROM forest k WHERE {own}
+  UNION ALL
+  SELECT w.n FROM who w JOIN (
+    SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {_HOLDS.format("e.ip")}
+  ) e ON e.segment = w.segment AND e.identity = w.identity"""
+    sql = _FOUND.format(seen=seen, issued=issued, others=others, among=among)
+    asked = (text,) * (len(_IN_IDENTITY) + len(_IN_ISSUANCE) + len(_IN_FOREST) + 1)
+    return _places(engine, sql, (*asked, *parameters))
+
+
+def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:
+    found: list[int] = engine.table(sql, parameters)["n"].to_pylist()
+    return found
+
+
+def batches(places: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """Some places at a time."""
+    return (places[start : start + most] for start in range(0, len(places), most))

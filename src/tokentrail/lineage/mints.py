@@ -1,0 +1,61 @@
+"""Which principals were seen to assume which roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokentrail.lineage.rows import Row
+from tokentrail.store.interface import Engine
+
+_MOST = 200_000
+"""Identities whose calls are looked at together."""
+_HELD = "SELECT segment, count(*) AS held FROM identities GROUP BY segment ORDER BY segment"
+_SEEN = """
+SELECT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn,
+       min({{'time': c.time, 'event': c.event_id, 'text': c.event_id_text}}) AS first
+FROM {some_issuances} c JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.api = 'AssumeRole' AND c.role_arn IS NOT NULL AND coalesce(i.issuer_arn, i.arn) IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+GROUP BY by_arn, into_arn"""
+
+
+class Mints:
+    """Pairs of principals, each with the first event that shows it; between equals in time, the lower event id."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], tuple[int, bytes, str | None]] = {}
+
+    def look(self, engine: Engine) -> None:
+        """Look through all issuing calls, those of some segments at a time."""
+        for segments in _together(engine):
+            some = engine.narrow(segments)
+            for row in engine.rows(_SEEN.format_map(some)):
+                first = row["first"]
+                self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
+
+    def add(self, by: Any, into: Any, time: Any, event: Any, text: Any) -> None:
+        """Add what an event shows, if it tells both."""
+        if by is not None and into is not None:
+            told = (time or 0, bytes(event or b""), text)
+            self._first[by, into] = min(self._first.get((by, into), told), told, key=lambda one: one[:2])
+
+    def rows(self) -> list[Row]:
+        """The pairs in order, with their first events."""
+        return [
+            {"by_arn": by, "into_arn": into, "time": time, "event": event, "text": text}
+            for (by, into), (time, event, text) in sorted(self._first.items())
+        ]
+
+
+def _together(engine: Engine) -> Iterator[set[int]]:
+    part: set[int] = set()
+    held = 0
+    for row in engine.rows(_HELD):
+        if part and held + row["held"] > _MOST:
+            yield part
+            part, held = set(), 0
+        part.add(row["segment"])
+        held += row["held"]
+    if part:
+        yield part

@@ -1,0 +1,128 @@
+"""What is looked for where it was recorded is what looking through all that is known of each credential finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+
+from evidence import held
+from strategies import worlds
+from tokentrail.containment import staging
+from tokentrail.lineage import forest as forest_room
+from tokentrail.testing import World
+from tokentrail.testing.story import story
+
+_PAIRS = """
+SELECT DISTINCT by_arn, into_arn FROM (
+  SELECT CASE WHEN p.issuer_arn IS NOT NULL THEN p.issuer_arn
+              WHEN p.kind = 'federation_token' THEN p.caller_arn
+              ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
+         coalesce(c.issuer_arn, c.role_arn) AS into_arn
+  FROM credentials c JOIN credentials p ON p.n = c.parent_n
+  WHERE c.api = 'AssumeRole' AND c.parent_link <> 'created')
+WHERE by_arn IS NOT NULL AND into_arn IS NOT NULL"""
+"""Who minted whom, told by what is known of both."""
+_ASSUMED = """
+SELECT DISTINCT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn, c.event_id AS event
+FROM issuances c JOIN identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api = 'AssumeRole'"""
+"""Who asked for what."""
+
+
+def pairs(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Who and what, of some rows."""
+    return {(row["by_arn"], row["into_arn"]) for row in rows}
+
+
+@given(worlds(rare=True))
+def test_who_assumed_which_role(world: World) -> None:
+    """All whom the forest shows to have minted are found, and beyond these only who is recorded to have asked."""
+    with held(world.records()[: len(world.records()) // 2], world) as case:
+        forest, engine = case._views.forest(None), case._views.open(None).engine
+        found = forest.mints()
+        asked = engine.rows(_ASSUMED)
+        assert pairs(engine.rows(_PAIRS)) <= pairs([*found])
+        recorded = {(row["by_arn"], row["into_arn"], row["event"]) for row in asked}
+        inferred = pairs(engine.rows(_PAIRS)) - pairs(asked)
+        for row in found:
+            assert (row["by_arn"], row["into_arn"], row["event"]) in recorded or pairs([row]) <= inferred
+
+
+@given(worlds(rare=True))
+def test_a_text_is_found_wherever_it_stands(world: World) -> None:
+    """In names, keys and addresses, whatever capitals: those that the whole inventory shows it in, and no others."""
+    with held(world.records()) as case:
+        forest = case._views.forest(None)
+        every = [*forest.inventory()]
+        texts = {
+            str(value)
+            for row in every
+            for name, value in row.items()
+            if value and name in forest_room._SEARCHED
+        }
+        texts |= {ip for row in every for ip in row["ips"] or ()} | {
+            key for row in every for key in row["keys"] or ()
+        }
+        for text in sorted({one[len(one) // 3 : len(one) // 3 + 9] for one in texts})[::3]:
+            shown = {
+                row["id"]
+                for row in every
+                if any(
+                    text.lower() in str(told).lower()
+                    for told in (
+                        *(
+                            row[name]
+                            for name in forest_room._SEARCHED
+                            if name in row and row[name] is not None
+                        ),
+                        " ".join(row["ips"] or ()),
+                        " ".join(row["keys"] or ()),
+                    )
+                )
+            }
+            assert [row["id"] for row in forest.inventory(None, text.upper())] == [
+                row["id"] for row in every if row["id"] in shown
+            ]
+            kinds = {row["kind"] for row in every if row["id"] in shown}
+            for kind in kinds:
+                assert {row["id"] for row in forest.inventory(kind, text)} == {
+                    row["id"] for row in every if row["id"] in shown and row["kind"] == kind
+                }
+
+
+@given(worlds(rare=True))
+def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
+    """The condition that containment asks of names holds for the same credentials, looked for or looked through."""
+    with held(world.records()) as case:
+        forest, engine = case._views.forest(None), case._views.open(None).engine
+        rows = engine.rows("SELECT * FROM credentials ORDER BY n")
+        arns = {
+            row[name] for row in rows for name in ("arn", "issuer_arn", "role_arn", "caller_arn", "child_arn")
+        }
+        names = sorted({str(arn).rpartition("/")[2] for arn in arns if arn})
+        for some in (names[:1], names[::2], names):
+            expected = engine.rows(f"SELECT n FROM credentials WHERE {staging._NAMED}", (some, some))
+            assert forest.called(some, staging._NAMED, (some, some)) == {row["n"] for row in expected}
+            only = "f.kind = 'assumed_role' OR f.kind = 'session_token'"
+            kinds = {row["n"] for row in rows if row["kind"] in ("assumed_role", "session_token")}
+            assert (
+                forest.called(some, staging._NAMED, (some, some), only)
+                == {row["n"] for row in expected} & kinds
+            )
+
+
+def test_the_story_shows_each_step_once() -> None:
+    """Each pair comes once, with its first event."""
+    with held(story().world) as case:
+        found = case._views.forest(None).mints()
+        assert len(pairs([*found])) == len(found) > 2
+        engine = case._views.open(None).engine
+        first = {
+            (row["by_arn"], row["into_arn"]): row["time"]
+            for row in engine.rows(
+                "SELECT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn, min(c.time) AS time "
+                "FROM issuances c JOIN identities i ON i.segment = c.segment AND i.identity = c.identity "
+                "WHERE c.api = 'AssumeRole' GROUP BY ALL"
+            )
+        }
+        assert all(first[row["by_arn"], row["into_arn"]] == row["time"] for row in found)
