@@ -53,8 +53,8 @@ _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000
 """How what is soon forgotten is written: quickly, though it takes more than twice the room."""
 _NO_ROOM = (
     "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
-    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME --account "
-    "ID --case NEW`.\n{}"
+    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
+    "--account ID --case NEW`.\n{}"
 )
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
