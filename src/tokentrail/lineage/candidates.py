@@ -8,11 +8,13 @@ candidates is, and tells which of them it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 
 from tokentrail.store.interface import Engine
 
+Thing = TypeVar("Thing")
 _FOUND = """
 WITH said AS (SELECT i.segment, i.identity FROM identities i WHERE {seen}),
      issued AS (SELECT c.segment, c.object, c.ordinal FROM issuances c WHERE {issued})
@@ -65,10 +67,9 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
 
 
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:
-    found: list[int] = engine.table(sql, parameters)["n"].to_pylist()
-    return found
+    return [row["n"] for row in engine.rows(sql, parameters)]
 
 
-def batches(places: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-    """Some places at a time."""
-    return (places[start : start + most] for start in range(0, len(places), most))
+def batches(things: Sequence[Thing], most: int) -> Iterator[Sequence[Thing]]:
+    """Some at a time."""
+    return (things[start : start + most] for start in range(0, len(things), most))

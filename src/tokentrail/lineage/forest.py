@@ -254,19 +254,24 @@ class Forest(Naming):
 
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
+        path = self._folder / "mints.parquet"
+        if not path.exists():
+            self._engine.register("minted", self._minted().table())
+        self._engine.keep("mints", "SELECT * FROM minted ORDER BY by_arn, into_arn", path)
+        return self._engine.table("SELECT * FROM mints ORDER BY by_arn, into_arn").to_pylist()
+
+    def _minted(self) -> Mints:
         found = Mints()
         found.look(self._engine)
-        pairs = self._engine.table("SELECT n, parent_n FROM forest WHERE parent_link = 'inferred' ORDER BY n")
-        for some in batches(
-            list(zip(*(column.to_pylist() for column in pairs.columns), strict=True)), _AT_ONCE
-        ):
-            told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair})}
-            for row, parent in ((told[n], told[up]) for n, up in some):
+        pairs = self._engine.rows("SELECT n, parent_n FROM forest WHERE parent_link = 'inferred' ORDER BY n")
+        for some in batches(pairs, _AT_ONCE):
+            told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}
+            for row, parent in ((told[pair["n"]], told[pair["parent_n"]]) for pair in some):
                 if row["api"] == "AssumeRole":  # which the caller's own account may not have recorded
                     by = parent["issuer_arn"] or parent["arn"] or parent["role_arn"] or parent["child_arn"]
                     into = row["issuer_arn"] or row["role_arn"]
                     found.add(by, into, row["issued_time"], row["issue_event"], row["issue_text"])
-        return found.rows()
+        return found
 
     def callers_of(self, names: Sequence[str]) -> Sequence[Row]:
         """Who made changes of some names: the caller's `n` and id, and what was asked."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tokentrail.lineage.rows import Row
+import pyarrow as pa
+
 from tokentrail.store.interface import Engine
 
 _MOST = 200_000
@@ -18,6 +19,10 @@ FROM {some_issuances} c JOIN {some_identities} i ON i.segment = c.segment AND i.
 WHERE c.api = 'AssumeRole' AND c.role_arn IS NOT NULL AND coalesce(i.issuer_arn, i.arn) IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 GROUP BY by_arn, into_arn"""
+
+_COLUMNS = pa.schema([
+    ("by_arn", pa.string()), ("into_arn", pa.string()), ("time", pa.int64()), ("event", pa.binary()), ("text", pa.string()),
+])  # fmt: skip
 
 
 class Mints:
@@ -40,12 +45,12 @@ class Mints:
             told = (time or 0, bytes(event or b""), text)
             self._first[by, into] = min(self._first.get((by, into), told), told, key=lambda one: one[:2])
 
-    def rows(self) -> list[Row]:
-        """The pairs in order, with their first events."""
-        return [
-            {"by_arn": by, "into_arn": into, "time": time, "event": event, "text": text}
-            for (by, into), (time, event, text) in sorted(self._first.items())
-        ]
+    def table(self) -> pa.Table:
+        """The pairs, with their first events."""
+        rows = [(by, into, *first) for (by, into), first in self._first.items()]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
+        return pa.table([pa.array(list(one), kind.type) for one, kind in zip(columns, _COLUMNS, strict=True)],
+                        schema=_COLUMNS)  # fmt: skip
 
 
 def _together(engine: Engine) -> Iterator[set[int]]:
