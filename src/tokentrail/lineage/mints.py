@@ -20,9 +20,15 @@ WHERE c.api = 'AssumeRole' AND c.role_arn IS NOT NULL AND coalesce(i.issuer_arn,
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 GROUP BY by_arn, into_arn"""
 
-_COLUMNS = pa.schema([
-    ("by_arn", pa.string()), ("into_arn", pa.string()), ("time", pa.int64()), ("event", pa.binary()), ("text", pa.string()),
-])  # fmt: skip
+_COLUMNS = pa.schema(
+    [
+        ("by_arn", pa.string()),
+        ("into_arn", pa.string()),
+        ("time", pa.int64()),
+        ("event", pa.binary()),
+        ("text", pa.string()),
+    ]
+)
 
 
 class Mints:
