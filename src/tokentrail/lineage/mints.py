@@ -22,11 +22,11 @@ GROUP BY by_arn, into_arn"""
 
 _COLUMNS = pa.schema(
     [
-        ("by_arn", pa.string()),
-        ("into_arn", pa.string()),
-        ("time", pa.int64()),
-        ("event", pa.binary()),
-        ("text", pa.string()),
+        pa.field("by_arn", pa.string()),
+        pa.field("into_arn", pa.string()),
+        pa.field("time", pa.int64()),
+        pa.field("event", pa.binary()),
+        pa.field("text", pa.string()),
     ]
 )
 
