@@ -20,16 +20,6 @@ WHERE c.api = 'AssumeRole' AND c.role_arn IS NOT NULL AND coalesce(i.issuer_arn,
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 GROUP BY by_arn, into_arn"""
 
-_COLUMNS = pa.schema(
-    [
-        pa.field("by_arn", pa.string()),
-        pa.field("into_arn", pa.string()),
-        pa.field("time", pa.int64()),
-        pa.field("event", pa.binary()),
-        pa.field("text", pa.string()),
-    ]
-)
-
 
 class Mints:
     """Pairs of principals, each with the first event that shows it; between equals in time, the lower event id."""
@@ -53,10 +43,14 @@ class Mints:
 
     def table(self) -> pa.Table:
         """The pairs, with their first events."""
-        rows = [(by, into, *first) for (by, into), first in self._first.items()]
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
-        return pa.table([pa.array(list(one), kind.type) for one, kind in zip(columns, _COLUMNS, strict=True)],
-                        schema=_COLUMNS)  # fmt: skip
+        firsts = self._first.values()
+        return pa.table({
+            "by_arn": pa.array([by for by, _ in self._first], pa.string()),
+            "into_arn": pa.array([into for _, into in self._first], pa.string()),
+            "time": pa.array([time for time, _, _ in firsts], pa.int64()),
+            "event": pa.array([event for _, event, _ in firsts], pa.binary()),
+            "text": pa.array([text for _, _, text in firsts], pa.string()),
+        })  # fmt: skip
 
 
 def _together(engine: Engine) -> Iterator[set[int]]:
