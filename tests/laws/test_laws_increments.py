@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -18,8 +19,9 @@ from evidence import START, held
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
+from tokentrail.errors import NoRoom
 from tokentrail.sources import files
-from tokentrail.store import layers, repeats
+from tokentrail.store import duck, layers, repeats
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
@@ -121,7 +123,7 @@ def test_linking_reads_the_new_segments_and_no_others(
         monkeypatch.setattr(DuckEngine, "segments", known)
         monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda _: closing(DuckEngine()))
+        grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
 
         assert len(world_of(5)) == grown.records
         assert set(snapshot.folders) - before == read
@@ -148,7 +150,7 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         monkeypatch.setattr(DuckEngine, "segments", known)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda _: closing(DuckEngine()))
+        grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
 
         assert len(large) + len(small) == grown.records
         assert set(snapshot.folders) - {second.segment} == read
@@ -167,6 +169,58 @@ def test_what_is_derived_may_be_damaged(tmp_path: Path, kind: str) -> None:
 
         assert len(world_of(3)) == case.status().records
         assert derived(case) == from_the_start(case)
+
+
+def test_linking_takes_more_memory_before_it_gives_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What does not fit into the usual memory is linked with all that may be had, from the same layers."""
+    monkeypatch.setattr(duck, "_ENOUGH", 200 << 20)
+    monkeypatch.setattr(duck, "_EACH", 1)
+    link, asked = linking.link, list[tuple[int, set[str]]]()
+
+    def narrow(engine: DuckEngine, *given: Any) -> Any:
+        tables = {str(row["name"]) for row in engine.rows("SELECT view_name AS name FROM duckdb_views()")}
+        asked.append((engine._limit, tables))
+        if engine._limit == 200 << 20:
+            raise NoRoom("a query needs more memory")
+        return link(engine, *given)
+
+    *earlier, last = days(3)
+    (tmp_path / "last.json").write_bytes(native(last))
+    with fed(*earlier) as case:
+        monkeypatch.setattr(linking, "link", narrow)
+        case.ingest([str(tmp_path / "last.json")])
+        monkeypatch.undo()
+
+        (usual, _), (more, known) = asked
+        assert usual == 200 << 20 < more
+        assert "kept_people" in known
+        assert derived(case) == from_the_start(case)
+
+
+def test_linking_says_what_to_do_where_no_memory_is_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A query that needs more than may be had is told in words, and leaves the case as it was."""
+    first, last = days(2)
+    (tmp_path / "last.json").write_bytes(native(last))
+    with fed(first) as case:
+        before = sorted((case.path / "derived").iterdir())
+        enough = DuckEngine.run_all
+
+        def filled(self: DuckEngine, listed: Any) -> None:
+            enough(self, listed)
+            self.run("SET memory_limit = '10MB'")
+            self.run("SET max_temp_directory_size = '0KB'")
+            self.run("CREATE TABLE large AS SELECT hash(range)::VARCHAR AS name FROM range(3_000_000)")
+
+        monkeypatch.setattr(DuckEngine, "run_all", filled)
+        with pytest.raises(NoRoom, match="more memory than it may take.*--since TIME"):
+            case.ingest([str(tmp_path / "last.json")])
+        monkeypatch.undo()
+        assert sorted((case.path / "derived").iterdir()) == before
+        assert len(world_of(2)) == case.status().records
 
 
 def test_layers_stay_few_however_often_something_is_added() -> None:
