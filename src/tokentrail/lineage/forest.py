@@ -123,14 +123,14 @@ class Forest(Naming):
         where, parameters = ("f.kind = ?", (kind,)) if kind else ("TRUE", ())
         if search:
             candidates = by_text(self._engine, search, where, parameters)
-            found = self._part.matching(candidates, *_holding(search), addresses=True)
-            self._engine.register("searched", pa.table({"n": pa.array(sorted(found), pa.int64())}))
+            holding = self._part.matching(candidates, *_holding(search), addresses=True)
+            self._engine.register("searched", pa.table({"n": pa.array(sorted(holding), pa.int64())}))
             where, parameters = "f.n IN (SELECT n FROM searched)", ()
         sql = f"SELECT n FROM {_DATED} f WHERE {where} ORDER BY {_AGE}, id"
         ordered = self._engine.table(sql, parameters)["n"]
-        for some in batches(ordered.to_numpy().tolist(), _AT_ONCE):
-            rows = self._part.inventory(some, f"{_AGE}, id")
-            for batch in rows.to_batches(_BATCH):
+        for start in range(0, len(ordered), _AT_ONCE):
+            found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
+            for batch in found.to_batches(_BATCH):
                 yield from batch.to_pylist()
 
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
