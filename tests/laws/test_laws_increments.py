@@ -216,7 +216,7 @@ def test_linking_says_what_to_do_where_no_memory_is_enough(
             self.run("CREATE TABLE large AS SELECT hash(range)::VARCHAR AS name FROM range(3_000_000)")
 
         monkeypatch.setattr(DuckEngine, "run_all", filled)
-        with pytest.raises(NoRoom, match="more memory than it may take.*--since TIME"):
+        with pytest.raises(NoRoom, match=r"more memory than it may take(.|\n)*--since TIME"):
             case.ingest([str(tmp_path / "last.json")])
         monkeypatch.undo()
         assert sorted((case.path / "derived").iterdir()) == before
