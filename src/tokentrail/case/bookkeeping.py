@@ -85,6 +85,16 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
     return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
 
 
+def foreign(folder: CaseFolder) -> tuple[str, ...]:
+    """What lies in a case's bucket and is none of it: a sentence."""
+    if folder.mirror is None or not folder.mirror.foreign:
+        return ()
+    many = f"{folder.mirror.foreign:,} name{'s' if folder.mirror.foreign > 1 else ''}"
+    return (
+        f"{folder.mirror.bucket.uri}/manifests/: {many} that TokenTrail did not give, and does not look at.",
+    )
+
+
 def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection, ...]:
     """What could not be read, of some objects or of all, each object once however often it was read."""
     snapshot = folder.snapshot()

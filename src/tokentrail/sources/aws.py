@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore import credentials as sdk_credentials
 from botocore import exceptions as sdk
 from botocore.config import Config
@@ -30,6 +31,8 @@ _ATTEMPTS = 8
 """How often the SDK tries a call that is throttled or meets a fault of AWS or the network."""
 _ANYWHERE = "us-east-1"
 _CHUNK = 1 << 20
+_PART = 64 << 20
+"""Bytes from which on a file is put in parts of so many."""
 _CODES: dict[str, Kind] = {
     "NoSuchKey": "missing", "NoSuchVersion": "missing", "NoSuchBucket": "missing", "404": "missing",
     "AccessDenied": "denied", "AccessDeniedException": "denied", "UnauthorizedOperation": "denied", "403": "denied",
@@ -41,7 +44,7 @@ _CODES: dict[str, Kind] = {
     "InvalidSignatureException": "credentials", "RequestTimeTooSkewed": "credentials",
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
-    "PreconditionFailed": "changed", "412": "changed",
+    "PreconditionFailed": "changed", "412": "changed", "ConditionalRequestConflict": "changed",
     "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
     "NotFoundException": "missing", "ResourceNotFoundException": "missing",
 }  # fmt: skip
@@ -140,6 +143,22 @@ def whole(access: Access, bucket: str, key: str) -> tuple[bytes, dict[str, str]]
     with _explained():
         answer = _clients.get(access, "s3", None).get_object(Bucket=bucket, Key=key, **payer(access))
         return answer["Body"].read(), answer["Metadata"]
+
+
+def put_file(access: Access, path: Path, bucket: str, key: str) -> None:
+    """
+    Put a file into S3, in parts if it is large: it is there whole or not at all.
+
+    Raises:
+        Failed: it was refused, or could not be made.
+    """
+    with _explained(), path.open("rb") as file:
+        client = _clients.get(access, "s3", None)
+        if path.stat().st_size <= _PART:
+            client.put_object(Bucket=bucket, Key=key, Body=file)
+        else:  # one call takes 5 GiB at most (Amazon S3 User Guide, 'Uploading objects')
+            parts = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False)
+            client.upload_fileobj(file, bucket, key, Config=parts)
 
 
 def region(access: Access) -> str:

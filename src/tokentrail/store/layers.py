@@ -20,7 +20,7 @@ import numpy as np
 from tokentrail.store.repeats import AT_ONCE, Halves, common
 
 LAYERS = "layers"
-_LIST = "layers.json"
+LIST = "layers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Layer:
 def listed(derived: Path) -> list[Layer]:
     """The layers of a derived folder; none where it has none that can be read."""
     try:
-        found = json.loads((derived / _LIST).read_text())
+        found = json.loads((derived / LIST).read_text())
         return [Layer(one["name"], one["records"], tuple(one["gone"]), tuple(one["ids"])) for one in found]
     except (OSError, ValueError, KeyError, TypeError):
         return []
@@ -66,7 +66,7 @@ def listed(derived: Path) -> list[Layer]:
 
 def listing(derived: Path, layers: Sequence[Layer]) -> None:
     """Say which layers a derived folder has."""
-    (derived / _LIST).write_text(json.dumps([asdict(one) for one in layers]))
+    (derived / LIST).write_text(json.dumps([asdict(one) for one in layers]))
 
 
 def prepare(derived: Path) -> None:
