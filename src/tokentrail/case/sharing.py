@@ -43,16 +43,16 @@ class Sharing:
         self._mirror.bring()
         try:
             yield
-        except SourceError as error:
+        except (SourceError, UsageError) as error:
             self._give_after(error)
             raise
 
-    def _give_after(self, error: SourceError) -> None:
+    def _give_after(self, error: SourceError | UsageError) -> None:
         assert self._mirror is not None
         try:
             self._mirror.give()
         except CaseError as failed:
-            raise SourceError(
+            raise type(error)(
                 f"{error} What was read until then is on this machine, and could not be put into the bucket either: "
                 f"{failed} The next ingest from here puts it there."
             ) from error

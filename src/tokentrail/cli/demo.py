@@ -12,7 +12,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, without_case
+from tokentrail.cli.options import CasePlace, Common, without_case
 from tokentrail.cli.tale import tell, write_tale
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import TracedCredential
@@ -26,7 +26,7 @@ from tokentrail.store.place import on_s3
     epilog=example("tokentrail demo --case tokentrail-demo"),
 )
 @click.option(
-    "--case", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    "--case", type=CasePlace(), metavar="DIR",
     default=lambda: Path(tempfile.mkdtemp(prefix="tokentrail-demo-")),
     show_default="a fresh folder for temporary files", help="A new or empty folder for the demo's case.",
 )  # fmt: skip

@@ -9,8 +9,10 @@ from urllib.parse import unquote, urlsplit
 from tokentrail.errors import CaseError
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*", re.DOTALL)
-_ON_S3 = re.compile(r"s3a?:/+(.*)", re.DOTALL | re.IGNORECASE)
+_ON_S3 = re.compile(r"s3a?:/{1,2}(.*)", re.DOTALL | re.IGNORECASE)
 """`s3a:` is what Hadoop calls the same; a path has made one of the slashes."""
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+"""Older buckets have longer names than new ones may (Amazon S3 User Guide, 'General purpose bucket naming rules')."""
 
 
 def on_s3(where: str | Path) -> tuple[str, str] | None:
@@ -18,14 +20,14 @@ def on_s3(where: str | Path) -> tuple[str, str] | None:
     The bucket and prefix that a URI such as `s3://bucket/prefix` names; `None` for what is no such URI.
 
     Raises:
-        CaseError: it names no bucket.
+        CaseError: it names no bucket, or something that no terminal can show.
     """
     found = _ON_S3.fullmatch(str(where))
     if not found:
         return None
     bucket, _, prefix = found[1].partition("/")
-    if not bucket:
-        raise CaseError(f"{where}: names no bucket. Give --case s3://BUCKET/PREFIX.")
+    if not _BUCKET.fullmatch(bucket) or not prefix.isprintable():
+        raise CaseError(f"{str(where)!r}: names no bucket and prefix. Give --case s3://BUCKET/PREFIX.")
     return bucket, prefix.strip("/")
 
 
