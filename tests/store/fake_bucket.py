@@ -37,7 +37,9 @@ class FakeBucket:
 
     def listed(self, prefix: str, most: int | None = None) -> list[Listed]:
         with self.lock:
-            return [Listed(key, self.times[key]) for key in sorted(self.held) if key.startswith(prefix)][:most]
+            return [Listed(key, self.times[key]) for key in sorted(self.held) if key.startswith(prefix)][
+                :most
+            ]
 
     def read(self, key: str) -> bytes | None:
         self.read_.append(key)

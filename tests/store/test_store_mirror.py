@@ -107,9 +107,7 @@ def test_a_reader_writes_nothing_into_the_bucket(logs: list[str], machine: Machi
     assert not bucket.written
 
 
-def test_a_second_machine_adds_and_repeats_nothing(
-    logs: list[str], machine: Machine, expected: str
-) -> None:
+def test_a_second_machine_adds_and_repeats_nothing(logs: list[str], machine: Machine, expected: str) -> None:
     """What the bucket holds is not read again, and each segment, object and layer is put once."""
     bucket = FakeBucket()
     assert 0 < ingest(bucket, logs[:2])
@@ -237,9 +235,7 @@ def test_names_that_are_none_of_a_cases_are_not_looked_at(
     assert set(hostile) <= bucket.held.keys(), "nor are they removed"
 
 
-def test_a_manifest_that_names_paths_fetches_none(
-    logs: list[str], machine: Machine, tmp_path: Path
-) -> None:
+def test_a_manifest_that_names_paths_fetches_none(logs: list[str], machine: Machine, tmp_path: Path) -> None:
     """Evidence and archives go by hashes and by names of segments; of another name nothing is read or written."""
     bucket = FakeBucket()
     ingest(bucket, logs[:1])
@@ -328,7 +324,9 @@ def test_merged_segments_count_as_in_a_folder(
             assert 1 == len(list((case.path / "segments").iterdir()))
             assert 0 == case.ingest(logs, workers=1).records.new
             assert expected == everything(case)
-    assert 4 == len(list(keys_of(bucket, keys.MANIFEST))), "they may go at any time, and by nobody's hand here"
+    assert 4 == len(list(keys_of(bucket, keys.MANIFEST))), (
+        "they may go at any time, and by nobody's hand here"
+    )
 
 
 def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
@@ -443,7 +441,10 @@ def test_what_cant_be_given_after_a_failure_is_said_with_it(logs: list[str], mac
     denied = DeniedBucket(held=bucket.held, times=bucket.times)
     with opened(denied) as case, pytest.raises(CaseError, match="could not be written"):
         case.ingest([logs[0]], workers=1)
-    with opened(denied) as case, pytest.raises(UsageError, match=r"sqs:.*on this machine.*could not be written"):
+    with (
+        opened(denied) as case,
+        pytest.raises(UsageError, match=r"sqs:.*on this machine.*could not be written"),
+    ):
         case.ingest(["sqs:nonsense"], workers=1)
     ingest(bucket, [])
     machine("two")
@@ -459,7 +460,7 @@ def test_a_mirror_is_its_owners_and_no_case_by_itself(
     ingest(bucket, logs)
     [path] = (tmp_path / "one").iterdir()
     assert 0o700 == path.stat().st_mode & 0o777
-    with pytest.raises(CaseError, match="mirror of a case in a bucket.*--case s3://cases/leak"):
+    with pytest.raises(CaseError, match=r"mirror of a case in a bucket.*--case s3://cases/leak"):
         Case.open(path)
     shutil.rmtree(path)
     with opened(bucket) as case:
@@ -473,7 +474,7 @@ def test_a_mirror_that_cant_be_made_is_said_with_the_way_out(
     bucket = FakeBucket()
     (tmp_path / "file").touch()
     machine("file")
-    with pytest.raises(CaseError, match="can't be made here.*TOKENTRAIL_MIRRORS"):
+    with pytest.raises(CaseError, match=r"can't be made here.*TOKENTRAIL_MIRRORS"):
         mirror.opened(bucket, create=True)
 
 
@@ -487,9 +488,7 @@ def test_another_case_under_the_same_uri_has_a_mirror_of_its_own(logs: list[str]
     assert 1 == len(list(keys_of(new, keys.MANIFEST)))
 
 
-def test_a_case_looks_for_what_others_put_there_when_it_is_told_to(
-    logs: list[str], machine: Machine
-) -> None:
+def test_a_case_looks_for_what_others_put_there_when_it_is_told_to(logs: list[str], machine: Machine) -> None:
     """And not again within the time that the one who asks can do with."""
     bucket = FakeBucket()
     ingest(bucket, logs[:1])
