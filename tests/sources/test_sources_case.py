@@ -320,3 +320,25 @@ def test_what_digests_prove_is_noted_in_the_bucket(machine: Callable[[str], Mach
 
     status = json.loads(machine("three").run("status", "--case", CASE, "--format", "json").out)
     assert [one["digest"] for one in status["coverage"] if one["digest"]]
+
+
+def test_the_console_shows_what_another_machine_put_there_meanwhile(
+    machine: Callable[[str], Machine], logs: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it answers, it looks at the bucket again, if it has not just done so."""
+    from starlette.datastructures import QueryParams
+
+    from tokentrail.web import answers
+
+    [first, *others] = sorted(one for one in (logs / "AWSLogs").iterdir())
+    one, two = machine("one"), machine("two")
+    assert 0 == one.run("ingest", first, "--case", CASE).code
+    console = answers.Answers(CASE)
+    before = console.evidence(QueryParams()).status.records
+    assert 0 == two.run("ingest", *others, "--case", CASE).code
+    console.refresh()
+    assert before == console.evidence(QueryParams()).status.records
+    monkeypatch.setattr(answers, "_LOOKED_AFTER", 0.0)
+    console.refresh()
+    assert before < console.evidence(QueryParams()).status.records
+    console.close()

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from fake_bucket import DeniedBucket, FakeBucket, Killed
@@ -96,7 +97,7 @@ def test_a_reader_writes_nothing_into_the_bucket(logs: list[str], machine: Machi
     """Not even where what is derived is not there yet, and must be worked out."""
     bucket = FakeBucket()
     ingest(bucket, logs)
-    for key in [one for one in bucket.held if one.startswith("derived/")]:
+    for key in [one for one in bucket.held if one.startswith("tables/")]:
         del bucket.held[key]
     machine("two")
     bucket.written.clear()
@@ -218,7 +219,7 @@ def test_names_that_are_none_of_a_cases_are_not_looked_at(
     """They are never read, become no path, and `status` says how many stand among the manifests."""
     bucket = FakeBucket()
     ingest(bucket, logs)
-    [derived] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("derived/")}
+    [derived] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("tables/")}
     hostile = [*HOSTILE, f"{derived}/../../../x", f"{derived}/.x", f"{derived}/a/b/c", f"{derived}//etc/x"]
     for key in hostile:
         bucket.held[key], bucket.times[key] = b"{}", 0.0
@@ -290,9 +291,9 @@ def test_what_is_gone_from_the_bucket_is_gone_here_and_does_not_come_back(
     """A segment that was taken out of the bucket counts no more in mirrors that had it, and is not put there again."""
     bucket = FakeBucket()
     ingest(bucket, logs[:2])
+    gone = next(keys_of(bucket, keys.MANIFEST))
     machine("two")
     ingest(bucket, logs[2:])
-    gone = sorted(keys_of(bucket, keys.MANIFEST))[0]
     machine("one")
     with opened(bucket):
         pass
@@ -327,6 +328,20 @@ def test_merged_segments_count_as_in_a_folder(
     assert 4 == len(list(keys_of(bucket, keys.MANIFEST))), (
         "they may go at any time, and by nobody's hand here"
     )
+
+
+def test_a_copy_of_the_bucket_is_a_case_in_a_folder(
+    logs: list[str], machine: Machine, expected: str, tmp_path: Path
+) -> None:
+    """With all that lies there, whatever of it a folder has no use for; more can be ingested into it."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:2])
+    for key, content in bucket.held.items():
+        (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / key).write_bytes(content)
+    with Case.open(tmp_path / "copy") as case:
+        case.ingest(logs, workers=1)
+        assert expected == everything(case)
 
 
 def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
@@ -383,7 +398,7 @@ def test_what_is_old_and_nobodys_is_removed_and_nothing_younger(logs: list[str],
     """By the bucket's clock: parts without a manifest, older tables and their layers, errands of jobs; no evidence."""
     bucket = FakeBucket()
     ingest(bucket, logs[:2])
-    first = {one for one in bucket.held if one.startswith(("derived/", "layers/"))}
+    first = {one for one in bucket.held if one.startswith(("tables/", "layers/"))}
     stale = {
         "segments/0123456789abcdef/events.parquet": b"x", "spark/tasks-0123456789abcdef/" + "a" * 64: b"x",
         "objects/packs/0123456789abcdef.tar": b"x", "objects/ab/" + "c" * 62: b"x",
@@ -398,7 +413,7 @@ def test_what_is_old_and_nobodys_is_removed_and_nothing_younger(logs: list[str],
     ingest(bucket, logs)
     left = {one for one in stale if one in bucket.held}
     assert {one for one in stale if one.startswith("objects/")} == left
-    assert not [one for one in first if one.startswith("derived/") and one in bucket.held]
+    assert not [one for one in first if one.startswith("tables/") and one in bucket.held]
     kept = {one for one in bucket.held if one.startswith("layers/")}
     [files] = [one for one in bucket.held if one.endswith("layer-files.json")]
     assert {f"layers/{one}" for one in json.loads(bucket.held[files]).values()} <= kept
@@ -500,3 +515,12 @@ def test_a_case_looks_for_what_others_put_there_when_it_is_told_to(logs: list[st
         assert 1 == case.status().objects
         case.refresh()
         assert 3 == case.status().objects
+
+
+def test_a_watch_follows_into_no_mirror(machine: Machine) -> None:
+    """Nor does one that is made from Python; it says what to do instead."""
+    from tokentrail.watch.interface import Feed
+    from tokentrail.watch.watch import Settings, Watch
+
+    with opened(FakeBucket(), create=True) as case, pytest.raises(UsageError, match="follows into a folder"):
+        Watch(case.folder, cast(Feed, None), [], [], cast(Settings, None), print)

@@ -104,7 +104,7 @@ def each(work: Callable[..., Found], *things: Iterable[Any]) -> Iterator[Found]:
 def complete(bucket: Bucket, name: str) -> Iterator[tuple[str, list[str]]]:
     """Where givers put all tables that were derived under a name, and their files."""
     found: dict[str, list[str]] = {}
-    for one in bucket.listed(f"derived/{name}/"):
+    for one in bucket.listed(f"tables/{name}/"):
         if match := keys.DERIVED.fullmatch(one.key):
             found.setdefault(match[1], []).append(match[3])
     return ((prefix, files) for prefix, files in found.items() if keys.GROWN in files)
@@ -114,7 +114,7 @@ def give_derived(bucket: Bucket, folder: Path) -> None:
     """Put derived tables, if nobody has; the files of layers once, however many tables go on from them."""
     if not (folder / keys.GROWN).exists() or next(complete(bucket, folder.name), None):
         return
-    prefix = f"derived/{folder.name}/{secrets.token_hex(8)}"
+    prefix = f"tables/{folder.name}/{secrets.token_hex(8)}"
     there = {one.key for one in bucket.listed("layers/")}
     layers: dict[str, str] = {}
     for path in sorted((folder / LAYERS).glob("*")):
@@ -156,7 +156,7 @@ def tidy(bucket: Bucket, derived: str | None) -> None:
     """
     named, _ = keys.segments_in(bucket)
     parts, errands = bucket.listed("segments/"), bucket.listed("spark/")
-    tables = bucket.listed("derived/") if derived is not None else ()
+    tables = bucket.listed("tables/") if derived is not None else ()
     layers = bucket.listed("layers/") if derived is not None else ()
     newest = max((one.changed for one in (*parts, *errands, *tables, *layers)), default=0.0)
 

@@ -1,8 +1,9 @@
 """
-The names under which a case lies in a bucket: those of the case folder, but for what is derived.
+The names under which a case lies in a bucket: those of the case folder, but for what is derived. So a copy of either is
+the other, in which what is derived is worked out again.
 
     case.json, objects/…, segments/…, manifests/…, notes/…   as in a folder
-    derived/<fingerprint>/<giver>/<table>    each giver's tables by themselves, complete once `grown.json` is there
+    tables/<fingerprint>/<giver>/<table>     each giver's tables by themselves, complete once `grown.json` is there
     layers/<sha256>                          the files of layers, once however many derived tables go on from them
     spark/<job>/…                            what a driver and its executors tell each other, for as long as a job runs
 
@@ -17,8 +18,10 @@ from collections.abc import Iterable, Iterator
 from tokentrail.store.interface import Bucket, Manifest, Put
 
 CASE = "case.json"
-OURS = frozenset({CASE, "objects", "segments", "manifests", "notes", "derived", "layers", "spark", "watch"})
-"""What stands first in a name."""
+OURS = frozenset(
+    {CASE, "objects", "segments", "manifests", "notes", "tables", "layers", "spark", "derived", "watch"}
+)
+"""What stands first in a name; the last two in the copy of a folder alone."""
 GROWN = "grown.json"
 """The last that is put of derived tables."""
 LAYER_FILES = "layer-files.json"
@@ -29,7 +32,7 @@ SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
 MANIFEST = re.compile(r"manifests/([0-9a-f]{16})\.json", re.ASCII)
 NOTE = re.compile(r"notes/([a-z0-9][a-z0-9-]{0,60})\.json", re.ASCII)
 PART = re.compile(r"segments/([0-9a-f]{16})/[a-z]+\.parquet", re.ASCII)
-DERIVED = re.compile(rf"(derived/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}(?:/{_NAME})?)", re.ASCII)
+DERIVED = re.compile(rf"(tables/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}(?:/{_NAME})?)", re.ASCII)
 """Where a giver's tables lie, their fingerprint, and the file."""
 LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|[a-z]+\.parquet)", re.ASCII)
 LAYER = re.compile(r"layers/([0-9a-f]{64})", re.ASCII)
