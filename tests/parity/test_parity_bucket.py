@@ -149,14 +149,3 @@ def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, k
         ):
             list(cluster.elsewhere(case.folder, work, ["lost"]))
     assert not [one for one in keys if "/spark/" in one]
-
-
-def test_a_task_that_somebody_changed_in_the_bucket_is_not_done(cluster: Cluster, keys: list[str]) -> None:
-    """What an executor is to do goes by its hash, which Spark itself tells it."""
-    from tokentrail.store.errands import errands, sealed, unsealed
-
-    with Case.open(CASE) as case:
-        place = errands(case.folder, "tasks")
-        place.leave(sealed(b"task"), b"another")
-        with pytest.raises(CaseError, match="changed on its way"):
-            unsealed(place, sealed(b"task"))

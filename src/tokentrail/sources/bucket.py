@@ -1,9 +1,9 @@
 """
 A bucket in S3 as a place for a case.
 
-Whoever has read what was put sees it from then on, in listings too (Amazon S3 User Guide, 'Amazon S3 data consistency
-model': strong read-after-write consistency), and an object is there whole or not at all: that is what a case rests on.
-It is reached as the SDK's own environment says (`AWS_PROFILE`, `AWS_ENDPOINT_URL`), whatever evidence is read with.
+Whoever asks after something was put sees it, in listings too (Amazon S3 User Guide, 'Amazon S3 data consistency model':
+strong read-after-write consistency), and an object is there whole or not at all: that is what a case rests on. It is
+reached as the SDK's own environment says (`AWS_PROFILE`, `AWS_ENDPOINT_URL`), whatever evidence is read with.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class _InFolder:
         return (self.folder / name).read_bytes()
 
     def names(self) -> list[str]:
-        return [one.name for one in self.folder.iterdir()]
+        return [one.name for one in self.folder.glob("*")]
 
     def end(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,7 +20,7 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Bucket, Manifest, Put
-from tokentrail.store.layers import LAYERS, LIST
+from tokentrail.store.layers import LAYERS
 
 _AT_ONCE = 16
 """Requests that are under way at a time: each waits for the network."""
@@ -124,14 +124,10 @@ def give_derived(bucket: Bucket, folder: Path) -> None:
             if f"layers/{sha256}" not in there:
                 bucket.put(f"layers/{sha256}", path)
     bucket.put(f"{prefix}/{keys.LAYER_FILES}", json.dumps(layers).encode())
-    names = [str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file()]
-    for name in sorted(names, key=lambda one: one in (LIST, keys.GROWN)):
-        if (
-            name != keys.GROWN
-            and keys.DERIVED.fullmatch(f"{prefix}/{name}")
-            and not name.startswith(f"{LAYERS}/")
-        ):
-            bucket.put(f"{prefix}/{name}", folder / name)
+    for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.parent.name != LAYERS):
+        name = path.relative_to(folder).as_posix()
+        if name != keys.GROWN and keys.DERIVED.fullmatch(f"{prefix}/{name}"):
+            bucket.put(f"{prefix}/{name}", path)
     bucket.put(f"{prefix}/{keys.GROWN}", (folder / keys.GROWN).read_bytes())
 
 
@@ -177,9 +173,8 @@ def tidy(bucket: Bucket, derived: str | None) -> None:
     gone = {
         prefix for prefix, files in sets.items() if all(map(old, files)) and prefix.split("/")[1] != derived
     }
-    bucket.remove(
-        [f"{prefix}/{keys.GROWN}" for prefix in sorted(gone)]
-    )  # what is half removed is not complete
+    # What says that they are all there goes first: what is half removed is not complete.
+    bucket.remove([f"{prefix}/{keys.GROWN}" for prefix in sorted(gone)])
     stale += [one.key for prefix in sorted(gone) for one in sets[prefix]]
     old_layers = [one for one in layers if old(one) and keys.LAYER.fullmatch(one.key)]
     if old_layers:

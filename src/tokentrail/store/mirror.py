@@ -23,6 +23,7 @@ from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
 from tokentrail.store.layers import LAYERS, LIST
+from tokentrail.store.received import Lying
 
 _MARKS = "mirrored"
 """The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
@@ -66,7 +67,7 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
 def mirrored_by(path: Path) -> str | None:
     """The URI of the case that a folder is the mirror of, if it is one."""
     try:
-        return (path / _MARKS / "uri").read_text()
+        return Lying(str(path / _MARKS / "uri")).read().decode()
     except (OSError, ValueError):
         return None
 
@@ -202,20 +203,15 @@ class Mirror:
             if not files or listing is None or not _names_layers(listing):
                 continue
             (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
-            if all(
-                list(
-                    giving.each(
-                        lambda one: self._fetch_layer(derived / LAYERS / one[0], one[1]), files.items()
-                    )
-                )
-            ):
+            paths = [derived / LAYERS / name for name in files]
+            if all(list(giving.each(self._fetch_layer, paths, files.values()))):
                 place(derived / LIST, listing)
                 return
 
     def _fetch_layer(self, path: Path, sha256: str) -> bool:
-        return path.exists() or (
-            self.bucket.fetch(f"layers/{sha256}", path) and giving.digest_of(path) == sha256
-        )
+        if giving.digest_of(path) != sha256:
+            self.bucket.fetch(f"layers/{sha256}", path)
+        return giving.digest_of(path) == sha256
 
     def give_new(self) -> None:
         """Put segments and notes into the bucket that are here and were never there."""
