@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -480,6 +481,17 @@ def test_a_mirror_is_its_owners_and_no_case_by_itself(
     shutil.rmtree(path)
     with opened(bucket) as case:
         assert 3 == case.status().objects
+
+
+def test_a_folder_with_anything_in_a_mirrors_place_is_a_case_still(tmp_path: Path) -> None:
+    """Of a case that somebody handed over: a pipe there is not waited for, and what is no text says nothing."""
+    for content in (None, b"\xff"):
+        with Case.open(tmp_path / str(content)) as case:
+            (case.path / "mirrored").mkdir()
+        place = case.path / "mirrored" / "uri"
+        os.mkfifo(place) if content is None else place.write_bytes(content)
+        with Case.open(case.path, create=False) as case:
+            assert not case.status().objects
 
 
 def test_a_mirror_that_cant_be_made_is_said_with_the_way_out(
