@@ -64,6 +64,7 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(known, "_TOGETHER", most)
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
+    monkeypatch.setattr(scene, "_TOGETHER", most)
     monkeypatch.setattr(stretches, "_MOST", most)
 
 

@@ -45,6 +45,7 @@ def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
 def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
     """Compare what is looked up with what is joined: of all at once, of one, and of what a second question repeats."""
     _, looked_up, places = opened(case)
+    sums = Part(case._views.open(None).engine)
     groups = [places, *([n] for n in places[first::THIRD]), places[::2], places]
     for group in groups:
         found = told(looked_up, group)
@@ -55,6 +56,9 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
             many.setattr(few, "_CALLS", 3)  # some do more than may be held
             many.setattr(few, "_ROWS", 2)
             assert found == told(Part(case._views.open(None).engine), group)
+        with monkeypatch.context() as busy:
+            busy.setattr(few, "_BUSY", 2)
+            assert found == told(sums, group)
 
 
 THIRD = 3
@@ -92,6 +96,40 @@ def test_a_record_that_names_very_many_resources_is_told(
         found = case.trace([key.id])
 
     assert len(found.resources) == 20_000
+
+
+def test_what_a_busy_key_did_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls may be too many to stay at hand beside those of others; what they come to does."""
+    place = World(START)
+    keys = [place.user(name).key() for name in ("ada", "bob")]
+    sessions = [
+        [key.assumes(place.role("deploy"), f"{name}-{number}") for number in range(2)]
+        for name, key in zip(("ada", "bob"), keys, strict=True)
+    ]
+    for key in keys:
+        for _ in range(30):
+            key.calls("s3:ListBuckets")
+    monkeypatch.setattr(few, "_BUSY", 20)
+    monkeypatch.setattr(few, "_CALLS", 40)
+    with held(place) as case:
+        read: list[int] = []
+        asked = few.Few._acts_of
+
+        def noted(self: few.Few, places: Sequence[int], who: Any) -> Any:
+            read.extend(places)
+            return asked(self, places, who)
+
+        monkeypatch.setattr(few.Few, "_acts_of", noted)
+        for mine in sessions:
+            case.trace([mine[0].id])
+        busy = {n for key in keys for n in case._views.forest(None).resolve(key.id)}
+        assert busy <= set(read)
+        read.clear()
+        again = [case.trace([mine[1].id]) for mine in sessions]
+        assert busy.isdisjoint(read)
+    for key, found in zip(keys, again, strict=True):
+        [used] = [one for one in found.apis if one.credential == key.id and one.event_name == "ListBuckets"]
+        assert used.count == 30
 
 
 @given(worlds(rare=True))

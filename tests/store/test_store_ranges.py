@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ranges import Ranges
 
 NAMES = st.lists(st.text("abc@é", max_size=3), max_size=30)
@@ -75,3 +76,20 @@ def test_no_more_than_some_groups_stay_at_hand(tmp_path: Path) -> None:
     ranges = Ranges(tmp_path / "n.parquet", "n")
     assert ranges.rows([(n, n) for n in range(0, 1000, 5)])["n"].to_pylist() == list(range(0, 1000, 5))
     assert len(ranges._kept) < 20
+
+
+def test_a_column_that_is_a_dictionary_in_some_groups_alone_is_read(tmp_path: Path) -> None:
+    """The engine packs each group as suits it: of ten million credentials most groups hold no long-term key's account."""
+    engine, path = DuckEngine(), tmp_path / "forest.parquet"
+    engine.write(
+        "SELECT n, CASE WHEN n < 25000 THEN 'account ' || n % 3 WHEN n < 45000 THEN 'own ' || n END AS label "
+        "FROM range(90000) t(n) ORDER BY n",
+        path,
+    )
+    metadata = pq.read_metadata(path)
+    kinds = {metadata.row_group(one).column(1).encodings for one in range(metadata.num_row_groups)}
+    assert len(kinds) > 1  # else this proves nothing
+    wanted = [1, 24_999, 44_000, 89_999]
+    found = Ranges(path, "n").rows([(n, n) for n in wanted])
+    assert found["label"].to_pylist() == ["account 1", "account 0", "own 44000", None]
+    engine.close()

@@ -44,6 +44,12 @@ _SOME = {
                    SEMI JOIN described h ON h.segment = i.segment AND h.identity = i.identity)""",
     "issuances": "{issuances_there}",
 }  # fmt: skip
+_USED = (
+    "(SELECT i.* FROM {} i SEMI JOIN described_places p ON p.segment = i.segment AND p.identity = i.identity)"
+)
+"""Of a long-term key, which is used in each segment, the engine else brings together all identities that there are."""
+_WIDE = 4
+"""So many times as many segments as credentials were issued in: there, they are long used."""
 _SEGMENTS = """
     SELECT segment, count(*) AS credentials FROM forest GROUP BY segment
     ORDER BY segment IS NOT NULL, min(issued_time), segment"""
@@ -71,7 +77,9 @@ def set_aside(engine: Engine, folder: Path) -> None:
         used = {row["segment"] for row in engine.rows("SELECT DISTINCT segment FROM described_places")}
         there = {f"{name.removeprefix('some_')}_there": sql for name, sql in engine.narrow(segments).items()}
         sources = {name: source.format_map(there) for name, source in _SOME.items()}
-        sources["identities"] = engine.narrow(used)["some_identities"]
+        identities = engine.narrow(used)["some_identities"]
+        wide = len(used) > _WIDE * len(segments)
+        sources["identities"] = _USED.format(identities) if wide else identities
         engine.park(_query(_ALL | sources), folder / f"{number}.parquet")
         engine.release()
     engine.run("DROP TABLE described")

@@ -50,8 +50,8 @@ _FILED = frozenset({"known", "actors", "stays", "homes"})
 """What lies in files in a large case."""
 _REMEMBERED = 4
 """Parts of a case up to which it is remembered how its files are laid out."""
-_TOGETHER = 3
-"""Parts of a table in files of whose rows so many are put together at a time."""
+_TOGETHER = 200_000
+"""Rows of a table in files that are put together at a time, about."""
 _TOLD = """
     SELECT e.segment, e.identity, e.event_id, e.event_id_text, e.time, e.ip
     FROM facts e JOIN told_events t ON t.event_id = e.event_id WHERE e.ip IS NOT NULL"""
@@ -104,6 +104,8 @@ class Scene:
         self._parting = Lock()
         self._stretches: Sequence[Stretch] | None = None
         self._views: Sequence[str] = ()
+        self._kept_in_files = set[str]()
+        """Tables of rules that lie in files."""
         self._is_large: bool | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
@@ -129,7 +131,13 @@ class Scene:
             sql: The query; one over `some_deeds` is asked by `parts`.
             whole: The query that puts together what it told of them, which it calls `{parts}`, if that is not all rows.
         """
-        return self._keep(name, self.parts(sql), whole, "TEMP TABLE")
+        parts = self.parts(sql)
+        if whole is None or len(parts) == 1 or not self.large:
+            return self._keep(name, parts, whole, "TEMP TABLE")
+        self._engine.view(name, self._in_files(name, parts, whole, self._folder(name)))
+        self._kept_in_files.add(name)
+        [row] = self._engine.rows(f"SELECT count(*) AS rows FROM {name}")
+        return int(row["rows"])
 
     def parts(self, sql: str) -> Sequence[str]:
         """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
@@ -217,35 +225,43 @@ class Scene:
         return name in _FILED and self.large
 
     def _file(self, name: str, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True)
         if name == "known":
+            folder.mkdir(mode=0o700, parents=True)
             known.set_aside(self._engine, folder)
         else:
-            parts, whole = self.parts(TABLES[name]), WHOLE.get(name)
-            for number, part in enumerate(parts):
-                self._engine.park(part, folder / f"{number}.parquet")
-            if whole is not None and len(parts) > 1:
-                self._engine.view(f"{name}_parts", folder)
-                folder = folder.with_name(f"{name}_whole")
-                folder.mkdir(mode=0o700)
-                turns = -(-len(parts) // _TOGETHER)
-                for turn in range(turns):
-                    some = f"(SELECT * FROM {name}_parts WHERE n % {turns} = {turn})"
-                    self._engine.park(whole.format(parts=some), folder / f"{turn}.parquet")
-                self._engine.run(f"DROP VIEW {name}_parts")
+            folder = self._in_files(name, self.parts(TABLES[name]), WHOLE.get(name), folder)
         self._engine.view(name, folder)
+
+    def _in_files(self, name: str, parts: Sequence[str], whole: str | None, folder: Path) -> Path:
+        """Write a table to files in a folder, and what puts its parts together to another; answers which holds it."""
+        folder.mkdir(mode=0o700, parents=True)
+        for number, part in enumerate(parts):
+            self._engine.park(part, folder / f"{number}.parquet")
+        if whole is None or len(parts) == 1:
+            return folder
+        self._engine.view(f"{name}_parts", folder)
+        [row] = self._engine.rows(f"SELECT count(*) AS rows FROM {name}_parts")
+        folder = folder.with_name(f"{folder.name}_whole")
+        folder.mkdir(mode=0o700)
+        turns = max(1, -(-row["rows"] // _TOGETHER))
+        for turn in range(turns):
+            some = f"(SELECT * FROM {name}_parts WHERE n % {turns} = {turn})"
+            self._engine.park(whole.format(parts=some), folder / f"{turn}.parquet")
+        self._engine.run(f"DROP VIEW {name}_parts")
+        return folder
 
     def close(self) -> None:
         """Let go of all tables."""
         self._at_hand = None
         for name, form in reversed(self._made.items()):
             self._engine.run(f"DROP {form} {name}")
-        for name in reversed(self._views):
+        for name in (*reversed(self._views), *self._kept_in_files):
             self._engine.run(f"DROP VIEW {name}")
         if self._stretches is not None and len(self._stretches) > _REMEMBERED:
             self._engine.remember_files(True)
         self._made.clear()
         self._stretches, self._views = None, ()
+        self._kept_in_files.clear()
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
         """What is known of some credentials, by place; from then on they are the `sought` of queries."""

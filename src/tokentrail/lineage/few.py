@@ -9,7 +9,7 @@ to the next: a long-term key that acts all day is above many of the sessions tha
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ _LEFT_OUT = (
 )
 _CALLS, _ROWS = 500_000, 20_000
 """Calls and rows that stay at hand."""
+_BUSY = 1_000
+"""Calls of a credential from which on what they come to is kept, since its calls may not stay at hand."""
 _SPELLED = 1_000
 """Values that are named one by one in a query."""
 _SEEN = (
@@ -54,6 +56,8 @@ _BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentials
 
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""
+RollUp = Callable[[pa.Table], pa.Table]
+"""Rolls up calls, which have the columns of `DEEDS`, and `n`, for each `n` by itself."""
 
 
 class Few:
@@ -65,6 +69,8 @@ class Few:
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
         self._held = 0
+        self._sums: dict[tuple[RollUp, int], pa.Table] = {}
+        self._summed = 0
         self._changes: dict[int, list[Row]] = {}
         self._repeated: bool | None = None
 
@@ -111,10 +117,29 @@ class Few:
             self._held -= self._acts.popitem(last=False)[1].num_rows
         return found
 
+    def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
+        """What a function of their calls makes of each of some credentials; of those that called much, it is kept."""
+        plain = self.plain(places)
+        busy = {n for n, row in plain.items() if (row["events"] or 0) > _BUSY}
+        return pa.concat_tables([
+            roll_up(self.acts(plain.keys() - busy)), *(self._sum(roll_up, n) for n in sorted(busy))
+        ])  # fmt: skip
+
+    def _sum(self, roll_up: RollUp, n: int) -> pa.Table:
+        found = self._sums.get((roll_up, n))
+        if found is None:
+            found = roll_up(self.acts((n,)))
+            self._summed += found.num_rows
+            if self._summed > _CALLS:
+                self._sums.clear()
+                self._summed = found.num_rows
+            self._sums[roll_up, n] = found
+        return found
+
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
         wanted = set(places)
-        called = set(self.acts(wanted)["name"].unique().to_pylist())
+        called = set(self.rolled_up(wanted, _called)["name"].to_pylist())
         if not called or (names is not None and names.isdisjoint(called)):  # which spares most traces a query
             return []
         missing = wanted - self._changes.keys()
@@ -245,6 +270,11 @@ def _numbers(column: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     filled: Any = column.fill_null(-1)
     numbers: np.ndarray[Any, np.dtype[np.int64]] = filled.to_numpy().astype(np.int64)
     return numbers
+
+
+def _called(acts: pa.Table) -> pa.Table:
+    """The names that each called."""
+    return acts.group_by(["n", "name"]).aggregate([])
 
 
 def _addresses(acts: pa.Table) -> dict[int, list[str]]:

@@ -6,12 +6,12 @@ Few credentials are looked up (`few`). Of many, what is known is put aside in ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tokentrail.lineage.few import DEEDS_OF_FACTS, Few
+from tokentrail.lineage.few import DEEDS_OF_FACTS, Few, RollUp
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -91,18 +91,18 @@ class Part:
         self._gather(places, _WHOLE)
         return self._engine.rows(select)
 
-    def rolled_up(self, places: Iterable[int], few: Callable[[pa.Table], pa.Table], many: str) -> pa.Table:
+    def rolled_up(self, places: Iterable[int], few: RollUp, many: str) -> pa.Table:
         """
         What some credentials did, rolled up.
 
         Args:
             places: The credentials.
-            few: Rolls up the calls of few, which have the columns of `few.DEEDS`, and `n`.
+            few: Rolls up the calls of few.
             many: Does the same as a query to `acts`, for as many as there may be.
         """
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return few(self._few.acts(wanted))
+            return self._few.rolled_up(wanted, few)
         self._gather(wanted)
         return self._engine.table(many)
 

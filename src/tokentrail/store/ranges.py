@@ -136,16 +136,18 @@ def _ordered(files: Iterable[pq.ParquetFile], by: str) -> list[tuple[pq.ParquetF
 
 
 def _labels(path: Path) -> list[str]:
-    """Columns of text that a file holds as dictionaries: they are quicker read so."""
+    """Columns of text that a file holds as dictionaries throughout: they are quicker read so, and only they can be."""
     metadata = pq.read_metadata(path)
-    if not metadata.num_row_groups:
-        return []
-    group = metadata.row_group(0)
-    columns = [group.column(place) for place in range(group.num_columns)]
-    return [
-        one.path_in_schema
-        for one in columns
-        if one.physical_type == "BYTE_ARRAY"
-        and "RLE_DICTIONARY" in one.encodings
-        and "." not in one.path_in_schema
-    ]
+    labels = []
+    for place in range(metadata.num_columns):
+        told = metadata.schema.column(place)
+        if told.physical_type == "BYTE_ARRAY" and "." not in told.path:
+            groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+            if all(_is_dictionary(group.column(place).encodings) for group in groups):
+                labels.append(told.path)
+    return labels if metadata.num_row_groups else []
+
+
+def _is_dictionary(encodings: Iterable[str]) -> bool:
+    """Whether nothing but a dictionary's numbers, or plain text past them, follows in a part of a column."""
+    return "RLE_DICTIONARY" in encodings and not any(one.startswith("DELTA") for one in encodings)
