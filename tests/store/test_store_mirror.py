@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -10,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_bucket import DeniedBucket, FakeBucket, Killed
 
@@ -21,6 +25,7 @@ from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 
 DAY = 24 * 3600
+DEEP = b"[" * 200_000
 Machine = Callable[[str], None]
 
 
@@ -257,7 +262,9 @@ def test_a_manifest_that_names_paths_fetches_none(logs: list[str], machine: Mach
     assert not list(tmp_path.glob("**/x*"))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"segment": "ffffffffffffffff", "objects": []}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"segment": "ffffffffffffffff", "objects": []}', DEEP, b'{"x":' + DEEP]
+)
 def test_a_damaged_manifest_is_named_by_its_place_in_the_bucket(
     content: bytes, logs: list[str], machine: Machine
 ) -> None:
@@ -484,9 +491,9 @@ def test_a_mirror_is_its_owners_and_no_case_by_itself(
 
 
 def test_a_folder_with_anything_in_a_mirrors_place_is_a_case_still(tmp_path: Path) -> None:
-    """Of a case that somebody handed over: a pipe there is not waited for, and what is no text says nothing."""
-    for content in (None, b"\xff"):
-        with Case.open(tmp_path / str(content)) as case:
+    """Of a case that somebody handed over: a pipe there is not waited for, and what names no bucket says nothing."""
+    for number, content in enumerate((None, b"\xff", b"s3://evil/\x1b[2J", b"; rm -rf")):
+        with Case.open(tmp_path / str(number)) as case:
             (case.path / "mirrored").mkdir()
         place = case.path / "mirrored" / "uri"
         os.mkfifo(place) if content is None else place.write_bytes(content)
@@ -536,3 +543,168 @@ def test_a_watch_follows_into_no_mirror(machine: Machine) -> None:
 
     with opened(FakeBucket(), create=True) as case, pytest.raises(UsageError, match="follows into a folder"):
         Watch(case.folder, cast(Feed, None), [], [], cast(Settings, None), print)
+
+
+def junk(bucket: FakeBucket, ending: str, content: bytes) -> None:
+    """Put something else in the place of what was derived."""
+    for key in [one for one in bucket.held if one.startswith("tables/") and one.endswith(ending)]:
+        bucket.held[key] = content
+
+
+def other_columns() -> bytes:
+    """A table of Parquet that is none of a case's."""
+    written = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}), written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage", DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}', other_columns()]
+)
+@pytest.mark.parametrize(
+    "ending", ["/grown.json", "/forest.parquet", "/names.parquet", "/links.parquet", "/hours.parquet"]
+)
+def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
+    ending: str, content: bytes, logs: list[str], machine: Machine, expected: str
+) -> None:
+    """Whoever may write there makes nobody fail by it."""
+    bucket = FakeBucket()
+    ingest(bucket, logs)
+    with opened(bucket) as case:
+        case.status()  # keeps `hours`
+        [name] = [one.name for one in (case.path / "derived").iterdir() if one.name[0] != "."]
+    for key in [one for one in bucket.held if one.startswith(f"tables/{name}/")]:
+        del bucket.held[key]
+    ingest(bucket, [])
+    assert [one for one in bucket.held if one.endswith(ending)]
+    junk(bucket, ending, content)
+    machine("two")
+
+    with opened(bucket) as case:
+        assert expected == everything(case)
+        assert case.status().coverage
+    with opened(bucket) as case:
+        assert expected == everything(case)
+
+
+@pytest.mark.parametrize("fault", ["/forest.parquet/x", "/layers", "/grown.json/x"])
+def test_derived_files_that_fit_into_no_folder_are_left_alone(
+    fault: str, logs: list[str], machine: Machine, expected: str
+) -> None:
+    """In a bucket one name may be an object's and begin another's."""
+    bucket = FakeBucket()
+    ingest(bucket, logs)
+    [folder] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("tables/")}
+    bucket.put(f"{folder}{fault}", b"x")
+    machine("two")
+    ingest(bucket, [])
+    with opened(bucket) as case:
+        assert expected == everything(case)
+
+
+@pytest.mark.parametrize("field", ["records", "gone", "ids"])
+@pytest.mark.parametrize("value", [5, [None], {"x": "y"}, ["../../x"]])
+def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
+    field: str, value: object, logs: list[str], machine: Machine, expected: str
+) -> None:
+    """What is no list of layers is none; the case is then linked from its segments."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:2])
+    [key] = [one for one in bucket.held if one.endswith("/layers.json")]
+    bucket.held[key] = json.dumps([one | {field: value} for one in json.loads(bucket.held[key])]).encode()
+    machine("two")
+    ingest(bucket, logs)
+    with opened(bucket) as case:
+        assert expected == everything(case)
+
+
+@pytest.mark.parametrize("content", [b"PAR1", other_columns()])
+def test_a_part_that_is_none_is_named_by_its_place_in_the_bucket(
+    content: bytes, logs: list[str], machine: Machine
+) -> None:
+    """Nothing of it stays here: once it is right again, the case opens."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:1])
+    [part] = [one for one in bucket.held if one.endswith("/identities.parquet")]
+    right, bucket.held[part] = bucket.held[part], content
+    machine("two")
+    with pytest.raises(CaseError, match=rf"{part}: is damaged.*remove manifests/"):
+        mirror.opened(bucket, create=False)
+
+    bucket.held[part] = right
+    with opened(bucket) as case:
+        assert case.status().records
+
+
+@pytest.mark.parametrize(
+    "lost", ["segments", "segments/*", "segments/*/events.parquet", "objects", "manifests", "derived", "derived/*",
+             "derived/*/*", "derived/*/grown.json", "mirrored", "notes", "case.json"],
+)  # fmt: skip
+def test_what_a_mirror_has_lost_is_had_again(
+    lost: str, logs: list[str], machine: Machine, expected: str, tmp_path: Path
+) -> None:
+    """Systems tidy folders for what is not lasting, file by file, and machines lose their power."""
+    bucket = FakeBucket()
+    ingest(bucket, logs)
+    bucket.put("notes/digests.json", b'{"periods": []}')
+    machine("two")
+    with opened(bucket) as case:
+        assert expected == everything(case)
+        found = list(case.path.glob(lost))
+        assert found
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if lost == "segments/*/events.parquet":
+        found[0].touch()
+
+    with opened(bucket) as case:
+        assert expected == everything(case)
+        assert {"periods": []} == case.folder.note("digests")
+
+
+def test_a_damaged_note_is_named_by_its_place_in_the_bucket(machine: Machine) -> None:
+    """Removed there, it is gone here too, and can be had again."""
+    bucket = FakeBucket()
+    with opened(bucket, create=True):
+        pass
+    bucket.put("notes/digests.json", DEEP)
+    with (
+        opened(bucket) as case,
+        pytest.raises(CaseError, match=r"s3://cases/leak/notes/digests\.json: damaged"),
+    ):
+        case.folder.note("digests")
+    bucket.remove(["notes/digests.json"])
+    with opened(bucket) as case:
+        assert case.folder.note("digests") is None
+
+
+def test_a_readers_mirror_does_not_grow_for_ever(logs: list[str], machine: Machine) -> None:
+    """What newer tables replaced goes after a day, as it does where evidence is ingested."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:1])
+    machine("two")
+    with opened(bucket) as case:
+        list(case.credentials())
+        [old] = [one for one in (case.path / "derived").iterdir() if one.name[0] != "."]
+    for number in (1, 2):
+        machine("one")
+        ingest(bucket, logs[: number + 1])
+        machine("two")
+        os.utime(old, (0, 0))
+        with opened(bucket) as case:
+            list(case.credentials())
+    assert not old.exists()
+
+
+def test_a_full_disk_is_said_with_the_way_out(logs: list[str], machine: Machine) -> None:
+    """Which folder it is, and the variable that names another."""
+
+    class Full(FakeBucket):
+        def fetch(self, key: str, target: Path) -> bool:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    bucket = FakeBucket()
+    ingest(bucket, logs[:1])
+    machine("two")
+    with pytest.raises(CaseError, match=r"events\.parquet.*No space left.*TOKENTRAIL_MIRRORS"):
+        mirror.opened(Full(held=bucket.held, times=bucket.times), create=False)

@@ -53,6 +53,7 @@ def summary(
             repeated += 1
         seen.add(one.sha256 or "")
     total = sum(one.records for one in outcomes)
+    new = min(max(new, 0), total)  # others may ingest at the same time
     return IngestSummary(
         objects=ObjectCounts(
             read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(apart),

@@ -37,7 +37,7 @@ from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.layers import LAYERS
 from tokentrail.store.pack import SMALL
 from tokentrail.store.place import folder_of
-from tokentrail.store.received import Lying
+from tokentrail.store.received import Lying, document
 
 if TYPE_CHECKING:
     from tokentrail.store.mirror import Mirror
@@ -93,9 +93,9 @@ class CaseFolder:
                 )
             _start(path, marker)
         try:
-            found = json.loads(_read(marker))
+            found = document(_read(marker))
             version, case_id = int(found["format"]), str(found["case_id"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
         if version not in (_UNPACKED, FORMAT):
             raise CaseError(
@@ -198,11 +198,12 @@ class CaseFolder:
         """A document that the case keeps beside its evidence, or `None`."""
         path = self.path / "notes" / f"{name}.json"
         try:
-            return json.loads(_read(path))
+            return document(_read(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise CaseError(f"{path}: damaged ({error}). Remove it; it can be had again.") from error
+            where = path if self.mirror is None else f"{self.mirror.bucket.uri}/notes/{path.name}"
+            raise CaseError(f"{where}: damaged ({error}). Remove it; it can be had again.") from error
 
     def place_note(self, name: str, value: Any) -> None:
         """Keep a document, all of it or not at all."""
@@ -247,6 +248,11 @@ class CaseFolder:
             shutil.rmtree(folder, ignore_errors=True)
         return target
 
+    def forget_derived(self, folder: Path) -> None:
+        """Remove derived tables that can't be read."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder.rename(folder.with_name(f".{secrets.token_hex(8)}")), ignore_errors=True)
+
     @contextmanager
     def scratch(self) -> Iterator[Path | None]:
         """Where a folder may be made for a while; nowhere if nothing can be written here."""
@@ -283,8 +289,8 @@ def manifest_of(text: bytes, segment: str) -> Manifest:
     """
     try:
         found = _decode_manifest(text)
-    except msgspec.DecodeError:  # the quick decoder refuses names that are no text, which files may bear
-        found = msgspec.convert(json.loads(text), Manifest)
+    except (msgspec.DecodeError, RecursionError):  # the first: names that are no text, which files may bear
+        found = msgspec.convert(document(text), Manifest)
     if found.segment != segment or not all(map(_SEGMENT.fullmatch, (found.segment, *found.replaces))):
         raise ValueError("it names what is no segment, or not its own")
     return found

@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
-from tokentrail.store.folder import CaseFolder
+from tokentrail.store.folder import CaseFolder, place
 from tokentrail.store.interface import Bucket, Manifest, Put
 from tokentrail.store.layers import LAYERS
+from tokentrail.store.received import document
 
 _AT_ONCE = 16
 """Requests that are under way at a time: each waits for the network."""
@@ -52,7 +53,7 @@ class Marks:
 
     def set_note(self, name: str, sha256: str) -> None:
         """Note how a note is in the bucket."""
-        (self._folder / f"note.{name}").write_text(sha256)
+        place(self._folder / f"note.{name}", sha256.encode())
 
 
 def digest_of(path: Path) -> str | None:
@@ -107,7 +108,12 @@ def complete(bucket: Bucket, name: str) -> Iterator[tuple[str, list[str]]]:
     for one in bucket.listed(f"tables/{name}/"):
         if match := keys.DERIVED.fullmatch(one.key):
             found.setdefault(match[1], []).append(match[3])
-    return ((prefix, files) for prefix, files in found.items() if keys.GROWN in files)
+    return ((prefix, files) for prefix, files in found.items() if keys.GROWN in files and _fits(files))
+
+
+def _fits(files: Iterable[str]) -> bool:
+    """Whether files can lie in one folder, none where another one's folder is."""
+    return {LAYERS, *(one.partition("/")[0] for one in files if "/" in one)}.isdisjoint(files)
 
 
 def give_derived(bucket: Bucket, folder: Path) -> None:
@@ -134,7 +140,7 @@ def give_derived(bucket: Bucket, folder: Path) -> None:
 def layer_files(bucket: Bucket, prefix: str) -> dict[str, str]:
     """The files of layers that belong to derived tables, and their SHA-256; none if that can't be read."""
     try:
-        found = json.loads(bucket.read(f"{prefix}/{keys.LAYER_FILES}") or b"{}")
+        found = document(bucket.read(f"{prefix}/{keys.LAYER_FILES}") or b"{}")
         if all(keys.LAYER_FILE.fullmatch(name) and keys.SHA256.fullmatch(one) for name, one in found.items()):
             return dict(found)
     except (ValueError, TypeError, AttributeError):

@@ -9,7 +9,6 @@ bucket is gone here as well; what is here and was never there is what the next g
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -22,8 +21,10 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import LAYERS, LIST
+from tokentrail.store.layers import LAYERS, LIST, layers_of
+from tokentrail.store.place import on_s3
 from tokentrail.store.received import Lying
+from tokentrail.store.segment import is_part
 
 _MARKS = "mirrored"
 """The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
@@ -67,8 +68,9 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
 def mirrored_by(path: Path) -> str | None:
     """The URI of the case that a folder is the mirror of, if it is one."""
     try:
-        return Lying(str(path / _MARKS / "uri")).read().decode()
-    except (OSError, ValueError):
+        uri = Lying(str(path / _MARKS / "uri")).read().decode()
+        return uri if on_s3(uri) else None
+    except (OSError, ValueError, CaseError):
         return None
 
 
@@ -125,41 +127,60 @@ class Mirror:
         new = list(_manifests(self.bucket, sorted(there - here - replaced)))
         replaced.update(name for _, one in new for name in one.replaces)
         new = [pair for pair in new if pair[1].segment not in replaced]
-        self._fetch_parts([one.segment for _, one in new])
+        # Something of what was fetched before may be gone, as from a place that the system tidies.
+        older = [one.segment for one in self._folder.snapshot().manifests if one.segment in there]
+        self._fetch_parts([*older, *(one.segment for _, one in new)])
         for text, one in new:
             place(self._folder.path / keys.manifest_key(one.segment), text)
         for name in there:
             self._marks.set(name)
         self._bring_notes()
+        if new or had - there:
+            with suppress(OSError):  # another process tidies as well
+                self._folder.tidy()  # else only who ingests would
         self._brought = time.monotonic()
 
     def _fetch_parts(self, segments: Sequence[str]) -> None:
         """Fetch segments whole, each before its manifest."""
-        for segment in segments:
-            self._folder.segment(segment).mkdir(mode=0o700, exist_ok=True)
-        wanted = [keys.part_key(segment, table) for segment in segments for table in TABLES]
-        wanted = [key for key in wanted if not (self._folder.path / key).exists()]
+        parts = {keys.part_key(segment, table): table for segment in segments for table in TABLES}
+        wanted = [key for key in parts if not _holds_bytes(self._folder.path / key)]
+        for key in wanted:
+            (self._folder.path / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for key, found in zip(wanted, giving.each(self._fetched, wanted), strict=True):
-            if not found:
+            if not found or not is_part(self._folder.path / key, parts[key]):
+                (self._folder.path / key).unlink(missing_ok=True)
+                told = "is damaged" if found else "is missing, though its segment's manifest is there"
                 raise CaseError(
-                    f"{self.bucket.uri}/{key}: is missing, though its segment's manifest is there. Run the same "
-                    "command again; if it stays so, remove the manifest and ingest its logs again."
+                    f"{self.bucket.uri}/{key}: {told}. Run the same command again; if it stays so, remove "
+                    f"{keys.manifest_key(key.split('/')[1])} and ingest its logs again."
                 )
 
-    def _fetched(self, key: str) -> bool:
-        return self.bucket.fetch(key, self._folder.path / key)
+    def _fetched(self, key: str, to: Path | None = None) -> bool:
+        path = to or self._folder.path / key
+        try:
+            return self.bucket.fetch(key, path)
+        except OSError as error:
+            raise CaseError(
+                f"{path}: what {self.bucket.uri} holds can't be written here ({error.strerror}). Make room, or name "
+                f"another folder for mirrors with {_PLACE}."
+            ) from error
 
     def _bring_notes(self) -> None:
-        """Fetch notes, but for those that were changed here and not given yet."""
-        listed = self.bucket.listed("notes/")
-        (self._folder.path / "notes").mkdir(mode=0o700, exist_ok=True)
-        for match in filter(None, (keys.NOTE.fullmatch(one.key) for one in listed)):
-            path = self._folder.path / match[0]
-            if self._marks.of_note(match[1]) == giving.digest_of(path):
-                text = self.bucket.read(match[0])
-                if text is not None:
-                    place(path, text)
-                    self._marks.set_note(match[1], hashlib.sha256(text).hexdigest())
+        """Have notes as they are there, but for those that were changed here and not given yet."""
+        folder = self._folder.path / "notes"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        named = (keys.NOTE.fullmatch(one.key) for one in self.bucket.listed("notes/"))
+        there = {match[1] for match in named if match}
+        for name in there.union(path.stem for path in folder.glob("*.json")):
+            path, known = folder / f"{name}.json", self._marks.of_note(name)
+            if giving.digest_of(path) not in (known, None):
+                continue
+            text = self.bucket.read(f"notes/{name}.json") if name in there else None
+            if text is not None:
+                place(path, text)
+                self._marks.set_note(name, hashlib.sha256(text).hexdigest())
+            elif known is not None:
+                path.unlink(missing_ok=True)
 
     def fetch_evidence(self, objects: Iterable[StoredObject]) -> None:
         """Fetch the bytes of some evidence objects; what the bucket lacks is left to whoever misses it."""
@@ -179,12 +200,9 @@ class Mirror:
             wanted = [one for one in files if one not in (LIST, keys.LAYER_FILES)]
             for one in wanted:
                 (fresh / one).parent.mkdir(mode=0o700, exist_ok=True)
-            got = giving.each(
-                lambda one, prefix=prefix, fresh=fresh: self.bucket.fetch(f"{prefix}/{one}", fresh / one),
-                wanted,
-            )
+            names, paths = [f"{prefix}/{one}" for one in wanted], [fresh / one for one in wanted]
             try:
-                whole = all(list(got))
+                whole = all(list(giving.each(self._fetched, names, paths)))
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
@@ -200,7 +218,7 @@ class Mirror:
         for prefix, _ in giving.complete(self.bucket, derived.name):
             files = giving.layer_files(self.bucket, prefix)
             listing = self.bucket.read(f"{prefix}/{LIST}")
-            if not files or listing is None or not _names_layers(listing):
+            if not files or listing is None or not layers_of(listing):
                 continue
             (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
             paths = [derived / LAYERS / name for name in files]
@@ -210,7 +228,7 @@ class Mirror:
 
     def _fetch_layer(self, path: Path, sha256: str) -> bool:
         if giving.digest_of(path) != sha256:
-            self.bucket.fetch(f"layers/{sha256}", path)
+            self._fetched(f"layers/{sha256}", path)
         return giving.digest_of(path) == sha256
 
     def give_new(self) -> None:
@@ -228,6 +246,14 @@ class Mirror:
         if derived is not None:
             giving.give_derived(self.bucket, self._folder.path / "derived" / derived)
         giving.tidy(self.bucket, derived)
+
+
+def _holds_bytes(path: Path) -> bool:
+    """Whether a file is there, and was not left empty by a machine that lost its power."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _started(bucket: Bucket) -> bytes | None:
@@ -266,11 +292,3 @@ def _manifests(bucket: Bucket, names: Sequence[str]) -> Iterator[tuple[bytes, Ma
                 f"{bucket.uri}/{keys.manifest_key(name)}: damaged manifest ({error}). Remove it and ingest its logs "
                 "again."
             ) from error
-
-
-def _names_layers(listing: bytes) -> bool:
-    """Whether a list of layers calls each as layers are called: their names become those of files."""
-    try:
-        return all(keys.SEGMENT.fullmatch(one["name"]) for one in json.loads(listing))
-    except (ValueError, TypeError, KeyError):
-        return False
