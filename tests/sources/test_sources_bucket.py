@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,22 @@ def test_another_address_than_awss_is_the_environments(monkeypatch: pytest.Monke
     assert "http://all" == S3Bucket.at("b", "").access.endpoint_url
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3")
     assert "http://s3" == S3Bucket.at("b", "").access.endpoint_url
+
+
+def test_what_is_far_too_large_fills_no_memory(
+    bucket: S3Bucket, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is small in any case, no more is read than that comes to."""
+    monkeypatch.setattr("tokentrail.sources.bucket._SMALL", 10)
+    bucket.put(KEY, b"x" * 10)
+    assert 10 == len(bucket.read(KEY) or b"")
+    bucket.put(KEY, b"x" * 11)
+    with pytest.raises(CaseError, match=r"^s3://logs/a/leak/case\.json: is larger than.*remove it"):
+        bucket.read(KEY)
+
+
+def test_an_address_that_is_none_is_said_so(bucket: S3Bucket) -> None:
+    """With the variable to look at."""
+    wrong = replace(bucket, access=Access(endpoint_url="nonsense"))
+    with pytest.raises(CaseError, match=r"Invalid endpoint: nonsense.*AWS_ENDPOINT_URL"):
+        wrong.read(KEY)

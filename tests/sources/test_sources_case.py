@@ -303,7 +303,7 @@ def test_a_message_goes_only_when_the_bucket_has_its_objects(
 
 
 def test_what_digests_prove_is_noted_in_the_bucket(machine: Callable[[str], Machine], cloud: Cloud) -> None:
-    """Another machine's status shows the logs as proven; the files are compared as the case holds them."""
+    """Another machine's status shows the logs as proven, also where somebody damaged what was noted before."""
     notary = Notary()
     for key, content in notary.objects.items():
         signed = {"signature": notary.signatures[key]} if key in notary.signatures else {}
@@ -315,6 +315,10 @@ def test_what_digests_prove_is_noted_in_the_bucket(machine: Callable[[str], Mach
     cloud.wire.fault = with_keys
     source = "s3://logs/AWSLogs/"
     assert 0 == machine("one").run("ingest", source, "--case", CASE).code
+    cloud.put("cases/leak/notes/digests.json", b'{"periods": [5]}')
+    damaged = machine("two").run("status", "--case", CASE)
+    assert 2 == damaged.code
+    assert "Run `tokentrail verify-logs` again" in damaged.err
     verified = machine("two").run("verify-logs", source, "--endpoint-url", cloud.wire.url, "--case", CASE)
     assert 0 == verified.code, verified.err
 

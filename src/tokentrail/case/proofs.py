@@ -56,9 +56,9 @@ def periods(folder: CaseFolder) -> tuple[LogPeriod, ...]:
     noted = folder.note(_NOTE)
     try:
         return tuple(_period(one) for one in noted["periods"]) if noted else ()
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(
-            f"{folder.path}: its note of what digests prove is damaged. Run `tokentrail verify-logs` again."
+            "the case's note of what digests prove is damaged. Run `tokentrail verify-logs` again."
         ) from error
 
 
@@ -79,9 +79,13 @@ def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
     spans: dict[tuple[str, str], list[datetime]] = {}
     for one in fresh:
         spans.setdefault((one.account, one.region), []).extend((one.start, one.end))
+    try:
+        before = periods(folder)
+    except CaseError:  # damaged, and worked out anew by that
+        before = ()
     kept = [
         one
-        for one in periods(folder)
+        for one in before
         if (span := spans.get((one.account, one.region))) is None
         or one.end <= min(span)
         or one.start >= max(span)

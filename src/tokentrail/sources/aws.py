@@ -72,13 +72,7 @@ class _Clients:
             if key not in self._clients:
                 if access not in self._sessions:
                     self._sessions[access] = _session(access)
-                session = self._sessions[access]
-                self._clients[key] = session.client(
-                    service,
-                    region_name=region or session.region_name or (None if service == "s3" else _ANYWHERE),
-                    endpoint_url=access.endpoint_url,
-                    config=_config(access, service),
-                )
+                self._clients[key] = _client(self._sessions[access], access, service, region)
             return self._clients[key]
 
     def close(self, run: str) -> None:
@@ -87,6 +81,20 @@ class _Clients:
                 self._clients.pop(key).close()
             for access in [access for access in self._sessions if access.run == run]:
                 del self._sessions[access]
+
+
+def _client(session: boto3.Session, access: Access, service: str, region: str | None) -> Any:
+    try:
+        return session.client(
+            service,
+            region_name=region or session.region_name or (None if service == "s3" else _ANYWHERE),
+            endpoint_url=access.endpoint_url,
+            config=_config(access, service),
+        )
+    except sdk.BotoCoreError:
+        raise
+    except ValueError as error:  # the address is none
+        raise Failed("network", type(error).__name__, _line(error)) from error
 
 
 _clients = _Clients()

@@ -29,6 +29,8 @@ _CONFLICTS = 5
 _BATCH = 1_000
 """Names that one call removes at most (Amazon S3 API Reference, 'DeleteObjects')."""
 _PAGE = 1_000
+_SMALL = 256 << 20
+"""Bytes that no manifest, note or list comes to: whoever may write there could fill memory."""
 _NO_BUCKET = "NoSuchBucket"
 _CONFLICT = "ConditionalRequestConflict"
 """Two put under one name at once: who gets this is to try again (Amazon S3 User Guide, 'Conditional writes')."""
@@ -99,12 +101,17 @@ class S3Bucket:
 
     def read(self, key: str) -> bytes | None:
         """The bytes of something small; `None` if nothing has that name."""
-        parts: list[bytes] = []
+        found = bytearray()
 
-        def begin() -> None:
-            parts.clear()
+        def take(piece: bytes) -> None:
+            found.extend(piece)
+            if len(found) > _SMALL:
+                raise CaseError(
+                    f"{self.uri}/{key}: is larger than anything of its name in a case. It is none of TokenTrail's; "
+                    "remove it."
+                )
 
-        return b"".join(parts) if self._stream(key, begin, parts.append) else None
+        return bytes(found) if self._stream(key, found.clear, take) else None
 
     def fetch(self, key: str, target: Path) -> bool:
         """Write what has a name to a new file, whole or not at all; whether anything has it."""
