@@ -141,7 +141,13 @@ class Views:
         return self._stored(snapshot, self._folder.place_derived(fresh, name))
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:
-        """The forest as it was stored; an error of its own kind each time that it can't be read."""
+        """
+        The forest as it was stored.
+
+        Raises:
+            CaseError: a table of it, or of the segments, can't be read.
+            ValueError: how large it is said to be can't.
+        """
         with ExitStack() as failed:
             engine = self._engine(snapshot, None)
             failed.callback(engine.close)
