@@ -11,6 +11,9 @@ TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in a
 Executors read the log files themselves, run the same kernel as one machine does, and write the case's own segments;
 the case folder, and files that are named by path, must lie where all of them reach them. Linking runs as the same SQL.
 What is derived is the case's own Parquet: answers are read from it, by this process or by another machine.
+
+Of a case under `s3://`, executors read each task into a folder of their own and put what came of it into the bucket;
+the driver links it.
 """
 
 from __future__ import annotations
@@ -22,13 +25,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tokentrail.errors import UsageError
 from tokentrail.lineage.grow import Grown, grow
 from tokentrail.lineage.spread import in_rounds
+from tokentrail.store.errands import errands
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import EvidenceObject, Snapshot, StoredObject
+from tokentrail.store.giving import give_segment
+from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
+from tokentrail.store.mirror import aside, manifests_in
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 
 if TYPE_CHECKING:
@@ -108,8 +115,8 @@ class Cluster:
             return
         many = -(-len(things) // _LISTING_TASKS)
         payloads = [pickle.dumps(things[at : at + many]) for at in range(0, len(things), many)]
-        shared = folder.path.resolve() / "derived" / f".listing-{secrets.token_hex(8)}"
-        for answer in spread(self._session, payloads, shared, partial(_each, work)):
+        place = errands(folder, "listing")
+        for answer in spread(self._session, payloads, place, partial(_each, work)):
             yield from pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
     def ingest(
@@ -127,13 +134,10 @@ class Cluster:
         yield from held
         listed = list(tasks(new))
         total, done = sum(task.size for task in listed), 0
-        path, job = folder.path.resolve(), secrets.token_hex(8)
-        for answer in spread(
-            self._session,
-            [pickle.dumps(task) for task in listed],
-            path / "derived" / f".tasks-{job}",
-            partial(_done, path, job, options),
-        ):
+        case = folder.mirror.bucket if folder.mirror else folder.path.resolve()
+        payloads, place = [pickle.dumps(task) for task in listed], errands(folder, "tasks")
+        done_by = partial(_done, case, secrets.token_hex(8), options)
+        for answer in spread(self._session, payloads, place, done_by):
             size, outcomes = pickle.loads(answer)  # noqa: S301 - our own executor wrote it
             done += size
             if progress:
@@ -158,7 +162,7 @@ def _each(work: Callable[[Any], Any], payload: bytes) -> bytes:
     return pickle.dumps([work(one) for one in pickle.loads(payload)])  # noqa: S301 - our own driver wrote it
 
 
-def _done(path: Path, job: str, options: Options, payload: bytes) -> bytes:
+def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> bytes:
     """Do a task, in an executor: what an earlier attempt at it has published is not read again."""
     from pyspark import TaskContext
 
@@ -166,10 +170,20 @@ def _done(path: Path, job: str, options: Options, payload: bytes) -> bytes:
     if context is not None and context.attemptNumber() > 0:
         _known.cache_clear()
     task: Task = pickle.loads(payload)  # noqa: S301 - our own driver wrote it
-    return pickle.dumps(work(path, _known(path, job), options, task))
+    known = _known(case, job)
+    if isinstance(case, Path):
+        return pickle.dumps(work(case, known, options, task))
+    with TemporaryDirectory(prefix="tokentrail-") as scratch:
+        folder = aside(case, Path(scratch))
+        done = work(folder.path, known, options, task)
+        for manifest in folder.snapshot().manifests:
+            give_segment(case, folder, manifest)
+        return pickle.dumps(done)
 
 
 @lru_cache(maxsize=1)
-def _known(path: Path, job: str) -> dict[str, StoredObject]:
+def _known(case: Path | Bucket, job: str) -> dict[str, StoredObject]:
     """What the case holds, as this process saw it when it first worked for a job."""
-    return CaseFolder.open(path, create=False).snapshot().objects()
+    if isinstance(case, Path):
+        return CaseFolder.open(case, create=False).snapshot().objects()
+    return {one.sha256: one for manifest in manifests_in(case) for one in manifest.objects}

@@ -14,8 +14,8 @@ from tokentrail.containment.catalogue import _ALL
 from tokentrail.containment.operations import _BUILDERS
 
 POLICIES = ROOT / "docs" / "policies"
-_NAMES = {"ListObjectsV2": "ListBucket"}
-"""Calls whose permission is named otherwise (Amazon S3 API Reference, 'ListObjectsV2')."""
+_NAMES = {"ListObjectsV2": "ListBucket", "DeleteObjects": "DeleteObject"}
+"""Calls whose permission is named otherwise (Amazon S3 API Reference, 'ListObjectsV2', 'DeleteObjects')."""
 
 
 def allowed(name: str) -> set[str]:
@@ -42,10 +42,20 @@ def asked(path: Path) -> set[str]:
 
 def test_what_reading_calls_is_allowed_and_nothing_else() -> None:
     """Each call of sources/, what decrypting needs, and no action besides."""
-    calls = set().union(*(asked(path) for path in (PACKAGE / "sources").glob("*.py")))
+    modules = set((PACKAGE / "sources").glob("*.py")) - {PACKAGE / "sources" / "bucket.py"}
+    calls = set().union(*map(asked, modules))
 
     assert {"s3:ListBucket", "cloudtrail:LookupEvents"} <= calls
     assert allowed("read.json") == calls - {"sts:GetCallerIdentity"} | {"kms:Decrypt"}
+
+
+def test_what_a_case_in_a_bucket_calls_is_allowed_and_nothing_else() -> None:
+    """Each call of the module that keeps one there, what reading takes, and what the bucket's key and large files take."""
+    calls = asked(PACKAGE / "sources" / "bucket.py")
+
+    assert {"s3:ListBucket", "s3:PutObject", "s3:DeleteObject"} == calls
+    besides = {"s3:GetObject", "s3:AbortMultipartUpload", "kms:Decrypt", "kms:GenerateDataKey"}
+    assert allowed("case.json") == calls | besides
 
 
 def test_what_plans_need_is_allowed() -> None:

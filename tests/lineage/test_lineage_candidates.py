@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import given
 
 from evidence import held
@@ -126,3 +128,16 @@ def test_the_story_shows_each_step_once() -> None:
             )
         }
         assert all(first[row["by_arn"], row["into_arn"]] == row["time"] for row in found)
+
+
+def test_what_is_kept_of_steps_is_worked_out_anew_where_it_is_damaged() -> None:
+    """They are kept in a file beside the forest, on which nothing depends."""
+    with held(story().world) as case:
+        first = case._views.forest(None).mints()
+        [path] = case.path.glob("derived/*/mints.parquet")
+        assert case._views.forest(None).mints() == first
+        path.write_bytes(b"damaged")
+        assert case._views.forest(None).mints() == first
+        path.unlink()
+        pq.write_table(pa.table({"other": [1]}), path)
+        assert case._views.forest(None).mints() == first

@@ -471,3 +471,56 @@ def test_a_pipe_among_what_may_be_linked_from_is_left_alone(log: Path, tmp_path:
     os.mkfifo(derived / "pipe")
 
     assert [] == folder.all_derived(derived.name[-2:])
+
+
+@pytest.mark.parametrize(
+    "name", ["grown.json", "forest.parquet", "who.parquet", "losers.parquet", "hours.parquet"]
+)
+@pytest.mark.parametrize("content", [b"", b"garbage", b"[" * 200_000, None])
+def test_derived_tables_that_are_damaged_are_worked_out_anew(
+    name: str, content: bytes | None, log: Path, tmp_path: Path
+) -> None:
+    """Or gone, one of them: nothing depends on what is derived, in a case that somebody handed over neither."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        expected = list(case.credentials()), case.status()
+    [path] = (tmp_path / "case").glob(f"derived/*/{name}")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+    with Case.open(tmp_path / "case") as case:
+        assert expected == (list(case.credentials()), case.status())
+        case.ingest([str(log)])
+        assert expected == (list(case.credentials()), case.status())
+    assert [path] == list((tmp_path / "case").glob(f"derived/*/{name}"))
+
+
+@pytest.mark.parametrize(
+    "marker", [b"[" * 200_000, b'{"format": Infinity, "case_id": "x"}', b'{"format": 3}', b"[]"]
+)
+def test_a_marker_of_anything_is_refused_in_words(marker: bytes, tmp_path: Path) -> None:
+    """Of a case that somebody handed over."""
+    with Case.open(tmp_path / "case"):
+        pass
+    (tmp_path / "case" / "case.json").write_bytes(marker)
+    with pytest.raises(CaseError, match=r"case\.json: can't be read as a case"):
+        Case.open(tmp_path / "case")
+
+
+def test_two_ingests_at_once_count_nothing_below_zero(log: Path, tmp_path: Path) -> None:
+    """What another one brings meanwhile is not counted as this one's."""
+
+    class Busy(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            with Case.open(tmp_path / "case") as other:
+                other.ingest([str(tmp_path / "more.json")], workers=1)
+            return super().__iter__()
+
+    world = World(START, seed=7)
+    world.user("bea").calls("s3:ListBuckets", count=20)
+    (tmp_path / "more.json").write_bytes(native(world.records()))
+    with Case.open(tmp_path / "case") as case:
+        counts = case.ingest(Busy([str(log)]), workers=1).records
+        assert case.status().records > counts.read
+    assert (counts.read, 0) == (counts.new, counts.repeated)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from pathlib import Path
 
 import pytest
+from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
 from tokentrail.sources import files
+from tokentrail.store import mirror
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -55,6 +58,40 @@ def test_small_objects_of_a_task_that_is_done_again_are_packed_once(tmp_path: Pa
 
     assert 1 == len(list((tmp_path / "case" / "objects" / "packs").iterdir()))
     assert sorted(one["eventID"] for one in world.records()) == sorted(found)
+
+
+def test_an_executor_killed_at_any_put_into_a_bucket_loses_and_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done again, the task is in the bucket once; what it was read into aside is gone from this machine."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import _done, _known
+
+    monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "mirrors"))
+    (tmp_path / "aside").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "aside"))
+    world = World(START)
+    world.user("ada").assumes("Deploy").calls("s3:ListBuckets")
+    (tmp_path / "log.json").write_bytes(native(world.records()))
+    [task] = tasks(files.objects([str(tmp_path / "log.json")]))
+    for count in itertools.count():
+        bucket, killed = FakeBucket(), False
+        with Case(mirror.opened(bucket, create=True)) as case:
+            bucket.puts_left = count
+            try:
+                _done(bucket, "job", Options(), pickle.dumps(task))
+            except Killed:
+                killed = True
+            bucket.puts_left = None
+            _known.cache_clear()  # as an attempt after the first does
+            _done(bucket, "job", Options(), pickle.dumps(task))
+            case.refresh()
+            assert len(world.records()) == case.status().records
+            assert 1 == len([one for one in bucket.held if one.startswith("manifests/")])
+        assert not list((tmp_path / "aside").iterdir())
+        if not killed:
+            break
+    assert 1 + 5 + 1 == count, "evidence, tables, manifest"
 
 
 def test_without_the_extra_the_message_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def summary(
             repeated += 1
         seen.add(one.sha256 or "")
     total = sum(one.records for one in outcomes)
+    new = min(max(new, 0), total)  # others may ingest at the same time
     return IngestSummary(
         objects=ObjectCounts(
             read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(apart),
@@ -83,6 +84,16 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
         one for one in folder.snapshot().objects().values() if digests is None or one.sha256 in digests
     ]
     return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
+
+
+def foreign(folder: CaseFolder) -> tuple[str, ...]:
+    """What lies in a case's bucket and is none of it: a sentence."""
+    if folder.mirror is None or not folder.mirror.foreign:
+        return ()
+    many = f"{folder.mirror.foreign:,} name{'s' if folder.mirror.foreign > 1 else ''}"
+    return (
+        f"{folder.mirror.bucket.uri}/manifests/: {many} that TokenTrail did not give, and does not look at.",
+    )
 
 
 def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection, ...]:

@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.bookkeeping import holds_nothing, lacking, rejections, summary
+from tokentrail.case.bookkeeping import foreign, holds_nothing, lacking, rejections, summary
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
+from tokentrail.case.opening import opened
 from tokentrail.case.proofs import periods, verify_logs
 from tokentrail.case.raw import reader, sweeper
+from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment.margin import LAG, MARGIN, check_margin
@@ -81,16 +83,21 @@ class Case(Lookups, Tracing, Guarding):
     @classmethod
     def open(cls, path: str | Path, *, create: bool = True) -> Self:
         """
-        Open a case folder, or start one.
+        Open a case, or start one.
+
+        Args:
+            path: A folder, or `s3://bucket/prefix`: then a folder of this machine mirrors what is there.
+            create: Start one where there is none.
 
         Raises:
-            CaseError: there is no case at `path` and `create` is false, or something else lies there.
+            CaseError: there is no case at `path` and `create` is false, something else lies there, or a bucket can't be
+                reached.
         """
-        return cls(CaseFolder.open(Path(path), create=create))
+        return cls(opened(path, create=create))
 
     @property
     def path(self) -> Path:
-        """The case folder."""
+        """The case folder; of a case in a bucket, its mirror."""
         return self._folder.path
 
     @property
@@ -114,6 +121,13 @@ class Case(Lookups, Tracing, Guarding):
     def close(self) -> None:
         """Let go of the engine; the case on disk is whole at any time."""
         self._views.close()
+        if self._folder.mirror is not None:
+            self._folder.mirror.bucket.close()
+
+    def refresh(self, older_than: float = 0.0) -> None:
+        """Look for what others put into a case in a bucket; a folder shows it by itself."""
+        if self._folder.mirror is not None:
+            self._folder.mirror.bring(older_than)
 
     def ingest(
         self,
@@ -143,29 +157,34 @@ class Case(Lookups, Tracing, Guarding):
 
         Raises:
             SourceError: a source can't be listed or read; what was read until then is kept.
+            CaseError: the case lies in a bucket, and it can't be put there.
         """
         from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
         from tokentrail.store.tasks import Options
 
         started = time.monotonic()
-        self._views.link, self._views.link_from = (engine.link, engine.spread_from) if engine else (None, 0)
+        sharing = Sharing(self._folder, self._views, engine)
         read = engine.ingest if engine else partial(ingest, workers=workers)
         spread = partial(engine.elsewhere, self._folder) if engine else None
-        before = self._records()
         outcomes: list[Outcome] = []
         skipped: list[SkippedObject] = []
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        for batch in given.batches(sources, ways, part, self._folder, reference=reference, spread=spread):
-            outcomes += read(self._folder, batch.objects, options=options, progress=progress)
-            batch.kept()
-            skipped += (
-                SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
-            )
-            asked += batch.said
+        with sharing.around(reference=reference):
+            before = self._records()
+            sharing.begun()
+            for batch in given.batches(sources, ways, part, self._folder, reference=reference, spread=spread):
+                outcomes += read(self._folder, batch.objects, options=options, progress=progress)
+                sharing.read()
+                batch.kept()
+                skipped += (
+                    SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
+                )
+                asked += batch.said
         self._folder.tidy()
         after = self._records()
+        asked += sharing.done()
         done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
         return replace(done, asked=tuple(asked))
 
@@ -353,7 +372,7 @@ class Case(Lookups, Tracing, Guarding):
             last=rows.moment(view.grown.last),
             coverage=covered,
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
-            warnings=(*coverage.warnings(covered), *lacking(self._folder)),
+            warnings=(*coverage.warnings(covered), *lacking(self._folder), *foreign(self._folder)),
         )
 
     def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokentrail.errors import CaseError
 from tokentrail.results import LogPeriod, LogVerification
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
 
 _NOTE = "digests"
 
@@ -28,9 +30,13 @@ def verify_logs(
     from tokentrail.sources.signatures import from_files  # loads the SDK, which other verbs do without
     from tokentrail.sources.verification import verify
 
+    if folder.mirror is not None:
+        folder.mirror.bring()
     found = verify(sources, access, wanted, _held(folder), from_files(keys), progress)
     periods = tuple(LogPeriod(**asdict(one)) for one in found.periods)
     _remember(folder, periods)
+    if folder.mirror is not None:
+        folder.mirror.give_new()
     return LogVerification(
         periods=periods,
         digests=found.digests,
@@ -50,9 +56,9 @@ def periods(folder: CaseFolder) -> tuple[LogPeriod, ...]:
     noted = folder.note(_NOTE)
     try:
         return tuple(_period(one) for one in noted["periods"]) if noted else ()
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(
-            f"{folder.path}: its note of what digests prove is damaged. Run `tokentrail verify-logs` again."
+            "the case's note of what digests prove is damaged. Run `tokentrail verify-logs` again."
         ) from error
 
 
@@ -60,7 +66,12 @@ def _held(folder: CaseFolder) -> Iterator[Any]:
     from tokentrail.sources.verification import Held
 
     for one in folder.snapshot().objects().values():
-        yield Held(one.name, folder.lying(one).read)
+        yield Held(one.name, partial(_read, folder, one))
+
+
+def _read(folder: CaseFolder, stored: StoredObject) -> bytes:
+    """Where it lies is asked when it is read: in a bucket, for one."""
+    return folder.lying(stored).read()
 
 
 def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
@@ -68,9 +79,13 @@ def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
     spans: dict[tuple[str, str], list[datetime]] = {}
     for one in fresh:
         spans.setdefault((one.account, one.region), []).extend((one.start, one.end))
+    try:
+        before = periods(folder)
+    except CaseError:  # damaged, and worked out anew by that
+        before = ()
     kept = [
         one
-        for one in periods(folder)
+        for one in before
         if (span := spans.get((one.account, one.region))) is None
         or one.end <= min(span)
         or one.start >= max(span)

@@ -44,6 +44,7 @@ def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Pla
         by_object: dict[tuple[int, int], set[int]] = {}
         for segment, number, ordinal in places:
             by_object.setdefault((segment, number), set()).add(ordinal)
+        folder.at_hand(manifests[segment][number] for segment, number in by_object)
         for (segment, number), ordinals in sorted(by_object.items()):
             try:
                 for ordinal, record in records(folder, manifests[segment][number], ordinals):

@@ -8,14 +8,17 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
+
 from tokentrail.case import linking
 from tokentrail.case.bookkeeping import lacking
+from tokentrail.errors import CaseError
 from tokentrail.lineage import coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
@@ -124,21 +127,37 @@ class Views:
     def _whole(self, snapshot: Snapshot) -> View:
         """The forest of all evidence: derived once, then stored."""
         name = f"{snapshot.fingerprint}-{LINKING}"
-        folder = self._folder.derived(name)
-        if folder is None:
-            fresh = self._folder.new_derived()
-            try:
-                far = self.link if _records(snapshot) >= self.link_from else None
-                grown = (far or self._grown)(snapshot, fresh)
-                (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-            folder = self._folder.place_derived(fresh, name)
-        engine = self._engine(snapshot, None)
-        reopen(engine, folder)
-        found = json.loads((folder / "grown.json").read_text())
-        return View(snapshot.fingerprint, None, engine, Grown(**found), folder)
+        damaged = self._folder.derived(name)
+        if damaged is not None:
+            with suppress(CaseError, OSError, ValueError, RecursionError):
+                return self._stored(snapshot, damaged)
+        fresh = self._folder.new_derived()
+        try:
+            far = self.link if _records(snapshot) >= self.link_from else None
+            grown = (far or self._grown)(snapshot, fresh)
+            (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        if damaged is not None:
+            self._folder.forget_derived(damaged)
+        return self._stored(snapshot, self._folder.place_derived(fresh, name))
+
+    def _stored(self, snapshot: Snapshot, folder: Path) -> View:
+        """
+        The forest as it was stored.
+
+        Raises:
+            CaseError: a table of it, or of the segments, can't be read.
+            ValueError: how large it is said to be can't.
+        """
+        with ExitStack() as failed:
+            engine = self._engine(snapshot, None)
+            failed.callback(engine.close)
+            reopen(engine, folder)
+            grown = msgspec.json.decode((folder / "grown.json").read_bytes(), type=Grown)
+            failed.pop_all()
+        return View(snapshot.fingerprint, None, engine, grown, folder)
 
     def _grown(self, snapshot: Snapshot, into: Path) -> Grown:
         return linking.grown(self._folder, snapshot, into, self._lent)

@@ -12,10 +12,12 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, without_case
+from tokentrail.cli.options import CasePlace, Common, without_case
 from tokentrail.cli.tale import tell, write_tale
+from tokentrail.errors import UsageError
 from tokentrail.lineage.model import TracedCredential
 from tokentrail.present.document import columns, document
+from tokentrail.store.place import on_s3
 
 
 @click.command(
@@ -24,7 +26,7 @@ from tokentrail.present.document import columns, document
     epilog=example("tokentrail demo --case tokentrail-demo"),
 )
 @click.option(
-    "--case", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    "--case", type=CasePlace(), metavar="DIR",
     default=lambda: Path(tempfile.mkdtemp(prefix="tokentrail-demo-")),
     show_default="a fresh folder for temporary files", help="A new or empty folder for the demo's case.",
 )  # fmt: skip
@@ -37,13 +39,15 @@ def command(told: Common) -> None:
     No account, network or file of yours is touched.
     --as-of ends the walk early; the case stays behind, so that you can look further with the other verbs.
     """
+    if on_s3(told.case):
+        raise UsageError(f"{told.case}: the demo touches no network. Give a folder with --case.")
     with Case.open(told.case) as case:
         tale = tell(case, until=told.as_of)
         last = document(tale.walk.chapters[-1].trace)
         chapters = [document(chapter) for chapter in tale.walk.chapters]
         output.show_one(
             told, {"case": str(told.case), "credentials": tale.key_ids, "chapters": chapters},
-            lambda paper: write_tale(tale, told.case, paper),
+            lambda paper: write_tale(tale, Path(told.case), paper),
             lines=chapters, table=(columns(TracedCredential), last["credentials"]),
         )  # fmt: skip
         output.insist(told, case)

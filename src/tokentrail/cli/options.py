@@ -15,8 +15,9 @@ from typing import Any, Literal, cast
 import click
 
 from tokentrail.cli.failure import guarded
-from tokentrail.errors import UsageError
+from tokentrail.errors import CaseError, UsageError
 from tokentrail.present.document import moment
+from tokentrail.store.place import on_s3
 
 Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff"]
 FORMATS = ("text", "json", "jsonl", "csv")
@@ -27,7 +28,8 @@ DEFAULT_CASE = "tokentrail-case"
 class Common:
     """What every verb is told."""
 
-    case: Path
+    case: Path | str
+    """A folder, or the URI of a place in a bucket."""
     as_of: datetime | None
     format: Format
     strict: bool
@@ -48,6 +50,22 @@ class Moment(click.ParamType):
         try:
             return moment(value)
         except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class CasePlace(click.Path):
+    """Where a case is: a folder, or `s3://BUCKET/PREFIX`."""
+
+    name = "DIR"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path; a URI stays as it is, as a path would make one of its slashes."""
+        try:
+            return str(value) if on_s3(value) else super().convert(value, param, ctx)
+        except CaseError as error:
             self.fail(str(error), param, ctx)
 
 
@@ -78,14 +96,14 @@ def common_with(*formats: Format) -> Callable[[Callable[..., None]], Callable[..
 def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
     """Add the shared options to a verb, which gets them as a `Common`; guard it against errors."""
     case = click.option(
-        "--case", type=click.Path(path_type=Path, file_okay=False), envvar="TOKENTRAIL_CASE",
+        "--case", type=CasePlace(), envvar="TOKENTRAIL_CASE",
         default=DEFAULT_CASE, show_default="$TOKENTRAIL_CASE or ./tokentrail-case", metavar="DIR",
-        help="The case folder.",
+        help="The case folder, or s3://BUCKET/PREFIX.",
     )  # fmt: skip
     return case(without_case(command, formats=formats))
 
 
-def named_case(told: Common) -> Path | None:
+def named_case(told: Common) -> Path | str | None:
     """The case, where a command that is pasted must name it."""
     return None if told.case == Path(DEFAULT_CASE) else told.case
 
@@ -95,7 +113,7 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
 
     @functools.wraps(command)
     def wrapped(
-        *, case: Path, as_of: datetime | None, format_: str, strict: bool, verbose: bool, **options: Any
+        *, case: Path | str, as_of: datetime | None, format_: str, strict: bool, verbose: bool, **options: Any
     ) -> None:
         told = Common(case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose)
         guarded(command, told, **options)

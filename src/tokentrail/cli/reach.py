@@ -145,7 +145,7 @@ def case_of(told: Common, plan: Plan) -> Iterator[Case | None]:
     try:
         case = Case.open(told.case, create=False)
     except CaseError:
-        if told.case.exists():
+        if isinstance(told.case, str) or told.case.exists():
             raise
         output.say(
             f"There is no case at {told.case}: evidence newer than the plan is not looked at (--case)."
@@ -156,6 +156,6 @@ def case_of(told: Common, plan: Plan) -> Iterator[Case | None]:
         if case.case_id != plan.case_id:
             raise ActionRefused(
                 f"the plan was made from case {plan.case_id}, and {told.case} is case {case.case_id}. "
-                "Name the plan's case with --case DIR."
+                "Name the plan's case with --case."
             )
         yield case

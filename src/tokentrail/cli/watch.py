@@ -31,7 +31,7 @@ from tokentrail.watch.guard import Guard
 from tokentrail.watch.interface import Notice, Sink
 from tokentrail.watch.judging import Judging as Judged
 from tokentrail.watch.near_sinks import StreamSink, as_lines
-from tokentrail.watch.opening import feed_of, sink_of
+from tokentrail.watch.opening import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.watch import Settings, Watch
 
 SECRET = "TOKENTRAIL_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
@@ -122,15 +122,16 @@ def command(
         raise UsageError(
             "--as-of: a watch looks at what comes. Leave it out, or ask `tokentrail detect --as-of`."
         )
+    folder = folder_to_follow_into(told.case)
     guards = [Guard(path, contained_at or datetime.now(UTC).replace(microsecond=0)) for path in plans]
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
         only_new=only_new, once=once, beside=not once, beat=every,
     )  # fmt: skip
     with _stopping() as stopped_by:
-        feed = feed_of(source, access, wanted, told.case, give_up=give_up)
+        feed = feed_of(source, access, wanted, folder, give_up=give_up)
         feed.check()  # nothing is made for what can't be followed
-        with Case.open(told.case) as case:
+        with Case.open(folder) as case:
             places = _places(told, sinks, access[0])
             watch = Watch(case.folder, feed, places, guards, settings, output.say)
             stopped_by.append(watch.stop)

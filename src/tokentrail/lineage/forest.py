@@ -7,6 +7,7 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text
 from tokentrail.lineage.mints import Mints
@@ -46,6 +48,7 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 """
 """The calls outside IAM that take something away, stop it or shut it."""
 
+_MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED = 50_000, 8_192, 50_000
@@ -255,10 +258,14 @@ class Forest(Naming):
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""
         path = self._folder / "mints.parquet"
-        if not path.exists():
-            self._engine.register("minted", self._minted().table())
-        self._engine.keep("mints", "SELECT * FROM minted ORDER BY by_arn, into_arn", path)
-        return self._engine.table("SELECT * FROM mints ORDER BY by_arn, into_arn").to_pylist()
+        with suppress(CaseError):  # damaged, and worked out anew
+            if path.exists():
+                self._engine.view("mints", path)
+                return self._engine.table(_MINTS).to_pylist()
+        path.unlink(missing_ok=True)
+        self._engine.register("minted", self._minted().table())
+        self._engine.keep("mints", "SELECT * FROM minted", path)
+        return self._engine.table(_MINTS).to_pylist()
 
     def _minted(self) -> Mints:
         found = Mints()

@@ -222,9 +222,15 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
 
 
 def reopen(engine: Engine, folder: Path) -> None:
-    """Make what `grow` derived known to an engine that knows the evidence: its tables, `facts` and `credentials`."""
-    for name in _OUTPUT:
+    """
+    Make what `grow` derived known to an engine that knows the evidence: its tables, `facts` and `credentials`.
+
+    Raises:
+        CaseError: a table is missing or damaged, or is another one.
+    """
+    for name, columns in _COLUMNS.items():
         engine.view(name, folder / f"{name}.parquet")
+        engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
     know_facts(engine)
     engine.run(f"CREATE VIEW credentials AS {described()}")
 
@@ -309,3 +315,14 @@ _OUTPUT = {
         ORDER BY child, time, parent, what, thing, api, event_id""",
     "losers": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip
+_COLUMNS = {
+    "forest": "n, parent_n, root_n, depth, size, id, parent_link, kind, key_account, keys, segment, object, ordinal, "
+    "identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last",
+    "creations": "n, created_what, created_thing, created_api, created_event, created_text, created_time, "
+    "created_owner, created_ip, created_agent",
+    "names": "name, n, own",
+    "who": "n, segment, identity",
+    "links": "child, parent, what, thing, api, event_id, event_id_text, time",
+    "losers": "segment, object, ordinal",
+}
+"""Those of each table, by which it is told from what somebody put in its place."""

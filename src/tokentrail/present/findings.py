@@ -64,12 +64,12 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (-SEVERITIES.index(one.severity), one.time, one.id))
 
 
-def pasted(command: str, case: Path | None) -> str:
+def pasted(command: str, case: Path | str | None) -> str:
     """A command as it can be pasted: with the case, where it must be named."""
     return command if case is None else f"{command} --case {shlex.quote(str(case))}"
 
 
-def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | None = None) -> None:
+def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None) -> None:
     """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
     listed = worst_first(findings)
     if not listed:
@@ -84,7 +84,7 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | No
         write_finding(one, paper, case=case)
 
 
-def write_finding(one: Finding, paper: Paper, *, case: Path | None = None) -> None:
+def write_finding(one: Finding, paper: Paper, *, case: Path | str | None = None) -> None:
     """Write one finding."""
     paper.line()
     paper.line(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore import credentials as sdk_credentials
 from botocore import exceptions as sdk
 from botocore.config import Config
@@ -30,6 +31,8 @@ _ATTEMPTS = 8
 """How often the SDK tries a call that is throttled or meets a fault of AWS or the network."""
 _ANYWHERE = "us-east-1"
 _CHUNK = 1 << 20
+_PART = 64 << 20
+"""Bytes from which on a file is put in parts of so many."""
 _CODES: dict[str, Kind] = {
     "NoSuchKey": "missing", "NoSuchVersion": "missing", "NoSuchBucket": "missing", "404": "missing",
     "AccessDenied": "denied", "AccessDeniedException": "denied", "UnauthorizedOperation": "denied", "403": "denied",
@@ -41,7 +44,7 @@ _CODES: dict[str, Kind] = {
     "InvalidSignatureException": "credentials", "RequestTimeTooSkewed": "credentials",
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
-    "PreconditionFailed": "changed", "412": "changed",
+    "PreconditionFailed": "changed", "412": "changed", "ConditionalRequestConflict": "changed",
     "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
     "NotFoundException": "missing", "ResourceNotFoundException": "missing",
 }  # fmt: skip
@@ -69,13 +72,7 @@ class _Clients:
             if key not in self._clients:
                 if access not in self._sessions:
                     self._sessions[access] = _session(access)
-                session = self._sessions[access]
-                self._clients[key] = session.client(
-                    service,
-                    region_name=region or session.region_name or (None if service == "s3" else _ANYWHERE),
-                    endpoint_url=access.endpoint_url,
-                    config=_config(access, service),
-                )
+                self._clients[key] = _client(self._sessions[access], access, service, region)
             return self._clients[key]
 
     def close(self, run: str) -> None:
@@ -84,6 +81,20 @@ class _Clients:
                 self._clients.pop(key).close()
             for access in [access for access in self._sessions if access.run == run]:
                 del self._sessions[access]
+
+
+def _client(session: boto3.Session, access: Access, service: str, region: str | None) -> Any:
+    try:
+        return session.client(
+            service,
+            region_name=region or session.region_name or (None if service == "s3" else _ANYWHERE),
+            endpoint_url=access.endpoint_url,
+            config=_config(access, service),
+        )
+    except sdk.BotoCoreError:
+        raise
+    except ValueError as error:  # the address is none
+        raise Failed("network", type(error).__name__, _line(error)) from error
 
 
 _clients = _Clients()
@@ -140,6 +151,22 @@ def whole(access: Access, bucket: str, key: str) -> tuple[bytes, dict[str, str]]
     with _explained():
         answer = _clients.get(access, "s3", None).get_object(Bucket=bucket, Key=key, **payer(access))
         return answer["Body"].read(), answer["Metadata"]
+
+
+def put_file(access: Access, path: Path, bucket: str, key: str) -> None:
+    """
+    Put a file into S3, in parts if it is large: it is there whole or not at all.
+
+    Raises:
+        Failed: it was refused, or could not be made.
+    """
+    with _explained(), path.open("rb") as file:
+        client = _clients.get(access, "s3", None)
+        if path.stat().st_size <= _PART:
+            client.put_object(Bucket=bucket, Key=key, Body=file)
+        else:  # one call takes 5 GiB at most (Amazon S3 User Guide, 'Uploading objects')
+            parts = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False)
+            client.upload_fileobj(file, bucket, key, Config=parts)
 
 
 def region(access: Access) -> str:

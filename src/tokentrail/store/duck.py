@@ -281,11 +281,22 @@ class DuckEngine:
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
-        if not path.exists():
+        if not path.exists() or not self._holds(path, sql):
             fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             self.write(sql, fresh)
             fresh.replace(path)
         self.view(name, path)
+
+    def _holds(self, path: Path, sql: str) -> bool:
+        """Whether a file has the columns of a query: it may be damaged, or another one in its place."""
+        asked = [f"DESCRIBE {one}" for one in (sql, f"SELECT * FROM read_parquet({quoted(str(path))})")]
+        try:
+            there, wanted = (
+                [(one["column_name"], one["column_type"]) for one in self.rows(each)] for each in asked
+            )
+        except CaseError:
+            return False
+        return there == wanted
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""

@@ -27,8 +27,7 @@ import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,12 +36,15 @@ from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.layers import LAYERS
 from tokentrail.store.pack import SMALL
-from tokentrail.store.received import Lying
+from tokentrail.store.place import folder_of
+from tokentrail.store.received import Lying, document
+
+if TYPE_CHECKING:
+    from tokentrail.store.mirror import Mirror
 
 FORMAT = 3
 _UNPACKED = 2
 """The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/.*", re.DOTALL)
 _SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
 """A segment's name: folders of such names are read, and removed."""
 _ABANDONED_AFTER = 24 * 3600
@@ -63,6 +65,8 @@ class CaseFolder:
         self.case_id = case_id
         self.packs = version > _UNPACKED
         """Whether small objects may lie many in one file."""
+        self.mirror: Mirror | None = None
+        """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
         self._last: tuple[frozenset[str], Snapshot] | None = None
         self._objects = str(path / "objects")
@@ -80,7 +84,7 @@ class CaseFolder:
             CaseError: there is no case at `path`, the folder holds something else, its format is newer, or it is the
                 URI of a place that is no folder.
         """
-        path = _folder_of(path)
+        path = folder_of(path)
         marker = path / "case.json"
         if not marker.exists():
             if not create:
@@ -89,9 +93,9 @@ class CaseFolder:
                 )
             _start(path, marker)
         try:
-            found = json.loads(_read(marker))
+            found = document(_read(marker))
             version, case_id = int(found["format"]), str(found["case_id"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
         if version not in (_UNPACKED, FORMAT):
             raise CaseError(
@@ -147,11 +151,7 @@ class CaseFolder:
 
     def _manifest(self, path: Path) -> Manifest:
         try:
-            found = _manifest(_read(path))
-            named = (found.segment, *found.replaces)
-            if found.segment != path.stem or not all(map(_SEGMENT.fullmatch, named)):
-                raise ValueError("it names what is no segment, or not its own")
-            return found
+            return manifest_of(_read(path), path.stem)
         except (OSError, ValueError) as error:
             raise CaseError(
                 f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
@@ -162,12 +162,18 @@ class CaseFolder:
         return self.path / "segments" / name
 
     def lying(self, stored: StoredObject) -> Lying:
-        """Where the bytes of an object lie."""
+        """Where the bytes of an object lie; of a case in a bucket, they are fetched first."""
+        self.at_hand([stored])
         if stored.reference:
             return Lying(stored.reference)
         if stored.pack is not None:
             return Lying(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
         return Lying(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
+
+    def at_hand(self, objects: Iterable[StoredObject]) -> None:
+        """Have the bytes of some objects here, as those of a case in a bucket are fetched when they are asked for."""
+        if self.mirror is not None:
+            self.mirror.fetch_evidence(objects)
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
@@ -186,22 +192,23 @@ class CaseFolder:
             text = msgspec.json.encode(manifest)
         except UnicodeEncodeError:  # a file's name that is no text
             text = json.dumps(msgspec.to_builtins(manifest)).encode()
-        _place(self.path / "manifests" / f"{manifest.segment}.json", text)
+        place(self.path / "manifests" / f"{manifest.segment}.json", text)
 
     def note(self, name: str) -> Any:
         """A document that the case keeps beside its evidence, or `None`."""
         path = self.path / "notes" / f"{name}.json"
         try:
-            return json.loads(_read(path))
+            return document(_read(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise CaseError(f"{path}: damaged ({error}). Remove it; it can be had again.") from error
+            where = path if self.mirror is None else f"{self.mirror.bucket.uri}/notes/{path.name}"
+            raise CaseError(f"{where}: damaged ({error}). Remove it; it can be had again.") from error
 
     def place_note(self, name: str, value: Any) -> None:
         """Keep a document, all of it or not at all."""
         (self.path / "notes").mkdir(mode=0o700, exist_ok=True)
-        _place(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
+        place(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
     def derived(self, fingerprint: str) -> Path | None:
         """
@@ -211,6 +218,8 @@ class CaseFolder:
             CaseError: it holds what is no file.
         """
         folder = self.path / "derived" / fingerprint
+        if self.mirror is not None and not folder.exists():
+            self.mirror.fetch_derived(fingerprint)
         _see_files(folder)
         return folder if folder.exists() else None
 
@@ -239,6 +248,11 @@ class CaseFolder:
             shutil.rmtree(folder, ignore_errors=True)
         return target
 
+    def forget_derived(self, folder: Path) -> None:
+        """Remove derived tables that can't be read."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder.rename(folder.with_name(f".{secrets.token_hex(8)}")), ignore_errors=True)
+
     @contextmanager
     def scratch(self) -> Iterator[Path | None]:
         """Where a folder may be made for a while; nowhere if nothing can be written here."""
@@ -266,12 +280,20 @@ class CaseFolder:
                 shutil.rmtree(path / LAYERS, ignore_errors=True)
 
 
-def _manifest(text: bytes) -> Manifest:
-    """A manifest as it was written; the quick decoder refuses names that are no text, which files may bear."""
+def manifest_of(text: bytes, segment: str) -> Manifest:
+    """
+    The manifest of a segment, as it was written.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
-        return _decode_manifest(text)
-    except msgspec.DecodeError:
-        return msgspec.convert(json.loads(text), Manifest)
+        found = _decode_manifest(text)
+    except (msgspec.DecodeError, RecursionError):  # the first: names that are no text, which files may bear
+        found = msgspec.convert(document(text), Manifest)
+    if found.segment != segment or not all(map(_SEGMENT.fullmatch, (found.segment, *found.replaces))):
+        raise ValueError("it names what is no segment, or not its own")
+    return found
 
 
 def _read(path: Path) -> bytes:
@@ -317,29 +339,24 @@ def segment_name(number: int) -> str:
     return f"{number:016x}"
 
 
-def _folder_of(path: Path) -> Path:
-    """The folder that a path or a `file:` URI names; a path has made one of the URI's slashes."""
-    found = _URI.match(str(path))
-    if not found:
-        return path
-    address = urlsplit(str(path))
-    if address.scheme == "file":
-        return Path(unquote(address.path))
-    raise CaseError(
-        f"{path}: a case lies in a folder, not under {found[1]}:. Give a path; for a case that several machines share, "
-        "one on a file system that all of them have mounted (EFS, FSx, NFS)."
-    )
-
-
 def _start(path: Path, marker: Path) -> None:
     if path.exists() and (not path.is_dir() or any(_foreign(path))):
         raise CaseError(f"{path}: holds something that is no case. Choose another folder with --case.")
+    lay_out(path)
+    if not marker.exists():
+        place(marker, marker_text(), replace=False)
+
+
+def lay_out(path: Path) -> None:
+    """Make the folders of a case, for its owner alone."""
     for part in ("", "objects", "segments", "manifests", "derived"):
         (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
-    if not marker.exists():
-        text = json.dumps({"format": FORMAT, "case_id": secrets.token_hex(8), "made_by": "tokentrail"})
-        _place(marker, text.encode(), replace=False)
+
+
+def marker_text() -> bytes:
+    """What a new case is known by: the text of its `case.json`."""
+    return json.dumps({"format": FORMAT, "case_id": secrets.token_hex(8), "made_by": "tokentrail"}).encode()
 
 
 def _foreign(path: Path) -> Iterable[Path]:
@@ -348,7 +365,7 @@ def _foreign(path: Path) -> Iterable[Path]:
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 
-def _place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
+def place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file so that it is there whole or not at all."""
     _place_in(*os.path.split(target), data, replace=replace)
 

@@ -35,6 +35,55 @@ class EvidenceObject(Protocol):
         """All of its bytes."""
 
 
+class Put(Protocol):
+    """What a bucket holds under a name."""
+
+    @property
+    def key(self) -> str:
+        """The name, below the case's own."""
+
+    @property
+    def changed(self) -> float:
+        """When it was put there, in seconds since 1970, by the bucket's own clock."""
+
+
+class Bucket(Protocol):
+    """
+    Where a case lies that machines share without a file system: names and bytes, each put whole or not at all.
+
+    It pickles and can be compared, so that executors of a cluster reach the same. A name begins below the case.
+    Each method raises `CaseError`, in words for a person, where the bucket can't be reached or refuses.
+    """
+
+    def __hash__(self) -> int:
+        """The same for what reaches the same."""
+
+    @property
+    def uri(self) -> str:
+        """What a user calls it."""
+
+    def listed(self, prefix: str, most: int | None = None) -> Sequence[Put]:
+        """What is there under names that begin so, in order of name; the first `most` of them."""
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes of something small; `None` if nothing has that name."""
+
+    def fetch(self, key: str, target: Path) -> bool:
+        """Write what has a name to a new file, whole or not at all; whether anything has it."""
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Put bytes, or those of a file, in place of what had that name."""
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Put bytes where nothing has that name; whether that was so."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove what has these names, as far as that is allowed."""
+
+    def close(self) -> None:
+        """Let go of connections; they are made again when needed."""
+
+
 class Step(NamedTuple):
     """A statement among others that are run together."""
 

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from tokentrail.store.repeats import AT_ONCE, Halves, common
 
 LAYERS = "layers"
-_LIST = "layers.json"
+LIST = "layers.json"
+_NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
+"""What layers and segments are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,24 @@ class Layer:
 def listed(derived: Path) -> list[Layer]:
     """The layers of a derived folder; none where it has none that can be read."""
     try:
-        found = json.loads((derived / _LIST).read_text())
-        return [Layer(one["name"], one["records"], tuple(one["gone"]), tuple(one["ids"])) for one in found]
-    except (OSError, ValueError, KeyError, TypeError):
+        return layers_of((derived / LIST).read_bytes())
+    except OSError:
         return []
+
+
+def layers_of(text: bytes) -> list[Layer]:
+    """The layers that a list tells of, by names that can be those of files; none if it can't be read."""
+    try:
+        found = msgspec.json.decode(text, type=list[Layer])
+    except (ValueError, RecursionError):
+        return []
+    named = (name for one in found for name in (one.name, *one.records, *one.gone, *one.ids))
+    return found if all(map(_NAME.fullmatch, named)) else []
 
 
 def listing(derived: Path, layers: Sequence[Layer]) -> None:
     """Say which layers a derived folder has."""
-    (derived / _LIST).write_text(json.dumps([asdict(one) for one in layers]))
+    (derived / LIST).write_text(json.dumps([asdict(one) for one in layers]))
 
 
 def prepare(derived: Path) -> None:

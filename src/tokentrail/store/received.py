@@ -72,6 +72,19 @@ def received(lying: Lying, sha256: str) -> bytes:
     return data
 
 
+def document(text: bytes) -> Any:
+    """
+    What JSON says that somebody else may have written.
+
+    Raises:
+        ValueError: it is none, or one that is nested too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def decoded(raw: bytes) -> Any:
     """One record, whatever state it is in, secrets and all: not to be shown."""
     try:

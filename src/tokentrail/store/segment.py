@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokentrail.events.columns import TABLES
+
 _REPEATED = frozenset({"segment", "object", "duration", "resource"})
 """Columns whose values repeat though they are no labels."""
 _CLIMBING = frozenset({"ordinal", "time"})
@@ -26,6 +28,14 @@ def write_segment(tables: dict[str, pa.Table], folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
     for name, table in tables.items():
         _write(table.sort_by(_SORTED_BY[name]) if name in _SORTED_BY else table, folder / f"{name}.parquet")
+
+
+def is_part(path: Path, name: str) -> bool:
+    """Whether a file can be read as a table of a segment."""
+    try:
+        return set(TABLES[name].names) <= set(pq.read_schema(path).names)
+    except (OSError, ValueError):  # pyarrow's own are of these kinds
+        return False
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -24,6 +24,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.errands import WORDS, Errands, sealed, unsealed
+from tokentrail.store.giving import each
 from tokentrail.store.interface import Step
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.telling import retold, told
@@ -41,7 +43,6 @@ _SPELLINGS = (
 """What DuckDB knows as a macro or calls by another name."""
 _FAILED = (PySparkException, Py4JError)
 """The second is what its errors are that Spark has no name for, such as a job that was given up."""
-_WORDS = ".words"
 _NUMBERED = re.compile(r"\bnumbered\(\)")
 _SERIES = 16
 """Statements that may number rows: each has numbers of its own, as all of them together must be told apart."""
@@ -149,54 +150,55 @@ class _Told(Exception):
 
 
 def spread(
-    session: SparkSession, payloads: Sequence[bytes], shared: Path, work: Callable[[bytes], bytes]
+    session: SparkSession, payloads: Sequence[bytes], place: Errands, work: Callable[[bytes], bytes]
 ) -> Iterator[bytes]:
     """
     Do work on each of many payloads, a task each, wherever there is room; yields what came of them.
 
     Args:
         session: The cluster.
-        payloads: What to do; they reach executors through files in `shared`, one each.
-        shared: A folder that all executors reach.
+        payloads: What to do; they reach executors through `place`.
+        place: What all executors reach.
         work: Must pickle.
 
     Raises:
         TokenTrailError: work raised it each time that Spark tried; so does an `OSError`, in the same words.
         SourceError: what did the work was lost.
     """
-    shared.mkdir(mode=0o700, parents=True)
+    place.begin()
     try:
-        for number, payload in enumerate(payloads):
-            (shared / str(number)).write_bytes(payload)
+        names = [sealed(one) for one in payloads]
+        for _ in each(place.leave, names, payloads):
+            pass
         tasks = session.range(0, len(payloads), 1, len(payloads))
 
-        def each(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                done = [_worked(work, shared / str(number)) for number in batch.column("id").to_pylist()]
+                done = [_worked(work, place, names[int(one)]) for one in batch.column("id").to_numpy()]
                 yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
 
-        for row in tasks.mapInArrow(each, "done binary").toLocalIterator(prefetchPartitions=True):
+        for row in tasks.mapInArrow(run, "done binary").toLocalIterator(prefetchPartitions=True):
             yield row["done"]
     except _FAILED as failed:
-        names = [one for one in shared.glob(f"*{_WORDS}") if one.name in str(failed)]
-        if not names:
+        words = [one for one in place.names() if one.endswith(WORDS) and one in str(failed)]
+        if not words:
             raise SourceError(
-                f"Spark lost what did a task (out of memory?), or its executors do not reach {shared.parent.parent}. "
+                f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
                 "What was read is kept; run the same ingest again to go on."
             ) from failed
-        error = retold(names[0].read_bytes())
+        error = retold(place.take(words[0]))
         if error is None:
             raise
         raise error from error.__cause__
     finally:
-        shutil.rmtree(shared, ignore_errors=True)
+        place.end()
 
 
-def _worked(work: Callable[[bytes], bytes], payload: Path) -> bytes:
+def _worked(work: Callable[[bytes], bytes], place: Errands, name: str) -> bytes:
     """Do work in an executor. What it raises is left for the driver, which hears a traceback of several machines."""
     try:
-        return work(payload.read_bytes())
+        return work(unsealed(place, name))
     except Exception as error:
-        name = f"{secrets.token_hex(16)}{_WORDS}"
-        payload.with_name(name).write_bytes(told(error))
-        raise _Told(name) from error
+        left = f"{secrets.token_hex(16)}{WORDS}"
+        place.leave(left, told(error))
+        raise _Told(left) from error

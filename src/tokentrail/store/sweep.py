@@ -82,7 +82,9 @@ def _of_each(
     edges = np.flatnonzero((np.diff(segments) != 0) | (np.diff(numbers) != 0)) + 1
     ordinals = wanted["ordinal"].to_numpy().astype(np.int32)
     masks = np.stack([wanted[name].to_numpy() for name in wanted.column_names[3:]], axis=1).astype(np.int64)
-    for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(segments)], strict=True):
+    starts = [0, *edges.tolist()]
+    folder.at_hand(manifests[int(segments[one])][int(numbers[one])] for one in starts)
+    for start, end in zip(starts, [*edges.tolist(), len(segments)], strict=True):
         segment, number = int(segments[start]), int(numbers[start])
         stored = manifests[segment][number]
         yield Wanted(

@@ -8,8 +8,24 @@ from pathlib import Path
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Wanted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.place import on_s3
 from tokentrail.watch.interface import Feed, Sink
 from tokentrail.watch.near_sinks import FileSink
+
+
+def folder_to_follow_into(case: Path | str) -> Path:
+    """
+    Where a watch keeps what it follows.
+
+    Raises:
+        UsageError: it is no folder, and what comes by the second can't be put into a bucket as it comes.
+    """
+    if on_s3(case) is None:
+        return Path(case)
+    raise UsageError(
+        f"{case}: a watch follows into a folder. Give one with --case; for a case in a bucket, run "
+        f"`tokentrail ingest SOURCE --case {case}` as often as you need it."
+    )
 
 
 def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path, *, give_up: int) -> Feed:

@@ -32,6 +32,7 @@ from tokentrail.watch.interface import Feed, Sink
 from tokentrail.watch.judging import Judging
 from tokentrail.watch.ledger import Ledger
 from tokentrail.watch.looking import Asked, Looker, Told
+from tokentrail.watch.opening import folder_to_follow_into
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look
 from tokentrail.watch.seat import Beside, Here
@@ -113,6 +114,8 @@ class Watch:
         self, folder: CaseFolder, feed: Feed, sinks: Sequence[Sink], guards: Sequence[Guard], settings: Settings,
         say: Callable[[str], None], clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
+        if folder.mirror is not None:
+            folder_to_follow_into(folder.mirror.bucket.uri)  # which refuses
         self._folder, self._feed, self._guards = folder, feed, guards
         self._settings, self._say, self._clock = settings, say, clock
         self._ledger = Ledger(folder.path / "watch")

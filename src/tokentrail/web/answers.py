@@ -44,6 +44,8 @@ from tokentrail.web.pages import (
     findings_told,
 )
 
+_LOOKED_AFTER = 30.0
+"""Seconds after which a case in a bucket is looked at again."""
 _KEPT = 12
 """Costly answers that are kept."""
 _BRANCH = 100
@@ -54,7 +56,7 @@ Answer = TypeVar("Answer")
 class Answers:
     """A case folder, and what the console asks of it. Not for two threads at once."""
 
-    def __init__(self, folder: Path, snapshots: Iterable[Snapshot] = ()) -> None:
+    def __init__(self, folder: Path | str, snapshots: Iterable[Snapshot] = ()) -> None:
         self._snapshots = tuple(snapshots)
         self._newest = Case.open(folder, create=False)
         self._earlier = Case.open(folder, create=False)
@@ -64,6 +66,10 @@ class Answers:
         """Let go of the case."""
         self._newest.close()
         self._earlier.close()
+
+    def refresh(self) -> None:
+        """Look now and then for what others put into a case in a bucket; a folder shows it by itself."""
+        self._newest.refresh(_LOOKED_AFTER)
 
     def start(self, query: QueryParams) -> StartPage:
         """The case at a glance."""

@@ -89,6 +89,7 @@ class Console:
         """Answer, or say why there is no answer."""
         with self._turn:
             try:
+                self._answers.refresh()
                 return answer()
             except TokenTrailError as error:
                 status, told = _status(error), str(error).splitlines()[0]

@@ -52,7 +52,7 @@ def server(answers: Answers, token: str, port: int) -> uvicorn.Server:
 
 
 def serve(
-    folder: Path,
+    folder: Path | str,
     port: int | None,
     as_of: datetime | None,
     started: Callable[[str], None],

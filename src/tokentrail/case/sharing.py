@@ -1,0 +1,83 @@
+"""What an ingest does beside reading where the case lies in a bucket; where it is a folder, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tokentrail.case.views import Views
+from tokentrail.errors import CaseError, SourceError, UsageError
+from tokentrail.store.folder import CaseFolder
+
+if TYPE_CHECKING:
+    from tokentrail.spark import Cluster
+
+
+class Sharing:
+    """Brings what others put there before an ingest, and gives what it read."""
+
+    def __init__(self, folder: CaseFolder, views: Views, engine: Cluster | None) -> None:
+        self._mirror = folder.mirror
+        self._folder, self._views, self._engine = folder, views, engine
+        far = engine if self._mirror is None else None  # executors reach no table that lies in a mirror
+        views.link, views.link_from = (far.link, far.spread_from) if far else (None, 0)
+
+    @contextmanager
+    def around(self, *, reference: bool) -> Iterator[None]:
+        """
+        Begin with what is there now; what was read when a source fails is given all the same.
+
+        Raises:
+            UsageError: evidence is to stay where it is, where other machines that open the case would not find it.
+            CaseError: the bucket can't be reached.
+        """
+        if self._mirror is None:
+            yield
+            return
+        if reference:
+            raise UsageError(
+                f"{self._mirror.bucket.uri}: --reference leaves files where they are, and other machines that open "
+                "this case would not find them. Leave --reference out."
+            )
+        self._mirror.bring()
+        try:
+            yield
+        except (SourceError, UsageError) as error:
+            self._give_after(error)
+            raise
+
+    def _give_after(self, error: SourceError | UsageError) -> None:
+        assert self._mirror is not None
+        try:
+            self._mirror.give()
+        except CaseError as failed:
+            raise type(error)(
+                f"{error} What was read until then is on this machine, and could not be put into the bucket either: "
+                f"{failed} The next ingest from here puts it there."
+            ) from error
+
+    def begun(self) -> None:
+        """Have what linking goes on from."""
+        if self._mirror is not None and self._folder.snapshot().manifests:
+            self._mirror.fetch_layers(self._views.open(None).derived)
+
+    def read(self) -> None:
+        """Have what was read in the bucket, since a source may forget it then, and here, since it is linked here."""
+        if self._mirror is not None:
+            self._mirror.give_new()
+            if self._engine is not None:
+                self._mirror.bring()
+
+    def done(self) -> list[str]:
+        """Give what was derived; what there is to say of it."""
+        if self._mirror is None:
+            return []
+        if not self._folder.snapshot().manifests:
+            self._mirror.give()
+            return []
+        view = self._views.open(None)
+        self._mirror.give(view.derived.name)
+        if self._engine is None or view.grown.records < self._engine.spread_from:
+            return []
+        return [f"{self._mirror.bucket.uri}: linked by this machine, as a cluster links no case in a bucket."]

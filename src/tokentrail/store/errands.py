@@ -1,0 +1,124 @@
+"""
+What a driver and its executors hand each other beside Spark: tasks on the way there, words of errors on the way back.
+
+It goes through the case, which all of them reach: a folder of it, or names in its bucket. A task goes by the SHA-256 of
+its bytes, which the executor was told by Spark, so that nobody who can write to the case makes an executor do another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tokentrail.errors import CaseError
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import Bucket
+
+WORDS = ".words"
+
+
+class Errands(Protocol):
+    """Where things are left for somebody else; it pickles."""
+
+    @property
+    def where(self) -> str:
+        """The case, as a person knows it."""
+
+    def begin(self) -> None:
+        """Make room."""
+
+    def leave(self, name: str, data: bytes) -> None:
+        """Leave something under a name."""
+
+    def take(self, name: str) -> bytes:
+        """Look at what was left."""
+
+    def names(self) -> list[str]:
+        """What has been left."""
+
+    def end(self) -> None:
+        """Remove all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InFolder:
+    folder: Path
+
+    @property
+    def where(self) -> str:
+        return str(self.folder.parent.parent)
+
+    def begin(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True)
+
+    def leave(self, name: str, data: bytes) -> None:
+        (self.folder / name).write_bytes(data)
+
+    def take(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def names(self) -> list[str]:
+        return [one.name for one in self.folder.glob("*")]
+
+    def end(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _InBucket:
+    bucket: Bucket
+    prefix: str
+
+    @property
+    def where(self) -> str:
+        return self.bucket.uri
+
+    def begin(self) -> None:
+        """Nothing: a name needs no folder."""
+
+    def leave(self, name: str, data: bytes) -> None:
+        self.bucket.put(f"{self.prefix}{name}", data)
+
+    def take(self, name: str) -> bytes:
+        data = self.bucket.read(f"{self.prefix}{name}")
+        if data is None:
+            raise CaseError(f"{self.bucket.uri}/{self.prefix}{name}: is gone. Run the same command again.")
+        return data
+
+    def names(self) -> list[str]:
+        return [one.key.removeprefix(self.prefix) for one in self.bucket.listed(self.prefix)]
+
+    def end(self) -> None:
+        with suppress(CaseError):  # whoever gives next removes it, in a day
+            self.bucket.remove([f"{self.prefix}{one}" for one in self.names()])
+
+
+def errands(folder: CaseFolder, kind: str) -> Errands:
+    """A place for the errands of one job on a case."""
+    name = f"{kind}-{secrets.token_hex(8)}"
+    if folder.mirror is not None:
+        return _InBucket(folder.mirror.bucket, f"spark/{name}/")
+    return _InFolder(folder.path.resolve() / "derived" / f".{name}")
+
+
+def sealed(payload: bytes) -> str:
+    """The name under which a task is left."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def unsealed(place: Errands, name: str) -> bytes:
+    """
+    A task, as it was left.
+
+    Raises:
+        CaseError: somebody put something else in its place.
+    """
+    payload = place.take(name)
+    if sealed(payload) != name:
+        raise CaseError(f"{place.where}: a task of this job was changed on its way to an executor.")
+    return payload

@@ -1,0 +1,294 @@
+"""
+A case that lies in a bucket, worked on in a mirror: a case folder of this machine with what was needed of it so far.
+
+Nearly all of a case never changes once it is there, so to bring it here is to fetch what is missing, and to give is to
+put what is missing. Evidence is fetched when a raw record is asked for. What was there before and is gone from the
+bucket is gone here as well; what is here and was never there is what the next giver puts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tokentrail.errors import CaseError
+from tokentrail.events.columns import TABLES
+from tokentrail.store import giving, keys
+from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
+from tokentrail.store.interface import Bucket, Manifest, StoredObject
+from tokentrail.store.layers import LAYERS, LIST, layers_of
+from tokentrail.store.place import on_s3
+from tokentrail.store.received import Lying
+from tokentrail.store.segment import is_part
+
+_MARKS = "mirrored"
+"""The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
+_PLACE = "TOKENTRAIL_MIRRORS"
+_FEW = 1_000
+"""Names that are looked at before a case is started among them."""
+
+
+def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
+    """
+    Open the mirror of a case in a bucket, with all that is there now; or start one in a place that is empty.
+
+    Raises:
+        CaseError: there is no case, something else is there, the bucket can't be reached, or the mirror not be made.
+    """
+    text = bucket.read(keys.CASE) or (_started(bucket) if create else None)
+    if text is None:
+        raise CaseError(
+            f"{bucket.uri}: no case here. Start one with `tokentrail ingest SOURCE --case {bucket.uri}`."
+        )
+    path = _root() / hashlib.sha256(bucket.uri.encode() + b"\n" + text).hexdigest()[:24]
+    try:
+        lay_out(path)
+        (path / _MARKS).mkdir(mode=0o700, exist_ok=True)
+        place(path / _MARKS / "uri", bucket.uri.encode())
+        place(path / keys.CASE, text)
+    except OSError as error:
+        raise CaseError(
+            f"{path}: the mirror of {bucket.uri} can't be made here ({error.strerror}). Name another folder for "
+            f"mirrors with {_PLACE}."
+        ) from error
+    try:
+        folder = CaseFolder.open(path, create=False)
+    except CaseError as error:
+        raise CaseError(f"{bucket.uri}: {error}") from error
+    folder.mirror = Mirror(bucket, folder)
+    folder.mirror.bring()
+    return folder
+
+
+def mirrored_by(path: Path) -> str | None:
+    """The URI of the case that a folder is the mirror of, if it is one."""
+    try:
+        uri = Lying(str(path / _MARKS / "uri")).read().decode()
+        return uri if on_s3(uri) else None
+    except (OSError, ValueError, CaseError):
+        return None
+
+
+def aside(bucket: Bucket, path: Path) -> CaseFolder:
+    """
+    A case folder for one task, known as the case in a bucket is, and with nothing of it.
+
+    Raises:
+        CaseError: the case is gone.
+    """
+    text = bucket.read(keys.CASE)
+    if text is None:
+        raise CaseError(f"{bucket.uri}: no case here any more.")
+    lay_out(path)
+    place(path / keys.CASE, text)
+    return CaseFolder.open(path, create=False)
+
+
+def manifests_in(bucket: Bucket) -> list[Manifest]:
+    """The manifests of all segments of a bucket that count."""
+    names, _ = keys.segments_in(bucket)
+    found = [one for _, one in _manifests(bucket, names)]
+    replaced = {name for one in found for name in one.replaces}
+    return [one for one in found if one.segment not in replaced]
+
+
+class Mirror:
+    """What keeps a folder and the bucket that it mirrors alike."""
+
+    def __init__(self, bucket: Bucket, folder: CaseFolder) -> None:
+        self.bucket = bucket
+        self.foreign = 0
+        """Names among those of manifests that are none of a case's."""
+        self._folder = folder
+        self._marks = giving.Marks(folder.path / _MARKS)
+        self._brought = 0.0
+
+    def bring(self, older_than: float = 0.0) -> None:
+        """
+        Fetch the segments and notes that the bucket has and this folder has not.
+
+        Args:
+            older_than: Only if it was last done longer ago than so many seconds.
+        """
+        if older_than and time.monotonic() - self._brought < older_than:
+            return
+        had = {one for one in self._folder.published() if self._marks.has(one)}
+        names, self.foreign = keys.segments_in(self.bucket)
+        there = set(names)
+        for gone in had - there:
+            (self._folder.path / keys.manifest_key(gone)).unlink(missing_ok=True)
+        here = self._folder.published()
+        replaced = {name for one in self._folder.snapshot().manifests for name in one.replaces}
+        new = list(_manifests(self.bucket, sorted(there - here - replaced)))
+        replaced.update(name for _, one in new for name in one.replaces)
+        new = [pair for pair in new if pair[1].segment not in replaced]
+        # Something of what was fetched before may be gone, as from a place that the system tidies.
+        older = [one.segment for one in self._folder.snapshot().manifests if one.segment in there]
+        self._fetch_parts([*older, *(one.segment for _, one in new)])
+        for text, one in new:
+            place(self._folder.path / keys.manifest_key(one.segment), text)
+        for name in there:
+            self._marks.set(name)
+        self._bring_notes()
+        if new or had - there:
+            with suppress(OSError):  # another process tidies as well
+                self._folder.tidy()  # else only who ingests would
+        self._brought = time.monotonic()
+
+    def _fetch_parts(self, segments: Sequence[str]) -> None:
+        """Fetch segments whole, each before its manifest."""
+        parts = {keys.part_key(segment, table): table for segment in segments for table in TABLES}
+        wanted = [key for key in parts if not _holds_bytes(self._folder.path / key)]
+        for key in wanted:
+            (self._folder.path / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for key, found in zip(wanted, giving.each(self._fetched, wanted), strict=True):
+            if not found or not is_part(self._folder.path / key, parts[key]):
+                (self._folder.path / key).unlink(missing_ok=True)
+                told = "is damaged" if found else "is missing, though its segment's manifest is there"
+                raise CaseError(
+                    f"{self.bucket.uri}/{key}: {told}. Run the same command again; if it stays so, remove "
+                    f"{keys.manifest_key(key.split('/')[1])} and ingest its logs again."
+                )
+
+    def _fetched(self, key: str, to: Path | None = None) -> bool:
+        path = to or self._folder.path / key
+        try:
+            return self.bucket.fetch(key, path)
+        except OSError as error:
+            raise CaseError(
+                f"{path}: what {self.bucket.uri} holds can't be written here ({error.strerror}). Make room, or name "
+                f"another folder for mirrors with {_PLACE}."
+            ) from error
+
+    def _bring_notes(self) -> None:
+        """Have notes as they are there, but for those that were changed here and not given yet."""
+        folder = self._folder.path / "notes"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        named = (keys.NOTE.fullmatch(one.key) for one in self.bucket.listed("notes/"))
+        there = {match[1] for match in named if match}
+        for name in there.union(path.stem for path in folder.glob("*.json")):
+            path, known = folder / f"{name}.json", self._marks.of_note(name)
+            if giving.digest_of(path) not in (known, None):
+                continue
+            text = self.bucket.read(f"notes/{name}.json") if name in there else None
+            if text is not None:
+                place(path, text)
+                self._marks.set_note(name, hashlib.sha256(text).hexdigest())
+            elif known is not None:
+                path.unlink(missing_ok=True)
+
+    def fetch_evidence(self, objects: Iterable[StoredObject]) -> None:
+        """Fetch the bytes of some evidence objects; what the bucket lacks is left to whoever misses it."""
+        wanted = dict.fromkeys(
+            keys.evidence_key(one.sha256, one.pack) for one in objects if one.reference is None
+        )
+        missing = [key for key in wanted if key is not None and not (self._folder.path / key).exists()]
+        for key in missing:
+            (self._folder.path / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for _ in giving.each(self._fetched, missing):
+            pass
+
+    def fetch_derived(self, name: str) -> None:
+        """Fetch the tables that were derived from exactly these segments, if anybody gave them; without layers."""
+        for prefix, files in giving.complete(self.bucket, name):
+            fresh = self._folder.new_derived()
+            wanted = [one for one in files if one not in (LIST, keys.LAYER_FILES)]
+            for one in wanted:
+                (fresh / one).parent.mkdir(mode=0o700, exist_ok=True)
+            names, paths = [f"{prefix}/{one}" for one in wanted], [fresh / one for one in wanted]
+            try:
+                whole = all(list(giving.each(self._fetched, names, paths)))
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            if whole:
+                self._folder.place_derived(fresh, name)
+                return
+            shutil.rmtree(fresh, ignore_errors=True)  # tidied away meanwhile
+
+    def fetch_layers(self, derived: Path) -> None:
+        """Fetch the layers of derived tables that were fetched: only an ingest, which goes on from them, needs them."""
+        if (derived / LIST).exists():
+            return
+        for prefix, _ in giving.complete(self.bucket, derived.name):
+            files = giving.layer_files(self.bucket, prefix)
+            listing = self.bucket.read(f"{prefix}/{LIST}")
+            if not files or listing is None or not layers_of(listing):
+                continue
+            (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
+            paths = [derived / LAYERS / name for name in files]
+            if all(list(giving.each(self._fetch_layer, paths, files.values()))):
+                place(derived / LIST, listing)
+                return
+
+    def _fetch_layer(self, path: Path, sha256: str) -> bool:
+        if giving.digest_of(path) != sha256:
+            self._fetched(f"layers/{sha256}", path)
+        return giving.digest_of(path) == sha256
+
+    def give_new(self) -> None:
+        """Put segments and notes into the bucket that are here and were never there."""
+        giving.give_new(self.bucket, self._folder, self._marks)
+
+    def give(self, derived: str | None = None) -> None:
+        """
+        Put into the bucket what this folder has and the bucket never had, and tidy up there.
+
+        Args:
+            derived: The name of the derived tables of what is visible now.
+        """
+        self.give_new()
+        if derived is not None:
+            giving.give_derived(self.bucket, self._folder.path / "derived" / derived)
+        giving.tidy(self.bucket, derived)
+
+
+def _holds_bytes(path: Path) -> bool:
+    """Whether a file is there, and was not left empty by a machine that lost its power."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _started(bucket: Bucket) -> bytes | None:
+    """Start a case; of two that do so at once, the first one's stands."""
+    listed = bucket.listed("", most=_FEW)
+    foreign = [one.key for one in listed if one.key and one.key.partition("/")[0] not in keys.OURS]
+    if foreign:
+        raise CaseError(
+            f"{bucket.uri}: holds something that is no case. Choose a prefix that is empty, or that of a case."
+        )
+    bucket.put_new(keys.CASE, marker_text())
+    return bucket.read(keys.CASE)
+
+
+def _root() -> Path:
+    """Where mirrors lie: beside what else programs keep that can be had again (XDG Base Directory Specification)."""
+    if named := os.environ.get(_PLACE):
+        return Path(named).absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    with suppress(RuntimeError):  # no home
+        return (cache if cache.is_absolute() else Path.home() / ".cache") / "tokentrail" / "cases"
+    raise CaseError(f"no home folder, in which mirrors of cases lie. Name a folder for them with {_PLACE}.")
+
+
+def _manifests(bucket: Bucket, names: Sequence[str]) -> Iterator[tuple[bytes, Manifest]]:
+    """The manifests of some segments, as they lie in a bucket; not those that were removed meanwhile."""
+    for name, text in zip(
+        names, giving.each(lambda one: bucket.read(keys.manifest_key(one)), names), strict=True
+    ):
+        if text is None:
+            continue
+        try:
+            yield text, manifest_of(text, name)
+        except ValueError as error:
+            raise CaseError(
+                f"{bucket.uri}/{keys.manifest_key(name)}: damaged manifest ({error}). Remove it and ingest its logs "
+                "again."
+            ) from error
