@@ -52,6 +52,8 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
         with monkeypatch.context() as many:
             many.setattr(part, "FEW", -1)
             assert found == told(Part(case._views.open(None).engine), group)
+            many.setattr(part, "_AT_ONCE", 2)  # of very many, some are brought together at a time
+            assert found == told(Part(case._views.open(None).engine), group)
             many.setattr(part, "FEW", 200)
             many.setattr(few, "_CALLS", 3)  # some do more than may be held
             many.setattr(few, "_ROWS", 2)

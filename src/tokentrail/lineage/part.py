@@ -108,8 +108,11 @@ class Part:
         wanted = frozenset(places)
         if self._looked_up(wanted):
             return self._few.rows(wanted)
-        self._gather(wanted)
-        return self._engine.table(f"{described(self._some)} ORDER BY n").to_pylist()
+        found: list[Row] = []
+        for some in batches(sorted(wanted), _AT_ONCE):
+            self._gather(some)
+            found += self._engine.table(f"{described(self._some)} ORDER BY n").to_pylist()
+        return found
 
     def deeds(self, places: Iterable[int], select: str) -> Sequence[Row]:
         """What some credentials did: `select` reads from `acts`, whole facts with `n`."""
