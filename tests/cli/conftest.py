@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from pathlib import Path
 
 import pytest
-from cli_cases import Ran, Run
 
+from shell import Ran, Run, ran
 from tokentrail.case import Case
-from tokentrail.cli.root import main
 from tokentrail.testing.story import Story, story
 
 
@@ -22,15 +18,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
 
     def run(*arguments: object) -> Ran:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["tokentrail", *map(str, arguments)])
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        return ran(monkeypatch, arguments)
 
     return run
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cases import Run
 
 from evidence import HOME, START, session, user
 from evidence import call as record
+from shell import Run
 from tokentrail.case import Case
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, native
 from tokentrail.testing.story import Story

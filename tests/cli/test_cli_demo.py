@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_cases import Run
 
+from shell import Run
 from tokentrail.case import Case
 from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import Story

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cases import Run
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from shell import Run
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.testing.story import Story
 

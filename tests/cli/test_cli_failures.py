@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_cases import Run
 
+from shell import Run
 from tokentrail.cli import failure
 from tokentrail.cli.options import Common
 from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cases import Run
 
 from policy.iam_cases import doc, let, page, root, user
 from policy.iam_cases import role as iam_role
+from shell import Run
 from tokentrail.testing.story import ATTACKER, Story
 
 DENY_S3 = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}

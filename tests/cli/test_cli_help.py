@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 import click
 import pytest
-from cli_cases import Run
 
+from shell import Run
 from tokentrail import __version__
 from tokentrail.cli.root import root
 from tokentrail.events.quick import compiled

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cases import Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shell import Run
 from tokentrail.testing import FAKE_SESSION_TOKEN, carriers
 from tokentrail.testing.story import Story
 from tokentrail.testing.wrapped import zipped

@@ -12,8 +12,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from cli_cases import Run
 
+from shell import Run
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
 

@@ -6,8 +6,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-from cli_cases import Run
-
+from shell import Run
 from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import Story
 

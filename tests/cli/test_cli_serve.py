@@ -15,9 +15,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from cli_cases import Run
 
 from patience import PATIENCE
+from shell import Run
 
 PROGRAM = [sys.executable, "-c", "from tokentrail.cli.root import main; main()"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cases import Run
 
+from shell import Run
 from tokentrail.testing import FAKE_SESSION_TOKEN, World
 from tokentrail.testing.story import Story
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -22,21 +21,14 @@ from carry_cases import AS_OF, HOME, REVOKE, Stand, call, denial, plan_of, step
 from evidence import call as record
 from evidence import user
 from patience import PATIENCE, until
+from shell import Ran, ran
 from tokentrail.case import Case
-from tokentrail.cli.root import main
 from tokentrail.containment import planfile
 from tokentrail.containment.journal import journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.testing import native
 
 YES = "--yes-change-my-account"
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -47,15 +39,7 @@ class Shell:
     monkeypatch: pytest.MonkeyPatch
 
     def __call__(self, verb: str, *options: str, file: Path | None = None) -> Ran:
-        out, err = io.StringIO(), io.StringIO()
-        self.monkeypatch.setattr(sys, "argv", self.arguments(verb, *options, file=file))
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        return ran(self.monkeypatch, self.arguments(verb, *options, file=file)[1:])
 
     def arguments(self, verb: str, *options: str, file: Path | None = None) -> list[str]:
         return [

@@ -13,6 +13,7 @@ from evidence import held
 from strategies import worlds
 from tokentrail.containment import staging
 from tokentrail.lineage import forest as forest_room
+from tokentrail.lineage.grow import described
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -45,6 +46,7 @@ def test_who_assumed_which_role(world: World) -> None:
     """All whom the forest shows to have minted are found, and beyond these only who is recorded to have asked."""
     with held(world.records()[: len(world.records()) // 2], world) as case:
         forest, engine = case._views.forest(None), case._views.open(None).engine
+        engine.run(f"CREATE TABLE credentials AS {described()}")
         found = forest.mints()
         asked = engine.rows(_ASSUMED)
         assert pairs(engine.rows(_PAIRS)) <= pairs([*found])
@@ -101,6 +103,7 @@ def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
     """The condition that containment asks of names holds for the same credentials, looked for or looked through."""
     with held(world.records()) as case:
         forest, engine = case._views.forest(None), case._views.open(None).engine
+        engine.run(f"CREATE TABLE credentials AS {described()}")
         rows = engine.rows("SELECT * FROM credentials ORDER BY n")
         arns = {
             row[name] for row in rows for name in ("arn", "issuer_arn", "role_arn", "caller_arn", "child_arn")

@@ -14,6 +14,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.lineage import creations, doings, few, forest, naming, part
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
 from tokentrail.testing import World
 from tokentrail.testing.story import story
@@ -161,7 +162,7 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
     with held(world) as case:
         found, engine = case._views.forest(None), case._views.open(None).engine
         rows = found.rows("TRUE")
-        engine.run("CREATE TABLE everybody AS SELECT * FROM credentials")
+        engine.run(f"CREATE TABLE everybody AS {described()}")
         names = {row[one] for row in rows for one in ("arn", "child_arn", "caller_arn", "role_arn", "issuer_arn",
                  "principal_id", "child", "caller_principal", "session_name", "target")}  # fmt: skip
         names |= {str(one).partition(":")[0] for one in names}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import subprocess
@@ -17,18 +15,11 @@ from cloud_cases import Cloud, Refusal, Request
 from notary_cases import Notary, with_keys
 from queue_cases import Line
 
+from shell import Ran, ran
 from tokentrail.case import Case
-from tokentrail.cli.root import main
 from tokentrail.testing.story import Story, story
 
 CASE = "s3://logs/cases/leak"
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -40,16 +31,8 @@ class Machine:
 
     def run(self, *arguments: object) -> Ran:
         """Run `tokentrail` as the shell would."""
-        out, err = io.StringIO(), io.StringIO()
         self.monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(self.name))
-        self.monkeypatch.setattr(sys, "argv", ["tokentrail", *map(str, arguments)])
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        return ran(self.monkeypatch, arguments)
 
 
 @pytest.fixture(name="machine")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,18 +13,9 @@ from history_cases import History
 from notary_cases import Notary, with_keys
 
 from evidence import START
-from tokentrail.cli.root import main
+from shell import Ran, ran
 from tokentrail.sources import lookup
 from tokentrail.testing import World
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a run ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(name="run")
@@ -38,15 +25,7 @@ def _run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
 
     def run(*arguments: object) -> Ran:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["tokentrail", *map(str, arguments)])
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-        return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        return ran(monkeypatch, arguments)
 
     return run
 

@@ -8,16 +8,16 @@ time: no more of them are then in memory than of a small case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tokentrail.detection.tables import TABLES
 from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.together import together
 from tokentrail.store.interface import Engine
 
 _MOST = 60_000
 """Identities that are brought together with their calls at once."""
-_HELD = "SELECT segment, count(*) AS held FROM identities GROUP BY segment ORDER BY segment"
 _SOME = re.compile(r"\bsome_(\w+)")
 _OWN_FILES = ("identities", "events", "changes")
 """Tables of which each segment has a file: a query that names few files opens no others."""
@@ -64,23 +64,10 @@ ALL = Stretch(0, None)
 
 def stretches(engine: Engine) -> Sequence[Stretch]:
     """All segments in their order, some at a time, each with about as many identities."""
-    parts = list(_parts((row["segment"], row["held"]) for row in engine.rows(_HELD)))
+    parts = list(together(engine, _MOST))
     if len(parts) < 2:
         return (ALL,)
     return [
         Stretch(number, frozenset(part), f"segment BETWEEN {part[0]} AND {part[-1]}")
         for number, part in enumerate(parts)
     ]
-
-
-def _parts(counted: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
-    part: list[int] = []
-    held = 0
-    for segment, count in counted:
-        if part and held + count > _MOST:
-            yield part
-            part, held = [], 0
-        part.append(segment)
-        held += count
-    if part:
-        yield part

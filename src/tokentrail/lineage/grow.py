@@ -223,7 +223,7 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
 
 def reopen(engine: Engine, folder: Path) -> None:
     """
-    Make what `grow` derived known to an engine that knows the evidence: its tables, `facts` and `credentials`.
+    Make what `grow` derived known to an engine that knows the evidence: its tables and `facts`.
 
     Raises:
         CaseError: a table is missing or damaged, or is another one.
@@ -232,7 +232,6 @@ def reopen(engine: Engine, folder: Path) -> None:
         engine.view(name, folder / f"{name}.parquet")
         engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
     know_facts(engine)
-    engine.run(f"CREATE VIEW credentials AS {described()}")
 
 
 def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
+from tokentrail.lineage.together import together
 from tokentrail.store.interface import Engine
 
 _MOST = 200_000
 """Identities whose calls are looked at together."""
-_HELD = "SELECT segment, count(*) AS held FROM identities GROUP BY segment ORDER BY segment"
 _SEEN = """
 SELECT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn,
        min({{'time': c.time, 'event': c.event_id, 'text': c.event_id_text}}) AS first
@@ -29,8 +28,8 @@ class Mints:
 
     def look(self, engine: Engine) -> None:
         """Look through all issuing calls, those of some segments at a time."""
-        for segments in _together(engine):
-            some = engine.narrow(segments)
+        for segments in together(engine, _MOST):
+            some = engine.narrow(frozenset(segments))
             for row in engine.rows(_SEEN.format_map(some)):
                 first = row["first"]
                 self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
@@ -51,16 +50,3 @@ class Mints:
             "event": pa.array([event for _, event, _ in firsts], pa.binary()),
             "text": pa.array([text for _, _, text in firsts], pa.string()),
         })  # fmt: skip
-
-
-def _together(engine: Engine) -> Iterator[set[int]]:
-    part: set[int] = set()
-    held = 0
-    for row in engine.rows(_HELD):
-        if part and held + row["held"] > _MOST:
-            yield part
-            part, held = set(), 0
-        part.add(row["segment"])
-        held += row["held"]
-    if part:
-        yield part
