@@ -70,7 +70,7 @@ def _timed(work: Callable[..., Any], name: str, spent: dict[str, float], *given:
 def trace(case: Case) -> Figures:
     """Trace sessions once the case is open, in processor time; the medians of some that were not asked about before."""
     places = case._views.open(None).engine.rows(
-        "SELECT n FROM forest WHERE depth = 2 AND size = 1 AND events BETWEEN 3 AND 50 "
+        "SELECT n FROM forest WHERE depth = 2 AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) AND events BETWEEN 3 AND 50 "
         f"ORDER BY hash(id) LIMIT {4 * ASKED}"
     )
     rows = case._views.forest(None).chosen_rows([row["n"] for row in places])
@@ -101,7 +101,7 @@ def contain(case: Case) -> Figures:
     """Plan against a session: at first, when who can mint what is worked out for the case, and then another."""
     view = case._views.open(None)
     rows = view.engine.rows(
-        "SELECT id FROM forest WHERE depth = 2 AND size = 1 AND events BETWEEN 3 AND 50 ORDER BY hash(id) LIMIT 2"
+        "SELECT id FROM forest WHERE depth = 2 AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) AND events BETWEEN 3 AND 50 ORDER BY hash(id) LIMIT 2"
     )
     (view.derived / "mints.parquet").unlink(missing_ok=True)
     first, again = (_spent(partial(case.contain, [row["id"]])) for row in rows)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.lineage.grow import BY_AGE
-from tokentrail.lineage.number import number
+from tokentrail.lineage.number import labelled, number
 from tokentrail.lineage.spread import in_rounds
 from tokentrail.store.duck import DuckEngine
 
@@ -47,11 +47,11 @@ def test_roots_by_rounds_of_joins_are_those_of_pointer_doubling(rows: pa.Table) 
     engine = Grouped(threads=1)
     engine.register("given_parents", rows)
     engine.run("CREATE TABLE parents AS SELECT * FROM given_parents")
-    expected = number(engine.table(BY_AGE)).select(["ck", "n", "parent", "root", "depth", "size"])
+    expected = labelled(number(engine.table(BY_AGE)))
 
     in_rounds(engine)
 
-    found = engine.table("SELECT ck, n, parent, root, depth, size FROM places ORDER BY n")
+    found = engine.table("SELECT ck, n, parent, root, depth, span FROM places ORDER BY n")
     engine.close()
     assert expected.to_pylist() == found.to_pylist()
 

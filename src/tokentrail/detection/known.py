@@ -19,7 +19,7 @@ _TURNS = 128
 """Turns after which each takes in more: each looks through the whole forest once."""
 
 _KNOWN = """
-    SELECT n, parent_n, root_n, depth, size, id, root_id, parent_link, created_what, created_owner, kind,
+    SELECT n, parent_n, root_n, depth, span, id, root_id, parent_link, created_what, created_owner, kind,
            key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
            source_identity, ec2_delivery, sign_in_session, on_behalf_of, api, issue_event, issue_text, issue_ip,
            issued_time, child, child_arn, role_arn, session_name, mfa_serial, target, subject,

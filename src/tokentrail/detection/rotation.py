@@ -25,5 +25,5 @@ def rotated(scene: Scene, cut: Cut) -> bool:
         return False
     settled = cut.done_at - scene.thresholds.whole("new_for")
     known = {one["ip"] for one in scene.rows(_NEXT_KEY, (row["n"], row["person"])) if one["first"] <= settled}
-    used = {one["ip"] for one in scene.rows(_AFTER, (row["n"], row["n"] + row["size"], cut.done_at))}
+    used = {one["ip"] for one in scene.rows(_AFTER, (row["n"], row["n"] + row["span"], cut.done_at))}
     return bool(known) and used <= known

@@ -138,7 +138,7 @@ def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
         fresh = [*_found(scene, [rule for rule in rules if rule.late is late])]
         known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
         scene.suspect(
-            (hit.subject, known[hit.subject]["size"])
+            (hit.subject, known[hit.subject]["span"])
             for _, hit in fresh
             if hit.subject is not None and at_least(hit.severity, "medium")
         )

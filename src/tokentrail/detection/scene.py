@@ -361,15 +361,15 @@ class Scene:
         return row["first"], row["last"]
 
     def suspect(self, places: Iterable[tuple[int, int]]) -> None:
-        """Note credentials, each with the size of its subtree, that were found suspicious, and so all below them."""
-        for place, size in places:
-            self._suspects[place] = max(size, self._suspects.get(place, 0))
+        """Note credentials, each with the span of its subtree, that were found suspicious, and so all below them."""
+        for place, span in places:
+            self._suspects[place] = max(span, self._suspects.get(place, 0))
         outermost: dict[int, int] = {}
         end = -1
-        for place, size in sorted(self._suspects.items()):
+        for place, span in sorted(self._suspects.items()):
             if place >= end:  # else it lies within the one before: subtrees nest or lie apart
-                outermost[place] = size
-                end = place + size
+                outermost[place] = span
+                end = place + span
         self._suspects, self._starts = outermost, list(outermost)
 
     def suspicious(self, place: int | None) -> bool:

@@ -20,7 +20,7 @@ _CLIMBED = 64
 class _Node(NamedTuple):
     parent: int | None
     root: int
-    size: int
+    span: int
 
 
 def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> list[Found]:
@@ -65,9 +65,9 @@ def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
     if not places:
         return {}
     scene.seek(places)
-    found = scene.arrow("SELECT n, parent_n, root_n, size FROM known WHERE n IN (SELECT n FROM sought)")
+    found = scene.arrow("SELECT n, parent_n, root_n, span FROM known WHERE n IN (SELECT n FROM sought)")
     rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
-    return {n: _Node(parent, root, size) for n, parent, root, size in rows}
+    return {n: _Node(parent, root, span) for n, parent, root, span in rows}
 
 
 def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
@@ -134,4 +134,4 @@ def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
 
 def _covers(place: int, last: int, nodes: dict[int, _Node]) -> bool:
     """Whether the last of some credentials lies within one's subtree."""
-    return place + nodes[place].size > last
+    return place + nodes[place].span > last

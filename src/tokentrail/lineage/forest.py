@@ -171,8 +171,8 @@ class Forest(Naming):
         return places_in(
             self._engine.table(
                 f"""
-                SELECT DISTINCT c.n FROM (SELECT n, size FROM forest WHERE n BETWEEN {first} AND {last}) c
-                JOIN chosen s ON c.n < s.n AND s.n < c.n + c.size AND c.n >= s.root_n"""
+                SELECT DISTINCT c.n FROM (SELECT n, span FROM forest WHERE n BETWEEN {first} AND {last}) c
+                JOIN chosen s ON c.n < s.n AND s.n < c.n + c.span AND c.n >= s.root_n"""
             )
         )
 
@@ -182,10 +182,7 @@ class Forest(Naming):
         extra: list[Row] = []
         fresh = set(places)
         while fresh:
-            added = set[int]()
-            for n, span in self._part.spans(fresh).items():
-                added.update(range(n, n + span.size))  # a subtree is a range of rows
-            added -= reached
+            added = self._part.trees(fresh) - reached
             reached |= added
             links = self._links_of(added)
             extra += links

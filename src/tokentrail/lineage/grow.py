@@ -14,10 +14,10 @@ from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
-from tokentrail.lineage.number import number
+from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 5
+LINKING = 6
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 REDUCED = ("people", "issuing", "makings", "losers")
@@ -96,7 +96,7 @@ def statements(name: str) -> list[str]:
 
 def in_memory(engine: Linker) -> None:
     """Number the forest in this process: `places` from `parents`."""
-    engine.register("placement", number(engine.table(BY_AGE)))
+    engine.register("placement", labelled(number(engine.table(BY_AGE))))
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
 
 
@@ -104,7 +104,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
 
-    Writes `forest` (one row a credential, in preorder: descendants of row `n` are rows `n+1` to `n+size-1`),
+    Writes `forest` (one row a credential, in preorder: descendants of `n` are those between it and `n + span`),
     `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), and what else
     `_OUTPUT` lists.
 
@@ -284,7 +284,7 @@ _CHOSEN = {
 
 _OUTPUT = {
     "forest": """
-        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.size, p.id,
+        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.span, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.kind,
                CASE WHEN p.form = 'long' THEN nullif(f.account, '') END AS key_account, y.keys,
@@ -315,7 +315,7 @@ _OUTPUT = {
     "losers": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip
 _COLUMNS = {
-    "forest": "n, parent_n, root_n, depth, size, id, parent_link, kind, key_account, keys, segment, object, ordinal, "
+    "forest": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, ordinal, "
     "identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last",
     "creations": "n, created_what, created_thing, created_api, created_event, created_text, created_time, "
     "created_owner, created_ip, created_agent",

@@ -1,7 +1,8 @@
 """
 Number a forest: parents by position, roots, depths, and preorder with subtree sizes.
 
-With these stored, all descendants of a credential are one range of rows, whatever the size of the forest.
+With these stored, all descendants of a credential are one range of places, whatever the size of the forest.
+Places are stored with room between them (`labelled`), so that an increment adds to a forest and leaves it as it is.
 Roots and depths come from pointer doubling: the rounds grow with the logarithm of the longest chain.
 """
 
@@ -14,6 +15,11 @@ import pyarrow as pa
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
+GAP = 1 << 24
+"""
+The room between what is next to each other. A tree of places begins at its root's `n` and ends at `n + span`, and between
+any two such ends there is as much: so whatever comes later has room before a tree, in it, and behind it.
+"""
 _DENSE = 8
 """How much longer a table of all names between the lowest and the highest may be than one of the names."""
 
@@ -44,6 +50,29 @@ def number(rows: pa.Table) -> pa.Table:
         "root": pa.array(place[root[order]]),
         "depth": pa.array(depth[order]),
         "size": pa.array(size[order]),
+    })  # fmt: skip
+
+
+def labelled(placed: pa.Table) -> pa.Table:
+    """
+    Places as they are stored, with room between them.
+
+    Args:
+        placed: What `number` answers.
+
+    Returns:
+        `ck`, `n`, `parent`, `root`, `depth`, `span`: descendants are those between `n` and `n + span`.
+    """
+    depth, size = placed["depth"].to_numpy(), placed["size"].to_numpy()
+    n, root, parent = (placed[name] for name in ("n", "root", "parent"))
+    above = parent.fill_null(0).to_numpy()
+    return pa.table({
+        "ck": placed["ck"],
+        "n": pa.array(GAP * (2 * n.to_numpy() - depth)),  # so many trees began before it, less those that ended
+        "parent": pa.array(GAP * (2 * above - depth + 1), mask=depth == 0),
+        "root": pa.array(GAP * 2 * root.to_numpy()),
+        "depth": placed["depth"],
+        "span": pa.array(GAP * (2 * size - 1)),
     })  # fmt: skip
 
 

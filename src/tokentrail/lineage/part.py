@@ -14,11 +14,14 @@ import pyarrow as pa
 from tokentrail.lineage.candidates import batches
 from tokentrail.lineage.few import DEEDS_OF_FACTS, Few, RollUp
 from tokentrail.lineage.grow import described
+from tokentrail.lineage.number import GAP
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
 FEW = 200
 """Credentials that are looked up one by one."""
+_NEAR = 20_000
+"""Credentials in trees of which about so many rows are read from where they lie: of more, a query reads but the places."""
 _REMEMBERED = 1_000_000
 _AT_ONCE = 50_000
 """Credentials of which all that is known is brought together at once."""
@@ -28,9 +31,9 @@ _WHOLE = "SELECT w.n, e.*"
 
 
 class Span(NamedTuple):
-    """Where a tree lies: how many rows it has, and the first row of the whole tree that it is part of."""
+    """Where a tree lies: how far its places reach, and the first of the whole tree that it is part of."""
 
-    size: int
+    span: int
     parent: int | None
     root: int
 
@@ -92,15 +95,31 @@ class Part:
                 self._known.clear()
                 missing = wanted
             for row in self._plain(missing):
-                self._known[row["n"]] = Span(row["size"], row["parent_n"], row["root_n"])
+                self._known[row["n"]] = Span(row["span"], row["parent_n"], row["root_n"])
         return {n: self._known[n] for n in wanted if n in self._known}
+
+    def trees(self, places: Iterable[int]) -> set[int]:
+        """All that lies in the trees below some credentials, themselves included: what lies between their ends."""
+        apart: list[tuple[int, int]] = []
+        for n, span in sorted(self.spans(places).items()):
+            if not apart or n > apart[-1][1]:  # else it lies in the one before: trees nest or lie apart
+                apart.append((n, n + span.span))
+        if sum(end - n for n, end in apart) < 2 * GAP * _NEAR:
+            return set(self._engine.ranges("forest", "n", apart)["n"].to_pylist())
+        self._engine.register("apart", pa.table({
+            "first": pa.array([n for n, _ in apart], pa.int64()), "last": pa.array([end for _, end in apart], pa.int64()),
+        }))  # fmt: skip
+        found = self._engine.table(f"""
+            SELECT f.n FROM forest f JOIN apart t ON f.n BETWEEN t.first AND t.last
+            WHERE f.n BETWEEN {apart[0][0]} AND {apart[-1][1]}""")
+        return set(found["n"].to_pylist())
 
     def _plain(self, places: Set[int]) -> Iterable[Row]:
         if len(places) <= FEW:
             return self._few.plain(places).values()
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
         return self._engine.rows(f"""
-            SELECT n, size, parent_n, root_n FROM forest c
+            SELECT n, span, parent_n, root_n FROM forest c
             WHERE {_span("c.n", places)} AND n IN (SELECT n FROM picked)""")
 
     def rows(self, places: Iterable[int]) -> Sequence[Row]:

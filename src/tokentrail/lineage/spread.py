@@ -13,7 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokentrail.lineage.number import number
+from tokentrail.lineage.number import GAP, number
 from tokentrail.store.interface import Linker
 
 BUCKETS = 200
@@ -37,7 +37,8 @@ SELECT t.ck, sum(t.size) OVER (ORDER BY coalesce(p.moment, 0), p.id ROWS BETWEEN
 FROM trees t JOIN parents p ON p.ck = t.ck WHERE t.root_ck = t.ck"""
 _PLACES = """
 CREATE TABLE places AS
-SELECT t.ck, o.start + t.place AS n, o.start + t.above AS parent, o.start AS root, t.depth, t.size
+SELECT t.ck, {gap} * (2 * (o.start + t.place) - t.depth) AS n, {gap} * (2 * (o.start + t.above) - t.depth + 1) AS parent,
+       {gap} * 2 * o.start AS root, t.depth, {gap} * (2 * t.size - 1) AS span
 FROM trees t JOIN offsets o ON o.ck = t.root_ck"""
 
 
@@ -65,7 +66,7 @@ def in_rounds(engine: Grouping) -> None:
             break
     engine.grouped(_TREES.format(last=last, buckets=BUCKETS), "bucket", trees, _NUMBERED, "trees")
     engine.run(_OFFSETS)
-    engine.run(_PLACES)
+    engine.run(_PLACES.format(gap=GAP))
 
 
 def trees(rows: pa.Table) -> pa.Table:

@@ -20,11 +20,11 @@ _USED = """
              count(*) OVER (PARTITION BY c.key_n, k.n) AS uses,
              row_number() OVER (PARTITION BY c.key_n, k.n ORDER BY d.time, d.event_id) AS place
       FROM cut_now c
-      JOIN known k ON k.n > c.key_n AND k.n < c.key_n + c.size
+      JOIN known k ON k.n > c.key_n AND k.n < c.key_n + c.span
       JOIN deeds d ON d.n = k.n AND d.time > c.done_at AND d.error IS NULL AND NOT d.forwarded
       WHERE d.name <> 'GetCallerIdentity'
         AND NOT EXISTS (SELECT 1 FROM known m WHERE m.parent_link = 'created' AND m.n > c.key_n
-                        AND m.n <= k.n AND k.n < m.n + m.size)
+                        AND m.n <= k.n AND k.n < m.n + m.span)
     ) WHERE place = 1 ORDER BY key_n, time, event_id"""
 """First uses after the cut of what was minted from the key; what acts through things that it made is another story."""
 
@@ -38,7 +38,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         "cut_now",
         {
             "key_n": pa.array(list(cuts), pa.int64()),
-            "size": pa.array([one.row["size"] for one in cuts.values()], pa.int64()),
+            "span": pa.array([one.row["span"] for one in cuts.values()], pa.int64()),
             "done_at": pa.array([one.done_at for one in cuts.values()], pa.int64()),
         },
     )

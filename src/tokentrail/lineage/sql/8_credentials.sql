@@ -1,7 +1,7 @@
 -- All that is known of credentials.
 -- Who they are and how they were issued is read where it was recorded. Names in braces stand for tables, see `described`.
 
-SELECT f.n, f.parent_n, f.root_n, f.depth, f.size, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, t.created_what,
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, t.created_what,
        t.created_thing, t.created_api, t.created_event, t.created_text, t.created_time, t.created_owner, t.created_ip,
        t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type, s.issuer_arn,
        s.federated_provider, coalesce(s.source_identity, c.source_identity) AS source_identity, s.ec2_delivery,
