@@ -63,6 +63,9 @@ SELECT event_id, segment, object, ordinal FROM (
 """
 """Of records with one event id one counts: the fuller one, and between equals it does not matter which."""
 
+_NOBODY = "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE"
+"""Where all is linked at once, nobody was linked before."""
+
 BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
 """Siblings and roots by time, then id."""
 
@@ -145,7 +148,7 @@ def link(
         records: How many records there are, repeated ones counted each time.
         place: Numbers the forest; in this process by default.
     """
-    listed = [*first, *_listed(_LINKING)]
+    listed = [*first, _NOBODY, *_listed(_LINKING)]
     ordered = in_order(listed, [BY_AGE, *_OUTPUT.values(), _BOUNDS])
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()

@@ -68,9 +68,10 @@ def labelled(placed: pa.Table) -> pa.Table:
     above = parent.fill_null(0).to_numpy()
     return pa.table({
         "ck": placed["ck"],
-        "n": pa.array(GAP * (2 * n.to_numpy() - depth)),  # so many trees began before it, less those that ended
-        "parent": pa.array(GAP * (2 * above - depth + 1), mask=depth == 0),
-        "root": pa.array(GAP * 2 * root.to_numpy()),
+        # So many trees begin up to it, and so many end before it.
+        "n": pa.array(GAP * (2 * n.to_numpy() - depth + 1)),
+        "parent": pa.array(GAP * (2 * above - depth + 2), mask=depth == 0),
+        "root": pa.array(GAP * (2 * root.to_numpy() + 1)),
         "depth": placed["depth"],
         "span": pa.array(GAP * (2 * size - 1)),
     })  # fmt: skip

@@ -105,7 +105,10 @@ SELECT p.segment, p.identity, q.ck FROM people p
 JOIN (SELECT s.class, s.account, s.key, s.principal, s.created, s.forwarded, o.ck
       FROM sightings s JOIN placed o ON o.sighting = s.sighting) q
   ON q.class = p.class AND q.account = p.account AND q.key = p.key AND q.principal = p.principal
-     AND q.created = p.created AND q.forwarded = p.forwarded;
+     AND q.created = p.created AND q.forwarded = p.forwarded
+UNION ALL
+-- Where only a part is linked: whom of the others linking it names, by numbers below those of any call.
+SELECT segment, identity, ck FROM elsewhere;
 
 -- Most credentials show in one way only: nothing of theirs has to be brought together.
 CREATE TABLE several AS SELECT ck FROM placed GROUP BY ck HAVING count(*) > 1;
