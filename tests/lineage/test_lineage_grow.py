@@ -96,7 +96,7 @@ def _linked() -> Iterator[tuple[DuckEngine, dict[str, str]]]:
             engine.segments(name, folders)
         grow.set_aside(engine, all_of_them=True)
         known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in grow.REDUCED]
-        listed = [*grow.reductions(engine), *known, grow._NOBODY, *grow._listed(grow._LINKING)]
+        listed = [*grow.reductions(engine), *known, grow._NOBODY, *grow.listed_in(grow.LINKING_FILES)]
         for sql in listed:
             engine.run(sql)
         made = (grow._MAKES.match(sql) for sql in listed)

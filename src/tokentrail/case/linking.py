@@ -15,20 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import increment
+from tokentrail.lineage.adding import add
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
+from tokentrail.lineage.later import LATER
+from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
+from tokentrail.store.received import document
 from tokentrail.store.repeats import Halves, among, sorted_halves, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
+_WORTH = 50_000
+"""Credentials from which on an increment is added to a forest."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
 """Lends an engine for so many records."""
 RoomyEngines = Callable[[int, bool], AbstractContextManager[DuckEngine]]
@@ -68,6 +75,17 @@ def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngi
 
 def _linked(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> Grown:
     base = _newest(folder, snapshot)
+    if base.layers and _is_worth(base.folder):
+        try:
+            return _added(snapshot, into, engines, base)
+        except TooMuch:
+            kept.clear(into)
+        except (
+            CaseError,
+            OSError,
+            ValueError,
+        ):  # as below: of what was derived, layers may be whole
+            kept.clear(into)
     if base.layers:
         try:
             return _grown(snapshot, into, engines, base)
@@ -93,13 +111,55 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
     return best
 
 
+def _is_worth(derived: Path) -> bool:
+    """Whether a forest is so large that adding to it takes less than linking all: it asks some hundred small questions."""
+    try:
+        return int(document((derived / "grown.json").read_bytes())["credentials"]) >= _WORTH
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+
+
+def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
+    """
+    Link what new segments touch, beside what was linked before.
+
+    Raises:
+        TooMuch: all had better be linked.
+    """
+    fresh = snapshot.folders.keys() - base.segments()
+    if not fresh:
+        raise TooMuch
+    records = _records_of(snapshot, snapshot.folders.keys())
+    kept.prepare(into)
+    with engines(records) as engine:
+        first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
+        _know_removed(engine, base, again)
+        grown = add(engine, base.folder, into, first, records)
+    for name in LATER:
+        kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
+    return grown
+
+
+def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
+    """Know what the earlier forest was linked from and that counts no more, or is among what is new."""
+    before = kept.listed(base.folder)
+    stay = base.segments() - again
+    removed = increment.numbers({name for layer in before for name in layer.records} - stay)
+    engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
+    base.known(engine, before, "before_")
+    for name in REDUCED:
+        engine.run(
+            f"CREATE TABLE removed_{name} AS SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"
+        )
+
+
 def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
     fresh = snapshot.folders.keys() - base.segments()
     records = _records_of(snapshot, snapshot.folders.keys())
     kept.prepare(into)
     with engines(records) as engine:
         if fresh or not base.layers:
-            first = _reduced(engine, snapshot, into, base, fresh)
+            first, _ = _reduced(engine, snapshot, into, base, fresh)
         else:
             first = _taken_over(engine, base, into, base.layers)
             kept.listing(into, base.layers)
@@ -107,20 +167,22 @@ def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
 
 
 def _taken_over(
-    engine: DuckEngine, base: _Base, into: Path, layers: Sequence[Layer], *beside: str
+    engine: DuckEngine, base: _Base, into: Path, layers: Sequence[Layer], *beside: str, called: str = ""
 ) -> list[str]:
     """Statements that make known what older layers hold, together with tables whose names begin like those `beside`."""
     kept.take_over(base.folder, into, layers)
     if layers:
         _Base(into).known(engine, layers, "kept_")
-    return increment.known((*beside, "kept_") if layers else beside)
+    return increment.known((*beside, "kept_") if layers else beside, called)
 
 
-def _reduced(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> list[str]:
+def _reduced(
+    engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str], called: str = ""
+) -> tuple[list[str], Set[str]]:
     """
     Statements that reduce new segments, and older ones whose records turn up again, and keep that as a layer.
 
-    What they make is linked as it stands in memory, while the layer is written.
+    What they make is linked as it stands in memory, while the layer is written. Answers those older segments, too.
     """
     again = _set_aside(engine, snapshot, into, base, fresh)
     rest = [one.without(again) for one in base.layers]
@@ -137,7 +199,7 @@ def _reduced(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fr
     keep = [
         engine.writing(increment.rows(name, beside), kept.table_file(into, new, name)) for name in REDUCED
     ]
-    return [*reductions(engine), *keep, *_taken_over(engine, base, into, rest, *beside)]
+    return [*reductions(engine), *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
 
 
 def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> Set[str]:

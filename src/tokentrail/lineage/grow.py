@@ -14,6 +14,7 @@ from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
+from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
@@ -31,7 +32,7 @@ _COMMENT = re.compile(r"--[^\n]*")
 _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
 _REDUCING = ("1_reduced",)
-_LINKING = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
+LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
 DRIVEN = {
     "things": "making", "new_makings": "things", "outdone": "contested", "unkeyed": "keyless", "sign_ins": "signed_in",
@@ -109,7 +110,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
 
     Writes `forest` (one row a credential, in preorder: descendants of `n` are those between it and `n + span`),
     `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), and what else
-    `_OUTPUT` lists.
+    `OUTPUT` lists.
 
     Args:
         engine: Joins.
@@ -128,7 +129,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
 def reductions(engine: Linker) -> list[str]:
     """The statements that work out what linking needs of an engine's segments, less its `new_losers`."""
     know_facts(engine, "new_losers")
-    return _listed(_REDUCING)
+    return listed_in(_REDUCING)
 
 
 def link(
@@ -148,11 +149,11 @@ def link(
         records: How many records there are, repeated ones counted each time.
         place: Numbers the forest; in this process by default.
     """
-    listed = [*first, _NOBODY, *_listed(_LINKING)]
-    ordered = in_order(listed, [BY_AGE, *_OUTPUT.values(), _BOUNDS])
+    listed = [*first, _NOBODY, *listed_in(LINKING_FILES)]
+    ordered = in_order(listed, [BY_AGE, *OUTPUT.values(), _BOUNDS])
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()
-    for name, query in _OUTPUT.items():
+    for name, query in OUTPUT.items():
         engine.write(query, folder / f"{name}.parquet")
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
@@ -191,7 +192,14 @@ def facts_of(engine: Linker, events: str, losers: str = "losers") -> str:
     return _FACTS.format(events=events, losers=losers) if lost else f"SELECT * FROM {events}"
 
 
-def _listed(files: Iterable[str]) -> list[str]:
+def made_by(statement: str) -> tuple[str, str] | None:
+    """What a statement makes: `TABLE` or `VIEW`, and its name."""
+    found = _MAKES.match(statement)
+    return (found[1], found[2]) if found else None
+
+
+def listed_in(files: Iterable[str]) -> list[str]:
+    """The statements of some files of `sql/`."""
     return [one for name in files for one in statements(f"{name}.sql")]
 
 
@@ -231,8 +239,9 @@ def reopen(engine: Engine, folder: Path) -> None:
     Raises:
         CaseError: a table is missing or damaged, or is another one.
     """
+    later.know(engine, folder)
+    engine.view("losers", folder / "losers.parquet")
     for name, columns in _COLUMNS.items():
-        engine.view(name, folder / f"{name}.parquet")
         engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
     know_facts(engine)
 
@@ -285,7 +294,7 @@ _CHOSEN = {
 }
 
 
-_OUTPUT = {
+OUTPUT = {
     "forest": """
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.span, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
@@ -317,6 +326,7 @@ _OUTPUT = {
         ORDER BY child, time, parent, what, thing, api, event_id""",
     "losers": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip
+"""The query of each table that is derived."""
 _COLUMNS = {
     "forest": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, ordinal, "
     "identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last",

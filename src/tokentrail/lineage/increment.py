@@ -47,10 +47,10 @@ def rows(name: str, begins: Iterable[str]) -> str:
     return " UNION ALL ".join(f"SELECT * FROM {one}{name}" for one in begins)
 
 
-def known(begins: Iterable[str]) -> list[str]:
-    """The statements that make the `REDUCED` of all segments known, from the tables whose names begin so."""
+def known(begins: Iterable[str], called: str = "") -> list[str]:
+    """The statements that make the `REDUCED` of all segments known, by names that begin so, from tables whose do so."""
     every = tuple(begins)
-    return [f"CREATE VIEW {name} AS {rows(name, every)}" for name in REDUCED]
+    return [f"CREATE VIEW {called}{name} AS {rows(name, every)}" for name in REDUCED]
 
 
 def numbers(names: Collection[str]) -> list[int]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
 from tokentrail.store.interface import Step
+from tokentrail.store.later import Gone
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges
 from tokentrail.store.repeats import suspects
@@ -90,6 +91,8 @@ class DuckEngine:
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Path] = {}
         self._ranges: dict[str, Ranges] = {}
+        self._later: dict[str, tuple[Path, Gone]] = {}
+        self._later_ranges: dict[str, Ranges] = {}
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
         self._is_aside = False
@@ -269,15 +272,40 @@ class DuckEngine:
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
         self._files[name] = path
-        self._ranges.pop(name, None)
+        self._later.pop(name, None)
+        for kept in (self._ranges, self._later_ranges):
+            kept.pop(name, None)
         files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(files))})")
+
+    def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
+        """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
+        self.view(name, path)
+        self._later[name] = later, gone
+        left = "TRUE"
+        for table, (values, columns) in gone.tables(name).items():
+            self.register(f"given_{table}", values)
+            self.run(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM given_{table}")
+            self._connection.unregister(f"given_{table}")
+            same = " AND ".join(f"g.{column} = b.{column}" for column in columns)
+            left += f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})"
+        self.run(
+            f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))}) b WHERE {left} "
+            f"UNION ALL SELECT * FROM read_parquet({quoted(str(later))})"
+        )
 
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
         """Few rows of what is known by `view` and sorted by a column, whose values lie in some ranges, in order."""
         if name not in self._ranges:
             self._ranges[name] = Ranges(self._files[name], by)
-        return self._ranges[name].rows(wanted)
+        found = self._ranges[name].rows(wanted)
+        if name not in self._later:
+            return found
+        later, gone = self._later[name]
+        if name not in self._later_ranges:
+            self._later_ranges[name] = Ranges(later, by)
+        left, more = gone.left(found), self._later_ranges[name].rows(wanted)
+        return pa.concat_tables([left, more], promote_options="permissive").sort_by(by) if more.num_rows else left
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
+from tokentrail.store.later import Gone
+
 
 class EvidenceObject(Protocol):
     """Something that can be read once; a worker process may do so, so it must pickle."""
@@ -142,6 +144,9 @@ class Engine(Linker, Protocol):
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
+
+    def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
+        """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
 
     def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """

@@ -97,10 +97,11 @@ def take_over(origin: Path, derived: Path, layers: Iterable[Layer]) -> None:
     """Give a derived folder the files of some layers of another one."""
     for layer in layers:
         for path in (origin / LAYERS).glob(f"{layer.name}.*"):
-            _linked(path, derived / LAYERS / path.name)
+            linked(path, derived / LAYERS / path.name)
 
 
-def _linked(path: Path, target: Path) -> None:
+def linked(path: Path, target: Path) -> None:
+    """Give a file another name, as what it holds never changes."""
     try:
         os.link(path, target)
     except FileNotFoundError:

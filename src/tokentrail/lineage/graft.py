@@ -1,0 +1,122 @@
+"""
+Find places for credentials among those that have theirs already, in the room that `number` leaves between them.
+
+What linking at once would put next to each other stands in that order here too; only the numbers are others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokentrail.lineage.number import GAP, Integers, number
+
+
+class Kin(NamedTuple):
+    """Siblings that stay where they are, in order of age: where each tree ends, and how old its root is."""
+
+    ends: Integers
+    moments: Integers
+    ids: pa.Array[Any] | pa.ChunkedArray[Any]
+
+    def before(self, moment: int, name: str) -> int | None:
+        """Where the tree ends behind which one of that age has its place; `None` where it is the first."""
+        first = int(np.searchsorted(self.moments, moment))
+        last = int(np.searchsorted(self.moments, moment, side="right"))
+        place = first + bisect_left(self.ids.slice(first, last - first).to_pylist(), name)
+        return int(self.ends[place - 1]) if place else None
+
+
+class Above(NamedTuple):
+    """A credential that stays where it is, and under which others get their places."""
+
+    n: int
+    root: int
+    depth: int
+
+
+class NoPlace(Exception):
+    """There is not enough room, or parents go round in a ring."""
+
+
+_NOBODY = -1
+_NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()))
+
+
+def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> pa.Table:
+    """
+    Place credentials among others.
+
+    Args:
+        rows: `who`, `parent` (one of `who`, or of `above`; null for roots), `moment`, `id`.
+        above: Those that stay where they are and that are the parents of some, by what `parent` calls them.
+        kin: The children of each of these that stay too; of no parent at all, the roots.
+
+    Returns:
+        `who`, `n`, `parent`, `root`, `depth`, `span`, as `number.labelled`; parents and roots by their places.
+
+    Raises:
+        NoPlace: they can't be placed so.
+    """
+    parents = rows["parent"].to_pylist()
+    here = set(rows["who"].to_pylist())
+    behind = [
+        0 if parent in here else _behind(parent, moment, name, above, kin)
+        for parent, moment, name in zip(parents, rows["moment"].to_pylist(), rows["id"].to_pylist(), strict=True)
+    ]
+    ordered = pa.table({
+        "ck": rows["who"], "moment": rows["moment"], "id": rows["id"], "behind": pa.array(behind, pa.int64()),
+        "parent_ck": pa.array([parent if parent in here else _NOBODY for parent in parents], pa.int64()),
+        "outside": pa.array([None if parent in here else parent for parent in parents], pa.int64()),
+    }).sort_by([("behind", "ascending"), ("moment", "ascending"), ("id", "ascending")])  # fmt: skip
+    placed = number(ordered.select(["ck", "parent_ck"]))
+    tops = {
+        row["ck"]: row
+        for row in ordered.filter(pc.is_in(ordered["ck"], placed.filter(pc.equal(placed["depth"], 0))["ck"])).to_pylist()
+    }
+    if any(row["parent_ck"] != _NOBODY for row in tops.values()):
+        raise NoPlace  # a ring, which was cut where its eldest is: all of it may lie elsewhere then
+    return _labelled(placed, tops, above)
+
+
+def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Above]) -> pa.Table:
+    """Spread what was placed over the room that it has behind what it follows."""
+    cks, size, depth = (placed[name].to_numpy() for name in ("ck", "size", "depth"))
+    root = placed["root"].to_numpy()
+    top = [tops[one] for one in cks[root].tolist()]
+    behind = np.array([one["behind"] for one in top], np.int64)
+    # What follows the same stands together, one tree behind the other.
+    starts = np.flatnonzero(np.concatenate(([True], behind[1:] != behind[:-1]))) if len(cks) else behind
+    many = np.diff(np.append(starts, len(cks)))
+    step = np.repeat(GAP // (2 * many + 1), many)
+    if len(step) and step.min() < 1:
+        raise NoPlace
+    begun = 2 * np.arange(len(cks)) - depth
+    n = behind + step * (begun - np.repeat(2 * starts, many) + 1)
+    over = [above[one["outside"]] if one["outside"] is not None else None for one in top]
+    inside = depth > 0
+    parent = n[placed["parent"].fill_null(0).to_numpy()] if len(cks) else n
+    outer = [None if one is None else one.n for one in over]
+    return pa.table({
+        "who": placed["ck"],
+        "n": pa.array(n),
+        "parent": pc.if_else(pa.array(inside), pa.array(parent), pa.array(outer, pa.int64())),
+        "root": pc.coalesce(pa.array([None if one is None else one.root for one in over], pa.int64()), pa.array(n[root])),
+        "depth": pa.array(depth + np.array([0 if one is None else one.depth + 1 for one in over], np.int64)),
+        "span": pa.array(step * (2 * size - 1)),
+    })  # fmt: skip
+
+
+def _behind(
+    parent: int | None, moment: int, name: str, above: Mapping[int, Above], kin: Mapping[int | None, Kin]
+) -> int:
+    """The end after which a tree has its place: that of an elder sibling's, else where the parent's begins."""
+    found = kin.get(parent, _NO_KIN).before(moment, name)
+    if found is not None:
+        return found
+    return 0 if parent is None else above[parent].n
