@@ -29,11 +29,13 @@ _LINKED = "parents who makers made_by forms calls keyrings lost"
 _PART = (
     "CREATE OR REPLACE VIEW people AS SELECT * FROM touched_people",
     "CREATE OR REPLACE VIEW issuing AS SELECT * FROM touched_issuing",
-    "CREATE OR REPLACE VIEW makings AS SELECT * FROM all_makings",
+    # A key that somebody made is told without any use of it.
+    """CREATE OR REPLACE VIEW makings AS
+    SELECT * FROM all_makings WHERE what <> 'access_key' OR id IN (SELECT name FROM known_key)""",
     "CREATE OR REPLACE VIEW losers AS SELECT * FROM all_losers",
     """CREATE OR REPLACE TABLE elsewhere AS
     SELECT w.segment, w.identity, -w.n - 1 AS ck FROM stored_who w
-    JOIN (SELECT segment, identity FROM touched_issuing UNION SELECT segment, identity FROM all_makings) c
+    JOIN (SELECT segment, identity FROM touched_issuing UNION SELECT segment, identity FROM makings) c
       ON c.segment = w.segment AND c.identity = w.identity
     WHERE NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = w.segment AND t.identity = w.identity)""",
 )
@@ -163,7 +165,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
     part = Touched(engine, _most(engine))
     part.by_new()
     _link(engine)
-    while part.further(*_further(engine)):
+    while part.further(*_further(engine), "touched_makings"):
         _link(engine)
     if any(engine.rows(f"{sql} LIMIT 1") for sql in _ODD):
         raise TooMuch

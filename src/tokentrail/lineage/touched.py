@@ -97,7 +97,7 @@ class Touched:
         """
         self._engine = engine
         self._most = most
-        self._rows = 0
+        self._rows = self._ties = 0
         engine.run("CREATE TABLE touched_people AS SELECT * FROM all_people LIMIT 0")
         engine.run("CREATE TABLE touched_issuing AS SELECT * FROM all_issuing LIMIT 0")
         for tie, columns in _TIES.items():
@@ -113,14 +113,16 @@ class Touched:
         self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
         self._touch()
 
-    def further(self, people: str, issuing: str) -> bool:
+    def further(self, people: str, issuing: str, makings: str) -> bool:
         """
         Touch more, and what is tied to it; whether there was any.
 
         Args:
             people: A query for rows of `all_people` that may be touched already.
             issuing: The same of `all_issuing`.
+            makings: A table of what was made, which may be tied to them.
         """
+        self._tie(makings, _OF_MAKINGS)
         self._engine.run(
             f"CREATE TABLE tied_people AS SELECT DISTINCT p.* FROM ({people}) p WHERE p.class <> 'none' AND NOT EXISTS ("
             "SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"
@@ -134,7 +136,7 @@ class Touched:
 
     def _touch(self) -> bool:
         """Take in what is tied, and what is tied to that, until nothing is."""
-        before = self._rows
+        before = self._rows, self._ties
         while self._taken_in():
             while self._moved_on():
                 self._engine.run(_TIED_PEOPLE)
@@ -142,7 +144,7 @@ class Touched:
                 self._taken_in()
             self._engine.run(_HOLDERS)
             self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM all_issuing LIMIT 0")
-        return self._rows > before
+        return (self._rows, self._ties) > before
 
     def _taken_in(self) -> int:
         """Take in the rows that were found to be tied; how many there are."""
@@ -162,10 +164,10 @@ class Touched:
 
     def _moved_on(self) -> bool:
         """Whether there are ties that were not followed yet: these alone are next."""
-        found = False
+        before = self._ties
         for tie in _TIES:
             self._engine.run(
                 f"CREATE OR REPLACE TABLE next_{tie} AS SELECT DISTINCT * FROM next_{tie} EXCEPT SELECT * FROM known_{tie}"
             )
-            found = bool(self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")) or found
-        return found
+            self._ties += self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
+        return self._ties > before
