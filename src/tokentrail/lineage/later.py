@@ -71,3 +71,13 @@ def know(engine: Engine, folder: Path, called: str = "") -> None:
         "who": Gone({"n": unplaced, "segment": whole}, pairs), "links": Gone({"child": gone, "parent": unplaced}),
     }.items():  # fmt: skip
         engine.grown(f"{called}{name}", folder / f"{name}.parquet", later_file(folder, name), less)
+
+
+def know_apart(engine: Engine, folder: Path) -> None:
+    """Make the rows that the first linking wrote known as `base_`, and those of the later files alone as `later_`."""
+    for name in LATER:
+        engine.view(f"base_{name}", folder / f"{name}.parquet")
+        if is_grown(folder):
+            engine.view(f"later_{name}", later_file(folder, name))
+        else:
+            engine.run(f"CREATE OR REPLACE VIEW later_{name} AS SELECT * FROM base_{name} LIMIT 0")

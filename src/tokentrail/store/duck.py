@@ -18,7 +18,7 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store.interface import Step
 from tokentrail.store.later import Gone
 from tokentrail.store.parsed import Parsed
-from tokentrail.store.ranges import Range, Ranges
+from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.room import give_back
 from tokentrail.store.schedule import run_in_turn
@@ -305,7 +305,7 @@ class DuckEngine:
         if name not in self._later_ranges:
             self._later_ranges[name] = Ranges(later, by)
         left, more = gone.left(found), self._later_ranges[name].rows(wanted)
-        return pa.concat_tables([left, more], promote_options="permissive").sort_by(by) if more.num_rows else left
+        return pa.concat_tables([plain(left), plain(more)]).sort_by(by) if more.num_rows else left
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""

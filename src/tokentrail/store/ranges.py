@@ -97,6 +97,13 @@ def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Tab
         yield table.take(pa.array(np.concatenate([np.arange(start, end) for start, end in places])))
 
 
+def plain(table: pa.Table) -> pa.Table:
+    """The same with text as text, as another file may not hold the same columns as dictionaries."""
+    return table.cast(pa.schema([
+        (field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type) for field in table.schema
+    ]))  # fmt: skip
+
+
 class _Values(Sequence[Any]):
     """A column to search in: what is null sorts behind all else."""
 

@@ -1,0 +1,128 @@
+"""
+Place what was linked again among everything that was not, and write it beside the tables of the first linking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tokentrail.lineage import later
+from tokentrail.lineage.graft import Above, Kin, NoPlace, grafted
+from tokentrail.lineage.grow import OUTPUT, Grown, statements
+from tokentrail.lineage.number import GAP
+from tokentrail.lineage.touched import TooMuch
+from tokentrail.store.interface import Engine
+
+_KIN = """
+SELECT b.parent_n, b.n + b.span AS ends, coalesce(b.issued_at, b.first, c.created_time, 0) AS moment, b.id
+FROM base_forest b LEFT JOIN base_creations c ON c.n = b.n
+WHERE (b.parent_n IN (SELECT n FROM above) {roots}) AND b.n NOT IN (SELECT n FROM unplaced)
+ORDER BY b.parent_n NULLS FIRST, b.n"""
+_WRITTEN = {
+    "forest": """
+        SELECT * FROM ({linked})
+        UNION ALL
+        SELECT c.n, c.parent, c.root, c.depth, c.span, s.* EXCLUDE (n, parent_n, root_n, depth, span)
+        FROM stored_forest s JOIN carried c ON c.old = s.n
+        ORDER BY n""",
+    "creations": """
+        SELECT * FROM ({linked})
+        UNION ALL SELECT c.n, s.* EXCLUDE (n) FROM stored_creations s JOIN carried c ON c.old = s.n
+        ORDER BY n""",
+    "names": """
+        SELECT * FROM ({linked})
+        UNION ALL SELECT s.name, c.n, s.own FROM stored_names s JOIN carried c ON c.old = s.n
+        ORDER BY name, n, own""",
+    "who": """
+        SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck
+        WHERE w.ck >= 0 AND NOT EXISTS (
+          SELECT 1 FROM had h WHERE h.segment = w.segment AND h.identity = w.identity AND h.n = o.n
+            AND NOT h.later AND h.n IN (SELECT old FROM staying)
+            AND h.segment NOT IN (SELECT segment FROM removed_segments))
+        UNION ALL
+        SELECT c.n, s.segment, s.identity FROM stored_who s JOIN carried c ON c.old = s.n WHERE c.old <> c.n
+        UNION ALL
+        SELECT c.n, s.segment, s.identity FROM later_who s JOIN carried c ON c.old = s.n WHERE c.old = c.n
+        ORDER BY n, segment, identity""",
+    "links": """
+        SELECT * FROM ({linked})
+        UNION ALL
+        SELECT coalesce(c.n, s.child), coalesce(m.n, s.parent), s.* EXCLUDE (child, parent) FROM stored_links s
+        LEFT JOIN carried c ON c.old = s.child LEFT JOIN replaced m ON m.old = s.parent
+        WHERE s.child NOT IN (SELECT n FROM touched_before)
+          AND (c.n IS NOT NULL OR m.n IS NOT NULL
+               OR EXISTS (SELECT 1 FROM later_links l WHERE l.child = s.child AND l.parent = s.parent))
+        ORDER BY child, time, parent, what, thing, api, event_id""",
+}
+"""The rows of later files: of what was linked again, and of what is carried on of earlier ones."""
+_GONE = f"""
+SELECT n, bool_or(unplaced) AS unplaced FROM (
+  SELECT n, TRUE AS unplaced FROM unplaced
+  UNION ALL SELECT old, FALSE FROM staying
+  UNION ALL SELECT n, FALSE FROM carried WHERE n % {GAP} = 0
+) GROUP BY n ORDER BY n"""
+_GONE_WHO = """
+SELECT segment, identity FROM gone_before UNION SELECT segment, identity FROM moved
+UNION SELECT segment, NULL FROM removed_segments ORDER BY segment, identity"""
+
+
+def place(engine: Engine, base: Path) -> None:
+    """
+    Find everybody's place: makes `places` for what was linked again, and `carried` for the rest of later files.
+
+    Raises:
+        TooMuch: there is no room.
+    """
+    gone, who = later.gone_in(base)
+    engine.register("gone_places", gone)
+    engine.run("CREATE TABLE unplaced_before AS SELECT n FROM gone_places WHERE unplaced")
+    engine.register("gone_identities", who)
+    engine.run("CREATE TABLE gone_before AS SELECT * FROM gone_identities")
+    for one in statements("add_3_leaving.sql"):
+        engine.run(one.replace("{gap}", str(GAP)))
+    try:
+        engine.register("grafting", _grafted(engine))
+    except NoPlace as error:
+        raise TooMuch from error
+    engine.run("CREATE TABLE grafts AS SELECT * FROM grafting")
+    for one in statements("add_4_places.sql"):
+        engine.run(one)
+
+
+def _grafted(engine: Engine) -> pa.Table:
+    """Places for all that leave theirs, or have none yet."""
+    rows = engine.table("SELECT * FROM leaving")
+    above = {row["parent"]: Above(row["n"], row["root_n"], row["depth"]) for row in engine.rows("SELECT * FROM above")}
+    kin = engine.table(_KIN.format(roots="OR b.parent_n IS NULL" if rows["parent"].null_count else ""))
+    return grafted(rows, above, _kin(kin.combine_chunks(), {one.n: parent for parent, one in above.items()}))
+
+
+def _kin(rows: pa.Table, called: Mapping[int, int]) -> dict[int | None, Kin]:
+    """Siblings by what their parent is called."""
+    parent, ends, moments = (rows[name].fill_null(0).to_numpy() for name in ("parent_n", "ends", "moment"))
+    starts = np.flatnonzero(np.diff(parent, prepend=-1))  # no place is less than one
+    return {
+        called.get(int(parent[start])): Kin(
+            ends[start:end], moments[start:end], rows["id"].slice(start, end - start)
+        )
+        for start, end in pairwise([*starts.tolist(), len(parent)])
+    }
+
+
+def written(engine: Engine, base: Path, into: Path, records: int) -> Grown:
+    """Write the later files; answers how large the whole forest is."""
+    for name, query in _WRITTEN.items():
+        engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
+    engine.write(OUTPUT["losers"], into / "losers.parquet")
+    engine.write(_GONE, into / later.GONE)
+    engine.write(_GONE_WHO, into / later.GONE_WHO)
+    [found] = engine.rows(f"""
+        SELECT (SELECT count(*) FROM base_forest) - (SELECT count(*) FROM ({_GONE})) + (SELECT count(*) FROM carried)
+               + (SELECT count(*) FROM parents) AS credentials, (SELECT count(*) FROM lost) AS lost,
+               (SELECT min(first) FROM all_people) AS first, (SELECT max(last) FROM all_people) AS last""")
+    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"])

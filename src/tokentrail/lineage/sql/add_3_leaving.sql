@@ -1,0 +1,53 @@
+-- Who keeps its place, and who is to have another one. {gap} is the room between places of the first linking.
+
+CREATE TABLE to_place AS
+SELECT p.ck, h.old, p.parent_ck, coalesce(p.moment, 0) AS moment, p.id, s.parent_n, s.root_n, s.depth, s.span,
+       coalesce(h.old % {gap} = 0 AND coalesce(p.moment, 0) = s.moment
+                AND CASE WHEN p.parent_ck IS NULL THEN s.parent_n IS NULL
+                         ELSE coalesce(u.old, -p.parent_ck - 1) = s.parent_n AND s.parent_n % {gap} = 0 END, FALSE) AS stays
+FROM parents p JOIN handles h ON h.ck = p.ck LEFT JOIN handles u ON u.ck = p.parent_ck
+LEFT JOIN (
+  SELECT f.*, coalesce(f.issued_at, f.first, c.created_time, 0) AS moment FROM stored_forest f
+  LEFT JOIN stored_creations c ON c.n = f.n
+) s ON s.n = h.old;
+
+-- Who stands below somebody that leaves.
+CREATE TABLE dragged AS
+SELECT DISTINCT f.n FROM stored_forest f JOIN to_place r ON f.n > r.old AND f.n < r.old + r.span
+WHERE r.old % {gap} = 0 AND NOT r.stays AND f.n % {gap} = 0;
+
+CREATE TABLE staying AS
+SELECT * FROM to_place WHERE stays AND old NOT IN (SELECT n FROM dragged);
+
+-- Whose rows are in later files, or will be, and who was not linked again.
+CREATE TABLE held AS
+SELECT n FROM later_forest WHERE n NOT IN (SELECT n FROM touched_before)
+UNION
+SELECT n FROM dragged WHERE n NOT IN (SELECT n FROM touched_before);
+
+-- Places of later files are given anew each time, so that there is always room.
+CREATE TABLE leaving AS
+SELECT ck AS who, parent_ck AS parent, moment, id FROM to_place WHERE ck NOT IN (SELECT ck FROM staying)
+UNION ALL
+SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first, c.created_time, 0), f.id
+FROM stored_forest f JOIN held h ON h.n = f.n LEFT JOIN handles u ON u.old = f.parent_n
+LEFT JOIN stored_creations c ON c.n = f.n
+WHERE f.n % {gap} <> 0 OR f.n IN (SELECT n FROM dragged);
+
+-- Under whom they get their places, if these stay.
+CREATE TABLE above AS
+SELECT l.parent, s.old AS n, s.root_n, s.depth
+FROM (SELECT DISTINCT parent FROM leaving) l JOIN staying s ON s.ck = l.parent
+UNION ALL
+SELECT l.parent, f.n, f.root_n, f.depth
+FROM (SELECT DISTINCT parent FROM leaving WHERE parent < -1 AND parent NOT IN (SELECT who FROM leaving)) l
+JOIN stored_forest f ON f.n = -l.parent - 1;
+
+CREATE TABLE unplaced AS
+SELECT n FROM unplaced_before
+UNION
+SELECT old FROM to_place WHERE old % {gap} = 0 AND ck NOT IN (SELECT ck FROM staying)
+UNION
+SELECT n FROM dragged
+UNION
+SELECT n FROM vanished WHERE n % {gap} = 0;

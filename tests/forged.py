@@ -1,0 +1,56 @@
+"""Records as an attacker who may write into a log would have them: what one says, another one says as well."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tokentrail.testing.names import Json
+
+_LEFT = frozenset({"eventVersion", "userAgent", "awsRegion"})
+"""What no credential depends on."""
+_ODD: Sequence[Any] = ("", None, 1, [], ["x"], {}, "@", "AKIA", "ASIA", "ASIAX", "'; --")
+
+
+def forged(records: Sequence[Json], seed: int, share: float) -> list[Json]:
+    """The records, of which some have members of others', or what is no value of theirs."""
+    chance = random.Random(seed)
+    found = copy.deepcopy(list(records))
+    said: dict[tuple[str, ...], list[Any]] = {}
+    for one in found:
+        for path, value in _members(one):
+            said.setdefault(path, []).append(value)
+    paths = [path for path in said if path[-1] not in _LEFT]
+    words = [value for path in paths for value in said[path] if isinstance(value, str)]
+    for one in found:
+        if chance.random() < share:
+            for _ in range(chance.randint(1, 3)):
+                path, kind = chance.choice(paths), chance.random()
+                if kind < 0.7:
+                    value = chance.choice(said[path])
+                elif kind < 0.8:
+                    value = chance.choice(words)
+                elif kind < 0.85:
+                    value = f"{chance.choice(words)}@{chance.choice(words)}"
+                else:
+                    value = chance.choice(_ODD)
+                _put(one, path, value)
+    return found
+
+
+def _members(one: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in one.items():
+        if isinstance(value, dict):
+            yield from _members(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _put(one: Any, path: tuple[str, ...], value: Any) -> None:
+    for name in path[:-1]:
+        one = one.setdefault(name, {})
+        if not isinstance(one, dict):
+            return
+    one[path[-1]] = value

@@ -1,0 +1,154 @@
+"""The laws of adding to a forest: what an ingest adds makes it what linking all at once would, where it is large too."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_laws_forest import everything, places_forgotten, shuffled
+from test_laws_increments import SEEDS, days, fed
+
+from evidence import held
+from forged import forged
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.case import linking
+from tokentrail.lineage import adding, later
+from tokentrail.store.merge import merge_small
+from tokentrail.testing import World, native
+from tokentrail.testing.names import Json
+
+_N = {"forest": ("n", "parent_n", "root_n"), "who": ("n",), "names": ("n",), "creations": ("n",), "links": ("child", "parent")}
+"""The columns that hold places."""
+
+
+@contextmanager
+def adding_always() -> Iterator[None]:
+    """However small a case is, and however much of it is touched, what is new is added to it."""
+    with mock.patch.object(linking, "_WORTH", 0), mock.patch.object(adding, "_SHARE", 1e9):
+        yield
+
+
+def linked(case: Case) -> dict[str, Any]:
+    """All that linking says, each place by how many are before it, and how many credentials each tree has."""
+    case.close()
+    view = case._views.open(None)
+    ends = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
+    place = {n: before for before, n in enumerate(ends)}
+    found: dict[str, Any] = {"grown": view.grown}
+    for name, columns in _N.items():
+        rows = view.engine.rows(f"SELECT * FROM {name}")
+        if name == "forest":
+            rows = [{**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows]
+        told = [{**row, **{one: place.get(row[one], row[one]) for one in columns}} for row in rows]
+        found[name] = sorted(told, key=str)
+    found["losers"] = view.engine.rows("SELECT * FROM losers ORDER BY ALL")
+    return found
+
+
+def linked_at_once(case: Case) -> dict[str, Any]:
+    """The same of a forest that was linked without anything that was derived before."""
+    case.close()
+    shutil.rmtree(case.path / "derived")
+    (case.path / "derived").mkdir()
+    return linked(case)
+
+
+def is_grown(case: Case) -> bool:
+    """Whether the newest forest is an earlier one that was added to."""
+    return later.is_grown(case._views.open(None).derived)
+
+
+def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
+    """The records in order of time, or in any, in a few parts; the last may repeat some."""
+    chance = random.Random(seed)
+    given = sorted(records, key=lambda one: str(one.get("eventTime")))
+    if chance.random() < 0.4:
+        chance.shuffle(given)
+    ends = sorted(chance.randrange(len(given) + 1) for _ in range(chance.randint(1, 4)))
+    parts = [given[start:end] for start, end in zip([0, *ends], [*ends, len(given)], strict=True)]
+    if chance.random() < 0.3:
+        parts.append(chance.sample(given, min(5, len(given))))
+    return [part for part in parts if part]
+
+
+@given(worlds(rare=True), SEEDS)
+def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, seed: int) -> None:
+    """However records are cut and repeated: credentials, parents, places, names, identities and links are the same."""
+    with held(world) as whole:
+        expected = places_forgotten(everything(whole))
+    with adding_always(), fed(*shuffled(world.records(), seed)) as case:
+        assert expected == places_forgotten(everything(case))
+        assert linked(case) == linked_at_once(case)
+
+
+@given(st.lists(worlds(rare=True, largest=20), min_size=1, max_size=2), SEEDS, st.sampled_from((0.0, 0.1, 0.4)))
+def test_forged_records_are_added_as_they_are_linked(several: list[World], seed: int, share: float) -> None:
+    """Keys, principals, times and ids that are somebody else's tie credentials together in any way there is."""
+    records = forged([one for world in several for one in world.records()], seed, share)
+    with adding_always(), fed(*cut(records, seed)) as case:
+        assert linked(case) == linked_at_once(case)
+
+
+@given(worlds(rare=True), SEEDS)
+def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, seed: int) -> None:
+    """What stood in several segments stands in one: identities and issuing calls are found there, and no more before."""
+    parts = cut(world.records(), seed)
+    with adding_always(), fed(*parts, *parts[:1]) as case, mock.patch("tokentrail.store.merge.AT_ONCE", 2):
+        case.newest()
+        merge_small(case.folder)
+
+        assert linked(case) == linked_at_once(case)
+
+
+def test_a_day_is_added_without_writing_what_was_there(tmp_path: Path) -> None:
+    """The files of the first linking stay the same from day to day, and each day's later ones hold what it touched."""
+    with adding_always(), fed(*days(5)) as case:
+        folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
+        for name in later.LATER:
+            assert 1 == len({(one / f"{name}.parquet").stat().st_ino for one in folders})
+
+        assert is_grown(case)
+        assert linked(case) == linked_at_once(case)
+        assert not is_grown(case)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.25, False), (10.0, True)])
+def test_all_is_linked_where_much_is_touched(share: float, expected: bool, tmp_path: Path) -> None:
+    """A user who acts every day, and two sessions of three days: the third day touches more than a quarter."""
+    with mock.patch.object(linking, "_WORTH", 0), mock.patch.object(adding, "_SHARE", share), fed(*days(3)) as case:
+        assert expected == is_grown(case)
+
+
+def test_a_small_case_is_linked_as_a_whole() -> None:
+    """That takes less than to find out what is touched."""
+    with fed(*days(3)) as case:
+        assert not is_grown(case)
+
+
+@pytest.mark.parametrize("name", [*(f"later_{one}" for one in later.LATER), "gone", "gone_who", "forest"])
+def test_what_came_later_may_be_damaged(name: str, tmp_path: Path) -> None:
+    """It is worked out anew: when the case is opened, and when more comes."""
+    *earlier, last = days(4)
+    (tmp_path / "last.json").write_bytes(native(last))
+    with adding_always(), fed(*earlier) as case:
+        expected = linked(case)
+        for _ in range(2):
+            case.close()
+            for path in case.path.glob(f"derived/*/{name}.parquet"):
+                path.unlink()
+                path.write_bytes(b"damaged")
+            if _ == 0:
+                assert expected == linked(case)
+        case.ingest([str(tmp_path / "last.json")])
+
+        assert linked(case) == linked_at_once(case)
