@@ -20,16 +20,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import copies
 
 from tokentrail import Case
-from tokentrail.case import linking
+from tokentrail.lineage.later import is_grown
 
 Figures = dict[str, Any]
 ASKED = 20
@@ -44,35 +42,19 @@ def link(case: Case) -> Figures:
 
 
 def more(case: Case) -> Figures:
-    """Link again after some records or a day more: what these cost, and the joins over what all were reduced to."""
-    spent = dict.fromkeys(("_reduced", "link"), 0.0)
-    with ExitStack() as stack:
-        for name in spent:
-            stack.enter_context(
-                mock.patch.object(linking, name, partial(_timed, getattr(linking, name), name, spent))
-            )
-        grown = case._views.open(None).grown
-    return {
-        "events": grown.records,
-        "new_records": round(spent["_reduced"], 2),
-        "joins": round(spent["link"], 2),
-    }
+    """Link again after some records or a day more."""
+    view = case._views.open(None)
+    return {"events": view.grown.records, "added": is_grown(view.derived)}
 
 
-def _timed(work: Callable[..., Any], name: str, spent: dict[str, float], *given: Any) -> Any:
-    before = time.process_time()
-    try:
-        return work(*given)
-    finally:
-        spent[name] += time.process_time() - before
+_LEAVES = """
+SELECT n, id FROM forest WHERE depth = 2 AND events BETWEEN 3 AND 50
+  AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) ORDER BY hash(id)"""
 
 
 def trace(case: Case) -> Figures:
     """Trace sessions once the case is open, in processor time; the medians of some that were not asked about before."""
-    places = case._views.open(None).engine.rows(
-        "SELECT n FROM forest WHERE depth = 2 AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) AND events BETWEEN 3 AND 50 "
-        f"ORDER BY hash(id) LIMIT {4 * ASKED}"
-    )
+    places = case._views.open(None).engine.rows(f"{_LEAVES} LIMIT {4 * ASKED}")
     rows = case._views.forest(None).chosen_rows([row["n"] for row in places])
     first, known, down, _ = ([row["id"] for row in rows[start::4]] for start in range(4))
     arns = [row["arn"] for row in rows[3::4]]
@@ -100,9 +82,7 @@ def _spent(work: Callable[[], object]) -> float:
 def contain(case: Case) -> Figures:
     """Plan against a session: at first, when who can mint what is worked out for the case, and then another."""
     view = case._views.open(None)
-    rows = view.engine.rows(
-        "SELECT id FROM forest WHERE depth = 2 AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) AND events BETWEEN 3 AND 50 ORDER BY hash(id) LIMIT 2"
-    )
+    rows = view.engine.rows(f"{_LEAVES} LIMIT 2")
     (view.derived / "mints.parquet").unlink(missing_ok=True)
     first, again = (_spent(partial(case.contain, [row["id"]])) for row in rows)
     return {"first_s": round(first / 1000, 1), "again_s": round(again / 1000, 1)}

@@ -27,14 +27,27 @@ from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 
-_N = {"forest": ("n", "parent_n", "root_n"), "who": ("n",), "names": ("n",), "creations": ("n",), "links": ("child", "parent")}
+_N = {
+    "forest": ("n", "parent_n", "root_n"),
+    "who": ("n",),
+    "names": ("n",),
+    "creations": ("n",),
+    "links": ("child", "parent"),
+}
 """The columns that hold places."""
+
+
+@contextmanager
+def shared(share: float) -> Iterator[None]:
+    """All is linked at once if more than that part is touched, or came later."""
+    with mock.patch.object(linking, "SHARE", share), mock.patch.object(adding, "SHARE", share):
+        yield
 
 
 @contextmanager
 def adding_always() -> Iterator[None]:
     """However small a case is, and however much of it is touched, what is new is added to it."""
-    with mock.patch.object(linking, "_WORTH", 0), mock.patch.object(adding, "_SHARE", 1e9):
+    with mock.patch.object(linking, "_WORTH", 0), shared(1e9):
         yield
 
 
@@ -48,7 +61,9 @@ def linked(case: Case) -> dict[str, Any]:
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
         if name == "forest":
-            rows = [{**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows]
+            rows = [
+                {**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows
+            ]
         told = [{**row, **{one: place.get(row[one], row[one]) for one in columns}} for row in rows]
         found[name] = sorted(told, key=str)
     found["losers"] = view.engine.rows("SELECT * FROM losers ORDER BY ALL")
@@ -91,7 +106,9 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
         assert linked(case) == linked_at_once(case)
 
 
-@given(st.lists(worlds(rare=True, largest=20), min_size=1, max_size=2), SEEDS, st.sampled_from((0.0, 0.1, 0.4)))
+@given(
+    st.lists(worlds(rare=True, largest=20), min_size=1, max_size=2), SEEDS, st.sampled_from((0.0, 0.1, 0.4))
+)
 def test_forged_records_are_added_as_they_are_linked(several: list[World], seed: int, share: float) -> None:
     """Keys, principals, times and ids that are somebody else's tie credentials together in any way there is."""
     records = forged([one for world in several for one in world.records()], seed, share)
@@ -110,7 +127,7 @@ def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, se
         assert linked(case) == linked_at_once(case)
 
 
-def test_a_day_is_added_without_writing_what_was_there(tmp_path: Path) -> None:
+def test_a_day_is_added_without_writing_what_was_there() -> None:
     """The files of the first linking stay the same from day to day, and each day's later ones hold what it touched."""
     with adding_always(), fed(*days(5)) as case:
         folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
@@ -123,9 +140,9 @@ def test_a_day_is_added_without_writing_what_was_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.25, False), (10.0, True)])
-def test_all_is_linked_where_much_is_touched(share: float, expected: bool, tmp_path: Path) -> None:
+def test_all_is_linked_where_much_is_touched(share: float, expected: bool) -> None:
     """A user who acts every day, and two sessions of three days: the third day touches more than a quarter."""
-    with mock.patch.object(linking, "_WORTH", 0), mock.patch.object(adding, "_SHARE", share), fed(*days(3)) as case:
+    with mock.patch.object(linking, "_WORTH", 0), shared(share), fed(*days(3)) as case:
         assert expected == is_grown(case)
 
 

@@ -49,7 +49,8 @@ def test_what_is_placed_later_stands_where_it_would_have(forest: tuple[pa.Table,
     kin: dict[int | None, Kin] = {}
     for parent in (None, *before):
         siblings = sorted(
-            (one for one in before if told[one]["parent"] == parent), key=lambda one: (told[one]["moment"], told[one]["id"])
+            (one for one in before if told[one]["parent"] == parent),
+            key=lambda one: (told[one]["moment"], told[one]["id"]),
         )
         kin[parent] = Kin(
             pa.array([there[one]["n"] + there[one]["span"] for one in siblings], pa.int64()).to_numpy(),

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.later import Gone
 
-ROWS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3))), max_size=30)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3))), max_size=30
+)
 
 
 def table(rows: list[tuple[int, int, int | None]]) -> pa.Table:
@@ -25,7 +27,13 @@ def table(rows: list[tuple[int, int, int | None]]) -> pa.Table:
     })  # fmt: skip
 
 
-@given(ROWS, ROWS, st.sets(st.integers(0, 30)), st.sets(st.integers(0, 3), max_size=1), st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3))
+@given(
+    ROWS,
+    ROWS,
+    st.sets(st.integers(0, 30)),
+    st.sets(st.integers(0, 3), max_size=1),
+    st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3),
+)
 def test_queries_and_ranges_show_the_same_rows(
     rows: list[tuple[int, int, int | None]], more: list[tuple[int, int, int | None]], places: set[int], segments: set[int],
     pairs: set[tuple[int, int]],
@@ -33,7 +41,12 @@ def test_queries_and_ranges_show_the_same_rows(
     """Those of the first file that no value and no pair takes away, and all of the later one."""
     gone = Gone(
         {"n": np.array(sorted(places), np.int64), "segment": np.array(sorted(segments), np.int64)},
-        pa.table({"segment": pa.array([one for one, _ in pairs], pa.int64()), "identity": pa.array([one for _, one in pairs], pa.int64())}),
+        pa.table(
+            {
+                "segment": pa.array([one for one, _ in pairs], pa.int64()),
+                "identity": pa.array([one for _, one in pairs], pa.int64()),
+            }
+        ),
     )
     expected = [
         row for row in rows if row[0] not in places and row[1] not in segments and row[1:] not in pairs

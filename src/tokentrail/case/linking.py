@@ -20,20 +20,22 @@ import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import increment
-from tokentrail.lineage.adding import add
+from tokentrail.lineage.adding import SHARE, add
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
-from tokentrail.lineage.later import LATER
+from tokentrail.lineage.later import LATER, sizes
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
-from tokentrail.store.received import document
 from tokentrail.store.repeats import Halves, among, sorted_halves, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
+_REMOVED = """
+CREATE TABLE removed_{name} AS
+SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
 _WORTH = 50_000
 """Credentials from which on an increment is added to a forest."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
@@ -112,11 +114,12 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
 
 
 def _is_worth(derived: Path) -> bool:
-    """Whether a forest is so large that adding to it takes less than linking all: it asks some hundred small questions."""
+    """Whether adding to a forest takes less than linking all: of a small one, its hundred questions take longer."""
     try:
-        return int(document((derived / "grown.json").read_bytes())["credentials"]) >= _WORTH
-    except (OSError, ValueError, TypeError, LookupError):
+        first, since = sizes(derived)
+    except CaseError:
         return False
+    return first >= _WORTH and since <= SHARE * first
 
 
 def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
@@ -148,9 +151,7 @@ def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
     engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
     base.known(engine, before, "before_")
     for name in REDUCED:
-        engine.run(
-            f"CREATE TABLE removed_{name} AS SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"
-        )
+        engine.run(_REMOVED.format(name=name))
 
 
 def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:

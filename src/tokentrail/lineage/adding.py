@@ -1,8 +1,9 @@
 """
 Add to a forest: link again what new records touch, and leave everything else, and the files that it lies in, as it is.
 
-What comes out is what linking all at once would say, but for the numbers of places; tests compare both. Where so much is
-touched, or so rare a thing happened, that it would not pay or could not be told, `TooMuch` is raised, and all is linked.
+What comes out is what linking all at once would say, but for the numbers of places; tests compare both. Where so much
+is touched, or so rare a thing happened, that it would not pay or could not be told, `TooMuch` is raised, and all is
+linked.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from tokentrail.lineage.grow import LINKING_FILES, REDUCED, Grown, in_order, lis
 from tokentrail.lineage.touched import TooMuch, Touched
 from tokentrail.store.interface import Engine
 
-_SHARE = 0.25
-"""If more than that part of a case is touched, or of a forest replaced, all is linked at once."""
+SHARE = 0.25
+"""If more than that part of a case is touched, or of a forest came later than the first, all is linked at once."""
 _GIVEN = " ".join(f"{begin}{name}" for name in REDUCED for begin in ("new_", "all_"))
 _LINKED = "parents who makers made_by forms calls keyrings lost"
 _BY_OTHERS = """
@@ -30,7 +31,7 @@ _THROUGH = {
     ("user", "login_profile"): (
         """SELECT p.* FROM all_people p JOIN {made} m
         ON m.account = p.account AND m.id = regexp_extract(p.user_arn, ':user/(?:.*/)?([^/]+)$', 1)
-        WHERE p.user_arn IS NOT NULL AND greatest(p.last, p.created) >= m.time AND greatest(p.last, p.created) >= {since}""",
+        WHERE p.user_arn IS NOT NULL AND greatest(p.last, p.created) >= greatest(m.time, {since})""",
         """SELECT i.* FROM all_issuing i JOIN {made} m
         ON m.id = regexp_extract(i.caller_user_arn, ':user/(?:.*/)?([^/]+)$', 1)
         WHERE i.caller_user_arn IS NOT NULL AND i.time >= m.time AND i.time >= {since}""",
@@ -103,12 +104,10 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
 
 def _most(engine: Engine) -> int:
     """Rows that may be touched."""
-    [found] = engine.rows("""
-        SELECT (SELECT count(*) FROM base_forest) AS base, (SELECT count(*) FROM later_forest) AS later,
-               (SELECT count(*) FROM all_people) + (SELECT count(*) FROM all_issuing) AS linked""")
-    if found["later"] > found["base"] * _SHARE:
-        raise TooMuch
-    return int(found["linked"] * _SHARE)
+    [found] = engine.rows(
+        "SELECT (SELECT count(*) FROM all_people) + (SELECT count(*) FROM all_issuing) AS linked"
+    )
+    return int(found["linked"] * SHARE)
 
 
 def _link(engine: Engine) -> None:

@@ -28,7 +28,8 @@ class Kin(NamedTuple):
         """Where the tree ends behind which one of that age has its place; `None` where it is the first."""
         first = int(np.searchsorted(self.moments, moment))
         last = int(np.searchsorted(self.moments, moment, side="right"))
-        place = first + bisect_left(self.ids.slice(first, last - first).to_pylist(), name)
+        as_old: list[Any] = self.ids.slice(first, last - first).to_pylist()
+        place = first + bisect_left(as_old, name)
         return int(self.ends[place - 1]) if place else None
 
 
@@ -63,25 +64,22 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     Raises:
         NoPlace: they can't be placed so.
     """
-    parents = rows["parent"].to_pylist()
-    here = set(rows["who"].to_pylist())
-    behind = [
-        0 if parent in here else _behind(parent, moment, name, above, kin)
-        for parent, moment, name in zip(parents, rows["moment"].to_pylist(), rows["id"].to_pylist(), strict=True)
-    ]
+    told = rows.to_pylist()
+    here = {row["who"] for row in told}
+    for row in told:
+        row["inside"] = row["parent"] in here
+        row["behind"] = 0 if row["inside"] else _behind(row, above, kin)
     ordered = pa.table({
-        "ck": rows["who"], "moment": rows["moment"], "id": rows["id"], "behind": pa.array(behind, pa.int64()),
-        "parent_ck": pa.array([parent if parent in here else _NOBODY for parent in parents], pa.int64()),
-        "outside": pa.array([None if parent in here else parent for parent in parents], pa.int64()),
+        "ck": rows["who"], "moment": rows["moment"], "id": rows["id"],
+        "behind": pa.array([row["behind"] for row in told], pa.int64()),
+        "parent_ck": pa.array([row["parent"] if row["inside"] else _NOBODY for row in told], pa.int64()),
     }).sort_by([("behind", "ascending"), ("moment", "ascending"), ("id", "ascending")])  # fmt: skip
     placed = number(ordered.select(["ck", "parent_ck"]))
-    tops = {
-        row["ck"]: row
-        for row in ordered.filter(pc.is_in(ordered["ck"], placed.filter(pc.equal(placed["depth"], 0))["ck"])).to_pylist()
-    }
-    if any(row["parent_ck"] != _NOBODY for row in tops.values()):
+    tops = set(placed["ck"].to_numpy()[placed["depth"].to_numpy() == 0].tolist())
+    outermost = {row["who"]: row for row in told if row["who"] in tops}
+    if any(row["inside"] for row in outermost.values()):
         raise NoPlace  # a ring, which was cut where its eldest is: all of it may lie elsewhere then
-    return _labelled(placed, tops, above)
+    return _labelled(placed, outermost, above)
 
 
 def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Above]) -> pa.Table:
@@ -98,25 +96,25 @@ def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Abo
         raise NoPlace
     begun = 2 * np.arange(len(cks)) - depth
     n = behind + step * (begun - np.repeat(2 * starts, many) + 1)
-    over = [above[one["outside"]] if one["outside"] is not None else None for one in top]
-    inside = depth > 0
-    parent = n[placed["parent"].fill_null(0).to_numpy()] if len(cks) else n
-    outer = [None if one is None else one.n for one in over]
+    over = [None if one["parent"] is None else above[one["parent"]] for one in top]
+    parent = n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if len(cks) else n
+    outer = pa.array([None if one is None else one.n for one in over], pa.int64())
+    roots = pa.array([None if one is None else one.root for one in over], pa.int64())
+    deeper = np.array([0 if one is None else one.depth + 1 for one in over], np.int64)
     return pa.table({
         "who": placed["ck"],
         "n": pa.array(n),
-        "parent": pc.if_else(pa.array(inside), pa.array(parent), pa.array(outer, pa.int64())),
-        "root": pc.coalesce(pa.array([None if one is None else one.root for one in over], pa.int64()), pa.array(n[root])),
-        "depth": pa.array(depth + np.array([0 if one is None else one.depth + 1 for one in over], np.int64)),
+        "parent": pc.if_else(pa.array(depth > 0), pa.array(parent), outer),
+        "root": pc.coalesce(roots, pa.array(n[root])),
+        "depth": pa.array(depth + deeper),
         "span": pa.array(step * (2 * size - 1)),
     })  # fmt: skip
 
 
-def _behind(
-    parent: int | None, moment: int, name: str, above: Mapping[int, Above], kin: Mapping[int | None, Kin]
-) -> int:
+def _behind(row: Mapping[str, Any], above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> int:
     """The end after which a tree has its place: that of an elder sibling's, else where the parent's begins."""
-    found = kin.get(parent, _NO_KIN).before(moment, name)
+    parent = row["parent"]
+    found = kin.get(parent, _NO_KIN).before(row["moment"], row["id"])
     if found is not None:
         return found
     return 0 if parent is None else above[parent].n

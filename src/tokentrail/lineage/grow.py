@@ -64,7 +64,9 @@ SELECT event_id, segment, object, ordinal FROM (
 """
 """Of records with one event id one counts: the fuller one, and between equals it does not matter which."""
 
-_NOBODY = "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE"
+_NOBODY = (
+    "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE"
+)
 """Where all is linked at once, nobody was linked before."""
 
 BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"

@@ -1,8 +1,8 @@
 """
 A forest that was added to: the tables that linking wrote once, and beside each a later one that replaces some rows.
 
-Which rows of the first are gone is told by the places of credentials: the row of one that changed (`gone`), and all that
-bears the number of one whose place is another now (`unplaced`); and by identities that turned out to be somebody else's.
+Which rows of the first are gone is told by the places of credentials: the row of one that changed (`gone`), and all
+that bears the number of one whose place is another now (`unplaced`); and by identities that are somebody else's now.
 """
 
 from __future__ import annotations
@@ -30,6 +30,20 @@ def later_file(folder: Path, name: str) -> Path:
 def is_grown(folder: Path) -> bool:
     """Whether a forest was added to."""
     return later_file(folder, "forest").exists()
+
+
+def sizes(folder: Path) -> tuple[int, int]:
+    """
+    How many credentials the first linking of a forest told of, and how many of its rows came later.
+
+    Raises:
+        CaseError: it can't be read.
+    """
+    try:
+        first = pq.read_metadata(folder / "forest.parquet").num_rows
+        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if is_grown(folder) else 0
+    except (OSError, pa.ArrowException) as error:
+        raise CaseError(f"{folder}: its forest can't be read ({error}).") from error
 
 
 def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:

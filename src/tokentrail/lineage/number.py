@@ -17,8 +17,8 @@ Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
 GAP = 1 << 24
 """
-The room between what is next to each other. A tree of places begins at its root's `n` and ends at `n + span`, and between
-any two such ends there is as much: so whatever comes later has room before a tree, in it, and behind it.
+The room between what is next to each other. A tree of places begins at its root's `n` and ends at `n + span`, and
+between any two such ends there is as much: so whatever comes later has room before a tree, in it, and behind it.
 """
 _DENSE = 8
 """How much longer a table of all names between the lowest and the highest may be than one of the names."""
@@ -65,7 +65,7 @@ def labelled(placed: pa.Table) -> pa.Table:
     """
     depth, size = placed["depth"].to_numpy(), placed["size"].to_numpy()
     n, root, parent = (placed[name] for name in ("n", "root", "parent"))
-    above = parent.fill_null(0).to_numpy()
+    above = np.asarray(parent.fill_null(pa.scalar(0)))
     return pa.table({
         "ck": placed["ck"],
         # So many trees begin up to it, and so many end before it.

@@ -21,7 +21,7 @@ from tokentrail.store.interface import Engine
 FEW = 200
 """Credentials that are looked up one by one."""
 _NEAR = 20_000
-"""Credentials in trees of which about so many rows are read from where they lie: of more, a query reads but the places."""
+"""Credentials in trees whose rows are read from where they lie; of more, a query reads the places alone."""
 _REMEMBERED = 1_000_000
 _AT_ONCE = 50_000
 """Credentials of which all that is known is brought together at once."""
@@ -105,14 +105,15 @@ class Part:
             if not apart or n > apart[-1][1]:  # else it lies in the one before: trees nest or lie apart
                 apart.append((n, n + span.span))
         if sum(end - n for n, end in apart) < 2 * GAP * _NEAR:
-            return set(self._engine.ranges("forest", "n", apart)["n"].to_pylist())
+            return _places(self._engine.ranges("forest", "n", apart))
         self._engine.register("apart", pa.table({
-            "first": pa.array([n for n, _ in apart], pa.int64()), "last": pa.array([end for _, end in apart], pa.int64()),
+            "first": pa.array([n for n, _ in apart], pa.int64()),
+            "last": pa.array([end for _, end in apart], pa.int64()),
         }))  # fmt: skip
         found = self._engine.table(f"""
             SELECT f.n FROM forest f JOIN apart t ON f.n BETWEEN t.first AND t.last
             WHERE f.n BETWEEN {apart[0][0]} AND {apart[-1][1]}""")
-        return set(found["n"].to_pylist())
+        return _places(found)
 
     def _plain(self, places: Set[int]) -> Iterable[Row]:
         if len(places) <= FEW:
@@ -221,6 +222,11 @@ class Part:
             self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
             only = f"SELECT c.* FROM forest c JOIN picked p ON p.n = c.n WHERE {where}"
         self._set("chosen", only)
+
+
+def _places(found: pa.Table) -> set[int]:
+    places: Any = found["n"]
+    return set(places.to_pylist())
 
 
 def _listed(column: str, values: Collection[int]) -> str:

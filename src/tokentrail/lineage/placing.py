@@ -97,14 +97,19 @@ def place(engine: Engine, base: Path) -> None:
 def _grafted(engine: Engine) -> pa.Table:
     """Places for all that leave theirs, or have none yet."""
     rows = engine.table("SELECT * FROM leaving")
-    above = {row["parent"]: Above(row["n"], row["root_n"], row["depth"]) for row in engine.rows("SELECT * FROM above")}
+    above = {
+        row["parent"]: Above(row["n"], row["root_n"], row["depth"])
+        for row in engine.rows("SELECT * FROM above")
+    }
     kin = engine.table(_KIN.format(roots="OR b.parent_n IS NULL" if rows["parent"].null_count else ""))
     return grafted(rows, above, _kin(kin.combine_chunks(), {one.n: parent for parent, one in above.items()}))
 
 
 def _kin(rows: pa.Table, called: Mapping[int, int]) -> dict[int | None, Kin]:
     """Siblings by what their parent is called."""
-    parent, ends, moments = (rows[name].fill_null(0).to_numpy() for name in ("parent_n", "ends", "moment"))
+    parent, ends, moments = (
+        rows[name].fill_null(pa.scalar(0)).to_numpy() for name in ("parent_n", "ends", "moment")
+    )
     starts = np.flatnonzero(np.diff(parent, prepend=-1))  # no place is less than one
     return {
         called.get(int(parent[start])): Kin(

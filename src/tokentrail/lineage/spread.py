@@ -37,8 +37,9 @@ SELECT t.ck, sum(t.size) OVER (ORDER BY coalesce(p.moment, 0), p.id ROWS BETWEEN
 FROM trees t JOIN parents p ON p.ck = t.ck WHERE t.root_ck = t.ck"""
 _PLACES = """
 CREATE TABLE places AS
-SELECT t.ck, {gap} * (2 * (o.start + t.place) - t.depth + 1) AS n, {gap} * (2 * (o.start + t.above) - t.depth + 2) AS parent,
-       {gap} * (2 * o.start + 1) AS root, t.depth, {gap} * (2 * t.size - 1) AS span
+SELECT t.ck, {gap} * (2 * (o.start + t.place) - t.depth + 1) AS n,
+       {gap} * (2 * (o.start + t.above) - t.depth + 2) AS parent, {gap} * (2 * o.start + 1) AS root, t.depth,
+       {gap} * (2 * t.size - 1) AS span
 FROM trees t JOIN offsets o ON o.ck = t.root_ck"""
 
 

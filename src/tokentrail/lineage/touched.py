@@ -2,19 +2,16 @@
 What new records can change in a forest: the rows of `REDUCED` that linking must look at again.
 
 Rows belong together where linking may join them: by key, by principal and second, by role and second where an issuing
-call does not say whom it made, by the id that both sides of a cross-account call share. All that is tied to what is new,
-by any number of such steps, is linked again; of everything else linking would say what it said before. What hangs on
-credentials that come out otherwise is found afterwards (`further`), and then they are linked once more.
+call does not say whom it made, by the id that both sides of a cross-account call share. All that is tied to what is
+new, by any number of such steps, is linked again; of everything else linking would say what it said before. What hangs
+on credentials that come out otherwise is found afterwards (`further`), and then they are linked once more.
 """
 
 from __future__ import annotations
 
+from tokentrail.lineage.grow import statements
 from tokentrail.store.interface import Engine
 
-_NEAR = 2
-"""Seconds by which the times of an issuing call and of a session may differ (`4_credentials.sql`, `5_births.sql`)."""
-_SIGN_IN = 900
-"""Seconds for which a sign-in URL is good (`5_births.sql`)."""
 _TIES = {
     "key": "name VARCHAR", "moment": "name VARCHAR, second BIGINT", "signin": "name VARCHAR, second BIGINT",
     "issuer": "name VARCHAR, second BIGINT", "role": "name VARCHAR, second BIGINT", "shared": "name BLOB",
@@ -22,7 +19,7 @@ _TIES = {
 _OF_PEOPLE = {
     "key": "SELECT key FROM {rows} WHERE class <> 'none' AND key <> ''",
     "moment": "SELECT principal, created FROM {rows} WHERE class = 'temporary' AND created >= 0",
-    "issuer": "SELECT issuer_arn, created FROM {rows} WHERE class = 'temporary' AND created >= 0 AND issuer_arn IS NOT NULL",
+    "issuer": "SELECT issuer_arn, created FROM {rows} WHERE class = 'temporary' AND created >= 0 AND issuer_arn <> ''",
 }
 _OF_ISSUING = {
     "key": "SELECT key FROM {rows} WHERE key <> ''",
@@ -32,52 +29,28 @@ _OF_ISSUING = {
     "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
 }
 _OF_MAKINGS = {"key": "SELECT id FROM {rows} WHERE what = 'access_key' AND id IS NOT NULL"}
-_TIED_PEOPLE = f"""
-CREATE TABLE tied_people AS
-WITH likely AS (
-  SELECT * FROM all_people WHERE class <> 'none' AND (
-    key IN (SELECT name FROM next_key)
-    OR principal IN (SELECT name FROM next_moment UNION ALL SELECT name FROM next_signin)
-    OR issuer_arn IN (SELECT name FROM next_role))
-)
-SELECT p.* FROM likely p WHERE (
-    p.key IN (SELECT name FROM next_key)
-    OR EXISTS (SELECT 1 FROM next_moment m
-               WHERE m.name = p.principal AND p.created BETWEEN m.second - {_NEAR} AND m.second + {_NEAR})
-    OR EXISTS (SELECT 1 FROM next_signin m
-               WHERE m.name = p.principal AND p.created BETWEEN m.second - {_NEAR} AND m.second + {_SIGN_IN})
-    OR EXISTS (SELECT 1 FROM next_role m
-               WHERE m.name = p.issuer_arn AND p.created BETWEEN m.second - {_NEAR} AND m.second + {_NEAR}))
-  AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
-_TIED_ISSUING = f"""
-CREATE TABLE tied_issuing AS
-WITH likely AS (
-  SELECT * FROM all_issuing WHERE key IN (SELECT name FROM next_key) OR child IN (SELECT name FROM next_moment)
-    OR (child = '' AND role_arn IN (SELECT name FROM next_issuer)) OR shared_id IN (SELECT name FROM next_shared)
-)
-SELECT i.* FROM likely i WHERE (
-    i.key IN (SELECT name FROM next_key) OR i.shared_id IN (SELECT name FROM next_shared)
-    OR EXISTS (SELECT 1 FROM next_moment m WHERE m.name = i.child AND i.time BETWEEN m.second - {_NEAR} AND m.second + {_NEAR})
-    OR (i.api = 'GetSigninToken' AND EXISTS (
-          SELECT 1 FROM next_moment m
-          WHERE m.name = i.child AND i.time BETWEEN m.second - {_SIGN_IN} AND m.second + {_NEAR}))
-    OR (i.child = '' AND EXISTS (
-          SELECT 1 FROM next_issuer m
-          WHERE m.name = i.role_arn AND i.time BETWEEN m.second - {_NEAR} AND m.second + {_NEAR})))
-  AND NOT EXISTS (SELECT 1 FROM touched_issuing t
-                  WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
 _HOLDERS = """
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
 JOIN (
   SELECT DISTINCT i.caller_principal, i.caller_account FROM touched_issuing i
-  WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND NOT EXISTS (
-    SELECT 1 FROM touched_issuing t
-    WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class <> 'none')
+  WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND (
+    NOT EXISTS (SELECT 1 FROM touched_issuing t WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount')
+    OR EXISTS (SELECT 1 FROM touched_issuing t
+               WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class = 'none'))
 ) h ON h.caller_principal = p.principal AND h.caller_account = p.account
 WHERE p.class <> 'none'
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
-"""Those of whom one may have made a call that its own account does not show: whether it is the only one depends on all."""
+"""Whoever may have made a call that its own account does not show: whether it is the only one, all must tell."""
+_FURTHER_PEOPLE = """
+CREATE TABLE tied_people AS
+SELECT DISTINCT p.* FROM ({}) p WHERE p.class <> 'none'
+  AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
+_FURTHER_ISSUING = """
+CREATE TABLE tied_issuing AS
+SELECT DISTINCT i.* FROM ({}) i
+WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
+                  WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
 
 
 class TooMuch(Exception):
@@ -108,7 +81,10 @@ class Touched:
         """Touch what is new, and what is tied to it or to what counts no more."""
         for name in ("people", "issuing", "makings"):
             for begin in ("new_", "removed_"):
-                self._tie(f"{begin}{name}", {"people": _OF_PEOPLE, "issuing": _OF_ISSUING, "makings": _OF_MAKINGS}[name])
+                self._tie(
+                    f"{begin}{name}",
+                    {"people": _OF_PEOPLE, "issuing": _OF_ISSUING, "makings": _OF_MAKINGS}[name],
+                )
         self._engine.run("CREATE TABLE tied_people AS SELECT * FROM new_people WHERE class <> 'none'")
         self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
         self._touch()
@@ -123,15 +99,8 @@ class Touched:
             makings: A table of what was made, which may be tied to them.
         """
         self._tie(makings, _OF_MAKINGS)
-        self._engine.run(
-            f"CREATE TABLE tied_people AS SELECT DISTINCT p.* FROM ({people}) p WHERE p.class <> 'none' AND NOT EXISTS ("
-            "SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"
-        )
-        self._engine.run(
-            f"CREATE TABLE tied_issuing AS SELECT DISTINCT i.* FROM ({issuing}) i WHERE NOT EXISTS ("
-            "SELECT 1 FROM touched_issuing t "
-            "WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"
-        )
+        self._engine.run(_FURTHER_PEOPLE.format(people))
+        self._engine.run(_FURTHER_ISSUING.format(issuing))
         return self._touch()
 
     def _touch(self) -> bool:
@@ -139,8 +108,8 @@ class Touched:
         before = self._rows, self._ties
         while self._taken_in():
             while self._moved_on():
-                self._engine.run(_TIED_PEOPLE)
-                self._engine.run(_TIED_ISSUING)
+                for one in statements("add_0_tied.sql"):
+                    self._engine.run(one)
                 self._taken_in()
             self._engine.run(_HOLDERS)
             self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM all_issuing LIMIT 0")
@@ -156,7 +125,9 @@ class Touched:
         self._rows += taken
         if self._rows > self._most:
             raise TooMuch
-        return taken or int(any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES))
+        return taken or int(
+            any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES)
+        )
 
     def _tie(self, rows: str, ties: dict[str, str]) -> None:
         for tie, query in ties.items():
@@ -167,7 +138,7 @@ class Touched:
         before = self._ties
         for tie in _TIES:
             self._engine.run(
-                f"CREATE OR REPLACE TABLE next_{tie} AS SELECT DISTINCT * FROM next_{tie} EXCEPT SELECT * FROM known_{tie}"
+                f"CREATE OR REPLACE TABLE next_{tie} AS SELECT * FROM next_{tie} EXCEPT SELECT * FROM known_{tie}"
             )
             self._ties += self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
         return self._ties > before

@@ -99,9 +99,9 @@ def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Tab
 
 def plain(table: pa.Table) -> pa.Table:
     """The same with text as text, as another file may not hold the same columns as dictionaries."""
-    return table.cast(pa.schema([
-        (field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type) for field in table.schema
-    ]))  # fmt: skip
+    kinds = {field.name: field.type for field in table.schema}
+    told = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in kinds.items()}
+    return table.cast(pa.schema(list(told.items())))
 
 
 class _Values(Sequence[Any]):
