@@ -156,6 +156,35 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         assert set(snapshot.folders) - {second.segment} == read
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, apart: bool
+) -> None:
+    """Though the ids of several segments are kept together; of more than can be told apart, it is in all of them."""
+    read: set[str] = set()
+    know = DuckEngine.segments
+
+    def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
+        read.update(folder.name for folder in folders)
+        know(self, name, folders, until=until)
+
+    monkeypatch.setattr(layers, "OWNERS", repeats.OWNERS if apart else 1)
+    first, second = days(1)[0][:3], days(2)[1]
+    (tmp_path / "last.json").write_bytes(native(second[:1]))
+    with fed(first, second) as case:
+        before = case.folder.snapshot()
+        [older] = [one.segment for one in before.manifests if one.objects[0].records == len(first)]
+        [folder] = [one for one in case.folder.all_derived("") if one.name.startswith(before.fingerprint)]
+        assert 1 == len(layers.listed(folder))
+        list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
+        snapshot, into = case.folder.snapshot(), case.folder.new_derived()
+        monkeypatch.setattr(DuckEngine, "segments", known)
+
+        linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
+
+        assert set(snapshot.folders) - ({older} if apart else set()) == read
+
+
 @pytest.mark.parametrize("kind", ["*", "*.ids", "*.people.parquet", "*.losers.parquet"])
 def test_what_is_derived_may_be_damaged(tmp_path: Path, kind: str) -> None:
     """Layers that can't be read are worked out again: nothing depends on them."""

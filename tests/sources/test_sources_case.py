@@ -16,7 +16,8 @@ from notary_cases import Notary, with_keys
 from queue_cases import Line
 
 from shell import Ran, ran
-from tokentrail.case import Case
+from tokentrail.case import Case, linking
+from tokentrail.lineage import adding
 from tokentrail.testing.story import Story, story
 
 CASE = "s3://logs/cases/leak"
@@ -117,6 +118,27 @@ def test_a_second_machine_adds_and_reads_nothing_twice(
     assert len(keys) == status["objects"]
     again = json.loads(one.run("ingest", "s3://logs/logs/", "--case", CASE, "--format", "json").out)
     assert (0, 0) == (again["objects"]["read"], again["records"]["new"])
+
+
+def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_linked(
+    machine: Callable[[str], Machine], logs: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first linking's tables, and what came later, go to the bucket and come from there; a third one reads them."""
+    monkeypatch.setattr(linking, "_WORTH", 0)
+    for module in (linking, adding):
+        monkeypatch.setattr(module, "SHARE", 1e9)
+    keys = cloud.put_folder(logs, "logs/")
+    accounts = sorted({one.split("/")[2] for one in keys})
+    assert 0 == machine("one").run("ingest", "s3://logs/logs/", "--account", accounts[0], "--case", CASE).code
+    assert 0 == machine("two").run("ingest", "s3://logs/logs/", "--case", CASE).code
+    third = machine("three").run("credentials", "--case", CASE, "--format", "json")
+
+    put = [one.key for one in writes(cloud)]
+    assert any(key.endswith("/later_forest.parquet") for key in put)
+    monkeypatch.undo()
+    monkeypatch.chdir(cloud.folder)
+    machine("four").run("ingest", str(logs), "--case", "local")
+    assert third.out == machine("four").run("credentials", "--case", "local", "--format", "json").out
 
 
 def test_two_machines_ingest_into_it_at_once(

@@ -29,7 +29,7 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
-from tokentrail.store.repeats import Halves, among, sorted_halves, twice
+from tokentrail.store.repeats import Beginnings, Marks, among, sorted_marks, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
@@ -195,7 +195,7 @@ def _reduced(
     if taken:
         base.known(engine, taken, "older_")
         beside.append("older_")
-    kept.merge_halves(into, _FRESH, new, base.folder, taken)
+    kept.merge_marks(into, _FRESH, sorted(fresh), new, base.folder, taken)
     kept.listing(into, [*rest, new])
     keep = [
         engine.writing(increment.rows(name, beside), kept.table_file(into, new, name)) for name in REDUCED
@@ -206,8 +206,8 @@ def _reduced(
 def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> Set[str]:
     """Know new segments, and what is set aside in them; answers the older ones that this changes, known too."""
     _know(engine, snapshot, fresh)
-    ids = kept.write_halves(into, _FRESH, sorted_halves([_events(snapshot, name) for name in fresh]))
-    sought, where = _sought(base, ids)
+    marks = kept.write_marks(into, _FRESH, sorted_marks([_events(snapshot, name) for name in sorted(fresh)]))
+    sought, where = _sought(base, marks)
     where &= snapshot.folders.keys() - fresh
     if where:
         _know(engine, snapshot, fresh | where)
@@ -241,10 +241,10 @@ def _records(file: Path) -> int:
     return int(pq.read_metadata(file).num_rows)
 
 
-def _sought(base: _Base, ids: Halves) -> tuple[Halves, set[str]]:
-    """Halves of ids that may occur more than once, and the older segments that may hold some."""
-    same, where = kept.met(base.folder, base.layers, ids)
-    return np.unique(np.concatenate([twice(ids), same])), where
+def _sought(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
+    """What ids begin with that may occur more than once, and the older segments that may hold some."""
+    same, where = kept.met(base.folder, base.layers, marks)
+    return np.unique(np.concatenate([twice(marks), same])), where
 
 
 def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str]) -> Layer:

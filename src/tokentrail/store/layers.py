@@ -1,7 +1,7 @@
 """
 What was worked out of segments, in layers: an ingest works out what is new, and adds a layer.
 
-A layer holds for some segments the tables that linking needs of them, and the sorted first halves of their event ids.
+A layer holds for some segments the tables that linking needs of them, and the sorted marks of their event ids.
 Its files never change, so that the next derived folder has them by another name (a hard link), and either folder can be
 deleted at any time. A new layer takes in those that are no larger than itself, so that there are never many.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tokentrail.store.repeats import AT_ONCE, Halves, common
+from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, owned_by
 
 LAYERS = "layers"
 LIST = "layers.json"
@@ -37,12 +37,17 @@ class Layer:
     gone: tuple[str, ...]
     """Segments that its tables still hold, and that count here no more."""
     ids: tuple[str, ...]
-    """The segments whose event ids it holds."""
+    """The segments whose event ids it holds, in the order of their numbers there."""
 
     @property
     def size(self) -> int:
         """Records of all its segments."""
         return sum(self.records.values())
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the marks of its event ids say which segment is meant."""
+        return len(self.ids) <= OWNERS
 
     def needed(self, segments: Set[str]) -> bool:
         """Whether anything in it is of some segments."""
@@ -115,40 +120,49 @@ def table_file(derived: Path, layer: Layer, name: str) -> Path:
     return derived / LAYERS / f"{layer.name}.{name}.parquet"
 
 
-def halves(derived: Path, layer: str) -> Halves:
-    """The sorted first halves of a layer's event ids, as they lie on disk: they may be too many to hold."""
+def marks(derived: Path, layer: str) -> Marks:
+    """The sorted marks of a layer's event ids, as they lie on disk: they may be too many to hold."""
     path = derived / LAYERS / f"{layer}.ids"
     return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
 
 
-def write_halves(derived: Path, layer: str, parts: Iterable[Halves]) -> Halves:
-    """Keep a layer's event ids, sorted, in parts that follow each other; answers them as they lie on disk."""
+def write_marks(derived: Path, layer: str, parts: Iterable[Marks]) -> Marks:
+    """Keep the marks of a layer's event ids, sorted, in parts that follow each other; answers them as on disk."""
     with (derived / LAYERS / f"{layer}.ids").open("wb") as file:
         for part in parts:
             part.tofile(file)
-    return halves(derived, layer)
+    return marks(derived, layer)
 
 
-def merge_halves(derived: Path, fresh: str, layer: Layer, origin: Path, taken: Sequence[Layer]) -> None:
-    """Make new segments' event ids those of a layer, together with those of the layers that it takes in."""
+def merge_marks(
+    derived: Path, fresh: str, segments: Sequence[str], layer: Layer, origin: Path, taken: Sequence[Layer]
+) -> None:
+    """Make the marks of new segments, numbered in order, those of a layer, with those of the layers it takes in."""
     path = derived / LAYERS / f"{fresh}.ids"
     if taken:
-        together = np.concatenate([halves(derived, fresh), *(halves(origin, one.name) for one in taken)])
+        number = {name: place for place, name in enumerate(layer.ids)}
+        parts = [(marks(derived, fresh), segments), *((marks(origin, one.name), one.ids) for one in taken)]
+        together = np.concatenate(
+            [
+                owned_by(some, [number[name] for name in names] if layer.tells_apart else ())
+                for some, names in parts
+            ]
+        )
         together.sort(kind="stable")  # which merges what is sorted already
-        write_halves(derived, layer.name, [together])
+        write_marks(derived, layer.name, [together])
         path.unlink()
     else:
         path.rename(path.with_name(f"{layer.name}.ids"))
 
 
-def met(derived: Path, layers: Iterable[Layer], fresh: Halves) -> tuple[Halves, set[str]]:
-    """Which ids of new segments may be in older ones, and in which segments to look for them."""
+def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginnings, set[str]]:
+    """What ids of new segments begin with that may be in older ones, and in which segments to look for them."""
     found, where = [fresh[:0]], set[str]()
     for layer in layers:
-        same = common(fresh, halves(derived, layer.name))
-        if len(same):
-            found.append(same)
-            where.update(layer.ids)
+        same, owners = common(fresh, marks(derived, layer.name))
+        found.append(same)
+        where.update(layer.ids[one] for one in owners if layer.tells_apart and one < len(layer.ids))
+        where.update(layer.ids if len(same) and not layer.tells_apart else ())
     return np.unique(np.concatenate(found)), where
 
 

@@ -1,9 +1,10 @@
 """
-Event ids that may occur more than once in many segments: found by sorting eight bytes of each.
+Event ids that may occur more than once in many segments: found by sorting eight bytes for each.
 
-A table of all ids would take fifty bytes an event, and be slower; of ids that share half their bytes, few are the same.
-The sorted halves are kept beside what was worked out of their segments, so that those of later segments can be looked
-up among them, and no record need be read again.
+Six are the beginning of the id, and two say which of the segments holds it: its mark. A table of all ids would take
+fifty bytes an event, and be slower; of ids that begin alike, few are the same. The sorted marks are kept beside what was
+worked out of their segments, so that ids of later segments can be looked up among them, and no record need be read again
+but in the segments that may hold the same.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Halves: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
+Marks: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
+Beginnings: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
+"""The first six bytes of ids."""
+
+OWNERS = 1 << 16
+"""Segments that marks can tell apart."""
+_BITS = np.uint64(16)
 
 AT_ONCE = 1 << 26
 """Events whose ids are sorted at once: half a gigabyte."""
 _ID = pa.binary(16)
 _RANGE = 1 << 64
+_BEGINNING = np.uint64(_RANGE - OWNERS)
+_SOME = 1 << 22
 
 
 def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
@@ -32,69 +41,90 @@ def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
         files: Parquet files with `event_id`.
         at_once: How many ids to sort at once; of more, some are looked at in each of several passes.
     """
-    return among(files, np.concatenate([twice(halves) for halves in sorted_halves(files, at_once)]))
+    return among(files, np.concatenate([twice(marks) for marks in sorted_marks(files, at_once)]))
 
 
-def sorted_halves(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Halves]:
-    """The first halves of all ids, sorted; in several parts, one after the other, where there are very many."""
+def sorted_marks(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Marks]:
+    """The marks of all ids, sorted; in several parts, one after the other, where there are very many."""
     count = sum(pq.read_metadata(file).num_rows for file in files)
     passes = -(-count // at_once) or 1
     for number in range(passes):
-        halves = _between(files, count // passes, number * _RANGE // passes, (number + 1) * _RANGE // passes)
-        halves.sort()
-        yield halves
+        low, high = (end * _RANGE // passes // OWNERS * OWNERS for end in (number, number + 1))
+        marks = _between(files, count // passes, low, high)
+        marks.sort()
+        yield marks
 
 
-def twice(halves: Halves) -> Halves:
-    """The halves that more than one id has, of sorted ones."""
-    return np.unique(halves[1:][halves[1:] == halves[:-1]])
+def owned_by(marks: Marks, owners: Sequence[int]) -> Marks:
+    """The same marks where the segments have other numbers, by those until now; without any if none are given."""
+    if not len(owners):
+        return marks & _BEGINNING
+    return marks & _BEGINNING | np.array(owners, np.uint64)[(marks & ~_BEGINNING).astype(np.int64)]
 
 
-def common(few: Halves, many: Halves) -> Halves:
-    """The halves that are in both, of sorted ones: each of the few is looked up among the many."""
-    if not len(many):
-        return few[:0]
-    place = np.minimum(np.searchsorted(many, few), len(many) - 1)
-    return np.unique(few[many[place] == few])
+def twice(marks: Marks) -> Beginnings:
+    """What more than one id begins with, by sorted marks."""
+    found = []
+    for start in range(0, len(marks), _SOME):  # all at once would take as much memory again
+        some = marks[start : start + _SOME + 1] >> _BITS
+        found.append(some[1:][some[1:] == some[:-1]])
+    return np.unique(np.concatenate([marks[:0], *found]))
 
 
-def among(files: Sequence[Path], sought: Halves) -> pa.Table:
-    """The ids in some files whose first halves are sought, each as often as it occurs, as `event_id`."""
+def common(few: Marks, many: Marks) -> tuple[Beginnings, set[int]]:
+    """What ids of both begin with, by sorted marks, and the numbers of the segments that hold them among the many."""
+    wanted = np.unique(few >> _BITS)
+    place = np.searchsorted(many, wanted << _BITS)
+    found, owners = [wanted[:0]], set[int]()
+    while len(place):
+        inside = place < len(many)
+        wanted, place = wanted[inside], place[inside]
+        there = many[place]
+        same = there >> _BITS == wanted
+        wanted, place = wanted[same], place[same] + 1
+        found.append(wanted)
+        owners.update((there[same] & ~_BEGINNING).tolist())
+    return np.unique(np.concatenate(found)), owners
+
+
+def among(files: Sequence[Path], sought: Beginnings) -> pa.Table:
+    """The ids in some files that begin as is sought, each as often as it occurs, as `event_id`."""
     sought = np.sort(sought)
-    found = [_wanted(chunk, sought) for chunk in _chunks(files)] if len(sought) else []
+    found = [_wanted(chunk, sought) for _, chunk in _chunks(files)] if len(sought) else []
     return pa.table({"event_id": pa.concat_arrays(found) if found else pa.array([], _ID)})
 
 
-def _between(files: Sequence[Path], guess: int, low: int, high: int) -> Halves:
-    """The first halves of ids that lie in a range."""
-    halves = np.empty(guess, dtype=np.uint64)
+def _between(files: Sequence[Path], guess: int, low: int, high: int) -> Marks:
+    """The marks of ids that lie in a range."""
+    marks = np.empty(guess, dtype=np.uint64)
     filled = 0
-    for chunk in _chunks(files):
-        mine = _halves(chunk)
+    for owner, chunk in _chunks(files):
+        mine = _halves(chunk) & _BEGINNING | np.uint64(owner % OWNERS)
         if high - low < _RANGE:
             mine = mine[(mine >= np.uint64(low)) & (mine <= np.uint64(high - 1))]
-        if filled + len(mine) > len(halves):
-            halves = np.resize(halves, int((filled + len(mine)) * 1.1))
-        halves[filled : filled + len(mine)] = mine
+        if filled + len(mine) > len(marks):
+            marks = np.resize(marks, int((filled + len(mine)) * 1.1))
+        marks[filled : filled + len(mine)] = mine
         filled += len(mine)
-    return halves[:filled]
+    return marks[:filled]
 
 
-def _wanted(chunk: pa.Array[Any], sought: Halves) -> pa.Array[Any]:
-    """The ids whose first halves are sought."""
-    mine = _halves(chunk)
+def _wanted(chunk: pa.Array[Any], sought: Beginnings) -> pa.Array[Any]:
+    """The ids that begin as is sought."""
+    mine = _halves(chunk) >> _BITS
     place = np.minimum(np.searchsorted(sought, mine), len(sought) - 1)
     return chunk.filter(pa.array(sought[place] == mine))
 
 
-def _chunks(files: Sequence[Path]) -> Iterator[pa.Array[Any]]:
-    for file in files:
+def _chunks(files: Sequence[Path]) -> Iterator[tuple[int, pa.Array[Any]]]:
+    for owner, file in enumerate(files):
         for chunk in pq.ParquetFile(file).read(columns=["event_id"], use_threads=False)["event_id"].chunks:
-            yield chunk.drop_null() if chunk.null_count else chunk
+            yield owner, chunk.drop_null() if chunk.null_count else chunk
 
 
-def _halves(chunk: pa.Array[Any]) -> Halves:
+def _halves(chunk: pa.Array[Any]) -> Marks:
+    """The first eight bytes of each id, in the order of its bytes or not: it is the same everywhere."""
     data: Any = chunk.buffers()[1]
     pairs = np.frombuffer(data, dtype="<u8").reshape(-1, 2)
-    halves: Halves = pairs[chunk.offset : chunk.offset + len(chunk), 0]
+    halves: Marks = pairs[chunk.offset : chunk.offset + len(chunk), 0]
     return halves
