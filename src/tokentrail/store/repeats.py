@@ -2,9 +2,9 @@
 Event ids that may occur more than once in many segments: found by sorting eight bytes for each.
 
 Six are the beginning of the id, and two say which of the segments holds it: its mark. A table of all ids would take
-fifty bytes an event, and be slower; of ids that begin alike, few are the same. The sorted marks are kept beside what was
-worked out of their segments, so that ids of later segments can be looked up among them, and no record need be read again
-but in the segments that may hold the same.
+fifty bytes an event, and be slower; of ids that begin alike, few are the same. The sorted marks are kept beside what
+was worked out of their segments, so that ids of later segments can be looked up among them, and no record need be read
+again but in the segments that may hold the same.
 """
 
 from __future__ import annotations
