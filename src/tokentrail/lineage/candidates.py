@@ -16,8 +16,6 @@ from tokentrail.store.interface import Engine
 
 Thing = TypeVar("Thing")
 _FOUND = """
-WITH said AS (SELECT i.segment, i.identity FROM identities i WHERE {seen}),
-     issued AS (SELECT c.segment, c.object, c.ordinal FROM issuances c WHERE {issued})
 SELECT DISTINCT f.n FROM forest f JOIN (
   SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity
   UNION ALL
@@ -48,7 +46,8 @@ def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[
         " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:2])
     )
     others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
-    return _places(engine, _FOUND.format(seen=seen, issued=issued, others=others, among=among))
+    know_recorded(engine, seen, issued)
+    return _places(engine, _FOUND.format(others=others, among=among))
 
 
 def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence[str] = ()) -> list[int]:
@@ -61,9 +60,23 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
   SELECT w.n FROM who w JOIN (
     SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {_HOLDS.format("e.ip")}
   ) e ON e.segment = w.segment AND e.identity = w.identity"""
-    sql = _FOUND.format(seen=seen, issued=issued, others=others, among=among)
-    asked = (text,) * (len(_IN_IDENTITY) + len(_IN_ISSUANCE) + len(_IN_FOREST) + 1)
-    return _places(engine, sql, (*asked, *parameters))
+    know_recorded(engine, seen, issued, (text,) * len(_IN_IDENTITY), (text,) * len(_IN_ISSUANCE))
+    asked = (text,) * (len(_IN_FOREST) + 1)
+    return _places(engine, _FOUND.format(others=others, among=among), (*asked, *parameters))
+
+
+def know_recorded(
+    engine: Engine, seen: str, issued: str, of_seen: Sequence[str] = (), of_issued: Sequence[str] = ()
+) -> None:
+    """
+    Know where something is recorded: of which identities `i` as `said`, of which issuing calls `c` as `issued`.
+
+    They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round.
+    """
+    said = engine.table(f"SELECT i.segment, i.identity FROM identities i WHERE {seen}", of_seen)
+    engine.register("said", said)
+    calls = f"SELECT c.segment, c.object, c.ordinal, c.api FROM issuances c WHERE {issued}"
+    engine.register("issued", engine.table(calls, of_issued))
 
 
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import by_names
+from tokentrail.lineage.candidates import by_names, know_recorded
 from tokentrail.lineage.part import Part
 from tokentrail.store.interface import Engine
 
@@ -21,8 +21,8 @@ _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
-_CALLED_FROM = """
-SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity WHERE e.ip = ?"""
+_CALLED = "SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {}"
+_WHO = "SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   SELECT n, unnest([
@@ -38,19 +38,16 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
 ) c JOIN asked_for a ON a.name = c.said.name"""
 """As `_meanings` says of ARNs, with how exact each meaning is."""
 _ISSUED = """
-SELECT f.n FROM forest f
-JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal WHERE {issued}"""
-_CANDIDATES = f"""
-WITH said AS (SELECT i.segment, i.identity FROM identities i WHERE {{seen}})
-SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity
-UNION
-SELECT f.n FROM forest f JOIN said i ON i.segment = f.segment AND i.identity = f.identity
-JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
-WHERE c.api NOT LIKE 'AssumeRole%'
-UNION {_ISSUED}
-UNION
-SELECT n FROM creations WHERE created_owner = ?"""
-"""Whom a name may mean by what was recorded; whoever is assumed by a caller does not speak for the caller."""
+SELECT f.n FROM forest f JOIN issued c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
+_CANDIDATES = f"{_WHO} UNION {_ISSUED} UNION SELECT n FROM creations WHERE created_owner = ?"
+"""Whom a name may mean by what was recorded."""
+_MINTED = """
+SELECT f.n, f.segment, f.object, f.ordinal FROM forest f
+JOIN said i ON i.segment = f.segment AND i.identity = f.identity"""
+_FOR_THEMSELVES = """
+SELECT m.n FROM minted m JOIN {} c ON c.segment = m.segment AND c.object = m.object AND c.ordinal = m.ordinal
+WHERE c.api NOT LIKE 'AssumeRole%'"""
+"""Whoever is assumed by a caller does not speak for the caller."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
@@ -110,7 +107,7 @@ class Naming:
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
         if _is_address(principal):
-            found = places_in(self._engine.table(_CALLED_FROM, (principal,)))
+            found = self._callers("e.ip = ?", principal)
             if found:
                 return found
         for meaning in _meanings(principal):
@@ -121,10 +118,17 @@ class Naming:
 
     def _candidates(self, meaning: Meaning) -> set[int]:
         """Credentials among which all are that a meaning fits."""
-        return places_in(self._engine.table(
-            _CANDIDATES.format(seen=meaning.seen, issued=meaning.issued),
-            (*meaning.names_seen, *meaning.names_issued, meaning.owner),
-        ))  # fmt: skip
+        know_recorded(self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued)
+        found = places_in(self._engine.table(_CANDIDATES, (meaning.owner,)))
+        minted = self._engine.table(_MINTED)
+        self._engine.register("minted", minted)
+        some = self._engine.narrow({row["segment"] for row in minted.select(["segment"]).to_pylist()})
+        return found | places_in(self._engine.table(_FOR_THEMSELVES.format(some["some_issuances"])))
+
+    def _callers(self, where: str, value: Any) -> set[int]:
+        """Who made the calls that meet a condition, of facts `e`."""
+        self._engine.register("said", self._engine.table(_CALLED.format(where), (value,)))
+        return places_in(self._engine.table(_WHO))
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""
@@ -149,16 +153,11 @@ class Naming:
     def _by_event(self, subject: str) -> set[int]:
         raw = uuid_bytes(subject)
         test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
-        callers = self._engine.table(
-            "SELECT DISTINCT w.n FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE e.{test}",
-            (value,),
-        )
-        if callers.num_rows:
-            return places_in(callers)
-        return places_in(
-            self._engine.table(_ISSUED.format(issued=test.replace("event_id", "c.event_id")), (value,))
-        )
+        callers = self._callers(f"e.{test}", value)
+        if callers:
+            return callers
+        know_recorded(self._engine, "FALSE", f"c.{test}", (), (value,))
+        return places_in(self._engine.table(_ISSUED))
 
 
 def places_in(found: pa.Table) -> set[int]:
