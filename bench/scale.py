@@ -98,8 +98,14 @@ def detect(case: Case) -> Figures:
     return {"findings": len(case.detect())}
 
 
+def guard(case: Case) -> Figures:
+    """Judge all, and test guardrails against whatever descends from what findings start from: most of made evidence."""
+    found = case.guard()
+    return {"guardrails": len(found.guardrails), "attackers": len(found.attackers)}
+
+
 STEPS: dict[str, Callable[[Case], Figures]] = {
-    "link": link, "trace": trace, "contain": contain, "credentials": credentials, "detect": detect,
+    "link": link, "trace": trace, "contain": contain, "credentials": credentials, "detect": detect, "guard": guard,
     "few": more, "hundredth": more, "more": more,
 }  # fmt: skip
 FEW = 1_000

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.trace import Narrowing, trace
+from tokentrail.lineage.taint import tainted
+from tokentrail.lineage.trace import Narrowing
 from tokentrail.prevention.attacker import Attacker, of_findings, of_subjects, worst_subjects
 from tokentrail.prevention.guard import Given, guard
 from tokentrail.prevention.model import Guard
@@ -30,11 +31,11 @@ def guarded(
     named = tuple(subjects) or worst_subjects(findings)
     attacker = Attacker()
     if named:
-        traced = trace(forest, named, up=False, down=True, narrowing=narrowing, gaps=())
+        places = tainted(engine, forest, named, narrowing)
         attacker = (
-            of_subjects(engine, forest, traced, narrowing)
+            of_subjects(engine, forest, named, places, narrowing)
             if subjects
-            else of_findings(engine, forest, traced, findings)
+            else of_findings(engine, forest, named, places, findings)
         )
     objects = [one.name for one in folder.snapshot().objects().values()]
     return guard(engine, forest, attacker, objects, given or Given())

@@ -8,7 +8,7 @@ candidates is, and tells which of them it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -66,7 +66,7 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
 
 
 def know_recorded(
-    engine: Engine, seen: str, issued: str, of_seen: Sequence[str] = (), of_issued: Sequence[str] = ()
+    engine: Engine, seen: str, issued: str, of_seen: Sequence[Any] = (), of_issued: Sequence[Any] = ()
 ) -> None:
     """
     Know where something is recorded: of which identities `i` as `said`, of which issuing calls `c` as `issued`.

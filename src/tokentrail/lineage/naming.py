@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import by_names, know_recorded
+from tokentrail.lineage.candidates import batches, by_names, know_recorded
 from tokentrail.lineage.part import Part
+from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
 _FORMS = (
@@ -50,6 +51,7 @@ WHERE c.api NOT LIKE 'AssumeRole%'"""
 """Whoever is assumed by a caller does not speak for the caller."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
+_AT_ONCE = 20_000
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
@@ -89,6 +91,16 @@ class Naming:
                 found.add(row["n"])
             best[row["principal"]] = rank, found
         return set[int]().union(*(found for _, found in best.values()))
+
+    def known(self, among: str) -> Iterator[Sequence[Row]]:
+        """
+        The rows of credentials of which the forest itself says something, in their order, but for their addresses.
+
+        Some thousands at a time: there may be very many, and to read what all of them did would take the longest.
+        """
+        places = sorted(places_in(self._engine.table(f"SELECT n FROM forest WHERE {among}")))
+        for some in batches(places, _AT_ONCE):
+            yield list(self._part.asked("SELECT * FROM ({described}) ORDER BY n", some))
 
     def called(
         self, names: Sequence[str], where: str, parameters: Sequence[Any], among: str = "TRUE"

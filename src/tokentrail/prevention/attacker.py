@@ -12,18 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.detection.model import Finding, at_least
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import Trace
+from tokentrail.lineage.taint import Places
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.prevention.history import Birth, Start
+from tokentrail.prevention.history import Start
 from tokentrail.store.interface import Engine
 
 _TWO_HANDS = frozenset({"two-networks", "stolen-workload"})
 """Rules that find a credential used by its owner and somebody else."""
-_OF_IDS = "SELECT f.n, f.id, f.kind FROM forest f JOIN asked_ids a ON a.id = f.id"
+_IDS = "SELECT f.id FROM forest f JOIN tainted a ON a.n = f.n ORDER BY f.n"
+_MINTED = """
+    SELECT f.id FROM forest f JOIN tainted a ON a.n = f.n WHERE f.parent_n IS NOT NULL AND f.id IN (SELECT unnest(?))"""
 _ADDRESSES = """
     SELECT DISTINCT a.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
     JOIN asked_starts a ON a.n = w.n WHERE e.ip IS NOT NULL AND (NOT a.early OR e.time < a.since)"""
@@ -31,14 +34,13 @@ _ADDRESSES = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attacker:
-    """The attacker's credentials, and how they descend from each other."""
+    """The attacker's credentials, which may be most of a case: no object is made of each."""
 
     subjects: tuple[str, ...] = ()
-    names: dict[int, str] = field(default_factory=dict)
-    """By place in the forest, the credential's id."""
-    parents: dict[int, int] = field(default_factory=dict)
-    """Of a tainted credential, the tainted one that minted it, or made what it acts through."""
-    births: tuple[Birth, ...] = ()
+    places: Places = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """In the forest, in order."""
+    names: tuple[str, ...] = ()
+    """Their ids, in the same order."""
     starts: tuple[Start, ...] = ()
     assumed: str = "There is no attacker in sight: no subject was given, and no finding names a credential."
 
@@ -49,12 +51,14 @@ def worst_subjects(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.subject for one in named if one.subject is not None))
 
 
-def of_subjects(engine: Engine, forest: Forest, trace: Trace, narrowing: Narrowing) -> Attacker:
+def of_subjects(
+    engine: Engine, forest: Forest, subjects: tuple[str, ...], places: Places, narrowing: Narrowing
+) -> Attacker:
     """The attacker as a subject and what narrows it say."""
     narrow = narrowing != Narrowing()
     starts: tuple[Start, ...] = ()
     if narrow:
-        own = set().union(*(forest.resolve(one) for one in trace.subject))
+        own = set().union(*(forest.resolve(one) for one in subjects))
         since = int(narrowing.since.timestamp()) if narrowing.since else 0
         found = _addresses(engine, dict.fromkeys(own, 0), early=False)
         starts = tuple(
@@ -75,15 +79,20 @@ def of_subjects(engine: Engine, forest: Forest, trace: Trace, narrowing: Narrowi
             "uses it too, "
             "--since, --source-ip or --trusted-ip tell the two apart."
         )
-    return _attacker(engine, trace, starts, said)
+    return _attacker(engine, subjects, places, starts, said)
 
 
-def of_findings(engine: Engine, forest: Forest, trace: Trace, findings: Sequence[Finding]) -> Attacker:
+def of_findings(
+    engine: Engine, forest: Forest, subjects: tuple[str, ...], places: Places, findings: Sequence[Finding]
+) -> Attacker:
     """The attacker as findings name it."""
-    minted = {one.id for one in trace.credentials if one.tainted and one.parent is not None}
+    shared = [one for one in findings if one.rule in _TWO_HANDS and one.subject in subjects]
+    _give(engine, "tainted", {"n": pa.array(places)})
+    named = sorted({one.subject for one in shared if one.subject})
+    minted = {row["id"] for row in engine.rows(_MINTED, (named,))}
     first: dict[int, int] = {}
-    for one in findings:
-        if one.rule in _TWO_HANDS and one.subject in trace.subject and one.subject not in minted:
+    for one in shared:
+        if one.subject is not None and one.subject not in minted:
             for n in forest.resolve(one.subject):
                 when = int(one.time.timestamp())
                 first[n] = min(when, first.get(n, when))
@@ -91,9 +100,9 @@ def of_findings(engine: Engine, forest: Forest, trace: Trace, findings: Sequence
     starts = tuple(
         Start(n=n, since=when, owners=frozenset(owners.get(n, ()))) for n, when in sorted(first.items())
     )
-    named = ", ".join(trace.subject[:4]) + (" and others" if len(trace.subject) > 4 else "")
+    listed = ", ".join(subjects[:4]) + (" and others" if len(subjects) > 4 else "")
     said = (
-        f"No --subject was given: the attacker's are the calls of {named}, which findings name, and of all that "
+        f"No --subject was given: the attacker's are the calls of {listed}, which findings name, and of all that "
         "descends from it."
     )
     if starts:
@@ -102,35 +111,15 @@ def of_findings(engine: Engine, forest: Forest, trace: Trace, findings: Sequence
             "addresses where it "
             "was used until then, counts as its owner's."
         )
-    return _attacker(engine, trace, starts, said)
+    return _attacker(engine, subjects, places, starts, said)
 
 
-def _attacker(engine: Engine, trace: Trace, starts: tuple[Start, ...], said: str) -> Attacker:
-    tainted = {one.id for one in trace.credentials if one.tainted}
-    _give(engine, "asked_ids", {"id": pa.array(sorted(tainted), pa.string())})
-    rows = engine.table(_OF_IDS).to_pylist()
-    places = {row["id"]: row["n"] for row in rows}
-    parents = {}
-    for one in trace.credentials:
-        if one.id in places and one.parent in places and one.parent in tainted:
-            parents[places[one.id]] = places[one.parent]
-    primary = {(one.id, one.parent) for one in trace.credentials}
-    births = {
-        Birth(event_id=link.event_id, child=places[link.child])
-        for link in trace.links
-        if link.event_id
-        and link.child in places
-        and (link.child, link.parent) in primary
-        and link.parent in tainted
-    }
-    return Attacker(
-        subjects=trace.subject,
-        names={n: one for one, n in places.items()},
-        parents=parents,
-        births=tuple(sorted(births, key=lambda one: (one.child, one.event_id))),
-        starts=starts,
-        assumed=said,
-    )
+def _attacker(
+    engine: Engine, subjects: tuple[str, ...], places: Places, starts: tuple[Start, ...], said: str
+) -> Attacker:
+    _give(engine, "tainted", {"n": pa.array(places)})
+    named: list[Any] = engine.table(_IDS)["id"].to_pylist()
+    return Attacker(subjects=subjects, places=places, names=tuple(named), starts=starts, assumed=said)
 
 
 def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[int, set[str]]:

@@ -19,44 +19,42 @@ from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import Identity, identity_of, partition_of
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.prevention.circumstances import private
-from tokentrail.prevention.history import History
+from tokentrail.prevention.history import THEIRS, WHOSE, History
 
 _WAYS = frozenset({"ec2_delivery"})
-_REGIONS = """
-    SELECT DISTINCT e.region FROM facts e
-    LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
-    WHERE t.n IS NULL AND e.region IS NOT NULL"""
-_MINTS = """
+_REGIONS = f"""
+    SELECT DISTINCT e.region FROM facts e {WHOSE.format("e")}
+    WHERE NOT {THEIRS.format("e")} AND e.region IS NOT NULL"""
+_MINTS = f"""
     SELECT s.api, s.role_arn, i.type, i.invoked_by,
            CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
-           i.account AS caller_account, f.kind AS caller_kind,
+           i.account AS caller_account, w.kind AS caller_kind,
            coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
            s.source_identity IS NOT NULL AS attributed, s.ip, s.subject, i.federated_provider, i.principal_id,
-           t.n IS NOT NULL AS theirs, count(*) AS calls, max(s.expires - s.time) AS granted, min(s.time) AS first,
+           {THEIRS.format("s")} AS theirs, count(*) AS calls, max(s.expires - s.time) AS granted, min(s.time) AS first,
            max(s.time) AS last
     FROM issuances s
     JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
-    LEFT JOIN who w ON w.segment = s.segment AND w.identity = s.identity LEFT JOIN forest f ON f.n = w.n
-    LEFT JOIN theirs t ON t.segment = s.segment AND t.object = s.object AND t.ordinal = s.ordinal
+    {WHOSE.format("s")}
     WHERE s.role_arn IS NOT NULL AND (s.key_id IS NOT NULL OR s.child_id IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM losers l
                       WHERE l.segment = s.segment AND l.object = s.object AND l.ordinal = s.ordinal)
       AND NOT EXISTS (SELECT 1 FROM twins d
                       WHERE d.segment = s.segment AND d.object = s.object AND d.ordinal = s.ordinal)
     GROUP BY ALL"""
-_SESSIONS = """
+_SESSIONS = f"""
     SELECT principal AS role, max(last - created) AS used FROM (
       SELECT i.issuer_arn AS principal, i.created, max(e.time) AS last FROM facts e
       JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-      LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
-      WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND t.n IS NULL
+      {WHOSE.format("e")}
+      WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND NOT {THEIRS.format("e")}
       GROUP BY i.issuer_arn, i.created, i.principal_id, i.key_id)
     GROUP BY principal"""
 _ENDPOINTS = f"""
     SELECT DISTINCT e.endpoint FROM facts e
     JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-    LEFT JOIN theirs t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
-    WHERE i.invoked_by IS NULL AND t.n IS NULL AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')
+    {WHOSE.format("e")}
+    WHERE i.invoked_by IS NULL AND NOT {THEIRS.format("e")} AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')
     ORDER BY 1"""
 _FEDERATED = frozenset({"WebIdentityUser", "SAMLUser"})
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
@@ -111,7 +109,7 @@ class Evidence:
     ways: tuple[Way, ...]
     """Without addresses."""
     stays: tuple[Way, ...] = ()
-    """With addresses: of IAM users, and of the roles that the attacker used; others' are not looked at."""
+    """With addresses: what IAM users, and roles that the attacker used, ordinarily do; others' are not looked at."""
     regions: frozenset[str] = frozenset()
     """Where ordinary calls went."""
     mints: tuple[Mint, ...]
@@ -171,7 +169,7 @@ class Evidence:
 
     def addresses(self, test: Callable[[Way], bool]) -> Iterator[Way]:
         """Ways of others than the attacker, with their addresses."""
-        return (way for way in self.stays if not way.theirs and test(way))
+        return filter(test, self.stays)
 
     def callers(self, role: str) -> tuple[Mint, ...]:
         """Who ordinarily takes up a role."""
@@ -254,9 +252,9 @@ def _way(row: Row) -> Way:
 
 
 def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
-    """Where IAM users, and the roles that the attacker used, call from."""
+    """Where IAM users, and the roles that the attacker used, ordinarily call from."""
     theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
-    wanted = "type = 'IAMUser' OR principal IN (SELECT unnest(?))"
+    wanted = "NOT theirs AND (type = 'IAMUser' OR principal IN (SELECT unnest(?)))"
     for row in history.ways(frozenset({"ip"}), wanted, (theirs,)):
         yield _way(row)
 

@@ -73,17 +73,18 @@ def guard(engine: Engine, forest: Forest, attacker: Attacker, objects: Sequence[
         UsageError: a policy of the user's can't be read, a guardrail is not among those made, or two snapshots are
             of one account.
     """
-    history = History(engine, attacker.names, attacker.starts, attacker.births)
     snapshots = tuple(_under(one, given.controls) for one in given.snapshots)
-    evidence = gather(history, objects, snapshots)
-    proposals, unmade = _proposals(evidence, given.policies)
-    proposals = _only(proposals, given.only)
-    tested = backtest.ranked(backtest.run(history, attacker, proposals, whole=given.whole))
+    with engine.as_written():  # else all calls may be held in memory, to join a smaller table to them
+        history = History(engine, attacker.places, attacker.starts)
+        evidence = gather(history, objects, snapshots)
+        proposals, unmade = _proposals(evidence, given.policies)
+        proposals = _only(proposals, given.only)
+        tested = backtest.ranked(backtest.run(history, attacker, proposals, whole=given.whole))
     findings = audit(evidence, _seen(forest), given, forest.as_of)
     if not snapshots:
         unmade = (_NEEDS_SNAPSHOT, *unmade)
     return Guard(
-        as_of=forest.as_of, subjects=attacker.subjects, attackers=tuple(sorted(attacker.names.values())),
+        as_of=forest.as_of, subjects=attacker.subjects, attackers=tuple(sorted(attacker.names)),
         assumed=attacker.assumed, findings=findings, guardrails=tested, cannot=CANNOT, unmade=unmade,
     )  # fmt: skip
 
@@ -155,9 +156,12 @@ _USERS = "kind IN ('long_term_key', 'session_token')"
 
 def _seen(forest: Forest) -> tuple[SeenKey, ...]:
     """Users' keys and tokens, with their state."""
-    rows = forest.rows(_USERS)
-    judge = forest.judge_of(rows)
-    listed = (credential(row, judge) for row in rows)
+    listed = (
+        credential(row, judge)
+        for rows in forest.known(_USERS)
+        for judge in (forest.judge_of(rows),)
+        for row in rows
+    )
     return tuple(
         SeenKey(
             id=one.id, kind=one.kind, account=one.account, principal=one.principal, mfa=one.mfa, state=one.state,

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from tokentrail.events.ids import digests
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.proposal import Judge, Proposal
@@ -28,7 +29,7 @@ HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
 """Columns by which calls are told of, or left out."""
 _SQL = {
-    "kind": "f.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
+    "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
     "principal": "CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END",
     "forwarded": "i.invoked_by IS NOT NULL", "name": "e.name", "account": "e.account", "ip": "e.ip",
     "region": "e.region", "agent": "e.agent", "endpoint": "e.endpoint", "time": "e.time", "resource": "e.resource",
@@ -47,28 +48,56 @@ _ISSUING = frozenset(
 )
 _TWINS = """
     CREATE OR REPLACE TEMP TABLE twins AS
-    SELECT s.segment, s.object, s.ordinal FROM issuances s
+    SELECT DISTINCT s.segment, s.object, s.ordinal FROM issuances s
     JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
     WHERE i.type = 'AWSAccount' AND s.shared_id IN (
       SELECT o.shared_id FROM issuances o JOIN identities j ON j.segment = o.segment AND j.identity = o.identity
       WHERE j.type <> 'AWSAccount' AND o.shared_id IS NOT NULL)"""
-_THEIRS = """
-    CREATE OR REPLACE TEMP TABLE theirs AS
-    SELECT e.segment, e.object, e.ordinal, a.n FROM facts e
-    JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-    JOIN attackers a ON a.n = w.n
-    WHERE NOT a.narrowed OR (e.time >= a.since AND coalesce(e.ip, '') NOT IN (
-      SELECT o.ip FROM owners o WHERE o.n = a.n))"""
+_CALLERS = """
+    CREATE OR REPLACE TEMP TABLE callers AS
+    SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM who w
+    JOIN forest f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
+"""Who acted, and of the attacker's credentials which it was, and since when its calls are not the owner's alone."""
+WHOSE = """
+    LEFT JOIN callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
+    LEFT JOIN owners o ON o.n = w.n AND o.ip = coalesce({0}.ip, '')"""
+"""Joins to some calls what `THEIRS` asks for."""
+THEIRS = "(w.place IS NOT NULL AND (w.since IS NULL OR coalesce({0}.time >= w.since, FALSE) AND o.n IS NULL))"
+"""Whether a call is the attacker's."""
+_DESCENTS = """
+    CREATE OR REPLACE TEMP TABLE descents AS
+    SELECT a.place AS child, p.place AS parent, f.n, f.parent_n, f.parent_link = 'created' AS made, f.segment,
+           f.object, f.ordinal
+    FROM forest f JOIN attackers a ON a.n = f.n JOIN attackers p ON p.n = f.parent_n"""
+"""The attacker's credentials that one of them minted, or made what they act through."""
+_RECORDED = """
+    CREATE OR REPLACE TEMP TABLE recorded AS
+    SELECT event_id, child FROM (
+      SELECT s.event_id, s.event_id_text, d.child FROM descents d
+      JOIN issuances s ON s.segment = d.segment AND s.object = d.object AND s.ordinal = d.ordinal
+      WHERE d.made IS NOT TRUE
+      UNION ALL
+      SELECT t.created_event, t.created_text, d.child FROM descents d JOIN creations t ON t.n = d.n WHERE d.made
+      UNION ALL
+      SELECT l.event_id, l.event_id_text, d.child FROM descents d
+      JOIN links l ON l.child = d.n AND l.parent = d.parent_n)
+    WHERE event_id IS NOT NULL AND event_id_text IS DISTINCT FROM ''"""
 _BIRTHS = """
     CREATE OR REPLACE TEMP TABLE births AS
-    SELECT event_id, list_sort(list(DISTINCT child)) AS children FROM (
+    SELECT event_id, list(DISTINCT child) AS children FROM (
       SELECT event_id, child FROM recorded
       UNION
       SELECT o.event_id, r.child FROM recorded r JOIN issuances s ON s.event_id = r.event_id
       JOIN issuances o ON o.shared_id = s.shared_id)
     GROUP BY event_id"""
 """Of a cross-account assumption, either side's event."""
+_BORN = "LEFT JOIN births b ON b.event_id = e.event_id"
+_THEIRS = THEIRS.format("e")
 _NONE: Turns = {}
+Grouping = tuple[frozenset[str], str | None, Turns]
+"""Columns, one that is a proposal's own, and the seconds that are told apart."""
+_AT_ONCE = 8_192
+"""Groups of calls that are judged at once."""
 _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
 
 
@@ -83,31 +112,19 @@ class Start:
     """Addresses whose calls are the owner's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
-    """A call that brought a tainted credential about."""
-
-    event_id: str
-    child: int
-
-
 class History:
     """The calls of one case at one moment, the attacker's and everybody else's."""
 
-    def __init__(
-        self, engine: Engine, attackers: Iterable[int], starts: Sequence[Start], births: Sequence[Birth]
-    ) -> None:
+    def __init__(self, engine: Engine, attackers: Places, starts: Sequence[Start]) -> None:
         """Tell the attacker's calls from the others."""
         self._engine = engine
-        self._narrow(attackers, starts)
-        self._bear(births)
-        engine.run(_TWINS)
-        engine.run(_THEIRS)
+        self._know(attackers, starts)
 
     def totals(self) -> tuple[int, int]:
         """How many calls of the attacker's got through, and how many of others."""
         [row] = self.query(
-            f"SELECT count(t.n) AS attacker, count(*) - count(t.n) AS ordinary {_from(frozenset())}"
+            f"SELECT count(*) FILTER (WHERE {_THEIRS}) AS attacker, count(*) FILTER (WHERE NOT {_THEIRS}) AS ordinary "
+            f"{_from(frozenset())}"
         )
         return row["attacker"], row["ordinary"]
 
@@ -121,30 +138,44 @@ class History:
     ) -> Iterator[Row]:
         """All calls, grouped by some columns, by whom and what, and by whether they are the attacker's."""
         return self.query(
-            f"SELECT * FROM (SELECT {_selected(columns)}, t.n IS NOT NULL AS theirs, count(*) AS calls "
+            f"SELECT * FROM (SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls "
             f"{_from(columns)} GROUP BY ALL) WHERE {where}",
             parameters,
         )
 
     def prepare(self, proposals: Sequence[Proposal]) -> None:
-        """Group the calls once by all that proposals ask for, but for what is heavy."""
-        light = [one for one in proposals if not _apart(one)]
+        """Group the calls once by all that proposals ask for, but for those that have them grouped for themselves."""
+        light = [one for one in proposals if grouping(one) is None]
         for name, chosen in (
             ("asked", [one for one in light if not _mints(one)]),
             ("minted", [*filter(_mints, light)]),
         ):
             self._group(name, frozenset().union(*(one.needs for one in chosen)))
-        extras = sorted({one.extra for one in proposals if one.extra})
-        columns = frozenset().union(*(one.needs for one in proposals))
+        columns = frozenset().union(*(one.needs for one in light))
+        self._group_theirs("their_asked", columns)
+        minting = "role_arn IS NOT NULL" if "role_arn" in columns else "FALSE"
         self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE their_calls AS SELECT row_number() OVER (ORDER BY e.time, "
-            f"e.event_id) - 1 AS k, "
-            f"{_selected(columns, *extras)}, t.n, b.children, e.time AS moment {_from(columns)} AND t.n IS NOT NULL"
+            f"CREATE OR REPLACE TEMP TABLE their_minted AS SELECT * FROM their_asked WHERE {minting}"
         )
 
-    def theirs(self) -> pa.Table:
-        """The attacker's calls, in order: `n` of the credential, the `children` brought about, what and when."""
-        return self._engine.table("SELECT k, n, children, source, name, moment FROM their_calls ORDER BY k")
+    def narrow(self, asked: Grouping) -> None:
+        """Group the calls by what some proposals ask for themselves."""
+        self._group("narrowed", *asked)
+        self._group_theirs("their_narrowed", *asked)
+
+    def theirs(self) -> Iterator[pa.RecordBatch]:
+        """
+        The attacker's calls as they were grouped last, some groups at a time, in any order.
+
+        They are told once. Of each group its number `k`, what was called, for each of its `calls` the `place` of its
+        credential among the attackers and the `moment`, and the `children` that these brought about.
+        """
+        yield from self._engine.batches("SELECT k, source, name, calls, children FROM their_calls")
+        self._engine.run("DROP TABLE their_calls")
+
+    def descents(self) -> pa.Table:
+        """Which of the attackers another one of them brought about: the places of `parent` and `child`."""
+        return self._engine.table("SELECT parent, child FROM descents")
 
     def _group(
         self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
@@ -154,7 +185,21 @@ class History:
         self._engine.run(
             f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {selected}, "
             f"count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
-            f"{_from(columns | {'role_arn'} if minting else columns)} AND t.n IS NULL{minting} GROUP BY ALL"
+            f"{_from(columns | {'role_arn'} if minting else columns)} AND NOT {_THEIRS}{minting} GROUP BY ALL"
+        )
+
+    def _group_theirs(
+        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+    ) -> None:
+        selected = _selected(columns, *([extra] if extra else []), turns=turns)
+        self._engine.run(
+            f"CREATE OR REPLACE TEMP TABLE their_calls AS SELECT row_number() OVER () - 1 AS k, * FROM ("
+            f"SELECT {selected}, list({{'place': w.place, 'moment': e.time}}) AS calls, "
+            f"flatten(list(b.children) FILTER (WHERE b.children IS NOT NULL)) AS children "
+            f"{_from(columns, _BORN)} AND {_THEIRS} GROUP BY ALL)"
+        )
+        self._engine.run(
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * EXCLUDE (calls, children) FROM their_calls"
         )
 
     def ordinary(self, one: Proposal) -> Iterator[Row]:
@@ -163,18 +208,8 @@ class History:
 
         Each distinct set of what it asks for is judged once; who called is judged first, which rules out most.
         """
-        table = "minted" if _mints(one) else "asked"
-        if _apart(one):
-            table = "narrowed"
-            self._group(table, one.needs, one.extra, one.turns)
-        dims = sorted({*ALWAYS, *one.needs, *_alias(one)})
-        whom = sorted(IDENTITY & set(dims))
-        joined, parameters = f"{table} a", one.parameters
-        if one.kind in ("scp", "identity-policy") and whom != dims:
-            if not self._judged("possible", whom, f"{table} a", one, one.judge):
-                return iter(())
-            joined = f"{table} a JOIN possible p ON {_same(whom, 'p')}"
-        if not self._judged("verdicts", dims, joined, one, one.judge):
+        table, dims = _table(one), _dims(one)
+        if not self._verdicts(one, table, dims):
             return iter(())
         return self.query(
             f"SELECT principal, type, source, name, verdict, why, CAST(sum(calls) AS BIGINT) AS calls, "
@@ -183,8 +218,17 @@ class History:
             f"a.last, d.verdict, d.why FROM (SELECT * FROM {table} WHERE {one.where}) a JOIN verdicts d ON "
             f"{_same(dims, 'd')}) "
             "GROUP BY principal, type, source, name, verdict, why",
-            parameters,
+            one.parameters,
         )
+
+    def _verdicts(self, one: Proposal, table: str, dims: Sequence[str]) -> bool:
+        """Judge the groups of a table, and keep those that are not let through as `verdicts`; whether any is."""
+        whom, joined = sorted(IDENTITY & set(dims)), f"{table} a"
+        if one.kind in ("scp", "identity-policy") and whom != dims:
+            if not self._judged("possible", whom, joined, one, one.judge):
+                return False
+            joined = f"{table} a JOIN possible p ON {_same(whom, 'p')}"
+        return self._judged("verdicts", dims, joined, one, one.judge)
 
     def _judged(self, name: str, dims: Sequence[str], source: str, one: Proposal, judge: Judge) -> bool:
         """Judge each distinct set of columns, and keep those that are not let through, under a name; whether any is."""
@@ -194,35 +238,31 @@ class History:
             f"SELECT DISTINCT {columns} FROM (SELECT * FROM {table} WHERE {one.where}) a{rest}",
             one.parameters,
         )
-        judged = [judge(filled(row)) for row in found.to_pylist()]
-        mask = [truth is not Truth.NO for truth, _ in judged]
-        kept = found.filter(pa.array(mask, pa.bool_()))
-        left = [verdict for verdict, keep in zip(judged, mask, strict=True) if keep]
-        kept = kept.append_column("verdict", pa.array([truth.name for truth, _ in left], pa.string()))
-        kept = kept.append_column("why", pa.array([", ".join(why) or None for _, why in left], pa.string()))
-        self._engine.register(f"given_{name}", kept)
+        kept = [_kept(batch, judge) for batch in found.to_batches(_AT_ONCE)]
+        self._engine.register(f"given_{name}", pa.Table.from_batches(kept, _with_verdict(found.schema)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
-        return bool(left)
+        return any(batch.num_rows for batch in kept)
 
     def refused(self, one: Proposal) -> pa.Table:
-        """Which of the attacker's calls, by place, a proposal refuses, or may: `k` and `verdict`."""
-        dims = sorted({*ALWAYS, *one.needs, *_alias(one)})
-        if not self._judged("verdicts", dims, "their_calls a", one, one.judge):
+        """Which groups of the attacker's calls, by number, a proposal refuses, or may: `k` and `verdict`."""
+        table, dims = f"their_{_table(one)}", _dims(one)
+        if not self._verdicts(one, table, dims):
             return pa.table({"k": pa.array([], pa.int64()), "verdict": pa.array([], pa.string())})
         return self._engine.table(
-            f"SELECT a.k, d.verdict FROM (SELECT * FROM their_calls WHERE {one.where}) a "
+            f"SELECT a.k, d.verdict FROM (SELECT * FROM {table} WHERE {one.where}) a "
             f"JOIN verdicts d ON {_same(dims, 'd')}",
             one.parameters,
         )
 
-    def _narrow(self, attackers: Iterable[int], starts: Sequence[Start]) -> None:
-        by_n = {one.n: one for one in starts}
-        listed = sorted(set(attackers))
+    def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
+        since = {one.n: one.since for one in starts}
         self._give(
             "attackers",
-            n=pa.array(listed, pa.int64()),
-            narrowed=pa.array([n in by_n for n in listed], pa.bool_()),
-            since=pa.array([by_n[n].since if n in by_n else 0 for n in listed], pa.int64()),
+            n=pa.array(attackers, pa.int64()),
+            place=pa.array(np.arange(len(attackers)), pa.int32()),
+        )
+        self._give(
+            "starts", n=pa.array(list(since), pa.int64()), since=pa.array(list(since.values()), pa.int64())
         )
         pairs = sorted((one.n, ip) for one in starts for ip in one.owners)
         self._give(
@@ -230,11 +270,8 @@ class History:
             n=pa.array([n for n, _ in pairs], pa.int64()),
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
-
-    def _bear(self, births: Sequence[Birth]) -> None:
-        ids = digests(one.event_id for one in births)
-        self._give("recorded", event_id=ids, child=pa.array([one.child for one in births], pa.int64()))
-        self._engine.run(_BIRTHS)
+        for sql in (_TWINS, _CALLERS, _DESCENTS, _RECORDED, _BIRTHS):
+            self._engine.run(sql)
 
     def _give(self, name: str, **columns: pa.Array[Any]) -> None:
         self._engine.register(f"given_{name}", pa.table(columns))
@@ -251,14 +288,24 @@ def _same(columns: Iterable[str], other: str) -> str:
     return " AND ".join(f"a.{name} IS NOT DISTINCT FROM {other}.{name}" for name in columns)
 
 
+def _table(one: Proposal) -> str:
+    """Where the calls are grouped as a proposal asks for."""
+    return "narrowed" if grouping(one) is not None else "minted" if _mints(one) else "asked"
+
+
+def _dims(one: Proposal) -> list[str]:
+    return sorted({*ALWAYS, *one.needs, *_alias(one)})
+
+
 def _alias(one: Proposal) -> tuple[str, ...]:
     """The name of a proposal's own column."""
     return (one.extra.rpartition(" ")[2],) if one.extra else ()
 
 
-def _apart(one: Proposal) -> bool:
-    """Whether calls are grouped for a proposal alone."""
-    return one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
+def grouping(one: Proposal) -> Grouping | None:
+    """By what calls are grouped for a proposal, and those that ask for the same, alone."""
+    apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
+    return (one.needs, one.extra, one.turns) if apart else None
 
 
 def _mints(one: Proposal) -> bool:
@@ -266,15 +313,31 @@ def _mints(one: Proposal) -> bool:
     return one.kind == "trust-policy"
 
 
-def _from(columns: frozenset[str]) -> str:
+def _kept(groups: pa.RecordBatch, judge: Judge) -> pa.RecordBatch:
+    """Those that are not let through, with `verdict` and `why`."""
+    judged = [judge(filled(row)) for row in groups.to_pylist()]
+    mask = [truth is not Truth.NO for truth, _ in judged]
+    left = [verdict for verdict, keep in zip(judged, mask, strict=True) if keep]
+    columns = [
+        *groups.filter(pa.array(mask, pa.bool_())).columns,
+        pa.array([truth.name for truth, _ in left], pa.string()),
+        pa.array([", ".join(why) or None for _, why in left], pa.string()),
+    ]
+    return pa.record_batch(columns, schema=_with_verdict(groups.schema))
+
+
+def _with_verdict(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field("verdict", pa.string())).append(pa.field("why", pa.string()))
+
+
+def _from(columns: frozenset[str], more: str = "") -> str:
     issuing = f"LEFT JOIN issuances s ON {_ON.format('s')}" if columns & _ISSUING else ""
     return f"""
         FROM facts e
         JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-        LEFT JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-        LEFT JOIN forest f ON f.n = w.n
+        {WHOSE.format("e")}
+        LEFT JOIN twins d ON {_ON.format("d")}
         {issuing}
-        LEFT JOIN theirs t ON {_ON.format("t")}
-        LEFT JOIN births b ON b.event_id = e.event_id
+        {more}
         WHERE (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))
-          AND NOT (i.type = 'AWSAccount' AND EXISTS (SELECT 1 FROM twins d WHERE {_ON.format("d")}))"""
+          AND d.segment IS NULL"""

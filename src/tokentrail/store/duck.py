@@ -182,6 +182,15 @@ class DuckEngine:
         finally:
             self.run(f"SET threads = {int(row['before'])}")
 
+    @contextmanager
+    def as_written(self) -> Iterator[None]:
+        """Meanwhile join tables in the order of each query: how many rows many files have is guessed far too low."""
+        self.run("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        try:
+            yield
+        finally:
+            self.run("RESET disabled_optimizers")
+
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
         steps = Steps(_PARSED)

@@ -130,6 +130,9 @@ class Engine(Linker, Protocol):
     def apart(self) -> AbstractContextManager[None]:
         """For as long as a thread asks beside others: what it registers and makes for a time is its own."""
 
+    def as_written(self) -> AbstractContextManager[None]:
+        """Meanwhile join tables in the order of each query, which names the largest first."""
+
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """The rows of a query, read some at a time."""
 

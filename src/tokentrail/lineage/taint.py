@@ -1,0 +1,116 @@
+"""
+Which credentials are tainted, by their places alone: for questions to which most of a large case may be the answer.
+
+The same as `trace` finds, without what is known of each of them. A credential is known here by how many have a place
+before it, and a tree is a range of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.rows import moment
+from tokentrail.lineage.trace import Narrowing
+from tokentrail.store.interface import Engine
+
+Places = NDArray[np.int64]
+_EDGES = """
+    SELECT f.parent_n AS parent, f.n AS child, f.parent_link = 'created' AS made, t.created_event AS event,
+           CASE WHEN f.parent_link = 'created' THEN t.created_time ELSE f.issued_time END AS time, c.ip
+    FROM forest f JOIN taint_from s ON s.n = f.parent_n
+    LEFT JOIN creations t ON t.n = f.n
+    LEFT JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
+    UNION ALL
+    SELECT l.parent, l.child, TRUE, t.created_event, l.time, NULL FROM links l JOIN taint_from s ON s.n = l.parent
+    LEFT JOIN creations t ON t.n = l.child"""
+"""What was minted, made or set by some credentials, when and from where; of what was made, the event tells that."""
+
+
+def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: Narrowing) -> Places:
+    """
+    The subjects, what was minted or made from them as `narrowing` admits, and all that descends from those, in order.
+
+    Raises:
+        SubjectNotFound: nothing answers to a subject.
+        UsageError: a prefix fits several.
+    """
+    found = set[int]().union(*(forest.resolve(one) for one in subjects))
+    every = np.sort(_columns(engine.table("SELECT n FROM forest"))[0])
+    parents, children = (
+        np.searchsorted(every, ends) for ends in _columns(engine.table("SELECT parent, child FROM links"))
+    )
+    reached = np.zeros(len(every), dtype=np.bool_)
+    starts = fresh = np.searchsorted(every, np.array(sorted(found), dtype=np.int64))
+    while len(fresh):
+        for start, end in _trees(engine, every, fresh):
+            reached[start:end] = True
+        below = children[reached[parents]]
+        fresh = np.unique(below[~reached[below]])
+    if narrowing != Narrowing():
+        reached = _narrowed(engine, forest, every, starts, reached, narrowing)
+    return every[reached]
+
+
+def _narrowed(
+    engine: Engine,
+    forest: Forest,
+    every: Places,
+    starts: Places,
+    reached: NDArray[np.bool_],
+    narrowing: Narrowing,
+) -> NDArray[np.bool_]:
+    edges = engine.table(
+        "SELECT parent_n, n FROM forest WHERE parent_n IS NOT NULL UNION ALL SELECT parent, child FROM links"
+    )
+    parents, children = (np.searchsorted(every, ends) for ends in _columns(edges))
+    inside = reached[parents] & reached[children]
+    order = np.argsort(parents[inside], kind="stable")
+    parents, children = parents[inside][order], children[inside][order]
+    found = np.zeros(len(reached), dtype=np.bool_)
+    found[starts] = True
+    admitted = np.array([*_admitted(engine, forest, every[starts], narrowing)], dtype=np.int64)
+    fresh = np.unique(np.searchsorted(every, admitted))
+    fresh = fresh[~found[fresh]]
+    while len(fresh):
+        found[fresh] = True
+        below = children[
+            numbers(np.searchsorted(parents, fresh), np.searchsorted(parents, fresh, side="right"))
+        ]
+        fresh = np.unique(below[~found[below]])
+    return found
+
+
+def _admitted(engine: Engine, forest: Forest, starts: Places, narrowing: Narrowing) -> Iterator[int]:
+    engine.register("taint_from", pa.table({"n": starts}))
+    made = engine.rows(f"SELECT DISTINCT event FROM ({_EDGES}) WHERE made AND event IS NOT NULL")
+    addresses = forest.addresses(row["event"] for row in made)
+    for batch in engine.batches(_EDGES):
+        for row in batch.to_pylist():
+            address = addresses.get(row["event"]) if row["made"] else row["ip"]
+            if narrowing.admits(moment(row["time"]), address):
+                yield row["child"]
+
+
+def numbers(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
+    """The numbers of some ranges, one range after the other."""
+    sizes = ends - starts
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(starts - before, sizes) + np.arange(sizes.sum(), dtype=np.int64)
+
+
+def _trees(engine: Engine, every: Places, some: Places) -> Iterable[tuple[int, int]]:
+    """Where the trees below some credentials begin among all, and where they end."""
+    engine.register("taint_from", pa.table({"n": every[some]}))
+    first, span = _columns(engine.table("SELECT f.n, f.span FROM forest f JOIN taint_from s ON s.n = f.n"))
+    starts, ends = np.searchsorted(every, first), np.searchsorted(every, first + span)
+    return zip(starts.tolist(), ends.tolist(), strict=True)
+
+
+def _columns(table: pa.Table) -> list[Places]:
+    return [np.asarray(column.to_numpy(), dtype=np.int64) for column in table.columns]

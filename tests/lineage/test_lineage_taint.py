@@ -1,0 +1,79 @@
+"""What is tainted, found by places alone, is what a trace says of each credential."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from evidence import START, held
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.lineage import naming
+from tokentrail.lineage.taint import tainted
+from tokentrail.lineage.trace import Narrowing, trace
+from tokentrail.testing import World
+from tokentrail.testing.story import story
+
+
+def alike(case: Case, subjects: list[str], narrowing: Narrowing) -> set[str]:
+    """Compare both ways; what they find."""
+    view, forest = case._views.open(None), case._views.forest(None)
+    places = tainted(view.engine, forest, subjects, narrowing).tolist()
+    traced = trace(forest, subjects, up=False, down=True, narrowing=narrowing, gaps=())
+    told = {one.id for one in traced.credentials if one.tainted}
+    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM forest")}
+
+    assert sorted(places) == places
+    assert told == {ids[n] for n in places}
+    return told
+
+
+@given(
+    worlds(rare=True),
+    st.integers(0, 30),
+    st.integers(1, 3),
+    st.sampled_from([None, 0, 60, 600, 3600]),
+    st.booleans(),
+    st.integers(0, 3),
+)
+def test_places_alone_tell_what_a_trace_tells(
+    world: World, first: int, count: int, seconds: int | None, trusted: bool, address: int
+) -> None:
+    """Of one subject or several, one of which may descend from another, since any time and from any address."""
+    with held(world) as case:
+        listed = sorted(case.credentials(), key=lambda one: one.id)
+        assume(listed)
+        subjects = [listed[(first + number) % len(listed)].id for number in range(count)]
+        ips = tuple(sorted({ip for one in listed for ip in one.source_ips if ip[0].isdigit()}))[
+            address : address + 1
+        ]
+        since = None if seconds is None else START + timedelta(seconds=seconds)
+        alike(case, subjects, Narrowing())
+        alike(case, subjects, Narrowing(since, *(((), ips) if trusted else (ips, ()))))
+
+
+def test_of_the_story_the_key_taints_all_that_came_of_it() -> None:
+    """Also from an address, and by one that another subject descends from."""
+    told = story()
+    key = told.key_ids["A"]
+    with held(told.world) as case:
+        below = alike(case, [key], Narrowing())
+        some = alike(case, [key, max(below)], Narrowing(source_ips=("203.0.113.0/24",)))
+
+    assert len(below) > 1
+    assert some <= below
+
+
+def test_rows_told_some_at_a_time_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the addresses, of which they tell nothing."""
+    monkeypatch.setattr(naming, "_AT_ONCE", 2)
+    with held(story().world) as case:
+        forest = case._views.forest(None)
+        told = [row for rows in forest.known("TRUE") for row in rows]
+        whole = [{**row, "ips": None} for row in forest.rows("TRUE")]
+
+    assert len(whole) > 4
+    assert whole == told
