@@ -40,7 +40,7 @@ _N = {
 @contextmanager
 def shared(share: float) -> Iterator[None]:
     """All is linked at once if more than that part is touched, or came later."""
-    with mock.patch.object(linking, "SHARE", share), mock.patch.object(adding, "SHARE", share):
+    with mock.patch.object(adding, "SHARE", share):
         yield
 
 
@@ -153,19 +153,24 @@ def test_a_small_case_is_linked_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("name", [*(f"later_{one}" for one in later.LATER), "gone", "gone_who", "forest"])
-def test_what_came_later_may_be_damaged(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [False, True])
+def test_what_came_later_may_be_damaged_or_missing(name: str, missing: bool, tmp_path: Path) -> None:
     """It is worked out anew: when the case is opened, and when more comes."""
     *earlier, last = days(4)
     (tmp_path / "last.json").write_bytes(native(last))
     with adding_always(), fed(*earlier) as case:
         expected = linked(case)
-        for _ in range(2):
-            case.close()
-            for path in case.path.glob(f"derived/*/{name}.parquet"):
-                path.unlink()
-                path.write_bytes(b"damaged")
-            if _ == 0:
-                assert expected == linked(case)
+        _spoil(case, name, missing=missing)
+        assert expected == linked(case)
+        _spoil(case, name, missing=missing)
         case.ingest([str(tmp_path / "last.json")])
 
         assert linked(case) == linked_at_once(case)
+
+
+def _spoil(case: Case, name: str, *, missing: bool) -> None:
+    case.close()
+    for path in case.path.glob(f"derived/*/{name}.parquet"):
+        path.unlink()
+        if not missing:
+            path.write_bytes(b"damaged")

@@ -131,8 +131,8 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
     """Compare how every proposal fares, and say how many were compared."""
     view = case._views.open(None)
     places = tainted(view.engine, case._views.forest(None), subjects, Narrowing())
-    ids = [row["id"] for row in view.engine.rows("SELECT id FROM forest ORDER BY n")]
-    attacker = Attacker(subjects=subjects, places=places, names=tuple(ids[n] for n in places))
+    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM forest")}
+    attacker = Attacker(subjects=subjects, places=places, names=tuple(ids[n] for n in places.tolist()))
     asked = history.History(view.engine, places, ())
     written = [(f"{n}.json", json.dumps(one).encode()) for n, one in enumerate(policies)]
     proposals, _ = guard._proposals(evidence.gather(asked, (), ()), written)

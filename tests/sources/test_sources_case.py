@@ -125,8 +125,7 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
 ) -> None:
     """The first linking's tables, and what came later, go to the bucket and come from there; a third one reads them."""
     monkeypatch.setattr(linking, "_WORTH", 0)
-    for module in (linking, adding):
-        monkeypatch.setattr(module, "SHARE", 1e9)
+    monkeypatch.setattr(adding, "SHARE", 1e9)
     keys = cloud.put_folder(logs, "logs/")
     accounts = sorted({one.split("/")[2] for one in keys})
     assert 0 == machine("one").run("ingest", "s3://logs/logs/", "--account", accounts[0], "--case", CASE).code

@@ -14,15 +14,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import increment
-from tokentrail.lineage.adding import SHARE, add
+from tokentrail.lineage import adding, increment
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
-from tokentrail.lineage.later import LATER, sizes
+from tokentrail.lineage.later import LATER, is_grown, sizes
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
@@ -36,6 +36,8 @@ _FRESH = "fresh"
 _REMOVED = """
 CREATE TABLE removed_{name} AS
 SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
+_GIVEN_UP = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
+"""What ends a way to go on from what was derived: that may be tidied away by another process, damaged or another's."""
 _WORTH = 50_000
 """Credentials from which on an increment is added to a forest."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
@@ -77,27 +79,13 @@ def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngi
 
 def _linked(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> Grown:
     base = _newest(folder, snapshot)
-    if base.layers and _is_worth(base.folder):
+    ways = [_added] if base.layers and _is_worth(base.folder) else []
+    for way in [*ways, *([_grown] if base.layers else [])]:
         try:
-            return _added(snapshot, into, engines, base)
-        except TooMuch:
-            kept.clear(into)
-        except (
-            CaseError,
-            OSError,
-            ValueError,
-        ):  # as below: of what was derived, layers may be whole
-            kept.clear(into)
-    if base.layers:
-        try:
-            return _grown(snapshot, into, engines, base)
+            return way(snapshot, into, engines, base)
         except NoRoom:  # from nothing it would need no less
             raise
-        except (
-            CaseError,
-            OSError,
-            ValueError,
-        ):  # tidied away by another process, or damaged: it is only derived
+        except _GIVEN_UP:
             kept.clear(into)
     return _grown(snapshot, into, engines, _Base(into))
 
@@ -116,10 +104,12 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
 def _is_worth(derived: Path) -> bool:
     """Whether adding to a forest takes less than linking all: of a small one, its hundred questions take longer."""
     try:
+        grown = msgspec.json.decode((derived / "grown.json").read_bytes(), type=Grown)
         first, since = sizes(derived)
-    except CaseError:
+    except (CaseError, OSError, ValueError, RecursionError):
         return False
-    return first >= _WORTH and since <= SHARE * first
+    whole = grown.added == is_grown(derived) and not grown.rings  # where a ring is cut, all of it must tell
+    return whole and first >= _WORTH and since <= adding.SHARE * first
 
 
 def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
@@ -131,13 +121,13 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
     """
     fresh = snapshot.folders.keys() - base.segments()
     if not fresh:
-        raise TooMuch
+        raise TooMuch("nothing is new")
     records = _records_of(snapshot, snapshot.folders.keys())
     kept.prepare(into)
     with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
         _know_removed(engine, base, again)
-        grown = add(engine, base.folder, into, first, records)
+        grown = adding.add(engine, base.folder, into, first, records)
     for name in LATER:
         kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
     return grown

@@ -22,6 +22,7 @@ from tokentrail.errors import CaseError
 from tokentrail.lineage import coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
+from tokentrail.lineage.later import is_grown
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -156,6 +157,8 @@ class Views:
             failed.callback(engine.close)
             reopen(engine, folder)
             grown = msgspec.json.decode((folder / "grown.json").read_bytes(), type=Grown)
+            if grown.added != is_grown(folder):
+                raise CaseError(f"{folder}: it lacks what was added to it.")
             failed.pop_all()
         return View(snapshot.fingerprint, None, engine, grown, folder)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tokentrail.lineage import later, placing
 from tokentrail.lineage.grow import LINKING_FILES, REDUCED, Grown, in_order, listed_in, made_by, statements
@@ -27,49 +28,75 @@ SELECT i.* FROM all_issuing i JOIN changed c ON c.principal = i.caller_principal
 WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND i.time >= coalesce(c.start, i.time)
   AND i.time < coalesce(c.finish, i.time + 1)"""
 """Calls of those who turned out to be somebody else, and calls that nobody but them may have made."""
-_THROUGH = {
-    ("user", "login_profile"): (
-        """SELECT p.* FROM all_people p JOIN {made} m
-        ON m.account = p.account AND m.id = regexp_extract(p.user_arn, ':user/(?:.*/)?([^/]+)$', 1)
-        WHERE p.user_arn IS NOT NULL AND greatest(p.last, p.created) >= greatest(m.time, {since})""",
-        """SELECT i.* FROM all_issuing i JOIN {made} m
-        ON m.id = regexp_extract(i.caller_user_arn, ':user/(?:.*/)?([^/]+)$', 1)
-        WHERE i.caller_user_arn IS NOT NULL AND i.time >= m.time AND i.time >= {since}""",
+
+
+class _Through(NamedTuple):
+    """What may act through things of some kinds that were made, as `7_created.sql` joins them, or more."""
+
+    kinds: tuple[str, ...]
+    people: str
+    """Those of `all_people`, which bear the `id` of what was `made`."""
+    issuing: str
+
+
+_USER = "':user/(?:.*/)?([^/]+)$', 1"
+_LATER_PEOPLE = "(p.created < 0 OR p.created >= m.time)"
+_LATER_CALL = "i.time + 900 >= m.time"
+"""A session begins at most so much later than the call that issued it: with a sign-in URL (`5_births.sql`)."""
+_THROUGH = (
+    _Through(
+        ("user", "login_profile"),
+        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = regexp_extract(p.user_arn, {_USER})
+        WHERE p.user_arn IS NOT NULL""",
+        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = regexp_extract(i.caller_user_arn, {_USER})
+        WHERE i.caller_user_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
-    ("role", "trust"): (
-        """SELECT p.* FROM all_people p JOIN {made} m
-        ON m.account = split_part(p.issuer_arn, ':', 5) AND m.id = regexp_extract(p.issuer_arn, '([^/]+)$', 1)
-        WHERE p.issuer_arn IS NOT NULL AND p.created >= m.time AND p.created >= {since}""",
-        """SELECT i.* FROM all_issuing i JOIN {made} m
-        ON m.account = split_part(i.role_arn, ':', 5) AND m.id = regexp_extract(i.role_arn, '([^/]+)$', 1)
-        WHERE i.role_arn IS NOT NULL AND i.time >= m.time AND i.time >= {since}""",
+    _Through(
+        ("role", "trust"),
+        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = split_part(p.issuer_arn, '/', -1)
+        WHERE p.issuer_arn IS NOT NULL AND {_LATER_PEOPLE}""",
+        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = split_part(i.role_arn, '/', -1)
+        WHERE i.role_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
-    ("provider",): (
-        """SELECT p.* FROM all_people p JOIN {made} m ON m.id = p.federated_provider
-        WHERE p.created >= m.time AND p.created >= {since}""",
-        """SELECT i.* FROM all_issuing i JOIN {made} m ON m.id = i.caller_provider
-        WHERE i.time >= m.time AND i.time >= {since}""",
+    _Through(
+        ("provider",),
+        f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = p.federated_provider WHERE {_LATER_PEOPLE}",
+        f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.caller_provider WHERE {_LATER_CALL}",
     ),
-    ("instance", "function"): (
-        """SELECT p.* FROM all_people p JOIN {made} m ON m.id = split_part(p.principal, ':', 2)
-        WHERE p.created >= m.time AND p.created >= {since}""",
-        """SELECT i.* FROM all_issuing i JOIN {made} m ON m.id = i.session_name
-        WHERE i.time >= m.time AND i.time >= {since}""",
+    _Through(
+        ("instance", "function"),
+        f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = split_part(p.principal, ':', 2) WHERE {_LATER_PEOPLE}",
+        f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.session_name WHERE {_LATER_CALL}",
     ),
-}  # fmt: skip
-"""By what was made, who may act through it: as `7_created.sql` joins them, from the second that it was made."""
-_MADE = "(SELECT account, id, time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL)"
-_ODD = (
-    "handles WHERE old IS NOT NULL AND old NOT IN (SELECT n FROM touched_before)",
-    "parents WHERE parent_ck < -1 AND -parent_ck - 1 IN (SELECT n FROM touched_before)",
-    "makers WHERE maker < -1 AND -maker - 1 IN (SELECT n FROM touched_before)",
-    "stored_forest WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)",
-    "stored_links WHERE parent IN (SELECT n FROM vanished) AND child NOT IN (SELECT n FROM touched_before)",
-    "known_key WHERE contains(name, '@')",
-    r"parents WHERE regexp_matches(id, '@[IGKL]\|')",
-    r"touched_before t JOIN stored_names s ON s.n = t.n WHERE s.own AND regexp_matches(s.name, '@[IGKL]\|')",
 )
-"""What can't be told from a part: ids that others bear too, and kin of those who are no more."""
+_MADE = """(
+  SELECT id, min(time) AS time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL GROUP BY id)"""
+_PREFIXED = """
+  SELECT s.n, array_to_string(string_split(s.name, '@')[:k], '@') AS prefix FROM (
+    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM stored_names
+    WHERE own AND contains(name, '@')
+  ) s"""
+_ODD = {
+    "an id is another one's too": """
+        handles WHERE old IS NOT NULL AND old NOT IN (SELECT n FROM touched_before)""",
+    "an id may be another one's too": f"""
+        ({_PREFIXED}) s WHERE s.n NOT IN (SELECT n FROM touched_before) AND s.prefix IN (
+          SELECT p.id FROM parents p JOIN handles h ON h.ck = p.ck WHERE h.old IS NULL AND contains(p.id, '@')
+          UNION ALL SELECT name FROM stored_names WHERE own AND n IN (SELECT n FROM vanished))""",
+    "a key looks like an id that tells two apart": "known_key WHERE contains(name, '@')",
+    "an id tells apart what dates do not": r"parents WHERE regexp_matches(id, '@[IGKL]\|')",
+    "an id told apart what dates do not": r"""
+        touched_before t JOIN stored_names s ON s.n = t.n WHERE s.own AND regexp_matches(s.name, '@[IGKL]\|')""",
+    "a caller is touched that was not linked": """
+        parents WHERE parent_ck < -1 AND -parent_ck - 1 IN (SELECT n FROM touched_before)""",
+    "a maker is touched that was not linked": """
+        makers WHERE maker < -1 AND -maker - 1 IN (SELECT n FROM touched_before)""",
+    "a parent is no more": """
+        stored_forest WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)""",
+    "a maker is no more": """
+        stored_links WHERE parent IN (SELECT n FROM vanished) AND child NOT IN (SELECT n FROM touched_before)""",
+}
+"""What can't be told from a part, and what shows it."""
 
 
 def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: int) -> Grown:
@@ -96,8 +123,9 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
     _link(engine)
     while part.further(*_further(engine), "touched_makings"):
         _link(engine)
-    if any(engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1") for rows in _ODD):
-        raise TooMuch
+    for why, rows in _ODD.items():
+        if engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1"):
+            raise TooMuch(why)
     placing.place(engine, base)
     return placing.written(engine, base, into, records)
 
@@ -125,12 +153,10 @@ def _link(engine: Engine) -> None:
 def _further(engine: Engine) -> tuple[str, str]:
     """What hangs on credentials that came out otherwise: queries for those who act, and for calls that issue."""
     people, issuing = ["SELECT * FROM all_people LIMIT 0"], [_BY_OTHERS]
-    made = engine.rows("SELECT what, min(time) AS since FROM touched_makings GROUP BY what")
-    since = {row["what"]: row["since"] for row in made}
-    for kinds, (acting, issued) in _THROUGH.items():
-        times = [since[what] for what in kinds if what in since]
-        if times:
-            some = _MADE.format(", ".join(f"'{what}'" for what in kinds))
-            people.append(acting.format(made=some, since=min(times)))
-            issuing.append(issued.format(made=some, since=min(times)))
+    made = {row["what"] for row in engine.rows("SELECT DISTINCT what FROM touched_makings")}
+    for one in _THROUGH:
+        if not made.isdisjoint(one.kinds):
+            some = _MADE.format(", ".join(f"'{what}'" for what in one.kinds))
+            people.append(one.people.format(made=some))
+            issuing.append(one.issuing.format(made=some))
     return " UNION ALL ".join(f"({one})" for one in people), " UNION ALL ".join(f"({one})" for one in issuing)

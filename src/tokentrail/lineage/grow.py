@@ -73,8 +73,9 @@ BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY 
 """Siblings and roots by time, then id."""
 
 _BOUNDS = """
-SELECT s.first, s.last, p.credentials FROM span s
-CROSS JOIN (SELECT count(*) AS credentials FROM places) p"""
+SELECT s.first, s.last, p.credentials, p.roots > q.roots AS rings FROM span s
+CROSS JOIN (SELECT count(*) AS credentials, count(*) - count(parent) AS roots FROM places) p
+CROSS JOIN (SELECT count(*) - count(parent_ck) AS roots FROM parents) q"""
 
 _FACTS = """
 SELECT e.* FROM {events} e
@@ -91,6 +92,10 @@ class Grown:
     credentials: int
     first: int | None
     last: int | None
+    rings: bool = False
+    """Whether parents went round in a ring, which false evidence can hold, and which was cut somewhere."""
+    added: bool = False
+    """Whether it was added to an earlier one."""
 
 
 @cache
@@ -159,7 +164,9 @@ def link(
         engine.write(query, folder / f"{name}.parquet")
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
-    return Grown(records - lost["records"], found["credentials"], found["first"], found["last"])
+    return Grown(
+        records - lost["records"], found["credentials"], found["first"], found["last"], found["rings"]
+    )
 
 
 def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:

@@ -28,8 +28,11 @@ def later_file(folder: Path, name: str) -> Path:
 
 
 def is_grown(folder: Path) -> bool:
-    """Whether a forest was added to."""
-    return later_file(folder, "forest").exists()
+    """Whether a forest was added to: if anything says so, all of it must be there."""
+    return any(
+        path.exists()
+        for path in (*(later_file(folder, name) for name in LATER), folder / GONE, folder / GONE_WHO)
+    )
 
 
 def sizes(folder: Path) -> tuple[int, int]:

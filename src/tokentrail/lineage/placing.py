@@ -18,6 +18,8 @@ from tokentrail.lineage.number import GAP
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store.interface import Engine
 
+_MOST = 1_500_000
+"""Credentials that find their places one by one, which takes half a kilobyte each."""
 _KIN = """
 SELECT b.parent_n, b.n + b.span AS ends, coalesce(b.issued_at, b.first, c.created_time, 0) AS moment, b.id
 FROM base_forest b LEFT JOIN base_creations c ON c.n = b.n
@@ -88,7 +90,7 @@ def place(engine: Engine, base: Path) -> None:
     try:
         engine.register("grafting", _grafted(engine))
     except NoPlace as error:
-        raise TooMuch from error
+        raise TooMuch("there is no room among the places, or parents go round in a ring") from error
     engine.run("CREATE TABLE grafts AS SELECT * FROM grafting")
     for one in statements("add_4_places.sql"):
         engine.run(one)
@@ -96,6 +98,9 @@ def place(engine: Engine, base: Path) -> None:
 
 def _grafted(engine: Engine) -> pa.Table:
     """Places for all that leave theirs, or have none yet."""
+    [found] = engine.rows("SELECT count(*) AS many FROM leaving")
+    if found["many"] > _MOST:
+        raise TooMuch(f"{found['many']} places are to be found anew")
     rows = engine.table("SELECT * FROM leaving")
     above = {
         row["parent"]: Above(row["n"], row["root_n"], row["depth"])
@@ -130,4 +135,4 @@ def written(engine: Engine, base: Path, into: Path, records: int) -> Grown:
         SELECT (SELECT count(*) FROM base_forest) - (SELECT count(*) FROM ({_GONE})) + (SELECT count(*) FROM carried)
                + (SELECT count(*) FROM parents) AS credentials, (SELECT count(*) FROM lost) AS lost,
                (SELECT min(first) FROM all_people) AS first, (SELECT max(last) FROM all_people) AS last""")
-    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"])
+    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"], added=True)

@@ -9,39 +9,56 @@ on credentials that come out otherwise is found afterwards (`further`), and then
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tokentrail.lineage.grow import statements
 from tokentrail.store.interface import Engine
 
+_MOMENT = "name VARCHAR, second BIGINT"
 _TIES = {
-    "key": "name VARCHAR", "moment": "name VARCHAR, second BIGINT", "signin": "name VARCHAR, second BIGINT",
-    "issuer": "name VARCHAR, second BIGINT", "role": "name VARCHAR, second BIGINT", "shared": "name BLOB",
+    "key": "name VARCHAR", "moment": _MOMENT, "birth": _MOMENT, "use": _MOMENT, "signin": _MOMENT, "issuer": _MOMENT,
+    "role": _MOMENT, "shared": "name BLOB",
 }  # fmt: skip
-_OF_PEOPLE = {
-    "key": "SELECT key FROM {rows} WHERE class <> 'none' AND key <> ''",
-    "moment": "SELECT principal, created FROM {rows} WHERE class = 'temporary' AND created >= 0",
-    "issuer": "SELECT issuer_arn, created FROM {rows} WHERE class = 'temporary' AND created >= 0 AND issuer_arn <> ''",
+"""What ties rows together, by name: `birth` and `role` tie sessions to calls, `use` and `issuer` calls to sessions."""
+_ABOUT = "unnest([{0} - 2, {0} - 1, {0}, {0} + 1, {0} + 2])"
+_DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
+_OF: Mapping[str, Mapping[str, str]] = {
+    "people": {
+        "key": "SELECT key FROM {rows} WHERE class <> 'none' AND key <> ''",
+        "moment": f"SELECT principal, created {_DATED}",
+        "use": f"SELECT principal, {_ABOUT.format('created')} {_DATED}",
+        "issuer": f"SELECT issuer_arn, {_ABOUT.format('created')} {_DATED} AND issuer_arn IS NOT NULL",
+    },
+    "issuing": {
+        "key": "SELECT key FROM {rows} WHERE key <> ''",
+        "moment": "SELECT child, time FROM {rows} WHERE child <> ''",
+        "birth": f"SELECT child, {_ABOUT.format('time')} FROM {{rows}} WHERE child <> '' "
+        "AND (key = '' OR api IN ('GetSigninToken', 'ConsoleLogin'))",
+        "signin": "SELECT child, time FROM {rows} WHERE child <> '' AND api = 'GetSigninToken'",
+        "role": f"SELECT role_arn, {_ABOUT.format('time')} FROM {{rows}} WHERE child = '' AND role_arn IS NOT NULL",
+        "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
+    },
+    "makings": {"key": "SELECT id FROM {rows} WHERE what = 'access_key' AND id IS NOT NULL"},
 }
-_OF_ISSUING = {
-    "key": "SELECT key FROM {rows} WHERE key <> ''",
-    "moment": "SELECT child, time FROM {rows} WHERE child <> ''",
-    "signin": "SELECT child, time FROM {rows} WHERE child <> '' AND api = 'GetSigninToken'",
-    "role": "SELECT role_arn, time FROM {rows} WHERE child = '' AND role_arn IS NOT NULL",
-    "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
-}
-_OF_MAKINGS = {"key": "SELECT id FROM {rows} WHERE what = 'access_key' AND id IS NOT NULL"}
+_BY_SIGN_IN = """
+INSERT INTO tied_people
+SELECT DISTINCT p.* FROM all_people p
+JOIN next_signin m ON m.name = p.principal AND p.created BETWEEN m.second - 2 AND m.second + 900
+WHERE p.class <> 'none'
+  AND NOT EXISTS (SELECT 1 FROM (SELECT segment, identity FROM touched_people
+                                 UNION ALL SELECT segment, identity FROM tied_people) t
+                  WHERE t.segment = p.segment AND t.identity = p.identity)"""
 _HOLDERS = """
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
-JOIN (
-  SELECT DISTINCT i.caller_principal, i.caller_account FROM touched_issuing i
+WHERE p.class <> 'none' AND p.principal IN (
+  SELECT i.caller_principal FROM touched_issuing i
   WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND (
     NOT EXISTS (SELECT 1 FROM touched_issuing t WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount')
     OR EXISTS (SELECT 1 FROM touched_issuing t
                WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class = 'none'))
-) h ON h.caller_principal = p.principal AND h.caller_account = p.account
-WHERE p.class <> 'none'
-  AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
-"""Whoever may have made a call that its own account does not show: whether it is the only one, all must tell."""
+) AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
+"""Whoever may have made a call that its own account does not show: whether only one can have is told by all of them."""
 _FURTHER_PEOPLE = """
 CREATE TABLE tied_people AS
 SELECT DISTINCT p.* FROM ({}) p WHERE p.class <> 'none'
@@ -51,10 +68,12 @@ CREATE TABLE tied_issuing AS
 SELECT DISTINCT i.* FROM ({}) i
 WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
+_STEPS = 40
+"""More looks through all rows would take as long as linking them."""
 
 
 class TooMuch(Exception):
-    """So much is touched, or so rare a thing, that all is linked at once."""
+    """So much is touched, or so rare a thing, that all is linked at once; says what."""
 
 
 class Touched:
@@ -70,21 +89,18 @@ class Touched:
         """
         self._engine = engine
         self._most = most
-        self._rows = self._ties = 0
-        engine.run("CREATE TABLE touched_people AS SELECT * FROM all_people LIMIT 0")
-        engine.run("CREATE TABLE touched_issuing AS SELECT * FROM all_issuing LIMIT 0")
+        self._rows = self._known = self._steps = 0
+        for name in ("people", "issuing"):
+            engine.run(f"CREATE TABLE touched_{name} AS SELECT * FROM all_{name} LIMIT 0")
         for tie, columns in _TIES.items():
             engine.run(f"CREATE TABLE known_{tie} ({columns})")
             engine.run(f"CREATE TABLE next_{tie} ({columns})")
 
     def by_new(self) -> None:
         """Touch what is new, and what is tied to it or to what counts no more."""
-        for name in ("people", "issuing", "makings"):
-            for begin in ("new_", "removed_"):
-                self._tie(
-                    f"{begin}{name}",
-                    {"people": _OF_PEOPLE, "issuing": _OF_ISSUING, "makings": _OF_MAKINGS}[name],
-                )
+        for name in _OF:
+            self._tie(f"new_{name}", name)
+            self._tie(f"removed_{name}", name)
         self._engine.run("CREATE TABLE tied_people AS SELECT * FROM new_people WHERE class <> 'none'")
         self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
         self._touch()
@@ -98,47 +114,53 @@ class Touched:
             issuing: The same of `all_issuing`.
             makings: A table of what was made, which may be tied to them.
         """
-        self._tie(makings, _OF_MAKINGS)
+        before = self._rows, self._known
+        self._tie(makings, "makings")
         self._engine.run(_FURTHER_PEOPLE.format(people))
         self._engine.run(_FURTHER_ISSUING.format(issuing))
-        return self._touch()
+        self._touch()
+        return (self._rows, self._known) > before
 
-    def _touch(self) -> bool:
+    def _touch(self) -> None:
         """Take in what is tied, and what is tied to that, until nothing is."""
-        before = self._rows, self._ties
-        while self._taken_in():
-            while self._moved_on():
+        while self._take_in() or self._are_ties_left():
+            while self._goes_on():
                 for one in statements("add_0_tied.sql"):
                     self._engine.run(one)
-                self._taken_in()
+                if self._engine.rows("SELECT 1 AS one FROM next_signin LIMIT 1"):
+                    self._engine.run(_BY_SIGN_IN)
+                self._take_in()
             self._engine.run(_HOLDERS)
             self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM all_issuing LIMIT 0")
-        return (self._rows, self._ties) > before
 
-    def _taken_in(self) -> int:
+    def _take_in(self) -> int:
         """Take in the rows that were found to be tied; how many there are."""
         taken = 0
-        for name, ties in (("people", _OF_PEOPLE), ("issuing", _OF_ISSUING)):
+        for name in ("people", "issuing"):
             taken += self._engine.made(f"INSERT INTO touched_{name} SELECT * FROM tied_{name}")
-            self._tie(f"tied_{name}", ties)
+            self._tie(f"tied_{name}", name)
             self._engine.run(f"DROP TABLE tied_{name}")
         self._rows += taken
         if self._rows > self._most:
-            raise TooMuch
-        return taken or int(
-            any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES)
-        )
+            raise TooMuch(f"more than {self._most} rows are tied to what is new")
+        return taken
 
-    def _tie(self, rows: str, ties: dict[str, str]) -> None:
-        for tie, query in ties.items():
+    def _tie(self, rows: str, name: str) -> None:
+        for tie, query in _OF[name].items():
             self._engine.run(f"INSERT INTO next_{tie} {query.format(rows=rows)}")
 
-    def _moved_on(self) -> bool:
+    def _are_ties_left(self) -> bool:
+        return any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES)
+
+    def _goes_on(self) -> bool:
         """Whether there are ties that were not followed yet: these alone are next."""
-        before = self._ties
+        before = self._known
         for tie in _TIES:
             self._engine.run(
                 f"CREATE OR REPLACE TABLE next_{tie} AS SELECT * FROM next_{tie} EXCEPT SELECT * FROM known_{tie}"
             )
-            self._ties += self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
-        return self._ties > before
+            self._known += self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
+        self._steps += 1
+        if self._steps > _STEPS:
+            raise TooMuch(f"what is tied to what is new goes on after {_STEPS} steps")
+        return self._known > before

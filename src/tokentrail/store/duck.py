@@ -300,7 +300,7 @@ class DuckEngine:
             left += f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})"
         self.run(
             f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))}) b WHERE {left} "
-            f"UNION ALL SELECT * FROM read_parquet({quoted(str(later))})"
+            f"UNION ALL BY NAME SELECT * FROM read_parquet({quoted(str(later))})"
         )
 
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:

@@ -10,15 +10,16 @@ FROM facts GROUP BY segment, identity;
 -- Who is seen acting: one row for each identity of a segment.
 CREATE TABLE new_people AS
 SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, '') AS account,
-       coalesce(i.key_id, '') AS key, coalesce(i.principal_id, '') AS principal, coalesce(i.created, -1) AS created,
+       coalesce(i.key_id, '') AS key, coalesce(i.principal_id, '') AS principal, greatest(coalesce(i.created, -1), -1) AS created,
        i.invoked_by IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
        CASE WHEN coalesce(i.type, '') NOT IN ('AssumedRole', 'Role') THEN i.arn END AS user_arn,
        i.ec2_delivery IS NOT NULL OR i.in_scope_of IS NOT NULL AS hosted,
        u.console, u.events, u.errors, u.first, u.last,
+       -- Nothing is older than AWS: a session of before 1970 tells no time.
        CASE WHEN coalesce(i.key_id, '') = '' AND
-                 (i.created IS NULL OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))
+                 (coalesce(i.created, -1) < 0 OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))
                  THEN 'none'
-            WHEN i.key_id LIKE 'AKIA%' OR (i.created IS NULL AND i.key_id NOT LIKE 'ASIA%') THEN 'long'
+            WHEN i.key_id LIKE 'AKIA%' OR (coalesce(i.created, -1) < 0 AND i.key_id NOT LIKE 'ASIA%') THEN 'long'
             ELSE 'temporary' END AS class
 FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identity;
 

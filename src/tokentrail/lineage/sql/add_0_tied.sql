@@ -1,36 +1,28 @@
--- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql` and `5_births.sql`:
--- times of an issuing call and of a session differ by two seconds at most, a sign-in URL is good for fifteen minutes.
+-- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql` and `5_births.sql`.
+-- Where these allow for two seconds, a tie stands there with each of five; a sign-in URL is good for fifteen minutes.
 
 CREATE TABLE tied_people AS
-WITH likely AS (
-  SELECT * FROM all_people WHERE class <> 'none' AND (
-    key IN (SELECT name FROM next_key)
-    OR principal IN (SELECT name FROM next_moment UNION ALL SELECT name FROM next_signin)
-    OR issuer_arn IN (SELECT name FROM next_role))
-)
-SELECT p.* FROM likely p WHERE (
-    p.key IN (SELECT name FROM next_key)
-    OR EXISTS (SELECT 1 FROM next_moment m
-               WHERE m.name = p.principal AND p.created BETWEEN m.second - 2 AND m.second + 2)
-    OR EXISTS (SELECT 1 FROM next_signin m
-               WHERE m.name = p.principal AND p.created BETWEEN m.second - 2 AND m.second + 900)
-    OR EXISTS (SELECT 1 FROM next_role m
-               WHERE m.name = p.issuer_arn AND p.created BETWEEN m.second - 2 AND m.second + 2))
+SELECT p.* FROM all_people p
+WHERE p.class <> 'none'
+  AND (p.key IN (SELECT name FROM next_key)
+       OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM next_birth)
+       OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role))
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity);
 
 CREATE TABLE tied_issuing AS
-WITH likely AS (
-  SELECT * FROM all_issuing WHERE key IN (SELECT name FROM next_key) OR child IN (SELECT name FROM next_moment)
-    OR (child = '' AND role_arn IN (SELECT name FROM next_issuer)) OR shared_id IN (SELECT name FROM next_shared)
-)
-SELECT i.* FROM likely i WHERE (
-    i.key IN (SELECT name FROM next_key)
-    OR i.shared_id IN (SELECT name FROM next_shared)
-    OR EXISTS (SELECT 1 FROM next_moment m
-               WHERE m.name = i.child AND i.time BETWEEN m.second - 2 AND m.second + 2)
-    OR (i.api = 'GetSigninToken' AND EXISTS (
-          SELECT 1 FROM next_moment m WHERE m.name = i.child AND i.time BETWEEN m.second - 900 AND m.second + 2))
-    OR (i.child = '' AND EXISTS (
-          SELECT 1 FROM next_issuer m WHERE m.name = i.role_arn AND i.time BETWEEN m.second - 2 AND m.second + 2)))
+SELECT i.* FROM all_issuing i
+WHERE (i.key IN (SELECT name FROM next_key)
+       OR i.shared_id IN (SELECT name FROM next_shared)
+       OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
+       OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))
+           AND (i.child, i.time) IN (SELECT (name, second) FROM next_use))
+       OR (i.child = '' AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_issuer)))
   AND NOT EXISTS (SELECT 1 FROM touched_issuing t
+                  WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal);
+
+INSERT INTO tied_issuing
+SELECT DISTINCT i.* FROM (SELECT * FROM all_issuing WHERE api = 'GetSigninToken') i
+JOIN next_moment m ON m.name = i.child AND i.time BETWEEN m.second - 900 AND m.second + 2
+WHERE NOT EXISTS (SELECT 1 FROM (SELECT segment, object, ordinal FROM touched_issuing
+                                 UNION ALL SELECT segment, object, ordinal FROM tied_issuing) t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal);

@@ -42,27 +42,37 @@ SELECT * FROM removed_makings
 UNION ALL
 SELECT m.* FROM all_makings m JOIN moved q ON q.segment = m.segment AND q.identity = m.identity;
 
--- Principals of credentials that were not seen to be theirs before, or whose lives are others now, and when these or
--- the former ones were: whoever may have been the only one to make a call in another account may be so no more, or only
--- now.
+-- Who may be meant where a call of another account names a principal: as whom credentials are seen, now and before. A
+-- credential is named by its former place, or by its number below none.
+CREATE OR REPLACE TABLE meant_now AS
+SELECT DISTINCT coalesce(o.old, -o.ck) AS whose, t.principal, t.account FROM who w JOIN handles o ON o.ck = w.ck
+JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity;
+
+CREATE OR REPLACE TABLE meant_before AS
+SELECT h.n AS whose, t.principal, t.account FROM had h
+JOIN touched_people t ON t.segment = h.segment AND t.identity = h.identity
+WHERE NOT h.removed AND h.segment NOT IN (SELECT segment FROM removed_segments)
+UNION
+SELECT h.n, t.principal, t.account FROM had h
+JOIN removed_people t ON t.segment = h.segment AND t.identity = h.identity
+WHERE h.removed;
+
+-- From when and until when they are meant, whether now or before, and whether that is another time now.
+CREATE OR REPLACE TABLE lives_of AS
+SELECT whose, min(start) AS start, CASE WHEN count(finish) = count(*) THEN max(finish) END AS finish,
+       count(*) = 1 OR count(start) = 1 OR count(finish) = 1 OR min(start) <> max(start) OR min(finish) <> max(finish) AS differs
+FROM (
+  SELECT coalesce(h.old, -h.ck) AS whose, coalesce(p.issued_at, p.first) AS start, coalesce(p.expires_at, p.expires_bound) AS finish
+  FROM parents p JOIN handles h ON h.ck = p.ck
+  UNION ALL
+  SELECT f.n, coalesce(f.issued_at, f.first), coalesce(f.expires_at, f.expires_bound)
+  FROM stored_forest f JOIN touched_before t ON t.n = f.n
+) GROUP BY whose;
+
+-- Whoever may have been the only one to make a call may be so no more, or only now.
 CREATE OR REPLACE TABLE changed AS
-WITH principals AS (
-  SELECT DISTINCT w.ck, t.principal, t.account FROM who w
-  JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity
-), several AS (SELECT ck FROM principals GROUP BY ck HAVING count(*) > 1),
-lives_now AS (
-  SELECT ck, coalesce(issued_at, first) AS start, coalesce(expires_at, expires_bound) AS finish FROM parents
-), lives_before AS (
-  SELECT n, coalesce(issued_at, first) AS start, coalesce(expires_at, expires_bound) AS finish, events FROM stored_forest
-)
-SELECT q.principal, least(l.start, b.start) AS start,
-       CASE WHEN l.finish IS NOT NULL AND (b.n IS NULL OR b.finish IS NOT NULL) THEN greatest(l.finish, b.finish) END AS finish
-FROM lives_now l JOIN handles h ON h.ck = l.ck JOIN principals q ON q.ck = l.ck LEFT JOIN lives_before b ON b.n = h.old
-WHERE b.events IS NULL OR l.start IS DISTINCT FROM b.start OR l.finish IS DISTINCT FROM b.finish
-   OR l.ck IN (SELECT ck FROM several)
-UNION ALL
-SELECT DISTINCT t.principal, b.start, b.finish FROM had h JOIN lives_before b ON b.n = h.n
-JOIN (SELECT segment, identity, principal FROM touched_people
-      UNION ALL SELECT segment, identity, principal FROM removed_people) t
-  ON t.segment = h.segment AND t.identity = h.identity
-WHERE NOT EXISTS (SELECT 1 FROM handles n JOIN principals q ON q.ck = n.ck WHERE n.old = h.n AND q.principal = t.principal);
+SELECT DISTINCT m.principal, l.start, l.finish FROM lives_of l
+JOIN (SELECT * FROM meant_now UNION SELECT * FROM meant_before) m ON m.whose = l.whose
+WHERE coalesce(l.differs, FALSE) OR l.whose IN (
+  SELECT whose FROM (SELECT * FROM meant_now EXCEPT SELECT * FROM meant_before)
+  UNION ALL SELECT whose FROM (SELECT * FROM meant_before EXCEPT SELECT * FROM meant_now));
