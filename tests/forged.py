@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.testing.names import Json
@@ -15,7 +17,7 @@ _ODD: Sequence[Any] = ("", None, 1, [], ["x"], {}, "@", "AKIA", "ASIA", "ASIAX",
 
 
 def forged(records: Sequence[Json], seed: int, share: float) -> list[Json]:
-    """The records, of which some have members of others', or what is no value of theirs."""
+    """The records, of which some have members of others' or what is no value of theirs, or come again with less."""
     chance = random.Random(seed)
     found = copy.deepcopy(list(records))
     said: dict[tuple[str, ...], list[Any]] = {}
@@ -37,7 +39,39 @@ def forged(records: Sequence[Json], seed: int, share: float) -> list[Json]:
                 else:
                     value = chance.choice(_ODD)
                 _put(one, path, value)
-    return found
+            if chance.random() < 0.3:
+                _shift(one, chance.choice((-2, -1, 1, 2)))
+    return [*found, *_less(found, chance, share)]
+
+
+def _less(records: Sequence[Json], chance: random.Random, share: float) -> Iterator[Json]:
+    """Some of the records once more, as a source that leaves a member out has them."""
+    for one in records:
+        if chance.random() < share / 3:
+            again = copy.deepcopy(one)
+            path, _ = chance.choice([*_members(again)])
+            if path[-1] not in ("eventID", *_LEFT):
+                _drop(again, path)
+                yield again
+
+
+def _shift(one: Json, seconds: int) -> None:
+    """Move the time of a session, or else of the event, a little."""
+    dated = dict(_members(one)).get(("userIdentity", "sessionContext", "attributes", "creationDate"))
+    holder, name = (
+        (one, "eventTime")
+        if dated is None
+        else (one["userIdentity"]["sessionContext"]["attributes"], "creationDate")
+    )
+    with suppress(ValueError, TypeError):
+        moved = datetime.fromisoformat(holder[name]) + timedelta(seconds=seconds)
+        holder[name] = moved.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _drop(one: Any, path: tuple[str, ...]) -> None:
+    for name in path[:-1]:
+        one = one[name]
+    del one[path[-1]]
 
 
 def _members(one: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
