@@ -17,11 +17,11 @@ from tokentrail.store.interface import Engine
 Thing = TypeVar("Thing")
 _FOUND = """
 SELECT DISTINCT f.n FROM forest f JOIN (
-  SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity
+  SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity
   UNION ALL
-  SELECT f.n FROM forest f JOIN said i ON i.segment = f.segment AND i.identity = f.identity
+  SELECT f.n FROM forest f JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity
   UNION ALL
-  SELECT f.n FROM forest f JOIN issued c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
+  SELECT f.n FROM forest f JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
   UNION ALL
   {others}
 ) s ON s.n = f.n WHERE ({among}) ORDER BY f.n"""
@@ -69,14 +69,14 @@ def know_recorded(
     engine: Engine, seen: str, issued: str, of_seen: Sequence[Any] = (), of_issued: Sequence[Any] = ()
 ) -> None:
     """
-    Know where something is recorded: of which identities `i` as `said`, of which issuing calls `c` as `issued`.
+    Know where something is recorded: of which identities `i` as `named_identities`, of which issuing calls `c` as `named_calls`.
 
     They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round.
     """
     said = engine.table(f"SELECT i.segment, i.identity FROM identities i WHERE {seen}", of_seen)
-    engine.register("said", said)
+    engine.register("named_identities", said)
     calls = f"SELECT c.segment, c.object, c.ordinal, c.api FROM issuances c WHERE {issued}"
-    engine.register("issued", engine.table(calls, of_issued))
+    engine.register("named_calls", engine.table(calls, of_issued))
 
 
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:

@@ -23,7 +23,7 @@ _FORMS = (
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
 _CALLED = "SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {}"
-_WHO = "SELECT w.n FROM who w JOIN said i ON i.segment = w.segment AND i.identity = w.identity"
+_WHO = "SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   SELECT n, unnest([
@@ -39,14 +39,14 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
 ) c JOIN asked_for a ON a.name = c.said.name"""
 """As `_meanings` says of ARNs, with how exact each meaning is."""
 _ISSUED = """
-SELECT f.n FROM forest f JOIN issued c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
+SELECT f.n FROM forest f JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
 _CANDIDATES = f"{_WHO} UNION {_ISSUED} UNION SELECT n FROM creations WHERE created_owner = ?"
 """Whom a name may mean by what was recorded."""
 _MINTED = """
 SELECT f.n, f.segment, f.object, f.ordinal FROM forest f
-JOIN said i ON i.segment = f.segment AND i.identity = f.identity"""
+JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity"""
 _FOR_THEMSELVES = """
-SELECT m.n FROM minted m JOIN {} c ON c.segment = m.segment AND c.object = m.object AND c.ordinal = m.ordinal
+SELECT m.n FROM named_mints m JOIN {} c ON c.segment = m.segment AND c.object = m.object AND c.ordinal = m.ordinal
 WHERE c.api NOT LIKE 'AssumeRole%'"""
 """Whoever is assumed by a caller does not speak for the caller."""
 _LAST = "\U0010ffff"
@@ -133,13 +133,13 @@ class Naming:
         know_recorded(self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued)
         found = places_in(self._engine.table(_CANDIDATES, (meaning.owner,)))
         minted = self._engine.table(_MINTED)
-        self._engine.register("minted", minted)
+        self._engine.register("named_mints", minted)
         some = self._engine.narrow({row["segment"] for row in minted.select(["segment"]).to_pylist()})
         return found | places_in(self._engine.table(_FOR_THEMSELVES.format(some["some_issuances"])))
 
     def _callers(self, where: str, value: Any) -> set[int]:
         """Who made the calls that meet a condition, of facts `e`."""
-        self._engine.register("said", self._engine.table(_CALLED.format(where), (value,)))
+        self._engine.register("named_identities", self._engine.table(_CALLED.format(where), (value,)))
         return places_in(self._engine.table(_WHO))
 
     def _named(self, name: str) -> set[int]:
