@@ -69,7 +69,8 @@ def know_recorded(
     engine: Engine, seen: str, issued: str, of_seen: Sequence[Any] = (), of_issued: Sequence[Any] = ()
 ) -> None:
     """
-    Know where something is recorded: of which identities `i` as `named_identities`, of which issuing calls `c` as `named_calls`.
+    Know where something is recorded: by which identities `i`, as `named_identities`, and by which issuing calls `c`, as
+    `named_calls`.
 
     They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round.
     """
