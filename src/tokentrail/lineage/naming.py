@@ -39,7 +39,8 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
 ) c JOIN asked_for a ON a.name = c.said.name"""
 """As `_meanings` says of ARNs, with how exact each meaning is."""
 _ISSUED = """
-SELECT f.n FROM forest f JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
+SELECT f.n FROM forest f
+JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
 _CANDIDATES = f"{_WHO} UNION {_ISSUED} UNION SELECT n FROM creations WHERE created_owner = ?"
 """Whom a name may mean by what was recorded."""
 _MINTED = """
