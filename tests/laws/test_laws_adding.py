@@ -57,7 +57,8 @@ def linked(case: Case) -> dict[str, Any]:
     view = case._views.open(None)
     ends = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
     place = {n: before for before, n in enumerate(ends)}
-    found: dict[str, Any] = {"grown": view.grown}
+    grown = view.grown
+    found: dict[str, Any] = {"grown": (grown.records, grown.credentials, grown.first, grown.last)}
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
         if name == "forest":
