@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokentrail.lineage.number import GAP, Integers, number
 
@@ -46,6 +45,8 @@ class NoPlace(Exception):
 
 
 _NOBODY = -1
+_TOP = Above(-1, -1, -1)
+"""Above those that have no parent."""
 _NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()))
 
 
@@ -96,17 +97,18 @@ def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Abo
         raise NoPlace
     begun = 2 * np.arange(len(cks)) - depth
     n = behind + step * (begun - np.repeat(2 * starts, many) + 1)
-    over = [None if one["parent"] is None else above[one["parent"]] for one in top]
-    parent = n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if len(cks) else n
-    outer = pa.array([None if one is None else one.n for one in over], pa.int64())
-    roots = pa.array([None if one is None else one.root for one in over], pa.int64())
-    deeper = np.array([0 if one is None else one.depth + 1 for one in over], np.int64)
+    over = [_TOP if one["parent"] is None else above[one["parent"]] for one in top]
+    outer, roots, depths = (np.array([one[at] for one in over], np.int64) for at in range(3))
+    inside = depth > 0
+    parent = np.where(
+        inside, n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if len(cks) else n, outer
+    )
     return pa.table({
         "who": placed["ck"],
         "n": pa.array(n),
-        "parent": pc.if_else(pa.array(depth > 0), pa.array(parent), outer),
-        "root": pc.coalesce(roots, pa.array(n[root])),
-        "depth": pa.array(depth + deeper),
+        "parent": pa.array(parent, mask=~inside & (outer == _TOP.n)),
+        "root": pa.array(np.where(roots == _TOP.root, n[root], roots)),
+        "depth": pa.array(depth + depths + 1),
         "span": pa.array(step * (2 * size - 1)),
     })  # fmt: skip
 
