@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from test_laws_forest import everything, shuffled
 from test_laws_increments import SEEDS, days, fed
 
+from evidence import real
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
@@ -121,6 +122,18 @@ def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, se
         case.newest()
         merge_small(case.folder)
 
+        assert linked(case) == linked_at_once(case)
+
+
+@pytest.mark.parametrize("place", ["invictus-aws-dataset", "stratus-detonation-logs"])
+def test_real_evidence_is_added_as_it_is_linked(place: str, tmp_path: Path) -> None:
+    """An attack in four parts, as its log files follow each other: each goes on from what was linked before."""
+    names = sorted(str(path) for path in real(place).rglob("*.json*") if path.is_file())
+    with adding_always(), Case.open(tmp_path / "case") as case:
+        for start in range(4):
+            case.ingest(names[start * len(names) // 4 : (start + 1) * len(names) // 4], workers=1)
+
+        assert is_grown(case)
         assert linked(case) == linked_at_once(case)
 
 
