@@ -60,8 +60,8 @@ def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:
         return NO_PLACES, NO_WHO
     try:
         return (
-            pq.read_table(folder / GONE).cast(NO_PLACES.schema).sort_by("n"),
-            pq.read_table(folder / GONE_WHO).cast(NO_WHO.schema),
+            pq.ParquetFile(folder / GONE).read().cast(NO_PLACES.schema).sort_by("n"),
+            pq.ParquetFile(folder / GONE_WHO).read().cast(NO_WHO.schema),
         )
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise CaseError(f"{folder}: what was added to it can't be read ({error}).") from error
