@@ -99,16 +99,24 @@ def world_of(count: int) -> list[Json]:
     return [one for day in days(count) for one in day]
 
 
-def test_linking_reads_the_new_segments_and_no_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Of the columns of records, the fifth ingest reads those of its own segment when it is linked."""
+def segments_read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The segments whose columns an engine is told of from now on."""
     read: set[str] = set()
-    know, open_file = DuckEngine.segments, repeats.pq.ParquetFile
+    know = DuckEngine.segments
 
     def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         read.update(folder.name for folder in folders)
         know(self, name, folders, until=until)
+
+    monkeypatch.setattr(DuckEngine, "segments", known)
+    return read
+
+
+def test_linking_reads_the_new_segments_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the columns of records, the fifth ingest reads those of its own segment when it is linked."""
+    open_file = repeats.pq.ParquetFile
 
     def opened(path: Path) -> object:
         read.add(path.parent.name)
@@ -120,7 +128,7 @@ def test_linking_reads_the_new_segments_and_no_others(
         before = set(case.folder.snapshot().folders)
         list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
-        monkeypatch.setattr(DuckEngine, "segments", known)
+        read = segments_read(monkeypatch)
         monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
 
         grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
@@ -133,13 +141,6 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A record of the first day comes again with the fourth: segments whose ids are kept apart are not read."""
-    read: set[str] = set()
-    know = DuckEngine.segments
-
-    def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
-        read.update(folder.name for folder in folders)
-        know(self, name, folders, until=until)
-
     large, small, last = days(1)[0] * 1, days(2)[1][:2], days(1)[0][:1]
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(large, small) as case:
@@ -148,7 +149,7 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
             first, second = second, first
         list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
-        monkeypatch.setattr(DuckEngine, "segments", known)
+        read = segments_read(monkeypatch)
 
         grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
 
@@ -161,13 +162,6 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, apart: bool
 ) -> None:
     """Though the ids of several segments are kept together; of more than can be told apart, it is in all of them."""
-    read: set[str] = set()
-    know = DuckEngine.segments
-
-    def known(self: DuckEngine, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
-        read.update(folder.name for folder in folders)
-        know(self, name, folders, until=until)
-
     monkeypatch.setattr(layers, "OWNERS", repeats.OWNERS if apart else 1)
     first, second = days(1)[0][:3], days(2)[1]
     (tmp_path / "last.json").write_bytes(native(second[:1]))
@@ -178,7 +172,7 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
         assert 1 == len(layers.listed(folder))
         list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
-        monkeypatch.setattr(DuckEngine, "segments", known)
+        read = segments_read(monkeypatch)
 
         linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine()))
 

@@ -127,7 +127,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
         if engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1"):
             raise TooMuch(why)
     placing.place(engine, base)
-    return placing.written(engine, base, into, records)
+    return placing.written(engine, into, records)
 
 
 def _most(engine: Engine) -> int:

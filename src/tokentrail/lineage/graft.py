@@ -27,8 +27,8 @@ class Kin(NamedTuple):
         """Where the tree ends behind which one of that age has its place; `None` where it is the first."""
         first = int(np.searchsorted(self.moments, moment))
         last = int(np.searchsorted(self.moments, moment, side="right"))
-        as_old: list[Any] = self.ids.slice(first, last - first).to_pylist()
-        place = first + bisect_left(as_old, name)
+        ids: Any = self.ids  # of very many as old, few are looked at
+        place = bisect_left(range(last), name, lo=first, hi=last, key=lambda at: ids[at].as_py())
         return int(self.ends[place - 1]) if place else None
 
 

@@ -92,9 +92,10 @@ def know(engine: Engine, folder: Path, called: str = "") -> None:
 
 def know_apart(engine: Engine, folder: Path) -> None:
     """Make the rows that the first linking wrote known as `base_`, and those of the later files alone as `later_`."""
+    added = is_grown(folder)
     for name in LATER:
         engine.view(f"base_{name}", folder / f"{name}.parquet")
-        if is_grown(folder):
+        if added:
             engine.view(f"later_{name}", later_file(folder, name))
         else:
             engine.run(f"CREATE OR REPLACE VIEW later_{name} AS SELECT * FROM base_{name} LIMIT 0")

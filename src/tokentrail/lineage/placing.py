@@ -124,7 +124,7 @@ def _kin(rows: pa.Table, called: Mapping[int, int]) -> dict[int | None, Kin]:
     }
 
 
-def written(engine: Engine, base: Path, into: Path, records: int) -> Grown:
+def written(engine: Engine, into: Path, records: int) -> Grown:
     """Write the later files; answers how large the whole forest is."""
     for name, query in _WRITTEN.items():
         engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
