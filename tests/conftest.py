@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
-settings.register_profile("default", max_examples=8, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("default", max_examples=5, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,19 +41,25 @@ def _machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return sit
 
 
-@pytest.fixture(name="logs")
-def _logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Three log files, each of which becomes a segment."""
-    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
-    found = []
+@pytest.fixture(name="files", scope="module")
+def _files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three log files."""
+    found, folder = [], tmp_path_factory.mktemp("logs")
     for number in range(3):
         world = World(START, seed=number)
         ada = world.user(f"ada{number}")
         ada.gets_session_token().assumes("Deploy").calls("s3:ListBuckets", count=3)
-        path = tmp_path / f"{number}.json"
+        path = folder / f"{number}.json"
         path.write_bytes(native(world.records()))
         found.append(str(path))
     return found
+
+
+@pytest.fixture(name="logs")
+def _logs(files: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The same, each of which becomes a segment."""
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
+    return files
 
 
 @contextmanager
@@ -76,11 +83,14 @@ def everything(case: Case) -> str:
     )
 
 
-@pytest.fixture(name="expected")
-def _expected(logs: list[str], tmp_path: Path) -> str:
+@pytest.fixture(name="expected", scope="module")
+def _expected(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a case in a folder answers of the same evidence."""
-    with Case.open(tmp_path / "local") as case:
-        case.ingest(logs, workers=1)
+    with (
+        mock.patch("tokentrail.store.tasks.TASK_OBJECTS", 1),
+        Case.open(tmp_path_factory.mktemp("local") / "case") as case,
+    ):
+        case.ingest(files, workers=1)
         return everything(case)
 
 
@@ -559,11 +569,15 @@ def other_columns() -> bytes:
     return written.getvalue()
 
 
+NO_JSON = (b"garbage", other_columns())
+
+
 @pytest.mark.parametrize(
-    "content", [b"garbage", DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}', other_columns()]
-)
-@pytest.mark.parametrize(
-    "ending", ["/grown.json", "/forest.parquet", "/names.parquet", "/links.parquet", "/hours.parquet"]
+    ("ending", "content"),
+    [
+        *(("/grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
+        *((f"/{name}.parquet", one) for name in ("forest", "names", "links", "hours") for one in NO_JSON),
+    ],
 )
 def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
     ending: str, content: bytes, logs: list[str], machine: Machine, expected: str
@@ -603,7 +617,7 @@ def test_derived_files_that_fit_into_no_folder_are_left_alone(
         assert expected == everything(case)
 
 
-@pytest.mark.parametrize("field", ["records", "gone", "ids"])
+@pytest.mark.parametrize("field", ["records", "gone", "ids", "ends"])
 @pytest.mark.parametrize("value", [5, [None], {"x": "y"}, ["../../x"]])
 def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
     field: str, value: object, logs: list[str], machine: Machine, expected: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import adding, increment
+from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
 from tokentrail.lineage.later import LATER, is_grown, sizes
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
+from tokentrail.store.index import KNOWN, marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
 from tokentrail.store.repeats import Beginnings, Marks, among, sorted_marks, twice
@@ -180,12 +182,16 @@ def _reduced(
     records = {name: _records(_events(snapshot, name)) for name in fresh | again}
     taken = kept.absorbed(rest, sum(records.values()))
     rest = [layer for layer in rest if layer not in taken]
-    new = _together(records, taken, fresh)
+    new = _together(records, taken, fresh, 0 if engine.small else engine.hashed((KNOWN,))[0])
     beside = ["new_"]
     if taken:
         base.known(engine, taken, "older_")
         beside.append("older_")
-    kept.merge_marks(into, _FRESH, sorted(fresh), new, base.folder, taken)
+    ends = {kept.IDS: kept.merge_marks(into, kept.IDS, _FRESH, sorted(fresh), new, base.folder, taken)}
+    if new.hashed:
+        ends[kept.NAMES] = _keep_names(engine, snapshot, into, base, fresh, new, taken)
+        _know(engine, snapshot, fresh | again)
+    new = replace(new, ends=ends)
     kept.listing(into, [*rest, new])
     keep = [
         engine.writing(increment.rows(name, beside), kept.table_file(into, new, name)) for name in REDUCED
@@ -193,10 +199,30 @@ def _reduced(
     return [*reductions(engine), *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
 
 
+def _keep_names(
+    engine: DuckEngine,
+    snapshot: Snapshot,
+    into: Path,
+    base: _Base,
+    fresh: Set[str],
+    new: Layer,
+    taken: Sequence[Layer],
+) -> tuple[int, int]:
+    """Keep which segments of a layer may hold which name, also for those of a small case that nobody marked."""
+    known = [layer for layer in taken if layer.hashed == new.hashed]
+    unmarked = {name for layer in taken if layer not in known for name in layer.ids}
+    segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
+    _know(engine, snapshot, segments)
+    names = marks_of(hashes(engine), increment.numbers(segments))
+    kept.write_marks(into, _FRESH, kept.NAMES, [names])
+    return kept.merge_marks(into, kept.NAMES, _FRESH, segments, new, base.folder, known)
+
+
 def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> Set[str]:
     """Know new segments, and what is set aside in them; answers the older ones that this changes, known too."""
     _know(engine, snapshot, fresh)
-    marks = kept.write_marks(into, _FRESH, sorted_marks([_events(snapshot, name) for name in sorted(fresh)]))
+    ids = sorted_marks([_events(snapshot, name) for name in sorted(fresh)])
+    marks = kept.write_marks(into, _FRESH, kept.IDS, ids)
     sought, where = _sought(base, marks)
     where &= snapshot.folders.keys() - fresh
     if where:
@@ -237,11 +263,11 @@ def _sought(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
     return np.unique(np.concatenate([twice(marks), same])), where
 
 
-def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str]) -> Layer:
+def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:
     """A layer of what was just reduced and of those that it takes in."""
     every = dict(records)
     for layer in taken:
         every |= layer.records
     name = hashlib.sha256("\n".join(sorted(every)).encode()).hexdigest()[:16]
     ids = {*fresh, *(one for layer in taken for one in layer.ids)}
-    return Layer(name, every, (), tuple(sorted(ids)))
+    return Layer(name, every, (), tuple(sorted(ids)), hashed)

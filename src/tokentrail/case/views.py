@@ -156,6 +156,7 @@ class Views:
             engine = self._engine(snapshot, None)
             failed.callback(engine.close)
             reopen(engine, folder)
+            engine.indexed(folder)
             grown = msgspec.json.decode((folder / "grown.json").read_bytes(), type=Grown)
             if grown.added != is_grown(folder):
                 raise CaseError(f"{folder}: it lacks what was added to it.")

@@ -7,7 +7,7 @@ candidates is, and tells which of them it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ import pyarrow as pa
 from tokentrail.store.interface import Engine
 
 Thing = TypeVar("Thing")
+EVERYWHERE = {f"some_{name}": name for name in ("events", "identities", "issuances")}
+"""The tables of segments with all of these."""
 _FOUND = """
 SELECT DISTINCT f.n FROM forest f JOIN (
   SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity
@@ -29,6 +31,19 @@ _NAMED = "split_part({}, '/', -1) IN (SELECT name FROM asked_names)"
 _HOLDS = "contains(lower({}), lower(?))"
 _IN_IDENTITY = ("i.arn", "i.issuer_arn", "i.principal_id")
 _IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
+HASHED = {
+    "identities": (
+        "split_part(arn, '/', -1)", "split_part(issuer_arn, '/', -1)", "split_part(principal_id, ':', 1)",
+        "split_part(principal_id, ':', 2)",
+    ),
+    "issuances": (
+        "split_part(child_arn, '/', -1)", "split_part(role_arn, '/', -1)", "session_name",
+        "split_part(child_id, ':', 1)", "split_part(child_id, ':', 2)", "split_part(target, ':', 1)",
+    ),
+    "(SELECT DISTINCT segment, ip FROM events)": ("ip",),
+}  # fmt: skip
+"""By table, the names that segments are found by: what stands behind an ARN's last slash, and both parts of a principal
+id."""
 _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 
 
@@ -46,7 +61,7 @@ def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[
         " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:2])
     )
     others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
-    know_recorded(engine, seen, issued)
+    know_recorded(engine, seen, issued, some=engine.holding(names=names))
     return _places(engine, _FOUND.format(others=others, among=among))
 
 
@@ -65,18 +80,33 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
     return _places(engine, _FOUND.format(others=others, among=among), (*asked, *parameters))
 
 
+def hashes(engine: Engine) -> Iterator[pa.RecordBatch]:
+    """The hashes of the names in an engine's segments, each with its `segment`."""
+    for table, names in HASHED.items():
+        listed = ", ".join(f"hash({name}) AS name_{place}" for place, name in enumerate(names))
+        yield from engine.batches(f"SELECT segment, {listed} FROM {table}")
+
+
 def know_recorded(
-    engine: Engine, seen: str, issued: str, of_seen: Sequence[Any] = (), of_issued: Sequence[Any] = ()
+    engine: Engine,
+    seen: str,
+    issued: str,
+    of_seen: Sequence[Any] = (),
+    of_issued: Sequence[Any] = (),
+    some: Mapping[str, str] = EVERYWHERE,
 ) -> None:
     """
     Know where something is recorded: by which identities `i`, as `named_identities`, and by which issuing calls `c`, as
     `named_calls`.
 
-    They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round.
+    They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round;
+    in `some` segments, where it is known which may hold them (`Engine.holding`).
     """
-    said = engine.table(f"SELECT i.segment, i.identity FROM identities i WHERE {seen}", of_seen)
+    said = engine.table(
+        f"SELECT i.segment, i.identity FROM {some['some_identities']} i WHERE {seen}", of_seen
+    )
     engine.register("named_identities", said)
-    calls = f"SELECT c.segment, c.object, c.ordinal, c.api FROM issuances c WHERE {issued}"
+    calls = f"SELECT c.segment, c.object, c.ordinal, c.api FROM {some['some_issuances']} c WHERE {issued}"
     engine.register("named_calls", engine.table(calls, of_issued))
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text
+from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
@@ -144,10 +145,12 @@ class Forest(Naming):
             "event_id": pa.array(list(plain.values()), pa.binary(16)), "id": pa.array(list(plain), pa.string()),
         }))  # fmt: skip
         self._engine.register("oddly_named_events", pa.table({"id": pa.array(other, pa.string())}))
-        return self._engine.table("""
-            SELECT s.id, e.segment, e.object, e.ordinal FROM facts e JOIN named_events s ON s.event_id = e.event_id
+        spelled = """
             UNION SELECT s.id, e.segment, e.object, e.ordinal FROM facts e
-            JOIN oddly_named_events s ON s.id = e.event_id_text
+            JOIN oddly_named_events s ON s.id = e.event_id_text"""
+        return self._engine.table(f"""
+            SELECT s.id, e.segment, e.object, e.ordinal FROM {self._with(plain.values())} e
+            JOIN named_events s ON s.event_id = e.event_id {spelled if other else ""}
             ORDER BY 1, 2, 3, 4""").to_pylist()
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
@@ -288,26 +291,32 @@ class Forest(Naming):
             (list(names),),
         ).to_pylist()
 
+    def _with(self, events: Iterable[bytes]) -> str:
+        """The facts of the segments that may hold some events."""
+        return f"({facts_of(self._engine, self._engine.holding(events=set(events))['some_events'])})"
+
     def addresses(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
         """The source address of some events."""
-        wanted = pa.table({"event_id": pa.array(sorted(set(events)), pa.binary(16))})
+        events = set(events)
+        wanted = pa.table({"event_id": pa.array(sorted(events), pa.binary(16))})
         if not wanted.num_rows:
             return {}
         self._engine.register("wanted", wanted)
         found = self._engine.table(
-            "SELECT DISTINCT e.event_id, e.ip FROM facts e JOIN wanted w ON w.event_id = e.event_id"
+            f"SELECT DISTINCT e.event_id, e.ip FROM {self._with(events)} e JOIN wanted w ON w.event_id = e.event_id"
         )
         return {row["event_id"]: row["ip"] for row in found.to_pylist()}
 
     def regions(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
         """Where some events happened."""
-        wanted = pa.table({"event_id": pa.array(sorted(set(events)), pa.binary(16))})
+        events = set(events)
+        wanted = pa.table({"event_id": pa.array(sorted(events), pa.binary(16))})
         if not wanted.num_rows:
             return {}
         self._engine.register("wanted", wanted)
         found = self._engine.table(
-            "SELECT e.event_id, min(e.region) AS region FROM facts e JOIN wanted w ON w.event_id = e.event_id "
-            "GROUP BY e.event_id"
+            f"SELECT e.event_id, min(e.region) AS region FROM {self._with(events)} e "
+            "JOIN wanted w ON w.event_id = e.event_id GROUP BY e.event_id"
         )
         return {row["event_id"]: row["region"] for row in found.to_pylist()}
 

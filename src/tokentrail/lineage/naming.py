@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import batches, by_names, know_recorded
+from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
+from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.part import Part
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -22,7 +23,7 @@ _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
-_CALLED = "SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {}"
+_CALLED = "SELECT DISTINCT e.segment, e.identity FROM ({}) e WHERE {}"
 _WHO = "SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
@@ -120,7 +121,8 @@ class Naming:
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
         if _is_address(principal):
-            found = self._callers("e.ip = ?", principal)
+            some = self._engine.holding(names=(principal,))
+            found = self._callers(some, "e.ip = ?", principal)
             if found:
                 return found
         for meaning in _meanings(principal):
@@ -131,16 +133,20 @@ class Naming:
 
     def _candidates(self, meaning: Meaning) -> set[int]:
         """Credentials among which all are that a meaning fits."""
-        know_recorded(self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued)
+        some = self._engine.holding(names=(meaning.name,))
+        know_recorded(
+            self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued, some
+        )
         found = places_in(self._engine.table(_CANDIDATES, (meaning.owner,)))
         minted = self._engine.table(_MINTED)
         self._engine.register("named_mints", minted)
         some = self._engine.narrow({row["segment"] for row in minted.select(["segment"]).to_pylist()})
         return found | places_in(self._engine.table(_FOR_THEMSELVES.format(some["some_issuances"])))
 
-    def _callers(self, where: str, value: Any) -> set[int]:
-        """Who made the calls that meet a condition, of facts `e`."""
-        self._engine.register("named_identities", self._engine.table(_CALLED.format(where), (value,)))
+    def _callers(self, some: Mapping[str, str], where: str, value: Any) -> set[int]:
+        """Who made the calls that meet a condition, of facts `e` in some segments."""
+        facts = facts_of(self._engine, some["some_events"])
+        self._engine.register("named_identities", self._engine.table(_CALLED.format(facts, where), (value,)))
         return places_in(self._engine.table(_WHO))
 
     def _named(self, name: str) -> set[int]:
@@ -166,10 +172,11 @@ class Naming:
     def _by_event(self, subject: str) -> set[int]:
         raw = uuid_bytes(subject)
         test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
-        callers = self._callers(f"e.{test}", value)
+        some = self._engine.holding(events=(raw,)) if raw else EVERYWHERE
+        callers = self._callers(some, f"e.{test}", value)
         if callers:
             return callers
-        know_recorded(self._engine, "FALSE", f"c.{test}", (), (value,))
+        know_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
         return places_in(self._engine.table(_ISSUED))
 
 
@@ -189,6 +196,8 @@ class Meaning(NamedTuple):
     issued: str
     """Of the call `c` that issued it."""
     names_issued: tuple[str, ...]
+    name: str
+    """By which its segments are found, as `HASHED` has it."""
     owner: str | None = None
     """Or whose key it was when it was made."""
 
@@ -196,36 +205,38 @@ class Meaning(NamedTuple):
 def _meanings(subject: str) -> Iterator[Meaning]:
     """What a subject may mean, the most exact first."""
     if subject.startswith("arn:"):
+        last = subject.rpartition("/")[2]
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
         owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
         made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
         yield Meaning(
             f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
             (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
-            "i.arn = ?", (subject,), "c.child_arn = ?", (subject,), owner[2] if owner else None,
+            "i.arn = ?", (subject,), "c.child_arn = ?", (subject,), last, owner[2] if owner else None,
         )  # fmt: skip
         yield Meaning(
             "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
             (subject,) * 3,
-            "i.issuer_arn = ? OR i.arn = ?", (subject,) * 2, "c.role_arn = ?", (subject,),
+            "i.issuer_arn = ? OR i.arn = ?", (subject,) * 2, "c.role_arn = ?", (subject,), last,
         )  # fmt: skip
         role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
         if role:  # a role named without its path, or the other way round
             ending = (f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$",)
             yield Meaning(
                 "regexp_matches(coalesce(issuer_arn, role_arn), ?)", ending,
-                "regexp_matches(i.issuer_arn, ?)", ending, "regexp_matches(c.role_arn, ?)", ending,
+                "regexp_matches(i.issuer_arn, ?)", ending, "regexp_matches(c.role_arn, ?)", ending, last,
             )  # fmt: skip
     if _INSTANCE.fullmatch(subject):
         yield Meaning(
             "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject,) * 2,
             "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
+            subject,
         )  # fmt: skip
     yield Meaning(
         "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')",
         (subject,) * 4,
         "starts_with(i.principal_id, ?)", (subject,),
-        "starts_with(c.child_id, ?) OR starts_with(c.target, ?)", (subject,) * 2,
+        "starts_with(c.child_id, ?) OR starts_with(c.target, ?)", (subject,) * 2, subject.partition(":")[0],
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
+from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
 from tokentrail.store.later import Gone
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
-from tokentrail.store.room import give_back
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.steps import Steps
+from tokentrail.store.tuned import Tuned
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -38,7 +39,6 @@ _SHARE = "50%"
 """What tables and joins may take of the machine's memory at most; past that they spill beside the case."""
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
-_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _BATCH = 8_192
 _AT_ONCE = 2
 _FEW = 2_000
@@ -61,7 +61,7 @@ _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 
 
-class DuckEngine:
+class DuckEngine(Tuned):
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
@@ -93,6 +93,7 @@ class DuckEngine:
         self._ranges: dict[str, Ranges] = {}
         self._later: dict[str, tuple[Path, Gone]] = {}
         self._later_ranges: dict[str, Ranges] = {}
+        self._index: Index | None = None
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
         self._is_aside = False
@@ -101,6 +102,8 @@ class DuckEngine:
         enough = memory or max(_ENOUGH, config["threads"] * _EACH)
         self._limit = min(int(self.memory()), enough)
         self.release()
+        if self.small:
+            self.plan_quickly()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.remember_files(True)  # a case's files never change once they are there
         self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
@@ -146,12 +149,6 @@ class DuckEngine:
         """Whether it is for few records."""
         return self._one_by_one
 
-    def memory(self) -> float:
-        """Bytes that tables and joins may take."""
-        [row] = self.rows("SELECT current_setting('memory_limit') AS said")
-        count, unit = str(row["said"]).split()
-        return float(count) * _UNITS[unit]
-
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         with _explained(sql):
@@ -162,34 +159,6 @@ class DuckEngine:
         with _explained(sql):
             [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
             return int(rows)
-
-    def release(self) -> None:
-        """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
-        self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
-        give_back()
-
-    def remember_files(self, remember: bool) -> None:
-        """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""
-        self.run(f"SET GLOBAL parquet_metadata_cache = {remember}")
-
-    @contextmanager
-    def shared_by(self, threads: int) -> Iterator[None]:
-        """Meanwhile let so many threads share a query's work."""
-        [row] = self.rows("SELECT current_setting('threads') AS before")
-        self.run(f"SET threads = {threads}")
-        try:
-            yield
-        finally:
-            self.run(f"SET threads = {int(row['before'])}")
-
-    @contextmanager
-    def as_written(self) -> Iterator[None]:
-        """Meanwhile join tables in the order of each query: how many rows many files have is guessed far too low."""
-        self.run("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-        try:
-            yield
-        finally:
-            self.run("RESET disabled_optimizers")
 
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
@@ -356,6 +325,30 @@ class DuckEngine:
         for name, (parts, until) in self._parts.items():
             some[f"some_{name}"] = f"({_segments(name, [parts[one] for one in sorted(segments)], until)})"
         return some
+
+    def hashed(self, names: Sequence[str]) -> list[int]:
+        """What the index makes of names."""
+        return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
+
+    def indexed(self, derived: Path) -> None:
+        """Know which segments hold what, as far as a derived folder tells; after `segments`."""
+        folders, _ = self._parts["events"]
+        self._index = None
+        if len(folders) > 1:
+            names = [folder.name for folder in folders.values()]
+            self._index = Index(derived, names, self.hashed((KNOWN,))[0])
+
+    def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
+        """How a query names each table of segments with those alone that may hold an event, or a name; see `Engine`."""
+        index, every = self._index, self._parts["events"][0]
+        found = set[str]()
+        if index and events:
+            found |= index.of_events(sorted(events))
+        if index and names:
+            found |= index.of_names(self.hashed(sorted(names)))
+        if index is None or len(found) == len(every):
+            return {f"some_{name}": name for name in self._parts}
+        return self.narrow({int(one, 16) for one in found})
 
     def close(self) -> None:
         """Let go of everything."""

@@ -7,7 +7,7 @@ query whose rows are in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +16,6 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
 from tokentrail.store.ranges import Range, within
 
-_PAYS = frozenset({
-    "build_side_probe_side", "column_lifetime", "deliminator", "expression_rewriter", "filter_pushdown", "in_clause",
-    "join_order", "statistics_propagation", "top_n", "unnest_rewriter", "unused_columns",
-})  # fmt: skip
-"""What DuckDB may do to a query before it runs: of few records the rest takes more time than it saves."""
-
 
 class HeldEngine(DuckEngine):
     """A DuckDB whose evidence, and whatever is derived from it, is in its memory alone."""
@@ -29,8 +23,7 @@ class HeldEngine(DuckEngine):
     def __init__(self, spill: Path | None = None) -> None:
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(spill, threads=1)
-        others = [row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()")]
-        self.run(f"SET disabled_optimizers = '{','.join(one for one in others if one not in _PAYS)}'")
+        self.plan_quickly()
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
 
@@ -59,6 +52,10 @@ class HeldEngine(DuckEngine):
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """How a query names each table of segments: whole."""
         return {f"some_{name}": name for name in self._held}
+
+    def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
+        """The same, whatever they hold."""
+        return self.narrow(set())
 
     def write(self, sql: str, path: Path) -> None:
         """Keep the rows of a query until they are written anew: a path is but a name here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +141,15 @@ class Engine(Linker, Protocol):
 
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """How a query names each table of segments with some of them alone: by `some_<name>`."""
+
+    def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
+        """
+        The same with the segments alone that may hold any of some events or names; whole where that isn't known.
+
+        Args:
+            events: Their ids, as columns have them.
+            names: As `lineage.candidates.HASHED` takes them from columns.
+        """
 
     def park(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in any order, to a Parquet file that is read again soon and then forgotten."""

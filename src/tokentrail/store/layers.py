@@ -1,7 +1,8 @@
 """
 What was worked out of segments, in layers: an ingest works out what is new, and adds a layer.
 
-A layer holds for some segments the tables that linking needs of them, and the sorted marks of their event ids.
+A layer holds for some segments the tables that linking needs of them, and the sorted marks of their event ids and of
+the names that stand in them (`index`).
 Its files never change, so that the next derived folder has them by another name (a hard link), and either folder can be
 deleted at any time. A new layer takes in those that are no larger than itself, so that there are never many.
 """
@@ -13,16 +14,19 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from tokentrail.errors import CaseError
 from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, owned_by
 
 LAYERS = "layers"
 LIST = "layers.json"
+IDS, NAMES = "ids", "names"
+"""What marks are kept of."""
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 """What layers and segments are called."""
 
@@ -37,7 +41,11 @@ class Layer:
     gone: tuple[str, ...]
     """Segments that its tables still hold, and that count here no more."""
     ids: tuple[str, ...]
-    """The segments whose event ids it holds, in the order of their numbers there."""
+    """The segments whose event ids and names it holds, in the order of their numbers there."""
+    hashed: int
+    """What the engine that hashed its names made of a known one; 0 if it has none of them."""
+    ends: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By kind, how many marks there are, and the last."""
 
     @property
     def size(self) -> int:
@@ -46,7 +54,7 @@ class Layer:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether the marks of its event ids say which segment is meant."""
+        """Whether its marks say which segment is meant."""
         return len(self.ids) <= OWNERS
 
     def needed(self, segments: Set[str]) -> bool:
@@ -120,46 +128,91 @@ def table_file(derived: Path, layer: Layer, name: str) -> Path:
     return derived / LAYERS / f"{layer.name}.{name}.parquet"
 
 
-def marks(derived: Path, layer: str) -> Marks:
-    """The sorted marks of a layer's event ids, as they lie on disk: they may be too many to hold."""
-    path = derived / LAYERS / f"{layer}.ids"
-    return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
+def marks(derived: Path, layer: Layer, kind: str) -> Marks:
+    """
+    The sorted marks of a layer's event ids or names, as they lie on disk: they may be too many to hold.
+
+    Raises:
+        CaseError: they are not what was written, as after a loss of power; what is missing would not be looked for.
+    """
+    try:
+        found = _read(derived, layer.name, kind)
+    except (OSError, ValueError) as error:
+        raise CaseError(f"{derived}: marks of {kind} can't be read ({error}).") from error
+    if layer.ends.get(kind) != _end(found):
+        raise CaseError(f"{derived}: marks of {kind} are damaged.")
+    return found
 
 
-def write_marks(derived: Path, layer: str, parts: Iterable[Marks]) -> Marks:
-    """Keep the marks of a layer's event ids, sorted, in parts that follow each other; answers them as on disk."""
-    with (derived / LAYERS / f"{layer}.ids").open("wb") as file:
+def write_marks(derived: Path, name: str, kind: str, parts: Iterable[Marks]) -> Marks:
+    """Keep marks under a name, sorted, in parts that follow each other; answers them as on disk."""
+    with _path(derived, name, kind).open("wb") as file:
         for part in parts:
             part.tofile(file)
-    return marks(derived, layer)
+    return _read(derived, name, kind)
 
 
 def merge_marks(
-    derived: Path, fresh: str, segments: Sequence[str], layer: Layer, origin: Path, taken: Sequence[Layer]
-) -> None:
-    """Make the marks of new segments, numbered in order, those of a layer, with those of the layers it takes in."""
-    path = derived / LAYERS / f"{fresh}.ids"
-    if taken:
-        number = {name: place for place, name in enumerate(layer.ids)}
-        parts = [(marks(derived, fresh), segments), *((marks(origin, one.name), one.ids) for one in taken)]
-        together = np.concatenate(
-            [
-                owned_by(some, [number[name] for name in names] if layer.tells_apart else ())
-                for some, names in parts
-            ]
-        )
-        together.sort(kind="stable")  # which merges what is sorted already
-        write_marks(derived, layer.name, [together])
-        path.unlink()
-    else:
-        path.rename(path.with_name(f"{layer.name}.ids"))
+    derived: Path,
+    kind: str,
+    fresh: str,
+    segments: Sequence[str],
+    layer: Layer,
+    origin: Path,
+    taken: Sequence[Layer],
+) -> tuple[int, int]:
+    """
+    Make the marks of new segments those of a layer, with those of the layers it takes in.
+
+    Args:
+        derived: Where they are to lie.
+        kind: What they mark.
+        fresh: The name under which those of the new segments are kept until now.
+        segments: The new ones, in the order of their numbers there.
+        layer: The layer.
+        origin: Where the layers lie that it takes in.
+        taken: Those of them whose marks count.
+
+    Returns:
+        How many there are, and the last.
+    """
+    path = _path(derived, fresh, kind)
+    if not taken and tuple(segments) == layer.ids:
+        path.rename(_path(derived, layer.name, kind))
+        return _end(_read(derived, layer.name, kind))
+    number = {name: place for place, name in enumerate(layer.ids)}
+    parts = [(_read(derived, fresh, kind), segments)]
+    parts += [(marks(origin, one, kind), one.ids) for one in taken]
+    together = np.concatenate(
+        [
+            owned_by(some, [number[name] for name in names] if layer.tells_apart else ())
+            for some, names in parts
+        ]
+    )
+    together.sort(kind="stable")  # which merges what is sorted already
+    path.unlink()
+    return _end(write_marks(derived, layer.name, kind, [together]))
+
+
+def _path(derived: Path, name: str, kind: str) -> Path:
+    return derived / LAYERS / f"{name}.{kind}"
+
+
+def _read(derived: Path, name: str, kind: str) -> Marks:
+    path = _path(derived, name, kind)
+    return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
+
+
+def _end(some: Marks) -> tuple[int, int]:
+    """How many marks there are, and the last."""
+    return len(some), int(some[-1]) if len(some) else 0
 
 
 def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginnings, set[str]]:
     """What ids of new segments begin with that may be in older ones, and in which segments to look for them."""
     found, where = [fresh[:0]], set[str]()
     for layer in layers:
-        same, owners = common(fresh, marks(derived, layer.name))
+        same, owners = common(fresh, marks(derived, layer, IDS))
         found.append(same)
         where.update(layer.ids[one] for one in owners if layer.tells_apart and one < len(layer.ids))
         where.update(layer.ids if len(same) and not layer.tells_apart else ())
