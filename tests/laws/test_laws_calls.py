@@ -57,13 +57,14 @@ def test_ticks_count_every_call_of_the_window_once(world: World, places: int) ->
         assert len(found) == len({(one.credential, one.place, one.failed) for one in found})
 
 
-@given(worlds(rare=True))
-def test_speakers_found_in_one_go_are_those_found_one_by_one(world: World) -> None:
+@given(worlds(rare=True), st.integers(0, 1))
+def test_speakers_found_in_one_go_are_those_found_one_by_one(world: World, first: int) -> None:
     """Roles, users and sessions: looking for many at once finds what each alone does, by its most exact meaning."""
     with held(world.records()) as case:
         listed = list(case.credentials())
         names = sorted({name for one in listed for name in (one.role, one.principal) if name})
         names += [name.replace(":role/", ":role/team/").replace(":user/", ":user/team/") for name in names]
+        names = names[first::2]
         forest = case._views.forest(None)  # the two ways lie below what a case offers
         expected = set[int]().union(*(forest.speaking_for(one) for one in names))
 

@@ -9,7 +9,8 @@ up a second time: then its segment may count differently.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence, Set
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import adding, increment
 from tokentrail.lineage.candidates import hashes
-from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, reductions, set_aside
+from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, made_by, reductions, set_aside
 from tokentrail.lineage.later import LATER, is_grown, sizes
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
@@ -31,7 +32,7 @@ from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.index import KNOWN, marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
-from tokentrail.store.repeats import Beginnings, Marks, among, sorted_marks, twice
+from tokentrail.store.repeats import Beginnings, Marks, among, distinct, sorted_marks, twice
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
@@ -40,6 +41,11 @@ CREATE TABLE removed_{name} AS
 SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
 _GIVEN_UP = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
 """What ends a way to go on from what was derived: that may be tidied away by another process, damaged or another's."""
+_MAKING = re.compile(r"CREATE TABLE \w+ AS\s")
+_WIDE = ("people", "issuing")
+"""What is kept of records that takes the most room."""
+_MANY = 100_000
+"""Records from which on it takes less time, and less memory, to keep that and read it again than to have it at hand."""
 _WORTH = 50_000
 """Credentials from which on an increment is added to a forest."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
@@ -175,7 +181,8 @@ def _reduced(
     """
     Statements that reduce new segments, and older ones whose records turn up again, and keep that as a layer.
 
-    What they make is linked as it stands in memory, while the layer is written. Answers those older segments, too.
+    What they make of few is linked as it stands in memory, while the layer is written; of many, what is written is read
+    again. Answers those older segments, too.
     """
     again = _set_aside(engine, snapshot, into, base, fresh)
     rest = [one.without(again) for one in base.layers]
@@ -193,10 +200,26 @@ def _reduced(
         _know(engine, snapshot, fresh | again)
     new = replace(new, ends=ends)
     kept.listing(into, [*rest, new])
-    keep = [
-        engine.writing(increment.rows(name, beside), kept.table_file(into, new, name)) for name in REDUCED
-    ]
-    return [*reductions(engine), *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
+    listed, files = reductions(engine), {name: kept.table_file(into, new, name) for name in REDUCED}
+    if new.size >= _MANY and not taken:  # else the file holds that of older segments, too
+        listed = _filed(engine, listed, {f"new_{name}": files.pop(name) for name in _WIDE})
+    keep = [engine.writing(increment.rows(name, beside), path) for name, path in files.items()]
+    return [*listed, *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
+
+
+def _filed(engine: DuckEngine, listed: Sequence[str], files: Mapping[str, Path]) -> list[str]:
+    """Run the statements that reduce many records: some of the tables go to files, and are read from there."""
+    for one in listed:
+        made = made_by(one)
+        if made and made[1] in files:
+            engine.run(engine.writing(_MAKING.sub("", one), files[made[1]]))
+            engine.layered(made[1], [(files[made[1]], ())])
+        else:
+            engine.run(one)
+    for made in map(made_by, listed):
+        if made and not made[1].startswith("new_"):
+            engine.run(f"DROP {made[0]} {made[1]}")
+    return []
 
 
 def _keep_names(
@@ -260,7 +283,7 @@ def _records(file: Path) -> int:
 def _sought(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
     """What ids begin with that may occur more than once, and the older segments that may hold some."""
     same, where = kept.met(base.folder, base.layers, marks)
-    return np.unique(np.concatenate([twice(marks), same])), where
+    return distinct(np.concatenate([twice(marks), same])), where
 
 
 def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:

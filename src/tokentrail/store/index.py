@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.store.layers import IDS, NAMES, Layer, listed, marks
-from tokentrail.store.repeats import OWNERS, Beginnings, Marks, common
+from tokentrail.store.repeats import OWNERS, Beginnings, Marks, common, distinct
 
 KNOWN = "arn:aws:iam::123456789012:role/known"
 """A name by which an engine's hashes are told from those of another version of it."""
@@ -80,5 +80,5 @@ def marks_of(batches: Iterable[pa.RecordBatch], segments: Sequence[int]) -> Mark
         owner = np.minimum(np.searchsorted(numbers, shown), max(len(numbers) - 1, 0))
         mine = numbers[owner] == shown
         told = [(hashes & _BEGINNING | owner.astype(np.uint64))[mine] for hashes in columns.values()]
-        found.append(np.unique(np.concatenate(told)))
-    return np.unique(np.concatenate(found))
+        found.append(distinct(np.concatenate(told)))
+    return distinct(np.concatenate(found))

