@@ -53,7 +53,9 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int, each: int
         with monkeypatch.context() as many:
             many.setattr(part, "FEW", -1)
             assert found == told(Part(case._views.open(None).engine), group)
-            many.setattr(part, "_AT_ONCE", max(2, len(group) // 2))  # of very many, some are brought together at a time
+            many.setattr(
+                part, "_AT_ONCE", max(2, len(group) // 2)
+            )  # of very many, some are brought together at a time
             assert found == told(Part(case._views.open(None).engine), group)
             many.setattr(part, "FEW", 200)
             many.setattr(few, "_CALLS", 3)  # some do more than may be held

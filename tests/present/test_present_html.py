@@ -379,11 +379,12 @@ def test_any_dates_make_a_page(data: st.DataObject) -> None:
     assert all(-20 <= each <= 1400 for each in coordinates)
 
 
-def test_ten_thousand_credentials_take_seconds_and_megabytes() -> None:
-    """The page stays below ten megabytes, and is written in seconds."""
-    one = large(10_000)
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_thousands_of_credentials_take_seconds_and_megabytes(count: int) -> None:
+    """Of ten thousand the page stays below ten megabytes, and is written in seconds; and of fewer accordingly."""
+    one = large(count)
     started = time.thread_time()
     page = report_page(one)
     assert time.thread_time() - started < 60
-    assert len(page.encode()) < 10_000_000
+    assert len(page.encode()) < 1_000 * count
     assert all(each.id in page for each in one.trace.credentials)

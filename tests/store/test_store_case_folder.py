@@ -474,7 +474,7 @@ def test_a_pipe_among_what_may_be_linked_from_is_left_alone(log: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "name", ["grown.json", "forest.parquet", "who.parquet", "losers.parquet", "hours.parquet"]
+    "name", ["grown.json", "forest.parquet", "who.parquet", "losers.parquet", "layers/*.hours.parquet"]
 )
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[" * 200_000, None])
 def test_derived_tables_that_are_damaged_are_worked_out_anew(

@@ -576,7 +576,7 @@ NO_JSON = (b"garbage", other_columns())
     ("ending", "content"),
     [
         *(("/grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
-        *((f"/{name}.parquet", one) for name in ("forest", "names", "links", "hours") for one in NO_JSON),
+        *((f"/{name}.parquet", one) for name in ("forest", "names", "links", "losers") for one in NO_JSON),
     ],
 )
 def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
@@ -586,7 +586,6 @@ def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
     bucket = FakeBucket()
     ingest(bucket, logs)
     with opened(bucket) as case:
-        case.status()  # keeps `hours`
         [name] = [one.name for one in (case.path / "derived").iterdir() if one.name[0] != "."]
     for key in [one for one in bucket.held if one.startswith(f"tables/{name}/")]:
         del bucket.held[key]
@@ -618,7 +617,7 @@ def test_derived_files_that_fit_into_no_folder_are_left_alone(
 
 
 @pytest.mark.parametrize("field", ["records", "gone", "ids", "ends"])
-@pytest.mark.parametrize("value", [5, [None], {"x": "y"}, ["../../x"]])
+@pytest.mark.parametrize("value", [5, ["../../x"]])
 def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
     field: str, value: object, logs: list[str], machine: Machine, expected: str
 ) -> None:

@@ -67,7 +67,7 @@ class _Base:
     def known(self, engine: DuckEngine, layers: Sequence[Layer], called: str) -> None:
         """Make what some layers hold known under names that begin so."""
         for name in REDUCED:
-            files = [(kept.table_file(self.folder, one, name), increment.numbers(one.gone)) for one in layers]
+            files = [(kept.table_file(self.folder, one, name), kept.numbers(one.gone)) for one in layers]
             engine.layered(f"{called}{name}", files)
 
 
@@ -145,7 +145,7 @@ def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
     """Know what the earlier forest was linked from and that counts no more, or is among what is new."""
     before = kept.listed(base.folder)
     stay = base.segments() - again
-    removed = increment.numbers({name for layer in before for name in layer.records} - stay)
+    removed = kept.numbers({name for layer in before for name in layer.records} - stay)
     engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
     base.known(engine, before, "before_")
     for name in REDUCED:
@@ -236,7 +236,7 @@ def _keep_names(
     unmarked = {name for layer in taken if layer not in known for name in layer.ids}
     segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
     _know(engine, snapshot, segments)
-    names = marks_of(hashes(engine), increment.numbers(segments))
+    names = marks_of(hashes(engine), kept.numbers(segments))
     kept.write_marks(into, _FRESH, kept.NAMES, [names])
     return kept.merge_marks(into, kept.NAMES, _FRESH, segments, new, base.folder, known)
 
@@ -255,7 +255,7 @@ def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, 
     if not where:
         return set()
     base.known(engine, base.layers, "older_")
-    changed = increment.set_aside_anew(engine, increment.numbers(fresh))
+    changed = increment.set_aside_anew(engine, kept.numbers(fresh))
     again = {segment_name(one) for one in changed}
     _know(engine, snapshot, fresh | again)
     return again

@@ -7,25 +7,29 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
 _HOURS = """
-SELECT coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
+SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
        min(e.time) AS first, max(e.time) AS last,
        bool_or(coalesce(e.read_only, FALSE) AND coalesce(e.management, TRUE)) AS read_only_events,
        bool_or(NOT coalesce(e.management, TRUE)) AS data_events
-FROM facts e LEFT JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-GROUP BY 1, 2, 3"""
+FROM ({facts}) e LEFT JOIN {{some_identities}} i ON i.segment = e.segment AND i.identity = e.identity
+GROUP BY 1, 2, 3, 4"""
+_ORDERED = """
+SELECT account, region, hour, min(first) AS first, max(last) AS last, bool_or(read_only_events) AS read_only_events,
+       bool_or(data_events) AS data_events
+FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, hour"""
 
 
 def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
     """Coverage by account and region; the hours are kept in `folder`, where all is derived from the same evidence."""
-    engine.keep("hours", _HOURS, folder / "hours.parquet")
+    engine.keep_apart("hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder)
     found: dict[tuple[str | None, str | None], list[dict[str, int]]] = {}
-    ordered = "SELECT * FROM hours ORDER BY account NULLS FIRST, region NULLS FIRST, hour"
-    for row in engine.table(ordered).to_pylist():
+    for row in engine.table(_ORDERED).to_pylist():
         found.setdefault((row["account"], row["region"]), []).append(row)
     return tuple(
         Coverage(

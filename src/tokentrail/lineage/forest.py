@@ -269,7 +269,7 @@ class Forest(Naming):
 
     def _minted(self) -> Mints:
         found = Mints()
-        found.look(self._engine)
+        found.look(self._engine, self._folder)
         pairs = self._engine.rows("SELECT n, parent_n FROM forest WHERE parent_link = 'inferred' ORDER BY n")
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}

@@ -7,7 +7,7 @@ segment that holds it is reduced once more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -51,8 +51,3 @@ def known(begins: Iterable[str], called: str = "") -> list[str]:
     """The statements that make the `REDUCED` of all segments known, by names that begin so, from tables whose do so."""
     every = tuple(begins)
     return [f"CREATE VIEW {called}{name} AS {rows(name, every)}" for name in REDUCED]
-
-
-def numbers(names: Collection[str]) -> list[int]:
-    """Segments as records name them."""
-    return sorted(int(name, 16) for name in names)

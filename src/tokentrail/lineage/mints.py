@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.together import together
 from tokentrail.store.interface import Engine
 
-_MOST = 200_000
-"""Identities whose calls are looked at together."""
-_SEEN = """
-SELECT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn,
+_ASSUMED = """
+SELECT c.segment, coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn,
        min({{'time': c.time, 'event': c.event_id, 'text': c.event_id_text}}) AS first
 FROM {some_issuances} c JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.api = 'AssumeRole' AND c.role_arn IS NOT NULL AND coalesce(i.issuer_arn, i.arn) IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
-GROUP BY by_arn, into_arn"""
+GROUP BY c.segment, by_arn, into_arn"""
+_FIRST = "SELECT by_arn, into_arn, min(first) AS first FROM assumed GROUP BY by_arn, into_arn"
 
 
 class Mints:
@@ -26,13 +25,12 @@ class Mints:
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], tuple[int, bytes, str | None]] = {}
 
-    def look(self, engine: Engine) -> None:
-        """Look through all issuing calls, those of some segments at a time."""
-        for segments in together(engine, _MOST):
-            some = engine.narrow(frozenset(segments))
-            for row in engine.rows(_SEEN.format_map(some)):
-                first = row["first"]
-                self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
+    def look(self, engine: Engine, folder: Path) -> None:
+        """Look through all issuing calls; what those of each segment show is kept in `folder`."""
+        engine.keep_apart("assumed", _ASSUMED, folder)
+        for row in engine.rows(_FIRST):
+            first = row["first"]
+            self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
 
     def add(self, by: Any, into: Any, time: Any, event: Any, text: Any) -> None:
         """Add what an event shows, if it tells both."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,9 @@ from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
+from tokentrail.store.keeping import Keeping, quoted
 from tokentrail.store.later import Gone
+from tokentrail.store.layers import numbers
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
@@ -61,7 +62,7 @@ _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 
 
-class DuckEngine(Tuned):
+class DuckEngine(Tuned, Keeping):
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
@@ -285,25 +286,6 @@ class DuckEngine(Tuned):
         left, more = gone.left(found), self._later_ranges[name].rows(wanted)
         return pa.concat_tables([plain(left), plain(more)]).sort_by(by) if more.num_rows else left
 
-    def keep(self, name: str, sql: str, path: Path) -> None:
-        """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
-        if not path.exists() or not self._holds(path, sql):
-            fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            self.write(sql, fresh)
-            fresh.replace(path)
-        self.view(name, path)
-
-    def _holds(self, path: Path, sql: str) -> bool:
-        """Whether a file has the columns of a query: it may be damaged, or another one in its place."""
-        asked = [f"DESCRIBE {one}" for one in (sql, f"SELECT * FROM read_parquet({quoted(str(path))})")]
-        try:
-            there, wanted = (
-                [(one["column_name"], one["column_type"]) for one in self.rows(each)] for each in asked
-            )
-        except CaseError:
-            return False
-        return there == wanted
-
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""
         if not folders:
@@ -347,8 +329,16 @@ class DuckEngine(Tuned):
         if index and names:
             found |= index.of_names(self.hashed(sorted(names)))
         if index is None or len(found) == len(every):
-            return {f"some_{name}": name for name in self._parts}
-        return self.narrow({int(one, 16) for one in found})
+            return self.everywhere()
+        return self.narrow(set(numbers(found)))
+
+    def known_segments(self) -> Set[int]:
+        """All of them."""
+        return self._parts["events"][0].keys()
+
+    def everywhere(self) -> dict[str, str]:
+        """How a query names the tables of segments where it means all of them."""
+        return {f"some_{name}": name for name in self._parts}
 
     def close(self) -> None:
         """Let go of everything."""
@@ -373,8 +363,3 @@ def _explained(sql: str) -> Iterator[None]:
         raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
-
-
-def quoted(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

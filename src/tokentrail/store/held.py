@@ -51,11 +51,19 @@ class HeldEngine(DuckEngine):
 
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """How a query names each table of segments: whole."""
-        return {f"some_{name}": name for name in self._held}
+        return self.everywhere()
 
     def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
         """The same, whatever they hold."""
-        return self.narrow(set())
+        return self.everywhere()
+
+    def everywhere(self) -> dict[str, str]:
+        """The same for all of them."""
+        return {f"some_{name}": name for name in self._held}
+
+    def keep_apart(self, name: str, sql: str, folder: Path) -> None:
+        """Make the rows of a query known under a name."""
+        self.keep(name, sql.format_map(self.everywhere()), folder / f"{name}.parquet")
 
     def write(self, sql: str, path: Path) -> None:
         """Keep the rows of a query until they are written anew: a path is but a name here."""

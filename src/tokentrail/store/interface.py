@@ -173,6 +173,16 @@ class Engine(Linker, Protocol):
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
 
+    def keep_apart(self, name: str, sql: str, folder: Path) -> None:
+        """
+        The same for rows that are each of one segment, so that after an ingest only those of new segments are asked for.
+
+        Args:
+            name: The name.
+            sql: The query, whose rows have `segment`, with names as of `narrow` in braces.
+            folder: Where all is derived from the same segments.
+        """
+
     def release(self) -> None:
         """Give back to the system what tables and joins have let go of."""
 

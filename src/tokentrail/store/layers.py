@@ -90,6 +90,18 @@ def layers_of(text: bytes) -> list[Layer]:
     return found if all(map(_NAME.fullmatch, named)) else []
 
 
+def whole(derived: Path, segments: Set[int]) -> list[Layer]:
+    """The layers of a derived folder in which any count, if they tell of exactly some segments; else none."""
+    layers = [one for one in listed(derived) if one.records] if (derived / LAYERS).is_dir() else []
+    told = [one for layer in layers for one in numbers(layer.records)]
+    return layers if len(told) == len(segments) and segments == set(told) else []
+
+
+def numbers(segments: Iterable[str]) -> list[int]:
+    """Segments as records name them."""
+    return sorted(int(name, 16) for name in segments)
+
+
 def listing(derived: Path, layers: Sequence[Layer]) -> None:
     """Say which layers a derived folder has."""
     (derived / LIST).write_text(json.dumps([asdict(one) for one in layers]))

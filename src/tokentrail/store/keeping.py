@@ -1,0 +1,100 @@
+"""What an engine was asked for once, and keeps in files beside what was derived."""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from tokentrail.errors import CaseError
+from tokentrail.store.layers import numbers, table_file, whole
+
+_TOGETHER = 200
+"""Segments that are asked at once for what is kept of each."""
+
+
+class Keeping:
+    """The part of an engine that keeps answers."""
+
+    @abstractmethod
+    def run(self, sql: str) -> None:
+        """Run a statement for its effect."""
+
+    @abstractmethod
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query that has few."""
+
+    @abstractmethod
+    def write(self, sql: str, path: Path) -> None:
+        """Write the rows of a query to a Parquet file."""
+
+    @abstractmethod
+    def view(self, name: str, path: Path) -> None:
+        """Make a Parquet file known under a name."""
+
+    @abstractmethod
+    def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
+        """Make the rows of some Parquet files known under one name, each without those of some segments."""
+
+    @abstractmethod
+    def narrow(self, segments: Set[int]) -> dict[str, str]:
+        """How a query names each table of segments with some of them alone."""
+
+    @abstractmethod
+    def everywhere(self) -> dict[str, str]:
+        """How a query names the tables of segments where it means all of them."""
+
+    @abstractmethod
+    def known_segments(self) -> Set[int]:
+        """All of them."""
+
+    def keep(self, name: str, sql: str, path: Path) -> None:
+        """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
+        self._written([sql], path)
+        self.view(name, path)
+
+    def keep_apart(self, name: str, sql: str, folder: Path) -> None:
+        """Make the rows of a query known that are each of one segment: those of each layer are kept; see `Engine`."""
+        layers = whole(folder, self.known_segments())
+        if not layers:
+            self.keep(name, sql.format_map(self.everywhere()), folder / f"{name}.parquet")
+            return
+        files = [(table_file(folder, layer, name), layer) for layer in layers]
+        for path, layer in files:
+            every = numbers(layer.records)
+            pieces = [every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)]
+            self._written([sql.format_map(self.narrow(set(piece))) for piece in pieces], path)
+        self.layered(name, [(path, numbers(layer.gone)) for path, layer in files])
+
+    def _written(self, pieces: Sequence[str], path: Path) -> None:
+        """Write the rows of some queries to a file, if it is not there with their columns."""
+        if path.exists() and self._holds(path, pieces[0]):
+            return
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        if len(pieces) == 1:
+            self.write(pieces[0], fresh)
+        else:  # all at once would bring together what no memory holds
+            self.run(f"CREATE OR REPLACE TEMP TABLE pieces AS {pieces[0]}")
+            for piece in pieces[1:]:
+                self.run(f"INSERT INTO pieces {piece}")
+            self.write("SELECT * FROM pieces", fresh)
+            self.run("DROP TABLE pieces")
+        fresh.replace(path)
+
+    def _holds(self, path: Path, sql: str) -> bool:
+        """Whether a file has the columns of a query: it may be damaged, or another one in its place."""
+        asked = [f"DESCRIBE {one}" for one in (sql, f"SELECT * FROM read_parquet({quoted(str(path))})")]
+        try:
+            there, wanted = (
+                [(one["column_name"], one["column_type"]) for one in self.rows(each)] for each in asked
+            )
+        except CaseError:
+            return False
+        return there == wanted
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

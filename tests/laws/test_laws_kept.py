@@ -1,0 +1,96 @@
+"""The laws of what is kept of each segment: whatever came in between, it comes to what all of them tell."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from test_laws_adding import cut
+from test_laws_increments import SEEDS, days, fed
+
+from evidence import held
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.store import layers
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.merge import merge_small
+from tokentrail.testing import World, native
+
+
+def ingested(case: Case, folder: Path, *parts: Any) -> None:
+    """Ingest some records, all in one segment."""
+    path = folder / "more.json"
+    path.write_bytes(native([one for part in parts for one in part]))
+    case.ingest([str(path)], workers=1)
+
+
+def told(case: Case) -> Any:
+    """What is kept of each segment, put together."""
+    return case.status().coverage, sorted(case._views.forest(None).mints(), key=str)
+
+
+@given(worlds(rare=True), SEEDS)
+def test_what_segments_tell_is_the_same_however_they_came(world: World, seed: int) -> None:
+    """What is covered, hour by hour, and who assumed which role: in parts, repeated and merged."""
+    parts = cut(world.records(), seed)
+    with held(world) as whole:
+        expected = told(whole)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Case.open(Path(folder) / "case") as case,
+        mock.patch("tokentrail.store.merge.AT_ONCE", 2),
+        mock.patch("tokentrail.store.keeping._TOGETHER", 1 + seed % 2),
+    ):
+        for part in (*parts, *parts[:1]):
+            ingested(case, Path(folder), part)
+            told(case)
+        assert expected == told(case)
+        merge_small(case.folder)
+        assert expected == told(case)
+
+
+def test_after_an_ingest_only_new_segments_are_asked_what_they_cover(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What older ones told is there still, under another name."""
+    *earlier, last = days(5)
+    asked: list[str] = []
+    write = DuckEngine.write
+
+    def noted(self: DuckEngine, sql: str, path: Path) -> None:
+        if ".hours." in path.name:
+            asked.append(sql)
+        write(self, sql, path)
+
+    monkeypatch.setattr(DuckEngine, "write", noted)
+    with fed([one for part in earlier for one in part]) as case:
+        case.status()
+        before = set(case.folder.snapshot().folders)
+        asked.clear()
+        ingested(case, tmp_path, last)
+        found = case.status().coverage
+
+        [new] = set(case.folder.snapshot().folders) - before
+        assert [True] == [new in one for one in asked]
+        assert not any(one in sql for sql in asked for one in before)
+        assert 5 == sum(one.hours_seen for one in found) // len(found)
+
+
+@pytest.mark.parametrize("lost", ["layers", "layers.json"])
+def test_where_no_layers_are_all_is_asked_at_once(lost: str) -> None:
+    """As of a case that a cluster linked, or a reader's own copy of one in a bucket."""
+    with fed(*days(3)) as case:
+        expected = case.status().coverage
+        derived = case._views.open(None).derived
+        case.close()
+        path = derived / lost
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+        assert expected == case.status().coverage
+        assert (derived / "hours.parquet").exists()
+        assert [] == layers.whole(derived, {1})
