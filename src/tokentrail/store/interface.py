@@ -175,7 +175,7 @@ class Engine(Linker, Protocol):
 
     def keep_apart(self, name: str, sql: str, folder: Path) -> None:
         """
-        The same for rows that are each of one segment, so that after an ingest only those of new segments are asked for.
+        The same for rows that are each of one segment: after an ingest only those of new segments are asked for.
 
         Args:
             name: The name.
