@@ -31,12 +31,15 @@ def ingested(case: Case, folder: Path, *parts: Any) -> None:
 
 def told(case: Case) -> Any:
     """What is kept of each segment, put together."""
-    return case.status().coverage, sorted(case._views.forest(None).mints(), key=str)
+    forest = case._views.forest(None)
+    accounts = {str(one.account) for one in case.credentials()}
+    changes = [sorted(map(str, forest.changes(one))) for one in (None, *({one} for one in sorted(accounts)))]
+    return case.status().coverage, sorted(forest.mints(), key=str), changes
 
 
 @given(worlds(rare=True), SEEDS)
 def test_what_segments_tell_is_the_same_however_they_came(world: World, seed: int) -> None:
-    """What is covered, hour by hour, and who assumed which role: in parts, repeated and merged."""
+    """What is covered, hour by hour, who assumed which role, and what was changed: in parts, repeated and merged."""
     parts = cut(world.records(), seed)
     with held(world) as whole:
         expected = told(whole)

@@ -32,10 +32,9 @@ _EDITS = """
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
        coalesce(c.account, i.account) AS in_account,
        CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
-FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
-WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
-ORDER BY part, c.time"""
+FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
+  SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
 """The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations and
 for those that tell none, which may be to a policy of any."""
 
@@ -102,7 +101,7 @@ class Forest(Naming):
     def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
         if not self._edited:
-            self._engine.keep("edits", _EDITS, self._folder / "edits_by_account.parquet")
+            self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
             self._edited = True
         if concerned is None:
             return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")

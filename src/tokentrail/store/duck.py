@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError, NoRoom
@@ -90,10 +91,8 @@ class DuckEngine(Tuned, Keeping):
         # Left out, it would be a folder wherever the process was started.
         config["temp_directory"] = "" if spill is None else str(spill)
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
-        self._files: dict[str, Path] = {}
-        self._ranges: dict[str, Ranges] = {}
-        self._later: dict[str, tuple[Path, Gone]] = {}
-        self._later_ranges: dict[str, Ranges] = {}
+        self._files: dict[str, Sequence[tuple[Path, Gone | None]]] = {}
+        self._ranges: dict[Path, Ranges] = {}
         self._index: Index | None = None
         self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
@@ -239,6 +238,7 @@ class DuckEngine(Tuned, Keeping):
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Make the rows of some Parquet files known under one name, each without those of some segments."""
+        self._lie(name, [(path, Gone({"segment": np.array(gone, np.int64)})) for path, gone in files])
         parts = []
         for path, gone in files:
             listed = ", ".join(map(str, gone))
@@ -250,17 +250,13 @@ class DuckEngine(Tuned, Keeping):
 
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
-        self._files[name] = path
-        self._later.pop(name, None)
-        for kept in (self._ranges, self._later_ranges):
-            kept.pop(name, None)
+        self._lie(name, [(path, None)])
         files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(files))})")
 
     def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
         """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
-        self.view(name, path)
-        self._later[name] = later, gone
+        self._lie(name, [(path, gone), (later, None)])
         left = "TRUE"
         for table, (values, columns) in gone.tables(name).items():
             self.register(f"given_{table}", values)
@@ -273,18 +269,22 @@ class DuckEngine(Tuned, Keeping):
             f"UNION ALL BY NAME SELECT * FROM read_parquet({quoted(str(later))})"
         )
 
+    def _lie(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
+        """Know where the rows of a table lie that some are looked up in."""
+        self._files[name] = files
+        for path, _ in files:
+            self._ranges.pop(path, None)
+
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
         """Few rows of what is known by `view` and sorted by a column, whose values lie in some ranges, in order."""
-        if name not in self._ranges:
-            self._ranges[name] = Ranges(self._files[name], by)
-        found = self._ranges[name].rows(wanted)
-        if name not in self._later:
-            return found
-        later, gone = self._later[name]
-        if name not in self._later_ranges:
-            self._later_ranges[name] = Ranges(later, by)
-        left, more = gone.left(found), self._later_ranges[name].rows(wanted)
-        return pa.concat_tables([plain(left), plain(more)]).sort_by(by) if more.num_rows else left
+        found = []
+        for path, gone in self._files[name]:
+            if path not in self._ranges:
+                self._ranges[path] = Ranges(path, by)
+            rows = self._ranges[path].rows(wanted)
+            found.append(gone.left(rows) if gone else rows)
+        some = [rows for rows in found if rows.num_rows]
+        return pa.concat_tables(map(plain, some)).sort_by(by) if len(some) > 1 else (some or found)[0]
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
+from tokentrail.store.keeping import in_order
 from tokentrail.store.ranges import Range, within
 
 
@@ -61,9 +62,9 @@ class HeldEngine(DuckEngine):
         """The same for all of them."""
         return {f"some_{name}": name for name in self._held}
 
-    def keep_apart(self, name: str, sql: str, folder: Path) -> None:
+    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL") -> None:
         """Make the rows of a query known under a name."""
-        self.keep(name, sql.format_map(self.everywhere()), folder / f"{name}.parquet")
+        self.keep(name, in_order(sql.format_map(self.everywhere()), by), folder / f"{name}.parquet")
 
     def write(self, sql: str, path: Path) -> None:
         """Keep the rows of a query until they are written anew: a path is but a name here."""

@@ -55,31 +55,31 @@ class Keeping:
         self._written([sql], path)
         self.view(name, path)
 
-    def keep_apart(self, name: str, sql: str, folder: Path) -> None:
+    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL") -> None:
         """Make the rows of a query known that are each of one segment: those of each layer are kept; see `Engine`."""
         layers = whole(folder, self.known_segments())
         if not layers:
-            self.keep(name, sql.format_map(self.everywhere()), folder / f"{name}.parquet")
+            self.keep(name, in_order(sql.format_map(self.everywhere()), by), folder / f"{name}.parquet")
             return
         files = [(table_file(folder, layer, name), layer) for layer in layers]
         for path, layer in files:
             every = numbers(layer.records)
             pieces = [every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)]
-            self._written([sql.format_map(self.narrow(set(piece))) for piece in pieces], path)
+            self._written([sql.format_map(self.narrow(set(piece))) for piece in pieces], path, by)
         self.layered(name, [(path, numbers(layer.gone)) for path, layer in files])
 
-    def _written(self, pieces: Sequence[str], path: Path) -> None:
-        """Write the rows of some queries to a file, if it is not there with their columns."""
+    def _written(self, pieces: Sequence[str], path: Path, by: str | None = None) -> None:
+        """Write the rows of some queries to a file, in an order, if it is not there with their columns."""
         if path.exists() and self._holds(path, pieces[0]):
             return
         fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         if len(pieces) == 1:
-            self.write(pieces[0], fresh)
+            self.write(in_order(pieces[0], by) if by else pieces[0], fresh)
         else:  # all at once would bring together what no memory holds
             self.run(f"CREATE OR REPLACE TEMP TABLE pieces AS {pieces[0]}")
             for piece in pieces[1:]:
                 self.run(f"INSERT INTO pieces {piece}")
-            self.write("SELECT * FROM pieces", fresh)
+            self.write(in_order("SELECT * FROM pieces", by or "ALL"), fresh)
             self.run("DROP TABLE pieces")
         fresh.replace(path)
 
@@ -98,3 +98,8 @@ class Keeping:
 def quoted(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def in_order(sql: str, by: str) -> str:
+    """A query with its rows in an order."""
+    return f"{sql} ORDER BY {by}"
