@@ -60,6 +60,8 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int, each: int
             many.setattr(part, "FEW", 200)
             many.setattr(few, "_CALLS", 3)  # some do more than may be held
             many.setattr(few, "_ROWS", 2)
+            many.setattr(few, "_PAIRS", 0)
+            many.setattr(few, "_SPELLED", 1)
             assert found == told(Part(case._views.open(None).engine), group)
         with monkeypatch.context() as busy:
             busy.setattr(few, "_BUSY", 2)
@@ -135,6 +137,41 @@ def test_what_a_busy_key_did_is_read_once(monkeypatch: pytest.MonkeyPatch) -> No
     for key, found in zip(keys, again, strict=True):
         [used] = [one for one in found.apis if one.credential == key.id and one.event_name == "ListBuckets"]
         assert used.count == 30
+
+
+def test_of_a_credential_that_acts_everywhere_no_call_of_others_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor another's identity, though others have the same numbers as it has elsewhere."""
+    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
+    monkeypatch.setattr(few, "_PAIRS", 3)
+    monkeypatch.setattr(few, "_SPELLED", 3)
+    place, days = World(START), list[list[Any]]()
+    keys = [place.user(name).key() for name in ("ada", "bob", "eve", "joe")]
+    for day in range(6):
+        before = len(place.records())
+        for key in keys[day % 4 :] + keys[: day % 4]:  # in another order, so that numbers differ
+            key.calls("s3:ListBuckets")
+        days.append(place.records()[before:])
+    with held(*days) as case:
+        engine = case._views.open(None).engine
+        read: list[int] = []
+        table, rows = engine.table, engine.rows
+
+        def counted(ask: Any) -> Any:
+            def asked(sql: str, *parameters: Any) -> Any:
+                found = ask(sql, *parameters)
+                read.append(len(found))
+                return found
+
+            return asked
+
+        monkeypatch.setattr(engine, "table", counted(table))
+        monkeypatch.setattr(engine, "rows", counted(rows))
+        found = case.trace([keys[0].id])
+
+    assert [6] == [one.count for one in found.apis if one.event_name == "ListBuckets"]
+    assert 6 <= max(read) < 12
 
 
 @given(worlds(rare=True))

@@ -35,6 +35,9 @@ _BUSY = 1_000
 """Calls of a credential from which on what they come to is kept, since its calls may not stay at hand."""
 _SPELLED = 1_000
 """Values that are named one by one in a query."""
+_PAIRS = 20
+"""Identities from which on a query is told of them as pairs: by their numbers alone it would find those of others too,
+who have the same numbers in other segments."""
 _SEEN = (
     "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity", "ec2_delivery", "sign_in_session",
     "on_behalf_of", "in_scope_of",
@@ -156,8 +159,8 @@ class Few:
         who = self._who(places)
         if who:
             some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
-            listed = _listed("c.identity", {identity for _, identity in who})
-            for row in self._engine.rows(f"SELECT c.* FROM {some} c WHERE {listed} AND {self.counts('c')}"):
+            sql = f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}"
+            for row in self._engine.rows(sql):
                 n = who.get((row["segment"], row["identity"]))
                 if n is not None:
                     found[n].append({**row, "n": n})
@@ -211,10 +214,8 @@ class Few:
         if not wanted:
             return {}
         some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]
-        listed = _listed("identity", {identity for _, identity in wanted})
-        rows = self._engine.rows(
-            f"SELECT segment, identity, {', '.join(_IDENTITIES)} FROM {some} i WHERE {listed}"
-        )
+        told = ", ".join(f"i.{name}" for name in ("segment", "identity", *_IDENTITIES))
+        rows = self._engine.rows(f"SELECT {told} FROM {some} i {self._by('i', wanted)}")
         return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
 
     def _calls(self, plain: Iterable[Row]) -> dict[tuple[int, int, int], Row]:
@@ -233,13 +234,24 @@ class Few:
             place: row for row in rows if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
         }
 
+    def _by(self, table: str, wanted: Collection[Identity]) -> str:
+        """What of a query leaves nothing but rows of some identities, or little else: a join, and a condition."""
+        where = f"WHERE {_listed(f'{table}.identity', {identity for _, identity in wanted})}"
+        if len(wanted) <= _PAIRS:
+            return where
+        segments, identities = zip(*wanted, strict=True)
+        self._engine.register("asked_identities", pa.table({
+            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
+        }))  # fmt: skip
+        same = " AND ".join(f"w.{name} = {table}.{name}" for name in ("segment", "identity"))
+        return f"SEMI JOIN asked_identities w ON {same} {where}"
+
     def _acts_of(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:
         if not who:
             return dict.fromkeys(places, _NOTHING)
         some = self._engine.narrow({segment for segment, _ in who})["some_events"]
-        listed = _listed("e.identity", {identity for _, identity in who})
         facts = self._engine.table(f"""
-            SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e WHERE {listed} AND {self.counts("e")}""")
+            SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e {self._by("e", who)} AND {self.counts("e")}""")
         owners = _owners(facts, who)
         mine = facts.select(DEEDS).add_column(0, "n", pa.array(owners)).filter(pa.array(owners >= 0))
         found = mine.cast(_NOTHING.schema).sort_by("n").combine_chunks()
