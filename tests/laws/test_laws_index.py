@@ -168,6 +168,8 @@ def spoilt(case: Case, damage: str) -> None:
             path.write_bytes(path.read_bytes()[:-3])
         elif damage == "zeros":
             path.write_bytes(bytes(path.stat().st_size))
+        elif damage == "zeros but for the last":
+            path.write_bytes(bytes(path.stat().st_size - 8) + path.read_bytes()[-8:])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,16 @@ def spoilt(case: Case, damage: str) -> None:
     [
         *(
             (one, 6)
-            for one in ("of another version", "no list", "of nothing", "missing", "empty", "cut", "zeros")
+            for one in (
+                "of another version",
+                "no list",
+                "of nothing",
+                "missing",
+                "empty",
+                "cut",
+                "zeros",
+                "zeros but for the last",
+            )
         ),
         ("of another version", 1),
         ("missing", 1),
@@ -200,6 +211,14 @@ def test_where_the_index_tells_too_little_all_segments_are_looked_through(damage
             assert 1 == segments(case, names=["run-0"])
 
 
+def test_nothing_names_nobody() -> None:
+    """However large a case is, an empty subject is refused in words, with the index and without it."""
+    with large(), fed(*days(2)) as case:
+        found, expected = both_ways(case, lambda forest: forest.resolve(""))
+        assert expected == found
+        assert UsageError is found[0]
+
+
 def test_more_segments_than_marks_can_tell_apart_are_all_looked_through() -> None:
     """Numbers of two bytes are too few for more than 65,536."""
     with large(), mock.patch.object(layers, "OWNERS", 1), fed(*days(2)) as case:
@@ -209,7 +228,8 @@ def test_more_segments_than_marks_can_tell_apart_are_all_looked_through() -> Non
 def test_names_are_known_to_an_engine_as_they_were_to_another() -> None:
     """Hashes of the same engine are the same in each process, and of a text however it came to be."""
     with closing(duck.DuckEngine()) as one, closing(duck.DuckEngine(threads=1)) as other:
-        names = ["", "x", "a longer name than twelve bytes", "ärger\x00", index.KNOWN]
+        names = ["", "x", "a longer name than twelve bytes", "ärger\x00", *index.KNOWN]
         assert one.hashed(names) == other.hashed(names)
         part = "split_part('y/a longer name than twelve bytes', '/', -1)"
+        assert one.way_of_hashing() == other.way_of_hashing()
         assert one.hashed(names)[2] == one.rows(f"SELECT hash({part}) AS h")[0]["h"]

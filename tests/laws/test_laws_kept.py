@@ -97,3 +97,25 @@ def test_where_no_layers_are_all_is_asked_at_once(lost: str) -> None:
         assert expected == case.status().coverage
         assert (derived / "hours.parquet").exists()
         assert [] == layers.whole(derived, {1})
+
+
+@pytest.mark.parametrize("name", ["hours", "assumed"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_kept_and_damaged_is_asked_again(name: str, apart: bool) -> None:
+    """Though its end, which says what is in it, is whole; whether it lies with a layer or was asked of all at once."""
+    with fed(*days(3)) as case:
+        derived = case._views.open(None).derived
+        if not apart:
+            case.close()
+            (derived / "layers.json").unlink()
+        expected = told(case)
+        (derived / "mints.parquet").unlink()
+        case.close()
+        paths = list(derived.rglob(f"*{name}.parquet"))
+        assert len(paths) == (2 if apart else 1)
+        for path in paths:
+            whole = path.read_bytes()
+            end = int.from_bytes(whole[-8:-4], "little") + 8
+            path.write_bytes(whole[:4] + bytes(len(whole) - end - 4) + whole[-end:])
+
+        assert expected == told(case)

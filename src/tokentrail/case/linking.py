@@ -29,7 +29,7 @@ from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
-from tokentrail.store.index import KNOWN, marks_of
+from tokentrail.store.index import marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
 from tokentrail.store.repeats import Beginnings, Marks, among, distinct, sorted_marks, twice
@@ -189,7 +189,7 @@ def _reduced(
     records = {name: _records(_events(snapshot, name)) for name in fresh | again}
     taken = kept.absorbed(rest, sum(records.values()))
     rest = [layer for layer in rest if layer not in taken]
-    new = _together(records, taken, fresh, 0 if engine.small else engine.hashed((KNOWN,))[0])
+    new = _together(records, taken, fresh, 0 if engine.small else engine.way_of_hashing())
     beside = ["new_"]
     if taken:
         base.known(engine, taken, "older_")
@@ -230,9 +230,11 @@ def _keep_names(
     fresh: Set[str],
     new: Layer,
     taken: Sequence[Layer],
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Keep which segments of a layer may hold which name, also for those of a small case that nobody marked."""
-    known = [layer for layer in taken if layer.hashed == new.hashed]
+    known = [
+        one for one in taken if one.hashed == new.hashed and kept.has_marks(base.folder, one, kept.NAMES)
+    ]
     unmarked = {name for layer in taken if layer not in known for name in layer.ids}
     segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
     _know(engine, snapshot, segments)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+from tokentrail.lineage.candidates import kept_rows
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, HourGap
@@ -27,9 +28,11 @@ FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, ho
 
 def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
     """Coverage by account and region; the hours are kept in `folder`, where all is derived from the same evidence."""
-    engine.keep_apart("hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder)
+    rows = kept_rows(
+        engine, "hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder, _ORDERED
+    )
     found: dict[tuple[str | None, str | None], list[dict[str, int]]] = {}
-    for row in engine.table(_ORDERED).to_pylist():
+    for row in rows:
         found.setdefault((row["account"], row["region"]), []).append(row)
     return tuple(
         Coverage(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tokentrail.lineage.candidates import kept_rows
 from tokentrail.store.interface import Engine
 
 _ASSUMED = """
@@ -27,8 +28,7 @@ class Mints:
 
     def look(self, engine: Engine, folder: Path) -> None:
         """Look through all issuing calls; what those of each segment show is kept in `folder`."""
-        engine.keep_apart("assumed", _ASSUMED, folder)
-        for row in engine.rows(_FIRST):
+        for row in kept_rows(engine, "assumed", _ASSUMED, folder, _FIRST):
             first = row["first"]
             self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
 

@@ -69,8 +69,10 @@ class Naming:
 
         Raises:
             SubjectNotFound: nothing answers to it.
-            UsageError: a prefix fits several.
+            UsageError: a prefix fits several, or there is nothing of it.
         """
+        if not subject:
+            raise UsageError(f"{subject!r}: nothing names no credential. {_FORMS}")
         found = self._named(subject)
         if found:
             return found

@@ -312,13 +312,19 @@ class DuckEngine(Tuned, Keeping):
         """What the index makes of names."""
         return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
 
+    def way_of_hashing(self) -> int:
+        """A number that tells engines apart that make other hashes of the same names."""
+        sql = "SELECT hash(split_part(concat('/', unnest(?)), '/', -1)) AS h"
+        found = [*self.hashed(KNOWN), *(row["h"] for row in self.rows(sql, (list(KNOWN),)))]
+        return sum(place * one for place, one in enumerate(found, 1)) % (1 << 63) or 1
+
     def indexed(self, derived: Path) -> None:
         """Know which segments hold what, as far as a derived folder tells; after `segments`."""
         folders, _ = self._parts["events"]
         self._index = None
         if len(folders) > 1:
             names = [folder.name for folder in folders.values()]
-            self._index = Index(derived, names, self.hashed((KNOWN,))[0])
+            self._index = Index(derived, names, self.way_of_hashing())
 
     def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
         """How a query names each table of segments with those alone that may hold an event, or a name; see `Engine`."""

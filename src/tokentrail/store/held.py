@@ -62,7 +62,7 @@ class HeldEngine(DuckEngine):
         """The same for all of them."""
         return {f"some_{name}": name for name in self._held}
 
-    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL") -> None:
+    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """Make the rows of a query known under a name."""
         self.keep(name, in_order(sql.format_map(self.everywhere()), by), folder / f"{name}.parquet")
 

@@ -18,8 +18,17 @@ from tokentrail.errors import CaseError
 from tokentrail.store.layers import IDS, NAMES, Layer, listed, marks
 from tokentrail.store.repeats import OWNERS, Beginnings, Marks, common, distinct
 
-KNOWN = "arn:aws:iam::123456789012:role/known"
-"""A name by which an engine's hashes are told from those of another version of it."""
+KNOWN = (
+    "",
+    "x",
+    "AROA",
+    "deploy-1",
+    "twelve bytes",
+    "thirteen byte",
+    "ärger\x00",
+    "arn:aws:iam::123456789012:role/known" * 3,
+)
+"""Names by which an engine's hashes are told from those of another version of it, or of short ones alone."""
 _BEGINNING = np.uint64((1 << 64) - OWNERS)
 
 

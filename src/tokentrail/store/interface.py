@@ -173,7 +173,7 @@ class Engine(Linker, Protocol):
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
 
-    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL") -> None:
+    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """
         The same for rows that are each of one segment: after an ingest only those of new segments are asked for.
 
@@ -182,6 +182,7 @@ class Engine(Linker, Protocol):
             sql: The query, whose rows have `segment`, with names as of `narrow` in braces.
             folder: Where all is derived from the same segments.
             by: What they are sorted by, where `ranges` is to find some: in each layer by itself.
+            anew: Whether to ask again, as what was kept can't be read.
         """
 
     def release(self) -> None:

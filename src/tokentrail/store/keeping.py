@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.errors import CaseError
-from tokentrail.store.layers import numbers, table_file, whole
+from tokentrail.store.layers import Layer, numbers, table_file, whole
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""
@@ -55,12 +55,24 @@ class Keeping:
         self._written([sql], path)
         self.view(name, path)
 
-    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL") -> None:
+    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """Make the rows of a query known that are each of one segment: those of each layer are kept; see `Engine`."""
         layers = whole(folder, self.known_segments())
-        if not layers:
-            self.keep(name, in_order(sql.format_map(self.everywhere()), by), folder / f"{name}.parquet")
-            return
+        whole_file = folder / f"{name}.parquet"
+        if anew:
+            for path in (whole_file, *(table_file(folder, layer, name) for layer in layers)):
+                path.unlink(missing_ok=True)
+        try:
+            if layers:
+                self._keep_layers(name, sql, folder, by, layers)
+                return
+        except (CaseError, OSError):
+            if whole(folder, self.known_segments()):
+                raise
+            # else they were tidied away meanwhile, as those of an older folder are
+        self.keep(name, in_order(sql.format_map(self.everywhere()), by), whole_file)
+
+    def _keep_layers(self, name: str, sql: str, folder: Path, by: str, layers: Sequence[Layer]) -> None:
         files = [(table_file(folder, layer, name), layer) for layer in layers]
         for path, layer in files:
             every = numbers(layer.records)

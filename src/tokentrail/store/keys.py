@@ -34,7 +34,7 @@ NOTE = re.compile(r"notes/([a-z0-9][a-z0-9-]{0,60})\.json", re.ASCII)
 PART = re.compile(r"segments/([0-9a-f]{16})/[a-z]+\.parquet", re.ASCII)
 DERIVED = re.compile(rf"(tables/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}(?:/{_NAME})?)", re.ASCII)
 """Where a giver's tables lie, their fingerprint, and the file."""
-LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|[a-z]+\.parquet)", re.ASCII)
+LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|names|[a-z]+\.parquet)", re.ASCII)
 LAYER = re.compile(r"layers/([0-9a-f]{64})", re.ASCII)
 ERRAND = re.compile(r"spark/[a-z]+-[0-9a-f]{16}/[0-9a-f]{32,64}(?:\.words)?", re.ASCII)
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common,
 
 LAYERS = "layers"
 LIST = "layers.json"
+_SUMMED = 16 << 20
+"""Bytes of marks up to which they are checked by a sum, in some milliseconds; more are on the disk before anything else
+says that they are."""
 IDS, NAMES = "ids", "names"
 """What marks are kept of."""
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -44,8 +48,8 @@ class Layer:
     """The segments whose event ids and names it holds, in the order of their numbers there."""
     hashed: int
     """What the engine that hashed its names made of a known one; 0 if it has none of them."""
-    ends: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By kind, how many marks there are, and the last."""
+    ends: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """By kind, how many marks there are, the last, and a checksum."""
 
     @property
     def size(self) -> int:
@@ -161,6 +165,9 @@ def write_marks(derived: Path, name: str, kind: str, parts: Iterable[Marks]) -> 
     with _path(derived, name, kind).open("wb") as file:
         for part in parts:
             part.tofile(file)
+        if file.tell() > _SUMMED:
+            file.flush()
+            os.fsync(file.fileno())
     return _read(derived, name, kind)
 
 
@@ -172,7 +179,7 @@ def merge_marks(
     layer: Layer,
     origin: Path,
     taken: Sequence[Layer],
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """
     Make the marks of new segments those of a layer, with those of the layers it takes in.
 
@@ -186,7 +193,7 @@ def merge_marks(
         taken: Those of them whose marks count.
 
     Returns:
-        How many there are, and the last.
+        How many there are, the last, and a checksum.
     """
     path = _path(derived, fresh, kind)
     if not taken and tuple(segments) == layer.ids:
@@ -215,9 +222,20 @@ def _read(derived: Path, name: str, kind: str) -> Marks:
     return np.memmap(path, "<u8", "r") if path.stat().st_size else np.empty(0, np.uint64)
 
 
-def _end(some: Marks) -> tuple[int, int]:
-    """How many marks there are, and the last."""
-    return len(some), int(some[-1]) if len(some) else 0
+def has_marks(derived: Path, layer: Layer, kind: str) -> bool:
+    """Whether a layer's marks can be read."""
+    try:
+        marks(derived, layer, kind)
+    except CaseError:
+        return False
+    return True
+
+
+def _end(some: Marks) -> tuple[int, int, int]:
+    """How many marks there are, the last, and a checksum of them; of so many that it would take its time, 0."""
+    if not len(some):
+        return 0, 0, 0
+    return len(some), int(some[-1]), zlib.crc32(some.data) if some.nbytes <= _SUMMED else 0
 
 
 def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginnings, set[str]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
 
-_MOST = 1_000
-"""Statements that are remembered at most; those with file names in them come once each."""
+_MOST, _LONGEST = 1_000, 20_000
+"""Statements that are remembered at most, and the characters of the longest: one with many file names comes once."""
 
 
 class Parsed:
@@ -28,6 +28,8 @@ class Parsed:
         found = connection.extract_statements(sql)
         if len(found) != 1:
             return sql
+        if len(sql) > _LONGEST:
+            return found[0]
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[sql] = found[0]

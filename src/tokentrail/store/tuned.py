@@ -15,8 +15,6 @@ _PAYS = frozenset({
     "join_order", "statistics_propagation", "top_n", "unnest_rewriter", "unused_columns",
 })  # fmt: skip
 """What DuckDB may do to a query before it runs: of few records the rest takes more time than it saves."""
-_SPARED: set[str] = set()
-"""What else there is, once an engine was asked."""
 
 
 class Tuned:
@@ -34,10 +32,8 @@ class Tuned:
 
     def plan_quickly(self) -> None:
         """From now on do no more to a query before it runs than pays where it reads few records."""
-        if not _SPARED:
-            every = self.rows("SELECT name FROM duckdb_optimizers()")
-            _SPARED.update(row["name"] for row in every if row["name"] not in _PAYS)
-        self.run(f"SET disabled_optimizers = '{','.join(sorted(_SPARED))}'")
+        every = (row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()"))
+        self.run(f"SET disabled_optimizers = '{','.join(one for one in every if one not in _PAYS)}'")
 
     def memory(self) -> float:
         """Bytes that tables and joins may take."""
