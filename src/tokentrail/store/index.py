@@ -28,7 +28,7 @@ KNOWN = (
     "ärger\x00",
     "arn:aws:iam::123456789012:role/known" * 3,
 )
-"""Names by which an engine's hashes are told from those of another version of it, or of short ones alone."""
+"""Names whose hashes tell an engine from another version of it, which may hash no others than short ones otherwise."""
 _BEGINNING = np.uint64((1 << 64) - OWNERS)
 
 
@@ -42,7 +42,7 @@ class Index:
         Args:
             derived: The folder, whose layers may be gone, or not have been fetched.
             segments: Those of the case.
-            hashed: What this engine makes of the known name.
+            hashed: By what this engine is told from others that hash otherwise.
         """
         self._derived, self._segments, self._hashed = derived, frozenset(segments), hashed
         self._layers = listed(derived)

@@ -47,7 +47,7 @@ class Layer:
     ids: tuple[str, ...]
     """The segments whose event ids and names it holds, in the order of their numbers there."""
     hashed: int
-    """What the engine that hashed its names made of a known one; 0 if it has none of them."""
+    """By what the engine that hashed its names is told from others; 0 if none of them are kept."""
     ends: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """By kind, how many marks there are, the last, and a checksum."""
 
