@@ -72,7 +72,7 @@ class Naming:
             UsageError: a prefix fits several, or there is nothing of it.
         """
         if not subject:
-            raise UsageError(f"{subject!r}: nothing names no credential. {_FORMS}")
+            raise UsageError(f"an empty subject names no credential. {_FORMS}")
         found = self._named(subject)
         if found:
             return found
