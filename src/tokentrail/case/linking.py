@@ -9,7 +9,6 @@ up a second time: then its segment may count differently.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -41,7 +40,6 @@ CREATE TABLE removed_{name} AS
 SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
 _GIVEN_UP = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
 """What ends a way to go on from what was derived: that may be tidied away by another process, damaged or another's."""
-_MAKING = re.compile(r"CREATE TABLE \w+ AS\s")
 _WIDE = ("people", "issuing")
 """What is kept of records that takes the most room."""
 _MANY = 100_000
@@ -212,7 +210,7 @@ def _filed(engine: DuckEngine, listed: Sequence[str], files: Mapping[str, Path])
     for one in listed:
         made = made_by(one)
         if made and made[1] in files:
-            engine.run(engine.writing(_MAKING.sub("", one), files[made[1]]))
+            engine.run(engine.writing(one.partition(" AS")[2], files[made[1]]))
             engine.layered(made[1], [(files[made[1]], ())])
         else:
             engine.run(one)

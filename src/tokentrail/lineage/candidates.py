@@ -8,12 +8,10 @@ candidates is, and tells which of them it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from tokentrail.errors import CaseError
 from tokentrail.store.interface import Engine
 
 Thing = TypeVar("Thing")
@@ -114,16 +112,6 @@ def know_recorded(
 
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:
     return [row["n"] for row in engine.rows(sql, parameters)]
-
-
-def kept_rows(engine: Engine, name: str, sql: str, folder: Path, asked: str) -> list[dict[str, Any]]:
-    """The rows of a query over what is kept of each segment (`Engine.keep_apart`), again if that turns out damaged."""
-    engine.keep_apart(name, sql, folder)
-    try:
-        return engine.rows(asked)
-    except CaseError:
-        engine.keep_apart(name, sql, folder, anew=True)
-        return engine.rows(asked)
 
 
 def batches(things: Sequence[Thing], most: int) -> Iterator[Sequence[Thing]]:

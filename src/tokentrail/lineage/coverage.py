@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from tokentrail.lineage.candidates import kept_rows
 from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.kept import kept_rows
 from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.candidates import kept_rows
+from tokentrail.lineage.kept import kept_rows
 from tokentrail.store.interface import Engine
 
 _ASSUMED = """

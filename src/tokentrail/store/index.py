@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.store.layers import IDS, NAMES, Layer, listed, marks
-from tokentrail.store.repeats import OWNERS, Beginnings, Marks, common, distinct
+from tokentrail.store.repeats import BEGINNING, Beginnings, Marks, common, distinct
 
 KNOWN = (
     "",
@@ -29,7 +29,6 @@ KNOWN = (
     "arn:aws:iam::123456789012:role/known" * 3,
 )
 """Names whose hashes tell an engine from another version of it, which may hash no others than short ones otherwise."""
-_BEGINNING = np.uint64((1 << 64) - OWNERS)
 
 
 class Index:
@@ -58,7 +57,7 @@ class Index:
         return self._holding(NAMES, np.array(hashes, np.uint64), marked)
 
     def _holding(self, kind: str, sought: Beginnings, marked: Sequence[Layer]) -> set[str]:
-        wanted, found = np.sort(sought & _BEGINNING), set(self._unmarked)
+        wanted, found = np.sort(sought & BEGINNING), set(self._unmarked)
         for layer in self._layers:
             found |= self._of_layer(kind, wanted, layer) if layer in marked else set(layer.ids)
         return found & self._segments
@@ -88,6 +87,6 @@ def marks_of(batches: Iterable[pa.RecordBatch], segments: Sequence[int]) -> Mark
         shown = columns.pop("segment")
         owner = np.minimum(np.searchsorted(numbers, shown), max(len(numbers) - 1, 0))
         mine = numbers[owner] == shown
-        told = [(hashes & _BEGINNING | owner.astype(np.uint64))[mine] for hashes in columns.values()]
+        told = [(hashes & BEGINNING | owner.astype(np.uint64))[mine] for hashes in columns.values()]
         found.append(distinct(np.concatenate(told)))
     return distinct(np.concatenate(found))

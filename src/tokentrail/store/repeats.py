@@ -29,7 +29,8 @@ AT_ONCE = 1 << 26
 """Events whose ids are sorted at once: half a gigabyte."""
 _ID = pa.binary(16)
 _RANGE = 1 << 64
-_BEGINNING = np.uint64(_RANGE - OWNERS)
+BEGINNING = np.uint64(_RANGE - OWNERS)
+"""The bits of a mark that are not the number of its segment."""
 _SOME = 1 << 22
 
 
@@ -58,8 +59,8 @@ def sorted_marks(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Mark
 def owned_by(marks: Marks, owners: Sequence[int]) -> Marks:
     """The same marks where the segments have other numbers, by those until now; without any if none are given."""
     if not len(owners):
-        return marks & _BEGINNING
-    return marks & _BEGINNING | np.array(owners, np.uint64)[(marks & ~_BEGINNING).astype(np.int64)]
+        return marks & BEGINNING
+    return marks & BEGINNING | np.array(owners, np.uint64)[(marks & ~BEGINNING).astype(np.int64)]
 
 
 def distinct(values: Marks) -> Marks:
@@ -91,7 +92,7 @@ def common(few: Marks, many: Marks) -> tuple[Beginnings, set[int]]:
         same = there >> _BITS == wanted
         wanted, place = wanted[same], place[same] + 1
         found.append(wanted)
-        owners.update((there[same] & ~_BEGINNING).tolist())
+        owners.update((there[same] & ~BEGINNING).tolist())
     return distinct(np.concatenate(found)), owners
 
 
@@ -107,7 +108,7 @@ def _between(files: Sequence[Path], guess: int, low: int, high: int) -> Marks:
     marks = np.empty(guess, dtype=np.uint64)
     filled = 0
     for owner, chunk in _chunks(files):
-        mine = _halves(chunk) & _BEGINNING | np.uint64(owner % OWNERS)
+        mine = _halves(chunk) & BEGINNING | np.uint64(owner % OWNERS)
         if high - low < _RANGE:
             mine = mine[(mine >= np.uint64(low)) & (mine <= np.uint64(high - 1))]
         if filled + len(mine) > len(marks):
