@@ -211,10 +211,11 @@ def test_where_the_index_tells_too_little_all_segments_are_looked_through(damage
             assert 1 == segments(case, names=["run-0"])
 
 
-def test_nothing_names_nobody() -> None:
-    """However large a case is, an empty subject is refused in words, with the index and without it."""
+@pytest.mark.parametrize("subject", ["", "\udcff", "arn:aws:iam::111122223333:user/\udcff"])
+def test_what_can_be_no_name_names_nobody(subject: str) -> None:
+    """However large a case is, it is refused in words, with the index and without it."""
     with large(), fed(*days(2)) as case:
-        found, expected = both_ways(case, lambda forest: forest.resolve(""))
+        found, expected = both_ways(case, lambda forest: forest.resolve(subject))
         assert expected == found
         assert UsageError is found[0]
 

@@ -73,6 +73,8 @@ class Naming:
         """
         if not subject:
             raise UsageError(f"an empty subject names no credential. {_FORMS}")
+        if not _is_text(subject):
+            raise UsageError(f"{subject!r}: is no text in UTF-8, which all names of evidence are. {_FORMS}")
         found = self._named(subject)
         if found:
             return found
@@ -248,6 +250,15 @@ def _aliases(principal: str) -> Iterator[str]:
     pathless = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):(user|role)/(?:.*/)?([^/]+)", principal)
     if pathless:
         yield f"{pathless[2]} {pathless[1]}/{pathless[3]}"
+
+
+def _is_text(text: str) -> bool:
+    """Whether evidence may hold it: bytes of a command line that are no UTF-8 reach us as halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_address(text: str) -> bool:
