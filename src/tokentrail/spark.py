@@ -13,7 +13,7 @@ the case folder, and files that are named by path, must lie where all of them re
 What is derived is the case's own Parquet: answers are read from it, by this process or by another machine.
 
 Of a case under `s3://`, executors read each task into a folder of their own and put what came of it into the bucket;
-the driver links it.
+linking reads from there, and puts there what it needs in between. All reach the bucket with the SDK's own access.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from tokentrail.errors import UsageError
 from tokentrail.lineage.grow import Grown, grow
 from tokentrail.lineage.spread import in_rounds
-from tokentrail.store.errands import errands
+from tokentrail.store.errands import InBucket, errands
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.giving import give_segment
 from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
@@ -144,14 +144,25 @@ class Cluster:
                 progress(done, total)
             yield from outcomes
 
-    def link(self, snapshot: Snapshot, folder: Path) -> Grown:
-        """Derive the forest of all evidence into a folder."""
+    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> Grown:
+        """
+        Derive the forest of all evidence.
+
+        Args:
+            case: The case; of one in a bucket, executors read from there what the snapshot holds, and write there.
+            snapshot: Its segments.
+            folder: Where to, on this machine, which of a case in a folder all others reach.
+        """
+        from tokentrail.store.shelf import BucketShelf, FolderShelf
         from tokentrail.store.spark import SparkEngine
 
-        engine = SparkEngine(self._session, folder.resolve() / ".between")
+        place = errands(case, "linking")
+        if isinstance(place, InBucket):
+            engine = SparkEngine(self._session, partial(BucketShelf, place=place))
+        else:
+            engine = SparkEngine(self._session, partial(FolderShelf, scratch=place.folder))
         try:
-            for name in ("events", "issuances", "changes", "identities"):
-                engine.segments(name, [one.resolve() for one in snapshot.folders.values()])
+            engine.segments(snapshot)
             return grow(engine, folder.resolve(), partial(in_rounds, engine))
         finally:
             engine.close()

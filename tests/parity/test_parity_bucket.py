@@ -9,21 +9,28 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_parity_spark import cluster, drawn, everything
 
 from aws_server import _moto_url  # noqa: F401 - a fixture
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
+from tokentrail.events.columns import EVENTS
+from tokentrail.store.errands import InBucket, errands
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
+    from tokentrail.store.spark import SparkEngine
 
 pytestmark = [
     pytest.mark.parity,
@@ -88,9 +95,10 @@ def test_what_spark_reads_into_a_bucket_comes_out_the_same_and_once(
         local.ingest(logs, workers=1)
         expected = everything(local)
     with Case.open(CASE) as case:
-        summary = case.ingest(logs, engine=cluster)
+        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
+            case.ingest(logs, engine=cluster)
+        assert far.called
         assert expected == everything(case)
-        assert any("linked by this machine" in one for one in summary.asked)
         manifests = [one for one in keys if "/manifests/" in one]
         assert 1 < len(manifests)
 
@@ -124,11 +132,97 @@ def test_a_task_that_failed_once_loses_and_repeats_nothing(
         local.ingest(logs, workers=1)
         expected, objects = everything(local), local.status().objects
     monkeypatch.setattr(tokentrail.spark, "_done", failing)
+    monkeypatch.setattr(cluster, "spread_from", 1 << 60)
     with Case.open(CASE) as case:
         case.ingest(logs, engine=cluster)
         stored = [one.sha256 for each in case.folder.snapshot().manifests for one in each.objects]
         assert expected == everything(case)
     assert objects == len(stored) == len(set(stored))
+
+
+@pytest.fixture(name="engine")
+def _engine(cluster: Cluster, logs: list[str], keys: list[str]) -> Iterator[SparkEngine]:
+    """What links a case in a bucket, with its evidence."""
+    from tokentrail.store.shelf import BucketShelf
+    from tokentrail.store.spark import SparkEngine
+
+    with mock.patch.object(cluster, "spread_from", 1 << 60), Case.open(CASE) as case:
+        case.ingest(logs, engine=cluster)
+        place = errands(case.folder, "linking")
+        assert isinstance(place, InBucket)
+        made = SparkEngine(cluster._session, partial(BucketShelf, place=place))
+        made.segments(case.folder.snapshot())
+        yield made
+        made.close()
+    assert not [one for one in keys if "/spark/" in one]
+
+
+def test_a_table_outlives_what_failed_as_it_was_put(
+    engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part is put twice, as its first attempt ends after that: it counts once, and nothing of either stays."""
+    import tokentrail.store.shelf
+
+    put = tokentrail.store.shelf._put
+
+    def failing(*given: Any) -> Iterator[Any]:
+        from pyspark import TaskContext
+
+        yield from put(*given)
+        context = TaskContext.get()
+        if context is not None and context.attemptNumber() == 0:
+            raise ValueError("lost")
+
+    counted = engine.table("SELECT count(*) AS events FROM events")
+    assert 100 < counted["events"][0].as_py()
+    monkeypatch.setattr(tokentrail.store.shelf, "_put", failing)
+    engine.run("CREATE TABLE copied AS SELECT time, name FROM events DISTRIBUTE BY time")
+    assert counted == engine.table("SELECT count(*) AS events FROM copied")
+
+
+def test_what_is_written_for_the_driver_is_in_order_and_whole(engine: SparkEngine, tmp_path: Path) -> None:
+    """Of several parts, and of none: its files, by their names, hold the rows of the query in its order."""
+    sql = "SELECT event_id, time FROM events ORDER BY time DESC, event_id"
+    engine.write(sql, tmp_path / "rows.parquet")
+    assert 1 < len(list((tmp_path / "rows.parquet").iterdir()))
+    parts = [pq.read_table(one) for one in sorted((tmp_path / "rows.parquet").iterdir())]
+    found = pa.concat_tables(parts)
+    expected = engine.table(sql)
+    assert expected.to_pylist() == found.to_pylist()
+
+    engine.write("SELECT time FROM events WHERE time < 0 ORDER BY time", tmp_path / "none.parquet")
+    assert ["time"] == pq.read_table(tmp_path / "none.parquet").column_names
+
+
+def test_linking_says_what_it_misses_in_the_bucket(engine: SparkEngine, keys: list[str]) -> None:
+    """A part of a segment that somebody removed is named, in the words of the executor that looked for it."""
+    gone = next(one for one in keys if one.endswith("/identities.parquet"))
+    boto3.client("s3").delete_object(Bucket="cases", Key=gone)
+    with pytest.raises(CaseError, match=f"^s3://cases/{gone}: is gone"):
+        engine.run("CREATE TABLE types AS SELECT DISTINCT type FROM identities")
+
+
+def test_executors_read_the_columns_that_a_statement_names_and_no_others(
+    engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also through a view that passes on all: an event has forty, of which few statements need ten."""
+    from tokentrail.store.shelf import BucketShelf
+
+    asked: list[set[str]] = []
+    table = BucketShelf.table
+
+    def seen(self: BucketShelf, name: str, wanted: Any) -> Any:
+        found = table(self, name, wanted)
+        asked.append(set(found.columns))
+        return found
+
+    monkeypatch.setattr(BucketShelf, "table", seen)
+    engine.run("CREATE VIEW facts AS SELECT e.* FROM events e WHERE e.region <> ''")
+    engine.run("CREATE VIEW fewer AS SELECT * FROM facts")
+    for sql in ("SELECT count(ip) AS many FROM fewer WHERE time > 0", "SELECT f.* FROM facts f LIMIT 1"):
+        engine.table(sql)
+    assert {"region", "ip", "time"} == asked[0]
+    assert set(EVENTS.names) == asked[1]
 
 
 def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, keys: list[str]) -> None:

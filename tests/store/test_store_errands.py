@@ -9,7 +9,7 @@ from fake_bucket import DeniedBucket, FakeBucket
 
 from tokentrail.errors import CaseError
 from tokentrail.store import keys, mirror
-from tokentrail.store.errands import Errands, errands, sealed, unsealed
+from tokentrail.store.errands import Errands, InBucket, errands, sealed, unsealed
 from tokentrail.store.folder import CaseFolder
 
 
@@ -47,16 +47,18 @@ def test_a_task_that_somebody_changed_is_not_done(place: Errands) -> None:
 def test_what_a_killed_job_left_in_a_bucket_bears_names_that_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both kinds of errands, and both kinds of names: else they would lie there for ever."""
+    """Tasks, words of errors, and parts of tables: else they would lie there for ever."""
     monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path))
     bucket = FakeBucket()
     folder = mirror.opened(bucket, create=True)
     for kind in ("tasks", "listing"):
         place = errands(folder, kind)
+        assert isinstance(place, InBucket)
         place.leave(sealed(b"x"), b"x")
         place.leave(f"{'0' * 32}.words", b"x")
+    bucket.put(f"{place.prefix}made_keys/000012-{'0' * 16}.parquet", b"x")
     left = [one for one in bucket.held if one.startswith("spark/")]
-    assert 4 == len(left)
+    assert 5 == len(left)
     assert all(map(keys.ERRAND.fullmatch, left))
 
 

@@ -184,7 +184,7 @@ class Case(Lookups, Tracing, Guarding):
                 asked += batch.said
         self._folder.tidy()
         after = self._records()
-        asked += sharing.done()
+        sharing.done()
         done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
         return replace(done, asked=tuple(asked))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokentrail.case.views import Views
 from tokentrail.errors import CaseError, SourceError, UsageError
+from tokentrail.lineage.grow import Grown
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import Snapshot
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
@@ -20,8 +23,13 @@ class Sharing:
     def __init__(self, folder: CaseFolder, views: Views, engine: Cluster | None) -> None:
         self._mirror = folder.mirror
         self._folder, self._views, self._engine = folder, views, engine
-        far = engine if self._mirror is None else None  # executors reach no table that lies in a mirror
-        views.link, views.link_from = (far.link, far.spread_from) if far else (None, 0)
+        views.link, views.link_from = (self._link, engine.spread_from) if engine else (None, 0)
+
+    def _link(self, snapshot: Snapshot, into: Path) -> Grown:
+        assert self._engine is not None
+        if self._mirror is not None:
+            self._mirror.give_new()  # what an earlier ingest could not: executors read from there
+        return self._engine.link(self._folder, snapshot, into)
 
     @contextmanager
     def around(self, *, reference: bool) -> Iterator[None]:
@@ -69,15 +77,8 @@ class Sharing:
             if self._engine is not None:
                 self._mirror.bring()
 
-    def done(self) -> list[str]:
-        """Give what was derived; what there is to say of it."""
-        if self._mirror is None:
-            return []
-        if not self._folder.snapshot().manifests:
-            self._mirror.give()
-            return []
-        view = self._views.open(None)
-        self._mirror.give(view.derived.name)
-        if self._engine is None or view.grown.records < self._engine.spread_from:
-            return []
-        return [f"{self._mirror.bucket.uri}: linked by this machine, as a cluster links no case in a bucket."]
+    def done(self) -> None:
+        """Give what was derived."""
+        if self._mirror is not None:
+            derived = self._views.open(None).derived.name if self._folder.snapshot().manifests else None
+            self._mirror.give(derived)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,8 +19,13 @@ from typing import Protocol
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Bucket
+from tokentrail.store.telling import retold, told
 
 WORDS = ".words"
+
+
+class Told(Exception):
+    """What Spark is told of an error: the name under which its words wait for the driver."""
 
 
 class Errands(Protocol):
@@ -46,64 +52,79 @@ class Errands(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _InFolder:
+class InFolder:
+    """In a folder of the case."""
+
     folder: Path
 
     @property
     def where(self) -> str:
+        """The case, as a person knows it."""
         return str(self.folder.parent.parent)
 
     def begin(self) -> None:
+        """Make room."""
         self.folder.mkdir(mode=0o700, parents=True)
 
     def leave(self, name: str, data: bytes) -> None:
+        """Leave something under a name."""
         (self.folder / name).write_bytes(data)
 
     def take(self, name: str) -> bytes:
+        """Look at what was left."""
         return (self.folder / name).read_bytes()
 
     def names(self) -> list[str]:
+        """What has been left."""
         return [one.name for one in self.folder.glob("*")]
 
     def end(self) -> None:
+        """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _InBucket:
+class InBucket:
+    """Below some names of the case's bucket."""
+
     bucket: Bucket
     prefix: str
 
     @property
     def where(self) -> str:
+        """The case, as a person knows it."""
         return self.bucket.uri
 
     def begin(self) -> None:
         """Nothing: a name needs no folder."""
 
     def leave(self, name: str, data: bytes) -> None:
+        """Leave something under a name."""
         self.bucket.put(f"{self.prefix}{name}", data)
 
     def take(self, name: str) -> bytes:
+        """Look at what was left."""
         data = self.bucket.read(f"{self.prefix}{name}")
         if data is None:
             raise CaseError(f"{self.bucket.uri}/{self.prefix}{name}: is gone. Run the same command again.")
         return data
 
     def names(self) -> list[str]:
+        """What has been left."""
         return [one.key.removeprefix(self.prefix) for one in self.bucket.listed(self.prefix)]
 
     def end(self) -> None:
+        """Remove all of it."""
         with suppress(CaseError):  # whoever gives next removes it, in a day
             self.bucket.remove([f"{self.prefix}{one}" for one in self.names()])
 
 
-def errands(folder: CaseFolder, kind: str) -> Errands:
+def errands(folder: CaseFolder, kind: str) -> InFolder | InBucket:
     """A place for the errands of one job on a case."""
     name = f"{kind}-{secrets.token_hex(8)}"
     if folder.mirror is not None:
-        return _InBucket(folder.mirror.bucket, f"spark/{name}/")
-    return _InFolder(folder.path.resolve() / "derived" / f".{name}")
+        return InBucket(folder.mirror.bucket, f"spark/{name}/")
+    return InFolder(folder.path.resolve() / "derived" / f".{name}")
 
 
 def sealed(payload: bytes) -> str:
@@ -122,3 +143,33 @@ def unsealed(place: Errands, name: str) -> bytes:
     if sealed(payload) != name:
         raise CaseError(f"{place.where}: a task of this job was changed on its way to an executor.")
     return payload
+
+
+@contextmanager
+def leaving(place: Errands) -> Iterator[None]:
+    """Leave what is raised meanwhile, in an executor, for the driver: it hears a traceback of several machines."""
+    try:
+        yield
+    except Exception as error:
+        left = f"{secrets.token_hex(16)}{WORDS}"
+        place.leave(left, told(error))
+        raise Told(left) from error
+
+
+@contextmanager
+def heard(place: Errands, failed: type[Exception] | tuple[type[Exception], ...]) -> Iterator[None]:
+    """
+    Raise what an executor left, in its own words, in place of what Spark says of it.
+
+    Args:
+        place: Where it left them.
+        failed: What Spark raises; where no words were left, it is raised on.
+    """
+    try:
+        yield
+    except failed as error:
+        words = [one for one in place.names() if one.endswith(WORDS) and one in str(error)]
+        known = retold(place.take(words[0])) if words else None
+        if known is None:
+            raise
+        raise known from known.__cause__

@@ -10,29 +10,22 @@ from __future__ import annotations
 
 import itertools
 import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tokentrail.errors import CaseError, SourceError
-from tokentrail.events.columns import TABLES
-from tokentrail.store.errands import WORDS, Errands, sealed, unsealed
+from tokentrail.errors import SourceError
+from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
 from tokentrail.store.giving import each
-from tokentrail.store.interface import Step
+from tokentrail.store.interface import Snapshot, Step
 from tokentrail.store.schedule import run_in_turn
-from tokentrail.store.telling import retold, told
+from tokentrail.store.shelf import FAILED, Shelf
 
 _AT_ONCE = 4
-_BLOCK = 1 << 20
-"""Bytes of a group of rows in what answers are read from: few are read for a few rows."""
 _CREATE = re.compile(r"\s*CREATE (TABLE|VIEW) (\w+) AS\s(.*)", re.DOTALL)
 _DROP = re.compile(r"\s*DROP TABLE (\w+)")
 _SPELLINGS = (
@@ -41,8 +34,11 @@ _SPELLINGS = (
     (re.compile(r"\biso\(([^()]*)\)"), r"""date_format(timestamp_seconds(\1), "yyyy-MM-dd'T'HH:mm:ss'Z'")"""),
 )
 """What DuckDB knows as a macro or calls by another name."""
-_FAILED = (PySparkException, Py4JError)
-"""The second is what its errors are that Spark has no name for, such as a job that was given up."""
+_WORD = re.compile(r"\w+")
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
+"""What is read, by name."""
+_STAR = re.compile(r"SELECT\s+\*|\w\.\*")
+"""All columns of a table."""
 _NUMBERED = re.compile(r"\bnumbered\(\)")
 _SERIES = 16
 """Statements that may number rows: each has numbers of its own, as all of them together must be told apart."""
@@ -61,35 +57,41 @@ def translated(sql: str) -> str:
 
 
 class SparkEngine:
-    """A Spark session that links one case, with a scratch folder that all executors reach."""
+    """A Spark session that links one case."""
 
-    def __init__(self, session: SparkSession, scratch: Path) -> None:
+    def __init__(self, session: SparkSession, shelf: Callable[[SparkSession], Shelf]) -> None:
+        """
+        Begin.
+
+        Args:
+            session: The cluster; its own settings stay as they are.
+            shelf: Makes the place for tables, given the session that statements run in.
+        """
         self._session = session.newSession()
-        self._scratch = scratch
+        self._shelf = shelf(self._session)
+        self._views: dict[str, str] = {}
+        self._counts = itertools.count()
         self._series = itertools.count()
         for name, value in SETTINGS.items():
             self._session.conf.set(name, value)
 
-    def segments(self, name: str, folders: Sequence[Path]) -> None:
-        """Make one table of many segments known under its name."""
-        schema = from_arrow_schema(TABLES[name])
-        files = [str(folder / f"{name}.parquet") for folder in folders]
-        found = self._session.read.schema(schema).parquet(*files) if files else None
-        (found or self._session.createDataFrame([], schema)).createOrReplaceTempView(name)
+    def segments(self, snapshot: Snapshot) -> None:
+        """Make the tables of a case's segments known under their names."""
+        self._shelf.segments(snapshot)
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         dropped = _DROP.match(sql)
         if dropped:
-            self._session.catalog.dropTempView(dropped[1])
-            shutil.rmtree(self._scratch / dropped[1], ignore_errors=True)
+            self._shelf.forget(dropped[1])
             return
         made = _CREATE.match(sql)
         assert made is not None, sql
-        found = self._query(_NUMBERED.sub(self._numbers, made[3]))
-        if made[1] == "TABLE":
-            found = self._written(found, self._scratch / made[2])
-        found.createOrReplaceTempView(made[2])
+        if made[1] == "VIEW":
+            self._views[made[2]] = translated(made[3])
+            return
+        with self._shelf.told():
+            self._shelf.keep(made[2], self._query(_NUMBERED.sub(self._numbers, made[3])))
 
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; several at a time, as most are small."""
@@ -97,7 +99,8 @@ class SparkEngine:
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
-        found: pa.Table = self._query(sql, parameters).toArrow()
+        with self._shelf.told():
+            found: pa.Table = self._query(sql, parameters).toArrow()
         return found
 
     def register(self, name: str, table: pa.Table) -> None:
@@ -106,7 +109,8 @@ class SparkEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a folder of Parquet files."""
-        self._written(self._query(sql), path, block=_BLOCK)
+        with self._shelf.told():
+            self._shelf.deliver(self._query(sql), path)
 
     def suspects(self) -> pa.Table | None:
         """Nothing: here a query is as quick."""
@@ -116,12 +120,13 @@ class SparkEngine:
         self, sql: str, by: str, work: Callable[[pa.Table], pa.Table], schema: pa.Schema, name: str
     ) -> None:
         """Make a table of what `work` makes of each group of a query's rows, wherever the group lies."""
-        found = self._query(sql).groupBy(by).applyInArrow(work, from_arrow_schema(schema))
-        self._written(found, self._scratch / name).createOrReplaceTempView(name)
+        with self._shelf.told():
+            found = self._query(sql).groupBy(by).applyInArrow(work, from_arrow_schema(schema))
+            self._shelf.keep(name, found)
 
     def close(self) -> None:
         """Let go of what was in between."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._shelf.close()
 
     def _numbers(self, _: re.Match[str]) -> str:
         series = next(self._series)
@@ -129,24 +134,30 @@ class SparkEngine:
         return f"(monotonically_increasing_id() * {_SERIES} + {series})"
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> DataFrame:
-        try:
-            return self._session.sql(translated(sql), args=list(parameters) or None)
-        except _FAILED as error:
-            raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+        sql = translated(sql)
+        views = self._behind(sql, {})
+        texts = (sql, *views.values())
+        words = frozenset(word for one in texts for word in _WORD.findall(one))
+        # What a view passes on with a star is named by who reads it, if by anybody.
+        wanted = None if _STAR.search(sql) else words
+        tables = {name for one in texts for name in _READ.findall(one) if self._shelf.knows(name)}
+        known = {name: f"TABLE {self._seen(name, wanted)}" for name in tables}
+        named = ", ".join(f"{name} AS ({one})" for name, one in (known | views).items())
+        return self._session.sql(f"WITH {named} {sql}" if named else sql, args=list(parameters) or None)
 
-    def _written(self, found: DataFrame, path: Path, *, block: int | None = None) -> DataFrame:
-        writer = found.write.mode("overwrite")
-        if block is not None:
-            writer = writer.option("parquet.block.size", block)
-        try:
-            writer.parquet(str(path))
-        except _FAILED as error:
-            raise CaseError(f"a query on the case failed: {error}") from error
-        return self._session.read.schema(found.schema).parquet(str(path))
+    def _behind(self, sql: str, found: dict[str, str]) -> dict[str, str]:
+        """The views that a query reads, each after those that it reads itself."""
+        for name in _READ.findall(sql):
+            if name in self._views and name not in found:
+                self._behind(self._views[name], found)
+                found[name] = self._views[name]
+        return found
 
-
-class _Told(Exception):
-    """What Spark is told of an error: the name of the file in which its words wait for the driver."""
+    def _seen(self, name: str, wanted: Set[str] | None) -> str:
+        """A name in the session for a table, with some of its columns."""
+        seen = f"{name}_{next(self._counts)}"
+        self._shelf.table(name, wanted).createOrReplaceTempView(seen)
+        return seen
 
 
 def spread(
@@ -173,32 +184,18 @@ def spread(
         tasks = session.range(0, len(payloads), 1, len(payloads))
 
         def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                done = [_worked(work, place, names[int(one)]) for one in batch.column("id").to_numpy()]
-                yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
+            with leaving(place):
+                for batch in batches:
+                    done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
+                    yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
 
-        for row in tasks.mapInArrow(run, "done binary").toLocalIterator(prefetchPartitions=True):
-            yield row["done"]
-    except _FAILED as failed:
-        words = [one for one in place.names() if one.endswith(WORDS) and one in str(failed)]
-        if not words:
-            raise SourceError(
-                f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
-                "What was read is kept; run the same ingest again to go on."
-            ) from failed
-        error = retold(place.take(words[0]))
-        if error is None:
-            raise
-        raise error from error.__cause__
+        with heard(place, FAILED):
+            for row in tasks.mapInArrow(run, "done binary").toLocalIterator(prefetchPartitions=True):
+                yield row["done"]
+    except FAILED as failed:
+        raise SourceError(
+            f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
+            "What was read is kept; run the same ingest again to go on."
+        ) from failed
     finally:
         place.end()
-
-
-def _worked(work: Callable[[bytes], bytes], place: Errands, name: str) -> bytes:
-    """Do work in an executor. What it raises is left for the driver, which hears a traceback of several machines."""
-    try:
-        return work(unsealed(place, name))
-    except Exception as error:
-        left = f"{secrets.token_hex(16)}{WORDS}"
-        place.leave(left, told(error))
-        raise _Told(left) from error

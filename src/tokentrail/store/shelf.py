@@ -1,0 +1,256 @@
+"""
+Where the tables lie that a cluster links a case by: in a folder that all its machines reach, or in the case's bucket.
+
+Into a bucket they go, and are had from there, as evidence does: by executors with the SDK's own access, so that Spark
+itself need not know of S3. A table's files are those that its writing told of, whatever tries that failed left there.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from py4j.protocol import Py4JError
+from pyspark import TaskContext
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import broadcast
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+
+from tokentrail.errors import CaseError
+from tokentrail.events.columns import TABLES
+from tokentrail.store.errands import InBucket, heard, leaving
+from tokentrail.store.giving import each
+from tokentrail.store.interface import Bucket, Snapshot
+from tokentrail.store.keys import part_key
+
+FAILED = (PySparkException, Py4JError)
+"""What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
+_BLOCK = 1 << 20
+"""Bytes of a group of rows in what answers are read from: few are read for a few rows."""
+_TOLD = "part int, file string, bytes long"
+"""What the driver is told of each part of a table."""
+_SMALL = 4 << 20
+"""Bytes of a table that is sent to all executors rather than sorted by what it is joined on: Spark, which goes by its
+own files' sizes otherwise, can't know that it is small."""
+
+
+class Shelf(Protocol):
+    """Keeps tables by name, for statements to read."""
+
+    def segments(self, snapshot: Snapshot) -> None:
+        """Know the tables of a case's segments, by their names."""
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+
+    def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
+        """A table, with these of its columns at least; with all of them by default."""
+
+    def keep(self, name: str, found: DataFrame) -> None:
+        """Write a table, so that what a lost executor takes with it is there, and numbers given once stay the same."""
+
+    def forget(self, name: str) -> None:
+        """Remove a table."""
+
+    def deliver(self, found: DataFrame, path: Path) -> None:
+        """Write rows, in their order, to a folder of Parquet files that this process reaches."""
+
+    def told(self) -> AbstractContextManager[None]:
+        """
+        What fails meanwhile is told in words.
+
+        Raises:
+            CaseError: a query failed.
+        """
+
+    def close(self) -> None:
+        """Remove all."""
+
+
+class FolderShelf:
+    """In a folder, as Spark itself writes and reads it."""
+
+    def __init__(self, session: SparkSession, scratch: Path) -> None:
+        self._session = session
+        self._scratch = scratch
+        self._tables: dict[str, DataFrame] = {}
+
+    def segments(self, snapshot: Snapshot) -> None:
+        """Know the tables of a case's segments, by their names."""
+        for name, columns in TABLES.items():
+            schema = from_arrow_schema(columns)
+            files = [str(one.resolve() / f"{name}.parquet") for one in snapshot.folders.values()]
+            found = self._session.read.schema(schema).parquet(*files) if files else None
+            self._tables[name] = found or self._session.createDataFrame([], schema)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+        return name in self._tables
+
+    def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
+        """A table with all its columns: Spark sees for itself which it reads."""
+        del wanted
+        return self._tables[name]
+
+    def keep(self, name: str, found: DataFrame) -> None:
+        """Write a table, and read it again."""
+        path = str(self._scratch / name)
+        found.write.mode("overwrite").parquet(path)
+        self._tables[name] = self._session.read.schema(found.schema).parquet(path)
+
+    def forget(self, name: str) -> None:
+        """Remove a table."""
+        self._tables.pop(name, None)
+        shutil.rmtree(self._scratch / name, ignore_errors=True)
+
+    def deliver(self, found: DataFrame, path: Path) -> None:
+        """Write rows, in their order."""
+        found.write.mode("overwrite").option("parquet.block.size", _BLOCK).parquet(str(path))
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What fails meanwhile is told as Spark says it."""
+        try:
+            yield
+        except FAILED as error:
+            raise CaseError(f"a query on the case failed: {error}") from error
+
+    def close(self) -> None:
+        """Remove all."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class _Kept(NamedTuple):
+    schema: pa.Schema
+    files: Sequence[str]
+    small: bool = False
+
+
+class BucketShelf:
+    """In the bucket that the case lies in, below the names of one job's errands."""
+
+    def __init__(self, session: SparkSession, place: InBucket) -> None:
+        self._session = session
+        self._place = place
+        self._tables: dict[str, _Kept] = {}
+        by_default = session.sparkContext.defaultParallelism
+        self._tasks = max(by_default, int(session.conf.get("spark.sql.shuffle.partitions") or 0))
+        """That read one table at most: of many files, each reads several."""
+        sent = session.conf.get("spark.sql.autoBroadcastJoinThreshold")
+        self._small = 0 if str(sent).startswith("-") else _SMALL  # below none: tables are never sent
+
+    def segments(self, snapshot: Snapshot) -> None:
+        """Know the tables of a case's segments, by their names."""
+        for name, columns in TABLES.items():
+            schema = to_arrow_schema(from_arrow_schema(columns))  # as Spark knows them, without dictionaries
+            self._tables[name] = _Kept(schema, [part_key(segment, name) for segment in snapshot.folders])
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+        return name in self._tables
+
+    def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
+        """A table with the columns that are wanted, as Spark can't see that it needs no more of what others read."""
+        schema, files, small = self._tables[name]
+        columns = [one for one in schema if wanted is None or one.name in wanted] or [schema.field(0)]
+        tasks = min(len(files), self._tasks) or 1
+        read = partial(_read, self._place, files, tasks, pa.schema(columns))
+        numbers = self._session.range(0, tasks, 1, tasks)
+        found = numbers.mapInArrow(read, from_arrow_schema(pa.schema(columns)))
+        return broadcast(found) if small else found
+
+    def keep(self, name: str, found: DataFrame) -> None:
+        """Write a table, a file each part."""
+        files, size = self._written(found, name)
+        self._tables[name] = _Kept(to_arrow_schema(found.schema), files, size < self._small)
+
+    def _written(self, found: DataFrame, name: str) -> tuple[list[str], int]:
+        put = partial(_put, self._place, f"{self._place.prefix}{name}/")
+        rows = found.mapInArrow(put, _TOLD).toArrow().sort_by("part")
+        return rows["file"].to_pylist(), sum(rows["bytes"].to_pylist())
+
+    def forget(self, name: str) -> None:
+        """Remove a table."""
+        self._place.bucket.remove(self._tables.pop(name).files)
+
+    def deliver(self, found: DataFrame, path: Path) -> None:
+        """Write rows, in their order, and fetch them."""
+        path.mkdir(mode=0o700)
+        files, _ = self._written(found, path.stem)
+        paths = [path / f"part-{number:06}.parquet" for number in range(len(files))]
+        for _ in _fetched(self._place.bucket, files, paths):
+            pass
+        if not files:
+            pq.write_table(to_arrow_schema(found.schema).empty_table(), path / "part-000000.parquet")
+        self._place.bucket.remove(files)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What fails meanwhile is told in the words of the executor that it failed in."""
+        try:
+            with heard(self._place, FAILED):
+                yield
+        except FAILED as error:
+            raise CaseError(
+                f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: {error}"
+            ) from error
+
+    def close(self) -> None:
+        """Remove all."""
+        self._place.end()
+
+
+def _read(
+    place: InBucket, files: Sequence[str], tasks: int, schema: pa.Schema, numbers: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Read every so many-th file of a table, in an executor."""
+    with leaving(place), TemporaryDirectory(prefix="tokentrail-") as scratch:
+        for number in (int(one) for batch in numbers for one in batch.column(0).to_numpy()):
+            mine = files[number::tasks]
+            paths = [Path(scratch, f"{number}-{at}.parquet") for at in range(len(mine))]
+            for path, _ in zip(paths, _fetched(place.bucket, mine, paths), strict=True):
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches(columns=schema.names):
+                        table = pa.Table.from_batches([batch]).select(schema.names)
+                        yield from table.cast(schema).to_batches()
+                path.unlink()
+
+
+def _fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iterator[None]:
+    """
+    Fetch files, several at a time.
+
+    Raises:
+        CaseError: one of them is not there.
+    """
+    for key, found in zip(files, each(bucket.fetch, files, paths), strict=True):
+        if not found:
+            raise CaseError(f"{bucket.uri}/{key}: is gone. Run the same command again.")
+        yield
+
+
+def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Put a part of a table into the bucket, in an executor; each try at it under a name of its own."""
+    context = TaskContext.get()
+    assert context is not None
+    part = context.partitionId()
+    with leaving(place), TemporaryDirectory(prefix="tokentrail-") as scratch:
+        path, writer = Path(scratch, "part.parquet"), None
+        for batch in batches:
+            writer = writer or pq.ParquetWriter(path, batch.schema, compression="zstd")
+            writer.write_batch(batch)
+        if writer is not None:
+            writer.close()
+            size, file = path.stat().st_size, f"{prefix}{part:06}-{secrets.token_hex(8)}.parquet"
+            place.bucket.put(file, path)
+            told: list[pa.Array[Any]] = [pa.array([part], pa.int32()), pa.array([file]), pa.array([size])]
+            yield pa.RecordBatch.from_arrays(told, ["part", "file", "bytes"])
