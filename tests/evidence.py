@@ -33,6 +33,12 @@ def real(*parts: str) -> Path:
     return path
 
 
+def pandas_that_tells(folder: Path) -> Path:
+    """Lay a module of its name into a folder, to be found first; the file that is there once somebody loaded it."""
+    (folder / "pandas.py").write_text("open(__file__ + '.loaded', 'x')")
+    return folder / "pandas.py.loaded"
+
+
 def at(clock: str) -> datetime:
     """A time on the day of the tests, or an ISO 8601 time, in UTC."""
     text = clock if "-" in clock else f"2026-11-23T{clock}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence import pandas_that_tells
 from shell import Run
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
@@ -63,6 +64,15 @@ def test_a_closed_pipe_is_no_error(case: Path) -> None:
         process.stdout.close()
         assert "Error" not in process.stderr.read().decode()
         assert process.wait() == 0
+
+
+def test_a_verb_loads_no_pandas(case: Path, tmp_path: Path) -> None:
+    """Though Arrow looks for it before its first array: where it is installed, it would be most of what is loaded."""
+    loaded = pandas_that_tells(tmp_path)
+    found = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    command = [*PROGRAM, "credentials", "--case", str(case)]
+    subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": found})
+    assert not loaded.exists()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

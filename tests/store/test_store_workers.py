@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from evidence import pandas_that_tells
 from tokentrail.store.workers import Worker, environment
 
 
@@ -44,5 +46,17 @@ def test_a_worker_has_it() -> None:
     worker: Worker[str, str | None] = Worker(os.getenv, str)
     try:
         assert worker.run("GLIBC_TUNABLES") == environment().get("GLIBC_TUNABLES")
+    finally:
+        worker.end()
+
+
+def test_a_worker_loads_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though Arrow looks for it: where it is installed, it would take most of a worker's start."""
+    loaded = pandas_that_tells(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    worker: Worker[str, int] = Worker(eval, str)
+    try:
+        assert worker.run("len(__import__('pyarrow').array([1]))") == 1
+        assert not loaded.exists()
     finally:
         worker.end()

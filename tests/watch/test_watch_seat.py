@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
-from evidence import HOME, START
+from evidence import HOME, START, pandas_that_tells
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
@@ -173,6 +173,20 @@ def test_a_sweep_that_is_waited_for_takes_its_share(tmp_path: Path) -> None:
         assert seen == {urgency(os.getpid())}
         assert process.result() is not None
         process.kill()
+
+
+def test_a_sweep_loads_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though Arrow looks for it: where it is installed, it would be most of what a sweep of little loads."""
+    loaded = pandas_that_tells(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with Case.open(tmp_path / "case") as case:
+        (case.folder.path / "watch").mkdir()
+        process = SweepProcess(
+            Sweeping(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
+        )
+        assert process.result() is not None
+        process.kill()
+    assert not loaded.exists()
 
 
 def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:

@@ -14,6 +14,7 @@ import click
 from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
+from tokentrail.store.sparing import look_for_no_pandas
 
 _VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
@@ -44,6 +45,7 @@ class Verbs(click.Group):
         if cmd_name in _SPARING:
             keep_few_arenas()
         with told(_WHILE_LOADED.get(cmd_name, {})):
+            look_for_no_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 
