@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shell import Run
+from shell import Ran, Run, ran
 from tokentrail.case import Case
 from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import Story
@@ -92,27 +92,37 @@ Look further
 """
 
 
-def test_the_demo_reads_like_this(run: Run) -> None:
+@pytest.fixture(name="shown", scope="module")
+def _shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    """A folder where the demo was run with a case whose name must be quoted, and what it said."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.delenv("TOKENTRAIL_CASE", raising=False)
+        return folder, ran(patched, ("demo", "--case", "my case"))
+
+
+def test_the_demo_reads_like_this(shown: tuple[Path, Ran]) -> None:
     """The story, told from the traces; of session tokens its evidence is full, and it prints none."""
-    ran = run("demo", "--case", "here")
-    assert ran.code == 0
-    assert ran.out == GOLDEN
-    assert FAKE_SESSION_TOKEN not in ran.err
+    _, said = shown
+    assert said.code == 0
+    assert said.out == GOLDEN.replace("--case here", "--case 'my case'")
+    assert FAKE_SESSION_TOKEN not in said.err
 
 
 @pytest.mark.parametrize("format_", ["csv", pytest.param("jsonl", marks=pytest.mark.long)])
 def test_no_session_token_is_printed_in_other_formats(run: Run, format_: str) -> None:
     """On neither stream."""
-    ran = run("demo", "--case", "here", "--format", format_)
-    assert ran.code == 0 and ran.out
-    assert FAKE_SESSION_TOKEN not in ran.out + ran.err
+    said = run("demo", "--case", "here", "--format", format_)
+    assert said.code == 0 and said.out
+    assert FAKE_SESSION_TOKEN not in said.out + said.err
 
 
 def test_every_state_in_it_is_what_the_case_says(run: Run, told: Story) -> None:
     """At each turn, the demo's credentials and states are those of a trace as of that moment."""
-    ran = run("demo", "--case", "here", "--format", "json")
-    assert FAKE_SESSION_TOKEN not in ran.out + ran.err
-    shown = json.loads(ran.out)
+    said = run("demo", "--case", "here", "--format", "json")
+    assert FAKE_SESSION_TOKEN not in said.out + said.err
+    shown = json.loads(said.out)
     assert shown["credentials"] == told.key_ids
     with Case.open("here", create=False) as case:
         for chapter in shown["chapters"]:
@@ -133,10 +143,13 @@ _NAMES = {
 }
 
 
-def test_the_commands_that_it_ends_with_work(run: Run, told: Story) -> None:
+def test_the_commands_that_it_ends_with_work(
+    shown: tuple[Path, Ran], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader can go on with the demo's case, by the very commands that it prints."""
-    ran = run("demo", "--case", "my case")
-    commands = [line.split() for line in ran.out.splitlines() if line.startswith("  tokentrail ")]
+    folder, said = shown
+    monkeypatch.chdir(folder)
+    commands = [line.split() for line in said.out.splitlines() if line.startswith("  tokentrail ")]
     assert len(commands) == 6
     for command in commands:
         assert command[-3:] == ["--case", "'my", "case'"]
@@ -155,6 +168,6 @@ def test_the_demo_can_end_early(run: Run) -> None:
 def test_the_demo_leaves_evidence_alone(run: Run, logs: Path) -> None:
     """A folder that holds evidence is not mixed with invented records."""
     run("ingest", logs, "--case", "real")
-    ran = run("demo", "--case", "real")
-    assert (ran.code, ran.out) == (2, "")
-    assert "holds evidence already" in ran.err
+    said = run("demo", "--case", "real")
+    assert (said.code, said.out) == (2, "")
+    assert "holds evidence already" in said.err

@@ -230,6 +230,8 @@ def test_what_a_killed_writer_left_of_a_pack_goes_after_a_day(packed: Path) -> N
 
 _KILLED = """
 import os, signal, sys
+from tokentrail.store.sparing import hide_pandas
+hide_pandas()  # as our own processes do: it takes most of their start
 from tokentrail import Case
 
 case, logs, part, after = sys.argv[1:]
