@@ -162,6 +162,18 @@ def test_a_small_case_is_linked_as_a_whole() -> None:
         assert not is_grown(case)
 
 
+@pytest.fixture(name="added_to", scope="module")
+def _added_to(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A case to whose forest one day was added, for tests that take a copy of it, and what its linking says."""
+    folder = tmp_path_factory.mktemp("added") / "case"
+    with adding_always(), fed(*days(3)[:-1]) as case:
+        expected = linked(case)
+        assert is_grown(case)
+        case.close()
+        shutil.copytree(case.path, folder)
+    return folder, expected
+
+
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
@@ -169,12 +181,14 @@ def test_a_small_case_is_linked_as_a_whole() -> None:
         *((name, True) for name in ("later_forest", "later_who", "gone")),
     ],
 )
-def test_what_came_later_may_be_damaged_or_missing(name: str, missing: bool, tmp_path: Path) -> None:
+def test_what_came_later_may_be_damaged_or_missing(
+    name: str, missing: bool, added_to: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     """It is worked out anew: when the case is opened, and when more comes."""
-    *earlier, last = days(3)
-    (tmp_path / "last.json").write_bytes(native(last))
-    with adding_always(), fed(*earlier) as case:
-        expected = linked(case)
+    folder, expected = added_to
+    (tmp_path / "last.json").write_bytes(native(days(3)[-1]))
+    shutil.copytree(folder, tmp_path / "case")
+    with adding_always(), Case.open(tmp_path / "case") as case:
         _spoil(case, name, missing=missing)
         assert expected == linked(case)
         _spoil(case, name, missing=missing)
