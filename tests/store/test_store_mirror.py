@@ -21,7 +21,10 @@ from fake_bucket import DeniedBucket, FakeBucket, Killed
 from evidence import START, text
 from tokentrail import Case
 from tokentrail.errors import CaseError, UsageError
+from tokentrail.lineage.grow import REDUCED
 from tokentrail.store import keys, mirror
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 
@@ -368,7 +371,8 @@ def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
     few: int, first: int, logs: list[str], machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Tables that were derived one after the other share them; another machine fetches them only to ingest.
+    Tables that were derived one after the other share them; another machine fetches what answers need, and the rest
+    only to ingest.
 
     So it is where names are kept, as in a case of more than a few records, and where more comes than there was.
     """
@@ -377,10 +381,13 @@ def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
     ingest(bucket, logs[:first])
     before = {one for one in bucket.held if one.startswith("layers/")}
     assert len({bucket.held[one] for one in before}) == len(before)
+    [files] = [json.loads(text) for one, text in bucket.held.items() if one.endswith("/layer-files.json")]
+    linked = {f"layers/{one}" for name, one in files.items() if name.partition(".")[2] in FOR_LINKING}
     machine("two")
     with opened(bucket) as case:
         list(case.credentials())
-    assert not [one for one in bucket.read_ if one.startswith("layers/")]
+    assert len(FOR_LINKING) == len(linked)
+    assert before - linked == {one for one in bucket.read_ if one.startswith("layers/")}
     from tokentrail.case import linking
 
     bases = []
@@ -390,6 +397,34 @@ def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
     )
     ingest(bucket, logs)
     assert [first] == bases, "linked from the layers of the segments that were there"
+
+
+def test_who_reads_a_case_in_a_bucket_asks_no_evidence_again_that_the_giver_asked(
+    logs: list[str], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is covered, which changes end credentials, and who is named where: as on the machine that read it in."""
+    monkeypatch.setattr("tokentrail.store.duck._FEW", 0)
+    bucket = FakeBucket()
+    ingest(bucket, logs[:2])
+    with opened(bucket) as case:
+        [arn, *_] = [one.principal for one in case.credentials() if one.principal]
+        expected = text([*case.status().coverage, case.trace([arn])])
+    machine("two")
+    with opened(bucket) as case, mock.patch.object(DuckEngine, "write", side_effect=AssertionError):
+        assert expected == text([*case.status().coverage, case.trace([arn])])
+        derived = case._views.open(None).derived
+        assert list(derived.glob("layers/*.names"))
+        assert not list(derived.glob("layers/*.ids"))
+    ingest(bucket, logs)
+    names = [one for one in bucket.read_ if one.startswith("layers/")]
+    with opened(bucket) as case:
+        case.status()
+    assert names == [one for one in bucket.read_ if one.startswith("layers/")], "who gave it has it"
+
+
+def test_files_of_layers_that_are_only_for_linking_are_all_that_linking_keeps() -> None:
+    """Their list stands in the store, which knows nothing of linking."""
+    assert FOR_LINKING == {"ids", *(f"{one}.parquet" for one in REDUCED)}
 
 
 @pytest.mark.parametrize("damage", ["content", "files", "names", "gone"])

@@ -78,7 +78,13 @@ class Sharing:
                 self._mirror.bring()
 
     def done(self) -> None:
-        """Give what was derived."""
-        if self._mirror is not None:
-            derived = self._views.open(None).derived.name if self._folder.snapshot().manifests else None
-            self._mirror.give(derived)
+        """Give what was derived, and what others would ask all evidence about as they open the case."""
+        if self._mirror is None:
+            return
+        if not self._folder.snapshot().manifests:
+            self._mirror.give()
+            return
+        view = self._views.open(None)
+        view.covered()
+        self._views.forest(None).changes(frozenset())
+        self._mirror.give(view.derived.name)

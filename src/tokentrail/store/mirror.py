@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import LAYERS, LIST, layers_of
+from tokentrail.store.layers import FOR_LINKING, LAYERS, LIST, layers_of, linked, listed, table_file
 from tokentrail.store.place import on_s3
 from tokentrail.store.received import Lying
 from tokentrail.store.segment import is_part
@@ -194,7 +194,7 @@ class Mirror:
             pass
 
     def fetch_derived(self, name: str) -> None:
-        """Fetch the tables that were derived from exactly these segments, if anybody gave them; without layers."""
+        """Fetch what was derived from exactly these segments, if anybody gave it, but for what only an ingest needs."""
         for prefix, files in giving.complete(self.bucket, name):
             fresh = self._folder.new_derived()
             wanted = [one for one in files if one not in (LIST, keys.LAYER_FILES)]
@@ -203,6 +203,8 @@ class Mirror:
             names, paths = [f"{prefix}/{one}" for one in wanted], [fresh / one for one in wanted]
             try:
                 whole = all(list(giving.each(self._fetched, names, paths)))
+                if whole:
+                    self._fetch_layers(prefix, fresh, FOR_LINKING)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
@@ -212,23 +214,38 @@ class Mirror:
             shutil.rmtree(fresh, ignore_errors=True)  # tidied away meanwhile
 
     def fetch_layers(self, derived: Path) -> None:
-        """Fetch the layers of derived tables that were fetched: only an ingest, which goes on from them, needs them."""
-        if (derived / LIST).exists():
+        """Fetch the rest of what was derived: an ingest goes on from that."""
+        layers = listed(derived)
+        if layers and all(table_file(derived, one, "people").exists() for one in layers):
             return
         for prefix, _ in giving.complete(self.bucket, derived.name):
-            files = giving.layer_files(self.bucket, prefix)
-            listing = self.bucket.read(f"{prefix}/{LIST}")
-            if not files or listing is None or not layers_of(listing):
-                continue
-            (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
-            paths = [derived / LAYERS / name for name in files]
-            if all(list(giving.each(self._fetch_layer, paths, files.values()))):
-                place(derived / LIST, listing)
+            if self._fetch_layers(prefix, derived):
                 return
 
+    def _fetch_layers(self, prefix: str, derived: Path, without: Set[str] = frozenset()) -> bool:
+        """Fetch files of layers, but for some kinds; whether all of them are there, and the list of layers."""
+        files = giving.layer_files(self.bucket, prefix)
+        listing = self.bucket.read(f"{prefix}/{LIST}")
+        if not files or listing is None or not layers_of(listing):
+            return False
+        (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
+        wanted = {name: one for name, one in files.items() if name.partition(".")[2] not in without}
+        paths = [derived / LAYERS / name for name in wanted]
+        whole = all(list(giving.each(self._fetch_layer, paths, wanted.values())))
+        if whole:
+            place(derived / LIST, listing)
+        return whole
+
     def _fetch_layer(self, path: Path, sha256: str) -> bool:
-        if giving.digest_of(path) != sha256:
-            self._fetched(f"layers/{sha256}", path)
+        if giving.digest_of(path) == sha256:
+            return True
+        for one in self._folder.path.glob(f"derived/*/{LAYERS}/{path.name}"):  # an earlier ingest's
+            with suppress(OSError):
+                if giving.digest_of(one) == sha256:
+                    path.unlink(missing_ok=True)
+                    linked(one, path)
+                    return True
+        self._fetched(f"layers/{sha256}", path)
         return giving.digest_of(path) == sha256
 
     def give_new(self) -> None:
