@@ -6,6 +6,7 @@ At local[2], where a task is tried twice; the bucket is moto's. Needs Java, and 
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,11 +25,14 @@ from aws_server import _moto_url  # noqa: F401 - a fixture
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.columns import EVENTS
+from tokentrail.lineage.grow import LINKING_FILES, OUTPUT, listed_in
 from tokentrail.store.errands import InBucket, errands
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from tokentrail.spark import Cluster
     from tokentrail.store.spark import SparkEngine
 
@@ -194,12 +198,42 @@ def test_what_is_written_for_the_driver_is_in_order_and_whole(engine: SparkEngin
     assert ["time"] == pq.read_table(tmp_path / "none.parquet").column_names
 
 
-def test_linking_says_what_it_misses_in_the_bucket(engine: SparkEngine, keys: list[str]) -> None:
-    """A part of a segment that somebody removed is named, in the words of the executor that looked for it."""
-    gone = next(one for one in keys if one.endswith("/identities.parquet"))
-    boto3.client("s3").delete_object(Bucket="cases", Key=gone)
-    with pytest.raises(CaseError, match=f"^s3://cases/{gone}: is gone"):
-        engine.run("CREATE TABLE types AS SELECT DISTINCT type FROM identities")
+def test_linking_says_what_is_missing_or_damaged_in_the_bucket(engine: SparkEngine, keys: list[str]) -> None:
+    """A part of a segment that is cut, another's or gone is named, in the words of the executor that looked at it."""
+    client = boto3.client("s3")
+    part = next(one for one in keys if one.endswith("/identities.parquet"))
+    whole = client.get_object(Bucket="cases", Key=part)["Body"].read()
+    other = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}), other)
+    for content, told in ((whole[:-40], "is damaged"), (other.getvalue(), "is damaged"), (None, "is gone")):
+        if content is None:
+            client.delete_object(Bucket="cases", Key=part)
+        else:
+            client.put_object(Bucket="cases", Key=part, Body=content)
+        with pytest.raises(CaseError, match=f"^s3://cases/{part}: {told}"):
+            engine.run("CREATE TABLE types AS SELECT DISTINCT type FROM identities")
+
+
+def test_large_tables_are_not_sent_to_all_executors(cluster: Cluster, keys: list[str]) -> None:
+    """With Spark's own settings, which would have it send whatever it holds for small, as what Python reads is held."""
+    from tokentrail.store.shelf import BucketShelf
+    from tokentrail.store.spark import SparkEngine
+
+    def shelf(session: SparkSession) -> BucketShelf:
+        session.conf.set("spark.sql.autoBroadcastJoinThreshold", "10485760b")
+        return BucketShelf(session, place)
+
+    with Case.open(CASE) as case:
+        place = errands(case.folder, "linking")
+        assert isinstance(place, InBucket)
+        engine = SparkEngine(cluster._session, shelf)
+        engine.run("CREATE TABLE large AS SELECT id, hash(id) AS k FROM range(0, 1000, 1, 2)")
+        found = engine._query("SELECT a.id FROM large a JOIN large b ON b.k = a.k")
+        plan = found._jdf.queryExecution().executedPlan().toString()
+        engine.close()
+    assert "SortMergeJoin" in plan
+    assert "Broadcast" not in plan
+    assert not [one for one in keys if one.startswith(f"leak/{place.prefix}")]
 
 
 def test_executors_read_the_columns_that_a_statement_names_and_no_others(
@@ -207,6 +241,7 @@ def test_executors_read_the_columns_that_a_statement_names_and_no_others(
 ) -> None:
     """Also through a view that passes on all: an event has forty, of which few statements need ten."""
     from tokentrail.store.shelf import BucketShelf
+    from tokentrail.store.spark import _STAR
 
     asked: list[set[str]] = []
     table = BucketShelf.table
@@ -223,6 +258,9 @@ def test_executors_read_the_columns_that_a_statement_names_and_no_others(
         engine.table(sql)
     assert {"region", "ip", "time"} == asked[0]
     assert set(EVENTS.names) == asked[1]
+    whole = [one for one in [*listed_in(["1_reduced", *LINKING_FILES]), *OUTPUT.values()] if "facts" in one]
+    assert 2 == len(whole)
+    assert not any(map(_STAR.search, whole)), "no statement of linking has all columns of all events read"
 
 
 def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, keys: list[str]) -> None:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest import mock
 
 import pyarrow as pa
@@ -20,7 +20,9 @@ from fake_bucket import DeniedBucket, FakeBucket, Killed
 
 from evidence import START, text
 from tokentrail import Case
-from tokentrail.errors import CaseError, UsageError
+from tokentrail.case import linking
+from tokentrail.case.views import View
+from tokentrail.errors import CaseError, NoRoom, UsageError
 from tokentrail.lineage.grow import REDUCED
 from tokentrail.store import keys, mirror
 from tokentrail.store.duck import DuckEngine
@@ -388,13 +390,7 @@ def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
         list(case.credentials())
     assert len(FOR_LINKING) == len(linked)
     assert before - linked == {one for one in bucket.read_ if one.startswith("layers/")}
-    from tokentrail.case import linking
-
-    bases = []
-    grow = linking._grown
-    monkeypatch.setattr(
-        linking, "_grown", lambda *given: bases.append(len(given[3].segments())) or grow(*given)
-    )
+    bases = linked_from(monkeypatch)
     ingest(bucket, logs)
     assert [first] == bases, "linked from the layers of the segments that were there"
 
@@ -420,6 +416,68 @@ def test_who_reads_a_case_in_a_bucket_asks_no_evidence_again_that_the_giver_aske
     with opened(bucket) as case:
         case.status()
     assert names == [one for one in bucket.read_ if one.startswith("layers/")], "who gave it has it"
+
+
+def linked_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many segments each linking from now on takes over what they were reduced to."""
+    bases: list[int] = []
+    grow = linking._grown
+
+    def seen(*given: Any) -> Any:
+        bases.append(len(given[3].segments()))
+        return grow(*given)
+
+    monkeypatch.setattr(linking, "_grown", seen)
+    return bases
+
+
+def test_who_read_what_another_gave_links_from_what_it_has_whole(
+    logs: list[str], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where newer tables were fetched to read them alone, and those of now were not given yet."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:1])
+    machine("two")
+    ingest(bucket, logs[:2])
+    machine("one")
+    with opened(bucket) as case:
+        list(case.credentials())
+    machine("two")
+    with mock.patch("tokentrail.store.giving.give_derived", side_effect=Killed), pytest.raises(Killed):
+        ingest(bucket, logs)
+    machine("one")
+    bases = linked_from(monkeypatch)
+    with opened(bucket) as case:
+        list(case.credentials())
+    assert [1] == bases
+
+
+@pytest.mark.parametrize("lost", sorted(FOR_LINKING))
+def test_an_ingest_fetches_what_is_missing_of_layers(
+    lost: str, logs: list[str], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after one that was killed while it fetched them, or where a system tidies file by file."""
+    bucket = FakeBucket()
+    ingest(bucket, logs[:2])
+    machine("two")
+    with opened(bucket) as case:
+        list(case.credentials())
+        derived = case._views.open(None).derived
+        assert case.folder.mirror is not None
+        case.folder.mirror.fetch_layers(derived)
+    for path in derived.glob(f"layers/*.{lost}"):
+        path.unlink()
+    bases = linked_from(monkeypatch)
+    ingest(bucket, logs)
+    assert [2] == bases
+
+
+def test_an_ingest_gives_what_it_linked_whatever_it_can_ask_beyond(logs: list[str], machine: Machine) -> None:
+    """What evidence covers is asked for others' sake: where there is no room for that, they ask for themselves."""
+    bucket = FakeBucket()
+    with mock.patch.object(View, "covered", side_effect=NoRoom("no room")):
+        ingest(bucket, logs)
+    assert any(one.endswith("/grown.json") for one in bucket.held)
 
 
 def test_files_of_layers_that_are_only_for_linking_are_all_that_linking_keeps() -> None:

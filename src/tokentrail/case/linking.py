@@ -102,7 +102,7 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
     for derived in folder.all_derived(f"-{LINKING}"):
         layers = (layer.narrowed(snapshot.folders.keys()) for layer in kept.listed(derived))
         found = _Base(derived, tuple(layer for layer in layers if layer.needed(snapshot.folders.keys())))
-        if len(found.segments()) > len(best.segments()):
+        if len(found.segments()) > len(best.segments()) and kept.can_be_linked(derived, found.layers):
             best = found
     return best
 

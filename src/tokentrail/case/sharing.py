@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +85,7 @@ class Sharing:
             self._mirror.give()
             return
         view = self._views.open(None)
-        view.covered()
-        self._views.forest(None).changes(frozenset())
+        with suppress(CaseError):  # then each who asks finds out for himself
+            view.covered()
+            self._views.forest(None).changes(frozenset())
         self._mirror.give(view.derived.name)

@@ -36,7 +36,7 @@ DERIVED = re.compile(rf"(tables/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}
 """Where a giver's tables lie, their fingerprint, and the file."""
 LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|names|[a-z]+\.parquet)", re.ASCII)
 LAYER = re.compile(r"layers/([0-9a-f]{64})", re.ASCII)
-_PART = rf"{_NAME}/[0-9]{{6}}-[0-9a-f]{{16}}\.parquet"
+_PART = rf"{_NAME}/[0-9]{{6,12}}-[0-9a-f]{{16}}\.parquet"
 ERRAND = re.compile(rf"spark/[a-z]+-[0-9a-f]{{16}}/(?:[0-9a-f]{{32,64}}(?:\.words)?|{_PART})", re.ASCII)
 """A task, words of an error, or a part of a table that a cluster links by."""
 

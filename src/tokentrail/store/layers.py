@@ -86,6 +86,13 @@ def listed(derived: Path) -> list[Layer]:
         return []
 
 
+def can_be_linked(derived: Path, layers: Iterable[Layer]) -> bool:
+    """Whether all is there that an ingest goes on from: who only reads a case in a bucket has fetched less."""
+    return all(
+        (derived / LAYERS / f"{layer.name}.{kind}").exists() for layer in layers for kind in FOR_LINKING
+    )
+
+
 def layers_of(text: bytes) -> list[Layer]:
     """The layers that a list tells of, by names that can be those of files; none if it can't be read."""
     try:

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokentrail.errors import CaseError
@@ -21,7 +21,7 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import FOR_LINKING, LAYERS, LIST, layers_of, linked, listed, table_file
+from tokentrail.store.layers import FOR_LINKING, LAYERS, LIST, can_be_linked, layers_of, linked, listed
 from tokentrail.store.place import on_s3
 from tokentrail.store.received import Lying
 from tokentrail.store.segment import is_part
@@ -157,8 +157,13 @@ class Mirror:
 
     def _fetched(self, key: str, to: Path | None = None) -> bool:
         path = to or self._folder.path / key
-        try:
+        with self._writing(path):
             return self.bucket.fetch(key, path)
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise CaseError(
                 f"{path}: what {self.bucket.uri} holds can't be written here ({error.strerror}). Make room, or name "
@@ -215,8 +220,7 @@ class Mirror:
 
     def fetch_layers(self, derived: Path) -> None:
         """Fetch the rest of what was derived: an ingest goes on from that."""
-        layers = listed(derived)
-        if layers and all(table_file(derived, one, "people").exists() for one in layers):
+        if (layers := listed(derived)) and can_be_linked(derived, layers):
             return
         for prefix, _ in giving.complete(self.bucket, derived.name):
             if self._fetch_layers(prefix, derived):
@@ -233,7 +237,8 @@ class Mirror:
         paths = [derived / LAYERS / name for name in wanted]
         whole = all(list(giving.each(self._fetch_layer, paths, wanted.values())))
         if whole:
-            place(derived / LIST, listing)
+            with self._writing(derived / LIST):
+                place(derived / LIST, listing)
         return whole
 
     def _fetch_layer(self, path: Path, sha256: str) -> bool:

@@ -22,7 +22,6 @@ from py4j.protocol import Py4JError
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import broadcast
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from tokentrail.errors import CaseError
@@ -36,11 +35,12 @@ FAILED = (PySparkException, Py4JError)
 """What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
 _BLOCK = 1 << 20
 """Bytes of a group of rows in what answers are read from: few are read for a few rows."""
-_TOLD = "part int, file string, bytes long"
+_TOLD = "part int, file string"
 """What the driver is told of each part of a table."""
-_SMALL = 4 << 20
-"""Bytes of a table that is sent to all executors rather than sorted by what it is joined on: Spark, which goes by its
-own files' sizes otherwise, can't know that it is small."""
+_SENT = "spark.sql.{}autoBroadcastJoinThreshold"
+"""Bytes of a table up to which it is sent to all executors, rather than all be sorted by what they are joined on."""
+_AT_ONCE = 16
+"""Files that are fetched together, and lie on an executor's disk until they are read."""
 
 
 class Shelf(Protocol):
@@ -132,7 +132,6 @@ class FolderShelf:
 class _Kept(NamedTuple):
     schema: pa.Schema
     files: Sequence[str]
-    small: bool = False
 
 
 class BucketShelf:
@@ -142,11 +141,13 @@ class BucketShelf:
         self._session = session
         self._place = place
         self._tables: dict[str, _Kept] = {}
-        by_default = session.sparkContext.defaultParallelism
-        self._tasks = max(by_default, int(session.conf.get("spark.sql.shuffle.partitions") or 0))
+        asked = str(session.conf.get("spark.sql.shuffle.partitions"))
+        self._tasks = max(session.sparkContext.defaultParallelism, int(asked) if asked.isdigit() else 0)
         """That read one table at most: of many files, each reads several."""
-        sent = session.conf.get("spark.sql.autoBroadcastJoinThreshold")
-        self._small = 0 if str(sent).startswith("-") else _SMALL  # below none: tables are never sent
+        # Of what others read, Spark takes the numbers of files for all there is, and would send whole tables of events:
+        # it is to go by what it has seen of them.
+        session.conf.set(_SENT.format("adaptive."), session.conf.get(_SENT.format("")))
+        session.conf.set(_SENT.format(""), "-1")
 
     def segments(self, snapshot: Snapshot) -> None:
         """Know the tables of a case's segments, by their names."""
@@ -160,23 +161,21 @@ class BucketShelf:
 
     def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
         """A table with the columns that are wanted, as Spark can't see that it needs no more of what others read."""
-        schema, files, small = self._tables[name]
+        schema, files = self._tables[name]
         columns = [one for one in schema if wanted is None or one.name in wanted] or [schema.field(0)]
         tasks = min(len(files), self._tasks) or 1
         read = partial(_read, self._place, files, tasks, pa.schema(columns))
         numbers = self._session.range(0, tasks, 1, tasks)
-        found = numbers.mapInArrow(read, from_arrow_schema(pa.schema(columns)))
-        return broadcast(found) if small else found
+        return numbers.mapInArrow(read, from_arrow_schema(pa.schema(columns)))
 
     def keep(self, name: str, found: DataFrame) -> None:
         """Write a table, a file each part."""
-        files, size = self._written(found, name)
-        self._tables[name] = _Kept(to_arrow_schema(found.schema), files, size < self._small)
+        self._tables[name] = _Kept(to_arrow_schema(found.schema), self._written(found, name))
 
-    def _written(self, found: DataFrame, name: str) -> tuple[list[str], int]:
+    def _written(self, found: DataFrame, name: str) -> list[str]:
         put = partial(_put, self._place, f"{self._place.prefix}{name}/")
-        rows = found.mapInArrow(put, _TOLD).toArrow().sort_by("part")
-        return rows["file"].to_pylist(), sum(rows["bytes"].to_pylist())
+        files: list[str] = found.mapInArrow(put, _TOLD).toArrow().sort_by("part")["file"].to_pylist()
+        return files
 
     def forget(self, name: str) -> None:
         """Remove a table."""
@@ -185,7 +184,7 @@ class BucketShelf:
     def deliver(self, found: DataFrame, path: Path) -> None:
         """Write rows, in their order, and fetch them."""
         path.mkdir(mode=0o700)
-        files, _ = self._written(found, path.stem)
+        files = self._written(found, path.stem)
         paths = [path / f"part-{number:06}.parquet" for number in range(len(files))]
         for _ in _fetched(self._place.bucket, files, paths):
             pass
@@ -216,13 +215,30 @@ def _read(
     with leaving(place), TemporaryDirectory(prefix="tokentrail-") as scratch:
         for number in (int(one) for batch in numbers for one in batch.column(0).to_numpy()):
             mine = files[number::tasks]
-            paths = [Path(scratch, f"{number}-{at}.parquet") for at in range(len(mine))]
-            for path, _ in zip(paths, _fetched(place.bucket, mine, paths), strict=True):
-                with pq.ParquetFile(path) as file:
-                    for batch in file.iter_batches(columns=schema.names):
-                        table = pa.Table.from_batches([batch]).select(schema.names)
-                        yield from table.cast(schema).to_batches()
-                path.unlink()
+            for start in range(0, len(mine), _AT_ONCE):
+                some = mine[start : start + _AT_ONCE]
+                paths = [Path(scratch, f"{at}.parquet") for at in range(len(some))]
+                for key, path, _ in zip(some, paths, _fetched(place.bucket, some, paths), strict=True):
+                    yield from _rows(f"{place.bucket.uri}/{key}", path, schema)
+                    path.unlink()
+
+
+def _rows(where: str, path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """
+    The rows of a file, with the columns of a schema.
+
+    Raises:
+        CaseError: it can't be read, or has others.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=schema.names):
+                yield from pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_batches()
+    except (pa.ArrowException, LookupError, ValueError, OSError) as error:
+        raise CaseError(
+            f"{where}: is damaged ({error}). Run the same command again; if it stays so, remove the manifest of its "
+            "segment and ingest its logs again."
+        ) from error
 
 
 def _fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iterator[None]:
@@ -250,7 +266,7 @@ def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Ite
             writer.write_batch(batch)
         if writer is not None:
             writer.close()
-            size, file = path.stat().st_size, f"{prefix}{part:06}-{secrets.token_hex(8)}.parquet"
+            file = f"{prefix}{part:06}-{secrets.token_hex(8)}.parquet"
             place.bucket.put(file, path)
-            told: list[pa.Array[Any]] = [pa.array([part], pa.int32()), pa.array([file]), pa.array([size])]
-            yield pa.RecordBatch.from_arrays(told, ["part", "file", "bytes"])
+            told: list[pa.Array[Any]] = [pa.array([part], pa.int32()), pa.array([file])]
+            yield pa.RecordBatch.from_arrays(told, ["part", "file"])

@@ -73,5 +73,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, 
 FROM making WHERE what = 'instance';
 
 CREATE TABLE new_makings AS
-SELECT m.*, f.ip, f.agent FROM things m
+SELECT m.segment, m.object, m.ordinal, m.identity, m.event_id, m.event_id_text, m.time, m.api, m.what, m.account,
+       m.document, m.owner, m.id, f.ip, f.agent
+FROM things m
 LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal;
