@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_laws_forest import everything, places_forgotten, shuffled
 
-from evidence import START, held
+from evidence import START, copied, held
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
@@ -180,12 +180,22 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
         assert set(snapshot.folders) - ({older} if apart else set()) == read
 
 
+@pytest.fixture(name="of_two_days", scope="module")
+def _of_two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case of two days that was linked after each, for tests that take a copy of it."""
+    folder = tmp_path_factory.mktemp("two") / "case"
+    with fed(*days(2)) as case:
+        case.close()
+        copied(case.path, folder)
+    return folder
+
+
 @pytest.mark.parametrize("kind", ["*", "*.ids", "*.people.parquet", "*.losers.parquet"])
-def test_what_is_derived_may_be_damaged(tmp_path: Path, kind: str) -> None:
+def test_what_is_derived_may_be_damaged(of_two_days: Path, tmp_path: Path, kind: str) -> None:
     """Layers that can't be read are worked out again: nothing depends on them."""
-    *earlier, last = days(3)
-    (tmp_path / "last.json").write_bytes(native(last))
-    with fed(*earlier) as case:
+    (tmp_path / "last.json").write_bytes(native(days(3)[-1]))
+    copied(of_two_days, tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
         for path in case.path.glob(f"derived/*/layers/{kind}"):
             path.write_bytes(b"damaged")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from test_laws_adding import cut
 from test_laws_increments import SEEDS, fed
 
-from evidence import START
+from evidence import START, copied
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
@@ -172,6 +173,17 @@ def spoilt(case: Case, damage: str) -> None:
             path.write_bytes(bytes(path.stat().st_size - 8) + path.read_bytes()[-8:])
 
 
+@pytest.fixture(name="of_two_days", scope="module")
+def _of_two_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A case of two days, for tests that take a copy of it, and the name of its first session."""
+    folder = tmp_path_factory.mktemp("two") / "case"
+    with large(), fed(*days(2)) as case:
+        [name] = [str(one.principal) for one in case.credentials() if str(one.principal).endswith("/run-0")]
+        case.close()
+        copied(case.path, folder)
+    return folder, name
+
+
 @pytest.mark.parametrize(
     ("damage", "more"),
     [
@@ -192,16 +204,19 @@ def spoilt(case: Case, damage: str) -> None:
         ("missing", 1),
     ],
 )
-def test_where_the_index_tells_too_little_all_segments_are_looked_through(damage: str, more: int) -> None:
+def test_where_the_index_tells_too_little_all_segments_are_looked_through(
+    damage: str, more: int, of_two_days: tuple[Path, str], tmp_path: Path
+) -> None:
     """After a loss of power, by another version of the engine or in another's folder: nobody is overlooked."""
-    first, second, *others = days(2 + more)
-    with large(), fed(first, second) as case:
-        [name] = [one.principal for one in case.credentials() if str(one.principal).endswith("/run-0")]
+    folder, name = of_two_days
+    _, _, *others = days(2 + more)
+    copied(folder, tmp_path / "case")
+    with large(), Case.open(tmp_path / "case") as case:
         spoilt(case, damage)
         case.close()
 
         assert segments(case, names=["run-0"]) is None
-        assert name and case._views.forest(None).resolve(name)
+        assert case._views.forest(None).resolve(name)
 
         ingested(case, *others)
         forest = case._views.forest(None)

@@ -13,7 +13,7 @@ from hypothesis import given
 from test_laws_adding import cut
 from test_laws_increments import SEEDS, days, fed
 
-from evidence import held
+from evidence import copied, held
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.store import layers
@@ -84,10 +84,21 @@ def test_after_an_ingest_only_new_segments_are_asked_what_they_cover(
         assert 5 == sum(one.hours_seen for one in found) // len(found)
 
 
-@pytest.mark.parametrize("lost", ["layers", "layers.json"])
-def test_where_no_layers_are_all_is_asked_at_once(lost: str) -> None:
-    """As of a case that a cluster linked, or a reader's own copy of one in a bucket."""
+@pytest.fixture(name="of_three_days", scope="module")
+def _of_three_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case of three days that was linked after each, for tests that take a copy of it."""
+    folder = tmp_path_factory.mktemp("three") / "case"
     with fed(*days(3)) as case:
+        case.close()
+        copied(case.path, folder)
+    return folder
+
+
+@pytest.mark.parametrize("lost", ["layers", "layers.json"])
+def test_where_no_layers_are_all_is_asked_at_once(lost: str, of_three_days: Path, tmp_path: Path) -> None:
+    """As of a case that a cluster linked, or a reader's own copy of one in a bucket."""
+    copied(of_three_days, tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
         expected = case.status().coverage
         derived = case._views.open(None).derived
         case.close()
@@ -99,17 +110,34 @@ def test_where_no_layers_are_all_is_asked_at_once(lost: str) -> None:
         assert [] == layers.whole(derived, {1})
 
 
+@pytest.fixture(name="asked", scope="module")
+def _asked(of_three_days: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[Path, Any]]:
+    """Cases of which all was asked, layer by layer and of all at once, to be copied; and what each told."""
+    found = {}
+    for apart in (True, False):
+        folder = tmp_path_factory.mktemp("asked") / "case"
+        copied(of_three_days, folder)
+        with Case.open(folder) as case:
+            derived = case._views.open(None).derived
+            if not apart:
+                case.close()
+                (derived / "layers.json").unlink()
+            expected = told(case)
+            (derived / "mints.parquet").unlink()
+        found[apart] = folder, expected
+    return found
+
+
 @pytest.mark.parametrize("name", ["hours", "assumed"])
 @pytest.mark.parametrize("apart", [True, False])
-def test_what_is_kept_and_damaged_is_asked_again(name: str, apart: bool) -> None:
+def test_what_is_kept_and_damaged_is_asked_again(
+    name: str, apart: bool, asked: dict[bool, tuple[Path, Any]], tmp_path: Path
+) -> None:
     """Though its end, which says what is in it, is whole; whether it lies with a layer or was asked of all at once."""
-    with fed(*days(3)) as case:
+    folder, expected = asked[apart]
+    copied(folder, tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
         derived = case._views.open(None).derived
-        if not apart:
-            case.close()
-            (derived / "layers.json").unlink()
-        expected = told(case)
-        (derived / "mints.parquet").unlink()
         case.close()
         paths = list(derived.rglob(f"*{name}.parquet"))
         assert len(paths) == (2 if apart else 1)

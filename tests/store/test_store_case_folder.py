@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from evidence import HOME, START, call, user
+from evidence import HOME, START, call, copied, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.store import ingest as store_ingest
@@ -26,13 +28,18 @@ from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
 from tokentrail.testing.names import Json
 
 
-@pytest.fixture(name="world")
-def _world() -> World:
+def made_up() -> World:
+    """A user, a session and a token."""
     world = World(START)
     session = world.user("ada").assumes("Deploy")
     world.user("ada").gets_session_token()
     session.calls("s3:ListBuckets", count=3)
     return world
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return made_up()
 
 
 @pytest.fixture(name="log")
@@ -191,8 +198,6 @@ def test_a_damaged_manifest_is_named_with_the_way_out(log: Path, tmp_path: Path,
 
 def test_a_lost_segment_is_an_error_in_words(log: Path, tmp_path: Path) -> None:
     """A manifest whose Parquet is gone never makes a silent, smaller answer."""
-    import shutil
-
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(log)])
     for path in [*(tmp_path / "case" / "segments").iterdir(), *(tmp_path / "case" / "derived").iterdir()]:
@@ -203,8 +208,6 @@ def test_a_lost_segment_is_an_error_in_words(log: Path, tmp_path: Path) -> None:
 
 def test_derived_tables_can_be_deleted_at_any_time(log: Path, tmp_path: Path) -> None:
     """derived/ is no state: without it the same answers come again."""
-    import shutil
-
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(log)])
         expected = list(case.credentials())
@@ -475,17 +478,26 @@ def test_a_pipe_among_what_may_be_linked_from_is_left_alone(log: Path, tmp_path:
     assert [] == folder.all_derived(derived.name[-2:])
 
 
+@pytest.fixture(name="linked", scope="module")
+def _linked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
+    """A log, a case that holds it and was linked, for tests that take a copy of it, and what it answers."""
+    folder = tmp_path_factory.mktemp("linked")
+    (folder / "log.json").write_bytes(native(made_up().records()))
+    with Case.open(folder / "case") as case:
+        case.ingest([str(folder / "log.json")])
+        return folder / "log.json", folder / "case", (list(case.credentials()), case.status())
+
+
 @pytest.mark.parametrize(
     "name", ["grown.json", "forest.parquet", "who.parquet", "losers.parquet", "layers/*.hours.parquet"]
 )
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[" * 200_000, None])
 def test_derived_tables_that_are_damaged_are_worked_out_anew(
-    name: str, content: bytes | None, log: Path, tmp_path: Path
+    name: str, content: bytes | None, linked: tuple[Path, Path, Any], tmp_path: Path
 ) -> None:
     """Or gone, one of them: nothing depends on what is derived, in a case that somebody handed over neither."""
-    with Case.open(tmp_path / "case") as case:
-        case.ingest([str(log)])
-        expected = list(case.credentials()), case.status()
+    log, whole, expected = linked
+    copied(whole, tmp_path / "case")
     [path] = (tmp_path / "case").glob(f"derived/*/{name}")
     path.unlink()
     if content is not None:
