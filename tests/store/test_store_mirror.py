@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_bucket import DeniedBucket, FakeBucket, Killed
 
-from evidence import START, text
+from evidence import START, copied, text
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.case.views import View
@@ -33,6 +34,7 @@ from tokentrail.testing import World, native
 DAY = 24 * 3600
 DEEP = b"[" * 200_000
 Machine = Callable[[str], None]
+Given = Callable[[int], FakeBucket]
 
 
 @pytest.fixture(name="machine")
@@ -77,6 +79,27 @@ def ingest(bucket: FakeBucket, logs: list[str]) -> int:
     """Ingest from the machine at hand; how many records were new."""
     with opened(bucket, create=True) as case:
         return case.ingest(logs, workers=1).records.new
+
+
+def again(bucket: FakeBucket) -> FakeBucket:
+    """Another bucket that holds the same."""
+    return FakeBucket(held=dict(bucket.held), times=dict(bucket.times), clock=bucket.clock)
+
+
+@pytest.fixture(name="given", scope="module")
+def _given(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """Buckets of one's own, into which a machine that nobody sits at put the case of the first so many log files."""
+
+    @cache
+    def made(count: int) -> FakeBucket:
+        bucket = FakeBucket()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("TOKENTRAIL_MIRRORS", str(tmp_path_factory.mktemp("mirrors")))
+            patched.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
+            ingest(bucket, files[:count])
+        return bucket
+
+    return lambda count: again(made(count))
 
 
 def everything(case: Case) -> str:
@@ -282,11 +305,10 @@ def test_a_manifest_that_names_paths_fetches_none(logs: list[str], machine: Mach
     "content", [b"", b"{", b'{"segment": "ffffffffffffffff", "objects": []}', DEEP, b'{"x":' + DEEP]
 )
 def test_a_damaged_manifest_is_named_by_its_place_in_the_bucket(
-    content: bytes, logs: list[str], machine: Machine
+    content: bytes, given: Given, machine: Machine
 ) -> None:
     """It says what to remove, and what to do then."""
-    bucket = FakeBucket()
-    ingest(bucket, logs[:1])
+    bucket = given(1)
     [key] = keys_of(bucket, keys.MANIFEST)
     bucket.held[key] = content
     machine("two")
@@ -487,11 +509,10 @@ def test_files_of_layers_that_are_only_for_linking_are_all_that_linking_keeps() 
 
 @pytest.mark.parametrize("damage", ["content", "files", "names", "gone"])
 def test_layers_that_are_not_what_they_were_are_left_alone(
-    damage: str, logs: list[str], machine: Machine, expected: str, tmp_path: Path
+    damage: str, given: Given, logs: list[str], machine: Machine, expected: str, tmp_path: Path
 ) -> None:
     """Their bytes are compared by hash and their names by shape; the case is then linked from its segments."""
-    bucket = FakeBucket()
-    ingest(bucket, logs[:2])
+    bucket = given(2)
     [files] = [one for one in bucket.held if one.endswith("layer-files.json")]
     listing = files.replace("layer-files", "layers")
     for key in [one for one in bucket.held if one.startswith("layers/")]:
@@ -698,9 +719,7 @@ def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
     ending: str, content: bytes, derived_anew: FakeBucket, machine: Machine, expected: str
 ) -> None:
     """Whoever may write there makes nobody fail by it."""
-    bucket = FakeBucket(
-        held=dict(derived_anew.held), times=dict(derived_anew.times), clock=derived_anew.clock
-    )
+    bucket = again(derived_anew)
     assert [one for one in bucket.held if one.endswith(ending)]
     junk(bucket, ending, content)
     machine("two")
@@ -714,11 +733,10 @@ def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
 
 @pytest.mark.parametrize("fault", ["/forest.parquet/x", "/layers", "/grown.json/x"])
 def test_derived_files_that_fit_into_no_folder_are_left_alone(
-    fault: str, logs: list[str], machine: Machine, expected: str
+    fault: str, given: Given, machine: Machine, expected: str
 ) -> None:
     """In a bucket one name may be an object's and begin another's."""
-    bucket = FakeBucket()
-    ingest(bucket, logs)
+    bucket = given(3)
     [folder] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("tables/")}
     bucket.put(f"{folder}{fault}", b"x")
     machine("two")
@@ -730,11 +748,10 @@ def test_derived_files_that_fit_into_no_folder_are_left_alone(
 @pytest.mark.parametrize("field", ["records", "gone", "ids", "ends"])
 @pytest.mark.parametrize("value", [5, ["../../x"]])
 def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
-    field: str, value: object, logs: list[str], machine: Machine, expected: str
+    field: str, value: object, given: Given, logs: list[str], machine: Machine, expected: str
 ) -> None:
     """What is no list of layers is none; the case is then linked from its segments."""
-    bucket = FakeBucket()
-    ingest(bucket, logs[:2])
+    bucket = given(2)
     [key] = [one for one in bucket.held if one.endswith("/layers.json")]
     bucket.held[key] = json.dumps([one | {field: value} for one in json.loads(bucket.held[key])]).encode()
     machine("two")
@@ -745,11 +762,10 @@ def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
 
 @pytest.mark.parametrize("content", [b"PAR1", other_columns()])
 def test_a_part_that_is_none_is_named_by_its_place_in_the_bucket(
-    content: bytes, logs: list[str], machine: Machine
+    content: bytes, given: Given, machine: Machine
 ) -> None:
     """Nothing of it stays here: once it is right again, the case opens."""
-    bucket = FakeBucket()
-    ingest(bucket, logs[:1])
+    bucket = given(1)
     [part] = [one for one in bucket.held if one.endswith("/identities.parquet")]
     right, bucket.held[part] = bucket.held[part], content
     machine("two")
@@ -761,22 +777,35 @@ def test_a_part_that_is_none_is_named_by_its_place_in_the_bucket(
         assert case.status().records
 
 
+@pytest.fixture(name="read_from", scope="module")
+def _read_from(
+    given: Given, expected: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FakeBucket, Path]:
+    """A bucket with a case and a note, and the mirrors of a machine that has read all of it, to be copied."""
+    bucket, mirrors = given(3), tmp_path_factory.mktemp("mirrors")
+    bucket.put("notes/digests.json", b'{"periods": []}')
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TOKENTRAIL_MIRRORS", str(mirrors))
+        with opened(bucket) as case:
+            assert expected == everything(case)
+    return bucket, mirrors
+
+
 @pytest.mark.parametrize(
     "lost", ["segments", "segments/*", "segments/*/events.parquet", "objects", "manifests", "derived", "derived/*",
              "derived/*/*", "derived/*/grown.json", "mirrored", "notes", "case.json"],
 )  # fmt: skip
 def test_what_a_mirror_has_lost_is_had_again(
-    lost: str, logs: list[str], machine: Machine, expected: str, tmp_path: Path
+    lost: str, read_from: tuple[FakeBucket, Path], machine: Machine, expected: str, tmp_path: Path
 ) -> None:
     """Systems tidy folders for what is not lasting, file by file, and machines lose their power."""
-    bucket = FakeBucket()
-    ingest(bucket, logs)
-    bucket.put("notes/digests.json", b'{"periods": []}')
+    bucket, mirrors = read_from
+    bucket = again(bucket)
+    copied(mirrors, tmp_path / "two")
     machine("two")
-    with opened(bucket) as case:
-        assert expected == everything(case)
-        found = list(case.path.glob(lost))
-        assert found
+    [path] = (tmp_path / "two").iterdir()
+    found = list(path.glob(lost))
+    assert found
     for path in found:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if lost == "segments/*/events.parquet":
