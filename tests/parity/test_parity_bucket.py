@@ -214,8 +214,11 @@ def test_linking_says_what_is_missing_or_damaged_in_the_bucket(engine: SparkEngi
             engine.run("CREATE TABLE types AS SELECT DISTINCT type FROM identities")
 
 
-def test_large_tables_are_not_sent_to_all_executors(cluster: Cluster, keys: list[str]) -> None:
+def test_small_tables_are_sent_to_all_executors_and_large_ones_are_not(
+    cluster: Cluster, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With Spark's own settings, which would have it send whatever it holds for small, as what Python reads is held."""
+    monkeypatch.setattr("tokentrail.store.shelf._FEW_ROWS", 999)
     from tokentrail.store.shelf import BucketShelf
     from tokentrail.store.spark import SparkEngine
 
@@ -228,11 +231,14 @@ def test_large_tables_are_not_sent_to_all_executors(cluster: Cluster, keys: list
         assert isinstance(place, InBucket)
         engine = SparkEngine(cluster._session, shelf)
         engine.run("CREATE TABLE large AS SELECT id, hash(id) AS k FROM range(0, 1000, 1, 2)")
-        found = engine._query("SELECT a.id FROM large a JOIN large b ON b.k = a.k")
-        plan = found._jdf.queryExecution().executedPlan().toString()
+        engine.run("CREATE TABLE small AS SELECT id, k FROM large WHERE id < 999")
+        plans = []
+        for other in ("large", "small"):
+            found = engine._query(f"SELECT a.id FROM large a JOIN {other} ON {other}.k = a.k")
+            plans.append(found._jdf.queryExecution().executedPlan().toString())
         engine.close()
-    assert "SortMergeJoin" in plan
-    assert "Broadcast" not in plan
+    assert ["SortMergeJoin" in one for one in plans] == [True, False]
+    assert ["BroadcastHashJoin" in one for one in plans] == [False, True]
     assert not [one for one in keys if one.startswith(f"leak/{place.prefix}")]
 
 

@@ -22,6 +22,7 @@ from py4j.protocol import Py4JError
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import broadcast
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from tokentrail.errors import CaseError
@@ -35,10 +36,12 @@ FAILED = (PySparkException, Py4JError)
 """What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
 _BLOCK = 1 << 20
 """Bytes of a group of rows in what answers are read from: few are read for a few rows."""
-_TOLD = "part int, file string"
+_TOLD = "part int, file string, rows long, bytes long"
 """What the driver is told of each part of a table."""
 _SENT = "spark.sql.{}autoBroadcastJoinThreshold"
 """Bytes of a table up to which it is sent to all executors, rather than all be sorted by what they are joined on."""
+_FEW_ROWS, _FEW_BYTES = 100_000, 4 << 20
+"""What a table holds at most that is sent to all executors from the beginning."""
 _AT_ONCE = 16
 """Files that are fetched together, and lie on an executor's disk until they are read."""
 
@@ -132,6 +135,7 @@ class FolderShelf:
 class _Kept(NamedTuple):
     schema: pa.Schema
     files: Sequence[str]
+    small: bool = False
 
 
 class BucketShelf:
@@ -144,10 +148,12 @@ class BucketShelf:
         asked = str(session.conf.get("spark.sql.shuffle.partitions"))
         self._tasks = max(session.sparkContext.defaultParallelism, int(asked) if asked.isdigit() else 0)
         """That read one table at most: of many files, each reads several."""
-        # Of what others read, Spark takes the numbers of files for all there is, and would send whole tables of events:
-        # it is to go by what it has seen of them.
-        session.conf.set(_SENT.format("adaptive."), session.conf.get(_SENT.format("")))
+        # Of what Python reads, Spark takes the numbers of files for all there is, and would send whole tables of
+        # events: it is told what is small, and else goes by what it has seen.
+        up_to = str(session.conf.get(_SENT.format("")))
+        session.conf.set(_SENT.format("adaptive."), up_to)
         session.conf.set(_SENT.format(""), "-1")
+        self._sends = not up_to.startswith("-")
 
     def segments(self, snapshot: Snapshot) -> None:
         """Know the tables of a case's segments, by their names."""
@@ -161,21 +167,27 @@ class BucketShelf:
 
     def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
         """A table with the columns that are wanted, as Spark can't see that it needs no more of what others read."""
-        schema, files = self._tables[name]
+        schema, files, small = self._tables[name]
         columns = [one for one in schema if wanted is None or one.name in wanted] or [schema.field(0)]
         tasks = min(len(files), self._tasks) or 1
         read = partial(_read, self._place, files, tasks, pa.schema(columns))
         numbers = self._session.range(0, tasks, 1, tasks)
-        return numbers.mapInArrow(read, from_arrow_schema(pa.schema(columns)))
+        found = numbers.mapInArrow(read, from_arrow_schema(pa.schema(columns)))
+        return broadcast(found) if small and self._sends else found
 
     def keep(self, name: str, found: DataFrame) -> None:
         """Write a table, a file each part."""
-        self._tables[name] = _Kept(to_arrow_schema(found.schema), self._written(found, name))
+        told = self._written(found, name)
+        small = (
+            sum(one["rows"] for one in told) <= _FEW_ROWS and sum(one["bytes"] for one in told) <= _FEW_BYTES
+        )
+        self._tables[name] = _Kept(to_arrow_schema(found.schema), [one["file"] for one in told], small)
 
-    def _written(self, found: DataFrame, name: str) -> list[str]:
+    def _written(self, found: DataFrame, name: str) -> list[dict[str, Any]]:
+        """Write a table; what is told of its parts, in their order."""
         put = partial(_put, self._place, f"{self._place.prefix}{name}/")
-        files: list[str] = found.mapInArrow(put, _TOLD).toArrow().sort_by("part")["file"].to_pylist()
-        return files
+        told: list[dict[str, Any]] = found.mapInArrow(put, _TOLD).toArrow().sort_by("part").to_pylist()
+        return told
 
     def forget(self, name: str) -> None:
         """Remove a table."""
@@ -184,7 +196,7 @@ class BucketShelf:
     def deliver(self, found: DataFrame, path: Path) -> None:
         """Write rows, in their order, and fetch them."""
         path.mkdir(mode=0o700)
-        files = self._written(found, path.stem)
+        files = [one["file"] for one in self._written(found, path.stem)]
         paths = [path / f"part-{number:06}.parquet" for number in range(len(files))]
         for _ in _fetched(self._place.bucket, files, paths):
             pass
@@ -260,8 +272,9 @@ def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Ite
     assert context is not None
     part = context.partitionId()
     with leaving(place), TemporaryDirectory(prefix="tokentrail-") as scratch:
-        path, writer = Path(scratch, "part.parquet"), None
+        path, writer, rows = Path(scratch, "part.parquet"), None, 0
         for batch in batches:
+            rows += batch.num_rows
             writer = writer or pq.ParquetWriter(path, batch.schema, compression="zstd")
             writer.write_batch(batch)
         if writer is not None:
@@ -269,4 +282,5 @@ def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Ite
             file = f"{prefix}{part:06}-{secrets.token_hex(8)}.parquet"
             place.bucket.put(file, path)
             told: list[pa.Array[Any]] = [pa.array([part], pa.int32()), pa.array([file])]
-            yield pa.RecordBatch.from_arrays(told, ["part", "file"])
+            told += [pa.array([rows]), pa.array([path.stat().st_size])]
+            yield pa.RecordBatch.from_arrays(told, ["part", "file", "rows", "bytes"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ _SPELLINGS = (
 _WORD = re.compile(r"\w+")
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 """What is read, by name."""
+_CLAUSES = "WHERE|GROUP|ORDER|HAVING|LIMIT|UNION|EXCEPT|JOIN|LEFT|CROSS|ON|DISTRIBUTE"
+_TABLE = re.compile(rf"(\b(?:FROM|JOIN)\s+)(\w+)\b(\s+(?!(?:{_CLAUSES})\b)\w+)?")
+"""The same, with what it is called there."""
 _STAR = re.compile(r"SELECT\s+\*|\w\.\*")
 """All columns of a table."""
 _NUMBERED = re.compile(r"\bnumbered\(\)")
@@ -140,9 +143,10 @@ class SparkEngine:
         words = frozenset(word for one in texts for word in _WORD.findall(one))
         # What a view passes on with a star is named by who reads it, if by anybody.
         wanted = None if _STAR.search(sql) else words
-        tables = {name for one in texts for name in _READ.findall(one) if self._shelf.knows(name)}
-        known = {name: f"TABLE {self._seen(name, wanted)}" for name in tables}
-        named = ", ".join(f"{name} AS ({one})" for name, one in (known | views).items())
+        read = {name for one in texts for name in _READ.findall(one) if self._shelf.knows(name)}
+        seen = {name: self._seen(name, wanted) for name in read}
+        named = ", ".join(f"{name} AS ({_in_place(one, seen)})" for name, one in views.items())
+        sql = _in_place(sql, seen)
         return self._session.sql(f"WITH {named} {sql}" if named else sql, args=list(parameters) or None)
 
     def _behind(self, sql: str, found: dict[str, str]) -> dict[str, str]:
@@ -158,6 +162,16 @@ class SparkEngine:
         seen = f"{name}_{next(self._counts)}"
         self._shelf.table(name, wanted).createOrReplaceTempView(seen)
         return seen
+
+
+def _in_place(sql: str, seen: Mapping[str, str]) -> str:
+    """A query that reads tables by other names, and calls them as it did."""
+
+    def named(found: re.Match[str]) -> str:
+        begin, name, alias = found.groups()
+        return f"{begin}{seen[name]}{alias or f' {name}'}" if name in seen else found[0]
+
+    return _TABLE.sub(named, sql)
 
 
 def spread(
