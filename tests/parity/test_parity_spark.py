@@ -136,8 +136,11 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
         assert expected == everything(spread), "what Spark read in is linked on this machine too"
 
 
-def test_small_files_are_kept_by_executors_as_by_this_machine(tmp_path: Path, cluster: Cluster) -> None:
+def test_small_files_are_kept_by_executors_as_by_this_machine(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A record a file: every one of them comes back from the archives that executors wrote."""
+    monkeypatch.setattr(cluster, "spread_from", 1 << 60)  # who links it makes no difference
     logs = tmp_path / "logs"
     logs.mkdir()
     for number, record in enumerate(story().world.records()):
@@ -176,8 +179,11 @@ def test_what_is_little_is_linked_by_the_driver(tmp_path: Path, cluster: Cluster
         assert everything(local) == everything(spread)
 
 
-def test_the_folders_of_days_are_walked_by_executors(tmp_path: Path, cluster: Cluster) -> None:
+def test_the_folders_of_days_are_walked_by_executors(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A trail's layout on disk, with a file beside it: what the driver does not list comes out the same."""
+    monkeypatch.setattr(cluster, "spread_from", 1 << 60)  # who links it makes no difference
     records = story().world.records()
     each = len(records) // 4
     for number in range(5):
