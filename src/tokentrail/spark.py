@@ -157,6 +157,7 @@ class Cluster:
         from tokentrail.store.spark import SparkEngine
 
         place = errands(case, "linking")
+        place.begin()
         if isinstance(place, InBucket):
             engine = SparkEngine(self._session, partial(BucketShelf, place=place))
         else:

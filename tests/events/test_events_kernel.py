@@ -172,6 +172,16 @@ def test_a_lost_field_is_no_rejected_record() -> None:
     assert [("readOnly", 0)] == [(one["field"], one["ordinal"]) for one in rows["rejected"]]
 
 
+def test_an_identity_that_is_partly_lost_is_noted_at_each_of_its_records() -> None:
+    """So that what is told does not depend on which records happen to be read into one segment."""
+    odd = raw(userIdentity={"type": "IAMUser", "arn": [1, "x"], "accessKeyId": "AKIAIOSFODNN7EXAMPLE"})
+    [first, _], rows = ingest(native(odd, raw(), odd), native(odd))
+
+    assert (3, 0) == (first.records, first.rejected)
+    assert [(0, 0), (0, 2), (1, 0)] == [(one["object"], one["ordinal"]) for one in rows["rejected"]]
+    assert {"userIdentity"} == {one["field"] for one in rows["rejected"]}
+
+
 def test_a_broken_stream_is_named_and_its_records_kept() -> None:
     """A truncated gzip costs what was cut off, and says so for the object as a whole."""
     records = [raw(eventID=random.Random(n).randbytes(16).hex()) for n in range(500)]

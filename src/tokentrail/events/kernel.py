@@ -216,14 +216,11 @@ class Segment:
     def _identities_table(self, events: pa.Table) -> pa.Table:
         raws = list(self._identities)
         values, odd = identity.columns(raws)
-        callers = events["identity"].to_numpy() if odd else np.empty(0, np.int32)
-        for code in odd:
-            rows = np.flatnonzero(callers == code)
-            if not len(rows):  # of a record that was taken back, since its object turned out to be damaged
-                continue
-            at = int(rows[0])
-            place = events["object"][at].as_py(), events["ordinal"][at].as_py()
-            self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
+        if odd:
+            told = events.filter(pa.array(np.isin(events["identity"].to_numpy(), odd)))
+            objects, ordinals = told["object"].to_numpy().tolist(), told["ordinal"].to_numpy().tolist()
+            for place in zip(objects, ordinals, strict=True):
+                self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
         arrays = [assemble.same(self.number, len(raws)), pa.array(np.arange(len(raws), dtype=np.int32))]
         for name, column in zip(IDENTITIES.names[2:], values, strict=True):
             kind = IDENTITIES.field(name).type

@@ -35,11 +35,9 @@ _SPELLINGS = (
 )
 """What DuckDB knows as a macro or calls by another name."""
 _WORD = re.compile(r"\w+")
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
-"""What is read, by name."""
 _CLAUSES = "WHERE|GROUP|ORDER|HAVING|LIMIT|UNION|EXCEPT|JOIN|LEFT|CROSS|ON|DISTRIBUTE"
 _TABLE = re.compile(rf"(\b(?:FROM|JOIN)\s+)(\w+)\b(\s+(?!(?:{_CLAUSES})\b)\w+)?")
-"""The same, with what it is called there."""
+"""What is read, by name, and what it is called there."""
 _STAR = re.compile(r"SELECT\s+\*|\w\.\*")
 """All columns of a table."""
 _NUMBERED = re.compile(r"\bnumbered\(\)")
@@ -143,7 +141,7 @@ class SparkEngine:
         words = frozenset(word for one in texts for word in _WORD.findall(one))
         # What a view passes on with a star is named by who reads it, if by anybody.
         wanted = None if _STAR.search(sql) else words
-        read = {name for one in texts for name in _READ.findall(one) if self._shelf.knows(name)}
+        read = {name for one in texts for name in _read(one) if self._shelf.knows(name)}
         seen = {name: self._seen(name, wanted) for name in read}
         named = ", ".join(f"{name} AS ({_in_place(one, seen)})" for name, one in views.items())
         sql = _in_place(sql, seen)
@@ -151,7 +149,7 @@ class SparkEngine:
 
     def _behind(self, sql: str, found: dict[str, str]) -> dict[str, str]:
         """The views that a query reads, each after those that it reads itself."""
-        for name in _READ.findall(sql):
+        for name in _read(sql):
             if name in self._views and name not in found:
                 self._behind(self._views[name], found)
                 found[name] = self._views[name]
@@ -162,6 +160,11 @@ class SparkEngine:
         seen = f"{name}_{next(self._counts)}"
         self._shelf.table(name, wanted).createOrReplaceTempView(seen)
         return seen
+
+
+def _read(sql: str) -> list[str]:
+    """The names of what a query reads."""
+    return [name for _, name, _ in _TABLE.findall(sql)]
 
 
 def _in_place(sql: str, seen: Mapping[str, str]) -> str:
