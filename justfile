@@ -61,6 +61,6 @@ sanitize:
         -o src/tokentrail/events/_$name.abi3.so src/tokentrail/events/native/$name.c || exit 1; \
     done
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-      .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_telling.py \
+      .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_members.py tests/events/test_events_telling.py \
       tests/events/test_events_sifting.py tests/events/test_events_composing.py -m "long or not long"
     uv sync --locked --group dev --reinstall-package tokentrail

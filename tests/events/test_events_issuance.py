@@ -270,9 +270,30 @@ def test_many_at_once_are_read_like_each_alone(many: list[tuple[Any, Any]]) -> N
     answers = [json.dumps(one).encode() for _, one in many]
     details = [b"null"] * len(many)
 
-    assert issuances(asked, answers, details) == [
-        one for n in range(len(many)) for one in issuances(asked[n : n + 1], answers[n : n + 1], details[:1])
+    together = issuances(asked, answers, details)
+    alone = [
+        issuances(asked[n : n + 1], answers[n : n + 1], details[:1], compiled=False) for n in range(len(many))
     ]
+
+    assert [list(column) for column in together[0]] == [
+        [one[n][0] for one, _ in alone] for n in range(len(ISSUED))
+    ]
+    assert together[1] == [success for _, [success] in alone]
+
+
+def test_of_a_credential_set_the_key_counts_that_is_in_it() -> None:
+    """What wraps credentials in a set says so row by row: the next answer's own credentials are its own."""
+    wrapped = {"credentialSet": [{"credentials": {"accessKeyId": "ASIAINNER"}, "sourceIdentity": "cert"}]}
+    plain = {"credentials": {"accessKeyId": "ASIAOUTER"}, "sourceIdentity": "ada"}
+    several = {"credentialSet": [*wrapped["credentialSet"], {"credentials": {"accessKeyId": "ASIALATER"}}]}
+    nothing: dict[str, Any] = {"credentialSet": []}
+    answers = [json.dumps(one).encode() for one in (wrapped, plain, several, nothing)]
+
+    for compiled in (True, False):
+        found, _ = issuances([b"null"] * 4, answers, [b"null"] * 4, compiled=compiled)
+        told = dict(zip(ISSUED, found, strict=True))
+        assert list(told["key_id"]) == ["ASIAINNER", "ASIAOUTER", "ASIAINNER", None]
+        assert list(told["source_identity"]) == ["cert", "ada", "cert", None]
 
 
 @given(JSON)

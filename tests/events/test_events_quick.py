@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_events_kernel import RECORDS
 
-from tokentrail.events import reading
+from tokentrail.events import quick, reading
 from tokentrail.events.batch import Batch
 from tokentrail.events.carriers import shapes
 from tokentrail.events.gunzip import expand
@@ -253,11 +253,19 @@ def test_an_identity_that_was_taken_back_is_noted_nowhere() -> None:
     }
 
 
-def test_many_rows_are_handed_over_in_parts() -> None:
-    """More rows than are kept at once give the same as a few."""
-    record_of = [raw(eventName=f"Call{n % 50}", resources=[{"ARN": f"arn:{n}"}]) for n in range(9_000)]
+@pytest.mark.parametrize("enough", ["_ENOUGH", "_ENOUGH_BYTES"])
+def test_many_rows_are_handed_over_in_parts(enough: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More rows than are kept at once, or more of what calls were asked and answered, give the same as a few."""
+    many = [raw(eventName=f"Call{n % 50}", resources=[{"ARN": f"arn:{n}"}]) for n in range(300)]
+    many += [json.dumps(issuing(requestParameters={"roleArn": f"role/{n}"})).encode() for n in range(300)]
+    objects = [native(*many), CLEAN, native(*many[::-1]), CLEAN]
+    expected = read(*objects, compiled=False)
 
-    assert_same(native(*record_of), CLEAN, native(*record_of))
+    taken: list[int] = []
+    monkeypatch.setattr(quick, enough, 500)
+    monkeypatch.setattr(Quick, "take", lambda self, own=Quick.take: taken.append(1) or own(self))
+    assert read(*objects, compiled=True) == expected
+    assert len(taken) == 3  # after each of the large ones, and at the end
 
 
 SLOW = frozenset({"splunk-raw-csv", "splunk-table", "athena", "lake", "elastic-text"})

@@ -1,6 +1,7 @@
 """The compiled scanner; `_scan.c` says what it does and what it refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Raw
 
@@ -12,6 +13,7 @@ Calls = tuple[
 
 class Scanner:
     rows: int
+    kept: int
     def __new__(
         cls,
         labels: tuple[dict[str | None, int], ...],
@@ -37,3 +39,10 @@ def sift(
     needs: tuple[tuple[int, int, int, int, str, float], ...],
     /,
 ) -> tuple[int, bytes, bytes] | None: ...
+
+Plan = tuple[bytes, int, int]
+"""Of a member its name, what it may be, and how many of those that follow are inside it."""
+
+def pluck(
+    raws: Sequence[bytes | Raw], plan: tuple[Plan, ...], decode: Callable[[bytes], str], missing: Raw, /
+) -> tuple[list[Any], ...] | None: ...

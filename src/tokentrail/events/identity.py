@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import astuple
 
-from tokentrail.events.loose import Each, text
+from tokentrail.events.loose import text
+from tokentrail.events.members import Members
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -65,7 +65,7 @@ class Identity(msgspec.Struct, gc=False):
     inScopeOf: _InScopeOf | None = None
 
 
-def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:
+def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Sequence[Any]], list[int]]:
     """
     Read identities: the columns of `columns.IDENTITIES` from `type` on, `created` still as text.
 
@@ -73,14 +73,10 @@ def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:
         The columns, and the places of the identities of which some could not be read.
     """
     odd: list[int] = []
-    who = _identities(raws, odd)
-    kinds, ids, arns, accounts, keys, users, invokers, providers, contexts, behalves, scopes = _columns(
-        who, _NOBODY
-    )
-    attributes, issuers, webs, sources, deliveries, roots, sign_ins = _columns(contexts, _NO_CONTEXT)
-    created, factors = _columns(attributes, _NO_ATTRIBUTES)
-    issuer_kinds, issuer_ids, issuer_arns, _ = _columns(issuers, _NO_ISSUER)
-    (federations,) = _columns(webs, _NO_WEB)
+    (
+        kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
+        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes,
+    ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     return [
         kinds,
         _filled(ids),
@@ -99,16 +95,9 @@ def columns(raws: Sequence[bytes]) -> tuple[list[Sequence[Any]], list[int]]:
         [_TRUTH.get(value) for value in roots],
         _filled(sign_ins),
         _filled(invokers),
-        _filled(*_columns(behalves, _NO_BEHALF)),
-        _filled(*_columns(scopes, _NO_SCOPE)),
+        _filled(behalves),
+        _filled(scopes),
     ], odd
-
-
-def _columns(structs: Sequence[Any], absent: msgspec.Struct) -> list[Sequence[Any]]:
-    """The fields of many structs, field by field; those of `absent` where there is none."""
-    if not any(structs):  # often none has one
-        return [[None] * len(structs) for _ in absent.__struct_fields__]
-    return list(zip(*[astuple(one or absent) for one in structs], strict=True))
 
 
 def _filled(texts: Sequence[str | None]) -> Sequence[str | None]:
@@ -143,7 +132,5 @@ def _forgiving(value: dict[str, Any]) -> Identity:
     )
 
 
-_identities = Each(Identity, _forgiving)
-_NOBODY, _NO_CONTEXT, _NO_ATTRIBUTES, _NO_ISSUER = Identity(), _Context(), _Attributes(), _Issuer()
-_NO_WEB, _NO_BEHALF, _NO_SCOPE = _WebId(), _OnBehalfOf(), _InScopeOf()
+_identities = Members(Identity, _forgiving)
 _TRUTH = {True: True, False: False, "true": True, "false": False, "True": True, "False": False}

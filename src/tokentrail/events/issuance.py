@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from tokentrail.events.loose import Each, Raw, decoded, number, text
+from tokentrail.events.loose import Raw, decoded, number, text
+from tokentrail.events.members import Members
 from tokentrail.events.record import MISSING
 from tokentrail.events.values import seconds
 
@@ -79,69 +80,79 @@ def _forgiving_answer(value: dict[str, Any]) -> _Answer:
     )
 
 
-_requests = Each(_Request, _forgiving_request)
-_answers = Each(_Answer, _forgiving_answer)
-_NOTHING_ASKED, _NO_ANSWER = _Request(), _Answer()
+_requests = Members(_Request, _forgiving_request)
+_answers = Members(_Answer, _forgiving_answer)
 
-Issued = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, int | None, int | None, str | None,
-    str | None, str | None,
-]  # fmt: skip
 ISSUED = (
     "key_id", "child_id", "child_arn", "role_arn", "session_name", "source_identity", "expires", "duration",
     "mfa_serial", "target", "subject",
 )  # fmt: skip
 """The columns of `columns.ISSUANCES` that `issuances` fills, in its order."""
+Column: TypeAlias = "Sequence[Any]"
 
 
-def issuances(requests: Sequence[Raw], answers: Sequence[Raw], details: Sequence[Raw]) -> list[Issued | None]:
+def issuances(
+    requests: Sequence[Raw], answers: Sequence[Raw], details: Sequence[Raw], *, compiled: bool = True
+) -> tuple[list[Column], list[bool]]:
     """
-    What successful issuing calls say of their credentials; `None` where the answer tells of a failure.
+    What successful issuing calls say of their credentials, column by column; and whether the answer tells of success.
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
     'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'.
     """
-    every = zip(_requests(requests), _answers(answers), answers, details, strict=True)
+    roles, sessions, names, identities, durations, serials, targets = _requests(requests, compiled=compiled)
+    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins = _answers(
+        answers, compiled=compiled
+    )
+    keys, expirations, ids, misspelled_ids, arns, given = _of_sets([*told[:5], given], told[5:])
+    ids = _either(ids, misspelled_ids)
+    keys, expirations = _anywhere(keys, expirations, answers)
     return [
-        _issued(asked or _NOTHING_ASKED, answer or _NO_ANSWER, raw, detail)
-        for asked, answer, raw, detail in every
+        [key or None for key in keys],
+        [own or federated or None for own, federated in zip(ids, federated_ids, strict=True)],
+        [
+            arn if own else other if federated else arn or other
+            for own, arn, federated, other in zip(ids, arns, federated_ids, federated_arns, strict=True)
+        ],
+        roles,
+        _either(sessions, names),
+        _either(given, identities),
+        [seconds(one) for one in expirations],
+        [number(one) for one in durations],
+        serials,
+        _either(targets, [None if one is MISSING else _portal_target(decoded(one)) for one in details]),
+        _either(_either(web_subjects, subjects), subject_arns),
+    ], [login in (None, "Success") for login in logins]
+
+
+def _either(first: Column, second: Column) -> Column:
+    """What the first says, row by row, else the second; no text is as good as an empty one."""
+    if not any(second) and "" not in first:
+        return first
+    return [one or other or None for one, other in zip(first, second, strict=True)]
+
+
+def _of_sets(own: list[Column], sets: list[Column]) -> list[Column]:
+    """What an answer says of its credentials, or the set in which it wraps them."""
+    if not any(map(any, sets)):
+        return own
+    wrapped = [any(one is not None for one in row) for row in zip(*sets, strict=True)]
+    return [
+        [inner if there else mine for there, mine, inner in zip(wrapped, *both, strict=True)]
+        for both in zip(own, sets, strict=True)
     ]
 
 
-def _issued(asked: _Request, answer: _Answer, raw: Raw, details: Raw) -> Issued | None:
-    if answer.ConsoleLogin not in (None, "Success"):
-        return None
-    if answer.credentialSet:
-        inner = answer.credentialSet[0]
-        answer.credentials, answer.assumedRoleUser = inner.credentials, inner.assumedRoleUser
-        answer.sourceIdentity = inner.sourceIdentity
-    credentials = answer.credentials
-    if credentials is None or credentials.accessKeyId is None:
-        credentials = _any_credentials(raw)
-    child_id, child_arn = _child(answer)
-    return (
-        credentials.accessKeyId or None,
-        child_id,
-        child_arn,
-        asked.roleArn,
-        asked.roleSessionName or asked.name,
-        answer.sourceIdentity or asked.sourceIdentity,
-        seconds(credentials.expiration),
-        number(asked.durationSeconds),
-        asked.serialNumber,
-        asked.targetPrincipal or (None if details is MISSING else _portal_target(decoded(details))),
-        answer.subjectFromWebIdentityToken or answer.subject or answer.subjectArn,
-    )
-
-
-def _child(answer: _Answer) -> tuple[str | None, str | None]:
-    """Principal id and ARN that the credential will speak under."""
-    role, federated = answer.assumedRoleUser, answer.federatedUser
-    if role is not None and (role_id := role.assumedRoleId or role.assumeRoleId):
-        return role_id, role.arn
-    if federated is not None and federated.federatedUserId:
-        return federated.federatedUserId, federated.arn
-    return None, (role.arn if role else None) or (federated.arn if federated else None)
+def _anywhere(keys: Column, expirations: Column, answers: Sequence[Raw]) -> tuple[Column, Column]:
+    """Key ids and expirations, wherever an answer has them that has none in the usual place."""
+    if None not in keys:
+        return keys, expirations
+    keys, expirations = list(keys), list(expirations)
+    for at, key in enumerate(keys):
+        if key is None and answers[at] is not MISSING:
+            found = issued_credentials(decoded(answers[at])) or {}
+            keys[at], expirations[at] = text(found, "accessKeyId"), text(found, "expiration")
+    return keys, expirations
 
 
 def issued_credentials(value: Any, depth: int = 0) -> dict[str, Any] | None:
@@ -159,13 +170,6 @@ def issued_credentials(value: Any, depth: int = 0) -> dict[str, Any] | None:
         if found is not None:
             return found
     return None
-
-
-def _any_credentials(raw: Raw) -> _Credentials:
-    if raw is MISSING:
-        return _Credentials()
-    found = issued_credentials(decoded(raw)) or {}
-    return _Credentials(accessKeyId=text(found, "accessKeyId"), expiration=text(found, "expiration"))
 
 
 def _portal_target(details: dict[str, Any]) -> str | None:

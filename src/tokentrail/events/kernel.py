@@ -8,7 +8,7 @@ issue, change, name or reveal something are looked into, a batch at a time as we
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,6 @@ _LABELLED = {
 }
 """Columns of few distinct values, and the fields that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
-_CHANGE_ROW = special.CHANGE
 _TRUE = frozenset((True, "true", "True"))
 
 
@@ -81,6 +80,22 @@ def _parts() -> dict[str, list[Any]]:
     return {name: [] for name in EVENTS.names if name != "segment"}
 
 
+class Gathered:
+    """What calls of a segment had to tell: the rows of their events, and columns."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.places: list[int] = []
+        self.columns: dict[str, list[Any]] = {name: [] for name in names}
+
+    def add(self, first: int, told: special.Told) -> None:
+        """Add what calls told whose batch begins at a row."""
+        if not told.places:
+            return
+        self.places += [first + at for at in told.places]
+        for column, more in zip(self.columns.values(), told.columns, strict=True):
+            column += more
+
+
 @dataclass(slots=True)
 class Segment:
     """Collects the columns of several objects; `tables()` hands them over."""
@@ -96,8 +111,8 @@ class Segment:
     _labels: dict[str, Labels] = field(default_factory=_labels)
     _parts: dict[str, list[Any]] = field(default_factory=_parts)
     _identities: Labels = field(default_factory=Labels)
-    _issuances: list[tuple[Any, ...]] = field(default_factory=list)
-    _changes: list[tuple[Any, ...]] = field(default_factory=list)
+    _issuances: Gathered = field(default_factory=lambda: Gathered(_ISSUANCE_ROW))
+    _changes: Gathered = field(default_factory=lambda: Gathered(special.CHANGE))
     _rejected: list[tuple[int, int | None, str | None, str]] = field(default_factory=list)
     _quick: Quick | None = field(init=False)
     _name_marks: Marks = field(init=False)
@@ -173,20 +188,20 @@ class Segment:
             ),
             "resource": assemble.plain(special.resources(of, marks), pa.string()),
         }
-        issued, changed = special.issued(of, marks, succeeded), special.changed(of, marks, succeeded)
-        self._add(columns, count, issued, changed)
+        issued = special.issued(of, marks, succeeded, compiled=self.compiled)
+        self._add(columns, count, issued, special.changed(of, marks, succeeded))
 
     def _add(
         self,
         columns: dict[str, Any],
         count: int,
-        issued: Iterable[special.Row],
-        changed: Iterable[special.Row],
+        issued: special.Told,
+        changed: special.Told,
     ) -> None:
         for name, column in columns.items():
             self._parts[name].append(column)
-        self._issuances += [(self._rows + at, *row) for at, row in issued]
-        self._changes += [(self._rows + at, *row) for at, row in changed]
+        self._issuances.add(self._rows, issued)
+        self._changes.add(self._rows, changed)
         self._rows += count
 
     def tables(self) -> dict[str, pa.Table]:
@@ -199,8 +214,8 @@ class Segment:
         return {
             "events": events,
             "identities": identities,
-            "issuances": _special_table(events, self._issuances, _ISSUANCE_ROW, ISSUANCES),
-            "changes": _special_table(events, self._changes, _CHANGE_ROW, CHANGES),
+            "issuances": _special_table(events, self._issuances, ISSUANCES),
+            "changes": _special_table(events, self._changes, CHANGES),
             "rejected": self._rejected_table(),
         }
 
@@ -215,7 +230,7 @@ class Segment:
 
     def _identities_table(self, events: pa.Table) -> pa.Table:
         raws = list(self._identities)
-        values, odd = identity.columns(raws)
+        values, odd = identity.columns(raws, compiled=self.compiled)
         if odd:
             told = events.filter(pa.array(np.isin(events["identity"].to_numpy(), odd)))
             objects, ordinals = told["object"].to_numpy().tolist(), told["ordinal"].to_numpy().tolist()
@@ -236,14 +251,11 @@ class Segment:
         return pa.Table.from_arrays(arrays, schema=REJECTED)
 
 
-def _special_table(
-    events: pa.Table, rows: Sequence[tuple[Any, ...]], names: Sequence[str], schema: pa.Schema
-) -> pa.Table:
-    """The events at the rows' places, and what their calls had to tell."""
-    places, *values = zip(*rows, strict=True) if rows else [()] * (1 + len(names))
-    told = dict(zip(names, values, strict=True))
+def _special_table(events: pa.Table, calls: Gathered, schema: pa.Schema) -> pa.Table:
+    """The events at the calls' places, and what these had to tell."""
+    told = calls.columns
     shared = [name for name in events.column_names if name in {*schema.names, "name"} - told.keys()]
-    shown = events.select(shared).take(assemble.plain(places, pa.int64()))
+    shown = events.select(shared).take(assemble.plain(calls.places, pa.int64()))
     columns = []
     for name in schema.names:
         if name == "shared_id":

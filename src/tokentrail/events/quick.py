@@ -37,8 +37,10 @@ _CALL = (
     "eventSource", "eventName", "sharedEventID", "requestParameters", "responseElements", "serviceEventDetails",
     "additionalEventData",
 )  # fmt: skip
-_ENOUGH = 4_000
+_ENOUGH = 16_000
 """Rows that are handed over at once: enough that what is done once for each column hardly counts."""
+_ENOUGH_BYTES = 8 << 20
+"""Bytes of requests and answers that are: a call may be asked with 100 KB, and many calls may."""
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_additional = msgspec.json.Decoder(Additional | None).decode
 
@@ -62,8 +64,8 @@ class Taken:
 
     count: int
     columns: dict[str, Any]
-    issued: list[special.Row]
-    changed: list[special.Row]
+    issued: special.Told
+    changed: special.Told
 
 
 class Quick:
@@ -93,7 +95,7 @@ class Quick:
     @property
     def full(self) -> bool:
         """Whether rows should be taken."""
-        return self._scanner.rows >= _ENOUGH
+        return self._scanner.rows >= _ENOUGH or self._scanner.kept >= _ENOUGH_BYTES
 
     def take(self) -> Taken | None:
         """Hand over the rows that are there, if any."""
@@ -124,7 +126,8 @@ class _Calls:
         self._marks = np.array(marks, np.uint8)
         self._succeeded = np.array(succeeded, np.bool_)
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
-        self._of = fields | {"additionalEventData": _Additionals(calls[-1])}
+        additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]  # most say nothing asked for
+        self._of = fields | {"additionalEventData": additional}
 
     def secrets(self) -> npt.NDArray[np.bool_]:
         """Which answers held a secret."""
@@ -137,22 +140,17 @@ class _Calls:
         rows = self.rows[chosen].tolist()
         return dict(zip(rows, special.named(self._of, chosen), strict=True))
 
-    def told(self, what: Callable[..., Any]) -> list[special.Row]:
+    def told(self, what: Callable[..., special.Told]) -> special.Told:
         """What `special.issued` or `special.changed` finds, by row."""
-        return [(int(self.rows[at]), row) for at, row in what(self._of, self._marks, self._succeeded)]
+        places, columns = what(self._of, self._marks, self._succeeded)
+        return special.Told(self.rows[places].tolist(), columns)
 
 
-class _Additionals(list[Any]):
-    """`additionalEventData` of calls, decoded when somebody asks: few need it."""
-
-    __slots__ = ()
-
-    def __getitem__(self, at: Any) -> Any:
-        raw = super().__getitem__(at)
-        try:
-            return _decode_additional(raw)
-        except FAILURES:  # can't be: the scanner has looked at each member
-            return None
+def _additional(raw: bytes) -> Additional | None:
+    try:
+        return _decode_additional(raw)
+    except FAILURES:  # can't be: the scanner has looked at each member
+        return None
 
 
 _WANTED = bytes(map(looked_into, range(64)))

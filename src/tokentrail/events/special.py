@@ -6,8 +6,8 @@ Which they are is told by marks that names and sources carry; each kind is then 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,18 @@ from tokentrail.events.touched import arns, held_secrets, named_resources
 from tokentrail.events.vocabulary import NAMED_BY_REQUEST, Mark
 
 _FALSE = frozenset((False, "false", "False"))
+_NOTHING = Additional()
 
 Fields = Mapping[str, Sequence[Any]]
 Marks = npt.NDArray[np.uint8]
-Row = tuple[int, tuple[Any, ...]]
-"""A place in the batch, and the values that its call has to tell."""
+
+
+class Told(NamedTuple):
+    """What some calls have to tell: their places in the batch, and columns of values."""
+
+    places: list[int]
+    columns: Sequence[Sequence[Any]]
+
 
 ISSUANCE = ("shared_id", "sign_in_session", "explicit_trust")
 """The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
@@ -31,8 +38,8 @@ CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
 
 
-def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterator[Row]:
-    """The credentials that successful calls issued."""
+def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compiled: bool = True) -> Told:
+    """The credentials that successful calls issued: the columns `ISSUANCE` and `issuance.ISSUED`."""
     named = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
     certain = (marks & named) == named
     possible = ~certain & (marks & Mark.FROM_ISSUER > 0)
@@ -42,28 +49,32 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterat
     if more:
         rows = sorted(rows + more)
     if not rows:
-        return
+        return Told([], ())
     details = _at(of["serviceEventDetails"], rows)
-    found = issuances(_at(of["requestParameters"], rows), _at(answers, rows), details)
-    everything, shared = of["additionalEventData"], of["sharedEventID"]
-    for at, credential in zip(rows, found, strict=True):
-        if credential is None:
-            continue
-        additional: Additional | None = everything[at]
-        if additional is None:
-            yield at, (shared[at], None, None, *credential)
-        elif additional.success not in _FALSE:
-            yield at, (shared[at], additional.signInSessionArn, additional.explicitTrustGrant, *credential)
+    found, successes = issuances(
+        _at(of["requestParameters"], rows), _at(answers, rows), details, compiled=compiled
+    )
+    additional: list[Additional] = [one or _NOTHING for one in _at(of["additionalEventData"], rows)]
+    columns = [
+        _at(of["sharedEventID"], rows),
+        [one.signInSessionArn for one in additional],
+        [one.explicitTrustGrant for one in additional],
+        *found,
+    ]
+    failed = {n for n, one in enumerate(additional) if one.success in _FALSE or not successes[n]}
+    if failed:
+        left = [n for n in range(len(rows)) if n not in failed]
+        rows, columns = _at(rows, left), [_at(column, left) for column in columns]
+    return Told(rows, columns)
 
 
-def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Iterator[Row]:
-    """The changes that successful calls made."""
+def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Told:
+    """The changes that successful calls made: the columns `CHANGE`."""
     rows = _where(succeeded & (marks & Mark.CHANGES > 0))
-    if rows:
-        asked, answers = _at(of["requestParameters"], rows), _at(of["responseElements"], rows)
-        yield from zip(
-            rows, zip(*changes(_at(of["eventName"], rows), asked, answers), strict=True), strict=True
-        )
+    if not rows:
+        return Told([], ())
+    asked, answers = _at(of["requestParameters"], rows), _at(of["responseElements"], rows)
+    return Told(rows, changes(_at(of["eventName"], rows), asked, answers))
 
 
 def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -37,6 +37,7 @@ typedef struct {
     PyObject *calls[CALL]; /* a list for each member of the calls that are looked into */
     uint64_t seed;
     Buffer rows, resources;
+    size_t kept; /* bytes of raw values in `calls` */
     Py_ssize_t count;
 } Scanner;
 
@@ -49,21 +50,22 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
     int found, first = 1;
 
     record->row.bytes_out = Py_NAN;
-    record->raw[ADDITIONAL].at = start;
-    if (*start != '{') {
-        record->raw[ADDITIONAL].size = 4;
+    record->raw[ADDITIONAL].at = NULL;
+    if (*start != '{')
         return (*p = word_end(start, end, "null", 4)) ? 0 : REFUSED;
-    }
     for (*p = start + 1; (found = next_member(p, end, first, &member)) == 1; first = 0) {
         if (IS(member, "bytesTransferredOut"))
             found = read_count(p, end, &record->row.bytes_out);
-        else if (IS(member, "signInSessionArn") || IS(member, "grant_type") || IS(member, "MFAUsed")
-                 || IS(member, "SwitchFrom"))
+        else if (IS(member, "grant_type") || IS(member, "MFAUsed") || IS(member, "SwitchFrom"))
             found = read_text(p, end, &text);
-        else if (IS(member, "success"))
-            found = **p == '"' ? read_text(p, end, &text) : read_flag(p, end, &flag);
-        else if (IS(member, "explicitTrustGrant"))
-            found = read_flag(p, end, &flag);
+        else if (IS(member, "signInSessionArn") || IS(member, "success") || IS(member, "explicitTrustGrant")) {
+            record->raw[ADDITIONAL].at = start; /* these are asked for */
+            if (member.key_size == sizeof "explicitTrustGrant" - 1)
+                found = read_flag(p, end, &flag);
+            else
+                found = **p == '"' || member.key_size != sizeof "success" - 1 ? read_text(p, end, &text)
+                                                                               : read_flag(p, end, &flag);
+        }
         else
             found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
         if (found < 0)
@@ -247,10 +249,14 @@ static int keep(Scanner *self, const Record *record, const Entry *source, const 
     told[FROM] = Py_NewRef(source->label);
     told[NAMED] = Py_NewRef(name->label);
     told[SHARED] = whole && record->shared.at ? decoded(&record->shared, self->decode) : Py_NewRef(Py_None);
-    for (n = 0; n < KEPT; n++)
-        told[RAW + n] = raw[n].at && (whole || n == REQUEST)
-                            ? PyBytes_FromStringAndSize((const char *)raw[n].at, (Py_ssize_t)raw[n].size)
-                            : Py_NewRef(self->missing);
+    for (n = 0; n < KEPT; n++) {
+        if (raw[n].at && (whole || n == REQUEST)) {
+            told[RAW + n] = PyBytes_FromStringAndSize((const char *)raw[n].at, (Py_ssize_t)raw[n].size);
+            self->kept += raw[n].size;
+        }
+        else
+            told[RAW + n] = Py_NewRef(self->missing);
+    }
     for (n = 0; n < CALL; n++)
         if (told[n] == NULL || (outcome == 0 && PyList_Append(self->calls[n], told[n]) < 0))
             outcome = REFUSED;

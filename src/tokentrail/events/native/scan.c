@@ -8,19 +8,21 @@
  * Evidence is hostile, so: one cursor that can't pass the end (json.h), bounded nesting, nothing written but to
  * buffers that grow first. `just sanitize` runs the tests under the address and undefined-behaviour sanitizers.
  */
+#include "pluck.h"
 #include "record.h"
 #include "sift.h"
 
 /* How far the rows had come, to go back to. */
 typedef struct {
-    size_t rows, resources;
+    size_t rows, resources, kept;
     Py_ssize_t count, calls, odd_ids;
 } Place;
 
 static Place place_of(Scanner *self)
 {
     Place place = {
-        self->rows.used, self->resources.used, self->count, PyList_Size(self->calls[AT]), PyList_Size(self->odd_ids),
+        self->rows.used, self->resources.used, self->kept, self->count, PyList_Size(self->calls[AT]),
+        PyList_Size(self->odd_ids),
     };
     return place;
 }
@@ -29,6 +31,7 @@ static int go_back(Scanner *self, const Place *place)
 {
     self->rows.used = place->rows;
     self->resources.used = place->resources;
+    self->kept = place->kept;
     self->count = place->count;
     for (int n = 0; n < CALL; n++)
         if (PyList_SetSlice(self->calls[n], place->calls, PY_SSIZE_T_MAX, NULL) < 0)
@@ -167,7 +170,7 @@ static PyObject *take(Scanner *self, PyObject *Py_UNUSED(nothing))
         Py_XDECREF(taken);
         return NULL;
     }
-    self->rows.used = self->resources.used = 0;
+    self->rows.used = self->resources.used = self->kept = 0;
     self->count = 0;
     return taken;
 }
@@ -241,6 +244,11 @@ static PyObject *rows_of(Scanner *self, void *Py_UNUSED(closure))
     return PyLong_FromSsize_t(self->count);
 }
 
+static PyObject *kept_of(Scanner *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(self->kept);
+}
+
 static PyMethodDef methods[] = {
     {"scan", (PyCFunction)scan, METH_VARARGS, scan_doc},
     {"scan_each", (PyCFunction)scan_each, METH_VARARGS, scan_each_doc},
@@ -250,6 +258,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef properties[] = {
     {"rows", (getter)rows_of, NULL, "Rows that nobody has taken yet.", NULL},
+    {"kept", (getter)kept_of, NULL, "Bytes of raw values of their calls.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -328,6 +337,7 @@ static PyObject *sift(PyObject *Py_UNUSED(module), PyObject *arguments)
 
 static PyMethodDef functions[] = {
     {"sift", sift, METH_VARARGS, sift_doc},
+    {"pluck", pluck, METH_VARARGS, pluck_doc},
     {NULL, NULL, 0, NULL},
 };
 
