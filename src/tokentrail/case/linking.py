@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -193,16 +195,27 @@ def _reduced(
         base.known(engine, taken, "older_")
         beside.append("older_")
     ends = {kept.IDS: kept.merge_marks(into, kept.IDS, _FRESH, sorted(fresh), new, base.folder, taken)}
-    if new.hashed:
-        ends[kept.NAMES] = _keep_names(engine, snapshot, into, base, fresh, new, taken)
-        _know(engine, snapshot, fresh | again)
-    new = replace(new, ends=ends)
-    kept.listing(into, [*rest, new])
     listed, files = reductions(engine), {name: kept.table_file(into, new, name) for name in REDUCED}
-    if new.size >= _MANY and not taken:  # else the file holds that of older segments, too
-        listed = _filed(engine, listed, {f"new_{name}": files.pop(name) for name in _WIDE})
+    wide = {f"new_{name}": files.pop(name) for name in _WIDE} if new.size >= _MANY and not taken else {}
+    # else a file holds that of older segments, too
+    names = partial(_keep_names, engine, snapshot, into, base, fresh, again, new, taken)
+    if wide and new.hashed and not again and engine.beside:
+        with ThreadPoolExecutor(1) as pool:
+            marked = pool.submit(_apart, engine, names)
+            listed = _filed(engine, listed, wide)
+        ends[kept.NAMES] = marked.result()
+    else:
+        if new.hashed:
+            ends[kept.NAMES] = names()
+        listed = _filed(engine, listed, wide) if wide else listed
+    kept.listing(into, [*rest, replace(new, ends=ends)])
     keep = [engine.writing(increment.rows(name, beside), path) for name, path in files.items()]
     return [*listed, *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
+
+
+def _apart(engine: DuckEngine, work: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
+    with engine.apart():
+        return work()
 
 
 def _filed(engine: DuckEngine, listed: Sequence[str], files: Mapping[str, Path]) -> list[str]:
@@ -226,6 +239,7 @@ def _keep_names(
     into: Path,
     base: _Base,
     fresh: Set[str],
+    again: Set[str],
     new: Layer,
     taken: Sequence[Layer],
 ) -> tuple[int, int, int]:
@@ -235,8 +249,12 @@ def _keep_names(
     ]
     unmarked = {name for layer in taken if layer not in known for name in layer.ids}
     segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
-    _know(engine, snapshot, segments)
+    others = set(segments) ^ (fresh | again)
+    if others:
+        _know(engine, snapshot, segments)
     names = marks_of(hashes(engine), kept.numbers(segments))
+    if others:
+        _know(engine, snapshot, fresh | again)
     kept.write_marks(into, _FRESH, kept.NAMES, [names])
     return kept.merge_marks(into, kept.NAMES, _FRESH, segments, new, base.folder, known)
 

@@ -160,8 +160,7 @@ def link(
     ordered = in_order(listed, [BY_AGE, *OUTPUT.values(), _BOUNDS])
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()
-    for name, query in OUTPUT.items():
-        engine.write(query, folder / f"{name}.parquet")
+    engine.write_all({folder / f"{name}.parquet": query for name, query in OUTPUT.items()})
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
     return Grown(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ _BATCH = 8_192
 _AT_ONCE = 2
 _FEW = 2_000
 """Records below which a statement is done before a thread could be told of it: they run one after the other."""
+_BUSY = 10_000_000
+"""Records from which on one question keeps all processors busy, and two would need memory for both."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
 _FORM = (
@@ -84,6 +86,8 @@ class DuckEngine(Tuned, Keeping):
             memory: Bytes that they may take; by default 4 GB, or 1 GB for each of more than four threads.
         """
         self._one_by_one = records is not None and records < _FEW
+        self.beside = records is not None and _FEW <= records < _BUSY
+        """Whether two questions beside each other take less time than one after the other."""
         config: dict[str, Any] = dict(_CLOSED)
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False
@@ -227,6 +231,14 @@ class DuckEngine(Tuned, Keeping):
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
         self.run(self.writing(sql, path))
+
+    def write_all(self, queries: Mapping[Path, str]) -> None:
+        """Write the rows of some queries to their files."""
+        if self.beside:
+            self.run_all([Step(self.writing(sql, path), frozenset()) for path, sql in queries.items()])
+            return
+        for path, sql in queries.items():
+            self.write(sql, path)
 
     def writing(self, sql: str, path: Path) -> str:
         """The statement that does so."""

@@ -114,6 +114,9 @@ class Linker(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query to a Parquet file, or a folder of them."""
 
+    def write_all(self, queries: Mapping[Path, str]) -> None:
+        """Write the rows of some queries to their files; several at once if that is quicker."""
+
     def suspects(self) -> pa.Table | None:
         """Ids of events that may occur more than once, as `event_id`; `None` where a query is as quick."""
 
