@@ -10,6 +10,7 @@ ratios are medians over the rounds, each of them from one round. Without FOLDER 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,13 +27,14 @@ Run = tuple[str, int]
 Rounds = list[dict[Run, Result]]
 
 
-def one_round(runs: list[Run], folder: Path) -> dict[Run, Result]:
-    """Let each contestant run once."""
+def one_round(runs: list[Run], folder: Path, scratch: Path) -> dict[Run, Result]:
+    """Let each contestant run once; what it writes stays in `scratch`."""
     found: dict[Run, Result] = {}
     for name, cores in runs:
         print(f"  {name} on {cores}...", file=sys.stderr)
         command = [sys.executable, str(HERE / "contestants.py"), name, str(folder), str(cores)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        env = os.environ | {"BENCH_SCRATCH": str(scratch)}
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
         found[name, cores] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -136,10 +138,11 @@ def main() -> None:
     runs = [(name, cores) for name in ("floor", "kernel", "case") for cores in (1, asked.cores)]
     runs += [("python", asked.cores), ("duckdb", asked.cores), ("trailscraper", 1)]
     with tempfile.TemporaryDirectory() as parent:
-        folder = asked.folder or Path(parent)
+        folder, scratch = asked.folder or Path(parent) / "logs", Path(parent) / "written"
+        scratch.mkdir()
         if asked.folder is None:
             print(f"{evidence.write(folder, asked.events):,} events made", file=sys.stderr)
-        rounds = [one_round(runs, folder) for _ in range(asked.rounds)]
+        rounds = [one_round(runs, folder, scratch) for _ in range(asked.rounds)]
     show(rounds, runs, asked.cores)
 
 

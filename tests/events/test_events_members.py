@@ -16,9 +16,7 @@ from tokentrail.events.members import Members
 from tokentrail.events.quick import compiled
 from tokentrail.events.record import MISSING
 
-needs_compiled = pytest.mark.skipif(
-    not compiled(), reason="no C compiler was there when this was installed"
-)
+needs_compiled = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
 
 
 class Inner(msgspec.Struct):
@@ -110,7 +108,9 @@ def test_texts_that_repeat_are_one() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "first", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "first", "x"]), inner)
+    ),
     max_leaves=4,
 )
 INNER = st.fixed_dictionaries({}, optional={"name": st.text(max_size=3) | JSON, "flag": st.booleans() | JSON})
@@ -144,7 +144,8 @@ def test_damaged_objects_are_read_alike(changes: list[tuple[int, int]], end: int
 
 @needs_compiled
 @pytest.mark.parametrize(
-    "plan", [((b"a", 9, 0),), ((b"a", 3, 1),), ((b"a", 0, 1), (b"b", 0, 0)), ((b"a", 3, -1),), ((b"a", 0),), (5,)]
+    "plan",
+    [((b"a", 9, 0),), ((b"a", 3, 1),), ((b"a", 0, 1), (b"b", 0, 0)), ((b"a", 3, -1),), ((b"a", 0),), (5,)],
 )
 def test_what_is_no_plan_is_refused(plan: Any) -> None:
     """A plan that doesn't hold together ends in an exception and not in memory that is nobody's."""

@@ -126,7 +126,9 @@ class _Calls:
         self._marks = np.array(marks, np.uint8)
         self._succeeded = np.array(succeeded, np.bool_)
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
-        additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]  # most say nothing asked for
+        additional = [
+            None if raw is MISSING else _additional(raw) for raw in calls[-1]
+        ]  # most say nothing asked for
         self._of = fields | {"additionalEventData": additional}
 
     def secrets(self) -> npt.NDArray[np.bool_]:
