@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tokentrail.store.workers import environment
+
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 settings.register_profile("default", max_examples=5, deadline=None, suppress_health_check=_SLOW)
@@ -28,6 +30,10 @@ if sys.dont_write_bytecode:
     sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+for _name, _value in environment().items():
+    # What processes of ours are started with counts for those that xdist starts: DuckDB plans in less time so.
+    os.environ.setdefault(_name, _value)
 
 
 def pytest_collection_finish() -> None:

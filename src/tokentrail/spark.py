@@ -28,6 +28,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tokentrail.case.marking import TABLES, Marked, keep, marked
 from tokentrail.errors import UsageError
 from tokentrail.lineage.grow import Grown, grow
 from tokentrail.lineage.spread import in_rounds
@@ -35,6 +36,7 @@ from tokentrail.store.errands import InBucket, errands
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.giving import give_segment
 from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
+from tokentrail.store.keys import part_key
 from tokentrail.store.mirror import aside, manifests_in
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 
@@ -52,6 +54,8 @@ _LOCAL = {
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_MARKED_AT_ONCE = 50
+"""Segments whose names a task marks: of a bucket, they lie on the executor's disk meanwhile, some hundred megabytes."""
 _LISTING_TASKS = 1_000
 """Into how many tasks listing is cut at most: a folder of a day is listed sooner than a task begins."""
 _SPREAD_FROM = 30_000_000
@@ -164,9 +168,25 @@ class Cluster:
             engine = SparkEngine(self._session, partial(FolderShelf, scratch=place.folder))
         try:
             engine.segments(snapshot)
-            return grow(engine, folder.resolve(), partial(in_rounds, engine))
+            grown = grow(engine, folder.resolve(), partial(in_rounds, engine))
         finally:
             engine.close()
+        keep(folder, snapshot, self._marked(case, snapshot))
+        return grown
+
+    def _marked(self, case: CaseFolder, snapshot: Snapshot) -> Iterator[Marked]:
+        """Which segments hold which names, some segments a task."""
+        from tokentrail.store.spark import spread
+
+        segments = sorted(snapshot.folders)
+        payloads = [
+            "\n".join(segments[at : at + _MARKED_AT_ONCE]).encode()
+            for at in range(0, len(segments), _MARKED_AT_ONCE)
+        ]
+        bucket = case.mirror.bucket if case.mirror else None
+        place = errands(case, "marking")
+        for answer in spread(self._session, payloads, place, partial(_mark, bucket or case.path.resolve())):
+            yield pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
 
 def _each(work: Callable[[Any], Any], payload: bytes) -> bytes:
@@ -191,6 +211,23 @@ def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> by
         for manifest in folder.snapshot().manifests:
             give_segment(case, folder, manifest)
         return pickle.dumps(done)
+
+
+def _mark(case: Path | Bucket, payload: bytes) -> bytes:
+    """Mark the names of some segments, in an executor."""
+    segments = payload.decode().split("\n")
+    if isinstance(case, Path):
+        return pickle.dumps(marked([case / "segments" / one for one in segments]))
+    from tokentrail.store.shelf import fetched
+
+    with TemporaryDirectory(prefix="tokentrail-") as scratch:
+        folders = [Path(scratch, one) for one in segments]
+        for folder in folders:
+            folder.mkdir()
+        keys = [part_key(one, table) for one in segments for table in TABLES]
+        for _ in fetched(case, keys, [Path(scratch, key.removeprefix("segments/")) for key in keys]):
+            pass
+        return pickle.dumps(marked(folders))
 
 
 @lru_cache(maxsize=1)

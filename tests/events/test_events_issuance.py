@@ -296,6 +296,36 @@ def test_of_a_credential_set_the_key_counts_that_is_in_it() -> None:
         assert list(told["source_identity"]) == ["cert", "ada", "cert", None]
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_set_of_empty_texts_is_none(compiled: bool) -> None:
+    """Nor does the answer beside it change what an answer with one says."""
+    own = {"credentials": KEY, "assumedRoleUser": ROLE_USER, "sourceIdentity": "ada"}
+    answers = [
+        json.dumps(
+            own | {"credentialSet": [{"sourceIdentity": "", "credentials": {"accessKeyId": ""}}]}
+        ).encode(),
+        json.dumps({"credentialSet": [{"credentials": {"accessKeyId": "ASIAINNER"}}]}).encode(),
+    ]
+
+    for many in (answers[:1], answers):
+        nothing = [b"null"] * len(many)
+        found, _ = issuances(nothing, many, nothing, compiled=compiled)
+        told = {name: column[0] for name, column in zip(ISSUED, found, strict=True)}
+        assert (told["key_id"], told["child_id"], told["source_identity"]) == (
+            "ASIAEXAMPLE", "AROAEXAMPLE:ada", "ada",
+        )  # fmt: skip
+
+
+def test_an_empty_text_is_none() -> None:
+    """Of what a session is called, for whom it stands and where it came from."""
+    asked = {"roleSessionName": "", "name": "", "sourceIdentity": ""}
+    answer = {"credentials": KEY, "sourceIdentity": "", "subject": "", "subjectArn": ""}
+    found, _ = issuances([json.dumps(asked).encode()], [json.dumps(answer).encode()], [b"null"])
+    told = dict(zip(ISSUED, found, strict=True))
+
+    assert [[None]] * 3 == [list(told[name]) for name in ("session_name", "source_identity", "subject")]
+
+
 @given(JSON)
 def test_a_key_is_found_anywhere_or_not_at_all(value: Any) -> None:
     """Looking for a key in any JSON ends, with an object that carries one or with nothing."""

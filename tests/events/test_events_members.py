@@ -145,9 +145,30 @@ def test_damaged_objects_are_read_alike(changes: list[tuple[int, int]], end: int
 @needs_compiled
 @pytest.mark.parametrize(
     "plan",
-    [((b"a", 9, 0),), ((b"a", 3, 1),), ((b"a", 0, 1), (b"b", 0, 0)), ((b"a", 3, -1),), ((b"a", 0),), (5,)],
-)
+    [
+        ((b"a", 9, 0),), ((b"a", 3, 1),), ((b"a", 0, 1), (b"b", 0, 0)), ((b"a", 3, -1),), ((b"a", 0),), (5,),
+        ((b"a", 3, 1), (b"b", 3, 1), (b"c", 0, 0)),
+    ],
+)  # fmt: skip
 def test_what_is_no_plan_is_refused(plan: Any) -> None:
     """A plan that doesn't hold together ends in an exception and not in memory that is nobody's."""
     with pytest.raises((ValueError, TypeError, SystemError)):
         members._pluck([USUAL], plan, members._decode_text, MISSING)
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", [members._OBJECT, members._LIST])
+def test_what_fails_on_the_way_is_raised(kind: int) -> None:
+    """An error of what makes texts is its own, however deep the text stands, and no refusal."""
+
+    def decode(_: bytes) -> str:
+        raise MemoryError
+
+    inner = b'{"t":"\\n"}'
+    with pytest.raises(MemoryError):
+        members._pluck(
+            [b'{"l":%b}' % (inner if kind == members._OBJECT else b"[%b]" % inner)],
+            ((b"l", kind, 1), (b"t", 0, 0)),
+            decode,
+            MISSING,
+        )

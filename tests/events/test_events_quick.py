@@ -232,6 +232,46 @@ def test_many_mutated_files_read_alike(seed: int) -> None:
     _mutations(seed, 5_000)
 
 
+UNSOUND = b'"\xff"'
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"additionalEventData":{"success":false,"signInSessionArn":%b}', b'"additionalEventData":{"success":%b}',
+        b'"additionalEventData":{"success":"false","grant_type":%b}', b'"additionalEventData":{"MFAUsed":%b}',
+        b'"additionalEventData":{"SwitchFrom":%b}', b'"additionalEventData":{"other":%b,"success":false}',
+        b'"sessionCredentialFromConsole":%b', b'"sharedEventID":%b', b'"requestParameters":{"roleArn":%b}',
+        b'"responseElements":{"credentials":{"accessKeyId":%b}}', b'"userIdentity":{"userName":%b}',
+        b'"resources":[{"ARN":%b}]', b'"resources":[{"type":%b}]', b'"errorCode":%b', b'"vpcEndpointId":%b',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("call", [raw(), json.dumps(issuing()).encode()], ids=["call", "issuing"])
+def test_bytes_that_are_no_text_read_alike(members: bytes, call: bytes) -> None:
+    """Wherever they stand: no failed call passes for one that issued, and what is noted is noted either way."""
+    odd = call[:-1] + b"," + members % UNSOUND + b"}"
+
+    assert_same(native(raw(), odd), CLEAN)
+
+
+@pytest.mark.parametrize("between", [b"\n", b"\r\n", b"\n\n", b" \n "])
+@pytest.mark.parametrize("behind", [b'"accountId":', b'"userIdentity":', b'"eventVersion":"1.11",', b"{"])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_lines_that_break_within_a_record_read_alike(between: bytes, behind: bytes, damaged: bool) -> None:
+    """White space is white space: a record of JSON lines that another program has broken is whole."""
+    lines = [raw(eventID=str(n)) for n in range(4)]
+    assert behind in lines[1]
+    lines[1] = lines[1].replace(behind, behind + between, 1)
+    if damaged:
+        lines[3] = lines[3][:-2]
+    data = between.join(lines)
+
+    assert_same(data)
+    if not damaged:
+        _, rows = read(data, compiled=True)
+        assert (4, []) == (len(rows["events"]), rows["rejected"])
+
+
 def test_an_object_that_breaks_late_leaves_nothing() -> None:
     """Rows, calls and ids of an object that turns out to be damaged at its end are taken back."""
     odd = json.dumps(issuing(eventID="odd", resources=[{"ARN": "left"}])).encode()

@@ -19,7 +19,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_parity_spark import cluster, drawn, everything
+from test_parity_spark import cluster, drawn, everything, names_are_looked_up
 
 from aws_server import _moto_url  # noqa: F401 - a fixture
 from tokentrail import Case
@@ -105,6 +105,7 @@ def test_what_spark_reads_into_a_bucket_comes_out_the_same_and_once(
         assert expected == everything(case)
         manifests = [one for one in keys if "/manifests/" in one]
         assert 1 < len(manifests)
+        assert names_are_looked_up(case)
 
         again = case.ingest(logs, engine=cluster)
         assert (0, 0) == (again.objects.read, again.records.new)
@@ -113,6 +114,7 @@ def test_what_spark_reads_into_a_bucket_comes_out_the_same_and_once(
     monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "another"))
     with Case.open(CASE) as case:
         assert expected == everything(case)
+        assert names_are_looked_up(case)
 
 
 def test_a_task_that_failed_once_loses_and_repeats_nothing(

@@ -75,6 +75,12 @@ def everything(case: Case) -> str:
     return "\n".join((text(shown), text(status.rejected)))
 
 
+def names_are_looked_up(case: Case) -> bool:
+    """Whether it is known of every segment which names stand in it."""
+    engine = case._views.open(None).engine
+    return engine.holding(names=["nobody's name"]) == engine.narrow(set())
+
+
 def both(folder: Path, sources: list[str], cluster: Cluster) -> tuple[Case, Case]:
     """The same evidence, read by this machine and by Spark."""
     local, spread = Case.open(folder / "local"), Case.open(folder / "spark")

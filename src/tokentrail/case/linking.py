@@ -189,15 +189,16 @@ def _reduced(
     records = {name: _records(_events(snapshot, name)) for name in fresh | again}
     taken = kept.absorbed(rest, sum(records.values()))
     rest = [layer for layer in rest if layer not in taken]
-    new = _together(records, taken, fresh, 0 if engine.small else engine.way_of_hashing())
+    new = together(records, taken, fresh, 0 if engine.small else engine.way_of_hashing())
     beside = ["new_"]
     if taken:
         base.known(engine, taken, "older_")
         beside.append("older_")
     ends = {kept.IDS: kept.merge_marks(into, kept.IDS, _FRESH, sorted(fresh), new, base.folder, taken)}
     listed, files = reductions(engine), {name: kept.table_file(into, new, name) for name in REDUCED}
-    wide = {f"new_{name}": files.pop(name) for name in _WIDE} if new.size >= _MANY and not taken else {}
-    # else a file holds that of older segments, too
+    wide = {}
+    if new.size >= _MANY and not taken:  # else a file holds what is of older segments, too
+        wide = {f"new_{name}": files.pop(name) for name in _WIDE}
     names = partial(_keep_names, engine, snapshot, into, base, fresh, again, new, taken)
     if wide and new.hashed and not again and engine.beside:
         with ThreadPoolExecutor(1) as pool:
@@ -243,17 +244,21 @@ def _keep_names(
     new: Layer,
     taken: Sequence[Layer],
 ) -> tuple[int, int, int]:
-    """Keep which segments of a layer may hold which name, also for those of a small case that nobody marked."""
+    """
+    Keep which segments of a layer may hold which name, also for those of a small case that nobody marked.
+
+    The engine knows the segments that are fresh or reduced again, and knows them afterwards.
+    """
     known = [
         one for one in taken if one.hashed == new.hashed and kept.has_marks(base.folder, one, kept.NAMES)
     ]
     unmarked = {name for layer in taken if layer not in known for name in layer.ids}
     segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
-    others = set(segments) ^ (fresh | again)
-    if others:
+    differ = set(segments) != fresh | again
+    if differ:
         _know(engine, snapshot, segments)
     names = marks_of(hashes(engine), kept.numbers(segments))
-    if others:
+    if differ:
         _know(engine, snapshot, fresh | again)
     kept.write_marks(into, _FRESH, kept.NAMES, [names])
     return kept.merge_marks(into, kept.NAMES, _FRESH, segments, new, base.folder, known)
@@ -304,8 +309,8 @@ def _sought(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
     return distinct(np.concatenate([twice(marks), same])), where
 
 
-def _together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:
-    """A layer of what was just reduced and of those that it takes in."""
+def together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:
+    """A layer of what was just reduced and of those that it takes in, without their marks."""
     every = dict(records)
     for layer in taken:
         every |= layer.records

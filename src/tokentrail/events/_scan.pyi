@@ -1,4 +1,4 @@
-"""The compiled scanner; `_scan.c` says what it does and what it refuses."""
+"""The compiled scanner; `native/scan.c` says what it does and what it refuses."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

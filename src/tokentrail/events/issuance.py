@@ -89,6 +89,7 @@ ISSUED = (
 )  # fmt: skip
 """The columns of `columns.ISSUANCES` that `issuances` fills, in its order."""
 Column: TypeAlias = "Sequence[Any]"
+"""A value for each call, in their order."""
 
 
 def issuances(
@@ -136,7 +137,7 @@ def _of_sets(own: list[Column], sets: list[Column]) -> list[Column]:
     """What an answer says of its credentials, or the set in which it wraps them."""
     if not any(map(any, sets)):
         return own
-    wrapped = [any(one is not None for one in row) for row in zip(*sets, strict=True)]
+    wrapped = [any(row) for row in zip(*sets, strict=True)]  # no text is as good as an empty one
     return [
         [inner if there else mine for there, mine, inner in zip(wrapped, *both, strict=True)]
         for both in zip(own, sets, strict=True)

@@ -188,7 +188,7 @@ class Segment:
             ),
             "resource": assemble.plain(special.resources(of, marks), pa.string()),
         }
-        issued = special.issued(of, marks, succeeded, compiled=self.compiled)
+        issued = special.issued(of, marks, succeeded, compiled=False)  # parts of larger texts are not plucked
         self._add(columns, count, issued, special.changed(of, marks, succeeded))
 
     def _add(

@@ -40,7 +40,7 @@ _CALL = (
 _ENOUGH = 16_000
 """Rows that are handed over at once: enough that what is done once for each column hardly counts."""
 _ENOUGH_BYTES = 8 << 20
-"""Bytes of requests and answers that are: a call may be asked with 100 KB, and many calls may."""
+"""Bytes of requests, answers and resources that are: a call may be asked with 100 KB, and many calls may."""
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_additional = msgspec.json.Decoder(Additional | None).decode
 
@@ -126,9 +126,7 @@ class _Calls:
         self._marks = np.array(marks, np.uint8)
         self._succeeded = np.array(succeeded, np.bool_)
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
-        additional = [
-            None if raw is MISSING else _additional(raw) for raw in calls[-1]
-        ]  # most say nothing asked for
+        additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]
         self._of = fields | {"additionalEventData": additional}
 
     def secrets(self) -> npt.NDArray[np.bool_]:
@@ -150,9 +148,10 @@ class _Calls:
 
 def _additional(raw: bytes) -> Additional | None:
     try:
-        return _decode_additional(raw)
+        found: Additional | None = _decode_additional(raw)
     except FAILURES:  # can't be: the scanner has looked at each member
         return None
+    return found
 
 
 _WANTED = bytes(map(looked_into, range(64)))

@@ -89,10 +89,16 @@ def readings(
 
 
 def _quickly(data: bytes, *, lines: bool) -> Reading | None:
-    """Decode a whole object at once, JSON lines if asked to; `None` where one byte of it needs more care."""
+    """
+    Decode a whole object at once; `None` where one byte of it needs more care.
+
+    Args:
+        data: The object.
+        lines: Try JSON lines, too; else those alone that break within a record, which nobody else puts together.
+    """
     data = trim(data)
     for decode in _DECODERS.get(data[:1], ()):
-        if decode is decode_lines and not lines:
+        if decode is decode_lines and not (lines or _breaks_within(data)):
             continue
         try:
             records = decode(data)
@@ -243,6 +249,11 @@ def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
 
 def _refused(refusals: Sequence[Refusal]) -> Reading:
     return Reading((), np.zeros(0, np.int32), np.zeros(0, np.int64), refusals)
+
+
+def _breaks_within(data: bytes) -> bool:
+    """Whether some line of JSON lines may end elsewhere than between two objects."""
+    return data.count(b"\n") != data.count(b"}\n{")
 
 
 def _native(data: bytes) -> Sequence[SoundRecord] | None:

@@ -86,8 +86,8 @@ class DuckEngine(Tuned, Keeping):
             memory: Bytes that they may take; by default 4 GB, or 1 GB for each of more than four threads.
         """
         self._one_by_one = records is not None and records < _FEW
-        self.beside = records is not None and _FEW <= records < _BUSY
-        """Whether two questions beside each other take less time than one after the other."""
+        self.beside = records is not None and _FEW <= records < _BUSY and memory is None
+        """Whether two questions beside each other take less time than one after the other, and may."""
         config: dict[str, Any] = dict(_CLOSED)
         config["threads"] = threads or os.cpu_count() or 1
         config["preserve_insertion_order"] = False

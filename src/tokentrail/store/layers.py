@@ -208,18 +208,31 @@ def merge_marks(
     if not taken and tuple(segments) == layer.ids:
         path.rename(_path(derived, layer.name, kind))
         return _end(_read(derived, layer.name, kind))
-    number = {name: place for place, name in enumerate(layer.ids)}
     parts = [(_read(derived, fresh, kind), segments)]
     parts += [(marks(origin, one, kind), one.ids) for one in taken]
-    together = np.concatenate(
+    ends = keep_marks(derived, kind, layer, parts)
+    path.unlink()
+    return ends
+
+
+def keep_marks(
+    derived: Path, kind: str, layer: Layer, parts: Iterable[tuple[Marks, Sequence[str]]]
+) -> tuple[int, int, int]:
+    """
+    Make marks of some segments each, in the order of their numbers there, those of a layer.
+
+    Returns:
+        How many there are, the last, and a checksum.
+    """
+    number = {name: place for place, name in enumerate(layer.ids)}
+    every = np.concatenate(
         [
             owned_by(some, [number[name] for name in names] if layer.tells_apart else ())
             for some, names in parts
         ]
     )
-    together.sort()
-    path.unlink()
-    return _end(write_marks(derived, layer.name, kind, [together]))
+    every.sort()
+    return _end(write_marks(derived, layer.name, kind, [every]))
 
 
 def _path(derived: Path, name: str, kind: str) -> Path:

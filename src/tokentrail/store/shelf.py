@@ -198,7 +198,7 @@ class BucketShelf:
         path.mkdir(mode=0o700)
         files = [one["file"] for one in self._written(found, path.stem)]
         paths = [path / f"part-{number:06}.parquet" for number in range(len(files))]
-        for _ in _fetched(self._place.bucket, files, paths):
+        for _ in fetched(self._place.bucket, files, paths):
             pass
         if not files:
             pq.write_table(to_arrow_schema(found.schema).empty_table(), path / "part-000000.parquet")
@@ -230,7 +230,7 @@ def _read(
             for start in range(0, len(mine), _AT_ONCE):
                 some = mine[start : start + _AT_ONCE]
                 paths = [Path(scratch, f"{at}.parquet") for at in range(len(some))]
-                for key, path, _ in zip(some, paths, _fetched(place.bucket, some, paths), strict=True):
+                for key, path, _ in zip(some, paths, fetched(place.bucket, some, paths), strict=True):
                     yield from _rows(f"{place.bucket.uri}/{key}", path, schema)
                     path.unlink()
 
@@ -253,7 +253,7 @@ def _rows(where: str, path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]
         ) from error
 
 
-def _fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iterator[None]:
+def fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iterator[None]:
     """
     Fetch files, several at a time.
 

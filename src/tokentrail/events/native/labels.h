@@ -123,6 +123,23 @@ static int number(Labels *of, PyObject *label, Entry *entry)
     return FAILED;
 }
 
+/* Whether the bytes are text, all of them. */
+static int is_unicode(const char *at, Py_ssize_t size)
+{
+    uint8_t all = 0;
+    PyObject *text;
+
+    for (Py_ssize_t n = 0; n < size; n++)
+        all |= (uint8_t)at[n];
+    if (all < 0x80)
+        return 1;
+    text = PyUnicode_DecodeUTF8(at, size, "strict");
+    if (text == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError))
+        PyErr_Clear();
+    Py_XDECREF(text);
+    return text != NULL;
+}
+
 /* The label that a spelling stands for; NULL with no error set where it can't be decoded. */
 static PyObject *decoded(const Text *text, PyObject *decode)
 {

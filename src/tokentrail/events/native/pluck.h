@@ -18,7 +18,7 @@ typedef struct {
     Py_ssize_t inside; /* how many of those that follow are members of it */
     PyObject *column;  /* a list; NULL for what holds others */
     Text last;         /* the text that was met before in this column, and what came of it */
-    PyObject *value;
+    PyObject *value;   /* held */
     uint64_t met; /* the number of the object in which it was met */
 } Wish;
 
@@ -49,8 +49,9 @@ static int pluck_text(Plucking *self, Cursor *p, Cursor end, Wish *wish)
     if (wish->value && wish->last.size == text.size && memcmp(wish->last.at, text.at, text.size) == 0)
         return pluck_into(self, wish, Py_NewRef(wish->value));
     value = decoded(&text, self->decode);
+    Py_XDECREF(wish->value);
+    wish->value = Py_XNewRef(value);
     wish->last = text;
-    wish->value = value; /* its column holds it */
     return pluck_into(self, wish, value);
 }
 
@@ -89,8 +90,11 @@ static int pluck_value(Plucking *self, Cursor *p, Cursor end, Wish *wish, int de
         if (**p == '[') {
             *p = white(*p + 1);
             if (**p != ']') {
-                if (**p != '{' || (outcome = pluck_object(self, p, end, wish + 1, wish + 1 + wish->inside, depth + 1)) < 0)
+                if (**p != '{')
                     return REFUSED;
+                outcome = pluck_object(self, p, end, wish + 1, wish + 1 + wish->inside, depth + 1);
+                if (outcome < 0)
+                    return outcome;
                 *p = white(*p);
             }
             return *(*p)++ == ']' ? 0 : REFUSED;
@@ -130,6 +134,19 @@ static int pluck_object(Plucking *self, Cursor *p, Cursor end, Wish *first, Wish
     return found;
 }
 
+/* Whether what is inside each is inside what that is in, too. */
+static int are_nested(const Plucking *self)
+{
+    for (const Wish *wish = self->wishes; wish < self->wishes + self->count; wish++) {
+        const Wish *inner = wish + 1, *behind = inner + wish->inside;
+        while (inner < behind)
+            inner += 1 + inner->inside;
+        if (inner != behind)
+            return 0;
+    }
+    return 1;
+}
+
 /* Reads what is wished for; returns how many columns there are. */
 static Py_ssize_t wishes_of(Plucking *self, PyObject *plan, Py_ssize_t rows)
 {
@@ -150,7 +167,10 @@ static Py_ssize_t wishes_of(Plucking *self, PyObject *plan, Py_ssize_t rows)
             return FAILED;
         columns += wish->kind < OBJECT;
     }
-    return columns;
+    if (are_nested(self))
+        return columns;
+    PyErr_SetString(PyExc_ValueError, "no plan of members");
+    return FAILED;
 }
 
 /* Reads all rows; what is not there is None. */
@@ -188,6 +208,7 @@ PyDoc_STRVAR(
     pluck_doc,
     "pluck(raws, plan, decode, missing)\n--\n\n"
     "The members of some JSON objects, a list for each column of the plan; None: not for us.\n\n"
+    "raws: bytes of one object each, whose end a NUL marks, or `missing`;\n"
     "plan: of each member its name, what it may be and how many of the following are inside it; decode: from a JSON\n"
     "string to a text; missing: stands for a raw value that is not there.");
 
@@ -211,8 +232,10 @@ static PyObject *pluck(PyObject *Py_UNUSED(module), PyObject *arguments)
         for (n = columns = 0; n < self.count; n++)
             if (self.wishes[n].column)
                 PyTuple_SetItem(found, columns++, Py_NewRef(self.wishes[n].column));
-    for (n = 0; self.wishes && n < self.count; n++)
+    for (n = 0; self.wishes && n < self.count; n++) {
         Py_XDECREF(self.wishes[n].column);
+        Py_XDECREF(self.wishes[n].value);
+    }
     PyMem_Free(self.wishes);
     Py_XDECREF(raws);
     if (outcome == REFUSED)

@@ -41,13 +41,23 @@ typedef struct {
     Py_ssize_t count;
 } Scanner;
 
+/* A text or null, whose bytes are text indeed: of one that nobody makes a text of, nobody else would see it. */
+static int read_sound(Cursor *p, Cursor end, Text *text)
+{
+    int outcome = read_text(p, end, text);
+
+    if (outcome < 0 || text->at == NULL || is_unicode((const char *)text->at, (Py_ssize_t)text->size))
+        return outcome;
+    return PyErr_Occurred() ? FAILED : REFUSED;
+}
+
 static int read_additional(Cursor *p, Cursor end, Record *record)
 {
     Cursor start = *p;
     Member member;
     Text text;
     int8_t flag;
-    int found, first = 1;
+    int found, first = 1, asked = 0;
 
     record->row.bytes_out = Py_NAN;
     record->raw[ADDITIONAL].at = NULL;
@@ -57,20 +67,25 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
         if (IS(member, "bytesTransferredOut"))
             found = read_count(p, end, &record->row.bytes_out);
         else if (IS(member, "grant_type") || IS(member, "MFAUsed") || IS(member, "SwitchFrom"))
-            found = read_text(p, end, &text);
-        else if (IS(member, "signInSessionArn") || IS(member, "success") || IS(member, "explicitTrustGrant")) {
-            record->raw[ADDITIONAL].at = start; /* these are asked for */
-            if (member.key_size == sizeof "explicitTrustGrant" - 1)
-                found = read_flag(p, end, &flag);
-            else
-                found = **p == '"' || member.key_size != sizeof "success" - 1 ? read_text(p, end, &text)
-                                                                               : read_flag(p, end, &flag);
+            found = read_sound(p, end, &text);
+        else if (IS(member, "signInSessionArn")) {
+            asked = 1;
+            found = read_sound(p, end, &text);
+        }
+        else if (IS(member, "success")) {
+            asked = 1;
+            found = **p == '"' ? read_sound(p, end, &text) : read_flag(p, end, &flag);
+        }
+        else if (IS(member, "explicitTrustGrant")) {
+            asked = 1;
+            found = read_flag(p, end, &flag);
         }
         else
             found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
         if (found < 0)
             return found;
     }
+    record->raw[ADDITIONAL].at = asked ? start : NULL; /* nobody asks for another member of it */
     record->raw[ADDITIONAL].size = (size_t)(*p - start);
     return found;
 }
@@ -156,7 +171,7 @@ static int read_console(Cursor *p, Cursor end, int8_t *console)
         *console = *console == 1;
         return outcome;
     }
-    outcome = read_text(p, end, &text);
+    outcome = read_sound(p, end, &text);
     *console = text.size == 4 && (memcmp(text.at, "true", 4) == 0 || memcmp(text.at, "True", 4) == 0);
     return text.flags & ESCAPED ? REFUSED : outcome;
 }
@@ -196,7 +211,7 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
         break;
     case 13:
         if (IS(*m, "sharedEventID"))
-            return read_text(p, end, &record->shared);
+            return read_sound(p, end, &record->shared);
         if (IS(*m, "vpcEndpointId"))
             return read_text(p, end, &record->labelled[ENDPOINT]);
         break;

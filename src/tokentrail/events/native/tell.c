@@ -40,23 +40,6 @@ static int make_room(Teller *self)
     return PyList_SetSlice(self->found, 0, PY_SSIZE_T_MAX, NULL);
 }
 
-/* Whether the bytes are text, all of them. */
-static int is_unicode(const char *at, Py_ssize_t size)
-{
-    uint8_t all = 0;
-    PyObject *text;
-
-    for (Py_ssize_t n = 0; n < size; n++)
-        all |= (uint8_t)at[n];
-    if (all < 0x80)
-        return 1;
-    text = PyUnicode_DecodeUTF8(at, size, "strict");
-    if (text == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError))
-        PyErr_Clear();
-    Py_XDECREF(text);
-    return text != NULL;
-}
-
 enum { ELASTIC, OCSF, OCSF_1_0 };
 
 static PyObject *tell(Teller *self, PyObject *item, int shape)

@@ -1,0 +1,139 @@
+"""Names of a case that others link are marked as linking on one machine marks them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from tokentrail import Case
+from tokentrail.case import linking, marking
+from tokentrail.store import duck
+from tokentrail.store.folder import CaseFolder
+from tokentrail.store.index import Index
+from tokentrail.store.interface import Snapshot
+from tokentrail.store.layers import NAMES, Layer, can_be_linked, listed, marks
+from tokentrail.testing import native
+from tokentrail.testing.story import story
+
+
+@pytest.fixture(name="snapshot")
+def _snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Snapshot]:
+    """The story in eight segments, linked at once on this machine as a large case is."""
+    monkeypatch.setattr(duck, "_FEW", 0)
+    records = story(ordinary_day=False).world.records()
+    with Case.open(tmp_path / "case") as case:
+        for part in range(8):
+            (tmp_path / f"{part}.json").write_bytes(native(records[part::8]))
+            case.ingest([str(tmp_path / f"{part}.json")], workers=1)
+    shutil.rmtree(tmp_path / "case" / "derived")
+    (tmp_path / "case" / "derived").mkdir()
+    with Case.open(tmp_path / "case") as case:
+        case.newest()
+        yield case._folder.snapshot()
+
+
+def kept(tmp_path: Path, snapshot: Snapshot, most: int) -> list[Layer]:
+    """The layers of marks that tasks of so many segments give."""
+    folders = list(snapshot.folders.values())
+    into = tmp_path / "marked"
+    into.mkdir()
+    marking.keep(
+        into, snapshot, (marking.marked(folders[at : at + most]) for at in range(0, len(folders), most))
+    )
+    return listed(into)
+
+
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_tasks_mark_what_linking_marks(tmp_path: Path, snapshot: Snapshot, most: int) -> None:
+    """However many segments a task marks, the marks are those that linking keeps; nobody links from them."""
+    [derived] = (tmp_path / "case" / "derived").iterdir()
+    [linked] = listed(derived)
+    [layer] = kept(tmp_path, snapshot, most)
+
+    assert (linked.ids, linked.records, linked.hashed) == (layer.ids, layer.records, layer.hashed)
+    assert np.array_equal(marks(derived, linked, NAMES), marks(tmp_path / "marked", layer, NAMES))
+    assert len(marks(derived, linked, NAMES))
+    assert not can_be_linked(tmp_path / "marked", [layer])
+
+
+def test_many_records_are_marked_in_several_layers(tmp_path: Path, snapshot: Snapshot) -> None:
+    """Each holds a name's segments among its own: together they tell what one would."""
+    [derived] = (tmp_path / "case" / "derived").iterdir()
+    with mock.patch.object(marking, "_ENOUGH", 1):
+        layers = kept(tmp_path, snapshot, 3)
+    assert [3, 3, 2] == [len(layer.ids) for layer in layers]
+
+    one, several = (
+        Index(folder, snapshot.folders, layers[0].hashed) for folder in (derived, tmp_path / "marked")
+    )
+    every = marks(derived, listed(derived)[0], NAMES)
+    for hashed in every.tolist():
+        assert one.of_names([hashed]) == several.of_names([hashed])
+    assert {1} <= {len(one.of_names([hashed])) for hashed in every.tolist()} != {8}
+
+
+def test_segments_that_were_hashed_otherwise_are_looked_through(tmp_path: Path, snapshot: Snapshot) -> None:
+    """An executor whose engine makes other hashes of names leaves its segments without marks."""
+    foreign = sorted(snapshot.folders)[3]
+    own = marking.marked
+
+    def other(folders: list[Path]) -> marking.Marked:
+        found = own(folders)
+        return found._replace(hashed=found.hashed + 1) if foreign in found.segments else found
+
+    with mock.patch.object(marking, "marked", other):
+        [layer] = kept(tmp_path, snapshot, 1)
+
+    assert foreign not in layer.ids
+    assert {foreign} == Index(tmp_path / "marked", snapshot.folders, layer.hashed).of_names([1 << 40])
+
+
+def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: Snapshot) -> None:
+    """Two threads at it, or one after the other: the files are the same, byte for byte."""
+    folder, derived = _unlinked(tmp_path), []
+    for busy in (duck._BUSY, 0):
+        into = tmp_path / f"busy-{busy}"
+        into.mkdir()
+        with (
+            mock.patch.object(duck, "_BUSY", busy),
+            mock.patch.object(linking, "_MANY", 0),
+            mock.patch.object(linking, "_apart", wraps=linking._apart) as apart,
+        ):
+            linking.grown(folder, snapshot, into, _engines)
+        assert bool(busy) == apart.called
+        derived.append({str(one.relative_to(into)): one.read_bytes() for one in files_in(into)})
+
+    assert derived[0] == derived[1]
+    assert any(name.endswith(f".{NAMES}") for name in derived[0])
+
+
+def test_what_fails_in_one_of_two_threads_fails_in_all(tmp_path: Path, snapshot: Snapshot) -> None:
+    """An error of the thread that marks names is no lost one: linking ends with it."""
+    with (
+        mock.patch.object(linking, "_MANY", 0),
+        mock.patch.object(linking, "_keep_names", side_effect=ZeroDivisionError),
+        pytest.raises(ZeroDivisionError),
+    ):
+        linking.grown(_unlinked(tmp_path), snapshot, tmp_path, _engines)
+
+
+def _unlinked(tmp_path: Path) -> CaseFolder:
+    for derived in (tmp_path / "case" / "derived").iterdir():
+        shutil.rmtree(derived)
+    return CaseFolder.open(tmp_path / "case")
+
+
+@contextmanager
+def _engines(records: int, roomy: bool) -> Iterator[duck.DuckEngine]:
+    with closing(duck.DuckEngine(records=records, threads=1)) as engine:
+        yield engine
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.rglob("*") if one.is_file())
