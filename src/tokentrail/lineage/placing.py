@@ -30,15 +30,15 @@ _WRITTEN = {
         SELECT * FROM ({linked})
         UNION ALL
         SELECT c.n, c.parent, c.root, c.depth, c.span, s.* EXCLUDE (n, parent_n, root_n, depth, span)
-        FROM stored_forest s JOIN carried c ON c.old = s.n
+        FROM held_forest s JOIN carried c ON c.old = s.n
         ORDER BY n""",
     "creations": """
         SELECT * FROM ({linked})
-        UNION ALL SELECT c.n, s.* EXCLUDE (n) FROM stored_creations s JOIN carried c ON c.old = s.n
+        UNION ALL SELECT c.n, s.* EXCLUDE (n) FROM held_creations s JOIN carried c ON c.old = s.n
         ORDER BY n""",
     "names": """
         SELECT * FROM ({linked})
-        UNION ALL SELECT s.name, c.n, s.own FROM stored_names s JOIN carried c ON c.old = s.n
+        UNION ALL SELECT s.name, c.n, s.own FROM held_names s JOIN carried c ON c.old = s.n
         ORDER BY name, n, own""",
     "who": """
         SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck

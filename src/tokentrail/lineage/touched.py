@@ -68,6 +68,22 @@ CREATE TABLE tied_issuing AS
 SELECT DISTINCT i.* FROM ({}) i
 WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
+_NEAR: Mapping[str, str] = {
+    "people": """
+        SELECT segment FROM all_people WHERE key IN (SELECT name FROM next_key)
+        UNION SELECT segment FROM all_people WHERE created IN (
+          SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)""",
+    "issuing": """
+        SELECT segment FROM all_issuing WHERE key IN (SELECT name FROM next_key)
+        UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
+        UNION SELECT segment FROM all_issuing WHERE time IN (
+          SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer)""",
+}
+"""The segments of whatever may be tied, by a column or two: of most rows nothing else is read then."""
+_MANY = 1_000_000
+"""Rows from which on it takes less time to look for these segments first."""
+_FEW_SEGMENTS = 1_000
+"""Segments up to which a query names them."""
 _STEPS = 40
 """More looks through all rows would take as long as linking them."""
 
@@ -125,13 +141,24 @@ class Touched:
         """Take in what is tied, and what is tied to that, until nothing is."""
         while self._take_in() or self._are_ties_left():
             while self._goes_on():
-                for one in statements("add_0_tied.sql"):
-                    self._engine.run(one)
+                people, issuing, sign_ins = statements("add_0_tied.sql")
+                self._engine.run(people.format(among=self._among("people")))
+                self._engine.run(issuing.format(among=self._among("issuing")))
+                self._engine.run(sign_ins)
                 if self._engine.rows("SELECT 1 AS one FROM next_signin LIMIT 1"):
                     self._engine.run(_BY_SIGN_IN)
                 self._take_in()
             self._engine.run(_HOLDERS)
             self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM all_issuing LIMIT 0")
+
+    def _among(self, name: str) -> str:
+        """A condition that whatever is tied meets."""
+        if self._most < _MANY:
+            return "TRUE"
+        near = self._engine.rows(f"SELECT * FROM ({_NEAR[name]}) LIMIT {_FEW_SEGMENTS + 1}")
+        if len(near) > _FEW_SEGMENTS:
+            return "TRUE"
+        return f"segment IN ({', '.join(str(row['segment']) for row in near)})" if near else "FALSE"
 
     def _take_in(self) -> int:
         """Take in the rows that were found to be tied; how many there are."""

@@ -1,9 +1,10 @@
 -- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql` and `5_births.sql`.
 -- Where these allow for two seconds, a tie stands there with each of five; a sign-in URL is good for fifteen minutes.
+-- {among}: a condition that all that are tied meet, as to which segments they are in.
 
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
-WHERE p.class <> 'none'
+WHERE {among} AND p.class <> 'none'
   AND (p.key IN (SELECT name FROM next_key)
        OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM next_birth)
        OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role))
@@ -11,7 +12,7 @@ WHERE p.class <> 'none'
 
 CREATE TABLE tied_issuing AS
 SELECT i.* FROM all_issuing i
-WHERE (i.key IN (SELECT name FROM next_key)
+WHERE {among} AND (i.key IN (SELECT name FROM next_key)
        OR i.shared_id IN (SELECT name FROM next_shared)
        OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
        OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))

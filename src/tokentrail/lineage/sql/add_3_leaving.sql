@@ -25,13 +25,30 @@ SELECT n FROM later_forest WHERE n NOT IN (SELECT n FROM touched_before)
 UNION
 SELECT n FROM dragged WHERE n NOT IN (SELECT n FROM touched_before);
 
+-- Their rows: those that the first linking wrote are of them that stand below somebody that leaves, mostly none.
+CREATE TABLE held_first AS SELECT n FROM held WHERE n NOT IN (SELECT n FROM later_forest);
+
+CREATE VIEW held_forest AS
+SELECT f.* FROM later_forest f JOIN held h ON h.n = f.n
+UNION ALL
+SELECT f.* FROM stored_forest f JOIN held_first h ON h.n = f.n;
+
+CREATE VIEW held_creations AS
+SELECT c.* FROM later_creations c JOIN held h ON h.n = c.n
+UNION ALL
+SELECT c.* FROM stored_creations c JOIN held_first h ON h.n = c.n;
+
+CREATE VIEW held_names AS
+SELECT s.* FROM later_names s JOIN held h ON h.n = s.n
+UNION ALL
+SELECT s.* FROM stored_names s JOIN held_first h ON h.n = s.n;
+
 -- Places of later files are given anew each time, so that there is always room.
 CREATE TABLE leaving AS
 SELECT ck AS who, parent_ck AS parent, moment, id FROM to_place WHERE ck NOT IN (SELECT ck FROM staying)
 UNION ALL
 SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first, c.created_time, 0), f.id
-FROM stored_forest f JOIN held h ON h.n = f.n LEFT JOIN handles u ON u.old = f.parent_n
-LEFT JOIN stored_creations c ON c.n = f.n
+FROM held_forest f LEFT JOIN handles u ON u.old = f.parent_n LEFT JOIN held_creations c ON c.n = f.n
 WHERE f.n % {gap} <> 0 OR f.n IN (SELECT n FROM dragged);
 
 -- Under whom they get their places, if these stay.
