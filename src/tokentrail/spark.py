@@ -38,6 +38,7 @@ from tokentrail.store.giving import give_segment
 from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
 from tokentrail.store.keys import part_key
 from tokentrail.store.mirror import aside, manifests_in
+from tokentrail.store.room import leave_what_is_loaded
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> by
         _known.cache_clear()
     task: Task = pickle.loads(payload)  # noqa: S301 - our own driver wrote it
     known = _known(case, job)
+    leave_what_is_loaded()
     if isinstance(case, Path):
         return pickle.dumps(work(case, known, options, task))
     with TemporaryDirectory(prefix="tokentrail-") as scratch:

@@ -211,6 +211,17 @@ def _folder(tmp_path: Path) -> CaseFolder:
     return CaseFolder.open(tmp_path / "case")
 
 
+def test_tasks_for_every_core_are_one_job(folder: CaseFolder, cluster: Cluster) -> None:
+    """However many tasks there are, all cores have some at any time; answers come in the order of what was asked."""
+    tracker = cluster._session.sparkContext.statusTracker()
+    before = set(tracker.getJobIdsForGroup(None))  # type: ignore[arg-type]  # those of no group
+    answers = list(cluster.elsewhere(folder, float, list(range(40))))
+    jobs = set(tracker.getJobIdsForGroup(None)) - before  # type: ignore[arg-type]
+
+    assert answers == [float(n) for n in range(40)]
+    assert len(jobs) == 3  # of sixteen tasks each, eight for each of two cores
+
+
 def test_what_an_executor_can_do_at_the_second_try_is_done(folder: CaseFolder, cluster: Cluster) -> None:
     """Spark's own attempts stay, and words of one that is past are not raised for another task's."""
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shelf import FAILED, Shelf
 
 _AT_ONCE = 4
+_JOBS = 2
+"""Jobs of tasks that are under way at a time."""
+_TASKS = 8
+"""Tasks of a job for each core."""
 _CREATE = re.compile(r"\s*CREATE (TABLE|VIEW) (\w+) AS\s(.*)", re.DOTALL)
 _DROP = re.compile(r"\s*DROP TABLE (\w+)")
 _SPELLINGS = (
@@ -186,7 +192,10 @@ def spread(
     session: SparkSession, payloads: Sequence[bytes], place: Errands, work: Callable[[bytes], bytes]
 ) -> Iterator[bytes]:
     """
-    Do work on each of many payloads, a task each, wherever there is room; yields what came of them.
+    Do work on each of many payloads, a task each, wherever there is room; yields what came of them, in their order.
+
+    Some tasks for each of the cluster's cores are a job: Spark itself would yield answers one by one only if no more
+    than two tasks ran at a time (`toLocalIterator`). The next job runs beside, so that nobody waits for the last ones.
 
     Args:
         session: The cluster.
@@ -203,17 +212,14 @@ def spread(
         names = [sealed(one) for one in payloads]
         for _ in each(place.leave, names, payloads):
             pass
-        tasks = session.range(0, len(payloads), 1, len(payloads))
-
-        def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            with leaving(place):
-                for batch in batches:
-                    done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
-                    yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
-
-        with heard(place, FAILED):
-            for row in tasks.mapInArrow(run, "done binary").toLocalIterator(prefetchPartitions=True):
-                yield row["done"]
+        running: deque[Future[list[bytes]]] = deque()
+        with heard(place, FAILED), ThreadPoolExecutor(_JOBS) as pool:
+            while names or running:
+                while names and len(running) < _JOBS:
+                    many = _TASKS * max(session.sparkContext.defaultParallelism, 1)  # grows with the cluster
+                    some, names = names[:many], names[many:]
+                    running.append(pool.submit(_job, session, some, place, work))
+                yield from running.popleft().result()
     except FAILED as failed:
         raise SourceError(
             f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
@@ -221,3 +227,19 @@ def spread(
         ) from failed
     finally:
         place.end()
+
+
+def _job(
+    session: SparkSession, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
+) -> list[bytes]:
+    """Do work on what was left under some names, a task each."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with leaving(place):
+            for batch in batches:
+                done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
+                yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
+
+    tasks = session.range(0, len(names), 1, len(names))
+    found: list[bytes] = tasks.mapInArrow(run, "done binary").toArrow()["done"].to_pylist()
+    return found
