@@ -15,7 +15,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -27,6 +29,7 @@ from evidence import HOME, REAL, text
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
+from tokentrail.store.errands import InFolder
 from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 from tokentrail.testing.story import story
@@ -220,6 +223,17 @@ def test_tasks_for_every_core_are_one_job(folder: CaseFolder, cluster: Cluster) 
 
     assert answers == [float(n) for n in range(40)]
     assert len(jobs) == 3  # of sixteen tasks each, eight for each of two cores
+
+
+def test_an_answer_that_is_large_goes_through_the_case(folder: CaseFolder, cluster: Cluster) -> None:
+    """Spark takes a gigabyte of answers for a job: what is more than a little of it is left, and taken from there."""
+    sizes = [1, 300_000, 0, 99_000, 200_000]
+    with mock.patch.object(InFolder, "take", autospec=True, side_effect=InFolder.take) as taken:
+        answers = list(cluster.elsewhere(folder, partial(mul, "x"), sizes))
+
+    assert answers == ["x" * size for size in sizes]
+    assert taken.call_count == 2  # by this process; executors take tasks
+    assert not list((folder.path / "derived").iterdir())
 
 
 def test_what_an_executor_can_do_at_the_second_try_is_done(folder: CaseFolder, cluster: Cluster) -> None:

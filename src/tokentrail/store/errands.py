@@ -1,8 +1,10 @@
 """
-What a driver and its executors hand each other beside Spark: tasks on the way there, words of errors on the way back.
+What a driver and its executors hand each other beside Spark: tasks on the way there, large answers and words of errors
+on the way back.
 
-It goes through the case, which all of them reach: a folder of it, or names in its bucket. A task goes by the SHA-256 of
-its bytes, which the executor was told by Spark, so that nobody who can write to the case makes an executor do another.
+It goes through the case, which all of them reach: a folder of it, or names in its bucket. Tasks and answers go by the
+SHA-256 of their bytes, which Spark tells the other side, so that nobody who can write to the case makes it do or take
+another.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Protocol
 
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.folder import place as put
 from tokentrail.store.interface import Bucket
 from tokentrail.store.telling import retold, told
 
@@ -68,7 +71,7 @@ class InFolder:
 
     def leave(self, name: str, data: bytes) -> None:
         """Leave something under a name."""
-        (self.folder / name).write_bytes(data)
+        put(self.folder / name, data)
 
     def take(self, name: str) -> bytes:
         """Look at what was left."""
@@ -128,20 +131,20 @@ def errands(folder: CaseFolder, kind: str) -> InFolder | InBucket:
 
 
 def sealed(payload: bytes) -> str:
-    """The name under which a task is left."""
+    """The name under which a task is left, or an answer."""
     return hashlib.sha256(payload).hexdigest()
 
 
 def unsealed(place: Errands, name: str) -> bytes:
     """
-    A task, as it was left.
+    A task, or an answer, as it was left.
 
     Raises:
         CaseError: somebody put something else in its place.
     """
     payload = place.take(name)
     if sealed(payload) != name:
-        raise CaseError(f"{place.where}: a task of this job was changed on its way to an executor.")
+        raise CaseError(f"{place.where}: a part of this job was changed on its way to or from an executor.")
     return payload
 
 

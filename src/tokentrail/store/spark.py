@@ -30,8 +30,10 @@ from tokentrail.store.shelf import FAILED, Shelf
 _AT_ONCE = 4
 _JOBS = 2
 """Jobs of tasks that are under way at a time."""
-_TASKS = 8
-"""Tasks of a job for each core."""
+_TASKS, _MOST_TASKS = 8, 2_000
+"""Tasks of a job for each core, and at most."""
+_SMALL = 100_000
+"""Bytes up to which an answer comes by Spark itself, which takes a gigabyte of them for a job by default."""
 _CREATE = re.compile(r"\s*CREATE (TABLE|VIEW) (\w+) AS\s(.*)", re.DOTALL)
 _DROP = re.compile(r"\s*DROP TABLE (\w+)")
 _SPELLINGS = (
@@ -212,14 +214,16 @@ def spread(
         names = [sealed(one) for one in payloads]
         for _ in each(place.leave, names, payloads):
             pass
-        running: deque[Future[list[bytes]]] = deque()
+        running: deque[Future[list[dict[str, Any]]]] = deque()
         with heard(place, FAILED), ThreadPoolExecutor(_JOBS) as pool:
             while names or running:
                 while names and len(running) < _JOBS:
-                    many = _TASKS * max(session.sparkContext.defaultParallelism, 1)  # grows with the cluster
+                    cores = session.sparkContext.defaultParallelism  # grows with the cluster
+                    many = min(max(_TASKS * cores, 1), _MOST_TASKS)
                     some, names = names[:many], names[many:]
                     running.append(pool.submit(_job, session, some, place, work))
-                yield from running.popleft().result()
+                for row in running.popleft().result():
+                    yield row["done"] if row["left"] is None else unsealed(place, row["left"])
     except FAILED as failed:
         raise SourceError(
             f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
@@ -231,15 +235,22 @@ def spread(
 
 def _job(
     session: SparkSession, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
-) -> list[bytes]:
-    """Do work on what was left under some names, a task each."""
+) -> list[dict[str, Any]]:
+    """Do work on what was left under some names, a task each: what was `done`, or the name under which it is `left`."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with leaving(place):
             for batch in batches:
                 done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
-                yield pa.RecordBatch.from_pydict({"done": pa.array(done, pa.binary())})
+                left = [sealed(one) if len(one) > _SMALL else None for one in done]
+                for name, one in zip(left, done, strict=True):
+                    if name is not None:
+                        place.leave(name, one)
+                sent = [one if name is None else None for name, one in zip(left, done, strict=True)]
+                yield pa.RecordBatch.from_pydict(
+                    {"done": pa.array(sent, pa.binary()), "left": pa.array(left, pa.string())}
+                )
 
     tasks = session.range(0, len(names), 1, len(names))
-    found: list[bytes] = tasks.mapInArrow(run, "done binary").toArrow()["done"].to_pylist()
+    found: list[dict[str, Any]] = tasks.mapInArrow(run, "done binary, left string").toArrow().to_pylist()
     return found
