@@ -20,15 +20,21 @@ from tokentrail.events.record import MISSING
 if TYPE_CHECKING:
     from tokentrail.events._scan import Plan
 
-try:
-    from tokentrail.events._scan import pluck as _pluck
-except ImportError:  # no compiler was there when it was installed
-    _pluck = None  # type: ignore[assignment]
-
 _decode_text = msgspec.json.Decoder(str).decode
 _LEAVES = ({str}, {str, bool}, {int, float, str})
 """What a member may be, besides null; `native/pluck.h` knows these by their places here."""
 _OBJECT, _LIST = len(_LEAVES), len(_LEAVES) + 1
+
+
+def _compiled() -> Callable[..., tuple[list[Any], ...] | None] | None:
+    try:
+        from tokentrail.events._scan import pluck
+    except ImportError:  # no compiler was there when it was installed
+        return None
+    return pluck
+
+
+_pluck = _compiled()
 
 
 class Members:
@@ -68,8 +74,8 @@ class Members:
         return _columns(self._each(raws, odd), self._absent, self._inner)
 
 
-_Inner = tuple[tuple[msgspec.Struct, "_Inner"] | None, ...]
-"""Of each member that is an object: one of which nothing is there, and the same of its members."""
+_Inner = tuple[tuple[msgspec.Struct, "_Inner", bool] | None, ...]
+"""Of each member that holds objects: one of which nothing is there, the same of its members, and whether as a list."""
 
 
 def _types(of: Any) -> set[Any]:
@@ -84,10 +90,10 @@ def _inside(of: Any) -> tuple[type[msgspec.Struct] | None, bool]:
     return (inside, bool(listed)) if not more and issubclass(inside, msgspec.Struct) else (None, False)
 
 
-def _inner(kind: type[msgspec.Struct]) -> Iterator[tuple[msgspec.Struct, _Inner] | None]:
+def _inner(kind: type[msgspec.Struct]) -> Iterator[tuple[msgspec.Struct, _Inner, bool] | None]:
     for one in msgspec.structs.fields(kind):
-        inside, _ = _inside(one.type)
-        yield None if inside is None else (inside(), tuple(_inner(inside)))
+        inside, listed = _inside(one.type)
+        yield None if inside is None else (inside(), tuple(_inner(inside)), listed)
 
 
 def _plan(kind: type[msgspec.Struct]) -> Iterator[Plan]:
@@ -112,11 +118,8 @@ def _columns(structs: Sequence[Any], absent: msgspec.Struct, inner: _Inner) -> l
     for column, inside in zip(direct, inner, strict=True):
         if inside is None:
             columns.append(column)
-        else:
-            single = [one[0] if one else None for one in column] if _any_list(column) else column
-            columns += _columns(single, *inside)
+            continue
+        nothing, further, listed = inside
+        single = [one[0] if one else None for one in column] if listed else column
+        columns += _columns(single, nothing, further)
     return columns
-
-
-def _any_list(column: Sequence[Any]) -> bool:
-    return any(type(one) is list for one in column)

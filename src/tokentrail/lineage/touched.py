@@ -81,7 +81,7 @@ _NEAR: Mapping[str, str] = {
 }
 """The segments of whatever may be tied, by a column or two: of most rows nothing else is read then."""
 _MANY = 1_000_000
-"""Rows from which on it takes less time to look for these segments first."""
+"""Rows that may be touched, from which on it takes less time to look for these segments first."""
 _FEW_SEGMENTS = 1_000
 """Segments up to which a query names them."""
 _STEPS = 40

@@ -63,8 +63,6 @@ _NO_ROOM = (
 )
 _ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
-_HASHED: list[int] = []
-"""How this process's DuckDB hashes, once it was asked."""
 
 
 class DuckEngine(Tuned, Keeping):
@@ -107,7 +105,7 @@ class DuckEngine(Tuned, Keeping):
         self.run("SET enable_progress_bar = false")
         enough = memory or max(_ENOUGH, config["threads"] * _EACH)
         self._limit = min(int(self.memory()), enough)
-        self.limit()
+        self.release()
         if self.small:
             self.plan_quickly()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
@@ -327,12 +325,7 @@ class DuckEngine(Tuned, Keeping):
         return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
 
     def way_of_hashing(self) -> int:
-        """A number that tells engines apart that hash otherwise, as those of another version do."""
-        if not _HASHED:
-            _HASHED.append(self._way_of_hashing())
-        return _HASHED[0]
-
-    def _way_of_hashing(self) -> int:
+        """A number that tells engines apart that make other hashes of the same names."""
         sql = "SELECT hash(split_part(concat('/', unnest(?)), '/', -1)) AS h"
         found = [*self.hashed(KNOWN), *(row["h"] for row in self.rows(sql, (list(KNOWN),)))]
         return sum(place * one for place, one in enumerate(found, 1)) % (1 << 63) or 1

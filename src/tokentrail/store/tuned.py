@@ -16,9 +16,6 @@ _PAYS = frozenset({
 })  # fmt: skip
 """What DuckDB may do to a query before it runs: of few records the rest takes more time than it saves."""
 
-_EVERY: list[str] = []
-"""What this process's DuckDB can do to a query before it runs, once it was asked."""
-
 
 class Tuned:
     """The part of an engine that is told how to go about its work."""
@@ -35,8 +32,7 @@ class Tuned:
 
     def plan_quickly(self) -> None:
         """From now on do no more to a query before it runs than pays where it reads few records."""
-        every = _EVERY or [row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()")]
-        _EVERY[:] = every
+        every = (row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()"))
         self.run(f"SET disabled_optimizers = '{','.join(one for one in every if one not in _PAYS)}'")
 
     def memory(self) -> float:
@@ -45,13 +41,9 @@ class Tuned:
         count, unit = str(row["said"]).split()
         return float(count) * _UNITS[unit]
 
-    def limit(self) -> None:
-        """Let tables and joins take so much and no more; what they have let go of is given back."""
-        self.run(f"SET memory_limit = '{self._limit} bytes'")
-
     def release(self) -> None:
         """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
-        self.limit()  # which is quick
+        self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
         give_back()
 
     def remember_files(self, remember: bool) -> None:
