@@ -16,6 +16,7 @@ from tokentrail.lineage import creations, doings, few, forest, naming, part
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
+from tokentrail.store import common, duck
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -92,6 +93,7 @@ def test_a_record_that_names_very_many_resources_is_told(
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
     monkeypatch.setattr(part, "FEW", few_ones)
+    monkeypatch.setattr(duck, "COMMON", common.Common())  # what is set below is set for all that share it
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
     key = place.user("ada").key()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
-from tokentrail.lineage.rows import Row, caller, credential, event_id
+from tokentrail.lineage.rows import Row, caller, credential, event_id, values
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
 from tokentrail.store.interface import Engine
@@ -47,6 +46,13 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 """
 """The calls outside IAM that take something away, stop it or shut it."""
+
+_ENTERED = {
+    "time": "time", "source": "source", "name": "name", "request": "request", "document": "document",
+    "response": "response", "event_id": "event_id", "event_id_text": "event_id_text", "caller_user": "caller_user",
+    "account": "in_account",
+}  # fmt: skip
+"""What is read of a change, by the column that says it."""
 
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
@@ -321,11 +327,11 @@ class Forest(Naming):
 
 
 def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Iterator[Change]:
-    parts = rows.to_batches(_BATCH) if isinstance(rows, pa.Table) else [rows]
-    for row in chain.from_iterable(part.to_pylist() for part in parts):
-        if until is None or (row["time"] is not None and row["time"] <= until):
-            row["account"] = row["in_account"]
-            yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
+    for part in rows.to_batches(_BATCH) if isinstance(rows, pa.Table) else [rows]:
+        for told in zip(*(values(part[name]) for name in _ENTERED.values()), strict=True):
+            row = dict(zip(_ENTERED, told, strict=True))
+            if until is None or (row["time"] is not None and row["time"] <= until):
+                yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
 
 
 def _holding(search: str) -> tuple[str, tuple[str, ...]]:

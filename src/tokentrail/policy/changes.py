@@ -54,13 +54,14 @@ class Change:
     response: Mapping[str, object] | None = None
     caller_user: str | None = None
     """The IAM user that made the call, for calls that mean the caller's own user by naming none."""
+    order: Order = field(init=False, compare=False, repr=False)
+    """Where it stands among all changes."""
 
-    @property
-    def order(self) -> Order:
-        """Where it stands among all changes."""
+    def __post_init__(self) -> None:
+        """Tell once where it stands, which is asked several times of each."""
         lifts = self.event_name.startswith(("Delete", "Detach")) or self.asked("status") == "Active"
         rank = _RANKS.get(self.event_name, _LIFTS if lifts else _SETS)
-        return (self.time, rank, self.event_id)
+        object.__setattr__(self, "order", (self.time, rank, self.event_id))
 
     def asked(self, name: str) -> str | None:
         """A request parameter, if it is a text that is not empty."""

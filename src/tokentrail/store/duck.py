@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
+from tokentrail.store.common import COMMON, opened
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping, quoted
@@ -27,18 +28,6 @@ from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
 
-_CLOSED = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-    "python_enable_replacements": False,
-}
-"""Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB'), and a name that is no
-table's is no Python variable's either."""
-
-
-_SHARE = "50%"
-"""What tables and joins may take of the machine's memory at most; past that they spill beside the case."""
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
 _BATCH = 8_192
@@ -61,7 +50,6 @@ _NO_ROOM = (
     "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
     "--account ID --case NEW`.\n{}"
 )
-_ASIDE = "SET search_path = 'aside,main'"
 _PARSED = Parsed()
 
 
@@ -88,22 +76,17 @@ class DuckEngine(Tuned, Keeping):
         self._one_by_one = records is not None and records < _FEW
         self.beside = records is not None and _FEW <= records < _BUSY and memory is None
         """Whether two questions beside each other take less time than one after the other, and may."""
-        config: dict[str, Any] = dict(_CLOSED)
-        config["threads"] = threads or os.cpu_count() or 1
-        config["preserve_insertion_order"] = False
-        config["memory_limit"] = _SHARE
-        # Left out, it would be a folder wherever the process was started.
-        config["temp_directory"] = "" if spill is None else str(spill)
+        threads = threads or os.cpu_count() or 1
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Sequence[tuple[Path, Gone | None]]] = {}
         self._ranges: dict[Path, Ranges] = {}
         self._index: Index | None = None
-        self._whole = duckdb.connect(":memory:", config=config)
         self._apart = threading.local()
         self._is_aside = False
-        # A process that was started with `python -c` counts as interactive.
-        self.run("SET enable_progress_bar = false")
-        enough = memory or max(_ENOUGH, config["threads"] * _EACH)
+        self._home = COMMON.lend() if self.small and threads == 1 and memory is None else None
+        self._whole = self._home.connection if self._home else opened(threads, spill)
+        self.run(self._path)
+        enough = memory or max(_ENOUGH, threads * _EACH)
         self._limit = min(int(self.memory()), enough)
         self.release()
         if self.small:
@@ -133,20 +116,26 @@ class DuckEngine(Tuned, Keeping):
         """Forget at the end what is made meanwhile, all at once: table by table, or in another engine, takes longer."""
         self.run("CREATE SCHEMA aside")
         self._is_aside = True
-        self.run(_ASIDE)
+        self.run(self._path)
         try:
             yield
         finally:
             self._is_aside = False
-            self.run("SET search_path = 'main'")
+            self.run(self._path)
             self.run("DROP SCHEMA aside CASCADE")
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._whole.cursor() as cursor:
-            if self._is_aside:
-                cursor.execute(_ASIDE)
+            cursor.execute(self._path)
             yield cursor
+
+    @property
+    def _path(self) -> str:
+        """The statement by which a connection finds tables."""
+        catalog = self._home.catalog if self._home else "memory"
+        schemas = ("aside", "main") if self._is_aside else ("main",)
+        return f"SET search_path = '{','.join(f'{catalog}.{one}' for one in schemas)}'"
 
     @property
     def small(self) -> bool:
@@ -361,6 +350,8 @@ class DuckEngine(Tuned, Keeping):
     def close(self) -> None:
         """Let go of everything."""
         self._whole.close()
+        if self._home:
+            self._home.leave()
 
 
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:

@@ -1,0 +1,94 @@
+"""Engines of few records share one DuckDB: each has its own tables, and what one leaves is gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from tokentrail.errors import CaseError
+from tokentrail.store import common, duck
+from tokentrail.store.duck import DuckEngine
+
+FEW = 10
+
+
+@contextmanager
+def small() -> Iterator[DuckEngine]:
+    with closing(DuckEngine(threads=1, records=FEW)) as engine:
+        yield engine
+
+
+def homes(engine: DuckEngine) -> set[str]:
+    return {row["database_name"] for row in engine.rows("SELECT database_name FROM duckdb_databases()")} - {
+        "memory",
+        "system",
+        "temp",
+    }
+
+
+def test_each_has_its_own_tables() -> None:
+    """Tables, also those made aside and by a thread of its own, are one engine's alone, though others have the name."""
+    with small() as one, small() as other:
+        one.run("CREATE TABLE kept AS SELECT 1 AS i")
+        other.run("CREATE TABLE kept AS SELECT 2 AS i")
+        with one.aside(), other.aside():
+            one.run("CREATE TABLE made AS SELECT i + 10 AS i FROM kept")
+            with other.apart():
+                other.run("CREATE TABLE made AS SELECT i + 20 AS i FROM kept")
+            assert [{"i": 11}] == one.rows("SELECT i FROM made")
+            assert [{"i": 22}] == other.rows("SELECT i FROM made")
+
+        for engine, mine in ((one, 1), (other, 2)):
+            assert [{"i": mine}] == engine.rows("SELECT i FROM kept")
+            with pytest.raises(CaseError, match="made"):
+                engine.rows("SELECT i FROM made")
+
+
+def test_what_one_leaves_is_gone() -> None:
+    """Whatever an engine held goes with it, also while an answer of it is still read; closing it twice does no harm."""
+    with small() as stays:
+        leaves = DuckEngine(threads=1, records=FEW)
+        leaves.run("CREATE TABLE many AS SELECT range AS i FROM range(100_000)")
+        answer = leaves.batches("SELECT i FROM many")
+        next(answer)
+        both = homes(stays)
+        leaves.close()
+        leaves.close()
+
+        assert 1 == len(both - homes(stays))
+        assert homes(stays) < both
+
+
+def test_another_is_opened_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a DuckDB remembers does not grow for ever: after some engines another one is opened, and the old ones work."""
+    monkeypatch.setattr(duck, "COMMON", common.Common())
+    monkeypatch.setattr(common, "_RENEWED", 2)
+    with ExitStack() as opened:
+        engines = [opened.enter_context(small()) for _ in range(5)]
+        for number, engine in enumerate(engines):
+            engine.run(f"CREATE TABLE mine AS SELECT {number} AS i")
+
+        assert [[{"i": number}] for number in range(5)] == [one.rows("SELECT i FROM mine") for one in engines]
+        assert [2, 2, 2, 2, 1] == [len(homes(one)) for one in engines]
+
+
+def test_threads_may_open_them_at_once() -> None:
+    """Threads that open, use and leave engines at the same time each find their own."""
+    found: list[int] = []
+
+    def use(number: int) -> None:
+        for turn in range(20):
+            with small() as engine:
+                engine.run(f"CREATE TABLE mine AS SELECT {number * 100 + turn} AS i")
+                found.append(engine.rows("SELECT i FROM mine")[0]["i"])
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert sorted(found) == [number * 100 + turn for number in range(4) for turn in range(20)]
