@@ -26,7 +26,7 @@ from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
 SIGMA = Path(__file__).parents[2] / "bench" / "sigma"
-TABLES = ("known", "changed", "actors", "deeds", "stays", "homes", "makers")
+TABLES = ("known", "changed", "placed", "actors", "deeds", "stays", "homes", "makers")
 
 
 @contextmanager
@@ -124,8 +124,12 @@ def test_in_files_the_same_is_known(
     assert len(parts) == 5 or most > 1
     assert sum(filed.arrow(one).num_rows for one in parts) == expected["deeds"].num_rows
     folders = {path.name for path in (tmp_path / "scratch").iterdir()}
-    assert folders == {"known", "changed", "actors", "stays", "homes"} | (
+    assert folders == {"known", "changed", "placed", "actors", "stays", "homes"} | (
         {"stays_whole"} if len(parts) > 1 else set()
+    )
+    apart = ["FROM actors" not in one and "JOIN actors " not in one for one in parts]
+    assert apart == [len(parts) > 1] * len(parts), (
+        "each part opens the file with its own actors, and no other"
     )
     assert len(list((tmp_path / "scratch" / "known").iterdir())) > 1
     filed.close()

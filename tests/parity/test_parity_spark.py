@@ -14,7 +14,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from operator import mul
@@ -26,10 +29,11 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from evidence import HOME, REAL, text
+from patience import until
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
-from tokentrail.store.errands import InFolder
+from tokentrail.store.errands import InFolder, sealed
 from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 from tokentrail.testing.story import story
@@ -234,6 +238,33 @@ def test_an_answer_that_is_large_goes_through_the_case(folder: CaseFolder, clust
     assert answers == ["x" * size for size in sizes]
     assert taken.call_count == 2  # by this process; executors take tasks
     assert not list((folder.path / "derived").iterdir())
+
+
+def test_a_job_beside_what_fails_is_given_up(folder: CaseFolder, cluster: Cluster, tmp_path: Path) -> None:
+    """An error is told as soon as the tasks that are under way have ended, not once all of the job beside are done."""
+    from tokentrail.store import spark
+
+    done, place = tmp_path / "done", InFolder(folder.path / "derived" / ".spark-0")
+    done.mkdir()
+
+    def work(number: bytes) -> bytes:
+        time.sleep(0.2)
+        (done / number.decode()).touch()
+        return number
+
+    place.begin()
+    numbers = [str(number).encode() for number in range(40)]
+    for number in numbers:
+        place.leave(sealed(number), number)
+    with ThreadPoolExecutor(1) as pool:
+        with suppress(SourceError), spark._cancelled(cluster._session) as tag:
+            job = pool.submit(
+                spark._job, cluster._session, tag, [sealed(one) for one in numbers], place, work
+            )
+            until(lambda: any(done.iterdir()))
+            raise SourceError("another failed")
+        assert job.exception() is not None
+    assert len(list(done.iterdir())) < len(numbers)
 
 
 def test_what_an_executor_can_do_at_the_second_try_is_done(folder: CaseFolder, cluster: Cluster) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -73,6 +76,60 @@ def test_another_is_opened_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
 
         assert [[{"i": number}] for number in range(5)] == [one.rows("SELECT i FROM mine") for one in engines]
         assert [2, 2, 2, 2, 1] == [len(homes(one)) for one in engines]
+
+
+def test_what_nobody_closed_goes_with_the_next_one() -> None:
+    """Who lets go of a case without closing it, as in a notebook, leaves none of its tables behind."""
+    with small() as stays:
+        before = homes(stays)
+        for _ in range(3):
+            engine = DuckEngine(threads=1, records=FEW)
+            engine.run("CREATE TABLE kept AS SELECT 1 AS i")
+            del engine
+        gc.collect()
+        with small() as other:
+            assert len(homes(other)) == len(before) + 1
+
+
+def test_a_process_that_was_forked_opens_its_own() -> None:
+    """Whatever threads of the first one were doing in the moment of the fork: nothing of it is waited for."""
+    child = """
+import os, signal, threading
+from contextlib import closing
+from tokentrail.store.duck import DuckEngine
+
+def ask():
+    with closing(DuckEngine(threads=1, records=10)) as engine:
+        return engine.rows("SELECT 1 AS i")
+
+def ask_on():
+    while True:
+        ask()
+
+inherited = DuckEngine(threads=1, records=10)
+for _ in range(3):
+    threading.Thread(target=ask_on, daemon=True).start()
+for _ in range(20):
+    number = os.fork()
+    if not number:
+        signal.alarm(30)  # what hangs is killed
+        ask()
+        os._exit(0)
+    assert os.waitpid(number, 0)[1] == 0
+print(ask())
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
+    assert "[{'i': 1}]\n" == done.stdout, done.stderr
+
+
+def test_settings_are_not_one_engines_to_change() -> None:
+    """What is set for a while would hold for all others, and of two that overlap one would stay."""
+    asked = "SELECT current_setting('threads') AS threads, current_setting('disabled_optimizers') AS left_out"
+    with small() as one, small() as other:
+        before = other.rows(asked)
+        with one.shared_by(2), one.as_written():
+            assert before == other.rows(asked)
 
 
 def test_threads_may_open_them_at_once() -> None:

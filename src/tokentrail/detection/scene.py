@@ -34,7 +34,7 @@ from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.stretches import Stretch, stretches
-from tokentrail.detection.tables import NEEDS, TABLES, VIEWS, WHOLE
+from tokentrail.detection.tables import NEEDS, SORTED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.lineage import rows
@@ -46,7 +46,7 @@ from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
-_FILED = frozenset({"known", "actors", "stays", "homes"})
+_FILED = frozenset({"known", "placed", "actors", "stays", "homes"})
 """What lies in files in a large case."""
 _REMEMBERED = 4
 """Parts of a case up to which it is remembered how its files are laid out."""
@@ -103,7 +103,9 @@ class Scene:
         self._making = {name: Lock() for name in ("known", *TABLES)}
         self._parting = Lock()
         self._stretches: Sequence[Stretch] | None = None
-        self._views: Sequence[str] = ()
+        self._views: list[str] = []
+        self._apart = set[str]()
+        """Tables of which each stretch has a view of its own."""
         self._kept_in_files = set[str]()
         """Tables of rules that lie in files."""
         self._is_large: bool | None = None
@@ -142,7 +144,7 @@ class Scene:
     def parts(self, sql: str) -> Sequence[str]:
         """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
         self._make(sql)
-        return [one.of(sql) for one in self._parted()] if "some_" in sql else [sql]
+        return [one.of(sql, self._apart) for one in self._parted()] if "some_" in sql else [sql]
 
     def _parted(self) -> Sequence[Stretch]:
         with self._parting:
@@ -229,7 +231,15 @@ class Scene:
             folder.mkdir(mode=0o700, parents=True)
             known.set_aside(self._engine, folder)
         else:
-            folder = self._in_files(name, self.parts(TABLES[name]), WHOLE.get(name), folder)
+            order = f" ORDER BY {SORTED[name]}" if name in SORTED else ""
+            folder = self._in_files(name, self.parts(TABLES[name] + order), WHOLE.get(name), folder)
+        if (
+            name == "actors"
+        ):  # who looks through all parts for those of each would open each as often as there are any
+            for one in self._parted():
+                self._engine.view(f"actors_{one.number}", folder / f"{one.number}.parquet")
+                self._views.append(f"actors_{one.number}")
+            self._apart.add(name)
         self._engine.view(name, folder)
 
     def _in_files(self, name: str, parts: Sequence[str], whole: str | None, folder: Path) -> Path:
@@ -260,7 +270,8 @@ class Scene:
         if self._stretches is not None and len(self._stretches) > _REMEMBERED:
             self._engine.remember_files(True)
         self._made.clear()
-        self._stretches, self._views = None, ()
+        self._stretches, self._views = None, []
+        self._apart.clear()
         self._kept_in_files.clear()
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:

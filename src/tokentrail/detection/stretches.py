@@ -8,7 +8,7 @@ time: no more of them are then in memory than of a small case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from tokentrail.detection.tables import TABLES
@@ -21,6 +21,7 @@ _MOST = 60_000
 _SOME = re.compile(r"\bsome_(\w+)")
 _OWN_FILES = ("identities", "events", "changes")
 """Tables of which each segment has a file: a query that names few files opens no others."""
+_OWN_VIEWS = frozenset({"facts", *_OWN_FILES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ class Stretch:
     condition: str = "TRUE"
     """Holds for their rows alone."""
 
-    def of(self, query: str) -> str:
-        """A query over what it calls `some_...`, for these segments."""
-        return _SOME.sub(lambda found: self._table(found[1]), query)
+    def of(self, query: str, apart: Set[str] = frozenset()) -> str:
+        """A query over what it calls `some_...`, for these segments; some tables of them lie `apart`, by its number."""
+        return _SOME.sub(lambda found: self._table(found[1], apart), query)
 
     def views(self, engine: Engine) -> Iterator[str]:
         """The names of the views that it takes, which it makes."""
@@ -49,13 +50,14 @@ class Stretch:
             engine.run(f"CREATE OR REPLACE VIEW {name}_{self.number} AS {source}")
             yield f"{name}_{self.number}"
 
-    def _table(self, name: str) -> str:
+    def _table(self, name: str, apart: Set[str]) -> str:
         if self.segments is None:
             return name
-        if name in ("facts", *_OWN_FILES):
+        if name in _OWN_VIEWS or name in apart:
             return f"{name}_{self.number}"
         if name == "deeds":
-            return f"({self.of(TABLES['deeds'].replace('facts', 'some_facts').replace('actors', 'some_actors'))})"
+            deeds = TABLES["deeds"].replace("facts", "some_facts").replace("actors", "some_actors")
+            return f"({self.of(deeds, apart)})"
         return f"(SELECT * FROM {name} WHERE {self.condition})"
 
 

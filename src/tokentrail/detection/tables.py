@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 TABLES = {
+    "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN forest f ON f.n = w.n",
     "actors": """
         SELECT i.segment, i.identity, w.n, w.root_n, i.invoked_by IS NOT NULL AS forwarded
-        FROM some_identities i
-        LEFT JOIN (SELECT i.segment, i.identity, i.n, f.root_n FROM some_who i JOIN forest f ON f.n = i.n) w
-          ON w.segment = i.segment AND w.identity = i.identity""",
+        FROM some_identities i LEFT JOIN some_placed w ON w.segment = i.segment AND w.identity = i.identity""",
     "deeds": """
         SELECT a.n, e.*, a.forwarded FROM facts e
         JOIN actors a ON a.segment = e.segment AND a.identity = e.identity
@@ -35,7 +34,7 @@ TABLES = {
                    FROM some_identities i
                    SEMI JOIN some_changes h ON h.segment = i.segment AND h.identity = i.identity) i
           ON i.segment = c.segment AND i.identity = c.identity
-        LEFT JOIN (SELECT w.segment, w.identity, w.n FROM some_who w
+        LEFT JOIN (SELECT w.segment, w.identity, w.n FROM some_placed w
                    SEMI JOIN some_changes h ON h.segment = w.segment AND h.identity = w.identity) w
           ON w.segment = c.segment AND w.identity = c.identity
         WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
@@ -48,8 +47,12 @@ WHOLE = {
         FROM {parts} GROUP BY n, ip"""
 }
 """What is counted of some segments at a time, put together."""
-VIEWS = frozenset({"deeds"})
+VIEWS = frozenset({"placed", "deeds"})
+SORTED = {"placed": "segment"}
+"""What is looked through for some segments at a time, and lies in one file: by what it is sorted there."""
 NEEDS = {
+    "actors": ("placed",),
+    "changed": ("placed",),
     "deeds": ("actors",),
     "stays": ("actors",),
     "homes": ("stays", "known"),

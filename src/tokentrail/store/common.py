@@ -6,7 +6,11 @@ To open one takes some 15 ms, in which it registers thousands of functions: long
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,38 +44,71 @@ def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
     return found
 
 
-class Home:
-    """A catalog that is nobody else's, in a DuckDB that others use as well."""
-
-    def __init__(self, whole: duckdb.DuckDBPyConnection, catalog: str) -> None:
-        self._whole = whole
-        self.catalog = catalog
-        self.connection = whole.cursor()
-
-    def leave(self) -> None:
-        """Forget what is in it."""
-        self.connection.close()
-        with _LOCK:
-            self._whole.execute(f"DETACH DATABASE IF EXISTS {self.catalog}")
-
-
 class Common:
     """Opens one of one thread when it is first needed; several threads may ask at once."""
 
     def __init__(self) -> None:
-        self._whole: duckdb.DuckDBPyConnection | None = None
-        self._lent = 0
+        self._lock = threading.Lock()
+        self._shared: _Shared | None = None
+        self._inherited: list[_Shared] = []
 
     def lend(self) -> Home:
         """A catalog to use until it is left."""
-        with _LOCK:
-            if self._whole is None or self._lent == _RENEWED:
-                self._whole, self._lent = opened(1, None), 0  # the one before goes with the last that uses it
-            self._lent += 1
-            catalog = f"home_{self._lent}"
-            self._whole.execute(f"ATTACH ':memory:' AS {catalog}")
-            return Home(self._whole, catalog)
+        with self._lock:
+            if self._shared is None or self._shared.lent == _RENEWED:
+                self._shared = _Shared(opened(1, None))  # the one before goes with the last that uses it
+            return self._shared.lend()
+
+    def take_back(self, shared: _Shared, catalog: str) -> None:
+        """Forget a catalog, and what is in it."""
+        if shared not in self._inherited:
+            with self._lock:
+                shared.forget(catalog)
+
+    def forked(self) -> None:
+        """In a new process open another: a thread of the old one may be in the middle of something for ever."""
+        self._lock = threading.Lock()
+        if self._shared is not None:
+            self._inherited.append(self._shared)
+            self._shared = None
 
 
-_LOCK = threading.Lock()
+class Home:
+    """A catalog that is nobody else's, in a DuckDB that others use as well."""
+
+    def __init__(self, shared: _Shared, catalog: str) -> None:
+        self._shared = shared
+        self.catalog = catalog
+        self.connection = shared.whole.cursor()
+        # Of one that was never closed it is noted: it may be let go of while anything else is done.
+        self._unclosed = weakref.finalize(self, shared.unclosed.append, catalog)
+        self._unclosed.atexit = False
+
+    def leave(self) -> None:
+        """Forget what is in it."""
+        self.connection.close()
+        if self._unclosed.detach():
+            COMMON.take_back(self._shared, self.catalog)
+
+
+@dataclass(slots=True, eq=False)
+class _Shared:
+    whole: duckdb.DuckDBPyConnection
+    lent: int = 0
+    unclosed: deque[str] = field(default_factory=deque)
+    """Catalogs that nobody can use any more."""
+
+    def lend(self) -> Home:
+        while self.unclosed:
+            self.forget(self.unclosed.popleft())
+        self.lent += 1
+        home = Home(self, f"home_{self.lent}")
+        self.whole.execute(f"ATTACH ':memory:' AS {home.catalog}")
+        return home
+
+    def forget(self, catalog: str) -> None:
+        self.whole.execute(f"DETACH DATABASE IF EXISTS {catalog}")
+
+
 COMMON = Common()
+os.register_at_fork(after_in_child=COMMON.forked)

@@ -50,6 +50,9 @@ _NO_ROOM = (
     "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
     "--account ID --case NEW`.\n{}"
 )
+_UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
+_INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
+"""What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
 _PARSED = Parsed()
 
 
@@ -84,6 +87,7 @@ class DuckEngine(Tuned, Keeping):
         self._apart = threading.local()
         self._is_aside = False
         self._home = COMMON.lend() if self.small and threads == 1 and memory is None else None
+        self._alone = self._home is None
         self._whole = self._home.connection if self._home else opened(threads, spill)
         self.run(self._path)
         enough = memory or max(_ENOUGH, threads * _EACH)
@@ -372,3 +376,11 @@ def _explained(sql: str) -> Iterator[None]:
         raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+    except UnicodeDecodeError as error:
+        raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+        if str(error).startswith(_NO_TEXT):
+            raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
+        raise

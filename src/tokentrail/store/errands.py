@@ -75,7 +75,10 @@ class InFolder:
 
     def take(self, name: str) -> bytes:
         """Look at what was left."""
-        return (self.folder / name).read_bytes()
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError as error:
+            raise CaseError(f"{self.folder / name}: is gone. Run the same command again.") from error
 
     def names(self) -> list[str]:
         """What has been left."""

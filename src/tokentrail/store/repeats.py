@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokentrail.errors import CaseError
+
 Marks: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 Beginnings: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 """The first six bytes of ids."""
@@ -47,7 +49,7 @@ def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
 
 def sorted_marks(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Marks]:
     """The marks of all ids, sorted; in several parts, one after the other, where there are very many."""
-    count = sum(pq.read_metadata(file).num_rows for file in files)
+    count = sum(_opened(file).metadata.num_rows for file in files)
     passes = -(-count // at_once) or 1
     for number in range(passes):
         low, high = (end * _RANGE // passes // OWNERS * OWNERS for end in (number, number + 1))
@@ -127,8 +129,15 @@ def _wanted(chunk: pa.Array[Any], sought: Beginnings) -> pa.Array[Any]:
 
 def _chunks(files: Sequence[Path]) -> Iterator[tuple[int, pa.Array[Any]]]:
     for owner, file in enumerate(files):
-        for chunk in pq.ParquetFile(file).read(columns=["event_id"], use_threads=False)["event_id"].chunks:
+        for chunk in _opened(file).read(columns=["event_id"], use_threads=False)["event_id"].chunks:
             yield owner, chunk.drop_null() if chunk.null_count else chunk
+
+
+def _opened(file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except UnicodeDecodeError as error:  # which is no error of Arrow's, nor of a file system's
+        raise CaseError(f"{file}: is damaged, the names of its columns are no text ({error}).") from error
 
 
 def _halves(chunk: pa.Array[Any]) -> Marks:

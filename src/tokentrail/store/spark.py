@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,13 +217,13 @@ def spread(
         for _ in each(place.leave, names, payloads):
             pass
         running: deque[Future[list[dict[str, Any]]]] = deque()
-        with heard(place, FAILED), ThreadPoolExecutor(_JOBS) as pool:
+        with heard(place, FAILED), ThreadPoolExecutor(_JOBS) as pool, _cancelled(session) as tag:
             while names or running:
                 while names and len(running) < _JOBS:
                     cores = session.sparkContext.defaultParallelism  # grows with the cluster
                     many = min(max(_TASKS * cores, 1), _MOST_TASKS)
                     some, names = names[:many], names[many:]
-                    running.append(pool.submit(_job, session, some, place, work))
+                    running.append(pool.submit(_job, session, tag, some, place, work))
                 for row in running.popleft().result():
                     yield row["done"] if row["left"] is None else unsealed(place, row["left"])
     except FAILED as failed:
@@ -233,8 +235,19 @@ def spread(
         place.end()
 
 
+@contextmanager
+def _cancelled(session: SparkSession) -> Iterator[str]:
+    """A tag for jobs, which are given up if something fails meanwhile: else one would be waited for to its end."""
+    tag = f"tokentrail-{secrets.token_hex(8)}"
+    try:
+        yield tag
+    except BaseException:
+        session.sparkContext.cancelJobsWithTag(tag)
+        raise
+
+
 def _job(
-    session: SparkSession, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
+    session: SparkSession, tag: str, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
 ) -> list[dict[str, Any]]:
     """Do work on what was left under some names, a task each: what was `done`, or the name under which it is `left`."""
 
@@ -251,6 +264,7 @@ def _job(
                     {"done": pa.array(sent, pa.binary()), "left": pa.array(left, pa.string())}
                 )
 
+    session.sparkContext.addJobTag(tag)  # of this thread, which is the pool's
     tasks = session.range(0, len(names), 1, len(names))
     found: list[dict[str, Any]] = tasks.mapInArrow(run, "done binary, left string").toArrow().to_pylist()
     return found

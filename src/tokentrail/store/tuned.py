@@ -21,6 +21,8 @@ class Tuned:
     """The part of an engine that is told how to go about its work."""
 
     _limit: int
+    _alone: bool
+    """Whether no other engine is told as well."""
 
     @abstractmethod
     def run(self, sql: str) -> None:
@@ -52,7 +54,10 @@ class Tuned:
 
     @contextmanager
     def shared_by(self, threads: int) -> Iterator[None]:
-        """Meanwhile let so many threads share a query's work."""
+        """Meanwhile let so many threads share a query's work, if that is this engine's alone to say."""
+        if not self._alone:
+            yield
+            return
         [row] = self.rows("SELECT current_setting('threads') AS before")
         self.run(f"SET threads = {threads}")
         try:
@@ -62,7 +67,14 @@ class Tuned:
 
     @contextmanager
     def as_written(self) -> Iterator[None]:
-        """Meanwhile join tables in the order of each query: how many rows many files have is guessed far too low."""
+        """
+        Meanwhile join tables in the order of each query: how many rows many files have is guessed far too low.
+
+        Of few records it does not matter, and it would be said to other engines, too.
+        """
+        if not self._alone:
+            yield
+            return
         [row] = self.rows("SELECT current_setting('disabled_optimizers') AS before")
         self.run("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         try:

@@ -1,0 +1,71 @@
+"""What DuckDB's binding raises that is no error of DuckDB's own is told as what it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tokentrail.errors import CaseError
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.repeats import sorted_marks
+
+ENDLESS = "SELECT sum(a.range * b.range % 7) AS s FROM range(100_000) a, range(100_000) b"
+WAYS: list[Callable[[DuckEngine, str], object]] = [
+    DuckEngine.run,
+    DuckEngine.rows,
+    DuckEngine.table,
+    lambda engine, sql: list(engine.each(sql)),
+    lambda engine, sql: list(engine.batches(sql)),
+]
+
+
+@pytest.fixture(name="engine", params=[10, 5_000], ids=["shared", "alone"])
+def _engine(request: pytest.FixtureRequest) -> Iterator[DuckEngine]:
+    with closing(DuckEngine(threads=1, records=request.param)) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("ask", WAYS, ids=["run", "rows", "table", "each", "batches"])
+def test_a_query_can_be_ended_by_hand(engine: DuckEngine, ask: Callable[[DuckEngine, str], object]) -> None:
+    """Ctrl-C in the middle of a query is an interruption, and no fault; the engine answers afterwards."""
+    hand = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    hand.start()
+    with pytest.raises(KeyboardInterrupt):
+        ask(engine, ENDLESS)
+    hand.join()
+    assert [{"i": 1}] == engine.rows("SELECT 1 AS i")
+
+
+def damaged(path: Path) -> Path:
+    """A file of which one bit is another: the name of a column is no text any more."""
+    pq.write_table(pa.table({"event_id": pa.array([bytes(16)], pa.binary(16)), "time": [0]}), path)
+    data = bytearray(path.read_bytes())
+    foot = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    data[data.find(b"time", foot)] |= 0x80
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("ask", [DuckEngine.rows, DuckEngine.table], ids=["rows", "table"])
+def test_a_damaged_name_is_told_in_words(
+    engine: DuckEngine, tmp_path: Path, ask: Callable[[DuckEngine, str], object]
+) -> None:
+    """It is evidence that can't be read, not a fault of the program."""
+    with pytest.raises(CaseError, match="a query on the case failed"):
+        ask(engine, f"SELECT * FROM read_parquet('{damaged(tmp_path / 'damaged.parquet')}')")
+
+
+def test_a_damaged_name_is_told_by_what_sorts_ids(tmp_path: Path) -> None:
+    """Which reads files without an engine, and first of all."""
+    with pytest.raises(
+        CaseError, match=r"damaged\.parquet: is damaged, the names of its columns are no text"
+    ):
+        list(sorted_marks([damaged(tmp_path / "damaged.parquet")]))
