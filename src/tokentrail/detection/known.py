@@ -15,7 +15,7 @@ from tokentrail.store.interface import Engine
 
 _TOGETHER = 32_768
 """Credentials that are brought together at once; what is known of more lies in files."""
-_TURNS = 128
+_TURNS = 64
 """Turns after which each takes in more: each looks through the whole forest once."""
 
 _KNOWN = """
