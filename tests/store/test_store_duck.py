@@ -17,7 +17,7 @@ from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.repeats import sorted_marks
 
-ENDLESS = "SELECT sum(a.range * b.range % 7) AS s FROM range(100_000) a, range(100_000) b"
+LONG = "SELECT sum(a.range * b.range % 7) AS s FROM range(30_000) a, range(30_000) b"
 WAYS: list[Callable[[DuckEngine, str], object]] = [
     DuckEngine.run,
     DuckEngine.rows,
@@ -33,13 +33,22 @@ def _engine(request: pytest.FixtureRequest) -> Iterator[DuckEngine]:
         yield engine
 
 
+@pytest.fixture(name="_by_hand")
+def _ended_by_hand() -> Iterator[None]:
+    """SIGINT means here what it does in a terminal, whatever else ran in this process."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_by_hand")
 @pytest.mark.parametrize("ask", WAYS, ids=["run", "rows", "table", "each", "batches"])
 def test_a_query_can_be_ended_by_hand(engine: DuckEngine, ask: Callable[[DuckEngine, str], object]) -> None:
     """Ctrl-C in the middle of a query is an interruption, and no fault; the engine answers afterwards."""
     hand = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     hand.start()
     with pytest.raises(KeyboardInterrupt):
-        ask(engine, ENDLESS)
+        ask(engine, LONG)
     hand.join()
     assert [{"i": 1}] == engine.rows("SELECT 1 AS i")
 
