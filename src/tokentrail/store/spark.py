@@ -14,7 +14,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,8 @@ def _cancelled(session: SparkSession) -> Iterator[str]:
     try:
         yield tag
     except BaseException:
-        session.sparkContext.cancelJobsWithTag(tag)
+        with suppress(*FAILED, OSError):  # what failed is told, also if Spark itself is gone
+            session.sparkContext.cancelJobsWithTag(tag)
         raise
 
 
