@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from unittest import mock
 
 import pytest
 
@@ -89,6 +90,31 @@ def test_what_nobody_closed_goes_with_the_next_one() -> None:
         gc.collect()
         with small() as other:
             assert len(homes(other)) == len(before) + 1
+
+
+def test_what_could_not_be_forgotten_at_once_goes_with_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that is closed while another is opened waits for nobody, and one whose end was interrupted is not lost."""
+    with small() as stays:
+        before = homes(stays)
+        busy, interrupted = (DuckEngine(threads=1, records=FEW) for _ in range(2))
+        with common.COMMON._lock:
+            busy.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(common._Shared, "_run", mock.Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                interrupted.close()
+        assert len(homes(stays)) == len(before) + 2
+        with small() as other:
+            assert len(homes(other)) == len(before) + 1
+
+
+def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while an engine opens is an interruption as it is in the middle of a query."""
+    ended = mock.Mock(**{"execute.side_effect": RuntimeError("Query interrupted")})
+    monkeypatch.setattr(duck, "COMMON", common.Common())
+    monkeypatch.setattr("duckdb.connect", lambda *_, **__: ended)
+    with pytest.raises(KeyboardInterrupt):
+        DuckEngine(threads=1, records=FEW)
 
 
 def test_a_process_that_was_forked_opens_its_own() -> None:

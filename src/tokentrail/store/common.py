@@ -1,5 +1,6 @@
 """
-Opening DuckDB: one for each engine, or one for all engines of few records in a process, with a catalog for each.
+Opening DuckDB, one for each engine, or one for all engines of few records in a process, with a catalog for each; and
+what it raises, in our words.
 
 To open one takes some 15 ms, in which it registers thousands of functions: longer than most questions to few records.
 """
@@ -10,11 +11,15 @@ import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from tokentrail.errors import CaseError, NoRoom
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -26,8 +31,37 @@ _CLOSED = {
 table's is no Python variable's either."""
 _SHARE = "50%"
 """What tables and joins may take of the machine's memory at most; past that they spill beside the case."""
+_DRAWS_NOTHING = "SET enable_progress_bar = false"
 _RENEWED = 1_000
 """Engines after which another one is opened, so that what it remembers of files does not grow for ever."""
+
+_NO_ROOM = (
+    "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
+    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
+    "--account ID --case NEW`.\n{}"
+)
+_UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
+_INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
+"""What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
+
+
+@contextmanager
+def explained(sql: str) -> Iterator[None]:
+    """Turn an engine's error into ours, with the statement that failed."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise NoRoom(_NO_ROOM.format(sql.strip())) from error
+    except duckdb.Error as error:
+        raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+    except UnicodeDecodeError as error:
+        raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+        if str(error).startswith(_NO_TEXT):
+            raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
+        raise
 
 
 def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
@@ -40,7 +74,8 @@ def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
     config["temp_directory"] = "" if spill is None else str(spill)
     found = duckdb.connect(":memory:", config=config)
     # A process that was started with `python -c` counts as interactive.
-    found.execute("SET enable_progress_bar = false")
+    with explained(_DRAWS_NOTHING):
+        found.execute(_DRAWS_NOTHING)
     return found
 
 
@@ -61,9 +96,17 @@ class Common:
 
     def take_back(self, shared: _Shared, catalog: str) -> None:
         """Forget a catalog, and what is in it."""
-        if shared not in self._inherited:
-            with self._lock:
-                shared.forget(catalog)
+        if shared.process != os.getpid():
+            return
+        if not self._lock.acquire(
+            blocking=False
+        ):  # which this very thread may have, where a handler of it closes this
+            shared.unclosed.append(catalog)
+            return
+        try:
+            shared.forget(catalog)
+        finally:
+            self._lock.release()
 
     def forked(self) -> None:
         """In a new process open another: a thread of the old one may be in the middle of something for ever."""
@@ -94,6 +137,7 @@ class Home:
 @dataclass(slots=True, eq=False)
 class _Shared:
     whole: duckdb.DuckDBPyConnection
+    process: int = field(default_factory=os.getpid)
     lent: int = 0
     unclosed: deque[str] = field(default_factory=deque)
     """Catalogs that nobody can use any more."""
@@ -103,11 +147,19 @@ class _Shared:
             self.forget(self.unclosed.popleft())
         self.lent += 1
         home = Home(self, f"home_{self.lent}")
-        self.whole.execute(f"ATTACH ':memory:' AS {home.catalog}")
+        self._run(f"ATTACH ':memory:' AS {home.catalog}")
         return home
 
     def forget(self, catalog: str) -> None:
-        self.whole.execute(f"DETACH DATABASE IF EXISTS {catalog}")
+        try:
+            self._run(f"DETACH DATABASE IF EXISTS {catalog}")
+        except BaseException:  # the next one tries again
+            self.unclosed.append(catalog)
+            raise
+
+    def _run(self, sql: str) -> None:
+        with explained(sql):
+            self.whole.execute(sql)
 
 
 COMMON = Common()

@@ -13,9 +13,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.errors import CaseError, NoRoom
 from tokentrail.events.columns import TABLES
-from tokentrail.store.common import COMMON, opened
+from tokentrail.store.common import COMMON, explained, opened
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping, quoted
@@ -45,14 +44,6 @@ _FORM = (
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
 _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
 """How what is soon forgotten is written: quickly, though it takes more than twice the room."""
-_NO_ROOM = (
-    "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
-    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
-    "--account ID --case NEW`.\n{}"
-)
-_UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
-_INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
-"""What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
 _PARSED = Parsed()
 
 
@@ -131,7 +122,8 @@ class DuckEngine(Tuned, Keeping):
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._whole.cursor() as cursor:
-            cursor.execute(self._path)
+            with explained(self._path):
+                cursor.execute(self._path)
             yield cursor
 
     @property
@@ -148,12 +140,12 @@ class DuckEngine(Tuned, Keeping):
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
-        with _explained(sql):
+        with explained(sql):
             self._connection.execute(self._parsed(sql))
 
     def made(self, sql: str) -> int:
         """Run a statement that makes a table or adds to one; how many rows it came to."""
-        with _explained(sql):
+        with explained(sql):
             [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
             return int(rows)
 
@@ -162,7 +154,7 @@ class DuckEngine(Tuned, Keeping):
         steps = Steps(_PARSED)
         if self._one_by_one:
             for step in listed:
-                with _explained(step.sql):
+                with explained(step.sql):
                     steps.run(self._connection, step)
             return
         with ExitStack() as open_cursors:
@@ -171,7 +163,7 @@ class DuckEngine(Tuned, Keeping):
             def run(step: Step) -> None:
                 if not hasattr(own, "cursor"):
                     own.cursor = open_cursors.enter_context(self._cursor())
-                with _explained(step.sql):
+                with explained(step.sql):
                     steps.run(own.cursor, step)
 
             run_in_turn(listed, run, at_once=_AT_ONCE)
@@ -181,7 +173,7 @@ class DuckEngine(Tuned, Keeping):
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
-        with _explained(sql):
+        with explained(sql):
             found: pa.Table = self._connection.sql(
                 self._parsed(sql), params=list(parameters)
             ).to_arrow_table()
@@ -189,14 +181,14 @@ class DuckEngine(Tuned, Keeping):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
-        with _explained(sql):
+        with explained(sql):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
-        with _explained(sql):
+        with explained(sql):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             more = True
@@ -212,7 +204,7 @@ class DuckEngine(Tuned, Keeping):
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
-        with _explained(sql):
+        with explained(sql):
             yield from self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_reader(
                 _BATCH
             )
@@ -365,22 +357,3 @@ def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
         return f"SELECT * FROM {name} LIMIT 0"
     later = "" if until is None else f" WHERE time <= {int(until)}"
     return f"SELECT * FROM read_parquet([{files}]){later}"
-
-
-@contextmanager
-def _explained(sql: str) -> Iterator[None]:
-    """Turn an engine's error into ours, with the statement that failed."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise NoRoom(_NO_ROOM.format(sql.strip())) from error
-    except duckdb.Error as error:
-        raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
-    except UnicodeDecodeError as error:
-        raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
-    except RuntimeError as error:
-        if str(error) == _INTERRUPTED:
-            raise KeyboardInterrupt from error
-        if str(error).startswith(_NO_TEXT):
-            raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
-        raise

@@ -242,7 +242,7 @@ def _cancelled(session: SparkSession) -> Iterator[str]:
     try:
         yield tag
     except BaseException:
-        with suppress(*FAILED, OSError):  # what failed is told, also if Spark itself is gone
+        with suppress(Exception):  # what failed is told, also where Spark itself is gone
             session.sparkContext.cancelJobsWithTag(tag)
         raise
 
