@@ -100,12 +100,24 @@ def test_what_could_not_be_forgotten_at_once_goes_with_the_next_one(monkeypatch:
         with common.COMMON._lock:
             busy.close()
         with monkeypatch.context() as patch:
-            patch.setattr(common._Shared, "_run", mock.Mock(side_effect=KeyboardInterrupt))
+            patch.setattr(common, "explained", mock.Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 interrupted.close()
         assert len(homes(stays)) == len(before) + 2
         with small() as other:
             assert len(homes(other)) == len(before) + 1
+
+
+def test_what_broke_for_good_is_not_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB refuses everything after a fatal error: engines opened later have another, and ask as before."""
+    monkeypatch.setattr(duck, "COMMON", common.Common())
+    with small():
+        broken = duck.COMMON._shared
+        assert broken is not None
+        broken.whole.close()
+        with small() as later:
+            assert [{"i": 1}] == later.rows("SELECT 1 AS i")
+        assert duck.COMMON._shared is not broken
 
 
 def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,35 +130,32 @@ def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_process_that_was_forked_opens_its_own() -> None:
-    """Whatever threads of the first one were doing in the moment of the fork: nothing of it is waited for."""
-    child = """
+    """A thread that opened or closed one in the moment of the fork is not waited for; what was inherited can be closed."""
+    program = """
 import os, signal, threading
 from contextlib import closing
+from tokentrail.store.common import COMMON
 from tokentrail.store.duck import DuckEngine
 
 def ask():
     with closing(DuckEngine(threads=1, records=10)) as engine:
         return engine.rows("SELECT 1 AS i")
 
-def ask_on():
-    while True:
-        ask()
-
 inherited = DuckEngine(threads=1, records=10)
-for _ in range(3):
-    threading.Thread(target=ask_on, daemon=True).start()
-for _ in range(20):
-    number = os.fork()
-    if not number:
-        signal.alarm(30)  # what hangs is killed
-        ask()
-        os._exit(0)
-    assert os.waitpid(number, 0)[1] == 0
-print(ask())
-os._exit(0)
+opening = threading.Thread(target=COMMON._lock.acquire)
+opening.start()
+opening.join()
+child = os.fork()
+if not child:
+    signal.alarm(30)  # what hangs is killed
+    ask()
+    inherited.close()
+    os._exit(0)
+COMMON._lock.release()
+print(os.waitpid(child, 0)[1], ask())
 """
-    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
-    assert "[{'i': 1}]\n" == done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "0 [{'i': 1}]\n" == done.stdout, done.stderr
 
 
 def test_settings_are_not_one_engines_to_change() -> None:

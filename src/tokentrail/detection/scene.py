@@ -34,7 +34,7 @@ from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.stretches import Stretch, stretches
-from tokentrail.detection.tables import NEEDS, SORTED, TABLES, VIEWS, WHOLE
+from tokentrail.detection.tables import APART, NEEDS, SORTED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.lineage import rows
@@ -233,12 +233,10 @@ class Scene:
         else:
             order = f" ORDER BY {SORTED[name]}" if name in SORTED else ""
             folder = self._in_files(name, self.parts(TABLES[name] + order), WHOLE.get(name), folder)
-        if (
-            name == "actors"
-        ):  # who looks through all parts for those of each would open each as often as there are any
-            for one in self._parted():
-                self._engine.view(f"actors_{one.number}", folder / f"{one.number}.parquet")
-                self._views.append(f"actors_{one.number}")
+        if name in APART:
+            for one in self._parted():  # in this order its parts were written
+                self._engine.view(f"{name}_{one.number}", folder / f"{one.number}.parquet")
+                self._views.append(f"{name}_{one.number}")
             self._apart.add(name)
         self._engine.view(name, folder)
 

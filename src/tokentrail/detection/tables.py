@@ -50,6 +50,8 @@ WHOLE = {
 VIEWS = frozenset({"placed", "deeds"})
 SORTED = {"placed": "segment"}
 """What is looked through for some segments at a time, and lies in one file: by what it is sorted there."""
+APART = frozenset({"actors"})
+"""The same of what lies in a file for each part: who looks through all of them opens each once, not once for each."""
 NEEDS = {
     "actors": ("placed",),
     "changed": ("placed",),

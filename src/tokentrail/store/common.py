@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,27 +92,31 @@ class Common:
         with self._lock:
             if self._shared is None or self._shared.lent == _RENEWED:
                 self._shared = _Shared(opened(1, None))  # the one before goes with the last that uses it
-            return self._shared.lend()
+            try:
+                return self._shared.lend()
+            except CaseError:  # something broke it for good, and would all that come after
+                self._shared = _Shared(opened(1, None))
+                return self._shared.lend()
 
     def take_back(self, shared: _Shared, catalog: str) -> None:
         """Forget a catalog, and what is in it."""
         if shared.process != os.getpid():
             return
-        if not self._lock.acquire(
-            blocking=False
-        ):  # which this very thread may have, where a handler of it closes this
+        # A signal's handler may close one while the thread that it interrupted has the lock.
+        if not self._lock.acquire(blocking=False):
             shared.unclosed.append(catalog)
             return
         try:
-            shared.forget(catalog)
+            with suppress(CaseError):  # the next one tries again, and goes elsewhere if that can't be done
+                shared.forget(catalog)
         finally:
             self._lock.release()
 
     def forked(self) -> None:
-        """In a new process open another: a thread of the old one may be in the middle of something for ever."""
+        """In a new process open another: a thread of the old one may be in the middle of a query for ever."""
         self._lock = threading.Lock()
         if self._shared is not None:
-            self._inherited.append(self._shared)
+            self._inherited.append(self._shared)  # to let go of it might wait for that thread
             self._shared = None
 
 
@@ -136,6 +140,8 @@ class Home:
 
 @dataclass(slots=True, eq=False)
 class _Shared:
+    """A DuckDB, and what is lent of it."""
+
     whole: duckdb.DuckDBPyConnection
     process: int = field(default_factory=os.getpid)
     lent: int = 0
@@ -146,20 +152,20 @@ class _Shared:
         while self.unclosed:
             self.forget(self.unclosed.popleft())
         self.lent += 1
-        home = Home(self, f"home_{self.lent}")
-        self._run(f"ATTACH ':memory:' AS {home.catalog}")
+        sql = f"ATTACH ':memory:' AS home_{self.lent}"
+        with explained(sql):
+            home = Home(self, f"home_{self.lent}")
+            self.whole.execute(sql)
         return home
 
     def forget(self, catalog: str) -> None:
+        sql = f"DETACH DATABASE IF EXISTS {catalog}"
         try:
-            self._run(f"DETACH DATABASE IF EXISTS {catalog}")
-        except BaseException:  # the next one tries again
+            with explained(sql):
+                self.whole.execute(sql)
+        except BaseException:  # whoever asks next tries again
             self.unclosed.append(catalog)
             raise
-
-    def _run(self, sql: str) -> None:
-        with explained(sql):
-            self.whole.execute(sql)
 
 
 COMMON = Common()

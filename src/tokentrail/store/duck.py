@@ -345,9 +345,10 @@ class DuckEngine(Tuned, Keeping):
 
     def close(self) -> None:
         """Let go of everything."""
-        self._whole.close()
         if self._home:
             self._home.leave()
+        else:
+            self._whole.close()
 
 
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
