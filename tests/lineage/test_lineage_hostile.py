@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import AWAY, HOME, START, answers, assume_role, born, call, session, user
+from evidence import AWAY, HOME, START, answers, assume_role, born, call, held, session, user
 from tokentrail.testing import World
 
 KEY, OTHER_KEY, LONG = "ASIAIOSFODNN7EXAMPL1", "ASIAIOSFODNN7EXAMPL2", "AKIAIOSFODNN7EXAMPLE"
@@ -281,3 +281,22 @@ def test_separators_in_forged_ids_join_no_two_credentials() -> None:
     found = answers([use("2026-11-23T09:01:00Z", one), use("2026-11-23T09:02:00Z", other)])
 
     assert {"ASIAFORGED|AROAFORGED", "ASIAFORGED"} == set(found)
+
+
+def test_what_is_empty_and_what_is_not_there_are_told_in_one_order() -> None:
+    """Of calls in one second, one with an empty source or name and one with none: however the records come."""
+    when, told = "2026-11-23T09:01:00Z", []
+    for source, name in (("", "Get"), (None, "Get"), ("s3.amazonaws.com", ""), ("s3.amazonaws.com", None)):
+        told.append({
+            **use(when, user()), "eventID": f"00000000-0000-4000-8000-{len(told):012}", "eventSource": source,
+            "eventName": name, "resources": [{"ARN": "arn:aws:s3:::a"}],
+        })  # fmt: skip
+    found = set()
+    for order in permutations(told):
+        with held(order) as case:
+            traced = case.trace([LONG])
+            found.add((traced.apis, traced.resources))
+
+    [(apis, resources)] = found
+    assert {None, ""} <= {one.event_source for one in apis}
+    assert len(resources) > 1

@@ -54,7 +54,11 @@ def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
                     id=thing,
                 )
             )
-    return tuple(sorted(found, key=lambda one: (one.time, one.event_id, one.id or "")))
+    return tuple(
+        sorted(
+            found, key=lambda one: (one.time, one.event_id, *_at(one.id), one.by, one.event_name, one.what)
+        )
+    )
 
 
 def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
@@ -69,7 +73,8 @@ def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
     )  # fmt: skip
     return tuple(
         sorted(
-            found, key=lambda one: (one.first, one.credential, one.event_source or "", one.event_name or "")
+            found,
+            key=lambda one: (one.first, one.credential, *_at(one.event_source), *_at(one.event_name)),
         )
     )
 
@@ -84,7 +89,7 @@ def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
         )
         for n, arn, name, count, errors, bytes_out, first, last in _rows(counted)
     )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.arn, one.event_name or "")))
+    return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.arn, *_at(one.event_name))))
 
 
 def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
@@ -100,7 +105,17 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
         )
         for n, raw, text, time, name, what in _rows(read)
     )
-    return tuple(sorted(found, key=lambda one: (one.time, one.event_id)))
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (one.time, one.event_id, one.credential, *_at(one.event_name), *_at(one.what)),
+        )
+    )
+
+
+def _at(text: str | None) -> tuple[bool, str]:
+    """Where a text stands among others: one that is empty, as a forged record may have it, after none."""
+    return text is not None, text or ""
 
 
 def time_of(seconds: int) -> datetime:
