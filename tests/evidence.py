@@ -62,6 +62,17 @@ def held(*files: bytes | Iterable[Json] | World) -> Iterator[Case]:
             yield case
 
 
+@contextmanager
+def in_segments(records: list[Json], count: int) -> Iterator[Case]:
+    """A case that holds some records in so many segments."""
+    with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
+        for number in range(count):
+            path = Path(folder) / f"{number}.json"
+            path.write_bytes(native(records[number::count]))
+            case.ingest([str(path)], workers=1)
+        yield case
+
+
 def kept(case: Path) -> dict[str, bytes]:
     """The evidence objects in a case's folder, by the hash that they bear: files, and members of archives."""
     found: dict[str, bytes] = {}

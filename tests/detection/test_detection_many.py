@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +12,9 @@ import pytest
 from detection_cases import FIRES, world
 from noisy_company import NoisyCompany
 
-from evidence import native
+from evidence import in_segments
 from tokentrail import Case
-from tokentrail.detection import ancestors, known, scene, stretches
+from tokentrail.detection import ancestors, known, scene
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
@@ -27,17 +26,6 @@ from tokentrail.testing.story import story
 
 SIGMA = Path(__file__).parents[2] / "bench" / "sigma"
 TABLES = ("known", "changed", "placed", "actors", "deeds", "stays", "homes", "makers")
-
-
-@contextmanager
-def in_segments(records: list[Json], count: int) -> Iterator[Case]:
-    """A case that holds some records in so many segments."""
-    with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
-        for number in range(count):
-            path = Path(folder) / f"{number}.json"
-            path.write_bytes(native(records[number::count]))
-            case.ingest([str(path)], workers=1)
-        yield case
 
 
 def rich() -> list[Json]:
@@ -66,7 +54,7 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(known, "_TURNS", 1_000)
     monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
     monkeypatch.setattr(scene, "_TOGETHER", most)
-    monkeypatch.setattr(stretches, "_MOST", most)
+    monkeypatch.setattr(scene, "_MOST", most)
 
 
 @pytest.mark.parametrize("most", [1, 1_000_000])

@@ -18,6 +18,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.events.ids import digests
 from tokentrail.lineage.rows import Row, moment
+from tokentrail.lineage.stretches import ALL
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.policy.actions import actions_of
@@ -141,6 +142,7 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
     each = (
         f"SELECT {selected}, w.n, e.time AS moment, e.event_id {history._from(columns)} AND {history._THEIRS}"
     )
+    each = ALL.of(each, frozenset())
     plain = Plain(case, subjects, list(asked.query(each)))
     concerned = [
         {row["event_id"] for row in asked.query(f"SELECT * FROM ({each}) WHERE {one.where}", one.parameters)}

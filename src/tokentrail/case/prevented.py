@@ -38,4 +38,5 @@ def guarded(
             else of_findings(engine, forest, named, places, findings)
         )
     objects = [one.name for one in folder.snapshot().objects().values()]
-    return guard(engine, forest, attacker, objects, given or Given())
+    with folder.scratch() as scratch:
+        return guard(engine, forest, attacker, objects, given or Given(), scratch)

@@ -33,13 +33,13 @@ from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.heap import Heap, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.reading import Read, Sweep, one_by_one
-from tokentrail.detection.stretches import Stretch, stretches
-from tokentrail.detection.tables import APART, NEEDS, SORTED, TABLES, VIEWS, WHOLE
+from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.stretches import Stretch, stretches
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects, accounts
 from tokentrail.store.interface import Engine
@@ -48,6 +48,8 @@ _MANY_CHANGES = 10_000
 """Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
 _FILED = frozenset({"known", "placed", "actors", "stays", "homes"})
 """What lies in files in a large case."""
+_MOST = 60_000
+"""Identities that are brought together with their calls at once."""
 _REMEMBERED = 4
 """Parts of a case up to which it is remembered how its files are laid out."""
 _TOGETHER = 200_000
@@ -144,15 +146,16 @@ class Scene:
     def parts(self, sql: str) -> Sequence[str]:
         """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
         self._make(sql)
-        return [one.of(sql, self._apart) for one in self._parted()] if "some_" in sql else [sql]
+        apart = self._apart | {"facts", *OWN_FILES}
+        return [one.of(sql, apart, SPELLED) for one in self._parted()] if "some_" in sql else [sql]
 
     def _parted(self) -> Sequence[Stretch]:
         with self._parting:
             if self._stretches is None:
-                self._stretches = stretches(self._engine)
+                self._stretches = stretches(self._engine, _MOST)
                 if len(self._stretches) > _REMEMBERED:
                     self._engine.remember_files(False)
-                self._views = [name for one in self._stretches for name in one.views(self._engine)]
+                self._views = [name for one in self._stretches for name in one.views(self._engine, OWN_FILES)]
             return self._stretches
 
     def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> int:

@@ -60,3 +60,7 @@ NEEDS = {
     "homes": ("stays", "known"),
     "makers": ("changed", "known"),
 }
+OWN_FILES = ("identities", "events", "changes")
+"""Tables of which each segment has a file: a query that names few files opens no others."""
+SPELLED = {"deeds": TABLES["deeds"].replace("facts", "some_facts").replace("actors", "some_actors")}
+"""What lies in no file, of some segments."""

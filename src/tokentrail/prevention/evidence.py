@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import pyarrow as pa
+
 from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
@@ -23,40 +25,42 @@ from tokentrail.prevention.history import THEIRS, WHOSE, History
 
 _WAYS = frozenset({"ec2_delivery"})
 _REGIONS = f"""
-    SELECT DISTINCT e.region FROM facts e {WHOSE.format("e")}
+    SELECT DISTINCT e.region FROM some_facts e {WHOSE.format("e")}
     WHERE NOT {THEIRS.format("e")} AND e.region IS NOT NULL"""
 _MINTS = f"""
     SELECT s.api, s.role_arn, i.type, i.invoked_by,
            CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
            i.account AS caller_account, w.kind AS caller_kind,
            coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
-           s.source_identity IS NOT NULL AS attributed, s.ip, s.subject, i.federated_provider, i.principal_id,
-           {THEIRS.format("s")} AS theirs, count(*) AS calls, max(s.expires - s.time) AS granted, min(s.time) AS first,
-           max(s.time) AS last
-    FROM issuances s
-    JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
+           s.source_identity IS NOT NULL AS attributed, s.ip, s.subject,
+           coalesce(nullif(i.federated_provider, ''), CASE WHEN i.type IN ('WebIdentityUser', 'SAMLUser')
+                                                      THEN i.principal_id END) AS provider,
+           {THEIRS.format("s")} AS theirs, count(*) AS calls, max(s.expires - s.time) AS granted
+    FROM some_issuances s
+    JOIN some_identities i ON i.segment = s.segment AND i.identity = s.identity
     {WHOSE.format("s")}
     WHERE s.role_arn IS NOT NULL AND (s.key_id IS NOT NULL OR s.child_id IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM losers l
                       WHERE l.segment = s.segment AND l.object = s.object AND l.ordinal = s.ordinal)
-      AND NOT EXISTS (SELECT 1 FROM twins d
+      AND NOT EXISTS (SELECT 1 FROM some_twins d
                       WHERE d.segment = s.segment AND d.object = s.object AND d.ordinal = s.ordinal)
     GROUP BY ALL"""
+_MINTED = """
+    SELECT * EXCLUDE (calls, granted), CAST(sum(calls) AS BIGINT) AS calls, max(granted) AS granted
+    FROM {parts} GROUP BY ALL"""
 _SESSIONS = f"""
-    SELECT principal AS role, max(last - created) AS used FROM (
-      SELECT i.issuer_arn AS principal, i.created, max(e.time) AS last FROM facts e
-      JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
-      {WHOSE.format("e")}
-      WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND NOT {THEIRS.format("e")}
-      GROUP BY i.issuer_arn, i.created, i.principal_id, i.key_id)
-    GROUP BY principal"""
-_ENDPOINTS = f"""
-    SELECT DISTINCT e.endpoint FROM facts e
-    JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
+    SELECT i.issuer_arn AS role, max(e.time - i.created) AS used FROM some_facts e
+    JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
     {WHOSE.format("e")}
-    WHERE i.invoked_by IS NULL AND NOT {THEIRS.format("e")} AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')
-    ORDER BY 1"""
-_FEDERATED = frozenset({"WebIdentityUser", "SAMLUser"})
+    WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND NOT {THEIRS.format("e")}
+    GROUP BY i.issuer_arn"""
+_LONGEST = "SELECT role, max(used) AS used FROM {parts} GROUP BY role"
+_ENDPOINTS = f"""
+    SELECT DISTINCT e.endpoint FROM some_facts e
+    JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
+    {WHOSE.format("e")}
+    WHERE i.invoked_by IS NULL AND NOT {THEIRS.format("e")} AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')"""
+_DISTINCT = "SELECT DISTINCT * FROM {parts}"
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
 _ORGANISATION = re.compile(r"AWSLogs/(o-[a-z0-9]{10,32})/([0-9]{12})/")
 _WHOLE = 8
@@ -232,13 +236,13 @@ def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapsho
     return Evidence(
         ways=ways,
         stays=tuple(_stays(history, ways)),
-        regions=frozenset(row["region"] for row in history.query(_REGIONS)),
-        mints=tuple(_mint(row) for row in history.query(_MINTS)),
-        used={row["role"]: max(0, row["used"]) for row in history.query(_SESSIONS)},
+        regions=frozenset(row["region"] for row in history.told(_REGIONS, _DISTINCT)),
+        mints=tuple(_mint(row) for row in history.told(_MINTS, _MINTED)),
+        used={row["role"]: max(0, row["used"]) for row in history.told(_SESSIONS, _LONGEST)},
         first=span["first"],
         last=span["last"],
         organisations=organisations,
-        endpoints=tuple(row["endpoint"] for row in history.query(_ENDPOINTS)),
+        endpoints=tuple(sorted(row["endpoint"] for row in history.told(_ENDPOINTS, _DISTINCT))),
         snapshots=tuple(snapshots),
     )
 
@@ -254,8 +258,9 @@ def _way(row: Row) -> Way:
 def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
     """Where IAM users, and the roles that the attacker used, ordinarily call from."""
     theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
-    wanted = "NOT theirs AND (type = 'IAMUser' OR principal IN (SELECT unnest(?)))"
-    for row in history.ways(frozenset({"ip"}), wanted, (theirs,)):
+    history.give("used_by_them", principal=pa.array(theirs, pa.string()))
+    wanted = "NOT theirs AND (type = 'IAMUser' OR principal IN (SELECT principal FROM used_by_them))"
+    for row in history.ways(frozenset({"ip"}), wanted):
         yield _way(row)
 
 
@@ -266,6 +271,6 @@ def _mint(row: Row) -> Mint:
         caller=row["invoked_by"] if by_service else row["caller"], caller_type=row["type"] or "",
         caller_account=row["caller_account"], caller_kind=row["caller_kind"], mfa=bool(row["mfa"]),
         attributed=row["attributed"], ip=row["ip"], subject=row["subject"],
-        provider=row["federated_provider"] or (row["principal_id"] if row["type"] in _FEDERATED else None),
+        provider=row["provider"],
         calls=row["calls"], granted=row["granted"],
     )  # fmt: skip

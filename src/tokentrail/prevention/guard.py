@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from tokentrail.detection.model import SEVERITIES, Severity
 from tokentrail.errors import UsageError
@@ -65,22 +67,32 @@ class Given:
     """Whether every call is listed."""
 
 
-def guard(engine: Engine, forest: Forest, attacker: Attacker, objects: Sequence[str], given: Given) -> Guard:
+def guard(
+    engine: Engine,
+    forest: Forest,
+    attacker: Attacker,
+    objects: Sequence[str],
+    given: Given,
+    scratch: Path | None,
+) -> Guard:
     """
-    Audit, propose and test.
+    Audit, propose and test; a `scratch` folder is made for what is much.
 
     Raises:
         UsageError: a policy of the user's can't be read, a guardrail is not among those made, or two snapshots are
             of one account.
     """
     snapshots = tuple(_under(one, given.controls) for one in given.snapshots)
-    with engine.as_written():  # else all calls may be held in memory, to join a smaller table to them
-        history = History(engine, attacker.places, attacker.starts)
+    with (
+        engine.as_written(),  # else all calls may be held in memory, to join a smaller table to them
+        closing(History(engine, attacker.places, attacker.starts, scratch)) as history,
+    ):
         evidence = gather(history, objects, snapshots)
         proposals, unmade = _proposals(evidence, given.policies)
         proposals = _only(proposals, given.only)
         tested = backtest.ranked(backtest.run(history, attacker, proposals, whole=given.whole))
-    findings = audit(evidence, _seen(forest), given, forest.as_of)
+        keys = _seen(forest)
+    findings = audit(evidence, keys, given, forest.as_of)
     if not snapshots:
         unmade = (_NEEDS_SNAPSHOT, *unmade)
     return Guard(

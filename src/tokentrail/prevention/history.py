@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow as pa
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
+from tokentrail.prevention.calls import Calls
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.proposal import Judge, Proposal
 from tokentrail.prevention.turning import Turns, turned
@@ -46,20 +48,19 @@ _SQL = {
 _ISSUING = frozenset(
     {"role_arn", "session_name", "asked_identity", "duration", "mfa_serial", "issued", "subject"}
 )
+_SIDES = """
+    SELECT s.segment, s.object, s.ordinal, s.shared_id, i.type = 'AWSAccount' AS outside FROM some_issuances s
+    JOIN some_identities i ON i.segment = s.segment AND i.identity = s.identity
+    WHERE s.shared_id IS NOT NULL"""
 _TWINS = """
-    CREATE OR REPLACE TEMP TABLE twins AS
-    SELECT DISTINCT s.segment, s.object, s.ordinal FROM issuances s
-    JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
-    WHERE i.type = 'AWSAccount' AND s.shared_id IN (
-      SELECT o.shared_id FROM issuances o JOIN identities j ON j.segment = o.segment AND j.identity = o.identity
-      WHERE j.type <> 'AWSAccount' AND o.shared_id IS NOT NULL)"""
+    CREATE OR REPLACE TEMP TABLE twins AS SELECT DISTINCT segment, object, ordinal FROM sides
+    WHERE outside AND shared_id IN (SELECT shared_id FROM sides WHERE NOT outside)"""
 _CALLERS = """
-    CREATE OR REPLACE TEMP TABLE callers AS
     SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM who w
     JOIN forest f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
 """Who acted, and of the attacker's credentials which it was, and since when its calls are not the owner's alone."""
 WHOSE = """
-    LEFT JOIN callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
+    LEFT JOIN some_callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
     LEFT JOIN owners o ON o.n = w.n AND o.ip = coalesce({0}.ip, '')"""
 """Joins to some calls what `THEIRS` asks for."""
 THEIRS = "(w.place IS NOT NULL AND (w.since IS NULL OR coalesce({0}.time >= w.since, FALSE) AND o.n IS NULL))"
@@ -82,8 +83,8 @@ _RECORDED = """
       SELECT l.event_id, l.event_id_text, d.child FROM descents d
       JOIN links l ON l.child = d.n AND l.parent = d.parent_n)
     WHERE event_id IS NOT NULL AND event_id_text IS DISTINCT FROM ''"""
-_BIRTHS = """
-    CREATE OR REPLACE TEMP TABLE births AS
+_BORN = """
+    CREATE OR REPLACE TEMP TABLE born AS
     SELECT event_id, list(DISTINCT child) AS children FROM (
       SELECT event_id, child FROM recorded
       UNION
@@ -91,14 +92,24 @@ _BIRTHS = """
       JOIN issuances o ON o.shared_id = s.shared_id)
     GROUP BY event_id"""
 """Of a cross-account assumption, either side's event."""
-_BORN = "LEFT JOIN births b ON b.event_id = e.event_id"
+_BIRTHS = """
+    CREATE OR REPLACE TEMP TABLE births AS
+    SELECT e.segment, e.object, e.ordinal, b.children FROM ({facts}) e JOIN born b ON b.event_id = e.event_id
+    ORDER BY e.segment"""
+"""The calls that these events are: looked for once, as an event may be anywhere."""
+_ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
+_BIRTH = f"LEFT JOIN some_births b ON {_ON.format('b')}"
 _THEIRS = THEIRS.format("e")
 _NONE: Turns = {}
 Grouping = tuple[frozenset[str], str | None, Turns]
 """Columns, one that is a proposal's own, and the seconds that are told apart."""
 _AT_ONCE = 8_192
 """Groups of calls that are judged at once."""
-_ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
+_ALIKE = "SELECT * EXCLUDE (calls), CAST(sum(calls) AS BIGINT) AS calls FROM {parts} GROUP BY ALL"
+_ALIKE_BY_TIME = """
+    SELECT * EXCLUDE (calls, first, last), CAST(sum(calls) AS BIGINT) AS calls, min(first) AS first, max(last) AS last
+    FROM {parts} GROUP BY ALL"""
+"""Groups of calls that parts of a case were grouped to, put together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,33 +126,44 @@ class Start:
 class History:
     """The calls of one case at one moment, the attacker's and everybody else's."""
 
-    def __init__(self, engine: Engine, attackers: Places, starts: Sequence[Start]) -> None:
-        """Tell the attacker's calls from the others."""
+    def __init__(
+        self, engine: Engine, attackers: Places, starts: Sequence[Start], scratch: Path | None = None
+    ) -> None:
+        """Tell the attacker's calls from the others; a `scratch` folder is made for what is much."""
         self._engine = engine
-        self._know(attackers, starts)
+        self._calls = Calls(engine, scratch)
+        self._their = ("", "")
+        """The table of the attacker's groups, and how it is joined with their calls."""
+        try:
+            self._know(attackers, starts)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of what was made of the case."""
+        self._calls.close()
 
     def totals(self) -> tuple[int, int]:
         """How many calls of the attacker's got through, and how many of others."""
-        [row] = self.query(
-            f"SELECT count(*) FILTER (WHERE {_THEIRS}) AS attacker, count(*) FILTER (WHERE NOT {_THEIRS}) AS ordinary "
-            f"{_from(frozenset())}"
-        )
-        return row["attacker"], row["ordinary"]
+        counted = f"SELECT {_THEIRS} AS theirs, count(*) AS calls {_from(frozenset())} GROUP BY ALL"
+        found = {row["theirs"]: row["calls"] for row in self.told(counted, _ALIKE)}
+        return found.get(True, 0), found.get(False, 0)
+
+    def told(self, sql: str, whole: str) -> Iterator[Row]:
+        """Rows of a query by some segments at a time (`Calls.keep`), to be read before the next one is asked."""
+        self._calls.keep("told", sql, whole)
+        return self.query("SELECT * FROM told")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows of a query, a batch at a time."""
         for batch in self._engine.batches(sql, parameters):
             yield from batch.to_pylist()
 
-    def ways(
-        self, columns: frozenset[str], where: str = "TRUE", parameters: Sequence[Any] = ()
-    ) -> Iterator[Row]:
+    def ways(self, columns: frozenset[str], where: str = "TRUE") -> Iterator[Row]:
         """All calls, grouped by some columns, by whom and what, and by whether they are the attacker's."""
-        return self.query(
-            f"SELECT * FROM (SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls "
-            f"{_from(columns)} GROUP BY ALL) WHERE {where}",
-            parameters,
-        )
+        grouped = f"SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls {_from(columns)} GROUP BY ALL"
+        return self.told(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
 
     def prepare(self, proposals: Sequence[Proposal]) -> None:
         """Group the calls once by all that proposals ask for, but for those that have them grouped for themselves."""
@@ -167,11 +189,15 @@ class History:
         """
         The attacker's calls as they were grouped last, some groups at a time, in any order.
 
-        They are told once. Of each group its number `k`, what was called, for each of its `calls` the `place` of its
-        credential among the attackers and the `moment`, and the `children` that these brought about.
+        They are told once. Of each group, which may come several times, its number `k`, what was called, for each of
+        its `calls` the `place` of its credential among the attackers and the `moment`, and the `children` that these
+        brought about.
         """
-        yield from self._engine.batches("SELECT k, source, name, calls, children FROM their_calls")
-        self._engine.run("DROP TABLE their_calls")
+        table, same = self._their
+        yield from self._engine.batches(
+            f"SELECT a.k, a.source, a.name, c.calls, c.children FROM their_calls c JOIN {table} a ON {same}"
+        )
+        self._calls.forget("their_calls")
 
     def descents(self) -> pa.Table:
         """Which of the attackers another one of them brought about: the places of `parent` and `child`."""
@@ -182,25 +208,28 @@ class History:
     ) -> None:
         minting = " AND s.role_arn IS NOT NULL" if table == "minted" else ""
         selected = _selected(columns, *([extra] if extra else []), turns=turns)
-        self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {selected}, "
-            f"count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
-            f"{_from(columns | {'role_arn'} if minting else columns)} AND NOT {_THEIRS}{minting} GROUP BY ALL"
+        self._calls.keep(
+            table,
+            f"SELECT {selected}, count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
+            f"{_from(columns | {'role_arn'} if minting else columns)} AND NOT {_THEIRS}{minting} GROUP BY ALL",
+            None if (columns - turns.keys()) & HEAVY else _ALIKE_BY_TIME,  # where hardly any two are alike
         )
 
     def _group_theirs(
         self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
     ) -> None:
         selected = _selected(columns, *([extra] if extra else []), turns=turns)
-        self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE their_calls AS SELECT row_number() OVER () - 1 AS k, * FROM ("
+        self._calls.keep_theirs(
+            "their_calls",
             f"SELECT {selected}, list({{'place': w.place, 'moment': e.time}}) AS calls, "
             f"flatten(list(b.children) FILTER (WHERE b.children IS NOT NULL)) AS children "
-            f"{_from(columns, _BORN)} AND {_THEIRS} GROUP BY ALL)"
+            f"{_from(columns, _BIRTH)} AND {_THEIRS} GROUP BY ALL",
         )
         self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * EXCLUDE (calls, children) FROM their_calls"
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT row_number() OVER () - 1 AS k, * FROM ("
+            f"SELECT DISTINCT * EXCLUDE (calls, children) FROM their_calls)"
         )
+        self._their = table, _same([*_named(columns), *([_alias_of(extra)] if extra else [])], "c")
 
     def ordinary(self, one: Proposal) -> Iterator[Row]:
         """
@@ -256,32 +285,39 @@ class History:
 
     def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
         since = {one.n: one.since for one in starts}
-        self._give(
+        self.give(
             "attackers",
             n=pa.array(attackers, pa.int64()),
             place=pa.array(np.arange(len(attackers)), pa.int32()),
         )
-        self._give(
+        self.give(
             "starts", n=pa.array(list(since), pa.int64()), since=pa.array(list(since.values()), pa.int64())
         )
         pairs = sorted((one.n, ip) for one in starts for ip in one.owners)
-        self._give(
+        self.give(
             "owners",
             n=pa.array([n for n, _ in pairs], pa.int64()),
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
-        for sql in (_TWINS, _CALLERS, _DESCENTS, _RECORDED, _BIRTHS):
+        self._calls.know_callers(_CALLERS)
+        self._calls.keep("sides", _SIDES)
+        for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)
 
-    def _give(self, name: str, **columns: pa.Array[Any]) -> None:
+    def give(self, name: str, **columns: pa.Array[Any]) -> None:
+        """Make some rows known under a name."""
         self._engine.register(f"given_{name}", pa.table(columns))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
 
 def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:
     told = _SQL | {name: turned(_SQL[name], at) for name, at in turns.items()}
-    named = [f"{told[name]} AS {name}" for name in dict.fromkeys((*_BASE, *sorted(columns)))]
-    return ", ".join([*named, *extras])
+    return ", ".join([*(f"{told[name]} AS {name}" for name in _named(columns)), *extras])
+
+
+def _named(columns: Iterable[str]) -> Iterable[str]:
+    """What calls are grouped by that are told of by some columns."""
+    return dict.fromkeys((*_BASE, *sorted(columns)))
 
 
 def _same(columns: Iterable[str], other: str) -> str:
@@ -299,7 +335,11 @@ def _dims(one: Proposal) -> list[str]:
 
 def _alias(one: Proposal) -> tuple[str, ...]:
     """The name of a proposal's own column."""
-    return (one.extra.rpartition(" ")[2],) if one.extra else ()
+    return (_alias_of(one.extra),) if one.extra else ()
+
+
+def _alias_of(extra: str) -> str:
+    return extra.rpartition(" ")[2]
 
 
 def grouping(one: Proposal) -> Grouping | None:
@@ -331,12 +371,12 @@ def _with_verdict(schema: pa.Schema) -> pa.Schema:
 
 
 def _from(columns: frozenset[str], more: str = "") -> str:
-    issuing = f"LEFT JOIN issuances s ON {_ON.format('s')}" if columns & _ISSUING else ""
+    issuing = f"LEFT JOIN some_issuances s ON {_ON.format('s')}" if columns & _ISSUING else ""
     return f"""
-        FROM facts e
-        JOIN identities i ON i.segment = e.segment AND i.identity = e.identity
+        FROM some_facts e
+        JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
         {WHOSE.format("e")}
-        LEFT JOIN twins d ON {_ON.format("d")}
+        LEFT JOIN some_twins d ON {_ON.format("d")}
         {issuing}
         {more}
         WHERE (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))

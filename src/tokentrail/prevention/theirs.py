@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -63,14 +64,18 @@ class Theirs:
     def __init__(self, history: History, attacker: Attacker) -> None:
         self._names = attacker.names
         many = len(attacker.places)
-        found = [_Columns.of(batch) for batch in history.theirs()]
-        number, sizes, who, times, bred, children = (
-            np.concatenate([getattr(one, name) for one in found] or [np.zeros(0, dtype=np.int32)])
-            for name in ("number", "sizes", "who", "times", "bred", "children")
+        found: dict[str, list[Any]] = {name: [] for name in _Columns._fields}
+        for batch in history.theirs():
+            for name, values in zip(_Columns._fields, _Columns.of(batch), strict=True):
+                found[name].append(values)
+        called = dict(
+            zip(chain(*(one.tolist() for one in found["number"])), chain(*found.pop("called")), strict=True)
         )
-        called = [one for some in found for one in some.called]
-        self._row = np.argsort(number)
-        """By number of a group, its row here."""
+        number, sizes, who, times, bred, children = (
+            np.concatenate(found.pop(name) or [np.zeros(0, dtype=np.int32)]) for name in list(found)
+        )
+        self._rows = _Ranges(np.bincount(number), np.argsort(number, kind="stable"))
+        """By number of a group, its rows here."""
         self._who = _Ranges(sizes, who)
         self._children = _Ranges(bred, children)
         self._births = np.bincount(children, minlength=many)
@@ -82,21 +87,22 @@ class Theirs:
         order = np.argsort(times, kind="stable")
         self._times = times[order]
         self._by = who[order]
-        self._group = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
-        self._actions = [spoken(source, name) for source, name in called]
+        self._group = np.repeat(number.astype(np.int32), sizes)[order]
+        told = [called[group] for group in range(len(called))]
+        self._actions = [spoken(source, name) for source, name in told]
         self._deniable = np.array(
-            [not UNDENIABLE.issuperset(actions_of(source, name)) for source, name in called], dtype=np.bool_
+            [not UNDENIABLE.issuperset(actions_of(source, name)) for source, name in told], dtype=np.bool_
         )
 
     def under(self, history: History, one: Proposal) -> Fate:
         """What becomes of the calls under a proposal."""
         groups = np.full(len(self._actions), _MADE, dtype=np.int8)
         found = history.refused(one)
-        rows = self._row[found["k"].to_numpy()]
+        numbered = found["k"].to_numpy()
         sure = np.array(found["verdict"].to_pylist(), dtype=np.str_) == Truth.YES.name
-        groups[rows[~sure]] = _UNDECIDED
-        groups[rows[sure]] = _REFUSED
-        return Fate(groups, self._never_born(rows[sure]))
+        groups[numbered[~sure]] = _UNDECIDED
+        groups[numbered[sure]] = _REFUSED
+        return Fate(groups, self._never_born(numbered[sure]))
 
     def _never_born(self, refused: NDArray[Any]) -> NDArray[np.bool_]:
         """
@@ -105,7 +111,7 @@ class Theirs:
         One of several calls that got through is enough for it to be there.
         """
         gone = np.zeros(len(self._calls), dtype=np.bool_)
-        children, times = np.unique(self._children.of(refused), return_counts=True)
+        children, times = np.unique(self._children.of(self._rows.of(refused)), return_counts=True)
         fresh = children[times == self._births[children]]
         while len(fresh):
             gone[fresh] = True
@@ -116,7 +122,7 @@ class Theirs:
     def counts(self, fate: Fate) -> tuple[int, int, int]:
         """How many calls are refused, never made, and undecided."""
         refused, undecided = (
-            int((~fate.gone[self._who.of(np.flatnonzero(fate.groups == outcome))]).sum())
+            int((~fate.gone[self._who.of(self._rows.of(np.flatnonzero(fate.groups == outcome)))]).sum())
             for outcome in (_REFUSED, _UNDECIDED)
         )
         return refused, int(self._calls[fate.gone].sum()), undecided

@@ -27,7 +27,7 @@ LEFT JOIN (
          min(i.federated_provider) AS federated_provider, min(i.source_identity) AS source_identity,
          min(i.ec2_delivery) AS ec2_delivery, min(i.sign_in_session) AS sign_in_session,
          min(i.on_behalf_of) AS on_behalf_of, min(i.in_scope_of) AS in_scope_of
-  FROM {who} w JOIN {identities} i ON i.segment = w.segment AND i.identity = w.identity
+  FROM {identities} i JOIN {who} w ON w.segment = i.segment AND w.identity = i.identity
   GROUP BY w.n
 ) s ON s.n = f.n
 LEFT JOIN {issuances} c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal

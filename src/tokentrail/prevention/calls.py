@@ -1,0 +1,121 @@
+"""
+All calls of a case with those who made them, some segments at a time: no more than these are joined in memory.
+
+What a query calls `some_facts`, `some_identities`, `some_callers` and so on is of these segments alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.stretches import stretches
+from tokentrail.store.interface import Engine
+
+_MOST = 200_000
+"""Identities that are brought together with their calls at once: fewer take longer, as each query is planned anew."""
+_APART_AT_MOST = 500_000
+"""Rows that parts said and that are not put together yet, at most, or three times what they came to before."""
+_OWN_FILES = ("identities", "events", "issuances")
+_APART = frozenset({"facts", *_OWN_FILES})
+_WITH_PLACE = "SELECT DISTINCT segment FROM callers WHERE place IS NOT NULL"
+
+
+class Calls:
+    """The calls of a case, as queries know them; to be closed."""
+
+    def __init__(self, engine: Engine, scratch: Path | None) -> None:
+        """
+        Divide the segments.
+
+        Args:
+            engine: Knows the case.
+            scratch: A folder that is made, where there is much to keep; in memory if there is none.
+        """
+        self._engine = engine
+        self._parts = stretches(engine, _MOST)
+        self._scratch = scratch if len(self._parts) > 1 else None
+        self._made: dict[str, str] = {}
+        """What is known for a while, by name: a `VIEW` or a `TABLE`."""
+        self._theirs: frozenset[int] = frozenset()
+        self._kept = count()
+        if len(self._parts) > 1:
+            engine.remember_files(False)  # each is read once for each query
+            self._made |= {name: "VIEW" for one in self._parts for name in one.views(engine, _OWN_FILES)}
+        if self._scratch is not None:
+            self._scratch.mkdir(mode=0o700, parents=True)
+
+    def close(self) -> None:
+        """Let go of what was made of them."""
+        for name in list(self._made):
+            self.forget(name)
+        if len(self._parts) > 1:
+            self._engine.remember_files(True)
+
+    def know_callers(self, sql: str) -> None:
+        """
+        Know as `callers` who acted: by `place` the attacker's credentials are told from others'.
+
+        Args:
+            sql: The query, an identity a row, in which `w` has their `segment`.
+        """
+        self._keep("callers", [f"{sql} ORDER BY w.segment"])  # so that those of some segments lie together
+        self._theirs = frozenset(row["segment"] for row in self._engine.rows(_WITH_PLACE))
+
+    def keep(self, name: str, sql: str, whole: str | None = None) -> None:
+        """
+        Keep what a query says of each part as a table.
+
+        Args:
+            name: The table.
+            sql: The query.
+            whole: The query that puts together what it said of some parts, `{parts}`, if that is not all rows; its own
+                rows can be put together in the same way.
+        """
+        first, *rest = (one.of(sql, _APART) for one in self._parts)
+        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {first}")
+        added, most = 0, _APART_AT_MOST
+        for part in rest:
+            added += self._engine.made(f"INSERT INTO {name} {part}")
+            if whole is not None and added > most:
+                added, most = 0, max(_APART_AT_MOST, 3 * self._put_together(name, whole))
+        if whole is not None and added:
+            self._put_together(name, whole)
+
+    def keep_theirs(self, name: str, sql: str) -> None:
+        """Keep what a query says of the attacker's calls in each part; nothing is asked where there are none."""
+        asked = [one for one in self._parts if one.segments is None or one.segments & self._theirs]
+        parts = [one.of(sql, _APART) for one in asked] or [f"{self._parts[0].of(sql, _APART)} LIMIT 0"]
+        self._keep(name, parts)
+
+    def forget(self, name: str) -> None:
+        """Let go of what is known under a name."""
+        self._engine.run(f"DROP {self._made.pop(name)} {name}")
+
+    def facts_of_theirs(self) -> str:
+        """A query for all calls in the segments in which the attacker called."""
+        if not self._theirs:
+            return "SELECT * FROM facts LIMIT 0"
+        return facts_of(self._engine, self._engine.narrow(self._theirs)["some_events"])
+
+    def _keep(self, name: str, parts: Sequence[str]) -> None:
+        """Keep what may be as many rows as there are calls."""
+        if self._scratch is None:
+            self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {' UNION ALL '.join(parts)}")
+            self._made[name] = "TABLE"
+            return
+        folder = self._scratch / f"{name}-{next(self._kept)}"
+        folder.mkdir(mode=0o700)
+        for number, part in enumerate(parts):
+            self._engine.park(part, folder / f"{number}.parquet")
+        self._engine.view(name, folder)
+        self._made[name] = "VIEW"
+
+    def _put_together(self, name: str, whole: str) -> int:
+        """Put together what parts said so far; how many rows it comes to."""
+        rows = self._engine.made(f"CREATE OR REPLACE TEMP TABLE {name}_whole AS {whole.format(parts=name)}")
+        self._engine.run(f"DROP TABLE {name}")
+        self._engine.run(f"ALTER TABLE {name}_whole RENAME TO {name}")
+        return rows
