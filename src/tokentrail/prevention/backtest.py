@@ -33,13 +33,13 @@ class _Tally:
     calls: int = 0
     first: int = 1 << 62
     last: int = 0
-    why: dict[str, None] = field(default_factory=dict)
+    why: set[str] = field(default_factory=set)
 
     def add(self, row: Row, why: Iterable[str]) -> None:
         self.calls += row["calls"]
         self.first = min(self.first, row["first"])
         self.last = max(self.last, row["last"])
-        self.why.update(dict.fromkeys(why))
+        self.why.update(why)
 
 
 def run(
@@ -115,7 +115,7 @@ def _listed(tallies: _Tallies) -> tuple[Broken, ...]:
     return tuple(
         Broken(
             principal=principal, action=action, calls=one.calls, first=time_of(one.first), last=time_of(one.last),
-            why=", ".join(one.why) or None,
+            why=", ".join(sorted(one.why)) or None,
         )
         for (principal, action), one in ordered
     )  # fmt: skip

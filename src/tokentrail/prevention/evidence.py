@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,8 +137,9 @@ class Evidence:
 
     @cached_property
     def partition(self) -> str:
-        """The partition of the accounts: `aws`, `aws-cn`, `aws-us-gov`."""
-        return next((partition_of(way.principal) for way in self.ways if way.principal), "aws")
+        """The partition of the accounts: `aws`, `aws-cn`, `aws-us-gov`; of several, that of most ways."""
+        found = Counter(partition_of(way.principal) for way in self.ways if way.principal)
+        return min(found, key=lambda one: (-found[one], one), default="aws")
 
     @cached_property
     def users(self) -> tuple[str, ...]:

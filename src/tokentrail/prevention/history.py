@@ -189,15 +189,18 @@ class History:
         """
         The attacker's calls as they were grouped last, some groups at a time, in any order.
 
-        They are told once. Of each group, which may come several times, its number `k`, what was called, for each of
-        its `calls` the `place` of its credential among the attackers and the `moment`, and the `children` that these
-        brought about.
+        They are told once. Of each group, which may come several times, its number `k`, for each of its `calls` the
+        `place` of its credential among the attackers and the `moment`, and the `children` that these brought about.
         """
         table, same = self._their
         yield from self._engine.batches(
-            f"SELECT a.k, a.source, a.name, c.calls, c.children FROM their_calls c JOIN {table} a ON {same}"
+            f"SELECT a.k, c.calls, c.children FROM their_calls c JOIN {table} a ON {same}"
         )
         self._calls.forget("their_calls")
+
+    def their_groups(self) -> pa.Table:
+        """What was called, the `source` and `name`, in each group of the attacker's calls, by its number."""
+        return self._engine.table(f"SELECT source, name FROM {self._their[0]} ORDER BY k")
 
     def descents(self) -> pa.Table:
         """Which of the attackers another one of them brought about: the places of `parent` and `child`."""

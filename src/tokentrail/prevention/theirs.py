@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -68,11 +67,8 @@ class Theirs:
         for batch in history.theirs():
             for name, values in zip(_Columns._fields, _Columns.of(batch), strict=True):
                 found[name].append(values)
-        called = dict(
-            zip(chain(*(one.tolist() for one in found["number"])), chain(*found.pop("called")), strict=True)
-        )
         number, sizes, who, times, bred, children = (
-            np.concatenate(found.pop(name) or [np.zeros(0, dtype=np.int32)]) for name in list(found)
+            np.concatenate(found.pop(name) or [np.zeros(0, dtype=np.int32)]) for name in _Columns._fields
         )
         self._rows = _Ranges(np.bincount(number), np.argsort(number, kind="stable"))
         """By number of a group, its rows here."""
@@ -84,14 +80,17 @@ class Theirs:
         descents = history.descents().sort_by("parent")
         parents, below = (np.asarray(column.to_numpy(), dtype=np.int32) for column in descents.columns)
         self._below = _Ranges(np.bincount(parents, minlength=many), below)
+        times = _narrow(times)
         order = np.argsort(times, kind="stable")
         self._times = times[order]
+        del times
         self._by = who[order]
-        self._group = np.repeat(number.astype(np.int32), sizes)[order]
-        told = [called[group] for group in range(len(called))]
-        self._actions = [spoken(source, name) for source, name in told]
+        self._group = np.repeat(number, sizes)[order]
+        told = history.their_groups().to_pylist()
+        self._actions = [spoken(one["source"], one["name"]) for one in told]
         self._deniable = np.array(
-            [not UNDENIABLE.issuperset(actions_of(source, name)) for source, name in told], dtype=np.bool_
+            [not UNDENIABLE.issuperset(actions_of(one["source"], one["name"])) for one in told],
+            dtype=np.bool_,
         )
 
     def under(self, history: History, one: Proposal) -> Fate:
@@ -121,11 +120,16 @@ class Theirs:
 
     def counts(self, fate: Fate) -> tuple[int, int, int]:
         """How many calls are refused, never made, and undecided."""
-        refused, undecided = (
-            int((~fate.gone[self._who.of(self._rows.of(np.flatnonzero(fate.groups == outcome)))]).sum())
-            for outcome in (_REFUSED, _UNDECIDED)
-        )
+        refused, undecided = (self._made(fate, outcome) for outcome in (_REFUSED, _UNDECIDED))
         return refused, int(self._calls[fate.gone].sum()), undecided
+
+    def _made(self, fate: Fate, outcome: int) -> int:
+        """How many calls have an outcome that credentials make which are there."""
+        rows = self._rows.of(np.flatnonzero(fate.groups == outcome))
+        return sum(
+            int((~fate.gone[self._who.of(rows[start : start + _AT_ONCE])]).sum())
+            for start in range(0, len(rows), _AT_ONCE)
+        )
 
     def end(self, fate: Fate) -> datetime | None:
         """
@@ -134,16 +138,16 @@ class Theirs:
         What no policy can deny (GetCallerIdentity, GetSessionToken) does not keep the story going: what a token of
         it does is judged by itself.
         """
-        last, at = -1, len(self._times)
+        after, at = 0, len(self._times)
         while at:  # from the end, as mostly something gets through until then
             start = max(0, at - _AT_ONCE)
             group = self._group[start:at]
             through = np.flatnonzero(self._deniable[group] & (self._outcomes(fate, start, at) <= _UNDECIDED))
             if len(through):
-                last = int(self._times[start + through[-1]])
+                after = int(np.searchsorted(self._times, self._times[start + through[-1]], side="right"))
                 break
             at = start
-        for start in range(int(np.searchsorted(self._times, last, side="right")), len(self._times), _AT_ONCE):
+        for start in range(after, len(self._times), _AT_ONCE):
             stopped = np.flatnonzero(self._outcomes(fate, start, start + _AT_ONCE) >= _REFUSED)
             if len(stopped):
                 return moment(int(self._times[start + stopped[0]]))
@@ -151,7 +155,7 @@ class Theirs:
 
     def _outcomes(self, fate: Fate, start: int, end: int) -> NDArray[np.int8]:
         """What becomes of some calls, in order of time."""
-        found = fate.groups[self._group[start:end]]
+        found: NDArray[np.int8] = fate.groups[self._group[start:end]]
         found[fate.gone[self._by[start:end]]] = _NEVER
         return found
 
@@ -179,13 +183,12 @@ class Theirs:
 class _Columns(NamedTuple):
     """Some groups of calls, as columns of numbers."""
 
-    number: NDArray[np.int64]
+    number: NDArray[np.int32]
     sizes: NDArray[np.int32]
     who: NDArray[np.int32]
     times: NDArray[np.int64]
     bred: NDArray[np.int32]
     children: NDArray[np.int32]
-    called: list[tuple[str | None, str | None]]
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> _Columns:
@@ -194,11 +197,16 @@ class _Columns(NamedTuple):
         children: Any = batch["children"]
         each = calls.flatten()
         return cls(
-            number=batch["k"].to_numpy(),
+            number=batch["k"].to_numpy().astype(np.int32),
             sizes=calls.value_lengths().to_numpy(),
             who=each.field("place").to_numpy(),
             times=each.field("moment").to_numpy(),
             bred=children.value_lengths().fill_null(0).to_numpy(),
             children=children.flatten().to_numpy(),
-            called=list(zip(batch["source"].to_pylist(), batch["name"].to_pylist(), strict=True)),
         )
+
+
+def _narrow(seconds: NDArray[Any]) -> NDArray[Any]:
+    """Times in half the room, where none is forged to be before 1970 or after 2105."""
+    fits = len(seconds) and seconds.min() >= 0 and seconds.max() <= np.iinfo(np.uint32).max
+    return seconds.astype(np.uint32) if fits else seconds
