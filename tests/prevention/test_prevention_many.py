@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +18,13 @@ from test_prevention_fates import POLICIES, robbed
 from evidence import in_segments
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.prevention import calls
+from tokentrail.lineage.taint import tainted
+from tokentrail.lineage.trace import Narrowing
+from tokentrail.prevention import backtest, calls
 from tokentrail.prevention.calls import Calls
+from tokentrail.prevention.evidence import Evidence, Way
 from tokentrail.prevention.guard import Given
+from tokentrail.prevention.history import History
 from tokentrail.prevention.model import Guard
 from tokentrail.testing import World
 
@@ -64,6 +71,7 @@ def test_by_segment_the_thief_is_told_from_the_owner() -> None:
             assert any(one.backtest.attacker_events for one in whole.guardrails)
         engine = case._views.open(None).engine
         with few_at_once(), closing(Calls(engine, None)) as asked:
+            asked.open()
             asked.keep("told_once", "SELECT count(*) AS calls FROM some_facts")
             assert len(engine.rows("SELECT * FROM told_once")) == 4
         views = "SELECT view_name FROM duckdb_views() WHERE view_name SIMILAR TO '(facts|events)_[0-9]+'"
@@ -79,6 +87,7 @@ def test_what_parts_said_is_put_together(monkeypatch: pytest.MonkeyPatch, most: 
         monkeypatch.setattr(calls, "_APART_AT_MOST", most)
         engine = case._views.open(None).engine
         with closing(Calls(engine, None)) as asked:
+            asked.open()
             grouped = "SELECT name, count(*) AS calls FROM {} GROUP BY name"
             together = "SELECT name, CAST(sum(calls) AS BIGINT) AS calls FROM {parts} GROUP BY name"
             asked.keep("by_name", grouped.format("some_facts"), together)
@@ -88,3 +97,65 @@ def test_what_parts_said_is_put_together(monkeypatch: pytest.MonkeyPatch, most: 
             )
     assert found == plain
     assert len(plain) > 4
+
+
+def test_by_segment_a_case_may_lie_anywhere(tmp_path: Path) -> None:
+    """Also in a folder whose name looks like a pattern for names."""
+    world, key = robbed()
+    folder = tmp_path / "leak [1]" / "what?*{b}'"
+    folder.mkdir(parents=True)
+    with in_segments(world.records(), 3) as case:
+        shutil.copytree(case.path, folder / "case")
+    with Case.open(folder / "case") as case:
+        whole, by_segment = both(case, (key.id,))
+    assert by_segment == whole
+
+
+def test_what_is_kept_in_files_is_removed_when_it_was_told(tmp_path: Path) -> None:
+    """A user's policies may have the attacker's calls grouped again and again."""
+    world, key = robbed()
+    with in_segments(world.records(), 3) as case, few_at_once():
+        view = case._views.open(None)
+        places = tainted(view.engine, case._views.forest(None), (key.id,), Narrowing())
+        with closing(History(view.engine, places, (), tmp_path / "scratch")) as asked:
+            for _ in range(3):
+                asked.narrow((frozenset({"time"}), None, {}))
+                assert sum(batch.num_rows for batch in asked.theirs()) > 3
+            assert [one.name for one in (tmp_path / "scratch").iterdir()] == ["callers-0"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_one_foreign_principal_decides_no_policy() -> None:
+    """Guardrails are written for the partition that most of the organisation's own principals are of."""
+    ways = [
+        Way(
+            theirs=theirs, kind=None, type="IAMUser", account=None, principal=f"arn:{partition}:iam::{n:012}:user/ada",
+            forwarded=False, actions=(), ec2=None,
+        )
+        for n, (partition, theirs) in enumerate(
+            [("aws-cn", False), *[("aws", False)] * 3, *[("aws-us-gov", True)] * 9]
+        )
+    ]  # fmt: skip
+    for some, expected in ((ways, "aws"), (ways[::-1], "aws"), (ways[4:], "aws-us-gov"), ([], "aws")):
+        assert Evidence(ways=tuple(some), mints=(), used={}, first=0, last=0).partition == expected
+
+
+def test_why_a_call_is_undecided_names_each_key_once() -> None:
+    """In the order of the keys, whichever groups of calls were told first."""
+    common = {
+        "principal": "ada",
+        "type": "IAMUser",
+        "source": "s3.amazonaws.com",
+        "name": "GetObject",
+        "calls": 2,
+    }
+    rows = [
+        {**common, "verdict": "UNKNOWN", "why": why, "first": n, "last": n}
+        for n, why in enumerate(["aws:SourceIp, s3:prefix", "aws:RequestedRegion, s3:prefix", None])
+    ]
+    for some in (rows, rows[::-1]):
+        told: Any = SimpleNamespace(ordinary=lambda one, some=some: iter(some))
+        proposal: Any = None
+        _, undecided = backtest._ordinary(told, proposal)
+        [found] = backtest._listed(undecided)
+        assert (found.calls, found.why) == (6, "aws:RequestedRegion, aws:SourceIp, s3:prefix")

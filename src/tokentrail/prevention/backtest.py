@@ -106,7 +106,7 @@ def _ordinary(history: History, one: Proposal) -> tuple[_Tallies, _Tallies]:
     for row in history.ordinary(one):
         named = row["principal"] or row["type"] or "?", spoken(row["source"], row["name"])
         tallies = broken if row["verdict"] == Truth.YES.name else open_ones
-        tallies[named].add(row, (row["why"],) if row["why"] else ())
+        tallies[named].add(row, row["why"].split(", ") if row["why"] else ())
     return broken, open_ones
 
 

@@ -6,6 +6,7 @@ What a query calls `some_facts`, `some_identities`, `some_callers` and so on is 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ _WITH_PLACE = "SELECT DISTINCT segment FROM callers WHERE place IS NOT NULL"
 
 
 class Calls:
-    """The calls of a case, as queries know them; to be closed."""
+    """The calls of a case, as queries know them, from when it is opened until it is closed."""
 
     def __init__(self, engine: Engine, scratch: Path | None) -> None:
         """
@@ -40,19 +41,27 @@ class Calls:
         self._made: dict[str, str] = {}
         """What is known for a while, by name: a `VIEW` or a `TABLE`."""
         self._theirs: frozenset[int] = frozenset()
-        self._kept = count()
-        if len(self._parts) > 1:
-            engine.remember_files(False)  # each is read once for each query
-            self._made |= {name: "VIEW" for one in self._parts for name in one.views(engine, _OWN_FILES)}
-        if self._scratch is not None:
-            self._scratch.mkdir(mode=0o700, parents=True)
+        self._folders: dict[str, Path] = {}
+        """Where what is kept in files lies, by name."""
+        self._numbers = count()
+
+    def open(self) -> None:
+        """Make the segments known."""
+        if len(self._parts) < 2:
+            return
+        self._engine.remember_files(False)  # each is read once for each query
+        for one in self._parts:
+            for name in one.views(self._engine, _OWN_FILES):
+                self._made[name] = "VIEW"
 
     def close(self) -> None:
         """Let go of what was made of them."""
-        for name in list(self._made):
-            self.forget(name)
-        if len(self._parts) > 1:
-            self._engine.remember_files(True)
+        try:
+            for name in list(self._made):
+                self.forget(name)
+        finally:
+            if len(self._parts) > 1:
+                self._engine.remember_files(True)
 
     def know_callers(self, sql: str) -> None:
         """
@@ -92,7 +101,9 @@ class Calls:
 
     def forget(self, name: str) -> None:
         """Let go of what is known under a name."""
-        self._engine.run(f"DROP {self._made.pop(name)} {name}")
+        self._engine.run(f"DROP {self._made.pop(name)} IF EXISTS {name}")
+        if folder := self._folders.pop(name, None):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def facts_of_theirs(self) -> str:
         """A query for all calls in the segments in which the attacker called."""
@@ -102,16 +113,15 @@ class Calls:
 
     def _keep(self, name: str, parts: Sequence[str]) -> None:
         """Keep what may be as many rows as there are calls."""
+        self._made[name] = "TABLE" if self._scratch is None else "VIEW"
         if self._scratch is None:
             self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {' UNION ALL '.join(parts)}")
-            self._made[name] = "TABLE"
             return
-        folder = self._scratch / f"{name}-{next(self._kept)}"
-        folder.mkdir(mode=0o700)
+        folder = self._folders[name] = self._scratch / f"{name}-{next(self._numbers)}"
+        folder.mkdir(mode=0o700, parents=True)
         for number, part in enumerate(parts):
             self._engine.park(part, folder / f"{number}.parquet")
         self._engine.view(name, folder)
-        self._made[name] = "VIEW"
 
     def _put_together(self, name: str, whole: str) -> int:
         """Put together what parts said so far; how many rows it comes to."""

@@ -137,8 +137,10 @@ class Evidence:
 
     @cached_property
     def partition(self) -> str:
-        """The partition of the accounts: `aws`, `aws-cn`, `aws-us-gov`; of several, that of most ways."""
-        found = Counter(partition_of(way.principal) for way in self.ways if way.principal)
+        """The partition of the accounts, `aws`, `aws-cn`, `aws-us-gov`: that of most ways but the attacker's."""
+        named = [way for way in self.ways if way.principal]
+        ordinary = [way for way in named if not way.theirs]
+        found = Counter(partition_of(way.principal or "") for way in ordinary or named)
         return min(found, key=lambda one: (-found[one], one), default="aws")
 
     @cached_property

@@ -135,6 +135,7 @@ class History:
         self._their = ("", "")
         """The table of the attacker's groups, and how it is joined with their calls."""
         try:
+            self._calls.open()
             self._know(attackers, starts)
         except BaseException:
             self.close()
@@ -193,6 +194,7 @@ class History:
         `place` of its credential among the attackers and the `moment`, and the `children` that these brought about.
         """
         table, same = self._their
+        self._engine.release()
         yield from self._engine.batches(
             f"SELECT a.k, c.calls, c.children FROM their_calls c JOIN {table} a ON {same}"
         )
@@ -306,6 +308,8 @@ class History:
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)
+        for name in ("sides", "recorded", "born"):  # of many attackers' credentials they are large
+            self._engine.run(f"DROP TABLE {name}")
 
     def give(self, name: str, **columns: pa.Array[Any]) -> None:
         """Make some rows known under a name."""

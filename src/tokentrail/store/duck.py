@@ -248,8 +248,11 @@ class DuckEngine(Tuned, Keeping):
     def view(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, known under a name."""
         self._lie(name, [(path, None)])
-        files = path / "*.parquet" if path.is_dir() else path  # a cluster writes many
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(files))})")
+        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
+        listed = ", ".join(
+            quoted(str(one)) for one in files
+        )  # no pattern, which a folder's name may look like
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}])")
 
     def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
         """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
