@@ -57,7 +57,7 @@ def from_the_start(case: Case) -> dict[str, bytes]:
     case.close()
     shutil.rmtree(case.path / "derived")
     (case.path / "derived").mkdir()
-    with mock.patch.object(linking, "_MANY", 0):
+    with mock.patch.object(linking, "_MANY", 0), mock.patch.object(duck, "_BUSY", 0):
         return derived(case)
 
 

@@ -27,6 +27,8 @@ REDUCED = ("people", "issuing", "makings", "losers")
 _ROOM = 2_000
 """Records below which dropping a table takes longer than its room is worth: the engine closes in a moment."""
 
+_WIDE = frozenset({"sightings", "calls", "seen", "lives", "parents"})
+"""Tables with a row for each credential, or nearly, and much in it."""
 _COMMENT = re.compile(r"--[^\n]*")
 
 _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
@@ -157,7 +159,11 @@ def link(
         place: Numbers the forest; in this process by default.
     """
     listed = [*first, _NOBODY, *listed_in(LINKING_FILES)]
-    ordered = in_order(listed, [BY_AGE, *OUTPUT.values(), _BOUNDS])
+    ordered = [
+        step._replace(wide=made is not None and made[1] in _WIDE)
+        for step in in_order(listed, [BY_AGE, *OUTPUT.values(), _BOUNDS])
+        for made in [made_by(step.sql)]
+    ]
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()
     engine.write_all({folder / f"{name}.parquet": query for name, query in OUTPUT.items()})

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tokentrail.events.columns import TABLES
 from tokentrail.store.common import COMMON, explained, opened
+from tokentrail.store.filed import Filed
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping, quoted
@@ -34,7 +35,8 @@ _AT_ONCE = 2
 _FEW = 2_000
 """Records below which a statement is done before a thread could be told of it: they run one after the other."""
 _BUSY = 10_000_000
-"""Records from which on one question keeps all processors busy, and two would need memory for both."""
+"""Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
+files: of 92 million memory holds hardly two."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
 _FORM = (
@@ -77,6 +79,8 @@ class DuckEngine(Tuned, Keeping):
         self._index: Index | None = None
         self._apart = threading.local()
         self._is_aside = False
+        many = records is not None and records >= _BUSY
+        self._filed = Filed(spill, _PARKED) if spill is not None and many else None
         self._home = COMMON.lend() if self.small and threads == 1 and memory is None else None
         self._alone = self._home is None
         self._whole = self._home.connection if self._home else opened(threads, spill)
@@ -151,7 +155,7 @@ class DuckEngine(Tuned, Keeping):
 
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
-        steps = Steps(_PARSED)
+        steps = Steps(_PARSED, self._filed)
         if self._one_by_one:
             for step in listed:
                 with explained(step.sql):
@@ -352,6 +356,8 @@ class DuckEngine(Tuned, Keeping):
             self._home.leave()
         else:
             self._whole.close()
+        if self._filed is not None:
+            self._filed.close()
 
 
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:

@@ -94,6 +94,8 @@ class Step(NamedTuple):
     """The places of those that it comes after."""
     driven_by: str | None = None
     """The table without whose rows it makes none: where that is empty, an engine need not ask."""
+    wide: bool = False
+    """Whether the table that it makes tells much of each credential: of very many it had better not be in memory."""
 
 
 class Linker(Protocol):

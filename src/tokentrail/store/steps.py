@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tokentrail.store.filed import Filed
 from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
 
@@ -22,20 +23,32 @@ _SHAPES: dict[str, str] = {}
 class Steps:
     """Runs some statements, and remembers how many rows each table came to; several threads may ask at once."""
 
-    def __init__(self, parsed: Parsed) -> None:
+    def __init__(self, parsed: Parsed, filed: Filed | None = None) -> None:
+        """
+        Remember none.
+
+        Args:
+            parsed: Statements that were parsed before.
+            filed: Where wide tables go, if not into memory.
+        """
         self._parsed = parsed
+        self._filed = filed
         self._rows: dict[str, int] = {}
 
     def run(self, connection: DuckDBPyConnection, step: Step) -> None:
         """Run one, or make its table without asking where it can only be empty."""
         made = _MAKES.match(step.sql)
         if made is None:
-            connection.execute(self._parsed.statement(connection, step.sql))
+            if self._filed is None or not self._filed.drop(connection, step.sql):
+                connection.execute(self._parsed.statement(connection, step.sql))
             return
         driven = step.driven_by is not None and self._rows.get(step.driven_by) == 0
         if driven and step.sql in _SHAPES:
             connection.execute(f"CREATE TABLE {made[1]} ({_SHAPES[step.sql]})")
             self._rows[made[1]] = 0
+            return
+        if step.wide and self._filed is not None:
+            self._rows[made[1]] = self._filed.make(connection, made[1], step.sql[made.end() :])
             return
         [[count]] = connection.execute(self._parsed.statement(connection, step.sql)).fetchall()
         self._rows[made[1]] = count

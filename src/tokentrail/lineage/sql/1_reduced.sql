@@ -35,7 +35,9 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
                  THEN coalesce(i.child_id, '')
             WHEN i.api = 'AssumeRoot' THEN coalesce(i.target, '')
             ELSE coalesce(i.child_id, p.principal) END AS child
-FROM issuances i JOIN new_people p ON p.segment = i.segment AND p.identity = i.identity
+FROM issuances i
+JOIN (SELECT p.* FROM new_people p SEMI JOIN issuances h ON h.segment = p.segment AND h.identity = p.identity) p
+  ON p.segment = i.segment AND p.identity = i.identity
 WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
 -- What calls made that others then act through; `id` is what will show in the records of whoever does.

@@ -16,7 +16,7 @@ FROM (
   SELECT class, account, key, principal, created, forwarded, min(t.rank) AS type, min(i.rank) AS issuer,
          min(f.rank) AS provider, min(g.rank) AS session,
          bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS hosted, bool_or(console) AS console,
-         sum(events) AS events, sum(errors) AS errors, min(first) AS first, max(last) AS last
+         CAST(sum(events) AS BIGINT) AS events, CAST(sum(errors) AS BIGINT) AS errors, min(first) AS first, max(last) AS last
   FROM people p
   LEFT JOIN labels t ON t.label = p.type
   LEFT JOIN labels i ON i.label = p.issuer_arn

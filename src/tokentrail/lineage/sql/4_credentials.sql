@@ -129,6 +129,6 @@ FROM (
          min(account) AS account, min(nullif(principal, '')) AS principal_id, min(nullif(created, -1)) AS created,
          min(type) AS type, min(issuer_arn) AS issuer_arn, min(federated_provider) AS federated_provider,
          min(sign_in_session) AS sign_in_session, bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS some_hosted,
-         sum(events) AS events, sum(errors) AS errors, min(first) AS first, max(last) AS last
+         CAST(sum(events) AS BIGINT) AS events, CAST(sum(errors) AS BIGINT) AS errors, min(first) AS first, max(last) AS last
   FROM sightings s JOIN placed p ON p.sighting = s.sighting JOIN several m ON m.ck = p.ck GROUP BY p.ck
 ) s;

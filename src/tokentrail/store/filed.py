@@ -1,0 +1,63 @@
+"""
+Tables that lie in files for a while: of very many rows, several of them would fill memory, and then go to the disk and
+back block by block.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokentrail.store.keeping import quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_DROPS = re.compile(r"DROP TABLE (\w+)")
+
+
+class Filed:
+    """Some tables of a database, which its queries know by name as they know others."""
+
+    def __init__(self, beside: Path, form: str) -> None:
+        """
+        Begin with none.
+
+        Args:
+            beside: Where to make a folder for them, when the first is made.
+            form: How DuckDB is to write them.
+        """
+        self._folder = beside / f"tables-{secrets.token_hex(8)}"
+        self._form = form
+        self._files: dict[str, Path] = {}
+
+    def make(self, connection: DuckDBPyConnection, name: str, query: str) -> int:
+        """Make a table of what a query answers; how many rows it has."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self._folder / f"{name}.parquet"
+        [[rows]] = connection.execute(f"COPY ({query}) TO {quoted(str(file))} ({self._form})").fetchall()
+        read = f"SELECT * FROM read_parquet({quoted(str(file))})"
+        if not rows:  # of an empty table an engine knows more than of an empty file
+            connection.execute(f"CREATE TABLE {name} AS {read}")
+            file.unlink()
+            return 0
+        connection.execute(f"CREATE VIEW {name} AS {read}")
+        self._files[name] = file
+        return int(rows)
+
+    def drop(self, connection: DuckDBPyConnection, statement: str) -> bool:
+        """Drop a table if a statement drops one of these."""
+        found = _DROPS.fullmatch(statement)
+        file = self._files.pop(found[1], None) if found else None
+        if found is None or file is None:
+            return False
+        connection.execute(f"DROP VIEW {found[1]}")
+        file.unlink()
+        return True
+
+    def close(self) -> None:
+        """Remove their files."""
+        shutil.rmtree(self._folder, ignore_errors=True)

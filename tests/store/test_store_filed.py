@@ -1,0 +1,101 @@
+"""Wide tables of very many rows lie in files for a while, and are known as others are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import held
+from tokentrail.errors import CaseError
+from tokentrail.lineage import grow
+from tokentrail.store import duck
+from tokentrail.store.duck import DuckEngine
+from tokentrail.store.interface import Step
+from tokentrail.testing.story import story
+
+VIEWS = "SELECT view_name AS name FROM duckdb_views() WHERE NOT internal"
+
+
+@contextmanager
+def filing(monkeypatch: pytest.MonkeyPatch, spill: Path | None, **options: Any) -> Iterator[DuckEngine]:
+    """An engine for which any number of records is very many."""
+    with monkeypatch.context() as patch:
+        patch.setattr(duck, "_BUSY", 0)
+        engine = DuckEngine(spill, records=options.pop("records", 5_000), **options)
+    with closing(engine):
+        yield engine
+
+
+def steps(*listed: str, wide: frozenset[str] = frozenset({"large"})) -> list[Step]:
+    """Statements one after the other."""
+    return [
+        Step(one, frozenset(range(place)), wide=any(f"CREATE TABLE {name} " in one for name in wide))
+        for place, one in enumerate(listed)
+    ]
+
+
+@pytest.mark.parametrize("records", [10, 5_000])
+def test_a_wide_table_is_a_file_until_it_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, records: int
+) -> None:
+    """Others read from it by its name; what is left goes with the engine, and so does its folder."""
+    spill = tmp_path / "a case's" / ".spill"
+    with filing(monkeypatch, spill, records=records, threads=1) as engine:
+        engine.run_all(steps(
+            "CREATE TABLE large AS SELECT range AS n, 'it''s ' || range AS name FROM range(30000)",
+            "CREATE TABLE small AS SELECT count(*) AS many, max(name) AS last FROM large WHERE n >= 10",
+        ))  # fmt: skip
+        assert engine.rows("SELECT * FROM small") == [{"many": 29_990, "last": "it's 9999"}]
+        assert [one.name for one in spill.rglob("*.parquet")] == ["large.parquet"]
+        engine.run_all(steps("DROP TABLE large", "CREATE TABLE large AS SELECT 1 AS n", "DROP TABLE small"))
+        assert engine.rows("SELECT * FROM large") == [{"n": 1}]
+        assert len(list(spill.rglob("*.parquet"))) == 1
+    assert not list(spill.rglob("*"))
+
+
+def test_where_nothing_can_be_spilled_all_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in tests, and for who has no folder."""
+    with filing(monkeypatch, None) as engine:
+        engine.run_all(steps("CREATE TABLE large AS SELECT 1 AS n", "DROP TABLE large"))
+        assert engine.rows(VIEWS) == []
+
+
+def test_what_fails_leaves_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The query that failed is named, and can be asked again."""
+    with filing(monkeypatch, tmp_path) as engine:
+        with pytest.raises(CaseError, match="nowhere"):
+            engine.run_all(steps("CREATE TABLE large AS SELECT * FROM nowhere"))
+        engine.run_all(steps("CREATE TABLE large AS SELECT 1 AS n"))
+        assert engine.rows("SELECT * FROM large") == [{"n": 1}]
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A sum that DuckDB makes of whole numbers, for one, comes back from a file as a fraction."""
+    with held(story().world) as case:
+        snapshot = case.folder.snapshot()
+        found = []
+        for spill in (None, tmp_path / "spill"):
+            into = tmp_path / f"into {spill is None}"
+            into.mkdir()
+            monkeypatch.setattr(grow, "_ROOM", 1 << 60)  # so that nothing is dropped
+            with filing(monkeypatch, spill, records=10, threads=1) as engine:
+                for name in ("events", "identities", "issuances", "changes"):
+                    engine.segments(name, list(snapshot.folders.values()))
+                grow.grow(engine, into)
+                views = {row["name"] for row in engine.rows(VIEWS)} & grow._WIDE
+                kinds = {
+                    name: [
+                        (row["column_name"], row["column_type"]) for row in engine.rows(f"DESCRIBE {name}")
+                    ]
+                    for name in grow._WIDE
+                }
+                found.append((kinds, {one.name: one.read_bytes() for one in into.iterdir()}))
+            assert views == (grow._WIDE if spill else set())
+    assert found[0] == found[1]
