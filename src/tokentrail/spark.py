@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,6 +56,11 @@ _LOCAL = {
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_PATTERN = re.compile(r"[*?\[\]{}\\]")
+_NO_NAME = (
+    "{}: Spark takes *, ?, [, ], {{, }} and \\ in the name of a folder for a pattern of names. Put the case where no "
+    "folder above it is called so."
+)
 _MARKED_AT_ONCE = 50
 """Segments whose names a task marks: of a bucket, they lie on the executor's disk meanwhile, some hundred megabytes."""
 _LISTING_TASKS = 1_000
@@ -132,7 +138,14 @@ class Cluster:
         options: Options,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Outcome]:
-        """Read objects into the case, a segment a task; yields what became of each as tasks end."""
+        """
+        Read objects into the case, a segment a task; yields what became of each as tasks end.
+
+        Raises:
+            UsageError: the case's folder has a name that Spark takes for a pattern.
+        """
+        if folder.mirror is None and _PATTERN.search(str(folder.path.resolve())):
+            raise UsageError(_NO_NAME.format(folder.path.resolve()))
         from tokentrail.store.spark import spread
 
         held, new = apart(objects, folder.snapshot().objects().values())

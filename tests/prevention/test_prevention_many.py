@@ -151,7 +151,7 @@ def test_why_a_call_is_undecided_names_each_key_once() -> None:
     }
     rows = [
         {**common, "verdict": "UNKNOWN", "why": why, "first": n, "last": n}
-        for n, why in enumerate(["aws:SourceIp, s3:prefix", "aws:RequestedRegion, s3:prefix", None])
+        for n, why in enumerate(["aws:SourceIp\ns3:prefix", "aws:RequestedRegion\ns3:prefix", None])
     ]
     for some in (rows, rows[::-1]):
         told: Any = SimpleNamespace(ordinary=lambda one, some=some: iter(some))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from evidence import held
-from tokentrail.errors import CaseError
+from tokentrail import Case
+from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import grow
 from tokentrail.store import duck
+from tokentrail.store.common import explained
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
 from tokentrail.testing.story import story
@@ -62,6 +68,48 @@ def test_where_nothing_can_be_spilled_all_is_in_memory(monkeypatch: pytest.Monke
     with filing(monkeypatch, None) as engine:
         engine.run_all(steps("CREATE TABLE large AS SELECT 1 AS n", "DROP TABLE large"))
         assert engine.rows(VIEWS) == []
+
+
+def test_where_nothing_can_be_written_all_is_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A case that is only read has no room for files; it can be linked as of an earlier moment elsewhere."""
+    (tmp_path / "file").write_text("no folder")
+    with filing(monkeypatch, tmp_path / "file" / ".spill") as engine:
+        engine.run_all(
+            steps("CREATE TABLE large AS SELECT 1 AS n", "CREATE TABLE small AS SELECT * FROM large")
+        )
+        assert engine.rows("SELECT * FROM small") == [{"n": 1}]
+        engine.run_all(steps("DROP TABLE large"))
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_told_as_too_little_room() -> None:
+    """Whichever file it was that DuckDB wrote."""
+    told = f'IO Error: Async write failed: "Could not write file \\"large.parquet\\": {os.strerror(errno.ENOSPC)}"'
+    with pytest.raises(NoRoom, match="more room on the disk"), explained("COPY large"):
+        raise duckdb.IOException(told)
+    with pytest.raises(CaseError, match="No such file") as found, explained("COPY large"):
+        raise duckdb.IOException("IO Error: No such file or directory")
+    assert not isinstance(found.value, NoRoom)
+
+
+def test_what_a_killed_process_spilled_is_removed_a_day_later(tmp_path: Path) -> None:
+    """Also where the case is worked on every day; what is younger may be in use."""
+    with Case.open(tmp_path / "case") as case:
+        spill = case.path / "derived" / ".spill"
+        for name in ("tables-old", "tables-young"):
+            (spill / name).mkdir(parents=True)
+            (spill / name / "large.parquet").write_bytes(b"left")
+        (spill / "duckdb_temp_storage-0.tmp").write_bytes(b"left")
+        before = time.time() - 2 * 24 * 3600
+        for name in ("tables-old", "duckdb_temp_storage-0.tmp"):
+            os.utime(spill / name, (before, before))
+        case.folder.tidy()
+        assert [one.name for one in spill.iterdir()] == ["tables-young"]
+        os.utime(spill, (before, before))
+        case.folder.tidy()
+        assert [one.name for one in spill.iterdir()] == ["tables-young"]
 
 
 def test_what_fails_leaves_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken
-from tokentrail.prevention.history import History, grouping
+from tokentrail.prevention.history import WHYS, History, grouping
 from tokentrail.prevention.model import Backtest, Broken, Guardrail
 from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.theirs import Theirs
@@ -106,7 +106,7 @@ def _ordinary(history: History, one: Proposal) -> tuple[_Tallies, _Tallies]:
     for row in history.ordinary(one):
         named = row["principal"] or row["type"] or "?", spoken(row["source"], row["name"])
         tallies = broken if row["verdict"] == Truth.YES.name else open_ones
-        tallies[named].add(row, row["why"].split(", ") if row["why"] else ())
+        tallies[named].add(row, row["why"].split(WHYS) if row["why"] else ())
     return broken, open_ones
 
 

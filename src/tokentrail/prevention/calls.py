@@ -15,7 +15,7 @@ from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.stretches import stretches
 from tokentrail.store.interface import Engine
 
-_MOST = 200_000
+_MOST = 600_000
 """Identities that are brought together with their calls at once: fewer take longer, as each query is planned anew."""
 _APART_AT_MOST = 500_000
 """Rows that parts said and that are not put together yet, at most, or three times what they came to before."""

@@ -26,6 +26,8 @@ from tokentrail.store.interface import Engine
 
 REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|explicit.?deny)"
 """What services call a refusal: `AccessDenied`, `Client.UnauthorizedOperation`, `NotAuthorizedException`, ..."""
+WHYS = "\n"
+"""Between the keys of conditions that a verdict rests on."""
 HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 """Columns that tell nearly every call from every other, and so are grouped by only where a policy asks for them."""
 _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
@@ -368,7 +370,7 @@ def _kept(groups: pa.RecordBatch, judge: Judge) -> pa.RecordBatch:
     columns = [
         *groups.filter(pa.array(mask, pa.bool_())).columns,
         pa.array([truth.name for truth, _ in left], pa.string()),
-        pa.array([", ".join(why) or None for _, why in left], pa.string()),
+        pa.array([WHYS.join(why) or None for _, why in left], pa.string()),
     ]
     return pa.record_batch(columns, schema=_with_verdict(groups.schema))
 

@@ -7,6 +7,7 @@ To open one takes some 15 ms, in which it registers thousands of functions: long
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import weakref
@@ -41,6 +42,8 @@ _NO_ROOM = (
     "--account ID --case NEW`.\n{}"
 )
 _UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
+_FULL = os.strerror(errno.ENOSPC)
+"""What the system says where a disk is full, and DuckDB repeats."""
 _INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
 """What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
 
@@ -53,6 +56,8 @@ def explained(sql: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
+        if _FULL in str(error):
+            raise NoRoom(_NO_ROOM.format(sql.strip())) from error
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
     except UnicodeDecodeError as error:
         raise CaseError(_UNREADABLE.format(error, sql.strip())) from error

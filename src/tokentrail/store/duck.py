@@ -18,9 +18,10 @@ from tokentrail.store.common import COMMON, explained, opened
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
-from tokentrail.store.keeping import Keeping, quoted
+from tokentrail.store.keeping import Keeping
 from tokentrail.store.later import Gone
 from tokentrail.store.layers import numbers
+from tokentrail.store.literals import quoted, reading
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
@@ -244,8 +245,7 @@ class DuckEngine(Tuned, Keeping):
         for path, gone in files:
             listed = ", ".join(map(str, gone))
             parts.append(
-                f"SELECT * FROM read_parquet({quoted(str(path))})"
-                + (f" WHERE segment NOT IN ({listed})" if gone else "")
+                f"SELECT * FROM {reading([path])}" + (f" WHERE segment NOT IN ({listed})" if gone else "")
             )
         self.run(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL '.join(parts)}")
 
@@ -253,10 +253,7 @@ class DuckEngine(Tuned, Keeping):
         """Make a Parquet file, or a folder of them, known under a name."""
         self._lie(name, [(path, None)])
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
-        listed = ", ".join(
-            quoted(str(one)) for one in files
-        )  # no pattern, which a folder's name may look like
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}])")
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
     def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
         """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
@@ -269,8 +266,8 @@ class DuckEngine(Tuned, Keeping):
             same = " AND ".join(f"g.{column} = b.{column}" for column in columns)
             left += f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})"
         self.run(
-            f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))}) b WHERE {left} "
-            f"UNION ALL BY NAME SELECT * FROM read_parquet({quoted(str(later))})"
+            f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading([path])} b WHERE {left} "
+            f"UNION ALL BY NAME SELECT * FROM {reading([later])}"
         )
 
     def _lie(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
@@ -362,8 +359,7 @@ class DuckEngine(Tuned, Keeping):
 
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
     """The query for a table of some segments."""
-    files = ", ".join(quoted(str(folder / f"{name}.parquet")) for folder in folders)
-    if not files:
+    if not folders:
         return f"SELECT * FROM {name} LIMIT 0"
     later = "" if until is None else f" WHERE time <= {int(until)}"
-    return f"SELECT * FROM read_parquet([{files}]){later}"
+    return f"SELECT * FROM {reading(folder / f'{name}.parquet' for folder in folders)}{later}"

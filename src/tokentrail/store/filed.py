@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokentrail.store.keeping import quoted
+from tokentrail.store.literals import quoted, reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,11 +35,16 @@ class Filed:
         self._files: dict[str, Path] = {}
 
     def make(self, connection: DuckDBPyConnection, name: str, query: str) -> int:
-        """Make a table of what a query answers; how many rows it has."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make a table of what a query answers; how many rows it has. It is in memory where nothing can be written."""
+        try:
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            [[rows]] = connection.execute(f"CREATE TABLE {name} AS {query}").fetchall()
+            return int(rows)
         file = self._folder / f"{name}.parquet"
         [[rows]] = connection.execute(f"COPY ({query}) TO {quoted(str(file))} ({self._form})").fetchall()
-        read = f"SELECT * FROM read_parquet({quoted(str(file))})"
+        read = f"SELECT * FROM {reading([file])}"
         if not rows:  # of an empty table an engine knows more than of an empty file
             connection.execute(f"CREATE TABLE {name} AS {read}")
             file.unlink()

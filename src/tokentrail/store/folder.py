@@ -272,7 +272,13 @@ class CaseFolder:
             with suppress(OSError):  # in place by now, or none of ours
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
-        for path in [*stale, *derived[:-1]]:
+        for path in (self.path / "derived" / ".spill").glob(
+            "*"
+        ):  # each by itself: who spills keeps the folder young
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in [*stale, *(one for one in derived[:-1] if one.name != ".spill")]:
             age = time.time() - path.stat().st_mtime
             if age > _ABANDONED_AFTER:
                 shutil.rmtree(path, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tokentrail.errors import CaseError
 from tokentrail.store.layers import Layer, numbers, table_file, whole
+from tokentrail.store.literals import reading
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""
@@ -97,7 +98,7 @@ class Keeping:
 
     def _holds(self, path: Path, sql: str) -> bool:
         """Whether a file has the columns of a query: it may be damaged, or another one in its place."""
-        asked = [f"DESCRIBE {one}" for one in (sql, f"SELECT * FROM read_parquet({quoted(str(path))})")]
+        asked = [f"DESCRIBE {one}" for one in (sql, f"SELECT * FROM {reading([path])}")]
         try:
             there, wanted = (
                 [(one["column_name"], one["column_type"]) for one in self.rows(each)] for each in asked
@@ -105,11 +106,6 @@ class Keeping:
         except CaseError:
             return False
         return there == wanted
-
-
-def quoted(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def in_order(sql: str, by: str) -> str:
