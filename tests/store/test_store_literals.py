@@ -83,4 +83,4 @@ def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(case: Path, tmp_path
     shutil.copytree(case, tmp_path / name)
     session: Any = None
     with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):
-        list(Cluster(session).read(copied.folder, [], options=Options()))
+        list(Cluster(session).ingest(copied.folder, [], options=Options()))
