@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 import unicodedata
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from evidence import pandas_that_tells
 from shell import Run
+from tokentrail.cli import output
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
 
@@ -142,3 +144,64 @@ def test_hostile_evidence_stays_inert(hostile: tuple[Path, str], run: Run) -> No
             assert all(len(line) <= 100 for line in ran.out.splitlines() if format_ == "text")
     text = run("trace", key_id, "--case", case).out
     assert "\\x1b[2J[bold red]" in text
+
+
+AT_ONCE = """
+from types import SimpleNamespace
+from tokentrail.cli import output, root
+nothing = lambda: None
+output.Timer = lambda seconds, begin: SimpleNamespace(start=begin, cancel=nothing, join=nothing)
+root.main()
+"""
+WAITS = [sys.executable, "-c", AT_ONCE]
+"""The program, where a while is no time at all."""
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (("detect", "--format", "json"), "Judging the evidence"),
+        (("guard", "--format", "json"), "Testing guardrails"),
+        (("credentials", "--format", "json"), "Looking through the case"),
+    ],
+)
+def test_whoever_waits_is_told_for_what(case: Path, verb: tuple[str, ...], said: str) -> None:
+    """On a terminal, and there alone; what is printed is the same, also where it goes to a file."""
+    command = [*WAITS, *verb, "--case", str(case)]
+    quiet = subprocess.run(command, capture_output=True, check=False)
+    ours, theirs = pty.openpty()
+    watched = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=False,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 20).decode()
+    os.close(ours)
+
+    assert quiet.stdout == watched.stdout
+    assert json.loads(quiet.stdout)
+    assert said in shown and said not in quiet.stderr.decode()
+    assert shown.endswith("\x1b[2K"), "the line is taken away again"
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "and so the cursor is back"
+
+
+def test_rows_that_begin_late_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is taken out before it is asked for, but for the first."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    asked = []
+    rows = output.begun("Waiting", (asked.append(n) or n for n in range(3)))
+    assert asked == [0]
+    assert list(rows) == [0, 1, 2]
+    assert list(output.begun("Waiting", iter(()))) == []
+
+
+def test_what_fails_while_somebody_waits_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line begins in a thread of its own, which ends with it."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = threading.active_count()
+    with pytest.raises(KeyError), output.waiting("Waiting"):
+        raise KeyError
+    assert threading.active_count() == before

@@ -83,12 +83,13 @@ def command(
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
     with Case.open(told.case, create=False) as case:
-        plan = case.contain(
-            subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=told.as_of, since=since,
-            source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
-            snapshots=snapshots, without_access=without_access,
-            management_account=management_account,
-        )  # fmt: skip
+        with output.waiting("Planning"):
+            plan = case.contain(
+                subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=told.as_of, since=since,
+                source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
+                snapshots=snapshots, without_access=without_access,
+                management_account=management_account,
+            )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)
             following = pasted(f"tokentrail apply {shlex.quote(str(plan_file))}", named_case(told))

@@ -40,5 +40,5 @@ def command(
         found = case.credentials(
             as_of=told.as_of, state=state, kind=kind, principal=principal, account=account
         )
-        output.show_rows(told, Credential, found, write_inventory)
+        output.show_rows(told, Credential, output.begun("Looking through the case", found), write_inventory)
         output.insist(told, case)

@@ -85,14 +85,15 @@ def command(
     """
     with Case.open(told.case, create=False) as case:
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
-        found = case.guard(
-            subjects,
-            as_of=told.as_of,
-            since=since,
-            source_ips=source_ips,
-            trusted_ips=trusted_ips,
-            given=given,
-        )
+        with output.waiting("Testing guardrails"):
+            found = case.guard(
+                subjects,
+                as_of=told.as_of,
+                since=since,
+                source_ips=source_ips,
+                trusted_ips=trusted_ips,
+                given=given,
+            )
         if folder is not None:
             count = write_files(found.guardrails, folder)
             output.say(f"{words.number(count, 'file')} written to {folder}.")

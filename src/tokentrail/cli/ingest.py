@@ -70,7 +70,7 @@ def command(
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
     see(sources)
     cluster = _cluster(engine, master)
-    with Case.open(told.case) as case, output.progress_bar("Reading evidence") as progress:
+    with Case.open(told.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
         summary = intake.of(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(

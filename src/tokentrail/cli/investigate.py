@@ -84,14 +84,15 @@ def _look_into(
     told: Common, case: Case, asked: Question, summary: IngestSummary, findings: tuple[Finding, ...]
 ) -> Plan:
     """Trace and plan, and print all of it."""
-    trace = case.trace(
-        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips,
-    )  # fmt: skip
-    plan = case.contain(
-        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
-    )  # fmt: skip
-    events = list(case.timeline(asked.subjects, as_of=asked.as_of))
+    with output.waiting("Tracing and planning"):
+        trace = case.trace(
+            asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
+            trusted_ips=asked.trusted_ips,
+        )  # fmt: skip
+        plan = case.contain(
+            asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
+            trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
+        )  # fmt: skip
+        events = list(case.timeline(asked.subjects, as_of=asked.as_of))
     look_into(told, Told(summary, findings, trace, events, plan))
     return plan

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOUND = 1
 """The exit code of findings."""
+JUDGING = "Judging the evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +43,17 @@ class Judging:
 
     def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Judge a case."""
-        return case.detect(
-            as_of=as_of,
-            rules=only or None,
-            sigma=sigma_rules(self.folders),
-            min_severity=self.min_severity,
-            allowed=Allowed.read(self.suppress) if self.suppress else None,
-            thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
-            addresses=Addresses.read(self.geoip, self.aws_ranges),
-            said=output.say,
-        )
+        with output.waiting(JUDGING):
+            return case.detect(
+                as_of=as_of,
+                rules=only or None,
+                sigma=sigma_rules(self.folders),
+                min_severity=self.min_severity,
+                allowed=Allowed.read(self.suppress) if self.suppress else None,
+                thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
+                addresses=Addresses.read(self.geoip, self.aws_ranges),
+                said=output.say,
+            )
 
 
 SIGMA = click.option(

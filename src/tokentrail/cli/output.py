@@ -7,10 +7,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
+from threading import Timer
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from tokentrail.case import Case
 from tokentrail.cli.intake import Intake
@@ -24,6 +35,9 @@ from tokentrail.present.paper import Paper
 from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
+LINKING = "Linking credentials"
+_A_WHILE = 1.0
+"""Seconds after which somebody who waits wants to know for what."""
 
 
 def show_rows(
@@ -74,7 +88,7 @@ def show_one(
 def take_in(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
     """Read sources into a case, and say on stderr what came in, and what the case held before."""
     before = case.status()
-    with progress_bar("Reading evidence") as progress:
+    with progress_bar("Reading evidence", LINKING) as progress:
         summary = intake.into(case, sources, progress)
     write_ingest(summary, Paper(sys.stderr))
     say(*held_before(before, summary))
@@ -89,18 +103,61 @@ def say(*sentences: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on stderr while something takes its time, if a person is looking at it."""
+def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, int], None] | None]:
+    """
+    Show a bar on stderr while something takes its time, if a person is looking at it.
+
+    Args:
+        what: What is done.
+        then: What is still done once all of it is, which nobody knows the length of.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     bar = Progress(
-        what, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=Console(file=sys.stderr), transient=True,
     )  # fmt: skip
     with bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        last: list[TaskID] = []
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if then is not None and done >= total and not last:
+                last.append(bar.add_task(then, total=None))
+
+        yield show
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on stderr what is being done, and for how long, once it takes a while, if a person is looking at it."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = Progress(
+        SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn(),
+        console=Console(file=sys.stderr), transient=True, redirect_stdout=False,
+    )  # fmt: skip
+    line.add_task(what, total=None)
+    begin = Timer(_A_WHILE, line.start)
+    begin.daemon = True
+    begin.start()
+    try:
+        yield
+    finally:
+        begin.cancel()
+        begin.join()
+        line.stop()
+
+
+def begun(what: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows; until the first of them comes, it is said what is being done."""
+    some = iter(rows)
+    with waiting(what):
+        first = list(islice(some, 1))
+    return chain(first, some)
 
 
 def insist(told: Common, case: Case) -> None:

@@ -18,6 +18,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import start_from
+from tokentrail.cli.judging import JUDGING
 from tokentrail.cli.options import Common, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
@@ -86,9 +87,11 @@ def command(
         strategy=cast(Strategy, strategy), snapshots=snapshots,
     )  # fmt: skip
     with Case.open(told.case, create=False) as case:
-        findings = case.detect(as_of=told.as_of)
+        with output.waiting(JUDGING):
+            findings = case.detect(as_of=told.as_of)
         question = replace(question, subjects=subjects or start_from(findings))
-        written = write_report(case, question, page, picture, findings)
+        with output.waiting("Drawing the page"):
+            written = write_report(case, question, page, picture, findings)
         _tell(told, written)
         output.insist(told, case)
 

@@ -30,7 +30,8 @@ def command(told: Common, rejected: bool) -> None:
     read.
     """
     with Case.open(told.case, create=False) as case:
-        found = case.status(as_of=told.as_of)
+        with output.waiting("Looking through the case"):
+            found = case.status(as_of=told.as_of)
         whole = document(found)
         kind, rows = (Rejection, "rejected") if rejected else (Coverage, "coverage")
         output.show_one(

@@ -34,7 +34,7 @@ def command(told: Common, subjects: tuple[str, ...]) -> None:
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
     with Case.open(told.case, create=False) as case:
-        events = case.timeline(subjects, as_of=told.as_of)
+        events = output.begun("Tracing", case.timeline(subjects, as_of=told.as_of))
         if told.format == "csv":
             write_timesketch(events, sys.stdout)
         else:

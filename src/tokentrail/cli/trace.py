@@ -48,10 +48,11 @@ def command(
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
     with Case.open(told.case, create=False) as case:
-        found = case.trace(
-            subjects, as_of=told.as_of, up=up or not down, down=down or not up, since=since,
-            source_ips=source_ips, trusted_ips=trusted_ips,
-        )  # fmt: skip
+        with output.waiting("Tracing"):
+            found = case.trace(
+                subjects, as_of=told.as_of, up=up or not down, down=down or not up, since=since,
+                source_ips=source_ips, trusted_ips=trusted_ips,
+            )  # fmt: skip
         _show(told, found, down=down or not up)
         output.insist(told, case)
 
