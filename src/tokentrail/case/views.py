@@ -27,6 +27,7 @@ from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
+from tokentrail.store.tidying import SPILL
 
 Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
@@ -205,7 +206,7 @@ class Views:
 
     def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
         """An engine for so many records, with the usual memory or as much as may be had."""
-        spill = self._folder.path / "derived" / ".spill"
+        spill = self._folder.path / "derived" / SPILL
         threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
         return DuckEngine(spill, threads=threads, records=records, memory=memory)
 

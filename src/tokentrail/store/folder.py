@@ -23,7 +23,6 @@ import re
 import secrets
 import shutil
 import stat
-import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,10 +33,10 @@ import msgspec
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
-from tokentrail.store.layers import LAYERS
 from tokentrail.store.pack import SMALL
 from tokentrail.store.place import folder_of
 from tokentrail.store.received import Lying, document
+from tokentrail.store.tidying import tidy
 
 if TYPE_CHECKING:
     from tokentrail.store.mirror import Mirror
@@ -47,14 +46,10 @@ _UNPACKED = 2
 """The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
 _SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
 """A segment's name: folders of such names are read, and removed."""
-_ABANDONED_AFTER = 24 * 3600
-"""Seconds after which a part without a manifest can't belong to a running ingest any more."""
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)
 """With the process and the count, a name that no other writer gives a file, on whichever machine it runs."""
-_LINKED_AFTER = 3600
-"""Seconds after which nobody links from layers that newer ones replaced."""
 
 
 class CaseFolder:
@@ -264,26 +259,7 @@ class CaseFolder:
 
     def tidy(self) -> None:
         """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
-        published = {path.stem for path in (self.path / "manifests").glob("*.json")}
-        stale = [path for path in (self.path / "segments").iterdir() if path.name not in published]
-        every = (self.path / "derived").iterdir()
-        derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
-        for path in (self.path / "objects" / "packs").glob(".*"):
-            with suppress(OSError):  # in place by now, or none of ours
-                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-                    path.unlink()
-        for path in (self.path / "derived" / ".spill").glob(
-            "*"
-        ):  # each by itself: who spills keeps the folder young
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for path in [*stale, *(one for one in derived[:-1] if one.name != ".spill")]:
-            age = time.time() - path.stat().st_mtime
-            if age > _ABANDONED_AFTER:
-                shutil.rmtree(path, ignore_errors=True)
-            elif age > _LINKED_AFTER:
-                shutil.rmtree(path / LAYERS, ignore_errors=True)
+        tidy(self.path)
 
 
 def manifest_of(text: bytes, segment: str) -> Manifest:

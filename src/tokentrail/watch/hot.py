@@ -19,6 +19,7 @@ from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.held import HeldEngine
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
+from tokentrail.store.tidying import SPILL
 from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.recollection import Recalled
 
@@ -98,7 +99,7 @@ class HotSet:
         if self._looks >= _LOOKS and not self._fresh:  # nobody waits for a look
             self.close()
         if self._engine is None:
-            self._engine, self._looks = HeldEngine(self._folder.path / "derived" / ".spill"), 0
+            self._engine, self._looks = HeldEngine(self._folder.path / "derived" / SPILL), 0
         self._looks += bool(self._fresh)
         if self._stale:
             there = self._carried_places()

@@ -33,6 +33,7 @@ from tokentrail.present.document import document
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
+from tokentrail.store.tidying import SPILL
 from tokentrail.store.workers import environment
 from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.carrying import Pinned, carried
@@ -108,7 +109,7 @@ def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
         if scratch is None:
             raise CaseError(f"{folder.path}: can't be written, so no sweep can be made over it.")
         with (
-            linked(fill, scratch, folder.path / "derived" / ".spill") as sight,
+            linked(fill, scratch, folder.path / "derived" / SPILL) as sight,
             closing(judge.scene(sight, reader(folder), sweeper(folder, lambda lost: None))) as scene,
         ):
             found = judge.findings(scene)

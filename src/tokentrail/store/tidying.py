@@ -1,0 +1,44 @@
+"""What may be removed from a case's folder: what killed writers left, and what newer tables replaced."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tokentrail.store.layers import LAYERS
+
+SPILL = ".spill"
+"""What the folder is called, beside derived tables, to which engines spill."""
+_ABANDONED_AFTER = 24 * 3600
+"""Seconds after which a part without a manifest can't belong to a running ingest any more."""
+_LINKED_AFTER = 3600
+"""Seconds after which nobody links from layers that newer ones replaced."""
+
+
+def tidy(case: Path) -> None:
+    """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
+    published = {path.stem for path in (case / "manifests").glob("*.json")}
+    stale = [path for path in (case / "segments").iterdir() if path.name not in published]
+    every = [path for path in (case / "derived").iterdir() if path.name != SPILL]
+    derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
+    spilled = [*(case / "derived" / SPILL).glob("*")]  # each by itself: whoever spills keeps the folder young
+    for path in [*(case / "objects" / "packs").glob(".*"), *(one for one in spilled if not one.is_dir())]:
+        with suppress(OSError):  # in place by now, or none of ours
+            if _age(path) > _ABANDONED_AFTER:
+                path.unlink()
+    for path in [*stale, *(one for one in spilled if one.is_dir()), *derived[:-1]]:
+        age = _age(path)
+        if age > _ABANDONED_AFTER:
+            shutil.rmtree(path, ignore_errors=True)
+        elif age > _LINKED_AFTER:
+            shutil.rmtree(path / LAYERS, ignore_errors=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was changed; none if it is gone meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
