@@ -144,8 +144,7 @@ class Cluster:
         Raises:
             UsageError: the case's folder has a name that Spark takes for a pattern.
         """
-        if folder.mirror is None and _PATTERN.search(str(folder.path.resolve())):
-            raise UsageError(_NO_NAME.format(folder.path.resolve()))
+        _named(folder)
         from tokentrail.store.spark import spread
 
         held, new = apart(objects, folder.snapshot().objects().values())
@@ -170,7 +169,11 @@ class Cluster:
             case: The case; of one in a bucket, executors read from there what the snapshot holds, and write there.
             snapshot: Its segments.
             folder: Where to, on this machine, which of a case in a folder all others reach.
+
+        Raises:
+            UsageError: the case's folder has a name that Spark takes for a pattern.
         """
+        _named(case)
         from tokentrail.store.shelf import BucketShelf, FolderShelf
         from tokentrail.store.spark import SparkEngine
 
@@ -201,6 +204,12 @@ class Cluster:
         place = errands(case, "marking")
         for answer in spread(self._session, payloads, place, partial(_mark, bucket or case.path.resolve())):
             yield pickle.loads(answer)  # noqa: S301 - our own executor wrote it
+
+
+def _named(case: CaseFolder) -> None:
+    """Refuse a case whose folder has a name that Spark takes for a pattern."""
+    if case.mirror is None and _PATTERN.search(str(case.path.resolve())):
+        raise UsageError(_NO_NAME.format(case.path.resolve()))
 
 
 def _each(work: Callable[[Any], Any], payload: bytes) -> bytes:

@@ -184,7 +184,9 @@ def test_whoever_waits_is_told_for_what(case: Path, verb: tuple[str, ...], said:
     assert quiet.stdout == watched.stdout
     assert json.loads(quiet.stdout)
     assert said in shown and said not in quiet.stderr.decode()
-    assert shown.endswith("\x1b[2K"), "the line is taken away again"
+    after = shown.rpartition("\x1b[2K")[2]
+    assert said not in after, "the line is taken away again"
+    assert ("spans less than" in after) == ("spans less than" in quiet.stderr.decode()), "sentences come then"
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "and so the cursor is back"
 
 

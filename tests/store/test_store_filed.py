@@ -21,6 +21,7 @@ from tokentrail.store import duck
 from tokentrail.store.common import explained
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
+from tokentrail.store.tidying import SPILL
 from tokentrail.testing.story import story
 
 VIEWS = "SELECT view_name AS name FROM duckdb_views() WHERE NOT internal"
@@ -86,30 +87,55 @@ def test_where_nothing_can_be_written_all_is_in_memory(
 
 def test_a_full_disk_is_told_as_too_little_room() -> None:
     """Whichever file it was that DuckDB wrote."""
-    told = f'IO Error: Async write failed: "Could not write file \\"large.parquet\\": {os.strerror(errno.ENOSPC)}"'
-    with pytest.raises(NoRoom, match="more room on the disk"), explained("COPY large"):
-        raise duckdb.IOException(told)
-    with pytest.raises(CaseError, match="No such file") as found, explained("COPY large"):
-        raise duckdb.IOException("IO Error: No such file or directory")
-    assert not isinstance(found.value, NoRoom)
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        words = os.strerror(number)
+        for told in (
+            f'IO Error: Async write failed: {{"exception_message":"Could not write file \\"a\\": {words}","errno":"28"}}',
+            f'IO Error: Could not write file "a": {words}',
+        ):
+            with pytest.raises(NoRoom, match="more room on the disk"), explained("COPY large"):
+                raise duckdb.IOException(told)
+    for error in (
+        duckdb.IOException("IO Error: No such file or directory"),
+        duckdb.IOException(f"IO Error: No magic bytes found at the end of '/: {words}/a.parquet'"),
+        duckdb.BinderException(f"Binder Error: column: {words}"),
+    ):
+        with pytest.raises(CaseError) as found, explained("COPY large"):
+            raise error
+        assert not isinstance(found.value, NoRoom)
 
 
 def test_what_a_killed_process_spilled_is_removed_a_day_later(tmp_path: Path) -> None:
-    """Also where the case is worked on every day; what is younger may be in use."""
+    """Also where the case is worked on every day; what DuckDB wrote itself may be read again by who is at it."""
     with Case.open(tmp_path / "case") as case:
-        spill = case.path / "derived" / ".spill"
+        spill = case.path / "derived" / SPILL
+        before = time.time() - 2 * 24 * 3600
         for name in ("tables-old", "tables-young"):
             (spill / name).mkdir(parents=True)
             (spill / name / "large.parquet").write_bytes(b"left")
         (spill / "duckdb_temp_storage-0.tmp").write_bytes(b"left")
-        before = time.time() - 2 * 24 * 3600
+        (case.path / "derived" / "newest").mkdir()
         for name in ("tables-old", "duckdb_temp_storage-0.tmp"):
             os.utime(spill / name, (before, before))
         case.folder.tidy()
-        assert [one.name for one in spill.iterdir()] == ["tables-young"]
+        assert sorted(one.name for one in spill.iterdir()) == ["duckdb_temp_storage-0.tmp", "tables-young"]
         os.utime(spill, (before, before))
         case.folder.tidy()
-        assert [one.name for one in spill.iterdir()] == ["tables-young"]
+        assert not spill.exists()
+
+
+def test_no_link_out_of_a_case_is_followed_where_it_is_tidied(tmp_path: Path) -> None:
+    """A case that somebody else made may hold one."""
+    (tmp_path / "theirs" / "tables-of-mine").mkdir(parents=True)
+    (tmp_path / "theirs" / "letter.txt").write_text("mine")
+    before = time.time() - 2 * 24 * 3600
+    for path in (tmp_path / "theirs").iterdir():
+        os.utime(path, (before, before))
+    with Case.open(tmp_path / "case") as case:
+        (case.path / "derived" / SPILL).symlink_to(tmp_path / "theirs")
+        (case.path / "derived" / "newest").mkdir()
+        case.folder.tidy()
+    assert sorted(one.name for one in (tmp_path / "theirs").iterdir()) == ["letter.txt", "tables-of-mine"]
 
 
 def test_what_fails_leaves_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ def test_another_case_that_a_name_fits_as_a_pattern_is_not_read(case: Path, tmp_
         assert told(tmp_path / name) == told(case)
 
 
+def test_a_case_is_read_after_temporary_files_were_cleared(case: Path, tmp_path: Path) -> None:
+    """As systems do after some days: who opens it again in the same process finds it."""
+    shutil.copytree(case, tmp_path / "leak [1]")
+    for _ in range(2):
+        with Case.open(tmp_path / "leak [1]") as copied:
+            assert list(copied.credentials())
+            spelled = reading([copied.path / "segments" / "x.parquet"])
+        link = Path(re.findall("'(.+)/segments", spelled)[0])
+        assert link.is_symlink()
+        shutil.rmtree(link.parent)
+
+
 def test_a_name_that_is_no_pattern_is_spelled_as_it_is(tmp_path: Path) -> None:
     """A quote does not end it."""
     path = tmp_path / "it's.parquet"
@@ -84,3 +97,5 @@ def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(case: Path, tmp_path
     session: Any = None
     with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):
         list(Cluster(session).ingest(copied.folder, [], options=Options()))
+    with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):
+        Cluster(session).link(copied.folder, copied.folder.snapshot(), tmp_path / "into")

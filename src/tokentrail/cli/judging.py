@@ -43,17 +43,21 @@ class Judging:
 
     def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Judge a case."""
+        said: list[str] = []  # which would be lost beside the line that says what is waited for
+        sigma = sigma_rules(self.folders)
         with output.waiting(JUDGING):
-            return case.detect(
+            found = case.detect(
                 as_of=as_of,
                 rules=only or None,
-                sigma=sigma_rules(self.folders),
+                sigma=sigma,
                 min_severity=self.min_severity,
                 allowed=Allowed.read(self.suppress) if self.suppress else None,
                 thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
                 addresses=Addresses.read(self.geoip, self.aws_ranges),
-                said=output.say,
+                said=said.append,
             )
+        output.say(*said)
+        return found
 
 
 SIGMA = click.option(

@@ -4,9 +4,10 @@ Where results go: stdout, in the format asked for; and what is said on stderr me
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from threading import Timer
 from typing import TypeVar
@@ -36,6 +37,8 @@ from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
 LINKING = "Linking credentials"
+_GONE = (OSError, IndexError)
+"""What rich raises where the terminal went away: the answer matters more than the line."""
 _A_WHILE = 1.0
 """Seconds after which somebody who waits wants to know for what."""
 
@@ -126,6 +129,8 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
             bar.update(task, completed=done, total=total)
             if then is not None and done >= total and not last:
                 last.append(bar.add_task(then, total=None))
+            elif done < total and last:  # a source may tell of its objects some at a time
+                bar.remove_task(last.pop())
 
         yield show
 
@@ -133,15 +138,21 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say on stderr what is being done, and for how long, once it takes a while, if a person is looking at it."""
-    if not sys.stderr.isatty():
+    console = Console(file=sys.stderr)
+    if not _is_looked_at() or console.is_dumb_terminal:
         yield
         return
     line = Progress(
         SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn(),
-        console=Console(file=sys.stderr), transient=True, redirect_stdout=False,
+        console=console, transient=True, redirect_stdout=False,
     )  # fmt: skip
     line.add_task(what, total=None)
-    begin = Timer(_A_WHILE, line.start)
+
+    def show() -> None:
+        with suppress(*_GONE):
+            line.start()
+
+    begin = Timer(_A_WHILE, show)
     begin.daemon = True
     begin.start()
     try:
@@ -149,7 +160,18 @@ def waiting(what: str) -> Iterator[None]:
     finally:
         begin.cancel()
         begin.join()
-        line.stop()
+        with suppress(*_GONE):
+            line.stop()
+
+
+def _is_looked_at() -> bool:
+    """Whether a person sees what is drawn on stderr: it is a terminal, and this is not in the background of it."""
+    if not sys.stderr.isatty():
+        return False
+    try:
+        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    except OSError:  # the terminal is nobody's whom this process could be beside
+        return True
 
 
 def begun(what: str, rows: Iterable[Row]) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import weakref
 from collections import deque
@@ -42,8 +43,9 @@ _NO_ROOM = (
     "--account ID --case NEW`.\n{}"
 )
 _UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
-_FULL = os.strerror(errno.ENOSPC)
-"""What the system says where a disk is full, and DuckDB repeats."""
+_WORDS = "|".join(re.escape(os.strerror(one)) for one in (errno.ENOSPC, errno.EDQUOT))
+_FULL = re.compile(rf': (?:{_WORDS})(?:","errno":"[0-9]+"}})?\s*\Z')
+"""How DuckDB ends where a disk is full, by what the system says of it."""
 _INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
 """What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
 
@@ -56,7 +58,7 @@ def explained(sql: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
-        if _FULL in str(error):
+        if isinstance(error, duckdb.IOException) and _FULL.search(str(error)):
             raise NoRoom(_NO_ROOM.format(sql.strip())) from error
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
     except UnicodeDecodeError as error:

@@ -8,11 +8,15 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 _PATTERN = re.compile(r"[*?\[]")
 """What DuckDB takes for a pattern of names, also in a list of files, and knows no way to spell otherwise."""
+
+
+_NO_PATTERN = str.maketrans("*?[]", "----")
 
 
 def quoted(text: str) -> str:
@@ -38,17 +42,21 @@ def _spelled(file: str) -> str:
     last = max(place for place, part in enumerate(path.parts) if _PATTERN.search(part))
     if last == len(path.parts) - 1:  # files are called by us
         return file
-    return str(_by_another_name(Path(*path.parts[: last + 1]).absolute()).joinpath(*path.parts[last + 1 :]))
+    folder = Path(*path.parts[: last + 1]).absolute()
+    link = _by_another_name(folder)
+    if not link.is_symlink():  # what removes old files from temporary folders may have taken it
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            link.symlink_to(folder, target_is_directory=True)
+    return str(link.joinpath(*path.parts[last + 1 :]))
 
 
 @cache
 def _by_another_name(folder: Path) -> Path:
-    """A link to a folder, for as long as this process lives."""
-    beside = Path(tempfile.mkdtemp(prefix="tokentrail-"))
+    """Where a link to a folder lies, for as long as this process lives."""
+    beside = Path(tempfile.mkdtemp(prefix="tokentrail-")).absolute()
     atexit.register(_remove, beside, os.getpid())
-    link = beside / "folder"
-    link.symlink_to(folder, target_is_directory=True)
-    return link
+    return beside / folder.name.translate(_NO_PATTERN)
 
 
 def _remove(beside: Path, process: int) -> None:

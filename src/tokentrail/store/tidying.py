@@ -21,19 +21,23 @@ def tidy(case: Path) -> None:
     """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
     published = {path.stem for path in (case / "manifests").glob("*.json")}
     stale = [path for path in (case / "segments").iterdir() if path.name not in published]
-    every = [path for path in (case / "derived").iterdir() if path.name != SPILL]
+    every = (case / "derived").iterdir()
     derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
-    spilled = [*(case / "derived" / SPILL).glob("*")]  # each by itself: whoever spills keeps the folder young
-    for path in [*(case / "objects" / "packs").glob(".*"), *(one for one in spilled if not one.is_dir())]:
+    for path in (case / "objects" / "packs").glob(".*"):
         with suppress(OSError):  # in place by now, or none of ours
             if _age(path) > _ABANDONED_AFTER:
                 path.unlink()
-    for path in [*stale, *(one for one in spilled if one.is_dir()), *derived[:-1]]:
+    for path in [*stale, *_tables(case / "derived" / SPILL), *derived[:-1]]:
         age = _age(path)
         if age > _ABANDONED_AFTER:
             shutil.rmtree(path, ignore_errors=True)
         elif age > _LINKED_AFTER:
             shutil.rmtree(path / LAYERS, ignore_errors=True)
+
+
+def _tables(spill: Path) -> list[Path]:
+    """The tables that lie in files, each by itself: whoever spills keeps the folder young. No link is followed."""
+    return [] if spill.is_symlink() else [*spill.glob("tables-*")]
 
 
 def _age(path: Path) -> float:
