@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -124,18 +125,29 @@ def test_what_a_killed_process_spilled_is_removed_a_day_later(tmp_path: Path) ->
         assert not spill.exists()
 
 
-def test_no_link_out_of_a_case_is_followed_where_it_is_tidied(tmp_path: Path) -> None:
-    """A case that somebody else made may hold one."""
-    (tmp_path / "theirs" / "tables-of-mine").mkdir(parents=True)
-    (tmp_path / "theirs" / "letter.txt").write_text("mine")
+@pytest.mark.parametrize(
+    "place", ["derived/.spill", "derived/.old", "derived", "segments", "objects", "objects/packs"]
+)
+def test_no_link_out_of_a_case_is_followed_where_it_is_tidied(tmp_path: Path, place: str) -> None:
+    """A case that somebody else made may hold one, to one's own files."""
+    theirs = tmp_path / "theirs"
+    for name in ("tables-of-mine", "photos", "packs", "layers", ".spill"):
+        (theirs / name).mkdir(parents=True)
+    (theirs / "packs" / ".profile").write_text("mine")
+    (theirs / ".profile").write_text("mine")
+    (theirs / ".spill" / "tables-of-mine").mkdir()
     before = time.time() - 2 * 24 * 3600
-    for path in (tmp_path / "theirs").iterdir():
+    for path in [*theirs.rglob("*")]:
         os.utime(path, (before, before))
+    os.utime(theirs, (time.time() - 2 * 3600,) * 2)
+    everything = sorted(theirs.rglob("*"))
     with Case.open(tmp_path / "case") as case:
-        (case.path / "derived" / SPILL).symlink_to(tmp_path / "theirs")
         (case.path / "derived" / "newest").mkdir()
+        shutil.rmtree(case.path / place, ignore_errors=True)
+        (case.path / place).parent.mkdir(exist_ok=True)
+        (case.path / place).symlink_to(theirs)
         case.folder.tidy()
-    assert sorted(one.name for one in (tmp_path / "theirs").iterdir()) == ["letter.txt", "tables-of-mine"]
+    assert sorted(theirs.rglob("*")) == everything
 
 
 def test_what_fails_leaves_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

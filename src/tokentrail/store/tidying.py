@@ -18,26 +18,31 @@ _LINKED_AFTER = 3600
 
 
 def tidy(case: Path) -> None:
-    """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
+    """
+    Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old.
+
+    No link in place of a folder is followed: a case that somebody else made may lead to one's own files.
+    """
     published = {path.stem for path in (case / "manifests").glob("*.json")}
-    stale = [path for path in (case / "segments").iterdir() if path.name not in published]
-    every = (case / "derived").iterdir()
-    derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.stat().st_mtime))
-    for path in (case / "objects" / "packs").glob(".*"):
+    stale = [path for path in _in(case / "segments") if path.name not in published]
+    every = _in(case / "derived")
+    derived = sorted(every, key=lambda path: (not path.name.startswith("."), path.lstat().st_mtime))
+    for path in _in(case / "objects", "packs", ".*"):
         with suppress(OSError):  # in place by now, or none of ours
             if _age(path) > _ABANDONED_AFTER:
                 path.unlink()
-    for path in [*stale, *_tables(case / "derived" / SPILL), *derived[:-1]]:
+    for path in [*stale, *_in(case / "derived", SPILL, "tables-*"), *derived[:-1]]:
         age = _age(path)
         if age > _ABANDONED_AFTER:
             shutil.rmtree(path, ignore_errors=True)
-        elif age > _LINKED_AFTER:
+        elif age > _LINKED_AFTER and not path.is_symlink():
             shutil.rmtree(path / LAYERS, ignore_errors=True)
 
 
-def _tables(spill: Path) -> list[Path]:
-    """The tables that lie in files, each by itself: whoever spills keeps the folder young. No link is followed."""
-    return [] if spill.is_symlink() else [*spill.glob("tables-*")]
+def _in(folder: Path, below: str = "", names: str = "*") -> list[Path]:
+    """What lies in a folder, or in one below it: of tables in files each by itself, as spilling keeps theirs young."""
+    inner = folder / below
+    return [] if folder.is_symlink() or inner.is_symlink() else [*inner.glob(names)]
 
 
 def _age(path: Path) -> float:
