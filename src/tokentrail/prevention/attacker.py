@@ -19,6 +19,7 @@ from tokentrail.detection.model import Finding, at_least
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.taint import Places
 from tokentrail.lineage.trace import Narrowing
+from tokentrail.prevention.calls import give
 from tokentrail.prevention.history import Start
 from tokentrail.store.interface import Engine
 
@@ -87,7 +88,7 @@ def of_findings(
 ) -> Attacker:
     """The attacker as findings name it."""
     shared = [one for one in findings if one.rule in _TWO_HANDS and one.subject in subjects]
-    _give(engine, "tainted", {"n": pa.array(places)})
+    give(engine, "tainted", {"n": pa.array(places)})
     named = sorted({one.subject for one in shared if one.subject})
     minted = {row["id"] for row in engine.rows(_MINTED, (named,))}
     first: dict[int, int] = {}
@@ -117,7 +118,7 @@ def of_findings(
 def _attacker(
     engine: Engine, subjects: tuple[str, ...], places: Places, starts: tuple[Start, ...], said: str
 ) -> Attacker:
-    _give(engine, "tainted", {"n": pa.array(places)})
+    give(engine, "tainted", {"n": pa.array(places)})
     named: list[Any] = engine.table(_IDS)["id"].to_pylist()
     return Attacker(subjects=subjects, places=places, names=tuple(named), starts=starts, assumed=said)
 
@@ -125,7 +126,7 @@ def _attacker(
 def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[int, set[str]]:
     """From where some credentials were used: ever, or before a time."""
     listed = sorted(since)
-    _give(
+    give(
         engine,
         "asked_starts",
         {
@@ -138,8 +139,3 @@ def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[in
     for row in engine.table(_ADDRESSES).to_pylist():
         found.setdefault(row["n"], set()).add(row["ip"])
     return found
-
-
-def _give(engine: Engine, name: str, columns: dict[str, pa.Array[Any]]) -> None:
-    engine.register(f"given_{name}", pa.table(columns))
-    engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")

@@ -7,9 +7,12 @@ What a query calls `some_facts`, `some_identities`, `some_callers` and so on is 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.stretches import stretches
@@ -129,3 +132,9 @@ class Calls:
         self._engine.run(f"DROP TABLE {name}")
         self._engine.run(f"ALTER TABLE {name}_whole RENAME TO {name}")
         return rows
+
+
+def give(engine: Engine, name: str, columns: Mapping[str, pa.Array[Any]]) -> None:
+    """Make some rows known to queries under a name."""
+    engine.register(f"given_{name}", pa.table(dict(columns)))
+    engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")

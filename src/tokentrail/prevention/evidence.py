@@ -138,9 +138,11 @@ class Evidence:
     @cached_property
     def partition(self) -> str:
         """The partition of the accounts, `aws`, `aws-cn`, `aws-us-gov`: that of most principals but the attacker's."""
-        named = {(way.theirs, way.principal) for way in self.ways if identity_of(way.principal or "")}
-        ordinary = [principal for theirs, principal in named if not theirs]
-        found = Counter(partition_of(one or "") for one in ordinary or [principal for _, principal in named])
+        named = {
+            (way.theirs, way.principal) for way in self.ways if way.principal and identity_of(way.principal)
+        }
+        ordinary = {principal for theirs, principal in named if not theirs}
+        found = Counter(map(partition_of, ordinary or {principal for _, principal in named}))
         return min(found, key=lambda one: (-found[one], one), default="aws")
 
     @cached_property

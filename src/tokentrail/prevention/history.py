@@ -18,7 +18,7 @@ import pyarrow as pa
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
-from tokentrail.prevention.calls import Calls
+from tokentrail.prevention.calls import Calls, give
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.proposal import Judge, Proposal
 from tokentrail.prevention.turning import Turns, turned
@@ -315,8 +315,7 @@ class History:
 
     def give(self, name: str, **columns: pa.Array[Any]) -> None:
         """Make some rows known under a name."""
-        self._engine.register(f"given_{name}", pa.table(columns))
-        self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
+        give(self._engine, name, columns)
 
 
 def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:

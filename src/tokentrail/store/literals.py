@@ -14,9 +14,8 @@ from pathlib import Path
 
 _PATTERN = re.compile(r"[*?\[]")
 """What DuckDB takes for a pattern of names, also in a list of files, and knows no way to spell otherwise."""
-
-
 _NO_PATTERN = str.maketrans("*?[]", "----")
+"""What stands for it in the name of a link."""
 
 
 def quoted(text: str) -> str:

@@ -31,6 +31,7 @@ def tidy(case: Path) -> None:
         with suppress(OSError):  # in place by now, or none of ours
             if _age(path) > _ABANDONED_AFTER:
                 path.unlink()
+    # Tables in files go each by itself: spilling keeps their folder young.
     for path in [*stale, *_in(case / "derived", SPILL, "tables-*"), *derived[:-1]]:
         age = _age(path)
         if age > _ABANDONED_AFTER:
@@ -40,7 +41,7 @@ def tidy(case: Path) -> None:
 
 
 def _in(folder: Path, below: str = "", names: str = "*") -> list[Path]:
-    """What lies in a folder, or in one below it: of tables in files each by itself, as spilling keeps theirs young."""
+    """What lies in a folder, or in one below it."""
     inner = folder / below
     return [] if folder.is_symlink() or inner.is_symlink() else [*inner.glob(names)]
 
