@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evidence import START, held, text
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import creations, doings, few, forest, naming, part
+from tokentrail.lineage import creations, few, forest, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
@@ -31,10 +31,9 @@ def opened(case: Case) -> tuple[Forest, Part, list[int]]:
 def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
     """All that is told of some credentials: rows, calls, changes."""
     rolled = {}
-    for by_hand, many in ((doings._by_name, doings._APIS), (doings._by_resource, doings._RESOURCES),
-                      (doings._secrets_of, doings._SECRETS)):  # fmt: skip
-        table = part_of.rolled_up(places, by_hand, many)
-        rolled[many] = table.column_names, sorted(table.to_pylist(), key=repr)
+    for one in rollups.ALL:
+        table = part_of.rolled_up(places, one)
+        rolled[one.name] = table.column_names, sorted(table.to_pylist(), key=repr)
     keys = ("event_id", "segment", "identity", "object", "ordinal", "n")
     return {
         "rows": [dict(sorted(row.items())) for row in part_of.rows(places)],
@@ -122,13 +121,13 @@ def test_what_a_busy_key_did_is_read_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(few, "_CALLS", 40)
     with held(place) as case:
         read: list[int] = []
-        asked = few.Few._acts_of
+        asked = few.Few._read
 
         def noted(self: few.Few, places: Sequence[int], who: Any) -> Any:
             read.extend(places)
             return asked(self, places, who)
 
-        monkeypatch.setattr(few.Few, "_acts_of", noted)
+        monkeypatch.setattr(few.Few, "_read", noted)
         for mine in sessions:
             case.trace([mine[0].id])
         busy = {n for key in keys for n in case._views.forest(None).resolve(key.id)}

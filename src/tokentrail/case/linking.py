@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, increment
+from tokentrail.lineage import adding, busy, increment
 from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, made_by, reductions, set_aside
 from tokentrail.lineage.later import LATER, is_grown, sizes
@@ -138,6 +138,10 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
         grown = adding.add(engine, base.folder, into, first, records)
     for name in LATER:
         kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
+    for path in (
+        busy.files(base.folder) if not again else ()
+    ):  # else some of what was rolled up counts no more
+        kept.linked(path, into / path.name)
     return grown
 
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import msgspec
 from tokentrail.case import linking
 from tokentrail.case.bookkeeping import lacking
 from tokentrail.errors import CaseError
-from tokentrail.lineage import coverage, rows
+from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
 from tokentrail.lineage.later import is_grown
@@ -32,6 +32,8 @@ from tokentrail.store.tidying import SPILL
 Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
+_MANY = 3_000_000
+"""Records from which on it is kept what busy credentials did: of fewer, that is read soon enough."""
 
 _ALL = 1 << 60
 """Bytes of memory: more than a machine has, of which an engine takes half at most."""
@@ -137,6 +139,8 @@ class Views:
         try:
             far = self.link if _records(snapshot) >= self.link_from else None
             grown = (far or self._grown)(snapshot, fresh)
+            if far is None and not grown.added and grown.records >= _MANY:
+                self._roll_up(snapshot, fresh)
             (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -144,6 +148,15 @@ class Views:
         if damaged is not None:
             self._folder.forget_derived(damaged)
         return self._stored(snapshot, self._folder.place_derived(fresh, name))
+
+    def _roll_up(self, snapshot: Snapshot, folder: Path) -> None:
+        """Keep what busy credentials did; where that can't be, it is read from where it lies."""
+        with closing(self._engine(snapshot, None)) as engine:
+            try:
+                reopen(engine, folder)
+                busy.keep(engine, folder)
+            except CaseError:
+                busy.forget(folder)
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:
         """

@@ -8,32 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage import creations
+from tokentrail.lineage import creations, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import ApiUse, Created, ResourceUse, SecretRead
 from tokentrail.lineage.rows import event_id, moment
-
-_APIS = """
-SELECT n, source, name, count(*) AS count, count(error) AS errors, min(time) AS first, max(time) AS last
-FROM acts GROUP BY n, source, name"""
-_RESOURCES = """
-SELECT n, arn, name, count(*) AS count, count(error) AS errors, CAST(sum(bytes_out) AS BIGINT) AS bytes_out,
-       min(time) AS first, max(time) AS last
-FROM (SELECT *, unnest(string_split(resource, chr(10))) AS arn FROM acts WHERE resource IS NOT NULL)
-GROUP BY n, arn, name"""
-_SECRETS = "SELECT n, event_id, event_id_text, time, name, resource FROM acts WHERE secret AND error IS NULL"
-"""As the functions beside them do for few calls, of which no query need be planned."""
-_COUNTED: Any = [
-    ([], "count_all"),
-    ("error", "count"),
-    ("bytes_out", "sum"),
-    ("time", "min"),
-    ("time", "max"),
-]
-_COUNTS = {
-    "count": "count_all", "errors": "error_count", "bytes_out": "bytes_out_sum", "first": "time_min",
-    "last": "time_max",
-}  # fmt: skip
 
 Ids = Mapping[int, str]
 """The credentials by their places in the forest."""
@@ -63,7 +41,7 @@ def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
 
 def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
     """What each called, and how often."""
-    counted = forest.rolled_up(ids, _by_name, _APIS)
+    counted = forest.rolled_up(ids, rollups.APIS)
     found = (
         ApiUse(
             credential=ids[n], event_source=source, event_name=name, count=count, errors=errors,
@@ -81,7 +59,7 @@ def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
 
 def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
     """What each touched."""
-    counted = forest.rolled_up(ids, _by_resource, _RESOURCES)
+    counted = forest.rolled_up(ids, rollups.RESOURCES)
     found = (
         ResourceUse(
             credential=ids[n], arn=arn, event_name=name, count=count, errors=errors, bytes_out=bytes_out,
@@ -94,7 +72,7 @@ def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
 
 def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     """Which secrets each read."""
-    read = forest.rolled_up(ids, _secrets_of, _SECRETS)
+    read = forest.rolled_up(ids, rollups.SECRETS)
     found = (
         SecretRead(
             credential=ids[n],
@@ -123,32 +101,6 @@ def time_of(seconds: int) -> datetime:
     found = moment(seconds)
     assert found is not None
     return found
-
-
-def _by_name(acts: pa.Table) -> pa.Table:
-    return _counted(acts, "source", "name").drop_columns(["bytes_out"])
-
-
-def _by_resource(acts: pa.Table) -> pa.Table:
-    import pyarrow.compute as pc  # slow to load, and few verbs come here
-
-    some = acts.filter(acts["resource"].is_valid()).combine_chunks()
-    named: Any = pc.split_pattern(some["resource"].combine_chunks(), "\n")
-    some = some.drop_columns(["resource"])  # beside each part of it, one forged record would fill memory
-    each = some.take(pc.list_parent_indices(named)).append_column("arn", pc.list_flatten(named))
-    return _counted(each, "arn", "name")
-
-
-def _secrets_of(acts: pa.Table) -> pa.Table:
-    answered = acts.filter(acts["error"].is_null())
-    return answered.filter(answered["secret"]).select(
-        ["n", "event_id", "event_id_text", "time", "name", "resource"]
-    )
-
-
-def _counted(acts: pa.Table, *by: str) -> pa.Table:
-    found = acts.group_by(["n", *by]).aggregate(_COUNTED)
-    return pa.table({one: found[one] for one in ("n", *by)} | {one: found[of] for one, of in _COUNTS.items()})
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:

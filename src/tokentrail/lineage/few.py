@@ -9,22 +9,18 @@ to the next: a long-term key that acts all day is above many of the sessions tha
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
+from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
-_TOLD = ("time", "source", "name", "error", "ip", "secret", "bytes_out", "resource")
-_READ = "CASE WHEN e.secret AND e.error IS NULL THEN e.{name} END AS {name}"
-DEEDS = (*_TOLD, "event_id", "event_id_text")
-DEEDS_OF_FACTS = ", ".join(
-    (*(f"e.{name}" for name in _TOLD), *(_READ.format(name=name) for name in DEEDS[-2:]))
-)
-"""What is told of a call, which facts are known as `e`; its id is only told where it read a secret."""
 _LEFT_OUT = (
     "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
     "AND l.ordinal = {table}.ordinal)"
@@ -38,11 +34,8 @@ _SPELLED = 1_000
 _PAIRS = 20
 """Identities from which on a query is told of them as pairs: by their numbers alone it would find those of others too,
 who have the same numbers in other segments."""
-_SEEN = (
-    "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity", "ec2_delivery", "sign_in_session",
-    "on_behalf_of", "in_scope_of",
-)  # fmt: skip
-_IDENTITIES = ("type", "principal_id", "account", "user_name", "mfa", "invoked_by", *_SEEN)
+_IDENTITIES = ("type", "user_name", "invoked_by", *SEEN)
+_NAMES_SEEN = SEEN[SEEN.index("arn") :]
 _CALL = {
     "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
     "child_arn": "child_arn", "role_arn": "role_arn", "session_name": "session_name", "mfa_serial": "mfa_serial",
@@ -57,22 +50,19 @@ _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
 """Where the issuing call stands, which nobody asks a row."""
 _BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentialsForIdentity"})
 
-Identity = tuple[int, int]
-"""A segment, and the number of an identity in it."""
-RollUp = Callable[[pa.Table], pa.Table]
-"""Rolls up calls, which have the columns of `DEEDS`, and `n`, for each `n` by itself."""
-
 
 class Few:
     """Looks few credentials up, and remembers what it found."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, folder: Path | None = None) -> None:
         self._engine = engine
+        self._busy = Busy(engine, folder)
+        self._believed: dict[int, bool] = {}
         self._plain: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
         self._held = 0
-        self._sums: dict[tuple[RollUp, int], pa.Table] = {}
+        self._sums: dict[tuple[str, int], pa.Table] = {}
         self._summed = 0
         self._changes: dict[int, list[Row]] = {}
         self._repeated: bool | None = None
@@ -91,7 +81,9 @@ class Few:
 
     def fits(self, places: Iterable[int]) -> bool:
         """Whether all that some credentials did may be held in memory."""
-        return sum(row["events"] or 0 for row in self.plain(places).values()) <= _CALLS
+        plain = self.plain(places)
+        told = self._told(plain)
+        return sum(row["events"] or 0 for n, row in plain.items() if n not in told) <= _CALLS
 
     def rows(self, places: Iterable[int]) -> list[Row]:
         """All that is known of some credentials, in their order."""
@@ -104,45 +96,65 @@ class Few:
             self._rows |= self._described(missing)
         return [self._rows[n] for n in wanted if n in self._rows]
 
-    def acts(self, places: Iterable[int]) -> pa.Table:
-        """What some credentials did: their calls as `DEEDS`, with `n`."""
+    def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
+        """What the calls of each of some credentials come to; of those that called much, it stays at hand."""
+        plain = self.plain(places)
+        busy = {n for n, row in plain.items() if (row["events"] or 0) > _BUSY} | self._told(plain)
+        return pa.concat_tables([
+            roll_up.few(self._acts_of(plain.keys() - busy)), *(self._sum(roll_up, n) for n in sorted(busy))
+        ])  # fmt: skip
+
+    def _sum(self, roll_up: RollUp, n: int) -> pa.Table:
+        found = self._sums.get((roll_up.name, n))
+        if found is None:
+            found = roll_up.few(self._acts_of((n,)))
+            if self._told((n,)):
+                found = roll_up.together(pa.concat_tables([found, self._busy.rows(roll_up.name, n)]))
+            self._summed += found.num_rows
+            if self._summed > _CALLS:
+                self._sums.clear()
+                self._summed = found.num_rows
+            self._sums[roll_up.name, n] = found
+        return found
+
+    def _acts_of(self, places: Iterable[int]) -> pa.Table:
+        """What some credentials did that isn't kept rolled up: their calls as `DEEDS`, with `n`."""
         wanted = sorted(set(places))
         missing = [n for n in wanted if n not in self._acts]
-        fresh = self._acts_of(missing, self._who(missing)) if missing else {}
+        fresh = self._read(missing, self._untold(missing)) if missing else {}
         for n in wanted:
             if n in fresh:
                 self._acts[n] = fresh[n]
                 self._held += fresh[n].num_rows
             else:
                 self._acts.move_to_end(n)
-        found = pa.concat_tables([self._acts[n] for n in wanted] or [_NOTHING])
+        found = pa.concat_tables([self._acts[n] for n in wanted] or [NOTHING])
         while self._held > _CALLS:
             self._held -= self._acts.popitem(last=False)[1].num_rows
         return found
 
-    def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
-        """What a function of their calls makes of each of some credentials; of those that called much, it is kept."""
-        plain = self.plain(places)
-        busy = {n for n, row in plain.items() if (row["events"] or 0) > _BUSY}
-        return pa.concat_tables([
-            roll_up(self.acts(plain.keys() - busy)), *(self._sum(roll_up, n) for n in sorted(busy))
-        ])  # fmt: skip
+    def _told(self, places: Iterable[int]) -> set[int]:
+        """Those of some credentials of which it is kept what they did."""
+        may = {n for n in places if self._busy.may_tell(n)}
+        unsure = may - self._believed.keys()
+        if unsure:
+            owned: dict[int, list[Identity]] = {n: [] for n in unsure}
+            for one, n in self._who(unsure).items():
+                owned[n].append(one)
+            self._believed |= {n: self._busy.tells(n, mine) for n, mine in owned.items()}
+        return {n for n in may if self._believed[n]}
 
-    def _sum(self, roll_up: RollUp, n: int) -> pa.Table:
-        found = self._sums.get((roll_up, n))
-        if found is None:
-            found = roll_up(self.acts((n,)))
-            self._summed += found.num_rows
-            if self._summed > _CALLS:
-                self._sums.clear()
-                self._summed = found.num_rows
-            self._sums[roll_up, n] = found
-        return found
+    def _untold(self, places: Iterable[int]) -> dict[Identity, int]:
+        """The identities of some credentials, without those of which it is kept what they did."""
+        wanted = set(places)
+        told = self._told(wanted)
+        who = self._who(wanted)
+        return {one: n for one, n in who.items() if n not in told or not self._busy.covers(one[0])}
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
         wanted = set(places)
-        called = set(self.rolled_up(wanted, _called)["name"].to_pylist())
+        called = set(self.rolled_up(wanted, APIS)["name"].to_pylist())
         if not called or (names is not None and names.isdisjoint(called)):  # which spares most traces a query
             return []
         missing = wanted - self._changes.keys()
@@ -156,7 +168,9 @@ class Few:
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}
-        who = self._who(places)
+        for told in self._told(places):
+            found[told] += self._busy.rows(CHANGES, told).to_pylist()
+        who = self._untold(places)
         if who:
             some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
             sql = f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}"
@@ -176,17 +190,19 @@ class Few:
         plain = self.plain(places)
         above = {up for row in plain.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
         names = {n: row["id"] for n, row in (plain | self.plain(above - plain.keys())).items()}
-        who = self._who(plain)
+        who = self._untold(plain)
         callers = {(row["segment"], row["identity"]) for row in plain.values() if row["segment"] is not None}
         identities = self._identities({*who, *callers})
         calls = self._calls(plain.values())
         made = self._engine.ranges("creations", "n", [(n, n) for n in plain])
         creations = {row["n"]: row for row in made.to_pylist()}
-        seen: dict[int, list[Row]] = {}
+        seen: dict[int, list[Row]] = {
+            n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self._told(plain)
+        }
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])
-        ips = _addresses(self.acts(plain))
+        ips = _addresses(self.rolled_up(plain, ADDRESSES))
         return {
             n: {
                 **{name: value for name, value in row.items() if name not in _WHERE},
@@ -246,15 +262,15 @@ class Few:
         same = " AND ".join(f"w.{name} = {table}.{name}" for name in ("segment", "identity"))
         return f"SEMI JOIN asked_identities w ON {same} {where}"
 
-    def _acts_of(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:
+    def _read(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:
         if not who:
-            return dict.fromkeys(places, _NOTHING)
+            return dict.fromkeys(places, NOTHING)
         some = self._engine.narrow({segment for segment, _ in who})["some_events"]
         facts = self._engine.table(f"""
             SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e {self._by("e", who)} AND {self.counts("e")}""")
         owners = _owners(facts, who)
         mine = facts.select(DEEDS).add_column(0, "n", pa.array(owners)).filter(pa.array(owners >= 0))
-        found = mine.cast(_NOTHING.schema).sort_by("n").combine_chunks()
+        found = mine.cast(NOTHING.schema).sort_by("n").combine_chunks()
         n = found["n"].to_numpy()
         starts, ends = np.searchsorted(n, places), np.searchsorted(n, places, side="right")
         return {
@@ -284,14 +300,8 @@ def _numbers(column: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     return numbers
 
 
-def _called(acts: pa.Table) -> pa.Table:
-    """The names that each called."""
-    return acts.group_by(["n", "name"]).aggregate([])
-
-
-def _addresses(acts: pa.Table) -> dict[int, list[str]]:
+def _addresses(pairs: pa.Table) -> dict[int, list[str]]:
     found: dict[int, set[str]] = {}
-    pairs = acts.select(["n", "ip"]).group_by(["n", "ip"]).aggregate([])
     for n, ip in zip(pairs["n"].to_pylist(), pairs["ip"].to_pylist(), strict=True):
         if n is not None and ip is not None:
             found.setdefault(n, set()).add(ip)
@@ -307,7 +317,7 @@ def _together(identities: Sequence[Row]) -> dict[str, Any]:
         "mfa": any(mfa) if mfa else None,
         **{
             name: min((one[name] for one in identities if one[name] is not None), default=None)
-            for name in _SEEN
+            for name in _NAMES_SEEN
         },
     }
 
@@ -346,11 +356,3 @@ def _child(call: Row, caller: Row) -> str | None:
 def _listed(column: str, values: Collection[int]) -> str:
     """A condition that lets the engine pass over rows with other values, as far as it is worth spelling."""
     return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _SPELLED else "TRUE"
-
-
-_NOTHING = pa.table({
-    "n": pa.array([], pa.int64()), "time": pa.array([], pa.int64()), "source": pa.array([], pa.string()),
-    "name": pa.array([], pa.string()), "error": pa.array([], pa.string()), "ip": pa.array([], pa.string()),
-    "secret": pa.array([], pa.bool_()), "bytes_out": pa.array([], pa.int64()), "resource": pa.array([], pa.string()),
-    "event_id": pa.array([], pa.binary()), "event_id_text": pa.array([], pa.string()),
-})  # fmt: skip

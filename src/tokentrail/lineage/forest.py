@@ -6,7 +6,7 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
+from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, event_id, values
 from tokentrail.lineage.state import Judge, change
 from tokentrail.policy.changes import Change
@@ -83,7 +84,7 @@ class Forest(Naming):
         self.as_of = as_of
         self._judge: Judge | None = None
         self._judges: dict[frozenset[str], Judge] = {}
-        self._part = Part(engine)
+        self._part = Part(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
         self._linked: bool | None = None
@@ -244,9 +245,9 @@ class Forest(Naming):
         """The ids of some credentials whose calls are wanted, by place."""
         return self._part.ids(places)
 
-    def rolled_up(self, places: Iterable[int], few: Callable[[pa.Table], pa.Table], many: str) -> pa.Table:
-        """What some credentials did, rolled up by a function of few calls, or by a query that does the same of many."""
-        return self._part.rolled_up(places, few, many)
+    def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
+        """What the calls of each of some credentials come to."""
+        return self._part.rolled_up(places, roll_up)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep such a roll-up of whole calls under a name, for others to read from, until the next of that name."""

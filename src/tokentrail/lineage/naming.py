@@ -143,6 +143,8 @@ class Naming:
         )
         found = places_in(self._engine.table(_CANDIDATES, (meaning.owner,)))
         minted = self._engine.table(_MINTED)
+        if not minted.num_rows:
+            return found
         self._engine.register("named_mints", minted)
         some = self._engine.narrow({row["segment"] for row in minted.select(["segment"]).to_pylist()})
         return found | places_in(self._engine.table(_FOR_THEMSELVES.format(some["some_issuances"])))

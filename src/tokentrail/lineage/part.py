@@ -7,14 +7,16 @@ Few credentials are looked up (`few`). Of many, what is known is put aside in ta
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from tokentrail.lineage.candidates import batches
-from tokentrail.lineage.few import DEEDS_OF_FACTS, Few, RollUp
+from tokentrail.lineage.few import Few
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.number import GAP
+from tokentrail.lineage.rollups import DEEDS_OF_FACTS, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
@@ -41,9 +43,16 @@ class Span(NamedTuple):
 class Part:
     """Some credentials at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, folder: Path | None = None) -> None:
+        """
+        Look at some credentials at a time.
+
+        Args:
+            engine: Knows the forest.
+            folder: Where it lies; nowhere where nothing but its tables is kept.
+        """
         self._engine = engine
-        self._few = Few(engine)
+        self._few = Few(engine, folder)
         self._gathered: tuple[frozenset[int], str] | None = None
         self._some: dict[str, str] = {}
         self._known: dict[int, Span] = {}
@@ -139,20 +148,13 @@ class Part:
         self._gather(places, _WHOLE)
         return self._engine.rows(select)
 
-    def rolled_up(self, places: Iterable[int], few: RollUp, many: str) -> pa.Table:
-        """
-        What some credentials did, rolled up.
-
-        Args:
-            places: The credentials.
-            few: Rolls up the calls of few.
-            many: Does the same as a query to `acts`, for as many as there may be.
-        """
+    def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
+        """What the calls of each of some credentials come to, however many there are."""
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return self._few.rolled_up(wanted, few)
+            return self._few.rolled_up(wanted, roll_up)
         self._gather(wanted)
-        return self._engine.table(many)
+        return self._engine.table(roll_up.many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
         """Keep a roll-up of whole calls under a name."""

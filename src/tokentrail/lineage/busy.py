@@ -1,0 +1,196 @@
+"""
+What busy credentials did, rolled up once when a large case is linked.
+
+A long-term key that is used all day acts in every segment, and so it stands above many of the sessions that people ask
+about: to read all its calls takes a second where a session takes some milliseconds. What they come to is kept beside
+the forest, of the segments that there were; what came later is read where it lies, and added.
+
+It is believed of a credential as long as the same identities in these segments are its own, and the same records in
+them count. Where nothing was kept, or it can't be read, the calls are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from tokentrail.errors import CaseError
+from tokentrail.events.columns import TABLES
+from tokentrail.lineage import rollups
+from tokentrail.lineage.grow import facts_of
+from tokentrail.store.interface import Engine
+
+BUSY = 5_000
+"""Calls of a credential from which on it is kept what they come to."""
+SEEN = (
+    "account", "principal_id", "mfa", "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity",
+    "ec2_delivery", "sign_in_session", "on_behalf_of", "in_scope_of",
+)  # fmt: skip
+"""What identities say of their credential."""
+IDENTITIES, CHANGES = "identities", "changes"
+"""What is kept beside the roll-ups: what identities say, each once, and the changes that were made."""
+_LISTED = "busy.json"
+_KEPT = (*(one.name for one in rollups.ALL), IDENTITIES, CHANGES)
+_JOINED = "JOIN busy_who b ON b.segment = {0}.segment AND b.identity = {0}.identity"
+_WHO = """
+CREATE OR REPLACE TEMP TABLE busy_who AS
+SELECT w.n, w.segment, w.identity FROM who w JOIN forest f ON f.n = w.n WHERE f.events > {busy}"""
+Identity = tuple[int, int]
+"""A segment, and the number of an identity in it."""
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """Of what it is kept."""
+
+    segments: frozenset[int] = frozenset()
+    credentials: dict[int, str] = {}
+    """By place: a hash of its identities in these segments."""
+
+
+def keep(engine: Engine, folder: Path) -> None:
+    """
+    Roll up what busy credentials did, beside their forest.
+
+    Args:
+        engine: Knows the forest, and all evidence.
+        folder: Where it lies.
+
+    Raises:
+        CaseError: there is no room, or the evidence can't be read.
+    """
+    engine.run(_WHO.format(busy=BUSY))
+    owned = engine.table("SELECT n, segment, identity FROM busy_who ORDER BY ALL")
+    if not owned.num_rows:
+        return
+    facts = f"SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM facts e {_JOINED.format('e')}"
+    engine.run(f"CREATE OR REPLACE TEMP VIEW acts AS {facts}")
+    queries = {one.name: one.many for one in rollups.ALL}
+    seen = ", ".join(f"i.{name}" for name in SEEN)
+    queries[IDENTITIES] = f"SELECT DISTINCT b.n, {seen} FROM identities i {_JOINED.format('i')}"
+    queries[CHANGES] = f"SELECT b.n, c.* FROM ({facts_of(engine, 'changes')}) c {_JOINED.format('c')}"
+    for name, sql in queries.items():
+        engine.write(f"SELECT * FROM ({sql}) ORDER BY n", _file(folder, name))
+    n = owned["n"].to_numpy()
+    starts = np.flatnonzero(np.diff(n, prepend=-1)).tolist()
+    listed = _Listed(
+        frozenset(map(int, owned["segment"].unique().to_numpy())),
+        {
+            int(n[start]): _hashed(owned.slice(start, end - start))
+            for start, end in zip(starts, [*starts[1:], len(n)], strict=True)
+        },
+    )
+    (folder / _LISTED).write_bytes(msgspec.json.encode(listed))
+
+
+def forget(folder: Path) -> None:
+    """Remove what was kept, as far as it came."""
+    for path in _files(folder):
+        path.unlink(missing_ok=True)
+
+
+def files(folder: Path) -> list[Path]:
+    """Those that hold what is kept; none where it is not all there."""
+    found = list(_files(folder))
+    return found if all(path.exists() for path in found) else []
+
+
+class Busy:
+    """What is kept beside a forest."""
+
+    def __init__(self, engine: Engine, folder: Path | None) -> None:
+        """
+        Look at what there is.
+
+        Args:
+            engine: Knows the forest.
+            folder: Where it lies; nowhere where nothing is kept.
+        """
+        self._engine = engine
+        self._folder = folder
+        self._listed = _listing(folder)
+        self._known = set[str]()
+
+    def may_tell(self, n: int) -> bool:
+        """Whether anything is kept of a credential."""
+        return n in self._listed.credentials
+
+    def tells(self, n: int, mine: Collection[Identity]) -> bool:
+        """Whether what is kept of a credential holds, whose identities are these."""
+        covered = sorted(one for one in mine if one[0] in self._listed.segments)
+        segments, identities = zip(*covered, strict=True) if covered else ((), ())
+        found = pa.table({
+            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
+        })  # fmt: skip
+        if _hashed(found) != self._listed.credentials.get(n):
+            return False
+        try:
+            for name in _KEPT:
+                self.rows(name, n)
+        except CaseError:
+            return False
+        return True
+
+    def covers(self, segment: int) -> bool:
+        """Whether calls in a segment were rolled up."""
+        return segment in self._listed.segments
+
+    def rows(self, name: str, n: int) -> pa.Table:
+        """
+        What is kept of a credential that it `tells` of.
+
+        Args:
+            name: Of a roll-up, or `IDENTITIES` or `CHANGES`.
+            n: The credential.
+
+        Raises:
+            CaseError: it can't be read.
+        """
+        assert self._folder is not None
+        called, schema = f"busy_{name}", _schema(name)
+        try:
+            if name not in self._known:
+                self._engine.view(called, _file(self._folder, name))
+                self._known.add(name)
+            return self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise CaseError(f"{self._folder}: what busy credentials did can't be read ({error}).") from error
+
+
+@cache
+def _schema(name: str) -> pa.Schema:
+    """The columns of what is kept under a name."""
+    for one in rollups.ALL:
+        if one.name == name:
+            return one.few(rollups.NOTHING).schema
+    told = [TABLES[name].field(column) for column in (SEEN if name == IDENTITIES else TABLES[name].names)]
+    return pa.schema([pa.field("n", pa.int64()), *told])
+
+
+def _hashed(owned: pa.Table) -> str:
+    """A hash of identities, which are in order."""
+    told = [owned[name].to_numpy().astype("<i8").tobytes() for name in ("segment", "identity")]
+    return hashlib.sha256(b"".join(told)).hexdigest()
+
+
+def _listing(folder: Path | None) -> _Listed:
+    if folder is None:
+        return _Listed()
+    try:
+        return msgspec.json.decode((folder / _LISTED).read_bytes(), type=_Listed)
+    except (OSError, ValueError, RecursionError):
+        return _Listed()
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"busy_{name}.parquet"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield folder / _LISTED
+    yield from (_file(folder, name) for name in _KEPT)

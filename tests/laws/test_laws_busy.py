@@ -1,0 +1,148 @@
+"""The laws of what is kept of busy credentials: answers are those of reading all that they did."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_laws_adding import adding_always, cut, is_grown
+from test_laws_increments import SEEDS, days, fed
+
+from evidence import held, text
+from forged import forged
+from strategies import worlds
+from tokentrail import Case
+from tokentrail.case import views
+from tokentrail.lineage import busy, few
+from tokentrail.store.merge import merge_small
+from tokentrail.testing import World, native
+
+
+@contextmanager
+def kept(least: int = 0) -> Iterator[None]:
+    """However small a case is, and however little a credential did, it is kept what it did, but for so many calls."""
+    with mock.patch.object(views, "_MANY", 0), mock.patch.object(busy, "BUSY", least):
+        yield
+
+
+def traced(case: Case) -> str:
+    """The trace of each credential up and down, and of all of them."""
+    case.close()
+    ids = [one.id for one in case.credentials()]
+    return text([*(case.trace([one]) for one in ids), *([case.trace(ids)] if ids else [])])
+
+
+def read(case: Case) -> str:
+    """The same from all that they did."""
+    with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+        return traced(case)
+
+
+@given(worlds(rare=True), SEEDS, st.booleans(), st.integers(0, 3))
+def test_what_is_kept_tells_what_reading_all_does(world: World, seed: int, false: bool, least: int) -> None:
+    """However records came and were repeated, forged or not, and whatever was linked again since it was kept."""
+    records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
+    with kept(least), adding_always(), fed(*cut(records, seed)) as case:
+        assert traced(case) == read(case)
+
+
+@given(worlds(rare=True, largest=12), SEEDS)
+def test_segments_that_were_merged_are_read_again(world: World, seed: int) -> None:
+    parts = cut(world.records(), seed)
+    with (
+        kept(),
+        adding_always(),
+        fed(*parts, *parts[:1]) as case,
+        mock.patch("tokentrail.store.merge.AT_ONCE", 2),
+    ):
+        case.newest()
+        merge_small(case.folder)
+
+        assert traced(case) == read(case)
+
+
+@contextmanager
+def noted() -> Iterator[set[int]]:
+    """The segments of which calls are read."""
+    found = set[int]()
+    asked = few.Few._read
+
+    def reading(self: few.Few, places: Sequence[int], who: Any) -> Any:
+        found.update(segment for segment, _ in who)
+        return asked(self, places, who)
+
+    with mock.patch.object(few.Few, "_read", reading):
+        yield found
+
+
+def test_no_call_that_was_rolled_up_is_read() -> None:
+    """After more came, what is new is."""
+    *first, last = days(4)
+    with kept(), adding_always(), held(*first) as case:
+        [key] = [one.id for one in case.credentials() if one.kind == "long_term_key"][:1]
+        old = set(case._views.open(None).engine.known_segments())
+        with noted() as segments:
+            case.trace([key])
+        assert not segments
+        add(case, last)
+        assert is_grown(case)
+        with noted() as segments:
+            found = text([case.trace([key])])
+        assert segments and segments.isdisjoint(old)
+        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+            case.close()
+            assert found == text([case.trace([key])])
+
+
+def add(case: Case, records: Any) -> None:
+    """Have a case read more."""
+    path = case.path.with_name("more.json")
+    path.write_bytes(native(records))
+    case.ingest([str(path)], workers=1)
+
+
+def test_a_record_that_turns_up_again_is_counted_once() -> None:
+    """Where the older one of two counts no more, what was rolled up with it is not believed."""
+    first, *rest = days(3)
+    poorer = [{name: value for name, value in one.items() if name != "userAgent"} for one in first]
+    with kept(), adding_always(), held(poorer, *rest) as case:
+        add(case, first)
+
+        assert is_grown(case)
+        assert traced(case) == read(case)
+
+
+KEPT = ["busy.json", *(f"busy_{name}.parquet" for name in busy._KEPT)]
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "another's"])
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_kept_may_be_damaged(name: str, damage: str, tmp_path: Path) -> None:
+    """Then all is read, and nothing is said of it: it is but the quicker way."""
+    with kept(), held(*days(2)) as case:
+        expected = traced(case)
+        folder = case._views.open(None).derived
+        case.close()
+        path = folder / name
+        data = path.read_bytes()
+        path.unlink()
+        if damage == "another's":
+            shutil.copyfile(folder / ("grown.json" if name == KEPT[0] else "links.parquet"), path)
+        elif damage != "missing":
+            path.write_bytes(b"" if damage == "empty" else data[: len(data) // 2])
+
+        assert expected == traced(case)
+
+
+def test_nothing_is_kept_of_a_small_case() -> None:
+    with held(*days(2)) as case:
+        folder = case._views.open(None).derived
+
+        assert not [one for one in folder.iterdir() if one.name.startswith("busy")]
