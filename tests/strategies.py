@@ -4,6 +4,7 @@ Hypothesis strategies: random worlds of credentials, small enough to draw by the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,37 @@ def certificate(play: Play, a: int, b: int) -> None:
     play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}"))
 
 
+def trust(play: Play, a: int, b: int) -> None:
+    """Change whom a role trusts."""
+    if chosen := play.pick(a):
+        account = chosen[0].account
+        principals: tuple[dict[str, str], ...] = (
+            {"AWS": f"arn:aws:iam::{AWAY if account == HOME else HOME}:root"},
+            {"AWS": f"arn:aws:iam::{account}:root"},
+            {"Federated": f"arn:aws:iam::{account}:saml-provider/corporate"},
+            {"AWS": "*"},
+        )
+        chosen[0].iam(
+            "UpdateAssumeRolePolicy",
+            roleName=ROLES[b % 4],
+            policyDocument=json.dumps({
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principals[b // 4 % 4]}],
+            }),
+        )  # fmt: skip
+
+
+def key_status(play: Play, a: int, b: int) -> None:
+    """Make a long-term key inactive, or active again, or delete it."""
+    chosen, key = play.pick(a), play.pick(b, LongTermKey)
+    if chosen and key and isinstance(key[0], LongTermKey):
+        told = {"userName": key[0].user.name, "accessKeyId": key[0].key_id}
+        if b % 3:
+            chosen[0].iam("UpdateAccessKey", **told, status=("Active", "Inactive")[b % 3 - 1])
+        else:
+            chosen[0].iam("DeleteAccessKey", **told)
+
+
 COMMON: Sequence[Step] = (
     user,
     assume,
@@ -254,12 +286,15 @@ COMMON: Sequence[Step] = (
 )
 RARE: Sequence[Step] = (login, signin_token, scoped, root, certificate)
 """Ways whose records AWS documents in part only, so that their shapes here are partly assumed."""
+EDITS: Sequence[Step] = (trust, trust, key_status, key_status, assume_across)
+"""Changes that tell of what others did afterwards who made it possible, or who can't have."""
 
 
 def worlds(
     *,
     rare: bool = False,
     duplicates: bool = True,
+    edits: bool = False,
     largest: int = 24,
     seeds: st.SearchStrategy[int] | None = None,
 ) -> st.SearchStrategy[World]:
@@ -269,10 +304,11 @@ def worlds(
     Args:
         rare: Whether the rarer ways in are drawn too.
         duplicates: Whether records may be delivered twice.
+        edits: Whether roles' trust and keys' status are changed, which what a world knows of parents leaves out.
         largest: The most steps that a world takes.
         seeds: What identifiers are drawn from.
     """
-    steps = [*COMMON, *(RARE if rare else ()), *((repeat,) if duplicates else ())]
+    steps = [*COMMON, *(RARE if rare else ()), *((repeat,) if duplicates else ()), *(EDITS if edits else ())]
     numbers = st.integers(0, 59)
     drawn = st.lists(
         st.tuples(st.sampled_from(steps), numbers, numbers), min_size=min(6, largest), max_size=largest

@@ -97,7 +97,7 @@ def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
     return [part for part in parts if part]
 
 
-@given(worlds(rare=True), SEEDS, st.booleans())
+@given(worlds(rare=True, edits=True), SEEDS, st.booleans())
 def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, seed: int, false: bool) -> None:
     """
     However records are cut and repeated: credentials, parents, places, names, identities and links, and all answers.
@@ -114,7 +114,7 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
         assert told == (everything(case) if found["forest"] else "")
 
 
-@given(worlds(rare=True, largest=12), SEEDS)
+@given(worlds(rare=True, edits=True, largest=12), SEEDS)
 def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, seed: int) -> None:
     """What stood in several segments stands in one: identities and issuing calls are found there, and no more before."""
     parts = cut(world.records(), seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from tokentrail.events.record import MISSING
 from tokentrail.events.values import seconds
 
 _DEEPEST = 6
+_ROOT = re.compile(r"arn:[^:]+:iam::(\d{12}):root", re.ASCII)
 
 
 class _Credentials(msgspec.Struct, gc=False):
@@ -59,6 +61,7 @@ class _Request(msgspec.Struct, gc=False):
     durationSeconds: int | float | str | None = None
     serialNumber: str | None = None
     targetPrincipal: str | None = None
+    principalArn: str | None = None
 
 
 def _forgiving_request(value: dict[str, Any]) -> _Request:
@@ -101,7 +104,7 @@ def issuances(
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
     'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'.
     """
-    roles, sessions, names, identities, durations, serials, targets = _requests(requests, compiled=compiled)
+    roles, sessions, names, identities, durations, serials, *targets = _requests(requests, compiled=compiled)
     *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins = _answers(
         answers, compiled=compiled
     )
@@ -121,7 +124,10 @@ def issuances(
         [seconds(one) for one in expirations],
         [number(one) for one in durations],
         serials,
-        _either(targets, [None if one is MISSING else _portal_target(decoded(one)) for one in details]),
+        _either(
+            _either([_member_account(one) for one in targets[0]], targets[1]),
+            [None if one is MISSING else _portal_target(decoded(one)) for one in details],
+        ),
         _either(_either(web_subjects, subjects), subject_arns),
     ], [login in (None, "Success") for login in logins]
 
@@ -171,6 +177,16 @@ def issued_credentials(value: Any, depth: int = 0) -> dict[str, Any] | None:
         if found is not None:
             return found
     return None
+
+
+def _member_account(target: str | None) -> str | None:
+    """
+    The account whose root `sts:AssumeRoot` is asked for, by its number or by the ARN of its root.
+
+    Source: AWS STS API Reference, 'AssumeRoot' (TargetPrincipal).
+    """
+    found = _ROOT.fullmatch(target) if target else None
+    return found[1] if found else target
 
 
 def _portal_target(details: dict[str, Any]) -> str | None:

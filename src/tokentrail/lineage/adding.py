@@ -21,13 +21,31 @@ SHARE = 0.25
 """If twice that part of a case is touched, or that of a forest came later than the first, all is linked at once."""
 _GIVEN = " ".join(f"{begin}{name}" for name in REDUCED for begin in ("new_", "all_"))
 _LINKED = "parents who makers made_by forms calls keyrings lost"
+_FOREIGN = """
+CREATE TABLE foreign_calls AS
+SELECT segment, object, ordinal, time, caller_account, caller_principal FROM all_issuing
+WHERE caller_type = 'AWSAccount' AND caller_principal <> ''"""
+"""Calls of other accounts, of which it may be told who made them by who can have."""
 _BY_OTHERS = """
 SELECT i.* FROM all_issuing i JOIN moved q ON q.segment = i.segment AND q.identity = i.identity
 UNION ALL
-SELECT i.* FROM all_issuing i JOIN changed c ON c.principal = i.caller_principal
-WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND i.time >= coalesce(c.start, i.time)
-  AND i.time < coalesce(c.finish, i.time + 1)"""
-"""Calls of those who turned out to be somebody else, and calls that nobody but them may have made."""
+SELECT i.* FROM all_issuing i JOIN (
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN changed c ON c.principal = f.caller_principal
+  WHERE f.time >= coalesce(c.start, f.time) AND f.time < coalesce(c.finish, f.time + 1)
+  UNION
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN came c ON c.child = f.caller_principal
+  UNION
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f
+  JOIN came c ON c.session_name = split_part(f.caller_principal, ':', 2)
+    AND split_part(c.role_arn, ':', 5) = f.caller_account WHERE c.child = ''
+  UNION
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN touched_makings m ON m.account = f.caller_account
+  WHERE m.what IN ('access_key', 'key_status') AND f.time >= m.time
+) f ON f.segment = i.segment AND f.object = i.object AND f.ordinal = i.ordinal"""
+"""
+Calls of those who turned out to be somebody else, and calls that nobody but them may have made, or nobody but others now
+that credentials came or went, or keys were made or changed.
+"""
 
 
 class _Through(NamedTuple):
@@ -91,6 +109,11 @@ _ODD = {
         parents WHERE parent_ck < -1 AND -parent_ck - 1 IN (SELECT n FROM touched_before)""",
     "a maker is touched that was not linked": """
         makers WHERE maker < -1 AND -maker - 1 IN (SELECT n FROM touched_before)""",
+    "a call came that shows who was admitted before a trust policy was changed": """
+        (SELECT * FROM new_issuing UNION ALL SELECT * FROM removed_issuing) i
+        JOIN all_makings m ON m.what = 'trust' AND m.id = split_part(i.role_arn, '/', -1)
+        WHERE i.time < m.time AND NOT EXISTS (
+          SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
     "a parent is no more": """
         stored_forest WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)""",
     "a maker is no more": """
@@ -118,6 +141,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
     engine.run_all(in_order(first, [_GIVEN]))
     later.know(engine, base, "stored_")
     later.know_apart(engine, base)
+    engine.run(_FOREIGN)
     part = Touched(engine, _most(engine))
     part.by_new()
     _link(engine)

@@ -18,7 +18,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 7
+LINKING = 8
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 REDUCED = ("people", "issuing", "makings", "losers")
@@ -38,8 +38,10 @@ LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_name
 
 DRIVEN = {
     "things": "making", "new_makings": "things", "outdone": "contested", "unkeyed": "keyless", "sign_ins": "signed_in",
-    "renamed": "alike", "inferred": "foreigners", "made_keys": "made", "makers_of_keys": "made", "made_users": "made",
-    "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made", "hosts": "made",
+    "renamed": "alike", "strangers": "foreigners", "stranger_names": "strangers", "speakers": "strangers",
+    "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made", "made_users": "made",
+    "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made", "trusts": "made", "admitted": "trusts",
+    "outsiders": "trusts", "entered": "trusts", "hosts": "made",
     "through": "made", "makers": "through", "made_by": "makers",
 }  # fmt: skip
 """By table, one without whose rows it has none: of most evidence, some are empty."""
@@ -66,10 +68,11 @@ SELECT event_id, segment, object, ordinal FROM (
 """
 """Of records with one event id one counts: the fuller one, and between equals it does not matter which."""
 
-_NOBODY = (
-    "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE"
+_AT_ONCE = (
+    "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE",
+    "CREATE VIEW every_issuing AS SELECT * FROM issuing",
 )
-"""Where all is linked at once, nobody was linked before."""
+"""Where all is linked at once, nobody was linked before, and all calls are at hand."""
 
 BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
 """Siblings and roots by time, then id."""
@@ -158,7 +161,7 @@ def link(
         records: How many records there are, repeated ones counted each time.
         place: Numbers the forest; in this process by default.
     """
-    listed = [*first, _NOBODY, *listed_in(LINKING_FILES)]
+    listed = [*first, *_AT_ONCE, *listed_in(LINKING_FILES)]
     ordered = [
         step._replace(wide=made is not None and made[1] in _WIDE)
         for step in in_order(listed, [BY_AGE, *OUTPUT.values(), _BOUNDS])

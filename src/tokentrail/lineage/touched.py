@@ -48,17 +48,37 @@ WHERE p.class <> 'none'
   AND NOT EXISTS (SELECT 1 FROM (SELECT segment, identity FROM touched_people
                                  UNION ALL SELECT segment, identity FROM tied_people) t
                   WHERE t.segment = p.segment AND t.identity = p.identity)"""
+_UNNAMED = """
+SELECT DISTINCT i.caller_account, i.caller_principal FROM touched_issuing i
+WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND (
+  NOT EXISTS (SELECT 1 FROM touched_issuing t WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount')
+  OR EXISTS (SELECT 1 FROM touched_issuing t
+             WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class = 'none'))"""
+"""The callers of calls that their own accounts do not show."""
 _HOLDERS = """
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
-WHERE p.class <> 'none' AND p.principal IN (
-  SELECT i.caller_principal FROM touched_issuing i
-  WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND (
-    NOT EXISTS (SELECT 1 FROM touched_issuing t WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount')
-    OR EXISTS (SELECT 1 FROM touched_issuing t
-               WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class = 'none'))
-) AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
-"""Whoever may have made a call that its own account does not show: whether only one can have is told by all of them."""
+WHERE p.class <> 'none' AND p.principal IN (SELECT caller_principal FROM unnamed)
+  AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)"""
+_UNUSED = """
+CREATE TABLE tied_issuing AS
+SELECT * FROM (
+  SELECT i.* FROM all_issuing i WHERE i.child IN (SELECT caller_principal FROM unnamed)
+  UNION
+  SELECT i.* FROM all_issuing i JOIN unnamed f ON i.session_name = split_part(f.caller_principal, ':', 2)
+    AND split_part(i.role_arn, ':', 5) = f.caller_account WHERE i.child = ''
+) i
+WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
+                  WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
+_UNUSED_KEYS = """
+INSERT INTO next_key
+SELECT DISTINCT m.id FROM all_makings m JOIN unnamed f ON f.caller_account = m.account
+WHERE m.what = 'access_key' AND m.id IS NOT NULL AND f.caller_principal LIKE 'AIDA%'
+  AND NOT EXISTS (SELECT 1 FROM all_people p WHERE p.key = m.id)"""
+"""
+Whoever may have made such a call, seen or not: whether only one can have is told by all of them. What was issued under
+the caller's name, and keys that were made and never seen, count as well.
+"""
 _FURTHER_PEOPLE = """
 CREATE TABLE tied_people AS
 SELECT DISTINCT p.* FROM ({}) p WHERE p.class <> 'none'
@@ -148,8 +168,18 @@ class Touched:
                 if self._engine.rows("SELECT 1 AS one FROM next_signin LIMIT 1"):
                     self._engine.run(_BY_SIGN_IN)
                 self._take_in()
+            self._hold()
+
+    def _hold(self) -> None:
+        """Tie whoever may have made calls that their own accounts do not show."""
+        self._engine.run(f"CREATE OR REPLACE TABLE unnamed AS {_UNNAMED}")
+        if self._engine.rows("SELECT 1 AS one FROM unnamed LIMIT 1"):
             self._engine.run(_HOLDERS)
-            self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM all_issuing LIMIT 0")
+            self._engine.run(_UNUSED)
+            self._engine.run(_UNUSED_KEYS)
+        else:
+            for name in ("people", "issuing"):
+                self._engine.run(f"CREATE TABLE tied_{name} AS SELECT * FROM all_{name} LIMIT 0")
 
     def _among(self, name: str) -> str:
         """A condition that whatever is tied meets."""

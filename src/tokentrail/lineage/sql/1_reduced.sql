@@ -29,7 +29,9 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
        i.session_name, i.role_arn LIKE '%/AWSReservedSSO_%' AS portal, i.expires, i.duration, i.sign_in_session,
        i.identity, p.type AS caller_type, p.account AS caller_account, p.class AS caller_class,
        p.forwarded AS caller_service, p.key AS caller_key, p.principal AS caller_principal, p.created AS caller_created,
-       p.user_arn AS caller_user_arn, p.federated_provider AS caller_provider,
+       p.user_arn AS caller_user_arn,
+       -- Of a SAML provider the caller's identity tells no more than its qualifier; its ARN is in the request.
+       coalesce(CASE WHEN i.api = 'AssumeRoleWithSAML' THEN i.target END, p.federated_provider) AS caller_provider,
        i.api = 'GetSigninToken' AND coalesce(i.key_id, '') = p.key AS echoed,  -- a token that bears its caller's key
        CASE WHEN i.api LIKE 'AssumeRole%' OR i.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
                  THEN coalesce(i.child_id, '')
@@ -40,17 +42,18 @@ JOIN (SELECT p.* FROM new_people p SEMI JOIN issuances h ON h.segment = p.segmen
   ON p.segment = i.segment AND p.identity = i.identity
 WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
--- What calls made that others then act through; `id` is what will show in the records of whoever does.
+-- What calls made that others then act through, and what became of keys; `id` is what will show in the records of whoever does.
 CREATE TABLE making AS
 SELECT h.*,
-       CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name = 'CreateUser' THEN 'user'
+       CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
+            WHEN name = 'CreateUser' THEN 'user'
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
             WHEN name = 'RunInstances' THEN 'instance' ELSE 'function' END AS what
 FROM changes h
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
-         'CreateAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
+         'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name = 'RunInstances'
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
@@ -58,10 +61,13 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
 
 CREATE TABLE things AS
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, account,
-       CASE WHEN what = 'trust' THEN document END AS document,
+       CASE WHEN what IN ('role', 'trust') THEN document
+            WHEN name = 'DeleteAccessKey' THEN 'Deleted'
+            WHEN what = 'key_status' THEN regexp_extract(request, '"status":"([^"]+)"', 1) END AS document,
        CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '') END AS owner,
        CASE what
          WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
+         WHEN 'key_status' THEN nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
          WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')

@@ -13,7 +13,7 @@ CREATE TABLE outdone AS
 SELECT call FROM (
   SELECT k.call, row_number() OVER (PARTITION BY k.key, k.time ORDER BY
            CASE WHEN k.caller_type = 'AWSAccount' THEN 1 ELSE 0 END, CASE WHEN k.child = '' THEN 1 ELSE 0 END,
-           CASE WHEN k.api = 'CreateSession' THEN 1 ELSE 0 END, k.event_id, k.segment, k.object, k.ordinal) AS place
+           CASE WHEN k.api IN ('CreateSession', 'AssumeRoleForPodIdentity') THEN 1 ELSE 0 END, k.event_id, k.segment, k.object, k.ordinal) AS place
   FROM keyed k JOIN contested c ON c.key = k.key AND c.time = k.time
 ) WHERE place > 1;
 

@@ -73,17 +73,64 @@ LEFT JOIN (SELECT wanted_id FROM alike GROUP BY wanted_id HAVING count(*) > 1) o
 LEFT JOIN forms f ON f.ck = a.ck
 LEFT JOIN issued c ON c.call = a.ck;
 
--- A parent by inference: only one credential of the caller that the other account's trail does not name was alive.
+-- A parent by inference: of a caller that the other account's trail does not name, only one credential could have called.
 CREATE TABLE foreigners AS
 SELECT x.ck, x.issued_time, c.caller_account, c.caller_principal
 FROM lives x JOIN calls c ON c.call = x.call
 WHERE x.caller_type = 'AWSAccount' AND x.caller_ck IS NULL;
 
+CREATE TABLE strangers AS SELECT DISTINCT caller_account, caller_principal FROM foreigners;
+
+CREATE TABLE stranger_names AS
+SELECT DISTINCT t.caller_account, t.caller_principal, regexp_extract(p.user_arn, ':user/(?:.*/)?([^/]+)$', 1) AS name
+FROM strangers t JOIN people p ON p.principal = t.caller_principal AND p.account = t.caller_account
+WHERE p.user_arn IS NOT NULL;
+
+-- All that speaks for such a caller, whether anybody was seen using it or not.
+CREATE TABLE speakers AS
+SELECT t.caller_account, t.caller_principal, s.ck
+FROM strangers t JOIN seen s ON s.principal_id = t.caller_principal AND s.account = t.caller_account
+UNION
+SELECT t.caller_account, t.caller_principal, l.ck
+FROM strangers t JOIN calls c ON c.child = t.caller_principal JOIN lives l ON l.call = c.call
+WHERE coalesce(nullif(split_part(c.role_arn, ':', 5), ''), c.caller_account) = t.caller_account
+UNION
+-- What a service was given bears a session's name alone.
+SELECT t.caller_account, t.caller_principal, l.ck
+FROM strangers t
+JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', 2) AND split_part(c.role_arn, ':', 5) = t.caller_account
+JOIN lives l ON l.call = c.call
+WHERE c.child = '' AND l.events IS NULL
+UNION
+SELECT t.caller_account, t.caller_principal, u.ck
+FROM strangers t
+JOIN unseen_forms u ON u.form = 'long' AND u.account = t.caller_account
+JOIN made m ON m.what = 'access_key' AND m.id = u.key AND m.account = u.account
+LEFT JOIN stranger_names s ON s.caller_account = t.caller_account AND s.caller_principal = t.caller_principal
+WHERE t.caller_principal LIKE 'AIDA%' AND (s.name IS NULL OR m.owner IS NULL OR m.owner = s.name);
+
+CREATE TABLE able AS
+SELECT x.ck, x.issued_time, p.ck AS parent, f.account, f.key
+FROM foreigners x JOIN speakers s ON s.caller_account = x.caller_account AND s.caller_principal = x.caller_principal
+JOIN lives p ON p.ck = s.ck
+LEFT JOIN forms f ON f.ck = p.ck AND f.form = 'long'
+LEFT JOIN made_keys k ON k.account = f.account AND k.key = f.key
+-- A long-term key is older than its first use, unless it is known when it was made.
+WHERE p.ck <> x.ck AND p.kind <> 'forwarded'
+  AND CASE WHEN f.ck IS NOT NULL THEN coalesce(k.time, x.issued_time) ELSE coalesce(p.issued_at, p.first) END <= x.issued_time
+  AND (p.longest IS NULL OR x.issued_time < coalesce(p.expires_at, coalesce(p.issued_at, p.first) + p.longest));
+
+-- Keys that had been inactive or deleted for a minute; sooner it may not be so everywhere yet (IAM User Guide,
+-- 'Troubleshooting IAM', 'Changes that I make are not always immediately visible').
+CREATE TABLE shut AS
+SELECT a.ck, a.parent FROM able a
+JOIN makings m ON m.what = 'key_status' AND m.account = a.account AND m.id = a.key AND m.time <= a.issued_time
+GROUP BY a.ck, a.parent, a.issued_time
+HAVING max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) > max(CASE WHEN m.document = 'Active' THEN m.time ELSE -1 END)
+   AND max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) <= a.issued_time - 60;
+
 CREATE TABLE inferred AS
 SELECT ck, parent FROM (
-  SELECT x.ck, p.ck AS parent, count(*) OVER (PARTITION BY x.ck) AS candidates
-  FROM foreigners x JOIN seen s ON s.principal_id = x.caller_principal AND s.account = x.caller_account
-  JOIN lives p ON p.ck = s.ck
-  WHERE p.ck <> x.ck AND coalesce(p.issued_at, p.first) <= x.issued_time
-    AND (p.longest IS NULL OR x.issued_time < coalesce(p.expires_at, coalesce(p.issued_at, p.first) + p.longest))
+  SELECT a.ck, a.parent, count(*) OVER (PARTITION BY a.ck) AS candidates
+  FROM able a LEFT JOIN shut h ON h.ck = a.ck AND h.parent = a.parent WHERE h.ck IS NULL
 ) WHERE candidates = 1;

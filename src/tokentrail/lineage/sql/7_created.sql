@@ -10,7 +10,7 @@ CREATE TABLE made_users AS SELECT * FROM made WHERE what IN ('user', 'login_prof
 
 CREATE TABLE acting AS
 SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
-WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'unknown', 'federation_token')
+WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token')
   AND EXISTS (SELECT 1 FROM made_users);
 
 CREATE TABLE users AS
@@ -23,14 +23,45 @@ LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM who w JOIN people p ON p.seg
            GROUP BY w.ck) a ON a.ck = n.ck
 LEFT JOIN calls c ON c.call = n.call;
 
-CREATE TABLE made_roles AS SELECT * FROM made WHERE what IN ('role', 'trust');
+CREATE TABLE made_roles AS SELECT * FROM made WHERE what = 'role';
 
 CREATE TABLE sessions AS
-SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, coalesce(c.caller_provider, s.federated_provider) AS provider,
+SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, nullif(coalesce(c.caller_provider, s.federated_provider), '') AS provider,
        regexp_extract(coalesce(c.role_arn, s.issuer_arn), '([^/]+)$', 1) AS role_name,
        split_part(coalesce(c.role_arn, s.issuer_arn), ':', 5) AS role_account
 FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
 WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider'));
+
+-- What a trust policy said before it was changed, where the evidence tells: it opened no door to whom it named then.
+CREATE TABLE trusts AS
+SELECT m.*, t.earlier FROM made m JOIN (
+  SELECT segment, object, ordinal, lag(document) OVER (PARTITION BY account, id ORDER BY time, event_id, segment, object, ordinal) AS earlier
+  FROM makings WHERE what IN ('role', 'trust')
+) t ON t.segment = m.segment AND t.object = m.object AND t.ordinal = m.ordinal
+WHERE m.what = 'trust';
+
+-- Where it does not, neither to whoever came in before.
+CREATE TABLE admitted AS
+SELECT t.account, t.id, i.caller_account, nullif(i.caller_provider, '') AS caller_provider, min(i.time) AS time
+FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
+JOIN every_issuing i ON regexp_extract(i.role_arn, '([^/]+)$', 1) = t.id AND split_part(i.role_arn, ':', 5) = t.account
+GROUP BY t.account, t.id, i.caller_account, nullif(i.caller_provider, '');
+
+-- Who came in by a door that was opened: from another account, by an identity provider, or anybody whose caller nobody names.
+CREATE TABLE outsiders AS
+SELECT n.*, CASE WHEN n.caller_ck IS NULL OR n.caller_account <> n.role_account THEN nullif(n.caller_account, '') END AS outside
+FROM sessions n WHERE NOT coalesce(n.caller_service, FALSE) AND EXISTS (SELECT 1 FROM trusts);
+
+CREATE TABLE entered AS
+SELECT n.ck, m.ck AS maker, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time
+FROM outsiders n JOIN trusts m ON m.account = n.role_account AND m.id = n.role_name
+LEFT JOIN admitted a ON m.earlier IS NULL AND a.account = m.account AND a.id = m.id AND a.caller_account = n.caller_account
+                     AND a.caller_provider IS NOT DISTINCT FROM n.provider
+WHERE m.time <= n.issued_at AND m.ck <> n.ck AND (a.time IS NULL OR a.time >= m.time)
+  AND (contains(m.document, n.outside) AND NOT contains(coalesce(m.earlier, ''), n.outside)
+       OR contains(m.document, n.provider) AND NOT contains(coalesce(m.earlier, ''), n.provider)
+       OR contains(m.document, '"*"') AND NOT contains(coalesce(m.earlier, ''), '"*"')
+          AND (n.caller_ck IS NULL OR n.outside IS NOT NULL));
 
 CREATE TABLE hosts AS
 SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
@@ -41,16 +72,14 @@ WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('ins
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
 UNION ALL
+SELECT ck, maker, what, id, api, event_id, event_id_text, time, NULL, NULL, NULL FROM entered
+UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind = 'console_session')
+FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM sessions n
-JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
-                 AND (m.what = 'role' OR (n.caller_ck IS NULL AND NOT coalesce(n.caller_service, FALSE)
-                      AND (contains(m.document, '"*"') OR contains(m.document, n.caller_account)
-                           OR contains(m.document, n.provider))))
+FROM sessions n JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL

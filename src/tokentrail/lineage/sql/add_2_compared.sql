@@ -42,6 +42,12 @@ SELECT * FROM removed_makings
 UNION ALL
 SELECT m.* FROM all_makings m JOIN moved q ON q.segment = m.segment AND q.identity = m.identity;
 
+-- Credentials that came or went, whether anybody was seen using them or not.
+CREATE OR REPLACE TABLE came AS
+SELECT child, role_arn, session_name, time FROM new_issuing WHERE child <> '' OR session_name IS NOT NULL
+UNION
+SELECT child, role_arn, session_name, time FROM removed_issuing WHERE child <> '' OR session_name IS NOT NULL;
+
 -- Who may be meant where a call of another account names a principal: as whom credentials are seen, now and before. A
 -- credential is named by its former place, or by its number below none.
 CREATE OR REPLACE TABLE meant_now AS
@@ -62,10 +68,10 @@ CREATE OR REPLACE TABLE lives_of AS
 SELECT whose, min(start) AS start, CASE WHEN count(finish) = count(*) THEN max(finish) END AS finish,
        count(*) = 1 OR count(start) = 1 OR count(finish) = 1 OR min(start) <> max(start) OR min(finish) <> max(finish) AS differs
 FROM (
-  SELECT coalesce(h.old, -h.ck) AS whose, coalesce(p.issued_at, p.first) AS start, coalesce(p.expires_at, p.expires_bound) AS finish
+  SELECT coalesce(h.old, -h.ck) AS whose, CASE WHEN p.kind <> 'long_term_key' THEN coalesce(p.issued_at, p.first) END AS start, coalesce(p.expires_at, p.expires_bound) AS finish
   FROM parents p JOIN handles h ON h.ck = p.ck
   UNION ALL
-  SELECT f.n, coalesce(f.issued_at, f.first), coalesce(f.expires_at, f.expires_bound)
+  SELECT f.n, CASE WHEN f.kind <> 'long_term_key' THEN coalesce(f.issued_at, f.first) END, coalesce(f.expires_at, f.expires_bound)
   FROM stored_forest f JOIN touched_before t ON t.n = f.n
 ) GROUP BY whose;
 

@@ -1,0 +1,205 @@
+"""Who came in by a door that a credential opened: a changed trust policy, an identity provider, a password."""
+
+from __future__ import annotations
+
+import pytest
+
+from evidence import AWAY, HOME, START, answers, born, by_id, call, traced, user
+from tokentrail.testing import Credential, World
+from tokentrail.testing.administration import trust_policy
+
+VENDOR = "999988887777"
+LOGIN = "ASIAIOSFODNN7EXAMPL7"
+GITHUB = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+CORPORATE = f"arn:aws:iam::{HOME}:saml-provider/corporate"
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return World(START)
+
+
+@pytest.fixture(name="thief")
+def _thief(world: World) -> Credential:
+    return world.user("ada").assumes("Admin")
+
+
+def trusting(*accounts: str, providers: tuple[str, ...] = ()) -> str:
+    """A trust policy for accounts and identity providers."""
+    roots = [f"arn:aws:iam::{one}:root" for one in accounts]
+    return trust_policy({"AWS": roots, "Federated": list(providers)})
+
+
+def opens(thief: Credential, document: str, world: World) -> None:
+    """Change whom the role Deploy trusts, and wait."""
+    thief.iam("UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=document)
+    world.wait(minutes=1)
+
+
+@pytest.mark.parametrize("way", ["saml", "oidc"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_federated_session_came_by_a_trust_that_names_its_provider(
+    world: World, thief: Credential, way: str, named: bool
+) -> None:
+    """
+    An identity provider's caller has no account; its provider counts, which SAML's request names (IAM User Guide,
+    'Logging IAM and AWS STS API calls with AWS CloudTrail').
+    """
+    opens(thief, trusting(VENDOR, providers=(GITHUB, CORPORATE) if named else ()), world)
+    made = world.saml("Deploy", "bob") if way == "saml" else world.oidc("Deploy", "repo:o/r")
+    found = born(answers(world)[made.id])
+
+    assert found[1:] == ((thief.id, "created", None) if named else (None, None, "identity_provider"))
+
+
+@pytest.mark.parametrize("way", ["saml", "oidc"])
+def test_who_came_in_before_came_by_no_door_that_was_opened_later(
+    world: World, thief: Credential, way: str
+) -> None:
+    """A trust policy that the evidence does not show admitted whoever came in: the change left that as it was."""
+
+    def comes() -> Credential:
+        return world.saml("Deploy", "bob") if way == "saml" else world.oidc("Deploy", "repo:o/r")
+
+    comes()
+    opens(thief, trusting(AWAY, providers=(GITHUB, CORPORATE)), world)
+    colleague = comes()
+    stranger = world.user("mallory", account=AWAY).assumes(world.role("Deploy"), "in", sides="role")
+    found = answers(world)
+
+    assert "identity_provider" == found[colleague.id].origin
+    assert thief.id == found[stranger.id].parent
+
+
+def test_whom_a_trust_named_before_it_was_changed_came_by_no_new_door(
+    world: World, thief: Credential
+) -> None:
+    """A partner whom CreateRole admitted stays the partner; whom the change added came by it."""
+    admin = world.user("grace")
+    partner = {"type": "AWSAccount", "principalId": "AROAPARTNER:sync", "accountId": VENDOR}
+    role = admin.creates_role("Deploy", trusting(VENDOR))
+    opens(thief, trusting(VENDOR, AWAY), world)
+    stranger = world.user("mallory", account=AWAY).assumes(role, "in", sides="role")
+    records = world.records()
+    [kept] = [one for one in records if one["userIdentity"]["type"] == "AWSAccount"]
+    session = {name: value.replace("ASIA", "ASIX") if isinstance(value, str) else value
+               for name, value in kept["responseElements"]["credentials"].items()}  # fmt: skip
+    records.append({
+        **kept, "eventID": "00000000-0000-4000-8000-000000000001", "userIdentity": partner, "sharedEventID": None,
+        "responseElements": {**kept["responseElements"], "credentials": session},
+    })  # fmt: skip
+    found = answers(records)
+    links = {(one.parent, one.child) for one in traced(records, thief.id, up=False).links}
+
+    assert admin.id == found[session["accessKeyId"]].parent
+    assert (thief.id, stranger.id) in links
+    assert (thief.id, session["accessKeyId"]) not in links
+
+
+def test_a_door_shut_and_opened_again_is_one_that_was_opened(world: World, thief: Credential) -> None:
+    """What a trust policy said last before the change counts, not who came in once."""
+    admin, mallory = world.user("grace"), world.user("mallory", account=AWAY)
+    role = admin.creates_role("Deploy", trusting(AWAY))
+    mallory.assumes(role, "early", sides="role")
+    world.wait(minutes=1)
+    admin.iam("UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=trusting(HOME))
+    opens(thief, trusting(AWAY), world)
+    late = mallory.assumes(role, "late", sides="role")
+
+    assert thief.id == answers(world)[late.id].parent
+
+
+def test_whoever_is_known_and_came_by_an_opened_door_is_tainted_all_the_same(
+    world: World, thief: Credential
+) -> None:
+    """The other account's trail names the caller, who is the parent; the door is a link beside it."""
+    opens(thief, trusting(AWAY), world)
+    mallory = world.user("mallory", account=AWAY)
+    made = mallory.assumes(world.role("Deploy"), "in")
+    found = by_id(traced(world, thief.id, up=False).credentials)
+
+    assert (mallory.id, True) == (found[made.id].parent, found[made.id].tainted)
+
+
+def test_whoever_is_known_and_of_the_same_account_came_by_no_opened_door(
+    world: World, thief: Credential
+) -> None:
+    """Its own principals' ARNs hold the account's number as well."""
+    opens(thief, trusting(HOME), world)
+    made = world.user("grace").assumes("Deploy")
+
+    assert made.id not in by_id(traced(world, thief.id, up=False).credentials)
+
+
+def test_a_saml_provider_that_was_made_is_a_way_in(world: World, thief: Credential) -> None:
+    """CreateSAMLProvider by the subject: sessions through it are its offspring."""
+    thief.calls("iam:CreateSAMLProvider", {"name": "corporate"}, response={"sAMLProviderArn": CORPORATE},
+                read_only=False)  # fmt: skip
+    world.wait(minutes=1)
+    made = world.saml("Deploy", "bob")
+
+    assert ("assumed_role_saml", thief.id, "created", None) == born(answers(world)[made.id])
+
+
+@pytest.mark.parametrize("made", ["CreateUser", "CreateLoginProfile"])
+def test_aws_login_through_what_was_made_is_its_makers(made: str) -> None:
+    """`aws login` signs in as a user by the same password as the console (AWS Sign-In User Guide)."""
+    carol = user("carol", key="")
+    session = "arn:aws:signin:us-east-1:111122223333:session/11111111-2222-3333-4444-555555555551"
+    dated = {"attributes": {"creationDate": "2026-11-23T09:05:00Z"}, "signInSessionArn": session}
+    found = answers([
+        call(made, "2026-11-23T09:00:00Z", user(), source="iam.amazonaws.com", readOnly=False,
+             requestParameters={"userName": "carol"}, responseElements={"user": {"userName": "carol"}}),
+        call("CreateOAuth2Token", "2026-11-23T09:05:00Z", {**carol, "accessKeyId": None},
+             source="signin.amazonaws.com",
+             additionalEventData={"grant_type": "authorization_code", "signInSessionArn": session}),
+        call("ListBuckets", "2026-11-23T09:05:05Z", {**carol, "accessKeyId": LOGIN, "sessionContext": dated},
+             source="s3.amazonaws.com"),
+    ])  # fmt: skip
+
+    assert ("oauth_login", "AKIAIOSFODNN7EXAMPLE", "created", None) == born(found[LOGIN])
+
+
+def test_a_source_identity_is_inherited_along_a_chain(world: World) -> None:
+    """It can't be changed (IAM User Guide, 'Monitor and control actions taken with assumed roles'), used or not."""
+    first = world.user("ada").assumes("Audit", source_identity="ada@example.com")
+    last = first.assumes("Deploy")
+    records = world.records()
+    for record in records:
+        if record["eventName"] == "AssumeRole" and record["userIdentity"]["type"] == "AssumedRole":
+            record["responseElements"].pop("sourceIdentity", None)
+
+    assert "ada@example.com" == answers(records)[last.id].source_identity
+
+
+def test_a_root_named_by_its_arn_is_the_account(world: World) -> None:
+    """AssumeRoot takes either (AWS STS API Reference, 'AssumeRoot': TargetPrincipal)."""
+    made = world.user("ada").assumes_root(AWAY)
+    made.calls("s3:ListBuckets")
+    records = world.records()
+    for record in records:
+        if record["eventName"] == "AssumeRoot":
+            record["requestParameters"]["targetPrincipal"] = f"arn:aws:iam::{AWAY}:root"
+    found = answers(records)
+
+    assert (AWAY, world.user("ada").id) == (found[made.id].account, found[made.id].parent)
+    assert 2 == len(found)
+
+
+@pytest.mark.parametrize("first", ["0", "f"])
+def test_a_pods_session_is_one_whichever_of_its_events_comes_first(first: str) -> None:
+    """Of EKS's event and STS's own the latter, which names the role, speaks for both, whatever their ids are."""
+    pod, arn = "eks-c-web-1111", f"arn:aws:iam::{HOME}:role/Pod"
+    issued = {"credentials": {"accessKeyId": LOGIN, "expiration": "Nov 23, 2026, 3:00:00 PM"}}
+    service = {"type": "AWSService", "invokedBy": "pods.eks.amazonaws.com"}
+    found = answers([
+        call("AssumeRoleForPodIdentity", "2026-11-23T09:00:00Z", user("node"), source="eks-auth.amazonaws.com",
+             responseElements={**issued, "assumedRoleUser": {"assumeRoleId": f"AROAPOD:{pod}"}},
+             eventID=f"{first}0000000-0000-4000-8000-000000000001"),
+        call("AssumeRole", "2026-11-23T09:00:00Z", service, sharedEventID="11111111-0000-4000-8000-000000000003",
+             requestParameters={"roleArn": arn, "roleSessionName": pod},
+             responseElements={**issued, "assumedRoleUser": {"assumedRoleId": f"AROAPOD:{pod}", "arn": arn}},
+             eventID="80000000-0000-4000-8000-000000000002"),
+    ])  # fmt: skip
+
+    assert ("service_role", None, None, "service") == born(found[LOGIN])
