@@ -45,6 +45,8 @@ IAM_CASES: list[tuple[str, Any, Any, Any]] = [
     ("CreateSAMLProvider", {"name": "idp"}, {"sAMLProviderArn": "arn:saml"}, {"sAMLProviderArn": "arn:saml"}),
     ("CreateOpenIDConnectProvider", {"url": "https://x", "clientIDList": ["a"]}, {"openIDConnectProviderArn": "arn:oidc"},
      {"openIDConnectProviderArn": "arn:oidc"}),
+    ("CreateGroup", {"groupName": "g"}, {"group": {"groupName": "g", "groupId": "AGPANEW", "arn": "arn:g", "path": "/"}},
+     {"group": {"arn": "arn:g", "groupId": "AGPANEW"}}),
     ("DeactivateMFADevice", {"userName": "ada", "serialNumber": "arn:mfa"}, None, None),
     ("UploadSSHPublicKey", {"userName": "ada"}, {"sSHPublicKey": {"sSHPublicKeyId": "APKA"}}, {"sSHPublicKey": {"sSHPublicKeyId": "APKA"}}),
     ("UploadSigningCertificate", {"userName": "ada"}, {"certificate": {"certificateId": "C"}}, {"certificate": {"certificateId": "C"}}),
@@ -84,6 +86,12 @@ OTHER_CASES: list[tuple[str, str, Any, Any, Any]] = [
     ("events", "PutRule", {"name": "r"}, {"ruleArn": "arn:r"}, {"ruleArn": "arn:r"}),
     ("sso", "CreatePermissionSet", {"name": "p"}, {"permissionSet": {"permissionSetArn": "arn:p"}}, {"permissionSet": {"permissionSetArn": "arn:p"}}),
     ("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": "arn:g"}, {"grantId": "g"}, {"grantId": "g"}),
+    ("organizations", "CreatePolicy", {"name": "n", "type": "TAG_POLICY"},
+     {"policy": {"policySummary": {"id": "p-1", "arn": "arn:p", "name": "n", "type": "TAG_POLICY", "awsManaged": False}, "content": "{}"}},
+     {"policy": {"policySummary": {"id": "p-1", "arn": "arn:p", "name": "n", "type": "TAG_POLICY"}}}),
+    ("organizations", "UpdatePolicy", {"policyId": "p-1"}, {"policy": {"policySummary": {"id": "p-1"}, "content": "{}"}},
+     {"policy": {"policySummary": {"id": "p-1"}}}),
+    ("glue", "CreateJob", {"name": "j"}, {"name": "j"}, {"name": "j"}),
     ("organizations", "AttachPolicy", {"policyId": "p-1", "targetId": ACCOUNT}, None, None),
     ("cloudtrail", "StopLogging", {"name": "trail"}, None, None),
 ]  # fmt: skip
@@ -140,8 +148,21 @@ def test_odd_answers_keep_their_ids() -> None:
     )[2]
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("CreatePolicy", {"policy": {"policySummary": {"id": "p-1", "type": "TAG_POLICY"}}}),
+     ("RunInstances", {"instancesSet": {"items": [{"instanceId": "i-1"}, {"instanceId": "i-2"}]}}),
+     ("RunTask", {"tasks": [{"taskArn": "arn:t"}]})],
+)  # fmt: skip
+def test_ids_deep_in_odd_answers_keep_their_paths(name: str, answer: Any) -> None:
+    """An odd type elsewhere in an answer leaves nested and listed ids where they are, too."""
+    odd = {**answer, "loginProfile": [7]}
+
+    assert answer == changed(name, {}, odd, source="organizations.amazonaws.com")[2]
+
+
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=2)
-                    | st.dictionaries(st.sampled_from(["user", "arn", "content", "policyDocument", "targets"]), inner, max_size=3), max_leaves=6)  # fmt: skip
+                    | st.dictionaries(st.sampled_from(["user", "arn", "content", "policyDocument", "targets", "policy", "policySummary", "tasks", "instancesSet", "items"]), inner, max_size=3), max_leaves=6)  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.sampled_from(["CreateUser", "RunInstances", None]), JSON, JSON), max_size=4))

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import pytest
+
+from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
 
@@ -23,6 +29,24 @@ def test_every_change_that_leaves_something_behind_has_a_name_for_it() -> None:
     }
 
     assert unknown == set()
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_every_id_that_is_asked_for_is_kept(odd: bool) -> None:
+    """What the kernel keeps of an answer holds each id by which a thing is known, odd types beside it or not."""
+    lost = []
+    for name, (what, paths) in creations._MADE.items():
+        for place, *path in paths:
+            answer: Any = "arn:thing"
+            for member in reversed(path):
+                answer = {member: answer}
+            if odd:
+                answer["trustAnchor" if path[0] != "trustAnchor" else "user"] = [7]
+            [kept] = changes([name], [b"{}"], [json.dumps(answer).encode()])[2]
+            if place == "answer" and creations.made(name, None, kept) != [(what, "arn:thing")]:
+                lost.append((name, path))
+
+    assert [] == lost
 
 
 def test_a_key_made_active_again_counts_as_made() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -274,6 +275,40 @@ def test_a_policy_counts_whose_record_tells_no_account(world: World) -> None:
 
     assert ["ended"] == states(records, session.id)
     assert "ended" == by_id(traced(records, session.id).credentials)[session.id].state
+
+
+def organised(world: World, kind: str = "SERVICE_CONTROL_POLICY", **odd: object) -> None:
+    """The management account makes a policy that denies all, and attaches it to the account."""
+    management = world.user("root-of-it", account=AWAY)
+    arn = f"arn:aws:organizations::{AWAY}:policy/o-abc/{kind.lower()}/p-abc12345"
+    summary = {"id": "p-abc12345", "arn": arn, "name": "Stop", "type": kind, "awsManaged": False}
+    asked = {"name": "Stop", "type": kind, "description": "", "content": json.dumps(DENY_ALL)}
+    answer = {"policy": {"policySummary": summary, "content": json.dumps(DENY_ALL)}, **odd}
+    management.calls("organizations:CreatePolicy", asked, response=answer)
+    management.calls("organizations:AttachPolicy", {"policyId": "p-abc12345", "targetId": HOME})
+
+
+@pytest.mark.parametrize("odd", [{}, {"user": [7]}])
+def test_a_service_control_policy_of_the_evidence_ends_the_account(
+    world: World, odd: dict[str, object]
+) -> None:
+    """CreatePolicy answers with the id that AttachPolicy names: so its document is known, and denies all there."""
+    key = world.user("ada")
+    session, beyond = key.assumes("Deploy"), world.user("eve", account=AWAY)
+    beyond.calls("s3:ListBuckets")
+    organised(world, **odd)
+
+    assert ["ended", "ended", "active"] == states(world, key.id, session.id, beyond.id)
+
+
+def test_a_tag_policy_limits_nobody(world: World) -> None:
+    """A policy of another type that is attached to the account is not told as a service control policy."""
+    key = world.user("ada")
+    key.calls("s3:ListBuckets")
+    organised(world, "TAG_POLICY")
+
+    found = answers(world)[key.id]
+    assert ("active", "a long-term key; nothing in the evidence ends it") == (found.state, found.state_reason)
 
 
 def test_awss_own_deny_all_is_known(world: World) -> None:

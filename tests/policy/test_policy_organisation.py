@@ -123,6 +123,16 @@ def test_policies_of_other_types_are_left_alone() -> None:
     assert certainties(changes, session()) == []
 
 
+def test_an_update_tells_the_type_of_a_policy_that_was_made_before_the_log() -> None:
+    """UpdatePolicy answers with the type: a tag policy whose making was not seen denies nothing either."""
+    summary = {"id": "p-1", "type": "TAG_POLICY"}
+    for request in ({"policyId": "p-1", "content": deny()}, {"policyId": "p-1", "name": "other"}):
+        changes = [call(5, "UpdatePolicy", request, policy={"policySummary": summary}), attach(10)]
+
+        assert not ended(changes, session())
+        assert certainties(changes, session()) == []
+
+
 def test_taking_full_access_away_is_noted() -> None:
     """What the other SCPs of the account still allow is not evaluated, and that is said."""
     attached = attach(5, policy="p-FullAWSAccess")

@@ -22,6 +22,19 @@ _PARTS = {
 _LONGEST = 2048
 
 
+class _Summary(msgspec.Struct, gc=False, omit_defaults=True):
+    """
+    What an answer of Organizations tells of a policy, inside `policy`.
+
+    Source: AWS Organizations API Reference, 'Policy' and 'PolicySummary'.
+    """
+
+    id: str | None = None
+    arn: str | None = None
+    name: str | None = None
+    type: str | None = None
+
+
 class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     """The ids of one thing that an answer describes: a key, user, role, policy, provider, profile..."""
 
@@ -31,6 +44,7 @@ class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     arn: str | None = None
     roleName: str | None = None
     roleId: str | None = None
+    groupId: str | None = None
     versionId: str | None = None
     isDefaultVersion: bool | None = None
     defaultVersionId: str | None = None
@@ -49,6 +63,7 @@ class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     serviceName: str | None = None
     taskArn: str | None = None
     taskDefinitionArn: str | None = None
+    policySummary: _Summary | None = None
 
 
 class _Instance(msgspec.Struct, gc=False, omit_defaults=True):
@@ -66,6 +81,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     user: _Thing | None = None
     loginProfile: _Thing | None = None
     role: _Thing | str | None = None
+    group: _Thing | str | None = None
     policy: _Thing | str | None = None
     policyVersion: _Thing | None = None
     trustAnchor: _Thing | None = None
@@ -92,17 +108,35 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     openIDConnectProviderArn: str | None = None
     keyPairId: str | None = None
     ruleArn: str | None = None
+    name: str | None = None
 
 
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:
-    """Of an answer of odd types: the ids that can be found in it."""
-    return {key: _ids(item) or item for key, item in value.items() if isinstance(item, str) or _ids(item)}
+    """Of an answer of odd types: the ids that can be found in it, at the paths at which others have them."""
+    found = {key: item if isinstance(item, str) else _inside(key, item) for key, item in value.items()}
+    return {key: item for key, item in found.items() if item or isinstance(item, str)}
 
 
-def _ids(value: Any) -> dict[str, str]:
+def _inside(key: str, value: Any) -> Any:
+    if key == "tasks":
+        return _each(value, _Thing)
+    if not isinstance(value, dict):
+        return None
+    if key == "instancesSet":
+        items = _each(value.get("items"), _Instance)
+        return {"items": items} if items else None
+    summary = _ids(value.get("policySummary"), _Summary)
+    return _ids(value, _Thing) | ({"policySummary": summary} if summary else {})
+
+
+def _each(value: Any, kind: type[msgspec.Struct]) -> list[dict[str, str]]:
+    return [found for item in value if (found := _ids(item, kind))] if isinstance(value, list) else []
+
+
+def _ids(value: Any, kind: type[msgspec.Struct]) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {key: found for key in _Thing.__struct_fields__ if (found := text(value, key)) is not None}
+    return {key: found for key in kind.__struct_fields__ if (found := text(value, key)) is not None}
 
 
 def _same(value: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,10 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "AttachUserPolicy": ("policy", ((_REQUEST, "userName"),)),
     "AttachRolePolicy": ("policy", ((_REQUEST, "roleName"),)),
     "AttachGroupPolicy": ("policy", ((_REQUEST, "groupName"),)),
-    "CreatePolicy": ("policy", ((_ANSWER, "policy", "arn"), (_REQUEST, "policyName"))),
+    "CreatePolicy": (
+        "policy",
+        ((_ANSWER, "policy", "arn"), (_ANSWER, "policy", "policySummary", "arn"), (_REQUEST, "policyName")),
+    ),
     "CreatePolicyVersion": ("policy", ((_REQUEST, "policyArn"),)),
     "SetDefaultPolicyVersion": ("policy", ((_REQUEST, "policyArn"),)),
     "AddUserToGroup": ("group_membership", ((_REQUEST, "userName"),)),

@@ -81,14 +81,16 @@ class Organisation:
         policy = change.answered("policy", "policySummary", "id")
         if policy is None:
             return
-        if change.asked("type") not in (None, _SERVICE_CONTROL):
-            self._other_types.add(policy)
+        self._sorts(policy, change)
         self._writes(policy, change)
 
     def updates(self, change: Change) -> None:
         """Enter UpdatePolicy; without content it only renames."""
         policy = change.asked("policyId")
-        if policy and change.document("content") is not None:
+        if policy is None:
+            return
+        self._sorts(policy, change)
+        if change.document("content") is not None:
             self._writes(policy, change)
 
     def deletes(self, change: Change) -> None:
@@ -103,6 +105,16 @@ class Organisation:
     def detaches(self, change: Change) -> None:
         """Enter DetachPolicy."""
         self._hangs(change, attach=False)
+
+    def _sorts(self, policy: str, change: Change) -> None:
+        """
+        Tell policies of other types apart; UpdatePolicy is not asked for the type, but answers with it.
+
+        Source: AWS Organizations API Reference, 'CreatePolicy' and 'UpdatePolicy'.
+        """
+        told = change.asked("type") or change.answered("policy", "policySummary", "type")
+        if told not in (None, _SERVICE_CONTROL):
+            self._other_types.add(policy)
 
     def _writes(self, policy: str, change: Change) -> None:
         document = self._read(change.document("content"))
