@@ -347,6 +347,17 @@ def revocation_fails(world: World) -> None:
     session.calls("s3:ListBuckets")
 
 
+@fires("used-after-revocation")
+def renamed_user_goes_on(world: World) -> None:
+    """A key works an hour after its user was denied everything, under the name that the user has since."""
+    admin = world.user("bea")
+    stop = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+    admin.iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=stop)
+    admin.iam("UpdateUser", userName="ada", newUserName="lovelace")
+    world.wait(3600)
+    world.user("lovelace", ip=HOUSE).calls("s3:ListBuckets")
+
+
 @spares("used-after-revocation")
 def revocation_bites(world: World) -> None:
     """A session works for two seconds more, then is refused, and may still ask who it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -170,6 +171,35 @@ def test_a_users_deny_all_holds_until_it_is_removed(world: World) -> None:
     ids = (key.id, token.id, role.id)
     assert ["ended", "ended", "active"] == states(world, *ids, as_of=put)
     assert ["active", "active", "active"] == states(world, *ids, as_of=removed)
+
+
+@pytest.mark.parametrize("names", [("ada", "lovelace"), ("ada", "byron", "lovelace")])
+@pytest.mark.parametrize("way", ["inline", "group"])
+def test_a_users_deny_all_goes_with_it_to_a_new_name(world: World, names: tuple[str, ...], way: str) -> None:
+    """A key that shows under the new name alone is ended by what was put on the user, or its group, before."""
+    admin, key, other = world.user("grace"), world.user("lovelace"), world.user("eve")
+    if way == "inline":
+        admin.iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=DENY_ALL)
+    else:
+        admin.iam("PutGroupPolicy", groupName="Cut", policyName="Stop", policyDocument=DENY_ALL)
+        admin.iam("AddUserToGroup", groupName="Cut", userName="ada")
+        admin.iam("UpdateGroup", groupName="Cut", newGroupName="Former")
+    for old, new in pairwise(names):
+        admin.iam("UpdateUser", userName=old, newUserName=new)
+    key.denied("s3:ListBuckets")
+    other.calls("s3:ListBuckets")
+
+    assert ["ended", "active"] == states(world, key.id, other.id)
+
+
+def test_a_deny_all_under_a_new_name_ends_a_key_that_showed_under_the_old(world: World) -> None:
+    """A rename makes no other user: what is put on it afterwards ends the keys that it had."""
+    key, admin = world.user("ada"), world.user("grace")
+    key.calls("s3:ListBuckets")
+    admin.iam("UpdateUser", userName="ada", newUserName="lovelace")
+    admin.iam("PutUserPolicy", userName="lovelace", policyName="Stop", policyDocument=DENY_ALL)
+
+    assert ["ended"] == states(world, key.id)
 
 
 def test_a_failed_change_changes_nothing(world: World) -> None:

@@ -73,6 +73,18 @@ def session_goes_on_after_a_revocation(world: World) -> Told:
     session.calls("s3:ListBuckets")
 
 
+def renamed_user_goes_on(world: World) -> Told:
+    """A user is denied everything and renamed, and a key of it goes on under the new name."""
+    admin = world.user("root-of-all", ip="192.0.2.11")
+    stop = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+    admin.iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=stop)
+    world.wait(60)
+    admin.iam("UpdateUser", userName="ada", newUserName="lovelace")
+    yield
+    world.wait(3600)
+    world.user("lovelace", ip="192.0.2.10").calls("s3:ListBuckets")
+
+
 def chain_comes_back(world: World) -> Told:
     """Two roles take up each other in turn, hop by hop, each long after the one before."""
     session = world.user("ada", ip="192.0.2.10").assumes("Deploy", "a")
@@ -113,7 +125,8 @@ def identity_is_lost(world: World) -> Told:
 
 STORIES: tuple[tuple[Callable[[World], Told], str], ...] = (
     (token_mints, "token-mints-tokens"), (key_is_cut, "outlived-key"), (role_is_revoked, "minted-again"),
-    (session_goes_on_after_a_revocation, "used-after-revocation"), (chain_comes_back, "role-juggling"),
+    (session_goes_on_after_a_revocation, "used-after-revocation"), (renamed_user_goes_on, "used-after-revocation"),
+    (chain_comes_back, "role-juggling"),
     (roles_are_tried, "role-probing"), (made_key_is_used, "outlived-key"),
     (identity_is_lost, "source-identity-lost"),
 )  # fmt: skip

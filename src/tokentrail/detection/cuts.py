@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,10 @@ _TOUCHED = """
        OR name IN ('AttachUserPolicy', 'AttachRolePolicy', 'PutUserPermissionsBoundary', 'PutRolePermissionsBoundary')
     GROUP BY ALL ORDER BY ALL"""
 """Who may have been ended by a change to themselves."""
+_RENAMED = """
+    SELECT DISTINCT regexp_extract(request, '"userName":"([^"]+)"', 1) AS old,
+                    regexp_extract(request, '"newUserName":"([^"]+)"', 1) AS new
+    FROM changed WHERE name = 'UpdateUser' AND source = 'iam.amazonaws.com' AND request LIKE '%"newUserName":"%'"""
 _DENYING = """
     SELECT DISTINCT nullif(regexp_extract(coalesce(nullif(regexp_extract(response, '"arn":"([^"]+)"', 1), ''), request),
                            '(arn:[^"]+:policy/[^"]+)', 1), '') AS policy
@@ -73,7 +77,7 @@ def cut_keys(scene: Scene) -> Iterator[Cut]:
     """Find the long-term keys that a change has ended."""
     touched = scene.touched
     keys = sorted({row["key_id"] for row in touched if row["key_id"]})
-    people = sorted({row["person"] for row in touched if row["person"] and row["call"] != "UpdateAccessKey"})
+    people = _people(scene, (row["person"] for row in touched if row["call"] != "UpdateAccessKey"))
     scene.give("touched_keys", {"id": pa.array(keys, pa.string())})
     scene.give("touched_users", {"name": pa.array(people, pa.string())})
     found = scene.rows("""
@@ -92,9 +96,10 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
     if not touched and organised is None:
         return
     first = min([*(row["first"] for row in touched), *([organised] if organised is not None else [])])
-    for name, member in (("touched_users", "person"), ("touched_roles", "role")):
-        names = sorted({row[member] for row in touched if row[member]})
-        scene.give(name, {"name": pa.array(names, pa.string())})
+    people = _people(scene, (row["person"] for row in touched))
+    roles = sorted({row["role"] for row in touched if row["role"]})
+    scene.give("touched_users", {"name": pa.array(people, pa.string())})
+    scene.give("touched_roles", {"name": pa.array(roles, pa.string())})
     found = scene.rows(
         """
         SELECT * FROM known k
@@ -107,6 +112,22 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
         (first, organised),
     )
     yield from _cut(scene, found)
+
+
+def _people(scene: Scene, names: Iterable[str | None]) -> list[str]:
+    """Users by all names that they have had: what was done under one holds (IAM API Reference, 'UpdateUser')."""
+    others: dict[str, set[str]] = {}
+    for row in scene.rows(_RENAMED):
+        others.setdefault(row["old"], set()).add(row["new"])
+        others.setdefault(row["new"], set()).add(row["old"])
+    waiting = [name for name in names if name]
+    found = set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += others.get(name, ())
+    return sorted(found)
 
 
 def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:

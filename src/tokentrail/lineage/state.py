@@ -125,7 +125,12 @@ class Judge:
 
 
 def _names(one: Change) -> Iterable[str]:
-    for member in ("userName", "roleName", "accessKeyId"):
+    """
+    The users, roles and keys that a change names; of a user that it renames, both names.
+
+    Whatever was done under the old name holds under the new one (IAM API Reference, 'UpdateUser').
+    """
+    for member in ("userName", "newUserName", "roleName", "accessKeyId"):
         found = one.request.get(member)
         if isinstance(found, str):
             yield found

@@ -29,10 +29,10 @@ Row = dict[str, Any]
 _CLOSE = 2
 """Seconds between an issuing call and the creation date that its session bears, at most; see `4_credentials.sql`."""
 _TOLD = re.compile(
-    r'"(accessKeyId|userName|roleName|groupName|policyName|policyArn|permissionsBoundary|functionName|instanceId'
+    r'"(accessKeyId|userName|newUserName|roleName|groupName|newGroupName|policyName|policyArn|permissionsBoundary|functionName|instanceId'
     r'|openIDConnectProviderArn|sAMLProviderArn)":"([^"]+)"'
 )
-_HOLDERS = {"userName": "u", "roleName": "r", "groupName": "g"}
+_HOLDERS = {"userName": "u", "newUserName": "u", "roleName": "r", "groupName": "g", "newGroupName": "g"}
 _POLICIES = frozenset({"policyArn", "permissionsBoundary"})
 _INLINE = frozenset({"PutUserPolicy", "PutRolePolicy", "PutGroupPolicy"})
 _USER = ":user/"
@@ -134,13 +134,18 @@ def of_change(change: Row, caller: Row) -> Iterator[str]:
 
 
 def about(change: Row, caller: Row) -> Iterator[str]:
-    """What a change must be seen with: other changes to the same policies, groups, or organisation."""
+    """
+    What a change must be seen with: other changes to the same policies, groups, or organisation.
+
+    A user that is renamed keeps what was done to it under its old name (IAM API Reference, 'UpdateUser').
+    """
     if change["source"] == _ORGANIZATIONS:
         yield ORGANISED
     account = change["account"] or caller["account"]
     told = _told(change)
     holders = [f"{_HOLDERS[member]}{account}/{what}" for member, what in told if member in _HOLDERS]
-    yield from (one for one in holders if one.startswith("g"))
+    renamed = any(member == "newUserName" for member, _ in told)
+    yield from (one for one in holders if renamed or one.startswith("g"))
     for member, what in told:
         if member == "policyName":
             yield from (f"i{one}/{what}" for one in holders)

@@ -24,7 +24,7 @@ from tokentrail.watch.database import explained, opened, writing
 from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
 
-_VERSION = 3
+_VERSION = 4
 _FOUND = {"c": (16, 4), "p": (16, 4), "d": (6, 6), "t": (3, 3), "e": (6, 6), "a": (6, 6)}
 _ELSE = (32, 8)
 """Records of one name that are found, by its first letter: what came last, and how it began."""
