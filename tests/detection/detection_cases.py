@@ -12,6 +12,7 @@ from evidence import AWAY, HOME, START
 from tokentrail.testing import World
 from tokentrail.testing.credential import LongTermKey
 from tokentrail.testing.names import Json
+from tokentrail.testing.records import BROWSER
 
 Act = Callable[[World], None]
 HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
@@ -940,6 +941,33 @@ def service_starts(world: World) -> None:
 def token_calls_iam(world: World) -> None:
     """A session token without a second factor lists users, which AWS refuses."""
     ada(world).gets_session_token().calls("iam:ListUsers")
+
+
+@fires("beyond-its-power")
+def federated_user_calls_iam(world: World) -> None:
+    """A federated user lists users by API, while another of the same user is in the console."""
+    key = ada(world)
+    key.gets_federation_token("other").gets_signin_token().calls("iam:ListUsers")
+    key.gets_federation_token("helper").calls("iam:ListUsers")
+
+
+@spares("beyond-its-power")
+def console_is_flagged_once(world: World) -> None:
+    """A federated user's first call in the console bears the flag, and those that list users do not."""
+    token = ada(world).gets_federation_token("helper")
+    with world.unlogged():
+        session = token.gets_signin_token(console_share=1e-9)
+    session.entry.identity = token.identity  # with the creation date of the token that it rests on
+    session.calls("s3:ListBuckets")
+    session.calls("iam:ListUsers", count=3)
+
+
+@spares("beyond-its-power")
+def console_shows_the_same_key(world: World) -> None:
+    """A federated user's token was carried into the console, where calls bear its own key and no flag."""
+    token = ada(world).gets_federation_token("helper")
+    token.gets_signin_token()
+    token.calls("iam:ListUsers", user_agent=BROWSER)
 
 
 @spares("beyond-its-power")

@@ -24,16 +24,35 @@ _BEYOND = """
                              'GetDelegatedAccessToken', 'GetAccessKeyInfo', 'DecodeAuthorizationMessage'))
       OR (h.kind = 'federation_token' AND d.source = 'iam.amazonaws.com'))
     ORDER BY h.n, d.time, d.event_id"""
+_IN_CONSOLE = """
+    SELECT DISTINCT h.n FROM facts d JOIN such_tokens h ON h.segment = d.segment AND h.identity = d.identity
+    WHERE h.n IN (SELECT n FROM sought)
+      AND (d.console OR (d.source = 'signin.amazonaws.com' AND d.name IN ('GetSigninToken', 'ConsoleLogin')
+                         AND d.error IS NULL))"""
+"""Tokens that are a browser's session too: flagged in any call of theirs, or carried there. A call that lacks the flag
+may be the browser's all the same, since by far not all bear it; and since when a token is in a browser, the log need
+not tell."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Look for successes that AWS documents as impossible."""
+    """
+    Look for successes that AWS documents as impossible.
+
+    A session of the console may call IAM though it rests on a token that may not (STS API Reference,
+    'GetFederationToken': the limit is on calls by CLI and API). `sessionCredentialFromConsole` is in some of its
+    records alone (CloudTrail User Guide, 'CloudTrail record contents'; Invictus data), so the whole session is looked
+    at, by its flagged calls, GetSigninToken and ConsoleLogin.
+    """
     if not scene.table("such_tokens", _HELD):
         return
     by_token: dict[int, list[Row]] = {}
     for row in scene.rows(_BEYOND):
         by_token.setdefault(row["n"], []).append(row)
+    if not by_token:
+        return
     known = scene.known(by_token)
+    for row in scene.rows(_IN_CONSOLE):
+        del by_token[row["n"]]
     for n, found in sorted(by_token.items()):
         yield Hit(
             about=(known[n]["id"],),
