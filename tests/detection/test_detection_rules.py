@@ -18,10 +18,12 @@ from detection_cases import (
     world,
 )
 
-from evidence import START, held
+from evidence import HOME, START, held
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
+from tokentrail.testing import World
+from tokentrail.testing.names import Json
 
 
 def found(act: Act, rule: str) -> tuple[Finding, ...]:
@@ -196,3 +198,25 @@ def test_the_first_sign_in_after_a_device_is_read_first() -> None:
         assert case.detect(rules=["new-mfa-used"], thresholds=Thresholds({"most_records": 1})) == ()
 
     assert "most_records=2" in one.thresholds
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "what"),
+    [("CreateAccessKey", {"accessKey": {"accessKeyId": "AKIAIOSFODNN7EXAMPLE"}}, "a key"),
+     ("CreateLoginProfile", {"loginProfile": {}}, "a password"),
+     ("UploadSigningCertificate", {"certificate": {"certificateId": "C"}}, "UploadSigningCertificate")],
+)  # fmt: skip
+@pytest.mark.parametrize(("by_root", "whose"), [(True, "the root user"), (False, "its own user")])
+def test_what_is_made_for_nobody_named_is_the_callers_own(
+    name: str, answer: Json, what: str, by_root: bool, whose: str
+) -> None:
+    """A call that names no user makes something for its caller: for the root user, which is no user of IAM, as well."""
+
+    def made(place: World) -> None:
+        key = ada(place)
+        maker = key.assumes_root(HOME) if by_root else key.gets_session_token()
+        maker.calls(f"iam:{name}", response=answer)
+
+    (one,) = found(made, "lasting-access")
+
+    assert one.why.endswith(f": {what} for {whose}.")

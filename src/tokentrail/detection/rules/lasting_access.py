@@ -22,7 +22,7 @@ _NAMES = (
     "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
 )  # fmt: skip
 _MADE = f"""
-    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account,
+    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type, c.in_account,
            k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
@@ -95,11 +95,11 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name in _STRONG:
         return "medium", f"{name} {_target(asked)}"
     if name == "CreateAccessKey" and not (own and not temporary):
-        return "medium", f"a key for user {who or 'of its own'}"
+        return "medium", f"a key for {_whose(row, who)}"
     if name == "CreateUser":
         return "low", f"user {who}"
     if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
-        return "medium", f"{_PASSWORDS.get(name, name)} for user {who}"
+        return "medium", f"{_PASSWORDS.get(name, name)} for {_whose(row, who)}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
         return "low", f"{short(str(asked['policyArn']))} for user {who}"
     if name in _FUNCTIONS and temporary:
@@ -109,6 +109,18 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name == "AddPermission20150331v2" and _account(asked) not in (None, *accounts):
         return "medium", f"account {_account(asked)} may call function {_target(asked)}"
     return None
+
+
+def _whose(row: Row, who: str | None) -> str:
+    """
+    Name the user that something was made for; a call that names none means its caller.
+
+    Source: IAM API Reference, 'CreateAccessKey' and 'CreateLoginProfile': so are credentials of the root user made,
+    which is no user of IAM.
+    """
+    if who is not None:
+        return f"user {who}"
+    return "the root user" if row["by_type"] == "Root" else "its own user"
 
 
 def _trust(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
