@@ -225,6 +225,21 @@ Credentials
     )
 
 
+def test_a_legend_keeps_long_short_names_apart_from_what_they_stand_for() -> None:
+    """Ids that end alike have longer short names: the legend shows all of each, and a space before the id."""
+    ids = ["AKIAALICE00000000001", "AKIABOB0000000000001", "AKIAEVE1000000000001"]
+    text = written(lambda paper: write_timeline([event(credential=one) for one in ids], paper))
+
+    assert (
+        text.partition("Credentials\n")[2]
+        == """\
+  AKIA…000001   AKIAALICE00000000001
+  AKIA…0000001  AKIABOB0000000000001
+  AKIA…00000001 AKIAEVE1000000000001
+"""
+    )
+
+
 @given(kinds=st.lists(st.sampled_from(["A", "B"]), max_size=40))
 def test_a_timeline_counts_every_call(kinds: list[str]) -> None:
     """However calls follow each other, the runs hold all of them, in order, and no short run."""

@@ -77,8 +77,9 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper) -> int:
             _line(run.first, names, paper)
     if count:
         paper.heading("Credentials")
+        widest = max(cell_len(safe(short)) for short, _ in names.legend())
         for short, credential in names.legend():
-            paper.line(f"  {pad(short, _NAME)}{safe(credential)}")
+            paper.line(f"  {_column(short, max(_NAME, widest + 1))}{safe(credential)}")
     return count
 
 
