@@ -536,3 +536,30 @@ def test_aws_login_from_identity_center_is_named_by_the_key_used(world: World) -
     login.calls("s3:ListBuckets")
 
     assert ("oauth_login", browser.id, "matched", None) == born(of(world, login.id))
+
+
+@pytest.mark.parametrize("key", ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPL9"])
+@pytest.mark.parametrize("account", [HOME, None])
+def test_a_failed_call_that_shows_no_more_than_a_key_is_its_bearers(key: str, account: str | None) -> None:
+    """The one credential with that key id made it: key, id and account stay as they are without it."""
+    whole = user() if key.startswith("AKIA") else session(key)
+    bare = {"type": "Unknown", "principalId": "", "accountId": account or "", "accessKeyId": key}
+    found = answers([
+        call("ListBuckets", "2026-11-23T09:10:00Z", whole, source="s3.amazonaws.com"),
+        call("GetCallerIdentity", "2026-11-23T09:11:00Z", bare, errorCode="ExpiredToken"),
+    ])  # fmt: skip
+
+    assert {key: (2, 1, HOME)} == {one.id: (one.events, one.errors, one.account) for one in found.values()}
+
+
+def test_a_failed_call_that_shows_a_key_of_two_is_neithers() -> None:
+    """A key id that two credentials bear, by their dates, does not say whose such a call was."""
+    key = "ASIAIOSFODNN7EXAMPL9"
+    bare = {"type": "Unknown", "principalId": "", "accountId": "", "accessKeyId": key}
+    found = answers([
+        call("ListBuckets", "2026-11-23T09:10:00Z", session(key), source="s3.amazonaws.com"),
+        call("ListBuckets", "2026-11-23T12:10:00Z", session(key, "2026-11-23T12:00:00Z"), source="s3.amazonaws.com"),
+        call("GetCallerIdentity", "2026-11-23T12:11:00Z", bare, errorCode="ExpiredToken"),
+    ])  # fmt: skip
+
+    assert [1, 1, 1] == [one.events for one in found.values()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evidence import AWAY, START, assume_role, by_id, held
+from evidence import AWAY, START, assume_role, by_id, call, held, user
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage import grow
 from tokentrail.lineage.grow import DRIVEN, in_order
@@ -92,9 +92,12 @@ def _made() -> World:
 
 
 def _odd() -> list[dict[str, Any]]:
-    """One key id issued twice, and a role taken up from an account whose trail is not there."""
+    """One key id issued twice, one that shows without its bearer, and a role taken up from an account whose trail is not there."""
     stranger = {"type": "AWSAccount", "principalId": "AROAVENDOR:job", "accountId": "999988887777"}
+    bare = {"type": "Unknown", "principalId": "", "accountId": "", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}
     return [
+        call("ListBuckets", "2026-11-23T09:10:00Z", user(), source="s3.amazonaws.com"),
+        call("GetCallerIdentity", "2026-11-23T09:11:00Z", bare, errorCode="InvalidClientTokenId"),
         assume_role("2026-11-23T09:00:00Z"),
         assume_role("2026-11-23T11:00:00Z"),
         assume_role("2026-11-23T09:00:00Z", key="ASIAIOSFODNN7EXAMPL2", caller=stranger),

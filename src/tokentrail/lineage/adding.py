@@ -43,8 +43,8 @@ SELECT i.* FROM all_issuing i JOIN (
   WHERE m.what IN ('access_key', 'key_status') AND f.time >= m.time
 ) f ON f.segment = i.segment AND f.object = i.object AND f.ordinal = i.ordinal"""
 """
-Calls of those who turned out to be somebody else, and calls that nobody but them may have made, or nobody but others now
-that credentials came or went, or keys were made or changed.
+Calls of those who turned out to be somebody else, and calls that nobody but them may have made, or nobody but others,
+now that credentials came or went, or keys were made or changed.
 """
 
 

@@ -311,8 +311,9 @@ def _addresses(pairs: pa.Table) -> dict[int, list[str]]:
 def _together(identities: Sequence[Row]) -> dict[str, Any]:
     """What several identities of one credential say of it."""
     mfa = [one["mfa"] for one in identities if one["mfa"] is not None]
+    account = min((one["account"] for one in identities if one["account"]), default="")
     return {
-        "seen_account": min((one["account"] or "" for one in identities), default=None),
+        "seen_account": account if identities else None,
         "principal_id": min((one["principal_id"] for one in identities if one["principal_id"]), default=None),
         "mfa": any(mfa) if mfa else None,
         **{

@@ -77,7 +77,7 @@ CREATE TABLE long_keys AS
 SELECT account, key, count(DISTINCT CASE WHEN principal <> '' THEN principal END) AS holders
 FROM sightings WHERE class = 'long' GROUP BY account, key;
 
-CREATE TABLE formed AS
+CREATE TABLE shaped AS
 SELECT sighting, form, '' AS account, '' AS key, principal, created FROM cleared WHERE form = 'group'
 UNION ALL
 SELECT sighting, form, account, key, principal, created FROM cleared WHERE form = 'key'
@@ -86,6 +86,25 @@ SELECT sighting, 'key', direct_account, direct_key, principal, created FROM clea
 UNION ALL
 SELECT s.sighting, 'long', s.account, s.key, CASE WHEN l.holders > 1 THEN s.principal ELSE '' END, -1
 FROM sightings s JOIN long_keys l ON l.account = s.account AND l.key = s.key WHERE s.class = 'long';
+
+-- A record of a call that failed early may show a key and not whose it is: it belongs to the one credential that bears it.
+CREATE TABLE stray AS
+SELECT sighting, account, key FROM shaped
+WHERE key <> '' AND principal = '' AND created = -1 AND (form = 'key' OR account = '');
+
+CREATE TABLE bearers AS
+SELECT key, min(form) AS form, min(account) AS account, min(principal) AS principal, min(created) AS created FROM (
+  SELECT DISTINCT f.form, f.account, f.key, f.principal, f.created FROM shaped f
+  JOIN (SELECT DISTINCT key FROM stray) k ON k.key = f.key
+  WHERE NOT EXISTS (SELECT 1 FROM stray s WHERE s.sighting = f.sighting)
+) GROUP BY key HAVING count(*) = 1;
+
+CREATE TABLE formed AS
+SELECT f.sighting, coalesce(b.form, f.form) AS form, coalesce(b.account, f.account) AS account, f.key,
+       coalesce(b.principal, f.principal) AS principal, coalesce(b.created, f.created) AS created
+FROM shaped f
+LEFT JOIN (SELECT s.sighting, b.* FROM stray s JOIN bearers b ON b.key = s.key AND (s.account = '' OR s.account = b.account)) b
+  ON b.sighting = f.sighting;
 
 CREATE TABLE seen_forms AS
 SELECT numbered() AS ck, f.*
@@ -126,7 +145,7 @@ FROM (
   SELECT p.ck, bool_or(console) AS console, bool_and(loose) AS loose, bool_and(forwarded) AS forwarded,
          coalesce(min(CASE WHEN NOT forwarded THEN nullif(key, '') END), min(nullif(key, ''))) AS some_key,
          min(nullif(key, '')) AS lowest_key, max(nullif(key, '')) AS highest_key,
-         min(account) AS account, min(nullif(principal, '')) AS principal_id, min(nullif(created, -1)) AS created,
+         coalesce(min(nullif(account, '')), '') AS account, min(nullif(principal, '')) AS principal_id, min(nullif(created, -1)) AS created,
          min(type) AS type, min(issuer_arn) AS issuer_arn, min(federated_provider) AS federated_provider,
          min(sign_in_session) AS sign_in_session, bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS some_hosted,
          CAST(sum(events) AS BIGINT) AS events, CAST(sum(errors) AS BIGINT) AS errors, min(first) AS first, max(last) AS last

@@ -22,7 +22,7 @@ LEFT JOIN {kin} a ON a.n = f.parent_n
 LEFT JOIN {roots} o ON o.n = f.root_n
 LEFT JOIN {creations} t ON t.n = f.n
 LEFT JOIN (
-  SELECT w.n, min(coalesce(i.account, '')) AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,
+  SELECT w.n, coalesce(min(nullif(i.account, '')), '') AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,
          bool_or(i.mfa) AS mfa, min(i.issuer_type) AS issuer_type, min(i.issuer_arn) AS issuer_arn,
          min(i.federated_provider) AS federated_provider, min(i.source_identity) AS source_identity,
          min(i.ec2_delivery) AS ec2_delivery, min(i.sign_in_session) AS sign_in_session,
