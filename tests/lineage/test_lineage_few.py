@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import START, held, text
+from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.lineage import creations, few, forest, naming, part, rollups
@@ -211,5 +212,30 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
             for meaning in naming._meanings(name):
                 every = engine.rows(f"SELECT n FROM everybody WHERE {meaning.where}", meaning.parameters)
                 expected = {row["n"] for row in every}
-                candidates = found._candidates(meaning)
-                assert expected == found._part.matching(list(candidates), meaning.where, meaning.parameters)
+                assert expected == _meant(found, meaning)
+                with pytest.MonkeyPatch.context() as many:
+                    many.setattr(naming, "FEW", -1)
+                    many.setattr(part, "_FEWEST", -1)
+                    assert expected == _meant(found, meaning)
+
+
+def _meant(found: Forest, meaning: naming.Meaning) -> set[int]:
+    return found._part.matching(list(found._candidates(meaning)), meaning.where, meaning.parameters)
+
+
+@given(worlds(rare=True), st.integers(0, THIRD - 1))
+def test_whose_an_event_or_address_is_is_the_same_by_key_ids_and_by_looking_through_all(
+    world: World, first: int
+) -> None:
+    """Also where several credentials bear one key id, of which not all made the call."""
+    records = world.records()
+    names = {one["eventID"] for one in records[first::THIRD]} | {
+        str(one["sourceIPAddress"]) for one in records
+    }
+    with held(forged(records, first, 0.3)) as case:
+        found = case._views.forest(None)
+        for name in sorted(names):
+            few_ones = found.speaking_for(name) or found._by_event(name)
+            with pytest.MonkeyPatch.context() as many:
+                many.setattr(naming, "FEW", -1)
+                assert few_ones == (found.speaking_for(name) or found._by_event(name))

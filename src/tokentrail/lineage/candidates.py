@@ -94,20 +94,26 @@ def know_recorded(
     of_seen: Sequence[Any] = (),
     of_issued: Sequence[Any] = (),
     some: Mapping[str, str] = EVERYWHERE,
-) -> None:
+) -> tuple[pa.Table, pa.Table]:
     """
     Know where something is recorded: by which identities `i`, as `named_identities`, and by which issuing calls `c`, as
-    `named_calls`.
+    `named_calls`. Answers both, each with its key id and whether it tells a time.
 
     They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round;
     in `some` segments, where it is known which may hold them (`Engine.holding`).
     """
     said = engine.table(
-        f"SELECT i.segment, i.identity FROM {some['some_identities']} i WHERE {seen}", of_seen
+        f"SELECT i.segment, i.identity, i.key_id, i.created FROM {some['some_identities']} i WHERE {seen}",
+        of_seen,
     )
     engine.register("named_identities", said)
-    calls = f"SELECT c.segment, c.object, c.ordinal, c.api FROM {some['some_issuances']} c WHERE {issued}"
-    engine.register("named_calls", engine.table(calls, of_issued))
+    calls = engine.table(
+        "SELECT c.segment, c.object, c.ordinal, c.api, c.key_id, c.time AS created "
+        f"FROM {some['some_issuances']} c WHERE {issued}",
+        of_issued,
+    )
+    engine.register("named_calls", calls)
+    return said, calls
 
 
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:

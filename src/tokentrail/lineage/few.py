@@ -81,9 +81,13 @@ class Few:
 
     def fits(self, places: Iterable[int]) -> bool:
         """Whether all that some credentials did may be held in memory."""
+        return self.calls(places) <= _CALLS
+
+    def calls(self, places: Iterable[int]) -> int:
+        """How many calls must be read to know what some credentials did."""
         plain = self.plain(places)
         told = self._told(plain)
-        return sum(row["events"] or 0 for n, row in plain.items() if n not in told) <= _CALLS
+        return sum(row["events"] or 0 for n, row in plain.items() if n not in told)
 
     def rows(self, places: Iterable[int]) -> list[Row]:
         """All that is known of some credentials, in their order."""

@@ -15,7 +15,7 @@ from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.part import Part
+from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
@@ -23,7 +23,9 @@ _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
 )
-_CALLED = "SELECT DISTINCT e.segment, e.identity FROM ({}) e WHERE {}"
+_CALLED = """
+SELECT DISTINCT e.segment, e.identity, i.key_id, i.created FROM ({}) e
+LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity WHERE {}"""
 _WHO = "SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
@@ -42,14 +44,10 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
 _ISSUED = """
 SELECT f.n FROM forest f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
-_CANDIDATES = f"{_WHO} UNION {_ISSUED} UNION SELECT n FROM creations WHERE created_owner = ?"
-"""Whom a name may mean by what was recorded."""
-_MINTED = """
-SELECT f.n, f.segment, f.object, f.ordinal FROM forest f
-JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity"""
+_OWNED = "SELECT n FROM creations WHERE created_owner = ?"
 _FOR_THEMSELVES = """
-SELECT m.n FROM named_mints m JOIN {} c ON c.segment = m.segment AND c.object = m.object AND c.ordinal = m.ordinal
-WHERE c.api NOT LIKE 'AssumeRole%'"""
+SELECT c.segment, c.object, c.ordinal, c.key_id, c.time AS created FROM {} c
+JOIN named_identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api NOT LIKE 'AssumeRole%'"""
 """Whoever is assumed by a caller does not speak for the caller."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
@@ -138,22 +136,52 @@ class Naming:
     def _candidates(self, meaning: Meaning) -> set[int]:
         """Credentials among which all are that a meaning fits."""
         some = self._engine.holding(names=(meaning.name,))
-        know_recorded(
+        said, calls = know_recorded(
             self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued, some
         )
-        found = places_in(self._engine.table(_CANDIDATES, (meaning.owner,)))
-        minted = self._engine.table(_MINTED)
-        if not minted.num_rows:
-            return found
-        self._engine.register("named_mints", minted)
-        some = self._engine.narrow({row["segment"] for row in minted.select(["segment"]).to_pylist()})
-        return found | places_in(self._engine.table(_FOR_THEMSELVES.format(some["some_issuances"])))
+        found = self._bearing(said, _WHO) | self._bearing(calls, _ISSUED)
+        if meaning.owner is not None:
+            found |= places_in(self._engine.table(_OWNED, (meaning.owner,)))
+        if said.num_rows:
+            segments = {row["segment"] for row in said.select(["segment"]).to_pylist()}
+            minted = self._engine.table(
+                _FOR_THEMSELVES.format(self._engine.narrow(segments)["some_issuances"])
+            )
+            self._engine.register("named_calls", minted)
+            found |= self._bearing(minted, _ISSUED)
+        return found
+
+    def _bearing(self, recorded: pa.Table, every: str) -> set[int]:
+        """
+        The credentials that something is recorded of, and maybe others that bear one of their key ids.
+
+        Few are found by their key ids. What shows none and no time either is nobody's; of the rest all are looked
+        through.
+
+        Args:
+            recorded: Identities or issuing calls, with `key_id`, and `created` where they tell a time.
+            every: The query that finds them among all.
+        """
+        if not recorded.num_rows:
+            return set()
+        rows = recorded.select(["key_id", "created"]).to_pylist()
+        keyless = any(not row["key_id"] and row["created"] is not None for row in rows)
+        if keyless or len(rows) > FEW:
+            return places_in(self._engine.table(every))
+        keys = sorted({row["key_id"] for row in rows if row["key_id"]})
+        return places_in(self._engine.ranges("names", "name", [(one, one) for one in keys]))
 
     def _callers(self, some: Mapping[str, str], where: str, value: Any) -> set[int]:
         """Who made the calls that meet a condition, of facts `e` in some segments."""
         facts = facts_of(self._engine, some["some_events"])
-        self._engine.register("named_identities", self._engine.table(_CALLED.format(facts, where), (value,)))
-        return places_in(self._engine.table(_WHO))
+        called = self._engine.table(_CALLED.format(facts, some["some_identities"], where), (value,))
+        self._engine.register("named_identities", called)
+        bearing = self._bearing(called, _WHO)
+        if not bearing:
+            return bearing
+        theirs = {(row["segment"], row["identity"]) for row in called.to_pylist()}
+        owned = self._engine.ranges("who", "n", [(n, n) for n in sorted(bearing)]).to_pylist()
+        return {row["n"] for row in owned if (row["segment"], row["identity"]) in theirs}
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""

@@ -22,6 +22,8 @@ from tokentrail.store.interface import Engine
 
 FEW = 200
 """Credentials that are looked up one by one."""
+_FEWEST, _FEWEST_CALLS = 20, 2_000
+"""Credentials, and calls of theirs, that are looked up to tell which of them are meant."""
 _NEAR = 20_000
 """Credentials in trees whose rows are read from where they lie; of more, a query reads the places alone."""
 _REMEMBERED = 1_000_000
@@ -56,6 +58,7 @@ class Part:
         self._gathered: tuple[frozenset[int], str] | None = None
         self._some: dict[str, str] = {}
         self._known: dict[int, Span] = {}
+        self._schema: pa.Schema | None = None
 
     def inventory(self, places: Iterable[int], order: str) -> pa.Table:
         """All that is known of very many credentials, in an order."""
@@ -76,10 +79,22 @@ class Part:
             parameters: What stands for its question marks.
             addresses: Whether it asks where they were used from.
         """
+        if len(places) <= _FEWEST and self._few.calls(places) <= _FEWEST_CALLS:
+            return self._matching_few(places, where, parameters)
         found = self.asked(
             f"SELECT n FROM ({{described}}) WHERE {where}", places, parameters, addresses=addresses
         )
         return {row["n"] for row in found}
+
+    def _matching_few(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> set[int]:
+        """The same by looking them up, as whoever asks for them then will."""
+        if self._schema is None:
+            self._narrow(frozenset())
+            of_none = described(self._some, addresses=False)
+            self._schema = self._engine.table(f"SELECT * FROM ({of_none}) LIMIT 0").schema
+        found = pa.Table.from_pylist(list(self._few.rows(places)), schema=self._schema)
+        self._engine.register("looked_up", found)
+        return {row["n"] for row in self._engine.rows(f"SELECT n FROM looked_up WHERE {where}", parameters)}
 
     def asked(
         self, sql: str, places: Sequence[int], parameters: Sequence[Any] = (), *, addresses: bool = False
