@@ -119,7 +119,7 @@ def left_behind(
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
-                found.sources.extend(_profile(deed, others))
+                found.sources.extend(_profile(deed, thing, others))
             elif what in _UNTOLD or not _works_by_itself(deed, what):
                 said = f"{deed.name}{f' on {thing}' if thing else ''} (event {deed.event_id})"
                 untold.setdefault((deed.by, _UNTOLD.get(what) or f"a {WORKLOADS[what].called}"), []).append(
@@ -216,10 +216,10 @@ def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime]) -> bool:
     return any(one in dead and dead[one] >= deed.time for one in named)
 
 
-def _profile(deed: Deed, others: Iterable[Change]) -> Iterator[Source]:
+def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
     """A role that instances get through their profile, or an instance that gets one."""
     role, profile = _asked(deed, "roleName"), _asked(deed, "instanceProfileName")
-    name = profile or _asked(deed, "instanceId") or _asked(deed, "associationId") or deed.name
+    name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     if is_gone(what, name, deed.account, deed.time, others):
         return

@@ -74,6 +74,17 @@ class _Instances(msgspec.Struct, gc=False, omit_defaults=True):
     items: list[_Instance] = []
 
 
+class _Association(msgspec.Struct, gc=False, omit_defaults=True):
+    """Which instance an instance profile was handed to."""
+
+    associationId: str | None = None
+    instanceId: str | None = None
+
+
+class _Wrapped(msgspec.Struct, gc=False, omit_defaults=True):
+    iamInstanceProfileAssociation: _Association | None = None
+
+
 class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     """What an answer says was made, at the paths of each API's own output."""
 
@@ -94,6 +105,9 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     sSHPublicKey: _Thing | None = None
     virtualMFADevice: _Thing | None = None
     instancesSet: _Instances | None = None
+    iamInstanceProfileAssociation: _Association | None = None
+    AssociateIamInstanceProfileResponse: _Wrapped | None = None
+    ReplaceIamInstanceProfileAssociationResponse: _Wrapped | None = None
     tasks: list[_Thing] = []
     taskDefinition: _Thing | str | None = None
     service: _Thing | str | None = None
@@ -111,8 +125,13 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     name: str | None = None
 
 
+_WRAPPED = ("AssociateIamInstanceProfileResponse", "ReplaceIamInstanceProfileAssociationResponse")
+
+
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:
     """Of an answer of odd types: the ids that can be found in it, at the paths at which others have them."""
+    for key in _WRAPPED:
+        value = {**value, **inner} if isinstance(inner := value.get(key), dict) else value
     found = {key: item if isinstance(item, str) else _inside(key, item) for key, item in value.items()}
     return {key: item for key, item in found.items() if item or isinstance(item, str)}
 
@@ -122,6 +141,8 @@ def _inside(key: str, value: Any) -> Any:
         return _each(value, _Thing)
     if not isinstance(value, dict):
         return None
+    if key == "iamInstanceProfileAssociation":
+        return _ids(value, _Association)
     if key == "instancesSet":
         items = _each(value.get("items"), _Instance)
         return {"items": items} if items else None
@@ -157,12 +178,41 @@ def changes(
     asked, documents = [], []
     hidden: dict[str | None, str | None] = {None: None}
     for name, request in zip(names, _requests(requests), strict=True):
-        document, rest = _apart(name, request or {})
+        document, rest = _apart(name, _unwrapped(name, request or {}))
         if document not in hidden:
             hidden[document] = hide_secrets(document or "")
         documents.append(hidden[document])
         asked.append(rest)
-    return _json(asked), documents, _json(answer or {} for answer in _answers(answers))
+    return _json(asked), documents, _json(_answered(answer) for answer in _answers(answers))
+
+
+def _unwrapped(name: str | None, request: dict[str, Any]) -> dict[str, Any]:
+    """
+    A request that EC2 logs within a member called after the call, its parameters spelled as elsewhere.
+
+    Source: EC2 User Guide, 'Log Amazon EC2 API calls using AWS CloudTrail'; seen of AssociateIamInstanceProfile.
+    """
+    inner = request.get(f"{name}Request")
+    return {**request, **_spelled(inner)} if isinstance(inner, dict) else request
+
+
+def _spelled(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key[:1].lower() + key[1:]: _spelled(item) if isinstance(item, dict) else item
+        for key, item in value.items()
+    }
+
+
+def _answered(answer: Any) -> Any:
+    """An answer without the member in which EC2 wraps some."""
+    if not isinstance(answer, _Made):
+        return answer or {}
+    wrapped = (
+        answer.AssociateIamInstanceProfileResponse or answer.ReplaceIamInstanceProfileAssociationResponse
+    )
+    if wrapped is None:
+        return answer
+    return _Made(iamInstanceProfileAssociation=wrapped.iamInstanceProfileAssociation)
 
 
 def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

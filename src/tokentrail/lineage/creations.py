@@ -65,8 +65,14 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "AddPermission20150331v2": ("function_policy", ((_REQUEST, "functionName"),)),
     "CreateFunctionUrlConfig": ("function_url", ((_REQUEST, "functionName"),)),
     "RunInstances": ("instance", ()),
-    "AssociateIamInstanceProfile": ("instance_profile", ((_REQUEST, "instanceId"),)),
-    "ReplaceIamInstanceProfileAssociation": ("instance_profile", ((_REQUEST, "associationId"),)),
+    "AssociateIamInstanceProfile": (
+        "instance_profile",
+        ((_REQUEST, "instanceId"), (_ANSWER, "iamInstanceProfileAssociation", "instanceId")),
+    ),
+    "ReplaceIamInstanceProfileAssociation": (
+        "instance_profile",
+        ((_ANSWER, "iamInstanceProfileAssociation", "instanceId"), (_REQUEST, "associationId")),
+    ),
     "ModifyInstanceAttribute": ("instance_attribute", ((_REQUEST, "instanceId"),)),
     "SendCommand": ("command", ((_ANSWER, "command", "commandId"),)),
     "StartSession": ("ssm_session", ((_ANSWER, "sessionId"), (_REQUEST, "target"))),

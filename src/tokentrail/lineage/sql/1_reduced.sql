@@ -50,12 +50,14 @@ SELECT h.*,
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
-            WHEN name = 'RunInstances' THEN 'instance' ELSE 'function' END AS what
+            WHEN name = 'RunInstances' THEN 'instance'
+            WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
 FROM changes h
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
-       OR h.source = 'ec2.amazonaws.com' AND h.name = 'RunInstances'
+       OR h.source = 'ec2.amazonaws.com' AND h.name IN (
+         'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
   AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
@@ -67,6 +69,8 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
        CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '') END AS owner,
        CASE what
          WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
+         WHEN 'instance_profile' THEN coalesce(nullif(regexp_extract(response, '"instanceId":"([^"]+)"', 1), ''),
+                                               nullif(regexp_extract(request, '"instanceId":"([^"]+)"', 1), ''))
          WHEN 'key_status' THEN nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')

@@ -67,7 +67,7 @@ CREATE TABLE hosts AS
 SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
        coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
 FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
-WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'function'));
+WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function'));
 
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
@@ -83,7 +83,7 @@ FROM sessions n JOIN made_roles m ON m.account = n.role_account AND m.id = n.rol
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'function') AND m.account = n.account
+FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'function') AND m.account = n.account
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
@@ -91,16 +91,16 @@ FROM sessions n JOIN made m ON m.what = 'provider' AND m.id = n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 
 -- The latest maker before the credential came to be is its parent where nobody is recorded to have minted it.
--- Whoever changed a function's code did not make the function: that is a link, but no parent.
+-- Whoever changed a function's code, or handed a role to an instance, made neither: that is a link, but no parent.
 CREATE TABLE makers AS
 SELECT * FROM (
-  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' THEN 2 ELSE 1 END,
+  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what = 'instance_profile' THEN 2 ELSE 1 END,
                                  time DESC, event_id, what) AS place
   FROM through t
 );
 
 CREATE TABLE made_by AS
-SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%';
+SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%' AND what <> 'instance_profile';
 
 CREATE TABLE parents AS
 SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,
