@@ -203,3 +203,22 @@ def test_a_pods_session_is_one_whichever_of_its_events_comes_first(first: str) -
     ])  # fmt: skip
 
     assert ("service_role", None, None, "service") == born(found[LOGIN])
+
+
+def test_a_later_user_of_the_same_name_is_another_one(world: World, thief: Credential) -> None:
+    """Its unique id tells it from the one that was made and deleted (IAM User Guide, 'IAM identifiers')."""
+    first = thief.creates_user("backdoor")
+    key = thief.creates_access_key(first)
+    key.calls("s3:ListBuckets")
+    admin = world.user("grace")
+    admin.iam("DeleteUser", userName="backdoor")
+    world.wait(minutes=5)
+    second = user("backdoor", key=LOGIN, principalId="AIDAANOTHERONE0000000")
+    records = [
+        *world.records(),
+        call("ListBuckets", "2026-11-23T20:00:00Z", second, source="s3.amazonaws.com"),
+    ]
+    found = by_id(traced(records, thief.id, up=False).credentials)
+
+    assert key.id in found
+    assert LOGIN not in found

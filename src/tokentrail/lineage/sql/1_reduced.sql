@@ -66,7 +66,9 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
        CASE WHEN what IN ('role', 'trust') THEN document
             WHEN name = 'DeleteAccessKey' THEN 'Deleted'
             WHEN what = 'key_status' THEN regexp_extract(request, '"status":"([^"]+)"', 1) END AS document,
-       CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '') END AS owner,
+       -- Whose key was made, and what tells a user that was made from a later one of its name.
+       CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
+            WHEN what = 'user' THEN nullif(regexp_extract(response, '"userId":"([^"]+)"', 1), '') END AS owner,
        CASE what
          WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'instance_profile' THEN coalesce(nullif(regexp_extract(response, '"instanceId":"([^"]+)"', 1), ''),

@@ -14,7 +14,7 @@ WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login
   AND EXISTS (SELECT 1 FROM made_users);
 
 CREATE TABLE users AS
-SELECT n.ck, n.kind, n.moment, coalesce(s.account, c.caller_account) AS account,
+SELECT n.ck, n.kind, n.moment, coalesce(s.account, c.caller_account) AS account, coalesce(s.principal_id, c.child) AS principal,
        regexp_extract(coalesce(a.arn, c.caller_user_arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
 FROM acting n
 LEFT JOIN seen s ON s.ck = n.ck
@@ -76,6 +76,7 @@ SELECT ck, maker, what, id, api, event_id, event_id_text, time, NULL, NULL, NULL
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
+                               AND (m.what <> 'user' OR m.owner IS NULL OR coalesce(n.principal, '') NOT LIKE 'AIDA%' OR n.principal = m.owner)
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
