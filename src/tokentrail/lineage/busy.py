@@ -70,7 +70,7 @@ def keep(engine: Engine, folder: Path) -> None:
         return
     facts = f"SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM facts e {_JOINED.format('e')}"
     engine.run(f"CREATE OR REPLACE TEMP VIEW acts AS {facts}")
-    queries = {one.name: one.many for one in rollups.ALL}
+    queries = {one.name: one.many if "WHERE" in one.many else _whose_first(one.many) for one in rollups.ALL}
     seen = ", ".join(f"i.{name}" for name in SEEN)
     queries[IDENTITIES] = f"SELECT DISTINCT b.n, {seen} FROM identities i {_JOINED.format('i')}"
     queries[CHANGES] = f"SELECT b.n, c.* FROM ({facts_of(engine, 'changes')}) c {_JOINED.format('c')}"
@@ -86,6 +86,14 @@ def keep(engine: Engine, folder: Path) -> None:
         },
     )
     (folder / _LISTED).write_bytes(msgspec.json.encode(listed))
+
+
+def _whose_first(sql: str) -> str:
+    """
+    A roll-up of calls that are joined with whose they are before: else an engine rolls up everybody's first, which takes
+    five times as long.
+    """
+    return sql.replace("FROM acts", "FROM (SELECT * FROM acts OFFSET 0)")
 
 
 def forget(folder: Path) -> None:
