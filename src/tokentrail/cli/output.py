@@ -151,6 +151,7 @@ def waiting(what: str) -> Iterator[None]:
     def show() -> None:
         with suppress(*_GONE):
             line.start()
+            console.show_cursor(True)  # a verb that is killed could not show it again
 
     begin = Timer(_A_WHILE, show)
     begin.daemon = True
