@@ -571,3 +571,83 @@ def test_times_are_kept_to_the_microsecond(stand: Stand) -> None:
     applied = stand.apply(stand.story())
 
     assert applied.steps[1].cutoff == datetime.fromisoformat("2026-11-23T10:21:01+00:00")
+
+
+def test_what_a_colleague_deleted_meanwhile_needs_no_denial(stand: Stand) -> None:
+    """A user that is gone stops nothing: the steps on it are done, in words, and the role's is carried out."""
+    plan = stand.story()
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.iam.delete_user(UserName="support")
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["already", "already", "done"]
+    assert stand.wire.writes == ["PutRolePolicy"]
+    assert [one.why for done in applied.steps for one in done.deeds] == [
+        f"there is no access key {stand.key} of user support any more, and what is gone needs no denial",
+        "there is no user support any more, and what is gone needs no denial",
+        None,
+    ]
+
+
+def test_a_user_that_goes_while_its_denial_is_sent_needs_none(stand: Stand) -> None:
+    """Between the look and the call is time enough to delete a user; the run goes on, and says why."""
+    plan = stand.story()
+
+    def delete(action: str) -> None:
+        if action == "PutUserPolicy":
+            stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+            stand.iam.delete_user(UserName="support")
+
+    stand.wire.before = delete  # type: ignore[assignment]
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["done", "done", "done"]
+    assert "no user support any more" in (applied.steps[1].deeds[0].why or "")
+
+
+def test_roles_that_are_gone_need_no_managed_policy_and_no_trust(stand: Stand) -> None:
+    """An attachment and a trust of a role that was deleted count as done."""
+    arn = f"arn:aws:iam::{HOME}:policy/TokenTrail-deny"
+    plan = plan_of(
+        step(
+            1, "deny-sessions", call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial()),
+            call("AttachRolePolicy", RoleName="Gone", PolicyArn=arn), cutoff=CUTOFF,
+        ),
+        step(2, "revert-trust", call("UpdateAssumeRolePolicy", RoleName="Gone", PolicyDocument=BEFORE)),
+    )  # fmt: skip
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert stand.wire.writes == ["CreatePolicy"]
+
+
+def test_an_owner_that_may_not_be_looked_at_is_taken_to_be_there(stand: Stand) -> None:
+    """Where GetUser is denied, a policy that is missing is written."""
+    plan = stand.story()
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "GetUser" else None
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["done", "done", "done"]
+
+
+def test_a_policy_of_a_user_that_is_gone_is_not_put_back(stand: Stand) -> None:
+    """What was on a user that somebody deleted since can't be taken back, which is said."""
+    plan = stand.story()
+    stand.iam.put_user_policy(UserName="support", PolicyName=REVOKE, PolicyDocument=BEFORE)
+    stand.apply(plan)
+    stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.iam.delete_user(UserName="support")
+    stand.clock.now += timedelta(days=2)
+
+    undone = stand.undo(plan)
+
+    told = {one.thing: one for one in undone.things}[f"inline policy {REVOKE} of user support"]
+    assert told.outcome == "irreversible"
+    assert told.why.startswith("there is no user support any more")

@@ -17,7 +17,6 @@ from tokentrail.containment.iam_things import (
     InlinePolicy,
     ManagedPolicy,
     Membership,
-    Owner,
     Provider,
     SignIn,
     Trust,
@@ -34,6 +33,7 @@ from tokentrail.containment.other_things import (
     RolesAnywhere,
     SignInSessions,
 )
+from tokentrail.containment.owner import Owner
 from tokentrail.containment.thing import Change, State, Thing
 from tokentrail.errors import UsageError
 
@@ -109,13 +109,9 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
 
 
 def _update_key(call: Call) -> Change:
-    p, gone = call.parameters, {"Inactive", None}
+    p = call.parameters
     thing = AccessKey(account=call.account, user=p["UserName"], access_key_id=p["AccessKeyId"])
-    inactive = p["Status"] == "Inactive"
-    return Change(
-        call=call, thing=thing, wanted={"status": p["Status"]},
-        settled=(lambda state: state["status"] in gone) if inactive else None,
-    )  # fmt: skip
+    return Change(call=call, thing=thing, wanted={"status": p["Status"]})
 
 
 def _delete_key(call: Call) -> Change:
