@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from carry_cases import HOME, REVOKE, Stand, plan_of, step
+from carry_cases import HOME, REVOKE, Stand, call, plan_of, step
 
 from evidence import call as record
 from evidence import held, session, user
@@ -48,10 +48,10 @@ def one(**fields: Any) -> Held:
     return Held(**{**whole, **fields})
 
 
-def seen(after: float, call: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
+def seen(after: float, name: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
     """A call some seconds after the second in which the step bit."""
     return Seen(
-        time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=call,
+        time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=name,
         failed=bool(error), denied=error in ("denied", "explicit", "scp"), denied_by=DENIERS.get(error),
     )  # fmt: skip
 
@@ -107,6 +107,21 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
         ({"bites": (bite(action="deactivate-key", reads_back=None),)}, ("not-yet-proven", None)),
         ({"bites": (bite(action="deactivate-key"),), "event": "denied"}, ("not-yet-proven", None)),
         ({"bites": (bite(action="deactivate-key"),), "event": "explicit"}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="delete-created-user"),), "long_term": True}, ("proven", None)),
+        ({"bites": (bite(action="delete-user"),), "long_term": True}, ("proven", None)),
+        ({"bites": (bite(action="delete-user"),)}, ("not-yet-proven", None)),
+        (
+            {"bites": (bite(action="delete-user"),), "long_term": True, "event": "denied"},
+            ("not-yet-proven", None),
+        ),
+        (
+            {
+                "bites": (bite(action="delete-user"),),
+                "long_term": True,
+                "newest": BIT + timedelta(minutes=14),
+            },
+            ("not-yet-proven", None),
+        ),
         ({"bites": (bite(action="scp-deny"),), "event": "explicit"}, ("not-yet-proven", None)),
         ({"bites": (bite(action="scp-deny"),), "event": "scp"}, ("proven", "e9")),
         (
@@ -218,6 +233,23 @@ def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:
 
     assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
     assert found.verdict == "not-yet-proven"
+
+
+def test_a_key_that_went_with_its_user_is_proven(stand: Stand) -> None:
+    """A key never expires, and one whose user is gone is never refused: that the user reads back as gone must do."""
+    story = stand.story()
+    user = call("DeleteUser", UserName="support")
+    gone = step(1, "delete-created-user", user, ends=(stand.key,), safe_to_undo_after=None, reversible=False)
+    stand.wire.before = lambda action: (400, "X") if action == "ListServiceSpecificCredentials" else None
+    plan = replace(story, steps=(gone,), tainted=(stand.key,))
+    assert stand.apply(plan).complete
+
+    found = looked(stand, plan)
+
+    assert (
+        found.credentials[0].why == "its user reads back as gone, and the evidence shows no use of it since"
+    )
+    assert found.verdict == "proven"
 
 
 NOT_BY_OURS = "User: x is not authorized to perform: s3:GetObject on resource: y with an explicit deny"

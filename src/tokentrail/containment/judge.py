@@ -21,6 +21,8 @@ from tokentrail.policy.deny import UNDENIABLE
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
 """After these the key itself no longer signs, so that no denial can ever be seen in the log."""
+USER_ACTIONS: frozenset[Action] = frozenset({"delete-user", "delete-created-user"})
+"""After these the user's keys are gone with it (IAM User Guide, 'Remove or deactivate an IAM user')."""
 
 Denier = Literal["identity-based policy", "service control policy"]
 """A type of policy that a step may write, as AWS's messages call it."""
@@ -61,6 +63,8 @@ class Held:
     expires: datetime | None
     """Its end, or the latest possible; `None` for a long-term key."""
     parent: str | None
+    long_term: bool = False
+    """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
     """Whether the plan itself says that it is not ended."""
 
@@ -170,21 +174,28 @@ class _Credentials:
                 what = f"{event.call} was refused with an explicit deny in {_an(event.denied_by)}"
                 why = f"{what} at {_clock(event.time)}"
                 return self._told(one, bite, "proven", why, event.event_id)
-        unused = not self._after(one, at)
         if (
             bite is not None
-            and bite.action in KEY_ACTIONS
-            and bite.reads_back
+            and self._read_back_proves(one, bite)
             and self._covered(at)
-            and unused
+            and not self._after(one, at)
         ):
-            what = "the key reads back as no longer active, and the evidence shows no use of it since"
-            return self._told(one, bite, "proven", what)
+            gone = (
+                "its user reads back as gone"
+                if bite.action in USER_ACTIONS
+                else "the key reads back as no longer active"
+            )
+            return self._told(one, bite, "proven", f"{gone}, and the evidence shows no use of it since")
         if bite is None and one.planned:
             return self._told(
                 one, bite, "proven", "it had ended before the plan was made, and nothing says otherwise"
             )
         return None
+
+    def _read_back_proves(self, one: Held, bite: Bite) -> bool:
+        """Whether a step that still stands leaves a key nothing to sign with, so that silence is all there can be."""
+        ends_keys = bite.action in KEY_ACTIONS or (bite.action in USER_ACTIONS and one.long_term)
+        return ends_keys and bite.reads_back is True
 
     def _silent(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict:
         newest = self._scene.newest
