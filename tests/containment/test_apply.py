@@ -22,6 +22,7 @@ from carry_cases import (
     issue_time,
     plan_of,
     step,
+    with_steps,
 )
 
 from evidence import call as record
@@ -29,6 +30,7 @@ from evidence import held, session
 from tokentrail.containment.model import Collateral, Plan
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Created, Trace
+from tokentrail.testing import World
 
 
 def outcomes(applied: Any) -> list[str]:
@@ -571,6 +573,36 @@ def test_times_are_kept_to_the_microsecond(stand: Stand) -> None:
     applied = stand.apply(stand.story())
 
     assert applied.steps[1].cutoff == datetime.fromisoformat("2026-11-23T10:21:01+00:00")
+
+
+def test_a_plan_made_anew_is_carried_out_beside_the_one_before(stand: Stand) -> None:
+    """Both are made with managed policies for the same role; each undo takes its own away and leaves the other's."""
+    world = World(AS_OF - timedelta(minutes=10), account=HOME)
+    key, robot = world.user("support"), world.user("robot")
+    key.assumes("MyBucketRole", "x").calls("s3:ListBuckets")
+    for number in range(60):
+        robot.assumes("MyBucketRole", f"build-{number:05}")
+    robot.calls("s3:ListBuckets")
+    stand.story()
+    with held(world) as case:
+        plans = [case.contain([key.id], strategy="surgical", margin=margin) for margin in (60, 90)]
+    steps = [with_steps(plan, replace(plan.steps[-1], n=1)) for plan in plans]
+    stands = [replace(stand, folder=stand.folder / name) for name in ("first", "second")]
+    for one in stands:
+        one.folder.mkdir()
+
+    applied = [one.apply(plan) for one, plan in zip(stands, steps, strict=True)]
+    again = stands[0].apply(steps[0])
+    both = stand.iam.list_attached_role_policies(RoleName="MyBucketRole")["AttachedPolicies"]
+    stand.clock.now += timedelta(days=2)
+    undone = stands[1].undo(steps[1])
+    left = stand.iam.list_attached_role_policies(RoleName="MyBucketRole")["AttachedPolicies"]
+
+    assert [one.stopped for one in (*applied, again)] == [None, None, None]
+    assert undone.complete, undone.things
+    names = [call.parameters["PolicyName"] for call in steps[0].steps[0].calls[::2]]
+    assert len(both) == 6
+    assert sorted(one["PolicyName"] for one in left) == sorted(names)
 
 
 def test_what_a_colleague_deleted_meanwhile_needs_no_denial(stand: Stand) -> None:

@@ -419,6 +419,33 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert "too many sessions to tell apart" in wide.why
 
 
+def made(plan: Plan) -> list[str]:
+    """The names of the managed policies that a plan makes."""
+    calls = [call for one in plan.steps for call in one.calls if call.operation == "CreatePolicy"]
+    return [call.parameters["PolicyName"] for call in calls]
+
+
+def test_each_plan_s_managed_policies_have_names_of_their_own() -> None:
+    """The same plan has the same, a later or other one other names, which calls, undo and script agree upon."""
+    world, key = crowd(60)
+    with asked(world) as case:
+        plan, same = (checked(case.contain([key.id], strategy="surgical")) for _ in range(2))
+        later = checked(case.contain([key.id], strategy="surgical", as_of=plan.as_of + timedelta(seconds=1)))
+        other = checked(case.contain([key.id], strategy="surgical", margin=61))
+
+    assert 3 == len(made(plan)) and made(plan) == made(same)
+    assert 9 == len({*made(plan), *made(later), *made(other)})
+    assert all(len(name) <= 128 for name in made(plan))
+    arns = [f"arn:aws:iam::111122223333:policy/{name}" for name in made(plan)]
+    told = [call.parameters.get("PolicyArn") for call in plan.steps[-1].calls]
+    assert arns == [arn for arn in told if arn]
+    undone = [call.parameters["PolicyArn"] for call in plan.steps[-1].undo]
+    assert sorted(arns * 2) == sorted(undone)
+    script = io.StringIO()
+    write_script(plan, script)
+    assert all(2 == script.getvalue().count(name) for name in made(plan))
+
+
 # ---------------------------------------------------------------- what can't be asked
 
 

@@ -22,6 +22,7 @@ from tokentrail.containment.model import (
 )  # fmt: skip
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
+from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.principal import short
 from tokentrail.containment.prover import Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
@@ -51,7 +52,7 @@ def _plan(
     refused: Sequence[NotSpared],
     gaps: Sequence[Gap],
 ) -> Plan:
-    moves = [by_present_names(scene, move) for move in moves]
+    moves = by_own_names(scene, [by_present_names(scene, move) for move in moves], strategy or "given steps")
     outcome = prove(scene, moves)
     replay = story.replay(scene, moves, outcome)
     return Plan(
