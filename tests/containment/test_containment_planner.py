@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from contain_cases import (
 from evidence import AWAY, HOME, START
 from tokentrail import Case
 from tokentrail.containment.margin import LEAST_MARGIN
-from tokentrail.containment.model import Plan
+from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper
@@ -614,6 +615,24 @@ def test_hundreds_of_sessions_read_well() -> None:
 
     assert len(text.getvalue().splitlines()) < 160
     assert "characters; --script" in " ".join(text.getvalue().split()) and "session-299" in script.getvalue()
+
+
+def test_a_list_of_one_and_of_several_is_one_argument_each_in_the_script() -> None:
+    """The aws-cli takes a list of one as it is, and any list as JSON."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+    stops = [
+        Call(account=HOME, service="ec2", operation="StopInstances", region="us-east-1", parameters={"InstanceIds": ids})
+        for ids in (["i-1"], ["i-1", "i-2"])
+    ]  # fmt: skip
+    script = io.StringIO()
+    write_script(replace(plan, steps=(replace(plan.steps[0], calls=tuple(stops)),)), script)
+
+    one, several = [line for line in script.getvalue().splitlines() if "stop-instances" in line]
+    assert one.endswith("ec2 stop-instances --region=us-east-1 --instance-ids=i-1")
+    assert several.endswith("""--instance-ids='["i-1", "i-2"]'""")
 
 
 def test_whoever_minted_the_subject_and_still_may_is_named() -> None:
