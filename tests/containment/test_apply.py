@@ -148,6 +148,61 @@ def test_throttling_is_waited_out(stand: Stand) -> None:
     assert pauses == [1.0]
 
 
+PAGE = "<!DOCTYPE html>\n<html><head><meta charset=utf-8><title>503</title><body><hr>Service Unavailable"
+
+
+@pytest.mark.parametrize("action", ["GetCallerIdentity", "ListAccessKeys", "GetUserPolicy", "PutUserPolicy"])
+def test_a_page_in_place_of_an_answer_is_tried_again(stand: Stand, action: str) -> None:
+    """What a load balancer says is a fault like any other 5xx: the call is sent anew, whatever it is."""
+    plan = stand.story()
+    pages, pauses = [(503, PAGE)] * 3, list[float]()
+    stand.wire.before = lambda asked: pages.pop() if asked == action and pages else None
+
+    with stand.cloud(sleep=pauses.append) as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("action", ["GetUserPolicy", "PutUserPolicy"])
+def test_pages_without_end_stop_a_run_in_words_and_it_goes_on_later(stand: Stand, action: str) -> None:
+    """Nothing of TokenTrail's is at fault, so that it says what is; the same command goes on with the step."""
+    plan = stand.story()
+    stand.wire.before = lambda asked: (503, PAGE) if asked == action else None
+
+    with stand.cloud(sleep=lambda seconds: None) as cloud:
+        stopped = stand.apply(plan, cloud=cloud)
+    stand.wire.before = lambda asked: None
+    resumed = stand.apply(plan)
+
+    assert outcomes(stopped) == ["done", "failed", "not-reached"]
+    assert "the page of a proxy or a load balancer" in (stopped.stopped or "")
+    assert PAGE[:9] not in (stopped.stopped or "")
+    assert resumed.complete, resumed.stopped
+
+
+def test_a_page_in_place_of_the_caller_is_a_refusal(stand: Stand) -> None:
+    """Who calls is asked for first: where that has no answer, nothing is sent."""
+    plan = stand.story()
+    stand.wire.before = lambda asked: (502, PAGE)
+
+    with (
+        stand.cloud(sleep=lambda seconds: None) as cloud,
+        pytest.raises(ActionRefused, match="AWS can't be reached: what came back is no answer of AWS's"),
+    ):
+        stand.apply(plan, cloud=cloud)
+    assert stand.wire.actions == ["GetCallerIdentity"] * 4
+
+
+def test_what_few_users_have_may_be_hidden_by_a_page(stand: Stand) -> None:
+    """A read that may fail may fail so too: the user is deleted all the same."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.wire.before = lambda action: (503, PAGE) if action == "ListServiceSpecificCredentials" else None
+    plan = plan_of(step(1, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False))
+
+    with stand.cloud(sleep=lambda seconds: None) as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
+
+
 def test_an_answer_that_got_lost_is_looked_up(stand: Stand) -> None:
     """A call that took effect, though its answer says otherwise, is done."""
     plan = stand.story()
