@@ -420,6 +420,37 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert "too many sessions to tell apart" in wide.why
 
 
+@pytest.mark.parametrize(
+    ("options", "action"),
+    [
+        ({}, "deactivate-key"),
+        ({"without_access": [HOME], "management_account": MANAGEMENT}, "scp-deny"),
+    ],
+)
+def test_whoever_uses_a_leaked_key_rightfully_is_named(options: dict[str, Any], action: str) -> None:
+    """By whatever step the key ends: its owner stops working."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id, **options)
+
+    assert [key.id] == [one.credential for one in step(plan, action).collateral]
+    assert [f"{USER}support"] == [one.principal for one in step(plan, action).collateral]
+
+
+@pytest.mark.parametrize("action", ["deny-user", "delete-user"])
+def test_whoever_uses_a_leaked_key_rightfully_is_named_in_steps_of_one_s_own(action: str) -> None:
+    """A denial or deletion of the user ends the key for its owner too; a key that the attacker made has none."""
+    world = World(START)
+    key = world.user("support")
+    more = key.creates_access_key()
+    more.calls("s3:ListBuckets")
+    plan = planned(world, key.id, what_if=[f"{action}:{USER}support"])
+
+    assert {key.id, more.id} <= set(plan.steps[0].ends)
+    assert [key.id] == [one.credential for one in plan.steps[0].collateral]
+
+
 def made(plan: Plan) -> list[str]:
     """The names of the managed policies that a plan makes."""
     calls = [call for one in plan.steps for call in one.calls if call.operation == "CreatePolicy"]

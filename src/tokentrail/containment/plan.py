@@ -134,16 +134,17 @@ def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
 
 
 def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iterator[Collateral]:
-    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately."""
+    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately, however the key is ended."""
     found = {
         one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
     }
-    if move.action in ("deactivate-key", "delete-key"):
-        found |= {
-            one.id: scene.arn(one.principal)
-            for one in scene.held
-            if one.key_id in move.targets and not one.made
-        }
+    off = move.targets if move.action in ("deactivate-key", "delete-key") else ()
+    found |= {
+        one.id: scene.arn(one.principal)
+        for one in scene.held
+        if one.kind == "long_term_key" and not one.made
+        and (one.key_id in off or outcome.lives[one.id].by == number)
+    }  # fmt: skip
     for name, principal in sorted(found.items()):
         yield Collateral(credential=name, principal=principal)
 
