@@ -678,6 +678,44 @@ def test_what_a_colleague_deleted_meanwhile_needs_no_denial(stand: Stand) -> Non
     ]
 
 
+OWNER = (
+    "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>{name}</UserName>"
+    "</GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>"
+)
+"""How IAM names the user that owns a key (moto gives the old name of one that was renamed)."""
+
+
+def test_a_user_that_was_renamed_is_not_gone(stand: Stand) -> None:
+    """Its key works on under the new name, which IAM tells: nothing is taken for done, and a new plan asked for."""
+    plan = stand.story()
+    stand.iam.update_user(UserName="support", NewUserName="renamed")
+    page = (200, OWNER.format(name="renamed"))
+    stand.wire.before = lambda action: page if action == "GetAccessKeyLastUsed" else None
+
+    applied = stand.apply(plan)
+
+    assert outcomes(applied) == ["failed", "not-reached", "not-reached"]
+    assert stand.wire.writes == []
+    assert "its user support is called renamed by now: ingest newer logs and plan again" in (
+        applied.stopped or ""
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [(403, "AccessDenied"), (404, "NoSuchEntity"), (200, OWNER.format(name="support"))]
+)
+def test_a_key_that_nobody_else_is_told_to_have_is_gone(stand: Stand, answer: tuple[int, str]) -> None:
+    """Whether IAM does not know it, does not tell, or still names the user that was deleted."""
+    plan = stand.story()
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.wire.before = lambda action: answer if action == "GetAccessKeyLastUsed" else None
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["already", "done", "done"]
+
+
 def test_a_user_that_goes_while_its_denial_is_sent_needs_none(stand: Stand) -> None:
     """Between the look and the call is time enough to delete a user; the run goes on, and says why."""
     plan = stand.story()

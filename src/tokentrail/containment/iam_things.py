@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
-from tokentrail.containment.owner import Owner, no_more, owner_gone
+from tokentrail.containment.owner import Owner, insist_on_name, no_more, owner_gone
 from tokentrail.containment.thing import Irreversible, State, Thing, document_text
 
 
@@ -30,9 +30,11 @@ class AccessKey(Thing):
         return f"access key {self.access_key_id} of user {self.user}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read its status."""
+        """Read its status; a user that was renamed meanwhile is not gone, and neither is its key."""
         keys = self._list(cloud, "iam", "ListAccessKeys", "AccessKeyMetadata", UserName=self.user)
         found = [one["Status"] for one in keys if one["AccessKeyId"] == self.access_key_id]
+        if not found:
+            insist_on_name(self.account, self.user, self.access_key_id, cloud)
         return {"status": found[0] if found else None}
 
     def gone(self, state: Mapping[str, Any]) -> str | None:

@@ -32,6 +32,32 @@ def owner_gone(account: str, owner: Owner, name: str, cloud: Cloud) -> bool:
     return False
 
 
+def insist_on_name(account: str, user: str, access_key_id: str, cloud: Cloud) -> None:
+    """
+    Make sure that a key which a user does not have is not another's, since an attacker may rename the user.
+
+    Source: IAM API Reference, 'GetAccessKeyLastUsed', which names the user that owns a key.
+
+    Raises:
+        CallFailed: the key is there under another name, or AWS does not answer.
+    """
+    asked = {"AccessKeyId": access_key_id}
+    try:
+        owner = cloud.send(
+            Call(account=account, service="iam", operation="GetAccessKeyLastUsed", parameters=asked)
+        )
+    except CallFailed as failure:
+        if failure.kind in ("unanswered", "throttled"):
+            raise
+        return  # there is no such key, or nobody may ask
+    name = owner.body.get("UserName")
+    if name not in (None, user):
+        raise CallFailed(
+            "refused", "UserRenamed", f"access key {access_key_id} is there, and its user {user} is called {name} by "
+            "now: ingest newer logs and plan again",
+        )  # fmt: skip
+
+
 def no_more(what: str) -> str:
     """Say that something is gone, and what follows."""
     return f"there is no {what} any more, and what is gone needs no denial"
