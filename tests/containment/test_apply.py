@@ -630,6 +630,46 @@ def test_times_are_kept_to_the_microsecond(stand: Stand) -> None:
     assert applied.steps[1].cutoff == datetime.fromisoformat("2026-11-23T10:21:01+00:00")
 
 
+def test_the_same_plan_in_another_file_is_carried_out_too(stand: Stand) -> None:
+    """Its policy is there with an earlier cutoff: it gets a new version, and undo puts back the one before."""
+    arn = f"arn:aws:iam::{HOME}:policy/TokenTrail-deny"
+    stand.story()
+    plan = plan_of(
+        step(
+            1, "deny-sessions", call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial()),
+            call("AttachRolePolicy", RoleName="MyBucketRole", PolicyArn=arn), cutoff=CUTOFF,
+        )
+    )  # fmt: skip
+    other = replace(stand, folder=stand.folder / "other")
+    other.folder.mkdir()
+
+    applied = stand.apply(plan)
+    first = stand.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    stand.clock.now += timedelta(minutes=5)
+    again = other.apply(plan)
+    second = stand.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    stand.clock.now += timedelta(days=2)
+    undone = other.undo(plan)
+
+    assert applied.complete and again.complete, again.stopped
+    assert (first, second) == ("v1", "v2")
+    assert undone.complete, undone.things
+    assert issue_time(
+        stand.iam.get_policy_version(PolicyArn=arn, VersionId="v3")["PolicyVersion"]["Document"]
+    ) == (AS_OF + timedelta(minutes=6))
+
+
+def test_a_policy_of_that_name_that_says_something_else_is_left_alone(stand: Stand) -> None:
+    """It is somebody's, and stops the run."""
+    stand.iam.create_policy(PolicyName="TokenTrail-deny", PolicyDocument=BEFORE)
+    made = call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial())
+
+    applied = stand.apply(plan_of(step(1, "deny-sessions", made, cutoff=CUTOFF)))
+
+    assert "EntityAlreadyExists" in (applied.stopped or "")
+    assert stand.wire.writes == ["CreatePolicy"]
+
+
 def test_a_plan_made_anew_is_carried_out_beside_the_one_before(stand: Stand) -> None:
     """Both are made with managed policies for the same role; each undo takes its own away and leaves the other's."""
     world = World(AS_OF - timedelta(minutes=10), account=HOME)
