@@ -251,13 +251,13 @@ def test_the_script_makes_the_plans_calls(run: Run, case: Path, told: Story, tmp
 
     key, put_user, put_role = carried_out(ran.out, tmp_path)
     assert key == [
-        "--profile", f"ACCOUNT-{HOME}", "iam", "update-access-key", "--user-name", "support",
-        "--access-key-id", told.a.key_id, "--status", "Inactive",
+        "--profile", f"ACCOUNT-{HOME}", "iam", "update-access-key", "--user-name=support",
+        f"--access-key-id={told.a.key_id}", "--status=Inactive",
     ]  # fmt: skip
-    assert put_user[3:7] == ["put-user-policy", "--user-name", "support", "--policy-name"]
-    assert put_user[7].startswith("TokenTrail-RevokeSessions")
+    assert put_user[3:5] == ["put-user-policy", "--user-name=support"]
+    assert put_user[5].startswith("--policy-name=TokenTrail-RevokeSessions")
     for one in (put_user, put_role):
-        (statement,) = json.loads(one[-1])["Statement"]
+        (statement,) = json.loads(one[-1].removeprefix("--policy-document="))["Statement"]
         assert statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"] > "2026-11-23T10:02:00Z"
 
 
@@ -283,7 +283,7 @@ def test_a_script_waits_for_what_is_done_by_hand(run: Run, tmp_path: Path) -> No
     assert "Press Enter when it is done" in ran.out
     make, attach = carried_out(ran.out, tmp_path)
     assert make[:4] == ["--profile", "ACCOUNT-999999999999", "organizations", "create-policy"]
-    assert attach[3:] == ["attach-policy", "--policy-id", "p-1", "--target-id", HOME]
+    assert attach[3:] == ["attach-policy", "--policy-id=p-1", f"--target-id={HOME}"]
 
 
 def test_hostile_names_are_inert_in_the_script(run: Run, hostile: tuple[Path, str], tmp_path: Path) -> None:
@@ -296,7 +296,20 @@ def test_hostile_names_are_inert_in_the_script(run: Run, hostile: tuple[Path, st
     calls = carried_out(ran.out, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calls", "plan.sh", "stubs"]
     assert [one[3] for one in calls] == ["update-access-key", "put-user-policy", "put-role-policy"]
-    assert all(len(one) == 10 for one in calls)
+    assert all(len(one) == 7 for one in calls)
+
+
+def test_a_name_that_looks_like_an_option_is_a_name_in_the_script(run: Run, tmp_path: Path) -> None:
+    """IAM lets names begin with `-`; each stays the value of the parameter that it is for."""
+    world = World(START)
+    key = world.user("--debug")
+    key.assumes("-Role", "x").calls("s3:ListBuckets")
+    (tmp_path / "log.json").write_bytes(native(world.records()))
+    run("ingest", tmp_path / "log.json")
+    ran = run("contain", key.id, "--script")
+
+    found = [one[4] for one in carried_out(ran.out, tmp_path)]
+    assert found == ["--user-name=--debug", "--user-name=--debug", "--role-name=-Role"]
 
 
 @pytest.mark.parametrize("format_", FORMATS)

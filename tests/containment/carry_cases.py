@@ -94,6 +94,7 @@ class Wire:
     A proxy before moto that counts calls by action, and can refuse, answer late, or kill.
 
     `before` sees an action before moto does, and may answer in its place; `after` sees it once moto has answered.
+    An answer is a status and an error's code, or a status and a whole page.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -124,10 +125,11 @@ class Wire:
                 if answer is not None:
                     status, code = answer
                     kind = "text/xml"
-                    content = (
+                    page = code if code.startswith("<") else (
                         f"<ErrorResponse><Error><Code>{code}</Code><Message>by the test</Message></Error>"
                         "<RequestId>r-1</RequestId></ErrorResponse>"
-                    ).encode()
+                    )  # fmt: skip
+                    content = page.encode()
                 with suppress(OSError):  # the caller may be dead by now
                     self.send_response(status)
                     self.send_header("Content-Type", kind or "text/xml")

@@ -22,6 +22,7 @@ from carry_cases import (
     issue_time,
     plan_of,
     step,
+    with_steps,
 )
 
 from evidence import call as record
@@ -29,6 +30,7 @@ from evidence import held, session
 from tokentrail.containment.model import Collateral, Plan
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Created, Trace
+from tokentrail.testing import World
 
 
 def outcomes(applied: Any) -> list[str]:
@@ -144,6 +146,61 @@ def test_throttling_is_waited_out(stand: Stand) -> None:
     with stand.cloud(sleep=pauses.append) as cloud:
         assert stand.apply(plan, cloud=cloud).complete
     assert pauses == [1.0]
+
+
+PAGE = "<!DOCTYPE html>\n<html><head><meta charset=utf-8><title>503</title><body><hr>Service Unavailable"
+
+
+@pytest.mark.parametrize("action", ["GetCallerIdentity", "ListAccessKeys", "GetUserPolicy", "PutUserPolicy"])
+def test_a_page_in_place_of_an_answer_is_tried_again(stand: Stand, action: str) -> None:
+    """What a load balancer says is a fault like any other 5xx: the call is sent anew, whatever it is."""
+    plan = stand.story()
+    pages, pauses = [(503, PAGE)] * 3, list[float]()
+    stand.wire.before = lambda asked: pages.pop() if asked == action and pages else None
+
+    with stand.cloud(sleep=pauses.append) as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("action", ["GetUserPolicy", "PutUserPolicy"])
+def test_pages_without_end_stop_a_run_in_words_and_it_goes_on_later(stand: Stand, action: str) -> None:
+    """Nothing of TokenTrail's is at fault, so that it says what is; the same command goes on with the step."""
+    plan = stand.story()
+    stand.wire.before = lambda asked: (503, PAGE) if asked == action else None
+
+    with stand.cloud(sleep=lambda seconds: None) as cloud:
+        stopped = stand.apply(plan, cloud=cloud)
+    stand.wire.before = lambda asked: None
+    resumed = stand.apply(plan)
+
+    assert outcomes(stopped) == ["done", "failed", "not-reached"]
+    assert "the page of a proxy or a load balancer" in (stopped.stopped or "")
+    assert PAGE[:9] not in (stopped.stopped or "")
+    assert resumed.complete, resumed.stopped
+
+
+def test_a_page_in_place_of_the_caller_is_a_refusal(stand: Stand) -> None:
+    """Who calls is asked for first: where that has no answer, nothing is sent."""
+    plan = stand.story()
+    stand.wire.before = lambda asked: (502, PAGE)
+
+    with (
+        stand.cloud(sleep=lambda seconds: None) as cloud,
+        pytest.raises(ActionRefused, match="AWS can't be reached: what came back is no answer of AWS's"),
+    ):
+        stand.apply(plan, cloud=cloud)
+    assert stand.wire.actions == ["GetCallerIdentity"] * 4
+
+
+def test_what_few_users_have_may_be_hidden_by_a_page(stand: Stand) -> None:
+    """A read that may fail may fail so too: the user is deleted all the same."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.wire.before = lambda action: (503, PAGE) if action == "ListServiceSpecificCredentials" else None
+    plan = plan_of(step(1, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False))
+
+    with stand.cloud(sleep=lambda seconds: None) as cloud:
+        assert stand.apply(plan, cloud=cloud).complete
 
 
 def test_an_answer_that_got_lost_is_looked_up(stand: Stand) -> None:
@@ -571,3 +628,191 @@ def test_times_are_kept_to_the_microsecond(stand: Stand) -> None:
     applied = stand.apply(stand.story())
 
     assert applied.steps[1].cutoff == datetime.fromisoformat("2026-11-23T10:21:01+00:00")
+
+
+def test_the_same_plan_in_another_file_is_carried_out_too(stand: Stand) -> None:
+    """Its policy is there with an earlier cutoff: it gets a new version, and undo puts back the one before."""
+    arn = f"arn:aws:iam::{HOME}:policy/TokenTrail-deny"
+    stand.story()
+    plan = plan_of(
+        step(
+            1, "deny-sessions", call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial()),
+            call("AttachRolePolicy", RoleName="MyBucketRole", PolicyArn=arn), cutoff=CUTOFF,
+        )
+    )  # fmt: skip
+    other = replace(stand, folder=stand.folder / "other")
+    other.folder.mkdir()
+
+    applied = stand.apply(plan)
+    first = stand.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    stand.clock.now += timedelta(minutes=5)
+    again = other.apply(plan)
+    second = stand.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    stand.clock.now += timedelta(days=2)
+    undone = other.undo(plan)
+
+    assert applied.complete and again.complete, again.stopped
+    assert (first, second) == ("v1", "v2")
+    assert undone.complete, undone.things
+    assert issue_time(
+        stand.iam.get_policy_version(PolicyArn=arn, VersionId="v3")["PolicyVersion"]["Document"]
+    ) == (AS_OF + timedelta(minutes=6))
+
+
+def test_a_policy_of_that_name_that_says_something_else_is_left_alone(stand: Stand) -> None:
+    """It is somebody's, and stops the run."""
+    stand.iam.create_policy(PolicyName="TokenTrail-deny", PolicyDocument=BEFORE)
+    made = call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial())
+
+    applied = stand.apply(plan_of(step(1, "deny-sessions", made, cutoff=CUTOFF)))
+
+    assert "EntityAlreadyExists" in (applied.stopped or "")
+    assert stand.wire.writes == ["CreatePolicy"]
+
+
+def test_a_plan_made_anew_is_carried_out_beside_the_one_before(stand: Stand) -> None:
+    """Both are made with managed policies for the same role; each undo takes its own away and leaves the other's."""
+    world = World(AS_OF - timedelta(minutes=10), account=HOME)
+    key, robot = world.user("support"), world.user("robot")
+    key.assumes("MyBucketRole", "x").calls("s3:ListBuckets")
+    for number in range(60):
+        robot.assumes("MyBucketRole", f"build-{number:05}")
+    robot.calls("s3:ListBuckets")
+    stand.story()
+    with held(world) as case:
+        plans = [case.contain([key.id], strategy="surgical", margin=margin) for margin in (60, 90)]
+    steps = [with_steps(plan, replace(plan.steps[-1], n=1)) for plan in plans]
+    stands = [replace(stand, folder=stand.folder / name) for name in ("first", "second")]
+    for one in stands:
+        one.folder.mkdir()
+
+    applied = [one.apply(plan) for one, plan in zip(stands, steps, strict=True)]
+    again = stands[0].apply(steps[0])
+    both = stand.iam.list_attached_role_policies(RoleName="MyBucketRole")["AttachedPolicies"]
+    stand.clock.now += timedelta(days=2)
+    undone = stands[1].undo(steps[1])
+    left = stand.iam.list_attached_role_policies(RoleName="MyBucketRole")["AttachedPolicies"]
+
+    assert [one.stopped for one in (*applied, again)] == [None, None, None]
+    assert undone.complete, undone.things
+    names = [call.parameters["PolicyName"] for call in steps[0].steps[0].calls[::2]]
+    assert len(both) == 6
+    assert sorted(one["PolicyName"] for one in left) == sorted(names)
+
+
+def test_what_a_colleague_deleted_meanwhile_needs_no_denial(stand: Stand) -> None:
+    """A user that is gone stops nothing: the steps on it are done, in words, and the role's is carried out."""
+    plan = stand.story()
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.iam.delete_user(UserName="support")
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["already", "already", "done"]
+    assert stand.wire.writes == ["PutRolePolicy"]
+    assert [one.why for done in applied.steps for one in done.deeds] == [
+        f"there is no access key {stand.key} of user support any more, and what is gone needs no denial",
+        "there is no user support any more, and what is gone needs no denial",
+        None,
+    ]
+
+
+OWNER = (
+    "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>{name}</UserName>"
+    "</GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>"
+)
+"""How IAM names the user that owns a key (moto gives the old name of one that was renamed)."""
+
+
+def test_a_user_that_was_renamed_is_not_gone(stand: Stand) -> None:
+    """Its key works on under the new name, which IAM tells: nothing is taken for done, and a new plan asked for."""
+    plan = stand.story()
+    stand.iam.update_user(UserName="support", NewUserName="renamed")
+    page = (200, OWNER.format(name="renamed"))
+    stand.wire.before = lambda action: page if action == "GetAccessKeyLastUsed" else None
+
+    applied = stand.apply(plan)
+
+    assert outcomes(applied) == ["failed", "not-reached", "not-reached"]
+    assert stand.wire.writes == []
+    assert "its user support is called renamed by now: ingest newer logs and plan again" in (
+        applied.stopped or ""
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [(403, "AccessDenied"), (404, "NoSuchEntity"), (200, OWNER.format(name="support"))]
+)
+def test_a_key_that_nobody_else_is_told_to_have_is_gone(stand: Stand, answer: tuple[int, str]) -> None:
+    """Whether IAM does not know it, does not tell, or still names the user that was deleted."""
+    plan = stand.story()
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.wire.before = lambda action: answer if action == "GetAccessKeyLastUsed" else None
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["already", "done", "done"]
+
+
+def test_a_user_that_goes_while_its_denial_is_sent_needs_none(stand: Stand) -> None:
+    """Between the look and the call is time enough to delete a user; the run goes on, and says why."""
+    plan = stand.story()
+
+    def delete(action: str) -> None:
+        if action == "PutUserPolicy":
+            stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+            stand.iam.delete_user(UserName="support")
+
+    stand.wire.before = delete  # type: ignore[assignment]
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["done", "done", "done"]
+    assert "no user support any more" in (applied.steps[1].deeds[0].why or "")
+
+
+def test_roles_that_are_gone_need_no_managed_policy_and_no_trust(stand: Stand) -> None:
+    """An attachment and a trust of a role that was deleted count as done."""
+    arn = f"arn:aws:iam::{HOME}:policy/TokenTrail-deny"
+    plan = plan_of(
+        step(
+            1, "deny-sessions", call("CreatePolicy", PolicyName="TokenTrail-deny", PolicyDocument=denial()),
+            call("AttachRolePolicy", RoleName="Gone", PolicyArn=arn), cutoff=CUTOFF,
+        ),
+        step(2, "revert-trust", call("UpdateAssumeRolePolicy", RoleName="Gone", PolicyDocument=BEFORE)),
+    )  # fmt: skip
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert stand.wire.writes == ["CreatePolicy"]
+
+
+def test_an_owner_that_may_not_be_looked_at_is_taken_to_be_there(stand: Stand) -> None:
+    """Where GetUser is denied, a policy that is missing is written."""
+    plan = stand.story()
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "GetUser" else None
+
+    applied = stand.apply(plan)
+
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["done", "done", "done"]
+
+
+def test_a_policy_of_a_user_that_is_gone_is_not_put_back(stand: Stand) -> None:
+    """What was on a user that somebody deleted since can't be taken back, which is said."""
+    plan = stand.story()
+    stand.iam.put_user_policy(UserName="support", PolicyName=REVOKE, PolicyDocument=BEFORE)
+    stand.apply(plan)
+    stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+    stand.iam.delete_access_key(UserName="support", AccessKeyId=stand.key)
+    stand.iam.delete_user(UserName="support")
+    stand.clock.now += timedelta(days=2)
+
+    undone = stand.undo(plan)
+
+    told = {one.thing: one for one in undone.things}[f"inline policy {REVOKE} of user support"]
+    assert told.outcome == "irreversible"
+    assert told.why.startswith("there is no user support any more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from contain_cases import (
 from evidence import AWAY, HOME, START
 from tokentrail import Case
 from tokentrail.containment.margin import LEAST_MARGIN
-from tokentrail.containment.model import Plan
+from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper
@@ -419,6 +420,64 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert "too many sessions to tell apart" in wide.why
 
 
+@pytest.mark.parametrize(
+    ("options", "action"),
+    [
+        ({}, "deactivate-key"),
+        ({"without_access": [HOME], "management_account": MANAGEMENT}, "scp-deny"),
+    ],
+)
+def test_whoever_uses_a_leaked_key_rightfully_is_named(options: dict[str, Any], action: str) -> None:
+    """By whatever step the key ends: its owner stops working."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id, **options)
+
+    assert [key.id] == [one.credential for one in step(plan, action).collateral]
+    assert [f"{USER}support"] == [one.principal for one in step(plan, action).collateral]
+
+
+@pytest.mark.parametrize("action", ["deny-user", "delete-user"])
+def test_whoever_uses_a_leaked_key_rightfully_is_named_in_steps_of_one_s_own(action: str) -> None:
+    """A denial or deletion of the user ends the key for its owner too; a key that the attacker made has none."""
+    world = World(START)
+    key = world.user("support")
+    more = key.creates_access_key()
+    more.calls("s3:ListBuckets")
+    plan = planned(world, key.id, what_if=[f"{action}:{USER}support"])
+
+    assert {key.id, more.id} <= set(plan.steps[0].ends)
+    assert [key.id] == [one.credential for one in plan.steps[0].collateral]
+
+
+def made(plan: Plan) -> list[str]:
+    """The names of the managed policies that a plan makes."""
+    calls = [call for one in plan.steps for call in one.calls if call.operation == "CreatePolicy"]
+    return [call.parameters["PolicyName"] for call in calls]
+
+
+def test_each_plan_s_managed_policies_have_names_of_their_own() -> None:
+    """The same plan has the same, a later or other one other names, which calls, undo and script agree upon."""
+    world, key = crowd(60)
+    with asked(world) as case:
+        plan, same = (checked(case.contain([key.id], strategy="surgical")) for _ in range(2))
+        later = checked(case.contain([key.id], strategy="surgical", as_of=plan.as_of + timedelta(seconds=1)))
+        other = checked(case.contain([key.id], strategy="surgical", margin=61))
+
+    assert 3 == len(made(plan)) and made(plan) == made(same)
+    assert 9 == len({*made(plan), *made(later), *made(other)})
+    assert all(len(name) <= 128 for name in made(plan))
+    arns = [f"arn:aws:iam::111122223333:policy/{name}" for name in made(plan)]
+    told = [call.parameters.get("PolicyArn") for call in plan.steps[-1].calls]
+    assert arns == [arn for arn in told if arn]
+    undone = [call.parameters["PolicyArn"] for call in plan.steps[-1].undo]
+    assert sorted(arns * 2) == sorted(undone)
+    script = io.StringIO()
+    write_script(plan, script)
+    assert all(2 == script.getvalue().count(name) for name in made(plan))
+
+
 # ---------------------------------------------------------------- what can't be asked
 
 
@@ -587,6 +646,24 @@ def test_hundreds_of_sessions_read_well() -> None:
 
     assert len(text.getvalue().splitlines()) < 160
     assert "characters; --script" in " ".join(text.getvalue().split()) and "session-299" in script.getvalue()
+
+
+def test_a_list_of_one_and_of_several_is_one_argument_each_in_the_script() -> None:
+    """The aws-cli takes a list of one as it is, and any list as JSON."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+    stops = [
+        Call(account=HOME, service="ec2", operation="StopInstances", region="us-east-1", parameters={"InstanceIds": ids})
+        for ids in (["i-1"], ["i-1", "i-2"])
+    ]  # fmt: skip
+    script = io.StringIO()
+    write_script(replace(plan, steps=(replace(plan.steps[0], calls=tuple(stops)),)), script)
+
+    one, several = [line for line in script.getvalue().splitlines() if "stop-instances" in line]
+    assert one.endswith("ec2 stop-instances --region=us-east-1 --instance-ids=i-1")
+    assert several.endswith("""--instance-ids='["i-1", "i-2"]'""")
 
 
 def test_whoever_minted_the_subject_and_still_may_is_named() -> None:

@@ -247,6 +247,24 @@ def test_whoever_may_write_nothing_is_no_condition() -> None:
     assert not any("never" in one or "read-back" in one for one in plan.proof.holds_if)
 
 
+def test_a_user_and_a_role_of_one_name_have_policies_of_their_own() -> None:
+    """IAM lets both be called alike, and a managed policy's name is the account's: it says which of them it is for."""
+    world = World(START)
+    key = world.user("Deploy")
+    key.assumes("Deploy", "x").calls("s3:ListBuckets")
+    full = doc(may("s3:" + "x" * 2000), may("s3:" + "y" * 8200))
+    found = snapshot(users=[user("Deploy", full)], roles=[role("Deploy", doc(let(user_arn("Deploy"))), full)])
+    plan = planned(world, key.id, strategy="scorched", snapshots=[found])
+
+    calls = [call for one in plan.steps for call in one.calls]
+    made = [call.parameters["PolicyName"] for call in calls if call.operation == "CreatePolicy"]
+    assert ["user-Deploy-1", "role-Deploy-1"] == [
+        name[len("TokenTrail-DenyAll-01234567-") :][:13] for name in made
+    ]
+    assert 2 == len({call.parameters["PolicyArn"] for call in calls if call.operation.startswith("Attach")})
+    assert plan.proof.complete
+
+
 @pytest.mark.parametrize("attached", [4, 9, 10])
 def test_policies_that_are_attached_already_count_against_iam_s_ten(attached: int) -> None:
     """With no room inline, a managed policy is attached as long as ten are enough; else the plan says that it is not."""

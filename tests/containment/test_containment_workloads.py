@@ -97,7 +97,7 @@ def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -
 
     host = step(plan, "isolate-instance")
     assert () == host.calls and ("send",) == host.targets
-    assert "put-function-concurrency --region us-east-1 --function-name send" in host.why
+    assert "put-function-concurrency --region us-east-1 --function-name=send" in host.why
 
 
 def test_what_is_gone_is_no_host_any_more() -> None:

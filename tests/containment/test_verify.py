@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from carry_cases import HOME, REVOKE, Stand, plan_of, step
+from carry_cases import HOME, REVOKE, Stand, call, plan_of, step
 
 from evidence import call as record
 from evidence import held, session, user
 from tokentrail.case import Case
 from tokentrail.containment.history import history
-from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge
+from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.verify import Evidence, verify
 
 BIT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
+DENIERS: dict[str, Denier] = {"explicit": "identity-based policy", "scp": "service control policy"}
 SECOND = timedelta(seconds=1)
 
 
@@ -47,11 +48,11 @@ def one(**fields: Any) -> Held:
     return Held(**{**whole, **fields})
 
 
-def seen(after: float, call: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
+def seen(after: float, name: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
     """A call some seconds after the second in which the step bit."""
     return Seen(
-        time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=call,
-        failed=bool(error), denied=error in ("denied", "explicit"), explicit=error == "explicit",
+        time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=name,
+        failed=bool(error), denied=error in ("denied", "explicit", "scp"), denied_by=DENIERS.get(error),
     )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ def verdict(
         ((seen(9, "sts:GetSessionToken"),), ("not-yet-proven", None)),
         ((seen(9, error="explicit"),), ("proven", "e9")),
         ((seen(9, error="denied"),), ("not-yet-proven", None)),
+        ((seen(9, error="scp"),), ("not-yet-proven", None)),
         ((seen(9, error="other"),), ("not-yet-proven", None)),
         ((seen(9, error="explicit"), seen(10)), ("refuted", "e10")),
         ((seen(-9, error="denied"), seen(9, error="explicit")), ("not-yet-proven", None)),
@@ -103,6 +105,25 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
         ({"bites": (bite(reads_back=False, changed="policy"),)}, ("refuted", None)),
         ({"bites": (bite(action="deactivate-key"),)}, ("proven", None)),
         ({"bites": (bite(action="deactivate-key", reads_back=None),)}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="deactivate-key"),), "event": "denied"}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="deactivate-key"),), "event": "explicit"}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="delete-created-user"),), "long_term": True}, ("proven", None)),
+        ({"bites": (bite(action="delete-user"),), "long_term": True}, ("proven", None)),
+        ({"bites": (bite(action="delete-user"),)}, ("not-yet-proven", None)),
+        (
+            {"bites": (bite(action="delete-user"),), "long_term": True, "event": "denied"},
+            ("not-yet-proven", None),
+        ),
+        (
+            {
+                "bites": (bite(action="delete-user"),),
+                "long_term": True,
+                "newest": BIT + timedelta(minutes=14),
+            },
+            ("not-yet-proven", None),
+        ),
+        ({"bites": (bite(action="scp-deny"),), "event": "explicit"}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="scp-deny"),), "event": "scp"}, ("proven", "e9")),
         (
             {"bites": (bite(action="deactivate-key"),), "newest": BIT + timedelta(minutes=14)},
             ("not-yet-proven", None),
@@ -119,8 +140,10 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
     ],
 )
 def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tuple[str, str | None]) -> None:
-    """Expiry, read-back, children and the reach of the evidence count as they should."""
-    assert verdict(**fields) == expected
+    """Expiry, read-back, children, the reach of the evidence and the step's kind of policy count as they should."""
+    events = [seen(9, error=fields.pop("event"))] if "event" in fields else []
+
+    assert verdict(*events, **fields) == expected
 
 
 @pytest.mark.parametrize(
@@ -210,6 +233,78 @@ def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:
 
     assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
     assert found.verdict == "not-yet-proven"
+
+
+def test_a_key_that_went_with_its_user_is_proven(stand: Stand) -> None:
+    """A key never expires, and one whose user is gone is never refused: that the user reads back as gone must do."""
+    story = stand.story()
+    user = call("DeleteUser", UserName="support")
+    gone = step(1, "delete-created-user", user, ends=(stand.key,), safe_to_undo_after=None, reversible=False)
+    stand.wire.before = lambda action: (400, "X") if action == "ListServiceSpecificCredentials" else None
+    plan = replace(story, steps=(gone,), tainted=(stand.key,))
+    assert stand.apply(plan).complete
+
+    found = looked(stand, plan)
+
+    assert (
+        found.credentials[0].why == "its user reads back as gone, and the evidence shows no use of it since"
+    )
+    assert found.verdict == "proven"
+
+
+NOT_BY_OURS = "User: x is not authorized to perform: s3:GetObject on resource: y with an explicit deny"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"{NOT_BY_OURS} in a resource-based policy",
+        f"{NOT_BY_OURS} in a service control policy",
+        f"{NOT_BY_OURS} in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
+        f"{NOT_BY_OURS} in a resource control policy",
+        f"{NOT_BY_OURS} in a VPC endpoint policy",
+        f"{NOT_BY_OURS} in a permissions boundary",
+        f"{NOT_BY_OURS} in a permissions boundary: arn:aws:iam::{HOME}:policy/TokenTrail-RevokeSessions",
+        f"{NOT_BY_OURS} in a session policy",
+        f"{NOT_BY_OURS} in an identity-based policy: arn:aws:iam::{HOME}:policy/TeamGuard",
+        NOT_BY_OURS,
+        "User: x is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/an explicit deny in an "
+        "identity-based policy because no identity-based policy allows the s3:GetObject action",
+        "User: x is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/an explicit deny in an "
+        "identity-based policy with an explicit deny in a resource-based policy",
+    ],
+)
+def test_a_denial_by_another_type_of_policy_does_not_prove(stand: Stand, message: str) -> None:
+    """A bucket's policy, an SCP or an endpoint's policy refused before as well: nothing is told of our step."""
+    plan = stand.story()
+    stand.apply(plan)
+
+    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
+
+    assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
+    assert found.credentials[2].why == (
+        "what was heard of it last, s3:GetObject at 2026-11-23T11:31:00Z, is no refusal that only step 3 explains"
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"{NOT_BY_OURS} in an identity-based policy",
+        f"{NOT_BY_OURS} in an identity-based policy: arn:aws:iam::{HOME}:policy/TokenTrail-DenySessions-1",
+        f"You are not authorized to perform this operation. {NOT_BY_OURS} in an identity-based policy. Encoded "
+        "authorization failure message: XQ_jqde5rHje6j9P",
+    ],
+)
+def test_a_denial_by_the_type_of_policy_that_the_step_wrote_proves(stand: Stand, message: str) -> None:
+    """However the service words it."""
+    plan = stand.story()
+    stand.apply(plan)
+
+    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
+
+    assert found.credentials[2].verdict == "proven"
+    assert "explicit deny in an identity-based policy" in found.credentials[2].why
 
 
 def test_a_success_after_the_bite_refutes(stand: Stand) -> None:

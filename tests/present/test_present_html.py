@@ -315,7 +315,7 @@ def test_the_plan_is_exact() -> None:
     """The policy, laid out; the script, as `contain --script` prints it; collateral, undo and proof."""
     said = read(report_page(dossier())).said
     assert '"Effect": "Deny"' in said
-    assert "aws --profile ACCOUNT-111122223333 iam put-role-policy --role-name MyBucketRole" in said
+    assert "aws --profile ACCOUNT-111122223333 iam put-role-policy --role-name=MyBucketRole" in said
     assert "IAM is quick" in said
     failed = read(report_page(dossier(plan=failing()))).said
     assert "after step 1, B mints a new session" in failed

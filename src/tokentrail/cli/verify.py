@@ -42,7 +42,7 @@ def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None
     Each step is read back in its account, and the case is searched for what the attacker's credentials did since;
     ingest newer logs first.
     A success after its step took effect refutes, and so does a session minted with it then.
-    A refusal that names an explicit deny proves; silence does not.
+    A refusal by a policy of the type that the step wrote proves; silence does not.
     Exit code 1 unless all of it is proven.
     """
     plan = planfile.load(path)

@@ -108,7 +108,7 @@ def residual_risks(scene: Scene) -> Iterator[str]:
             yield (
                 f"{short(known.arn)} is a service-linked role, which AWS's service alone acts as: its sessions can't "
                 "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "
-                f"--role-name {known.principal.name}`)"
+                f"--role-name={shlex.quote(known.principal.name)}`)"
             )
     for account in sorted({one.principal.account for one in scene.held if one.principal.is_root}):
         yield (

@@ -11,6 +11,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -23,6 +24,7 @@ from botocore import exceptions as sdk
 from botocore.config import Config
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.handlers import json_decode_policies
+from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 from botocore.validate import ParamValidator
 
@@ -110,9 +112,9 @@ class Accounts:
             if account in self._callers:
                 return self._callers[account]
             try:
-                answer = self._client(account, "sts", None).get_caller_identity()
+                answer = self._answered(self._client(account, "sts", None).get_caller_identity)
                 keys = self._keys(account)
-            except sdk.HTTPClientError as error:
+            except (sdk.HTTPClientError, ResponseParserError) as error:
                 raise ActionRefused(
                     f"account {account}: AWS can't be reached: {_first_line(error)}. Look after the network, or after "
                     "--endpoint-url if you gave it."
@@ -157,17 +159,30 @@ class Accounts:
         """Ask, and ask again for as long as AWS says that it is too much at once."""
         for pause in (*_PAUSES, None):
             try:
-                return ask()
+                return self._answered(ask)
             except sdk.ClientError as error:
                 failure = _failed(error)
                 if failure.kind != "throttled" or pause is None:
                     raise failure from error
                 self._sleep(pause)
-            except sdk.BotoCoreError as error:
+            except (sdk.BotoCoreError, ResponseParserError) as error:
                 raise CallFailed(
                     _kind_of_sdk_error(error), type(error).__name__, _first_line(error)
                 ) from error
         raise AssertionError("the last pause is None")
+
+    def _answered(self, ask: Callable[[], Got]) -> Got:
+        """
+        Ask, and ask again where the answer can't be read, such as a load balancer's page with a status of 500 or more.
+
+        The SDK tries all other such answers anew by itself, as often as here, but gives up on these (botocore,
+        `parsers.ResponseParserError`, which is none of its other errors).
+        """
+        for pause in _PAUSES[: _ATTEMPTS - 1]:
+            with suppress(ResponseParserError):
+                return ask()
+            self._sleep(pause)
+        return ask()
 
     def fault(self, call: Call) -> str | None:
         """Say what is wrong with a call, by AWS's own description of its API."""
@@ -312,8 +327,10 @@ def _failed(error: sdk.ClientError) -> CallFailed:
 def _kind_of_sdk_error(error: Exception) -> Failure:
     if isinstance(error, sdk.UnknownServiceError):
         return "unknown-operation"
-    return "unanswered" if isinstance(error, sdk.HTTPClientError) else "refused"
+    return "unanswered" if isinstance(error, (sdk.HTTPClientError, ResponseParserError)) else "refused"
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, ResponseParserError):  # its own words hold the whole page
+        return "what came back is no answer of AWS's, but perhaps the page of a proxy or a load balancer"
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -133,7 +133,7 @@ def _host(source: Source) -> Means:
         where = f" --region {region}" if region else ""
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
-            f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id "
+            f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id="
             f"{name} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
             "stop it. "
         )
@@ -145,7 +145,7 @@ def _host(source: Source) -> Means:
         )
     return (), (
         f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
-        f"`aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions 0`, for a "
+        f"`aws lambda put-function-concurrency --function-name={name} --reserved-concurrent-executions 0`, for a "
         "task stop its service, for a pod delete it. "
     )
 

@@ -6,14 +6,14 @@ Sources: IAM API Reference, the page of each operation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
+from tokentrail.containment.owner import Owner, insist_on_name, no_more, owner_gone
 from tokentrail.containment.thing import Irreversible, State, Thing, document_text
-
-Owner = Literal["User", "Role"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,16 @@ class AccessKey(Thing):
         return f"access key {self.access_key_id} of user {self.user}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read its status."""
+        """Read its status; a user that was renamed meanwhile is not gone, and neither is its key."""
         keys = self._list(cloud, "iam", "ListAccessKeys", "AccessKeyMetadata", UserName=self.user)
         found = [one["Status"] for one in keys if one["AccessKeyId"] == self.access_key_id]
+        if not found:
+            insist_on_name(self.account, self.user, self.access_key_id, cloud)
         return {"status": found[0] if found else None}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that it was deleted."""
+        return no_more(self.name) if state["status"] is None else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Set the status that it had; a deleted key stays deleted."""
@@ -49,7 +55,7 @@ class AccessKey(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InlinePolicy(Thing):
-    """An inline policy of a user or role: `document` is its text, or null."""
+    """An inline policy of a user or role: `document` is its text, or null; `owner_gone` where it has no owner."""
 
     compared: ClassVar = ("document",)
     owner: Owner
@@ -64,10 +70,19 @@ class InlinePolicy(Thing):
     def read(self, cloud: Cloud) -> State:
         """Read its text."""
         found = self._ask(cloud, "iam", f"Get{self.owner}Policy", **self._names())
-        return {"document": document_text(found["PolicyDocument"]) if found else None}
+        if found is None:  # IAM says the same of a policy that is missing and of its owner
+            gone = owner_gone(self.account, self.owner, self.owner_name, cloud)
+            return {"document": None, "owner_gone": True} if gone else {"document": None}
+        return {"document": document_text(found["PolicyDocument"])}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that its owner is no more."""
+        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Write the text that was there, or delete the policy where there was none."""
+        if (gone := self.gone(present)) is not None:
+            raise Irreversible(gone)
         if original["document"] is None:
             return (self._call("iam", f"Delete{self.owner}Policy", **self._names()),)
         document = {"PolicyDocument": original["document"]}
@@ -79,7 +94,7 @@ class InlinePolicy(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedPolicy(Thing):
-    """A managed policy on a user or role: `attached`."""
+    """A managed policy on a user or role: `attached`; `owner_gone` where there is no such user or role."""
 
     compared: ClassVar = ("attached",)
     owner: Owner
@@ -96,10 +111,19 @@ class AttachedPolicy(Thing):
         operation = f"ListAttached{self.owner}Policies"
         owner = {f"{self.owner}Name": self.owner_name}
         found = self._list(cloud, "iam", operation, "AttachedPolicies", **owner)
-        return {"attached": any(one["PolicyArn"] == self.policy_arn for one in found)}
+        if any(one["PolicyArn"] == self.policy_arn for one in found):
+            return {"attached": True}
+        gone = not found and owner_gone(self.account, self.owner, self.owner_name, cloud)
+        return {"attached": False, "owner_gone": True} if gone else {"attached": False}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that its owner is no more."""
+        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Attach or detach it."""
+        if (gone := self.gone(present)) is not None:
+            raise Irreversible(gone)
         operation = f"{'Attach' if original['attached'] else 'Detach'}{self.owner}Policy"
         owner = {f"{self.owner}Name": self.owner_name}
         return (self._call("iam", operation, **owner, PolicyArn=self.policy_arn),)
@@ -198,6 +222,10 @@ class Trust(Thing):
         """Read its text."""
         found = self._ask(cloud, "iam", "GetRole", RoleName=self.role)
         return {"document": document_text(found["Role"]["AssumeRolePolicyDocument"]) if found else None}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that the role is no more."""
+        return no_more(f"role {self.role}") if state["document"] is None else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Write the text that was there."""

@@ -1,8 +1,8 @@
 """
 Judge whether what was done has held: steps, credentials and events in, verdicts out. Pure.
 
-A success after a credential's step bit refutes, and so does a session minted with it then; only a refusal that names
-an explicit deny proves. Silence is neither: an attacker may wait.
+A success after a credential's step bit refutes, and so does a session minted with it then; only a refusal by a policy
+of the type that the step wrote proves. Silence is neither: an attacker may wait.
 GetCallerIdentity and GetSessionToken answer even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
 permissions for GetSessionToken'), so that they say nothing.
 CloudTrail's times are whole seconds, cut off, so that an event is later than a moment only if its second is.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from tokentrail.containment.model import Action
 from tokentrail.containment.outcome import CredentialVerdict, StepVerdict, Verdict
@@ -20,6 +21,18 @@ from tokentrail.policy.deny import UNDENIABLE
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
 """After these the key itself no longer signs, so that no denial can ever be seen in the log."""
+USER_ACTIONS: frozenset[Action] = frozenset({"delete-user", "delete-created-user"})
+"""After these the user's keys are gone with it (IAM User Guide, 'Remove or deactivate an IAM user')."""
+
+Denier = Literal["identity-based policy", "service control policy"]
+"""A type of policy that a step may write, as AWS's messages call it."""
+_WRITES: Mapping[Action, Denier] = {
+    "revoke-user-sessions": "identity-based policy", "deny-user": "identity-based policy",
+    "revoke-role-sessions": "identity-based policy", "deny-sessions": "identity-based policy",
+    "deny-role": "identity-based policy", "freeze-role": "identity-based policy",
+    "attach-quarantine": "identity-based policy", "scp-deny": "service control policy",
+}  # fmt: skip
+"""The type of policy by which each action denies; a refusal by another says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +63,8 @@ class Held:
     expires: datetime | None
     """Its end, or the latest possible; `None` for a long-term key."""
     parent: str | None
+    long_term: bool = False
+    """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
     """Whether the plan itself says that it is not ended."""
 
@@ -65,8 +80,8 @@ class Seen:
     """Such as `s3:GetObject`."""
     denied: bool
     failed: bool
-    explicit: bool
-    """Whether the refusal names an explicit deny."""
+    denied_by: Denier | None = None
+    """The type of policy in which the refusal names an explicit deny."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,19 +167,35 @@ class _Credentials:
             )
         if one.survives:
             return None
+        fitting = {_WRITES.get(one.action) for one in ((bite,) if bite else self._scene.bites)} - {None}
         earlier = {event.call for event in self._events(one) if event.denied and event.time < at}
         for event in self._after(one, at):
-            if event.explicit and event.call not in earlier:
-                why = f"{event.call} was refused with an explicit deny at {_clock(event.time)}"
+            if event.denied_by in fitting and event.call not in earlier:
+                what = f"{event.call} was refused with an explicit deny in {_an(event.denied_by)}"
+                why = f"{what} at {_clock(event.time)}"
                 return self._told(one, bite, "proven", why, event.event_id)
-        if bite is not None and bite.action in KEY_ACTIONS and bite.reads_back and self._covered(at):
-            what = "the key reads back as no longer active, and the evidence shows no use of it since"
-            return self._told(one, bite, "proven", what)
+        if (
+            bite is not None
+            and self._read_back_proves(one, bite)
+            and self._covered(at)
+            and not self._after(one, at)
+        ):
+            gone = (
+                "its user reads back as gone"
+                if bite.action in USER_ACTIONS
+                else "the key reads back as no longer active"
+            )
+            return self._told(one, bite, "proven", f"{gone}, and the evidence shows no use of it since")
         if bite is None and one.planned:
             return self._told(
                 one, bite, "proven", "it had ended before the plan was made, and nothing says otherwise"
             )
         return None
+
+    def _read_back_proves(self, one: Held, bite: Bite) -> bool:
+        """Whether a step that still stands leaves a key nothing to sign with, so that silence is all there can be."""
+        ends_keys = bite.action in KEY_ACTIONS or (bite.action in USER_ACTIONS and one.long_term)
+        return ends_keys and bite.reads_back is True
 
     def _silent(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict:
         newest = self._scene.newest
@@ -175,6 +206,11 @@ class _Credentials:
         elif newest < at:
             why = (
                 f"the evidence ends at {_clock(newest)}, before {_its_step(bite)} took effect at {_clock(at)}"
+            )
+        elif heard := self._after(one, at):
+            why = (
+                f"what was heard of it last, {heard[-1].call} at {_clock(heard[-1].time)}, "
+                f"is no refusal that only {_its_step(bite)} explains"
             )
         else:
             why = f"nothing was heard of it after {_clock(at)}: silence is no proof"
@@ -239,6 +275,10 @@ def _worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def _its_step(bite: Bite | None) -> str:
     return f"step {bite.n}" if bite else "the last step"
+
+
+def _an(policy: str | None) -> str:
+    return f"an {policy}" if policy == "identity-based policy" else f"a {policy}"
 
 
 def _clock(moment: datetime) -> str:

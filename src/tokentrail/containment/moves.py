@@ -24,6 +24,7 @@ REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
 )  # fmt: skip
 """Names of policies, to which `own` adds what tells one incident's from another's."""
+_LONGEST_NAME = 64
 _NAMED = 8
 """How many targets a sentence names; the step lists them all."""
 QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
@@ -81,12 +82,17 @@ def room(scene: Scene, principal: Principal) -> int:
 def attach_policies(
     scene: Scene, principal: Principal, name: str, texts: Sequence[str]
 ) -> tuple[list[Call], list[Call]]:
-    """Make managed policies and attach them, for what is too long for an inline policy."""
+    """
+    Make managed policies and attach them, for what is too long for an inline policy.
+
+    A user and a role may have the same name, so that a policy's name holds the kind too.
+    Source: 'IAM and AWS STS quotas': 64 characters for a user's or role's name, 128 for a policy's.
+    """
     kind = "User" if principal.kind == "user" else "Role"
     calls: list[Call] = []
     undo: list[Call] = []
     for number, document in enumerate(texts, 1):
-        own = f"{name}-{principal.name[:80]}-{number}"
+        own = f"{name}-{principal.kind}-{principal.name[:_LONGEST_NAME]}-{number}"
         arn = f"arn:{scene.arn(principal).split(':')[1]}:iam::{principal.account}:policy/{own}"
         attached = {f"{kind}Name": principal.name, "PolicyArn": arn}
         calls.append(iam(principal.account, "CreatePolicy", PolicyName=own, PolicyDocument=document))

@@ -17,7 +17,6 @@ from tokentrail.containment.iam_things import (
     InlinePolicy,
     ManagedPolicy,
     Membership,
-    Owner,
     Provider,
     SignIn,
     Trust,
@@ -34,11 +33,13 @@ from tokentrail.containment.other_things import (
     RolesAnywhere,
     SignInSessions,
 )
+from tokentrail.containment.owner import Owner
 from tokentrail.containment.thing import Change, State, Thing
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
 """Operations that only work once the others of the step on the same thing are done."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
@@ -109,13 +110,9 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
 
 
 def _update_key(call: Call) -> Change:
-    p, gone = call.parameters, {"Inactive", None}
+    p = call.parameters
     thing = AccessKey(account=call.account, user=p["UserName"], access_key_id=p["AccessKeyId"])
-    inactive = p["Status"] == "Inactive"
-    return Change(
-        call=call, thing=thing, wanted={"status": p["Status"]},
-        settled=(lambda state: state["status"] in gone) if inactive else None,
-    )  # fmt: skip
+    return Change(call=call, thing=thing, wanted={"status": p["Status"]})
 
 
 def _delete_key(call: Call) -> Change:
@@ -152,12 +149,18 @@ def _create_policy(call: Call) -> Change:
     thing = ManagedPolicy(account=call.account, policy=p["PolicyName"], path=p.get("Path", "/"))
 
     def sending(state: State, ours: bool) -> tuple[Call, ...]:
-        return thing.rewriting(state, document) if ours and state["document"] is not None else (call,)
+        there = ours or _alike(state["document"], document)
+        return thing.rewriting(state, document) if there and state["document"] is not None else (call,)
 
     return Change(
         call=call, thing=thing, wanted={"document": document}, sending=sending,
         answer=lambda state: {"Policy": {"Arn": state["arn"]}},
     )  # fmt: skip
+
+
+def _alike(there: str | None, document: str) -> bool:
+    """Whether a policy of the same name differs in its moments alone, as one does that the same plan made before."""
+    return there is not None and _MOMENT.sub("", there) == _MOMENT.sub("", document)
 
 
 def _delete_policy(call: Call) -> Change:
@@ -212,7 +215,7 @@ def _create_scp(call: Call) -> Change:
     thing = OrganizationPolicy(account=call.account, policy=p["Name"], by_id=False, type=p.get("Type", SCP))
 
     def sending(state: State, ours: bool) -> tuple[Call, ...]:
-        if not (ours and state["document"] is not None):
+        if state["document"] is None or not (ours or _alike(state["document"], p["Content"])):
             return (call,)
         parameters = {"PolicyId": state["id"], "Content": p["Content"]}
         return (replace(call, operation="UpdatePolicy", parameters=parameters),)

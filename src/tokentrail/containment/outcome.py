@@ -31,6 +31,8 @@ class Deed:
     at: datetime | None
     request_id: str | None
     error: str | None
+    why: str | None = None
+    """Why nothing needed to be sent, where what it acts on is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from tokentrail.containment.model import (
 )  # fmt: skip
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
+from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.principal import short
 from tokentrail.containment.prover import Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
@@ -51,7 +52,7 @@ def _plan(
     refused: Sequence[NotSpared],
     gaps: Sequence[Gap],
 ) -> Plan:
-    moves = [by_present_names(scene, move) for move in moves]
+    moves = by_own_names(scene, [by_present_names(scene, move) for move in moves], strategy or "given steps")
     outcome = prove(scene, moves)
     replay = story.replay(scene, moves, outcome)
     return Plan(
@@ -133,16 +134,17 @@ def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
 
 
 def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iterator[Collateral]:
-    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately."""
+    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately, however the key is ended."""
     found = {
         one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
     }
-    if move.action in ("deactivate-key", "delete-key"):
-        found |= {
-            one.id: scene.arn(one.principal)
-            for one in scene.held
-            if one.key_id in move.targets and not one.made
-        }
+    off = move.targets if move.action in ("deactivate-key", "delete-key") else ()
+    found |= {
+        one.id: scene.arn(one.principal)
+        for one in scene.held
+        if one.kind == "long_term_key" and not one.made
+        and (one.key_id in off or outcome.lives[one.id].by == number)
+    }  # fmt: skip
     for name, principal in sorted(found.items()):
         yield Collateral(credential=name, principal=principal)
 

@@ -165,7 +165,8 @@ class Sender:
         now = self._clock()
         self._journal.write({"kind": "already", **context, "call": plain(meant.call), "before": state}, now)
         deed = Deed(
-            n=context["n"], index=index, part=0, call=meant.call, outcome="already", at=now, request_id=None, error=None
+            n=context["n"], index=index, part=0, call=meant.call, outcome="already", at=now, request_id=None,
+            error=None, why=meant.thing.gone(state),
         )  # fmt: skip
         self._tell(deed)
         return deed
@@ -191,7 +192,7 @@ class Sender:
     def _send_part(
         self, entry: _Entry, part: int, call: Call, seq: int, deeds: list[Deed]
     ) -> Mapping[str, Any]:
-        request_id = error = None
+        request_id = error = why = None
         answer: Mapping[str, Any] = {}
         try:
             told = self._cloud.send(call)
@@ -207,10 +208,11 @@ class Sender:
                 self._after(seq, "failed", request_id=request_id, error=error)
             else:
                 answer = entry.change.answer(state) if entry.change.answer else {}
+                why = entry.change.thing.gone(state) if state else None
                 self._after(seq, "done", request_id=request_id, error=str(failure), found=True)
         deed = Deed(
             n=entry.context["n"], index=entry.index, part=part, call=call, at=self._clock(), request_id=request_id,
-            error=error, outcome="failed" if error else "done",
+            error=error, outcome="failed" if error else "done", why=why,
         )  # fmt: skip
         deeds.append(deed)
         self._tell(deed)

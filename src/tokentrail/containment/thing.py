@@ -61,6 +61,10 @@ class Thing(ABC):
             Irreversible: none do.
         """
 
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say what is no more, the thing itself or what it belongs to, so that no call is needed or possible."""
+        return None
+
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Whether two states are the same, however a policy document is laid out."""
         return all(_value(one.get(name)) == _value(other.get(name)) for name in self.compared)
@@ -107,7 +111,9 @@ class Change:
     """What the call would have answered, for those that refer to it, once its effect stands."""
 
     def stands(self, state: State) -> bool:
-        """Whether nothing is left to do."""
+        """Whether nothing is left to do: what is gone is as good as what was wanted of it."""
+        if self.thing.gone(state) is not None:
+            return True
         if self.settled is not None and self.settled(state):
             return True
         return self.thing.same(state, self.wanted)

@@ -4,6 +4,7 @@ Look whether a plan that was carried out has held: in the accounts, and in the e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import History, ThingRecord
-from tokentrail.containment.judge import Bite, Held, Scene, Seen, judge, told_all
+from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge, told_all
 from tokentrail.containment.model import Plan
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Verification
@@ -20,8 +21,13 @@ from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
-_EXPLICIT = "explicit deny"
-"""What AWS's message says where a policy denies (IAM User Guide, 'Troubleshoot access denied error messages')."""
+_REASON = re.compile(
+    r"explicit deny in (?:an?|the) (?P<kind>[a-z-]+(?: [a-z-]+){0,3}?)(?: policy\b|: |\.|$)(?:: (?P<arn>arn:\S+))?"
+    r"|because no ",
+    re.IGNORECASE,
+)
+"""How AWS's message says why: by which type of policy, and by which one where that is known."""
+_OURS = ":policy/TokenTrail-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +151,7 @@ def _joined(held: Held, one: TracedCredential | None) -> Held:
         return held
     return replace(
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
-        expires=one.expires_at or one.expires_bound, parent=one.parent,
+        expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
     )  # fmt: skip
 
 
@@ -171,7 +177,9 @@ def _one_seen(event: TimelineEvent, evidence: Evidence, first: datetime) -> Seen
         call=f"{service}:{event.event_name or '?'}",
         denied=denied,
         failed=event.error_code is not None,
-        explicit=denied and event.time >= first and _names_deny(evidence.record(event.object, event.ordinal)),
+        denied_by=_denier(evidence.record(event.object, event.ordinal))
+        if denied and event.time >= first
+        else None,
     )
 
 
@@ -179,9 +187,23 @@ def _denied(event: TimelineEvent) -> bool:
     return event.error_code is not None and event.error_code in _DENIED
 
 
-def _names_deny(record: Any) -> bool:
+def _denier(record: Any) -> Denier | None:
+    """
+    The type of policy that a refusal names, if a policy of a plan may be of that type.
+
+    A message says why at its end, after the resource, whose name an attacker may choose. Where it gives the ARN of an
+    identity-based policy, that must be one of ours.
+    Sources: IAM User Guide, 'Troubleshoot access denied error messages'; AWS Security Blog, 'Enhanced access denied
+    error messages with policy ARNs'.
+    """
     message = record.get("errorMessage") if isinstance(record, dict) else None
-    return isinstance(message, str) and _EXPLICIT in message
+    reasons = list(_REASON.finditer(message)) if isinstance(message, str) else []
+    if not reasons or reasons[-1]["kind"] is None:
+        return None
+    kind, arn = reasons[-1]["kind"].lower(), reasons[-1]["arn"] or ""
+    if kind == "service control":
+        return "service control policy"
+    return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
 def _unknown(held: Iterable[Held]) -> list[str]:

@@ -40,77 +40,77 @@ class Workload:
 
 _LAMBDA = Workload(
     called="function", roles=("role",),
-    stop="aws lambda put-function-concurrency --region {region} --function-name {name} "
+    stop="aws lambda put-function-concurrency --region {region} --function-name={name} "
     "--reserved-concurrent-executions 0",
     gone_by={"DeleteFunction20150331": "functionName"},
 )  # fmt: skip
 _INSTANCE = Workload(
-    called="instance", stop="aws ec2 stop-instances --region {region} --instance-ids {name}",
+    called="instance", stop="aws ec2 stop-instances --region {region} --instance-ids={name}",
     gone_by={"TerminateInstances": "instancesSet.items.instanceId"},
 )  # fmt: skip
 WORKLOADS: Mapping[str, Workload] = {
     "function": _LAMBDA,
     "instance": _INSTANCE,
     "instance_profile": Workload(
-        called="instance profile", stop="aws iam remove-role-from-instance-profile --instance-profile-name {name} "
+        called="instance profile", stop="aws iam remove-role-from-instance-profile --instance-profile-name={name} "
         "--role-name …", gone_by={
             "DeleteInstanceProfile": "instanceProfileName", "RemoveRoleFromInstanceProfile": "instanceProfileName",
         },
     ),
     "task": Workload(
         called="ECS task", roles=("overrides.taskRoleArn",),
-        stop="aws ecs stop-task --region {region} --cluster … --task {name}", gone_by={"StopTask": "task"},
+        stop="aws ecs stop-task --region {region} --cluster … --task={name}", gone_by={"StopTask": "task"},
     ),
     "task_definition": Workload(
         called="ECS task definition", roles=("taskRoleArn",), without_role=False,
-        stop="aws ecs deregister-task-definition --region {region} --task-definition {name}, and stop what runs of it",
+        stop="aws ecs deregister-task-definition --region {region} --task-definition={name}, and stop what runs of it",
         gone_by={},
     ),
     "task_service": Workload(
-        called="ECS service", stop="aws ecs update-service --region {region} --cluster … --service {name} "
+        called="ECS service", stop="aws ecs update-service --region {region} --cluster … --service={name} "
         "--desired-count 0", gone_by={"DeleteService": "service"},
     ),
     "job": Workload(
-        called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name "
+        called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name="
         "{name}, and stop its runs (`aws glue batch-stop-job-run`)", gone_by={"DeleteJob": "jobName"},
     ),
     "dev_endpoint": Workload(
         called="Glue development endpoint", roles=("roleArn",),
-        stop="aws glue delete-dev-endpoint --region {region} --endpoint-name {name}",
+        stop="aws glue delete-dev-endpoint --region {region} --endpoint-name={name}",
         gone_by={"DeleteDevEndpoint": "endpointName"},
     ),
     "build_project": Workload(
         called="CodeBuild project", roles=("serviceRole", "project.serviceRole"),
-        stop="aws codebuild delete-project --region {region} --name {name}, and stop its builds (`aws codebuild "
+        stop="aws codebuild delete-project --region {region} --name={name}, and stop its builds (`aws codebuild "
         "stop-build`)", gone_by={"DeleteProject": "name"},
     ),
     "notebook": Workload(
         called="SageMaker notebook", roles=("roleArn",),
-        stop="aws sagemaker stop-notebook-instance --region {region} --notebook-instance-name {name}",
+        stop="aws sagemaker stop-notebook-instance --region {region} --notebook-instance-name={name}",
         gone_by={"DeleteNotebookInstance": "notebookInstanceName"},
     ),
     "training_job": Workload(
         called="SageMaker job", roles=("roleArn",),
-        stop="aws sagemaker stop-training-job --region {region} --training-job-name {name} (or stop-processing-job)",
+        stop="aws sagemaker stop-training-job --region {region} --training-job-name={name} (or stop-processing-job)",
         gone_by={},
     ),
     "stack": Workload(
         called="CloudFormation stack", roles=("roleARN",), without_role=False,
-        stop="aws cloudformation delete-stack --region {region} --stack-name {name}, once you know what it holds",
+        stop="aws cloudformation delete-stack --region {region} --stack-name={name}, once you know what it holds",
         gone_by={"DeleteStack": "stackName"},
     ),
     "state_machine": Workload(
         called="Step Functions state machine", roles=("roleArn",),
-        stop="aws stepfunctions delete-state-machine --region {region} --state-machine-arn {name}, and stop its "
+        stop="aws stepfunctions delete-state-machine --region {region} --state-machine-arn={name}, and stop its "
         "executions", gone_by={"DeleteStateMachine": "stateMachineArn"},
     ),
     "rule": Workload(
         called="EventBridge rule", roles=("roleArn", "targets.roleArn"), without_role=False,
-        stop="aws events disable-rule --region {region} --name {name}", gone_by={"DeleteRule": "name"},
+        stop="aws events disable-rule --region {region} --name={name}", gone_by={"DeleteRule": "name"},
     ),
     "schedule": Workload(
         called="schedule", roles=("target.roleArn",), without_role=False,
-        stop="aws scheduler delete-schedule --region {region} --name {name}", gone_by={"DeleteSchedule": "name"},
+        stop="aws scheduler delete-schedule --region {region} --name={name}", gone_by={"DeleteSchedule": "name"},
     ),
 }  # fmt: skip
 """By what `lineage.creations` calls what a call made."""

@@ -77,8 +77,8 @@ def write_deed(deed: Deed, paper: Paper) -> None:
         f"{_time(deed.at)}  step {deed.n}  {deed.call.account}  ", (outcome, style),
         f"  {deed.call.service}:{deed.call.operation} {_target(deed.call)}",
     )  # fmt: skip
-    if deed.error:
-        paper.wrapped(deed.error, first="  ")
+    for said in filter(None, (deed.error, deed.why)):
+        paper.wrapped(said, first="  ")
 
 
 def write_applied(applied: Applied, paper: Paper) -> None:

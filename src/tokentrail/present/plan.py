@@ -194,17 +194,22 @@ def _command(step: Step, place: int, call: Call) -> Iterator[str]:
         yield "# Left out: a name in it would make the aws-cli read a file. No user or role is really called so."
         return
     parts = ["aws", "--profile", f"ACCOUNT-{call.account}", call.service, _kebab(call.operation)]
-    parts += ["--region", call.region] if call.region else []
+    parts += [f"--region={call.region}"] if call.region else []
     shown = " ".join(shlex.quote(safe(part)) for part in parts)
     for name, value in call.parameters.items():
-        shown += f" --{_kebab(name)} {_argument(step, value)}"
+        shown += f" --{_kebab(name)}={_argument(step, value)}"
     made = call.operation == "CreatePolicy" and call.service == "organizations"
     yield f'POLICY_{place}="$({shown} --query Policy.PolicySummary.Id --output text)"' if made else shown
 
 
 def _argument(step: Step, value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(shlex.quote(safe(str(one))) for one in value)
+    """
+    A parameter's value as it stands after `=`: without that, a name such as `--debug` would be an option.
+
+    Source: IAM API Reference, 'CreateUser': a name holds letters, digits and any of `_+=,.@-`, in any order.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     text = safe(_value(value))
     if made := _MADE.fullmatch(text):
         return f'"$POLICY_{made[1]}"'
