@@ -19,10 +19,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import copies
 
@@ -54,19 +55,28 @@ SELECT n, id FROM forest WHERE depth = 2 AND events BETWEEN 3 AND 50
 
 def trace(case: Case) -> Figures:
     """Trace sessions once the case is open, in processor time; the medians of some that were not asked about before."""
-    places = case._views.open(None).engine.rows(f"{_LEAVES} LIMIT {4 * ASKED}")
+    places = case._views.open(None).engine.rows(f"{_LEAVES} LIMIT {9 * ASKED}")
     rows = case._views.forest(None).chosen_rows([row["n"] for row in places])
-    first, known, down, _ = ([row["id"] for row in rows[start::4]] for start in range(4))
-    arns = [row["arn"] for row in rows[3::4]]
+    first, down, arns, events = (
+        rows[start::9] for start in range(4)
+    )  # in the order of the forest: of all accounts
+    others = [row for start in range(4, 9) for row in rows[start::9]]
+    accounts = {row["seen_account"] for row in first}
+    known = [row for row in others if row["seen_account"] in accounts][:ASKED]
     case._views.close()  # which remembers what it was asked
     case._views.open(None)
     return {  # in this order: each finds what those before it asked about
-        "first_ms": _median(case, first, up=True),  # most of them in accounts not asked about before
-        "again_ms": _median(case, first, up=True),
-        "known_ms": _median(case, known, up=True),
-        "down_ms": _median(case, down, up=False),
-        "arn_ms": _median(case, arns, up=False),
+        "first_ms": _median(case, _ids(first), up=True),  # most of them in accounts not asked about before
+        "again_ms": _median(case, _ids(first), up=True),
+        "known_ms": _median(case, _ids(known), up=True),
+        "down_ms": _median(case, _ids(down), up=False),
+        "arn_ms": _median(case, [row["arn"] for row in arns], up=False),
+        "event_ms": _median(case, [str(UUID(bytes=row["issue_event"])) for row in events], up=False),
     }
+
+
+def _ids(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [row["id"] for row in rows]
 
 
 def _median(case: Case, names: list[str], *, up: bool) -> float:
