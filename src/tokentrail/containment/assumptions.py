@@ -95,7 +95,7 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nothing was minted in the {len(silent)} gaps of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
-    if any(one.kind in ("assumed_role_saml", "assumed_role_web_identity") for one in scene.held):
+    if any(one.assumed for one in scene.sources):
         yield "the identity provider behind the federated sessions lets the attacker in no more"
 
 

@@ -66,7 +66,10 @@ def _goes_on(scene: Scene, principal: Principal, live: Sequence[Held]) -> bool:
     return (
         any(one.principal == principal and one.kind == "long_term_key" for one in live)
         or any(edge.into == principal for edge in scene.edges)
-        or any(one.mints == principal and one.account in scene.without_access for one in scene.sources)
+        or any(
+            one.mints == principal and one.account in scene.without_access and one.until is None
+            for one in scene.sources
+        )
     )
 
 

@@ -124,6 +124,10 @@ class Source:
     """Where it is, if it is somewhere and that is known."""
     what: str | None = field(default=None, compare=False)
     """Of a host: which kind of workload, as `workloads` calls them."""
+    until: datetime | None = field(default=None, compare=False)
+    """When it handed out the last, if somebody has shut it already: nothing is left to close."""
+    assumed: bool = field(default=False, compare=False)
+    """Whether that is not in the evidence, but what the proof rests on."""
 
     @property
     def label(self) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
+from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.origins import Seen, behind, once, passwords, providers
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
-from tokentrail.containment.workloads import is_gone
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -57,14 +57,23 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     listed = forest.named(tainted)
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     deeds = list(_deeds(forest, trace, listed, asked.narrowing))
+    ever = [Seen(held_of(row, one), one, row["target"]) for row, one in pairs]
     held = [
-        held_of(row, one) for row, one in pairs if not _expired(one, unseen.get(one.account or "", earliest))
+        one.held
+        for one in ever
+        if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
     ]
-    accounts = {one.principal.account for one in held} | {one.account for one in deeds}
+    accounts = {seen.held.principal.account for seen in ever} | {one.account for one in deeds}
     around = list(forest.changes(accounts))
     removals = list(forest.removals())
     left = left_behind(deeds, around, held, removals)
-    sources = [*left.sources, *_sources_of(pairs, held, removals), *_passwords(pairs, deeds, around)]
+    sources = [
+        *left.sources,
+        *behind(ever, removals, forest.as_of),
+        *passwords(ever, deeds, around),
+        *providers(ever, around, timedelta(seconds=asked.margin), forest.as_of),
+    ]
+    sources = [one for one in sources if _counts(one, unseen.get(one.account, earliest))]
     dead = gone(around)
     still = [one for one in sources if one.mints in dead and one.kind == "host" and one.made]
     left.risks += [
@@ -99,7 +108,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         renamed=renamed(changes),
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
-        sources=tuple(_once(sources)),
+        sources=tuple(once(sources)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
         changes=changes,
@@ -162,6 +171,11 @@ def _expired(one: Credential, since: datetime) -> bool:
     return one.kind != "long_term_key" and end is not None and end <= since
 
 
+def _counts(source: Source, since: datetime) -> bool:
+    """Whether something hands out still, or did when the log had stopped telling all."""
+    return source.until is None or source.until > since
+
+
 def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narrowing) -> Iterator[Deed]:
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
@@ -191,62 +205,6 @@ def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narro
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )
-
-
-def _sources_of(
-    pairs: Iterable[tuple[Row, Credential]], held: Iterable[Held], removals: Sequence[Change]
-) -> Iterator[Source]:
-    """What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins."""
-    origins = {one.id: one for _, one in pairs}
-    for one in held:
-        credential, name = origins[one.id], one.caller.session_name or one.id
-        match one.kind:
-            case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
-                what = "instance" if name.startswith("i-") else "function"
-                if not is_gone(what, name, one.principal.account, one.issued_at, removals):
-                    why = f"{name} is handed a new session whenever the old one runs out"
-                    yield replace(
-                        _source("host", name, one, why), what="instance" if what == "instance" else None
-                    )
-            case "identity_center":
-                person = credential.identity or name
-                yield _source(
-                    "portal", person, one, f"the access portal hands {person} a new session at any time"
-                )
-            case "oauth_login":
-                arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
-                yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
-
-
-def _passwords(
-    pairs: Iterable[tuple[Row, Credential]], deeds: Iterable[Deed], changes: Sequence[Change]
-) -> Iterator[Source]:
-    """Passwords that an attacker has signed in with, if nobody else has changed them since."""
-    own = {deed.event_id for deed in deeds}
-    for row, credential in pairs:
-        if credential.origin != "console_sign_in" or credential.issued_at is None:
-            continue
-        one, issued = held_of(row, credential), credential.issued_at
-        user = one.principal.name
-        changed = any(
-            change.event_name in PASSWORD_CHANGES
-            and change.account == one.principal.account
-            and (change.asked("userName") or change.caller_user) == user
-            and change.time >= issued
-            and change.event_id not in own
-            for change in changes
-        )
-        if not changed:
-            yield _source("password", user, one, f"whoever signed in as {user} knows the password")
-
-
-def _source(kind: Any, name: str, one: Held, why: str) -> Source:
-    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)
-
-
-def _once(sources: Iterable[Source]) -> list[Source]:
-    once = {(one.name, one.mints): one for one in reversed(list(sources))}
-    return [once[name] for name in sorted(once, key=repr)]
 
 
 _NAMED = """
