@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from contain_cases import actions, checked, planned
+from contain_cases import actions, asked, checked, hit, planned, step
 
-from evidence import START
+from evidence import AWAY, START, held
+from tokentrail import Case
 from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, World
 
-THIEF = "203.0.113.77"
+THIEF, OFFICE = "203.0.113.77", "198.51.100.10"
 HOUR = 3600
 
 
@@ -116,3 +120,164 @@ def test_an_instance_that_is_no_more_hands_out_nothing() -> None:
     plan = planned(world, session.id)
 
     assert () == plan.steps and plan.proof.complete
+
+
+# ---------------------------------------------------------------- what a source handed out since
+
+
+@pytest.mark.parametrize("kind", ["instance", "function"])
+def test_what_a_host_hands_out_after_the_theft_is_the_thiefs(kind: str) -> None:
+    """The next session, and what was minted with it, are ended by name; a neighbour's, and all before it, are not."""
+    world = World(START)
+    first = world.instance("Web") if kind == "instance" else world.function("Web", "send")
+    first.calls("s3:ListBuckets")
+    world.wait(600)
+    session, neighbour = first.rotates(), world.instance("Web")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(600)
+    after = session.rotates()
+    minted = after.assumes("Ops", "x")
+    minted.calls("s3:ListBuckets")
+    neighbour.calls("s3:ListBuckets")
+    rested(world, 0.5)
+    with asked(world) as case:
+        plan = checked(case.contain([session.id], strategy="surgical"))
+        (traced,) = [one.id for one in case.trace([session.id]).credentials if one.tainted]
+
+    assert session.id == traced
+    assert {session.id, after.id, minted.id} == set(plan.tainted)
+    assert {session.id, after.id, minted.id} == set(step(plan, "deny-sessions").ends)
+    assert plan.proof.complete and not hit(plan)
+    assert (
+        f"{after.id}, as the host {session.session_name} handed it out after {session.id}"
+        in plan.steps[1].why
+    )
+    assert f"{minted.id}, as it descends from {after.id}" in plan.steps[1].why
+
+
+@contextmanager
+def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
+    """A case in which `aws login` has refreshed its credentials once."""
+    browser = world.console_sign_in(world.user("ada"))
+    browser.calls("s3:ListBuckets")
+    first, after = browser.logs_in(ip=THIEF), browser.logs_in(ip=THIEF)
+    first.calls("s3:ListBuckets")
+    after.calls("s3:ListBuckets")
+    after.assumes("Ops", "x").calls("s3:ListBuckets")
+    was, now = after.identity.sign_in_session, first.identity.sign_in_session
+    records = json.loads(json.dumps(world.records()).replace(str(was), str(now)))
+    with held(records) as case:
+        yield case, first, after
+
+
+def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
+    """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
+    with refreshed(World(START)) as (case, first, after):
+        plan = checked(case.contain([first.id], strategy="surgical"))
+
+    assert {first.id, after.id} < set(plan.tainted)
+    assert ["revoke-sign-in-sessions", "deny-sessions", "deny-sessions"] == actions(plan)
+    assert {first.id, after.id} == set(plan.steps[1].ends) and 1 == len(plan.steps[2].ends)
+    assert plan.proof.complete
+
+
+def two_sign_ins(world: World, ip: str, way: str = "password") -> tuple[Credential, Credential, Credential]:
+    """A thief's session, the same person's next one, and what that minted."""
+    if way == "password":
+        user = world.user("ada")
+        session: Credential = world.console_sign_in(user, ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after: Credential = world.console_sign_in(user, ip=ip)
+    elif way == "portal":
+        session = world.identity_center("ada", "Admin", ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after = world.identity_center("ada", "Reader", account=AWAY, ip=ip)
+    else:
+        session = world.saml("Dev", "ada", ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after = world.saml("Dev", "ada", ip=ip)
+    after.calls("s3:ListBuckets")
+    minted = after.assumes("Ops", "x", account="111122223333")
+    minted.calls("s3:ListBuckets")
+    world.user("bystander").calls("s3:ListBuckets")
+    return session, after, minted
+
+
+WAYS = ["password", "portal", "provider"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_later_sign_in_from_where_the_thief_was_seen_is_the_thiefs(way: str) -> None:
+    """The same person's next session, from the thief's address, and what it minted: tainted to the plan, and ended."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, THIEF, way)
+    plan = checked(planned(world, session.id))
+
+    assert {session.id, after.id, minted.id} == set(plan.tainted)
+    assert {session.id, after.id, minted.id} == {one for each in plan.steps for one in each.ends}
+    assert any(f"both were used from {THIEF}" in one.why for one in plan.steps)
+    assert plan.proof.complete and not hit(plan)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way: str) -> None:
+    """It is left to its owner; as it may be the thief's all the same, it and what it minted are named."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, OFFICE, way)
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert {session.id} == set(plan.tainted)
+    assert rests_on(plan, f"^{re.escape(minted.id)} is the rightful owner's, though it descends from")
+    assert (way == "portal" and after.id in hit(plan)) or rests_on(
+        plan, f"^{re.escape(after.id)} is the rightful"
+    )
+
+
+def test_a_later_sign_in_that_the_plan_ends_is_not_named() -> None:
+    """Standard ends the owner's session with the thief's: what is left is what it minted, and that alone is named."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, OFFICE)
+    plan = checked(planned(world, session.id))
+
+    assert {after.id} == hit(plan)
+    assert not rests_on(plan, f"^{re.escape(after.id)} is") and rests_on(plan, f"^{re.escape(minted.id)} is")
+
+
+@pytest.mark.parametrize("narrowing", [{"trusted_ips": [OFFICE]}, {"source_ips": [THIEF]}])
+def test_a_later_sign_in_from_a_trusted_address_is_nobody_elses(narrowing: dict[str, list[str]]) -> None:
+    """Whoever gives the addresses says whose it is: it neither counts as the thief's nor is it named."""
+    world = World(START)
+    session, after, _ = two_sign_ins(world, OFFICE)
+    session.seen_from(OFFICE).calls("s3:ListBuckets")
+    with asked(world) as case:
+        wide = checked(case.contain([session.id], strategy="surgical"))
+        narrow = checked(case.contain([session.id], strategy="surgical", **narrowing))
+
+    assert after.id in wide.tainted
+    assert {session.id} == set(narrow.tainted) and not rests_on(narrow, "rightful owner's")
+
+
+def test_a_sign_in_with_a_new_password_is_the_owners() -> None:
+    """Somebody else has changed the password between the theft and the sign-in, which the thief then can't have made."""
+    world = World(START)
+    session: Credential = world.console_sign_in(world.user("ada"), ip=THIEF)
+    session.calls("s3:ListBuckets")
+    world.user("responder").iam("UpdateLoginProfile", userName="ada")
+    after = world.console_sign_in(world.user("ada"), ip=OFFICE)
+    after.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert {session.id} == set(plan.tainted) and not rests_on(plan, "rightful owner's")
+
+
+def test_what_was_handed_out_since_is_not_spared() -> None:
+    """It counts as the thief's, and the plan says why."""
+    world = World(START)
+    session, after, _ = two_sign_ins(world, THIEF)
+    plan = planned(world, session.id, spare=[after.id])
+    (refused,) = plan.not_spared
+
+    assert after.id == refused.credential and "the password of ada handed it out" in refused.why

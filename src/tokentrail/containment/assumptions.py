@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import short
-from tokentrail.containment.prover import Outcome
+from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene
 from tokentrail.lineage.model import Gap
 
-_MOST = 6
+_MOST, _MANY = 6, 50
 
 
 def holds_if(
@@ -22,6 +22,7 @@ def holds_if(
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
+    yield from _doubted(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)
@@ -39,6 +40,20 @@ def _minted_by(scene: Scene) -> Iterator[str]:
         )
     if len(scene.minters) > _MOST:
         yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
+
+
+def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """A person's later sign-ins may be the attacker's as well, where neither names nor addresses tell."""
+    left = [(one, why) for one, why in scene.doubts
+            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    for one, why in left[:_MOST]:
+        yield (
+            f"{one} is the rightful owner's, though {why}: it was not used from where the attacker was seen, and no "
+            f"step ends it (`tokentrail contain {shlex.quote(one)}` does)"
+        )
+    if len(left) > _MOST:
+        some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
+        yield f"the same is so of {len(left) - _MOST} more: {some}"
 
 
 def _reach(scene: Scene) -> Iterator[str]:

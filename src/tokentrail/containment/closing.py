@@ -188,7 +188,10 @@ def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ..
     target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
     return Move(
         action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
-        closes=frozenset({source.name}),
+        closes=frozenset(
+            one.name for one in (*scene.sources, source)
+            if one.name == source.name or (one.kind == source.kind == "portal" and one.id == source.id)
+        ),
         reversible=CATALOGUE[action].reversible, why=why,
     )  # fmt: skip
 

@@ -96,11 +96,12 @@ def _sources(scene: Scene) -> Iterator[Move]:
     """
     Stop what mints by itself, all of one action in one step.
 
-    In an account without access only a portal can be shut, as that is elsewhere; the rest is denied by `controls`.
+    A person's portal is one and the same for all accounts. In an account without access only a portal can be shut, as
+    that is elsewhere; the rest is denied by `controls`.
     """
     for kind in _CLOSING:
         once = {
-            (one.account, one.id): one
+            ("" if kind == "portal" else one.account, one.id): one
             for one in scene.sources
             if one.kind == kind
             and one.until is None
@@ -205,6 +206,9 @@ def _spared(scene: Scene, spare: Iterable[str], strategy: Strategy) -> tuple[lis
 
 def _cannot_spare(scene: Scene, name: str, matching: Sequence[Held], strategy: Strategy) -> str | None:
     if any(one.startswith(name) for one in scene.tainted):
+        handed = [why for one, why in scene.handed.items() if one.startswith(name)]
+        if handed:
+            return f"it counts as the attacker's: {handed[0]}"
         return (
             "it counts as the attacker's; narrow that with --since, --source-ip or --trusted-ip if it is not"
         )

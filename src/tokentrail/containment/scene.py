@@ -151,7 +151,7 @@ class Scene:
     margin: int
     lag: int
     tainted: tuple[str, ...]
-    """All tainted credentials, dead ones too."""
+    """All tainted credentials, dead ones too, and what counts as such."""
     held: tuple[Held, ...]
     """The tainted ones that had not expired when the log stopped telling all; some of them may have been ended."""
     acted_as: frozenset[Principal]
@@ -187,6 +187,11 @@ class Scene:
     residual_risks: tuple[str, ...]
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
+
+    handed: Mapping[str, str] = field(default_factory=dict)
+    """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""
+    doubts: tuple[tuple[str, str], ...] = ()
+    """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
 
     @property
     def cutoff(self) -> datetime:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.gone import gone, renamed
+from tokentrail.containment.handed import follow
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
@@ -53,10 +54,11 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     """Take the scene of a trace."""
     unseen = _unseen(covered, asked.lag, forest.as_of)
     earliest = forest.as_of - LONGEST["user"]
-    tainted = sorted(one.id for one in trace.credentials if one.tainted)
+    more = follow(forest, trace, asked.narrowing, unseen)
+    tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
     listed = forest.named(tainted)
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    deeds = list(_deeds(forest, trace, listed, asked.narrowing))
+    deeds = list(_deeds(forest, more.subjects, listed, asked.narrowing))
     ever = [Seen(held_of(row, one), one, row["target"]) for row, one in pairs]
     held = [
         one.held
@@ -122,13 +124,15 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        minters=_minters(forest, trace, theirs),
+        minters=_minters(forest, more.subjects, theirs),
+        handed=more.why,
+        doubts=tuple(more.doubts),
     )
 
 
-def _minters(forest: Forest, trace: Trace, tainted: set[str]) -> tuple[str, ...]:
+def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
     found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
     return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
@@ -176,9 +180,11 @@ def _counts(source: Source, since: datetime) -> bool:
     return source.until is None or source.until > since
 
 
-def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narrowing) -> Iterator[Deed]:
+def _deeds(
+    forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
+) -> Iterator[Deed]:
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     ids = {row["n"]: row["id"] for row in listed}
     users = {row["n"]: rows.caller(row).user_name for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
