@@ -13,7 +13,8 @@ from contain_cases import actions, asked, checked, hit, planned, step
 from evidence import AWAY, START, held
 from tokentrail import Case
 from tokentrail.containment.model import Plan
-from tokentrail.testing import Credential, World
+from tokentrail.testing import Credential, LongTermKey, World
+from tokentrail.testing.administration import trust_policy
 
 THIEF, OFFICE = "203.0.113.77", "198.51.100.10"
 HOUR = 3600
@@ -281,3 +282,102 @@ def test_what_was_handed_out_since_is_not_spared() -> None:
     (refused,) = plan.not_spared
 
     assert after.id == refused.credential and "the password of ada handed it out" in refused.why
+
+
+# ---------------------------------------------------------------- what somebody has shut already
+
+STRANGERS = {"AWS": "arn:aws:iam::999988887777:root"}
+OWN = {"AWS": "arn:aws:iam::111122223333:root"}
+
+
+def opened(world: World, kind: str) -> tuple[Credential, LongTermKey]:
+    """A stolen key that opened something, and whoever is to shut it."""
+    key, responder = world.user("support"), world.user("responder")
+    world.user("carol").calls("s3:ListBuckets")
+    responder.creates_role("Backup", trust_policy(OWN))
+    world.wait(8 * HOUR)
+    session = key.assumes("Admin", "x")
+    if kind == "trust":
+        session.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(STRANGERS))
+    elif kind == "password":
+        session.iam("CreateLoginProfile", userName="carol")
+    else:
+        session.creates_function("evil", "Backup")
+    return key, responder
+
+
+def shut(responder: Credential, kind: str) -> None:
+    """Shut it again."""
+    if kind == "trust":
+        responder.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(OWN))
+    elif kind == "password":
+        responder.iam("DeleteLoginProfile", userName="carol")
+    else:
+        responder.calls("lambda:DeleteFunction20150331", {"functionName": "evil"}, read_only=False)
+
+
+OPENINGS = [("trust", "role/Backup"), ("password", "user/carol"), ("function", "role/Backup")]
+
+
+@pytest.mark.parametrize(("kind", "whose"), OPENINGS)
+@pytest.mark.parametrize("strategy", ["standard", "surgical"])
+def test_what_was_shut_a_while_ago_may_have_handed_out_what_no_log_shows(
+    kind: str, whose: str, strategy: str
+) -> None:
+    """It stood open within the blind window: nothing is left to close, and what it may have handed out is ended."""
+    world = World(START)
+    key, responder = opened(world, kind)
+    world.wait(300)
+    shut(responder, kind)
+    plan = checked(planned(world, key.id, strategy=strategy))
+
+    cut = [one for one in plan.steps if any(arn.endswith(whose) for arn in one.principals)]
+    assert [one.action for one in cut] == [
+        "revoke-user-sessions" if kind == "password" and strategy == "standard"
+        else "revoke-role-sessions" if strategy == "standard" else "deny-sessions"
+    ]  # fmt: skip
+    assert plan.proof.complete
+    assert not {"revert-trust", "remove-login-profile", "isolate-instance"} & set(actions(plan))
+
+
+@pytest.mark.parametrize(("kind", "whose"), OPENINGS[:2])
+def test_what_was_shut_long_ago_is_of_no_concern(kind: str, whose: str) -> None:
+    """All that it handed out would be in the log by now: no step touches whose it was."""
+    world = World(START)
+    key, responder = opened(world, kind)
+    world.wait(300)
+    shut(responder, kind)
+    world.wait(HOUR)
+    responder.calls("s3:ListBuckets")
+    plan = checked(planned(world, key.id))
+
+    assert plan.proof.complete
+    assert not [one for one in plan.steps if any(arn.endswith(whose) for arn in one.principals)]
+
+
+def test_what_was_shut_and_opened_again_is_open() -> None:
+    """The attacker let strangers in once more after the responder had shut them out: the trust is put back."""
+    world = World(START)
+    key, responder = opened(world, "trust")
+    world.wait(60)
+    shut(responder, "trust")
+    key.assumes("Admin", "x").iam(
+        "UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(STRANGERS)
+    )
+    plan = checked(planned(world, key.id))
+
+    assert "revert-trust" in actions(plan) and plan.proof.complete
+
+
+def test_a_password_that_was_changed_a_while_ago_may_have_been_used_until_then() -> None:
+    """A session that the thief opened with it, unseen, is ended with those that the log shows."""
+    world = World(START)
+    world.user("ada").calls("s3:ListBuckets")
+    world.wait(48 * HOUR)
+    session: Credential = world.console_sign_in(world.user("ada"), ip=THIEF)
+    session.calls("s3:ListBuckets")
+    world.wait(40 * HOUR)
+    world.user("responder").iam("UpdateLoginProfile", userName="ada")
+    plan = checked(planned(world, session.id))
+
+    assert ["revoke-user-sessions"] == actions(plan) and plan.proof.complete

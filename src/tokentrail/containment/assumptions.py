@@ -11,7 +11,7 @@ from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import short
 from tokentrail.containment.prover import NEVER, Outcome
-from tokentrail.containment.scene import Scene
+from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
 
 _MOST, _MANY = 6, 50
@@ -97,10 +97,12 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
 
 def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
     unknown = [source for source in scene.sources if source.mints.kind == "unknown"]
-    if unknown:
-        more = f" and {len(unknown) - 3} more, which steps close" if len(unknown) > 3 else ""
-        named = "; ".join(f"{source.id} ({source.why})" for source in unknown[:3])
-        yield f"nobody comes in unseen, as whichever role, before the step that closes it, through {named}{more}"
+    still = [source for source in unknown if source.until is None]
+    shut = [source for source in unknown if source.until is not None]
+    if still:
+        yield f"nobody comes in unseen, as whichever role, before the step that closes it, through {_named(still)}"
+    if shut:
+        yield f"nobody came in unseen, as whichever role, before it was shut, through {_named(shut)}"
     seconds = sorted({moment for _, moment in outcome.twins})
     if seconds:
         some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")
@@ -112,6 +114,11 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
     if any(one.assumed for one in scene.sources):
         yield "the identity provider behind the federated sessions lets the attacker in no more"
+
+
+def _named(sources: Sequence[Source]) -> str:
+    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more
 
 
 def residual_risks(scene: Scene) -> Iterator[str]:

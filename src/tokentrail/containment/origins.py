@@ -14,7 +14,7 @@ from typing import Any
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
 from tokentrail.containment.scene import Held, Source
-from tokentrail.containment.workloads import is_gone
+from tokentrail.containment.workloads import gone_at
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
 
@@ -56,11 +56,10 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
         match one.kind:
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 what = "instance" if name.startswith("i-") else "function"
-                if not is_gone(what, name, one.principal.account, one.issued_at, removals):
-                    why = f"{name} is handed a new session whenever the old one runs out"
-                    yield replace(
-                        _source("host", name, one, why), what="instance" if what == "instance" else None
-                    )
+                why = f"{name} is handed a new session whenever the old one runs out"
+                until = gone_at(what, name, one.principal.account, one.issued_at, removals)
+                known = "instance" if what == "instance" else None
+                yield replace(_source("host", name, one, why), what=known, until=until)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
                 person = credential.identity or name
                 yield _source(
@@ -72,28 +71,27 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
 
 
 def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[Change]) -> Iterator[Source]:
-    """Passwords that an attacker has signed in with, if nobody else has changed them since."""
+    """Passwords that an attacker has signed in with, until somebody else changed them."""
     own = {deed.event_id for deed in deeds}
     for seen in tainted:
         one, credential = seen.held, seen.credential
         if credential.origin != "console_sign_in" or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
-        changed = any(
-            change.event_name in PASSWORD_CHANGES
+        changed = (
+            change.time
+            for change in changes
+            if change.event_name in PASSWORD_CHANGES
             and change.account == one.principal.account
             and (change.asked("userName") or change.caller_user) == user
             and change.time >= issued
             and change.event_id not in own
-            for change in changes
         )
-        if not changed:
-            yield _source("password", user, one, f"whoever signed in as {user} knows the password")
+        found = _source("password", user, one, f"whoever signed in as {user} knows the password")
+        yield replace(found, until=min(changed, default=None))
 
 
-def providers(
-    tainted: Iterable[Seen], changes: Sequence[Change], margin: timedelta, as_of: datetime
-) -> Iterator[Source]:
+def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetime) -> Iterator[Source]:
     """
     Identity providers that let the attacker in, up to this moment: that they do so no more is what a proof rests on.
 
@@ -105,7 +103,7 @@ def providers(
             continue
         name = seen.target or one.caller.federated_provider or credential.identity or one.id
         ends = [
-            change.time + margin
+            change.time
             for change in changes
             if change.event_name in _PROVIDERS_GONE
             and change.account == one.principal.account

@@ -125,7 +125,7 @@ class Source:
     what: str | None = field(default=None, compare=False)
     """Of a host: which kind of workload, as `workloads` calls them."""
     until: datetime | None = field(default=None, compare=False)
-    """When it handed out the last, if somebody has shut it already: nothing is left to close."""
+    """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
     """Whether that is not in the evidence, but what the proof rests on."""
 

@@ -73,11 +73,14 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         *left.sources,
         *behind(ever, removals, forest.as_of),
         *passwords(ever, deeds, around),
-        *providers(ever, around, timedelta(seconds=asked.margin), forest.as_of),
+        *providers(ever, around, forest.as_of),
     ]
-    sources = [one for one in sources if _counts(one, unseen.get(one.account, earliest))]
+    settled = (_settled(one, timedelta(seconds=asked.margin)) for one in sources)
+    sources = [one for one in settled if one.until is None or one.until > unseen.get(one.account, earliest)]
     dead = gone(around)
-    still = [one for one in sources if one.mints in dead and one.kind == "host" and one.made]
+    still = [
+        one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
+    ]
     left.risks += [
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
@@ -175,9 +178,11 @@ def _expired(one: Credential, since: datetime) -> bool:
     return one.kind != "long_term_key" and end is not None and end <= since
 
 
-def _counts(source: Source, since: datetime) -> bool:
-    """Whether something hands out still, or did when the log had stopped telling all."""
-    return source.until is None or source.until > since
+def _settled(source: Source, margin: timedelta) -> Source:
+    """What somebody has shut may hand out until that has taken effect everywhere."""
+    if source.until is None or source.assumed:
+        return source
+    return replace(source, until=source.until + margin)
 
 
 def _deeds(
