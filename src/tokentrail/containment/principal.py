@@ -8,6 +8,7 @@ A name is unique in its account whatever its path, and not every ARN in a trail 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,10 @@ from tokentrail.policy.context import Caller, principal_of
 
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
+"""Those that there are (AWS General Reference, 'Amazon Resource Names')."""
+_ACCOUNT = 4
+"""Where an ARN has its account."""
 _SERVICE_LINKED = "/aws-service-role/"
 _RESERVED = "/aws-reserved/"
 _RESERVED_NAME = "AWSReservedSSO_"
@@ -101,6 +106,22 @@ def arn_of(principal: Principal, partition: str = "aws") -> str:
     if principal.kind == "root":
         return f"arn:{partition}:iam::{principal.account}:root"
     return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}"
+
+
+def partition_in(arns: Iterable[str], account: str) -> str:
+    """
+    The partition of an account, by what ARNs there are: its own first.
+
+    An organisation lies in one partition (AWS General Reference, 'Amazon Resource Names'). ARNs that the evidence does
+    not tell are made up in `aws`, so that another partition that is seen counts for more.
+    """
+    own, others = set[str](), set[str]()
+    for arn in arns:
+        parts = arn.split(":")
+        if len(parts) > _ACCOUNT and parts[1]:
+            (own if parts[_ACCOUNT] == account else others).add(parts[1])
+    found = sorted((own or others) - {"aws"})
+    return found[0] if found else "aws"
 
 
 def short(arn: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import Known, Principal, arn_of
+from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
 from tokentrail.policy.holders import Holder
@@ -216,7 +216,11 @@ class Scene:
     def arn(self, principal: Principal) -> str:
         """The ARN by which the evidence knows a principal."""
         known = self.known.get(principal)
-        return known.arn if known else arn_of(principal)
+        return known.arn if known else arn_of(principal, self.partition(principal.account))
+
+    def partition(self, account: str) -> str:
+        """The partition that an account is in: that of whatever is known there, else of all else that is known."""
+        return partition_in((one.arn for one in self.known.values()), account)
 
     def inline_size(self, principal: Principal) -> int:
         """Characters of the inline policies that a snapshot shows on a principal; 0 where none shows it."""

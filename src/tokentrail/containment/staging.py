@@ -16,7 +16,15 @@ from tokentrail.containment.gone import gone, renamed
 from tokentrail.containment.handed import follow
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers
-from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
+from tokentrail.containment.principal import (
+    PARTITIONS,
+    Known,
+    Principal,
+    arn_of,
+    of_arn,
+    of_caller,
+    partition_in,
+)
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
@@ -226,7 +234,8 @@ OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?
 def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     """The credentials of some principals that may live now."""
     wanted = set(reached)
-    names = sorted({one.name if one.kind != "root" else arn_of(one) for one in wanted})
+    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
+    names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
     found = forest.called(names, _NAMED, (names, names), among=alive)
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
@@ -244,7 +253,7 @@ def _known(
     near: Iterable[Row], listed: Iterable[Row], edges: Iterable[Edge], reached: Iterable[Principal]
 ) -> Iterator[tuple[Principal, Known]]:
     """The fullest ARN and the unique id by which each principal is known."""
-    arns: dict[Principal, set[str]] = {one: {arn_of(one)} for one in reached}
+    arns: dict[Principal, set[str]] = {one: set() for one in reached}
     ids: dict[Principal, tuple[int, str]] = {}
     for row in (*near, *listed):
         caller = rows.caller(row)
@@ -259,8 +268,12 @@ def _known(
                 unique,
             )  # of one made anew, the id that was seen last
             ids[principal] = max(ids.get(principal, seen), seen)
+    seen_arns = [arn for known in arns.values() for arn in known]
+    partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
     for principal, known in arns.items():
-        arn = max(known, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        partition = partitions[principal.account]
+        told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
+        arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
         yield (
             principal,
             Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),
