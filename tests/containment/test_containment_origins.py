@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from contain_cases import actions, asked, checked, hit, planned, step
+from contain_cases import actions, as_given, asked, checked, hit, planned, step
 
 from evidence import AWAY, START, held
 from tokentrail import Case
@@ -381,3 +381,39 @@ def test_a_password_that_was_changed_a_while_ago_may_have_been_used_until_then()
     plan = checked(planned(world, session.id))
 
     assert ["revoke-user-sessions"] == actions(plan) and plan.proof.complete
+
+
+# ---------------------------------------------------------------- certificates
+
+
+def test_a_certificate_is_revoked_and_no_workload_is_stopped() -> None:
+    """A session of IAM Roles Anywhere is named by a certificate's serial: who holds that gets the next session."""
+    world = World(START)
+    session = world.roles_anywhere("Host", "host-1")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    serial = session.identity.principal_id.rpartition(":")[2]
+    with asked(world) as case:
+        plan = checked(case.contain([session.id]))
+        given = checked(case.contain([session.id], what_if=as_given(plan)))
+        alone = checked(case.contain([session.id], what_if=as_given(plan)[1:]))
+
+    assert ["revert-trust", "revoke-role-sessions"] == actions(plan)
+    assert (serial,) == plan.steps[0].targets and () == plan.steps[0].calls
+    assert all(said in plan.steps[0].why for said in (serial, "import-crl", "disable-profile"))
+    assert "lambda" not in plan.steps[0].why
+    assert plan.proof.complete and given.proof.complete and not alone.proof.complete
+
+
+@pytest.mark.parametrize(("ip", "theirs"), [(THIEF, True), (OFFICE, False)])
+def test_the_certificates_later_sessions_are_the_thiefs_where_it_was_seen(ip: str, theirs: bool) -> None:
+    """Its owner holds the certificate too: a session from elsewhere is left, and named."""
+    world = World(START)
+    first, after = world.roles_anywhere("Host", "host-1"), world.roles_anywhere("Host", "host-1")
+    first.seen_from(THIEF).calls("s3:ListBuckets")
+    after.seen_from(ip).calls("s3:ListBuckets")
+    was, now = (one.identity.principal_id.rpartition(":")[2] for one in (after, first))
+    with held(json.loads(json.dumps(world.records()).replace(was, now))) as case:
+        plan = checked(case.contain([first.id], strategy="surgical"))
+
+    assert (after.id in plan.tainted) == theirs
+    assert rests_on(plan, f"^{after.id} is the rightful owner's, though the certificate {now}") != theirs

@@ -52,10 +52,10 @@ def test_a_control_policy_denies_whom_it_names_there(partition: str) -> None:
     key.assumes("Deploy", "x").calls("s3:ListBuckets")
     plan = planned_in(partition, world, key.id, without_access=[HOME], management_account=MANAGEMENT)
 
+    named = {one.replace("arn:aws:", f"arn:{partition}:") for one in (f"{USER}support", f"{ROLE}Deploy")}
+
     assert plan.proof.complete
-    assert {
-        f"{one.replace('arn:aws:', f'arn:{partition}:')}" for one in (f"{USER}support", f"{ROLE}Deploy")
-    } == set(step(plan, "scp-deny").targets)
+    assert named == set(step(plan, "scp-deny").targets)
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)

@@ -89,6 +89,13 @@ def _unused_key(scene: Scene, source: Source) -> Move:
 
 
 def _provider(source: Source) -> Means:
+    if source.what == "certificate":
+        return (), (
+            f"Revoke the certificate {source.id} of IAM Roles Anywhere, or its holder gets the next session: put its "
+            "serial number on the list of its authority (`aws rolesanywhere import-crl --crl-data … --trust-anchor-arn "
+            "…`), or disable the profile (`aws rolesanywhere disable-profile`) or the trust anchor (`aws rolesanywhere "
+            "disable-trust-anchor`) that the CreateSession of this session names, for all who come in by it. "
+        )
     by_hand = f"Look at {source.id} and put back what it was, or delete it. "
     if not source.made:
         return (), by_hand

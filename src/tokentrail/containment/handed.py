@@ -3,8 +3,9 @@ What the sources behind tainted credentials have handed out since: a plan counts
 
 A trace follows what credentials mint. A host, password, portal or sign-in is none, but whoever holds it holds what it
 hands out. All that a host or a sign-in session (`aws login`) hands out from the first tainted credential on is the
-attacker's, as it has no other holder. A person may sign in again by password, portal or identity provider: what was
-used from an address that the attacker was seen at is the attacker's, and a proof rests on the rest being the owner's.
+attacker's, as it has no other holder. A person may come in again by password, portal, certificate or identity provider:
+what was used from an address that the attacker was seen at is the attacker's, and a proof rests on the rest being the
+owner's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
+from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -131,6 +133,8 @@ def _keys(row: Row, one: Credential) -> Iterator[Key]:
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
     match one.kind:
+        case "service_role" if name and certified(one):
+            yield "certificate", principal.account, name
         case "service_role" if name and "/aws-service-role/" not in (caller.role or ""):
             role = "" if name.startswith("i-") else principal.name  # an instance may be given another role
             yield "host", principal.account, role, name
@@ -252,8 +256,12 @@ def _living(
             yield one.id, doubtful.get(one.id) or f"it descends from {one.parent}"
 
 
+_CALLED = {
+    "host": "the host {}", "sign_in": "the sign-in session", "password": "the password of {}",
+    "certificate": "the certificate {}", "portal": "the access portal of {}",
+    "provider": "the identity provider of {}",
+}  # fmt: skip
+
+
 def _called(key: Key) -> str:
-    return {
-        "host": f"the host {key[-1]}", "sign_in": "the sign-in session", "password": f"the password of {key[-1]}",
-        "portal": f"the access portal of {key[-1]}", "provider": f"the identity provider of {key[-1]}",
-    }[key[0]]  # fmt: skip
+    return _CALLED[key[0]].format(key[-1])

@@ -25,6 +25,7 @@ AWS access portal and IAM Identity Center integrated applications').
 """
 _SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
+_ANYWHERE = "rolesanywhere.amazonaws.com"
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
@@ -54,6 +55,9 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
         one, credential = seen.held, seen.credential
         name = one.caller.session_name or one.id
         match one.kind:
+            case "service_role" if certified(credential):
+                why = f"whoever holds the certificate {name} is given a new session at any time"
+                yield replace(_source("provider", name, one, why), what="certificate")
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 what = "instance" if name.startswith("i-") else "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
@@ -112,6 +116,17 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
         ]
         why = f"the identity provider of {one.id} lets in whom it knows"
         yield replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+
+
+def certified(one: Credential) -> bool:
+    """
+    Whether IAM Roles Anywhere gave it to the holder of a certificate, by whose serial number it is named.
+
+    Its CreateSession is in the log, and the AssumeRole that this wraps (IAM Roles Anywhere User Guide, 'The
+    CreateSession operation'; the calls' `eventName`, and `sourceIPAddress`).
+    """
+    issued = one.issued_by
+    return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
 
 
 def once(sources: Iterable[Source]) -> list[Source]:

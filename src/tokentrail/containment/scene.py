@@ -123,7 +123,7 @@ class Source:
     region: str | None = field(default=None, compare=False)
     """Where it is, if it is somewhere and that is known."""
     what: str | None = field(default=None, compare=False)
-    """Of a host: which kind of workload, as `workloads` calls them."""
+    """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
