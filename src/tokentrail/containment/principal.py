@@ -83,7 +83,12 @@ def of_arn(arn: str | None) -> Principal | None:
 
 
 def of_caller(caller: Caller) -> Principal:
-    """The principal whose policies a credential is under; a federated user is under those of the user behind it."""
+    """
+    The principal whose policies a credential is under; a federated user is under those of the user behind it.
+
+    Root's federated user is under nobody's, and goes with root (AWS STS API Reference, 'GetFederationToken'; the
+    record's `sessionIssuer`).
+    """
     sort = principal_of(caller)
     account = caller.account or ""
     if sort == "root":
@@ -98,6 +103,9 @@ def of_caller(caller: Caller) -> Principal:
             return found
         if caller.user_name:
             return Principal(account, "user", caller.user_name)
+    behind = of_arn(caller.behind) if sort == "federated_user" else None
+    if behind is not None and behind.is_root:
+        return behind
     return Principal(account, "unknown", caller.principal or "")
 
 

@@ -213,6 +213,13 @@ class Scene:
         beyond = principal.is_root or principal.kind == "unknown" or principal.account in self.without_access
         return not beyond and not (known and (known.reserved or known.service_linked))
 
+    def federates(self, principal: Principal) -> bool:
+        """Whether it may have federated users: any user, and root where its key or one of them is the attacker's."""
+        return principal.kind == "user" or any(
+            one.kind in ("long_term_key", "federation_token") and one.principal == principal
+            for one in self.held
+        )
+
     def arn(self, principal: Principal) -> str:
         """The ARN by which the evidence knows a principal."""
         known = self.known.get(principal)

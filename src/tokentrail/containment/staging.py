@@ -242,8 +242,8 @@ def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
 
 
 def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:
-    """Other users' federation tokens, which a deny of the organisation can't tell from those of a user reached."""
-    accounts = {one.account for one in reached if one.kind == "user"}
+    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
+    accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
     users = [(row, of_caller(rows.caller(row))) for row in found]
     return [row for row, user in users if user.account in accounts and user not in reached]
