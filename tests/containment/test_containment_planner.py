@@ -23,7 +23,7 @@ from contain_cases import (
     step,
 )
 
-from evidence import AWAY, HOME, START
+from evidence import AWAY, HOME, START, call, held
 from tokentrail import Case
 from tokentrail.containment.margin import LEAST_MARGIN
 from tokentrail.containment.model import Call, Plan
@@ -157,8 +157,6 @@ def root_key() -> tuple[World, str]:
 
 
 def root_records(key: str) -> list[dict[str, object]]:
-    from evidence import call
-
     root = {
         "type": "Root", "principalId": HOME, "arn": f"arn:aws:iam::{HOME}:root", "accountId": HOME,
         "accessKeyId": key,
@@ -168,8 +166,6 @@ def root_records(key: str) -> list[dict[str, object]]:
 
 def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> None:
     """No IAM call of others can: a person signs in as root; a service control policy binds root in a member account."""
-    from evidence import held
-
     with held(root_records("AKIAIOSFODNN7EXAMPLE")) as case:
         member = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=MANAGEMENT))
         manager = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=HOME))
@@ -182,6 +178,42 @@ def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> Non
     assert "scp-deny" not in actions(manager)
     for plan in (member, manager):
         assert any("root" in one and "management account" in one for one in plan.residual_risks)
+
+
+def roots_guest() -> list[dict[str, object]]:
+    """Root's key, and a federated user that it asked for."""
+    key = root_records("AKIAIOSFODNN7EXAMPLE")[0]["userIdentity"]
+    arn = f"arn:aws:sts::{HOME}:federated-user/Guest"
+    minted = call(
+        "GetFederationToken", "2026-11-23T09:00:01Z", key,
+        requestParameters={"name": "Guest", "durationSeconds": 3600},
+        responseElements={
+            "credentials": {"accessKeyId": "ASIAROOTSGUEST000001", "expiration": "Nov 23, 2026, 10:00:01 AM"},
+            "federatedUser": {"federatedUserId": f"{HOME}:Guest", "arn": arn},
+        },
+    )  # fmt: skip
+    guest = {
+        "type": "FederatedUser", "principalId": f"{HOME}:Guest", "arn": arn, "accountId": HOME,
+        "accessKeyId": "ASIAROOTSGUEST000001",
+        "sessionContext": {
+            "sessionIssuer": {"type": "Root", "principalId": HOME, "arn": f"arn:aws:iam::{HOME}:root", "accountId": HOME},
+            "attributes": {"creationDate": "2026-11-23T09:00:01Z", "mfaAuthenticated": "false"},
+        },
+    }  # fmt: skip
+    return [minted, call("ListBuckets", "2026-11-23T09:00:09Z", guest, source="s3.amazonaws.com")]
+
+
+@pytest.mark.parametrize("subject", ["AKIAIOSFODNN7EXAMPLE", "ASIAROOTSGUEST000001"])
+def test_roots_federated_users_go_with_root(subject: str) -> None:
+    """They are none of root to a control policy: it names the account's federated users beside it."""
+    with held([*root_records("AKIAIOSFODNN7EXAMPLE"), *roots_guest()]) as case:
+        plan = checked(case.contain([subject], management_account=MANAGEMENT))
+    control = step(plan, "scp-deny")
+    named = {arn for one in statements(control) for arn in one["Condition"]["ArnLike"]["aws:PrincipalArn"]}
+
+    assert {f"arn:aws:iam::{HOME}:root", f"arn:aws:sts::{HOME}:federated-user/*"} < named
+    assert "ASIAROOTSGUEST000001" in control.ends
+    assert plan.proof.complete
 
 
 def test_a_root_session_is_ended_by_the_organisation_alone() -> None:

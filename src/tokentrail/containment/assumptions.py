@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import short
-from tokentrail.containment.prover import Outcome
-from tokentrail.containment.scene import Scene
+from tokentrail.containment.prover import NEVER, Outcome
+from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
 
-_MOST = 6
+_MOST, _MANY = 6, 50
 
 
 def holds_if(
@@ -22,6 +22,7 @@ def holds_if(
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
+    yield from _doubted(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)
@@ -39,6 +40,20 @@ def _minted_by(scene: Scene) -> Iterator[str]:
         )
     if len(scene.minters) > _MOST:
         yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
+
+
+def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """A person's later sign-ins may be the attacker's as well, where neither names nor addresses tell."""
+    left = [(one, why) for one, why in scene.doubts
+            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    for one, why in left[:_MOST]:
+        yield (
+            f"{one} is the rightful owner's, though {why}: it was not used from where the attacker was seen, and no "
+            f"step ends it (`tokentrail contain {shlex.quote(one)}` does)"
+        )
+    if len(left) > _MOST:
+        some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
+        yield f"the same is so of {len(left) - _MOST} more: {some}"
 
 
 def _reach(scene: Scene) -> Iterator[str]:
@@ -82,10 +97,12 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
 
 def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
     unknown = [source for source in scene.sources if source.mints.kind == "unknown"]
-    if unknown:
-        more = f" and {len(unknown) - 3} more, which steps close" if len(unknown) > 3 else ""
-        named = "; ".join(f"{source.id} ({source.why})" for source in unknown[:3])
-        yield f"nobody comes in unseen, as whichever role, before the step that closes it, through {named}{more}"
+    still = [source for source in unknown if source.until is None]
+    shut = [source for source in unknown if source.until is not None]
+    if still:
+        yield f"nobody comes in unseen, as whichever role, before the step that closes it, through {_named(still)}"
+    if shut:
+        yield f"nobody came in unseen, as whichever role, before it was shut, through {_named(shut)}"
     seconds = sorted({moment for _, moment in outcome.twins})
     if seconds:
         some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")
@@ -95,8 +112,13 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nothing was minted in the {len(silent)} gaps of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
-    if any(one.kind in ("assumed_role_saml", "assumed_role_web_identity") for one in scene.held):
+    if any(one.assumed for one in scene.sources):
         yield "the identity provider behind the federated sessions lets the attacker in no more"
+
+
+def _named(sources: Sequence[Source]) -> str:
+    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more
 
 
 def residual_risks(scene: Scene) -> Iterator[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tokentrail.containment.imagined import ANY_NAME, imagined
-from tokentrail.containment.principal import Principal, arn_of
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
 from tokentrail.containment.scene import LONGEST, Held, Scene, Source, SourceKind, assumes
 from tokentrail.policy.context import Caller
@@ -310,8 +310,4 @@ def _call_of(giver: Hand, caller: Caller, way: str) -> str | None:
         return _BY_SOURCE.get(giver.what.kind)
     if way == "token":
         return "GetFederationToken" if caller.kind == "federation_token" else "GetSessionToken"
-    return (
-        "AssumeRoot"
-        if caller.principal == arn_of(Principal(caller.account or "", "root", "root"))
-        else "AssumeRole"
-    )
+    return "AssumeRoot" if (caller.principal or "").endswith(":root") else "AssumeRole"

@@ -89,6 +89,13 @@ def _unused_key(scene: Scene, source: Source) -> Move:
 
 
 def _provider(source: Source) -> Means:
+    if source.what == "certificate":
+        return (), (
+            f"Revoke the certificate {source.id} of IAM Roles Anywhere, or its holder gets the next session: put its "
+            "serial number on the list of its authority (`aws rolesanywhere import-crl --crl-data … --trust-anchor-arn "
+            "…`), or disable the profile (`aws rolesanywhere disable-profile`) or the trust anchor (`aws rolesanywhere "
+            "disable-trust-anchor`) that the CreateSession of this session names, for all who come in by it. "
+        )
     by_hand = f"Look at {source.id} and put back what it was, or delete it. "
     if not source.made:
         return (), by_hand
@@ -188,7 +195,10 @@ def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ..
     target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
     return Move(
         action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
-        closes=frozenset({source.name}),
+        closes=frozenset(
+            one.name for one in (*scene.sources, source)
+            if one.name == source.name or (one.kind == source.kind == "portal" and one.id == source.id)
+        ),
         reversible=CATALOGUE[action].reversible, why=why,
     )  # fmt: skip
 

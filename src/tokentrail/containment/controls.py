@@ -42,12 +42,12 @@ def controls(
 
 
 def statements(scene: Scene, on: Sequence[Principal], standing: set[Principal]) -> list[Statement]:
-    """What a policy says: a deny for good of some, of the others' older tokens, and of users' federated ones."""
+    """What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones."""
     by_person = [one for one in on if one in scene.persons]
     for_good = [scene.arn(one) for one in on if one in standing and one not in scene.persons]
     for_older = [scene.arn(one) for one in on if one not in standing and one not in scene.persons]
     for one in on:
-        if one.kind == "user":
+        if scene.federates(one):
             partition = scene.arn(one).split(":")[1]
             guests = [
                 f"arn:{partition}:{service}::{one.account}:federated-user/*" for service in ("sts", "iam")
@@ -66,7 +66,10 @@ def _goes_on(scene: Scene, principal: Principal, live: Sequence[Held]) -> bool:
     return (
         any(one.principal == principal and one.kind == "long_term_key" for one in live)
         or any(edge.into == principal for edge in scene.edges)
-        or any(one.mints == principal and one.account in scene.without_access for one in scene.sources)
+        or any(
+            one.mints == principal and one.account in scene.without_access and one.until is None
+            for one in scene.sources
+        )
     )
 
 

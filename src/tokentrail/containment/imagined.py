@@ -43,7 +43,7 @@ def differences(changes: Iterable[Change]) -> dict[tuple[str, str], Differences]
 
 
 def imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str | None) -> Iterator[Caller]:
-    """What an attacker might hold unseen: a session under any name, or a user's token of any kind."""
+    """What an attacker might hold unseen: a session under any name, or a user's or root's token of any kind."""
     known = scene.known.get(principal)
     arn, unique = scene.arn(principal), known.unique_id if known else None
     account, partition = principal.account, arn.split(":")[1]
@@ -60,6 +60,11 @@ def imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str 
         yield Caller(
             kind="session_token", account=account, principal=arn, principal_id=account, issued_at=moment
         )
+        if scene.federates(principal):
+            yield Caller(
+                kind="federation_token", account=account, principal_id=f"{account}:{ANY_NAME}", behind=arn,
+                principal=f"arn:{partition}:sts::{account}:federated-user/{ANY_NAME}", issued_at=moment,
+            )  # fmt: skip
     elif principal.kind == "user":
         common = {"account": account, "user_name": principal.name, "issued_at": moment}
         yield Caller(kind="session_token", principal=arn, principal_id=unique, mfa=False, **common)  # type: ignore[arg-type]  # each fits its field, which a dict does not tell

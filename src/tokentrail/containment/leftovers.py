@@ -1,21 +1,22 @@
 """
 What tainted credentials left behind that mints again: keys, users, passwords, roles, trusts, providers, hosts.
 
-Which call makes what: `lineage.creations`. What somebody else has put right since is no longer there.
+Which call makes what: `lineage.creations`. What somebody else has put right since hands out nothing from then on,
+but may have handed out until then what no log shows yet.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import Held, Source
-from tokentrail.containment.workloads import WORKLOADS, is_gone, name_of, roles_of
+from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
 from tokentrail.policy.changes import Change
 
@@ -155,8 +156,9 @@ def _enter(
         found.sources.extend(_host(deed, what, thing or "", held, others))
     elif what in _NAMED:
         kind, member = _NAMED[what]
-        if not _later(deed, others, _PUT_RIGHT[kind], member, name):
-            found.sources.append(_standing(deed, kind, name, others))
+        until = _put_right(deed, others, _PUT_RIGHT[kind], member, name)
+        if until is None or kind in ("password", "trust"):
+            found.sources.append(replace(_standing(deed, kind, name, others), until=until))
     for source in found.sources[-1:]:
         if not deed.certain:
             found.uncertain.add(source.id)
@@ -221,10 +223,9 @@ def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iter
     role, profile = _asked(deed, "roleName"), _asked(deed, "instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
-    if is_gone(what, name, deed.account, deed.time, others):
-        return
     yield Source(
-        kind="host", id=name, account=deed.account, what=what, region=None if profile else deed.region,
+        kind="host", id=name, account=deed.account, what=what,
+        until=gone_at(what, name, deed.account, deed.time, others), region=None if profile else deed.region,
         mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) hands the {WORKLOADS[what].called} {name} "
         f"{f'the role {role}' if role else 'a role'}",
@@ -263,12 +264,14 @@ def _before(deed: Deed, name: str, others: Iterable[Change]) -> str | None:
 
 def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[Held]) -> Iterator[Source]:
     """One source for each role that was entered through it; one of no known role where nobody was seen to."""
-    for member in ("openIDConnectProviderArn", "sAMLProviderArn"):
-        if _later(deed, others, _PUT_RIGHT["provider"], member, thing):
-            return
-    for member in ("trustAnchorId", "profileId"):  # which the log names by id, and what made it by ARN
-        if _later(deed, others, _PUT_RIGHT["anywhere"], member, thing.rpartition("/")[2]):
-            return
+    ends = [
+        _put_right(deed, others, _PUT_RIGHT["provider"], member, thing)
+        for member in ("openIDConnectProviderArn", "sAMLProviderArn")
+    ] + [
+        _put_right(deed, others, _PUT_RIGHT["anywhere"], member, thing.rpartition("/")[2])
+        for member in ("trustAnchorId", "profileId")  # which the log names by id, and what made it by ARN
+    ]
+    until = min((end for end in ends if end), default=None)
     entered = {
         one.principal
         for one in held
@@ -278,7 +281,7 @@ def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[H
     for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:
         yield Source(
             kind="provider", id=thing, mints=role, account=deed.account, made=deed.name.startswith("Create"),
-            region=deed.region,
+            region=deed.region, until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}",
         )  # fmt: skip
 
@@ -294,8 +297,9 @@ def _host(
 ) -> Iterator[Source]:
     """One source for each role that it runs with; one of no known role where nobody was seen in one."""
     name = name_of(what, thing)
-    if not name or is_gone(what, name, deed.account, deed.time, others):
+    if not name:
         return
+    until = gone_at(what, name, deed.account, deed.time, others)
     roles = {role for one in _roles(deed, what) if (role := _role(deed, one))}
     roles |= {
         one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"
@@ -303,6 +307,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="host", id=name, mints=mints, account=deed.account, made=_makes(deed), region=deed.region, what=what,
+            until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} runs what the "
             "attacker put there",
         )  # fmt: skip
@@ -322,22 +327,26 @@ def _role(deed: Deed, name: str) -> Principal | None:
     return of_arn(name) if name.startswith("arn:") else Principal(deed.account, "role", name)
 
 
-def _later(deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str) -> bool:
+def _put_right(
+    deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str
+) -> datetime | None:
     """
-    Whether somebody has since put right what a deed did.
+    When somebody put right what a deed did; `None` if nobody has.
 
     What happened in the same second may have come before it, and a trust that still names whom the attacker let in
     is not put right.
     """
     added = trusted(deed.document) - trusted(_before(deed, value, others)) if deed.document else set()
-    return any(
-        one.time > deed.time
+    found = (
+        one.time
+        for one in others
+        if one.time > deed.time
         and one.account == deed.account
         and one.event_name in names
         and one.asked(member) == value
         and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
-        for one in others
     )
+    return min(found, default=None)
 
 
 def _still_lets_in(change: Change, added: set[str]) -> bool:

@@ -27,7 +27,7 @@ REVOKE, DENY, SESSIONS, FREEZE = (
 _LONGEST_NAME = 64
 _NAMED = 8
 """How many targets a sentence names; the step lists them all."""
-QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+QUARANTINE = "arn:{}:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 _LOCK_OUT = documents.text([
     {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
 ])  # fmt: skip
@@ -151,7 +151,7 @@ def delete_user(scene: Scene, principal: Principal, keys: Iterable[Held], action
 
 def attach_quarantine(scene: Scene, principal: Principal) -> Move:
     """Attach AWS's own quarantine policy, which is no containment."""
-    named = {"UserName": principal.name, "PolicyArn": QUARANTINE}
+    named = {"UserName": principal.name, "PolicyArn": QUARANTINE.format(scene.arn(principal).split(":")[1])}
     return Move(
         action="attach-quarantine", targets=(scene.arn(principal),), principals=(principal,),
         calls=(iam(principal.account, "AttachUserPolicy", **named),),

@@ -28,6 +28,8 @@ from tokentrail.containment.prover import Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap
 
+_MOST = 4
+
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
     """Plan, and prove the plan."""
@@ -101,7 +103,8 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         reversible=move.reversible and bool(move.undo),
         bites_within=bites_within(scene.margin),
         needs=tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
-        why=f"{move.why}{_says(scene, move)}{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
+        why=f"{move.why}{_says(scene, move)}{_beyond_the_trace(scene, outcome, number)}"
+        f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
     )
 
 
@@ -110,6 +113,17 @@ def _says(scene: Scene, move: Move) -> str:
     named = [short(one) for one in move.targets]
     what = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
+
+
+def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
+    """Tell apart what a trace does not call tainted and a plan ends as the attacker's."""
+    ended = [(one, why) for one, why in sorted(scene.handed.items())
+             if one in outcome.lives and outcome.lives[one].by == number]  # fmt: skip
+    if not ended:
+        return ""
+    told = "; ".join(f"{one}, as {why}" for one, why in ended[:_MOST])
+    more = f"; and {len(ended) - _MOST} more" if len(ended) > _MOST else ""
+    return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {told}{more}."
 
 
 def _perhaps_the_owners(scene: Scene, move: Move) -> str:

@@ -96,13 +96,16 @@ def _sources(scene: Scene) -> Iterator[Move]:
     """
     Stop what mints by itself, all of one action in one step.
 
-    In an account without access only a portal can be shut, as that is elsewhere; the rest is denied by `controls`.
+    A person's portal is one and the same for all accounts. In an account without access only a portal can be shut, as
+    that is elsewhere; the rest is denied by `controls`.
     """
     for kind in _CLOSING:
         once = {
-            (one.account, one.id): one
+            ("" if kind == "portal" else one.account, one.id): one
             for one in scene.sources
-            if one.kind == kind and (kind == "portal" or one.account not in scene.without_access)
+            if one.kind == kind
+            and one.until is None
+            and (kind == "portal" or one.account not in scene.without_access)
         }
         listed = [
             close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users
@@ -131,7 +134,7 @@ def _users(needs: _Needs) -> Iterator[Move]:
     """End the tokens of the users behind: those seen, and those minted since the log stopped telling all."""
     scene = needs.scene
     behind = {one.principal for one in needs.live} | needs.pools
-    behind |= {one.mints for one in scene.sources if one.kind == "password"}
+    behind |= {one.mints for one in scene.sources if one.kind == "password" and one.until is None}
     users = sorted(one for one in behind - scene.made_users if one.kind == "user" and scene.within_reach(one))
     if needs.strategy == "scorched" and users:
         yield moves.with_document(scene, "deny-user", moves.DENY, documents.deny_all(), users)
@@ -153,7 +156,7 @@ def _roles(needs: _Needs) -> Iterator[Move]:
     if needs.strategy == "scorched" and roles:
         yield moves.with_document(scene, "deny-role", moves.DENY, documents.deny_all(), roles)
     elif roles:
-        own = live | scene.acted_as | {one.mints for one in scene.sources}
+        own = live | scene.acted_as | {one.mints for one in scene.sources if one.until is None}
         windows = [(one, None if one in own else scene.unseen(one)) for one in roles]
         yield _cut(needs, windows, "revoke-role-sessions")
 
@@ -203,6 +206,9 @@ def _spared(scene: Scene, spare: Iterable[str], strategy: Strategy) -> tuple[lis
 
 def _cannot_spare(scene: Scene, name: str, matching: Sequence[Held], strategy: Strategy) -> str | None:
     if any(one.startswith(name) for one in scene.tainted):
+        handed = [why for one, why in scene.handed.items() if one.startswith(name)]
+        if handed:
+            return f"it counts as the attacker's: {handed[0]}"
         return (
             "it counts as the attacker's; narrow that with --since, --source-ip or --trusted-ip if it is not"
         )

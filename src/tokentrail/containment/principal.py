@@ -8,6 +8,7 @@ A name is unique in its account whatever its path, and not every ARN in a trail 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,10 @@ from tokentrail.policy.context import Caller, principal_of
 
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
+"""Those that there are (AWS General Reference, 'Amazon Resource Names')."""
+_ACCOUNT = 4
+"""Where an ARN has its account."""
 _SERVICE_LINKED = "/aws-service-role/"
 _RESERVED = "/aws-reserved/"
 _RESERVED_NAME = "AWSReservedSSO_"
@@ -78,7 +83,12 @@ def of_arn(arn: str | None) -> Principal | None:
 
 
 def of_caller(caller: Caller) -> Principal:
-    """The principal whose policies a credential is under; a federated user is under those of the user behind it."""
+    """
+    The principal whose policies a credential is under; a federated user is under those of the user behind it.
+
+    Root's federated user is under nobody's, and goes with root (AWS STS API Reference, 'GetFederationToken'; the
+    record's `sessionIssuer`).
+    """
     sort = principal_of(caller)
     account = caller.account or ""
     if sort == "root":
@@ -93,6 +103,9 @@ def of_caller(caller: Caller) -> Principal:
             return found
         if caller.user_name:
             return Principal(account, "user", caller.user_name)
+    behind = of_arn(caller.behind) if sort == "federated_user" else None
+    if behind is not None and behind.is_root:
+        return behind
     return Principal(account, "unknown", caller.principal or "")
 
 
@@ -101,6 +114,22 @@ def arn_of(principal: Principal, partition: str = "aws") -> str:
     if principal.kind == "root":
         return f"arn:{partition}:iam::{principal.account}:root"
     return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}"
+
+
+def partition_in(arns: Iterable[str], account: str) -> str:
+    """
+    The partition of an account, by what ARNs there are: its own first.
+
+    An organisation lies in one partition (AWS General Reference, 'Amazon Resource Names'). ARNs that the evidence does
+    not tell are made up in `aws`, so that another partition that is seen counts for more.
+    """
+    own, others = set[str](), set[str]()
+    for arn in arns:
+        parts = arn.split(":")
+        if len(parts) > _ACCOUNT and parts[1]:
+            (own if parts[_ACCOUNT] == account else others).add(parts[1])
+    found = sorted((own or others) - {"aws"})
+    return found[0] if found else "aws"
 
 
 def short(arn: str) -> str:

@@ -226,6 +226,8 @@ class Game:
         )
 
     def _life_of_source(self, source: Source) -> Life:
+        if source.until is not None:
+            return Life(ends=source.until, mints_until=source.until)
         for number, (move, time) in enumerate(zip(self._moves, self.times, strict=True)):
             if source.name in move.closes:
                 return Life(ends=time.bites, mints_until=time.bites, by=number)

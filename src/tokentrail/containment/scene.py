@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import Known, Principal, arn_of
+from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
 from tokentrail.policy.holders import Holder
@@ -123,7 +123,11 @@ class Source:
     region: str | None = field(default=None, compare=False)
     """Where it is, if it is somewhere and that is known."""
     what: str | None = field(default=None, compare=False)
-    """Of a host: which kind of workload, as `workloads` calls them."""
+    """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
+    until: datetime | None = field(default=None, compare=False)
+    """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
+    assumed: bool = field(default=False, compare=False)
+    """Whether that is not in the evidence, but what the proof rests on."""
 
     @property
     def label(self) -> str:
@@ -147,7 +151,7 @@ class Scene:
     margin: int
     lag: int
     tainted: tuple[str, ...]
-    """All tainted credentials, dead ones too."""
+    """All tainted credentials, dead ones too, and what counts as such."""
     held: tuple[Held, ...]
     """The tainted ones that had not expired when the log stopped telling all; some of them may have been ended."""
     acted_as: frozenset[Principal]
@@ -184,6 +188,11 @@ class Scene:
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
 
+    handed: Mapping[str, str] = field(default_factory=dict)
+    """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""
+    doubts: tuple[tuple[str, str], ...] = ()
+    """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
+
     @property
     def cutoff(self) -> datetime:
         """The moment that cutoffs name when sent at `as_of`."""
@@ -204,10 +213,21 @@ class Scene:
         beyond = principal.is_root or principal.kind == "unknown" or principal.account in self.without_access
         return not beyond and not (known and (known.reserved or known.service_linked))
 
+    def federates(self, principal: Principal) -> bool:
+        """Whether it may have federated users: any user, and root where its key or one of them is the attacker's."""
+        return principal.kind == "user" or any(
+            one.kind in ("long_term_key", "federation_token") and one.principal == principal
+            for one in self.held
+        )
+
     def arn(self, principal: Principal) -> str:
         """The ARN by which the evidence knows a principal."""
         known = self.known.get(principal)
-        return known.arn if known else arn_of(principal)
+        return known.arn if known else arn_of(principal, self.partition(principal.account))
+
+    def partition(self, account: str) -> str:
+        """The partition that an account is in: that of whatever is known there, else of all else that is known."""
+        return partition_in((one.arn for one in self.known.values()), account)
 
     def inline_size(self, principal: Principal) -> int:
         """Characters of the inline policies that a snapshot shows on a principal; 0 where none shows it."""

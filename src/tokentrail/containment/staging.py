@@ -13,10 +13,19 @@ from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed, left_behind
-from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller
+from tokentrail.containment.handed import follow
+from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.origins import Seen, behind, once, passwords, providers
+from tokentrail.containment.principal import (
+    PARTITIONS,
+    Known,
+    Principal,
+    arn_of,
+    of_arn,
+    of_caller,
+    partition_in,
+)
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
-from tokentrail.containment.workloads import is_gone
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -53,20 +62,33 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     """Take the scene of a trace."""
     unseen = _unseen(covered, asked.lag, forest.as_of)
     earliest = forest.as_of - LONGEST["user"]
-    tainted = sorted(one.id for one in trace.credentials if one.tainted)
+    more = follow(forest, trace, asked.narrowing, unseen)
+    tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
     listed = forest.named(tainted)
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    deeds = list(_deeds(forest, trace, listed, asked.narrowing))
+    deeds = list(_deeds(forest, more.subjects, listed, asked.narrowing))
+    ever = [Seen(held_of(row, one), one, row["target"]) for row, one in pairs]
     held = [
-        held_of(row, one) for row, one in pairs if not _expired(one, unseen.get(one.account or "", earliest))
+        one.held
+        for one in ever
+        if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
     ]
-    accounts = {one.principal.account for one in held} | {one.account for one in deeds}
+    accounts = {seen.held.principal.account for seen in ever} | {one.account for one in deeds}
     around = list(forest.changes(accounts))
     removals = list(forest.removals())
     left = left_behind(deeds, around, held, removals)
-    sources = [*left.sources, *_sources_of(pairs, held, removals), *_passwords(pairs, deeds, around)]
+    sources = [
+        *left.sources,
+        *behind(ever, removals, forest.as_of),
+        *passwords(ever, deeds, around),
+        *providers(ever, around, forest.as_of),
+    ]
+    settled = (_settled(one, timedelta(seconds=asked.margin)) for one in sources)
+    sources = [one for one in settled if one.until is None or one.until > unseen.get(one.account, earliest)]
     dead = gone(around)
-    still = [one for one in sources if one.mints in dead and one.kind == "host" and one.made]
+    still = [
+        one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
+    ]
     left.risks += [
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
@@ -99,7 +121,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         renamed=renamed(changes),
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
-        sources=tuple(_once(sources)),
+        sources=tuple(once(sources)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
         changes=changes,
@@ -113,13 +135,15 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        minters=_minters(forest, trace, theirs),
+        minters=_minters(forest, more.subjects, theirs),
+        handed=more.why,
+        doubts=tuple(more.doubts),
     )
 
 
-def _minters(forest: Forest, trace: Trace, tainted: set[str]) -> tuple[str, ...]:
+def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
     found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
     return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
@@ -162,9 +186,18 @@ def _expired(one: Credential, since: datetime) -> bool:
     return one.kind != "long_term_key" and end is not None and end <= since
 
 
-def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narrowing) -> Iterator[Deed]:
+def _settled(source: Source, margin: timedelta) -> Source:
+    """What somebody has shut may hand out until that has taken effect everywhere."""
+    if source.until is None or source.assumed:
+        return source
+    return replace(source, until=source.until + margin)
+
+
+def _deeds(
+    forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
+) -> Iterator[Deed]:
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     ids = {row["n"]: row["id"] for row in listed}
     users = {row["n"]: rows.caller(row).user_name for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
@@ -193,62 +226,6 @@ def _deeds(forest: Forest, trace: Trace, listed: Sequence[Row], narrowing: Narro
         )
 
 
-def _sources_of(
-    pairs: Iterable[tuple[Row, Credential]], held: Iterable[Held], removals: Sequence[Change]
-) -> Iterator[Source]:
-    """What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins."""
-    origins = {one.id: one for _, one in pairs}
-    for one in held:
-        credential, name = origins[one.id], one.caller.session_name or one.id
-        match one.kind:
-            case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
-                what = "instance" if name.startswith("i-") else "function"
-                if not is_gone(what, name, one.principal.account, one.issued_at, removals):
-                    why = f"{name} is handed a new session whenever the old one runs out"
-                    yield replace(
-                        _source("host", name, one, why), what="instance" if what == "instance" else None
-                    )
-            case "identity_center":
-                person = credential.identity or name
-                yield _source(
-                    "portal", person, one, f"the access portal hands {person} a new session at any time"
-                )
-            case "oauth_login":
-                arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
-                yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
-
-
-def _passwords(
-    pairs: Iterable[tuple[Row, Credential]], deeds: Iterable[Deed], changes: Sequence[Change]
-) -> Iterator[Source]:
-    """Passwords that an attacker has signed in with, if nobody else has changed them since."""
-    own = {deed.event_id for deed in deeds}
-    for row, credential in pairs:
-        if credential.origin != "console_sign_in" or credential.issued_at is None:
-            continue
-        one, issued = held_of(row, credential), credential.issued_at
-        user = one.principal.name
-        changed = any(
-            change.event_name in PASSWORD_CHANGES
-            and change.account == one.principal.account
-            and (change.asked("userName") or change.caller_user) == user
-            and change.time >= issued
-            and change.event_id not in own
-            for change in changes
-        )
-        if not changed:
-            yield _source("password", user, one, f"whoever signed in as {user} knows the password")
-
-
-def _source(kind: Any, name: str, one: Held, why: str) -> Source:
-    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)
-
-
-def _once(sources: Iterable[Source]) -> list[Source]:
-    once = {(one.name, one.mints): one for one in reversed(list(sources))}
-    return [once[name] for name in sorted(once, key=repr)]
-
-
 _NAMED = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
@@ -257,15 +234,16 @@ OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?
 def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     """The credentials of some principals that may live now."""
     wanted = set(reached)
-    names = sorted({one.name if one.kind != "root" else arn_of(one) for one in wanted})
+    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
+    names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
     found = forest.called(names, _NAMED, (names, names), among=alive)
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 
 def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:
-    """Other users' federation tokens, which a deny of the organisation can't tell from those of a user reached."""
-    accounts = {one.account for one in reached if one.kind == "user"}
+    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
+    accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
     users = [(row, of_caller(rows.caller(row))) for row in found]
     return [row for row, user in users if user.account in accounts and user not in reached]
@@ -275,7 +253,7 @@ def _known(
     near: Iterable[Row], listed: Iterable[Row], edges: Iterable[Edge], reached: Iterable[Principal]
 ) -> Iterator[tuple[Principal, Known]]:
     """The fullest ARN and the unique id by which each principal is known."""
-    arns: dict[Principal, set[str]] = {one: {arn_of(one)} for one in reached}
+    arns: dict[Principal, set[str]] = {one: set() for one in reached}
     ids: dict[Principal, tuple[int, str]] = {}
     for row in (*near, *listed):
         caller = rows.caller(row)
@@ -290,8 +268,12 @@ def _known(
                 unique,
             )  # of one made anew, the id that was seen last
             ids[principal] = max(ids.get(principal, seen), seen)
+    seen_arns = [arn for known in arns.values() for arn in known]
+    partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
     for principal, known in arns.items():
-        arn = max(known, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        partition = partitions[principal.account]
+        told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
+        arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
         yield (
             principal,
             Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),

@@ -75,7 +75,9 @@ def _close(scene: Scene, action: Action, target: str) -> Move:
     """Stop a source that the evidence shows; naming one that is not there changes nothing, and may be asked."""
     principal = of_arn(target)
     for source in scene.sources:
-        if source.kind == _CLOSES[action] and (source.id == target or source.mints == principal):
+        closed = source.kind == _CLOSES[action] and (source.id == target or source.mints == principal)
+        provider = action == "revert-trust" and source.kind == "provider" and source.id == target
+        if closed or provider:
             return close_source(scene, source)
     return Move(
         action=action, targets=(target,), principals=(principal,) if principal else (), calls=(),

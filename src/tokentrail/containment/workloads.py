@@ -132,15 +132,20 @@ def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def is_gone(what: str, name: str, account: str, since: datetime | None, removals: Iterable[Change]) -> bool:
-    """Whether somebody has done away with a workload since it was made."""
+def gone_at(
+    what: str, name: str, account: str, since: datetime | None, removals: Iterable[Change]
+) -> datetime | None:
+    """When somebody did away with a workload after it was made; `None` if nobody did."""
     gone_by = WORKLOADS[what].gone_by
-    return any(
-        change.account == account
-        and name in {name_of(what, one) for one in _at(change.request, gone_by[change.event_name].split("."))}
+    found = (
+        change.time
         for change in removals
-        if change.event_name in gone_by and (since is None or change.time >= since)
+        if change.event_name in gone_by
+        and change.account == account
+        and (since is None or change.time >= since)
+        and name in {name_of(what, one) for one in _at(change.request, gone_by[change.event_name].split("."))}
     )
+    return min(found, default=None)
 
 
 def _at(value: Any, path: list[str]) -> Iterator[str]:

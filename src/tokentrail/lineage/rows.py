@@ -105,7 +105,9 @@ def caller(row: Row) -> Caller:
     principal_id = row["principal_id"] or row["child"]
     account, principal, role, session = _who(row)
     user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
+    asked = None
     if kind == "federation_token" or (principal and ":federated-user/" in principal):
+        asked = row["issuer_arn"] or (row["caller_arn"] if kind == "federation_token" else None)
         behind = (row["issuer_arn"] or "").partition(":user/")[2].rpartition("/")[2]
         user = behind or (row["caller_name"] if kind == "federation_token" else None)
         session = (principal_id or "").partition(":")[2] or row["session_name"]
@@ -118,6 +120,7 @@ def caller(row: Row) -> Caller:
         role=role,
         session_name=session or None,
         user_name=user,
+        behind=asked,
         issued_at=moment(row["issued_at"]),
         issued_no_later_than=first,
         source_identity=row["source_identity"],

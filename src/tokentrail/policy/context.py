@@ -47,6 +47,8 @@ class Caller:
     session_name: str | None = None
     user_name: str | None = None
     """The IAM user's name; for a federation token, that of the user who asked for it."""
+    behind: str | None = None
+    """Of a federated user: the ARN of the user, or of root, that asked for its token, where the log shows it."""
     issued_at: datetime | None = None
     issued_no_later_than: datetime | None = None
     """A bound, such as the first use, where `issued_at` is not known."""

@@ -181,14 +181,14 @@ class Ledger:
 
     def policy(self, arn: str) -> ManagedPolicy:
         """The record of a customer's managed policy."""
-        return self.policies.setdefault(arn.casefold(), ManagedPolicy())
+        return self.policies.setdefault(_named(arn), ManagedPolicy())
 
     def says(self, arn: str) -> tuple[list[Step[Held]], Held]:
         """What a managed policy says, by time, and what it says before the first change that was seen."""
         owned = aws_owned(arn)
         if owned is not None:
             return [], owned
-        known = self.policies.get(arn.casefold())
+        known = self.policies.get(_named(arn))
         return (known.steps if known else []), UNSEEN
 
     def _tenures(self, kind: EntityKind, change: Change, name: str) -> list[Tenure]:
@@ -197,3 +197,8 @@ class Ledger:
 
 def _end(entity: Entity) -> datetime:
     return entity.died.time if entity.died else BEGINNING
+
+
+def _named(arn: str) -> str:
+    """A policy's ARN without its partition, which the evidence does not always tell: no account is in two of them."""
+    return arn.casefold().split(":", 2)[-1]

@@ -1,0 +1,267 @@
+"""
+What the sources behind tainted credentials have handed out since: a plan counts it as the attacker's, a trace does not.
+
+A trace follows what credentials mint. A host, password, portal or sign-in is none, but whoever holds it holds what it
+hands out. All that a host or a sign-in session (`aws login`) hands out from the first tainted credential on is the
+attacker's, as it has no other holder. A person may come in again by password, portal, certificate or identity provider:
+what was used from an address that the attacker was seen at is the attacker's, and a proof rests on the rest being the
+owner's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tokentrail.containment.leftovers import PASSWORD_CHANGES
+from tokentrail.containment.origins import certified
+from tokentrail.containment.principal import of_caller
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential, Trace
+from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trace import Narrowing, family
+from tokentrail.policy.changes import Change
+
+_KINDS = (
+    "service_role", "oauth_login", "console_session", "identity_center", "assumed_role_saml",
+    "assumed_role_web_identity",
+)  # fmt: skip
+"""What sources hand out."""
+_OF_THESE = """
+session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))
+OR kind IN ('console_session', 'oauth_login')"""
+_ALONE = frozenset({"host", "sign_in"})
+"""Sources that nobody signs in to: they have one holder."""
+
+Key = tuple[str, ...]
+"""A source: its kind, and what tells it from others."""
+
+
+@dataclass(slots=True)
+class Handed:
+    """What a plan counts as the attacker's beyond what the trace does, and what may be."""
+
+    subjects: list[str]
+    """The trace's, and what was handed out."""
+    why: dict[str, str] = field(default_factory=dict)
+    """By credential id, beyond what the trace calls tainted: why it counts."""
+    doubts: list[tuple[str, str]] = field(default_factory=list)
+    """Living credentials, and what makes them the owner's or the attacker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The first tainted credential of a source."""
+
+    id: str
+    begins: int
+
+
+def follow(forest: Forest, trace: Trace, narrowing: Narrowing, since: Mapping[str, datetime]) -> Handed:
+    """
+    Follow a theft through its sources, and what they handed out through theirs.
+
+    Args:
+        forest: Where.
+        trace: What was minted and made.
+        narrowing: What of the subjects counts; it holds for whoever signs in too.
+        since: By account, from when on the log may not tell all: what had run out before, and did nothing, is left out.
+    """
+    found = Handed(list(trace.subject))
+    theirs = {one.id: one for one in trace.credentials if one.tainted}
+    first, doubtful = dict[Key, _First](), dict[str, str]()
+    while True:
+        first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
+        told = list(_told(forest, first, theirs, narrowing, since))
+        doubtful |= {id: why for id, why, certain in told if not certain}
+        fresh = {id: why for id, why, certain in told if certain}
+        if not fresh:
+            break
+        found.why |= fresh
+        found.subjects += sorted(fresh)
+        for one in family(forest, found.subjects, narrowing=narrowing, gaps=()).credentials:
+            if one.tainted and one.id not in theirs:
+                theirs[one.id] = one
+                found.why.setdefault(one.id, f"it descends from {one.parent}")
+    found.doubts = list(_living(forest, doubtful, theirs))
+    return found
+
+
+def _told(
+    forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
+    since: Mapping[str, datetime],
+) -> Iterator[tuple[str, str, bool]]:  # fmt: skip
+    """What sources handed out from their first tainted credential on, why it counts, and whether that is certain."""
+    changes = _passwords(forest, first, theirs)
+    seen_at = {one for one in _used_from(theirs.values()) if narrowing.admits(None, one)}
+    for row, one in _candidates(forest, first, theirs, since):
+        begins = _begins(row)
+        for key in _keys(row, one):
+            known = first.get(key)
+            if known is None or begins < known.begins:
+                continue
+            why = f"{_called(key)} handed it out after {known.id}"
+            if key[0] in _ALONE:
+                yield one.id, why, True
+            elif narrowing.since is None or begins >= narrowing.since.timestamp():
+                shared = sorted(seen_at.intersection(_used_from([one])))
+                if shared:
+                    yield one.id, f"{why}, and both were used from {shared[0]}", True
+                elif _unsure(one, narrowing) and not _renewed(changes, key, known, begins):
+                    yield one.id, why, False
+
+
+def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
+    """The sources behind tainted credentials, each with the first of these."""
+    found: dict[Key, _First] = {}
+    for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
+        one = theirs.get(row["id"])
+        for key in _keys(row, one) if one is not None else ():
+            if key[0] == "password" and one is not None and one.kind == "oauth_login":
+                continue  # it may have been stolen without the password
+            known = found.get(key)
+            if known is None or _begins(row) < known.begins:
+                found[key] = _First(row["id"], _begins(row))
+    return found
+
+
+def _keys(row: Row, one: Credential) -> Iterator[Key]:
+    """The sources that may have handed out a credential."""
+    caller = rows.caller(row)
+    principal, name = of_caller(caller), caller.session_name or ""
+    match one.kind:
+        case "service_role" if name and certified(one):
+            yield "certificate", principal.account, name
+        case "service_role" if name and "/aws-service-role/" not in (caller.role or ""):
+            role = "" if name.startswith("i-") else principal.name  # an instance may be given another role
+            yield "host", principal.account, role, name
+        case "oauth_login":
+            if caller.sign_in_session_arn:
+                yield "sign_in", caller.sign_in_session_arn
+            if one.parent is None:
+                yield "password", principal.account, principal.kind, principal.name
+        case "console_session" if one.origin == "console_sign_in":
+            yield "password", principal.account, principal.kind, principal.name
+        case "identity_center" if name:
+            yield "portal", name
+        case "assumed_role_saml" | "assumed_role_web_identity":
+            provider = row["target"] or caller.federated_provider
+            if provider:
+                yield "provider", provider, one.identity or name
+
+
+def _candidates(
+    forest: Forest,
+    first: Mapping[Key, _First],
+    theirs: Mapping[str, Credential],
+    since: Mapping[str, datetime],
+) -> Iterator[tuple[Row, Credential]]:
+    """What some sources may have handed out, tainted ones aside: what lives, minted or changed something."""
+    if not first:
+        return
+    sessions = sorted({key[-1] for key in first if key[0] != "password"})
+    acting = [
+        end for one in theirs.values() if one.kind in _KINDS for end in (one.principal, one.role) if end
+    ]
+    kinds = ", ".join(f"'{one}'" for one in _KINDS)
+    begins = min(one.begins for one in first.values())
+    places = forest.called(
+        sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _OF_THESE, (sessions, sessions),
+        f"f.kind IN ({kinds}) AND coalesce(f.issued_at, f.first, 0) >= {begins}",
+    )  # fmt: skip
+    listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
+    pairs = list(zip(listed, forest.credentials(listed), strict=True))
+    dead = {row["n"] for row, one in pairs if _over(one, since)}
+    doing = _doing(forest, dead)
+    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in doing)
+
+
+def _doing(forest: Forest, places: set[int]) -> set[int]:
+    """Those that minted something, or changed it."""
+    if not places:
+        return set()
+    below, extra = forest.descendants(places)
+    parents = {row["parent_n"] for row in forest.chosen_rows(below)} | {link["parent"] for link in extra}
+    return places & (parents | {row["n"] for row in forest.changed_by(places)})
+
+
+def _over(one: Credential, since: Mapping[str, datetime]) -> bool:
+    end = one.expires_at or one.expires_bound
+    started = since.get(one.account or "")
+    return end is not None and started is not None and end <= started
+
+
+def _begins(row: Row) -> int:
+    return int(row["issued_at"] or row["first"] or 0)
+
+
+def _unsure(one: Credential, narrowing: Narrowing) -> bool:
+    """Whether the narrowing leaves open whose a sign-in is: it was not used from trusted addresses alone."""
+    used = set(_used_from([one]))
+    return not used or any(narrowing.admits(None, address) for address in used)
+
+
+def _passwords(forest: Forest, first: Iterable[Key], theirs: Mapping[str, Credential]) -> list[Change]:
+    """The changes of passwords that others than the attacker made, in the accounts where one is known."""
+    accounts = {key[1] for key in first if key[0] == "password"}
+    if not accounts:
+        return []
+    places = {row["n"] for row in forest.named(sorted(theirs))}
+    own = {rows.event_id(row["event_id"], row["event_id_text"]) for row in forest.changed_by(places)}
+    return [
+        one
+        for one in forest.changes(accounts)
+        if one.event_name in PASSWORD_CHANGES and one.event_id not in own
+    ]
+
+
+def _renewed(changes: Iterable[Change], key: Key, first: _First, begins: int) -> bool:
+    """Whether somebody has changed a password between the theft and a sign-in, which the thief then can't have made."""
+    return key[0] == "password" and any(
+        one.account == key[1]
+        and (one.asked("userName") or one.caller_user) == key[-1]
+        and first.begins <= one.time.timestamp() <= begins
+        for one in changes
+    )
+
+
+def _used_from(some: Iterable[Credential]) -> Iterator[str]:
+    """The addresses of credentials, and not the names of services that stand in their place."""
+    for one in some:
+        issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
+        for text in (*one.source_ips, *issued):
+            try:
+                ipaddress.ip_address(text or "")
+            except ValueError:
+                continue
+            yield str(text)
+
+
+def _living(
+    forest: Forest, doubtful: Mapping[str, str], theirs: Mapping[str, Credential]
+) -> Iterator[tuple[str, str]]:
+    """What lives of doubtful sign-ins and of what descends from them."""
+    left = sorted(doubtful.keys() - theirs.keys())
+    if not left:
+        return
+    places = {row["n"] for row in forest.named(left)}
+    below, _ = forest.descendants(places)
+    listed = forest.chosen_rows(below | places)
+    told: Sequence[Credential] = forest.credentials(listed)
+    for one in sorted(told, key=lambda one: (one.issued_at or forest.as_of, one.id)):
+        if one.may_mint and one.id not in theirs:
+            yield one.id, doubtful.get(one.id) or f"it descends from {one.parent}"
+
+
+_CALLED = {
+    "host": "the host {}", "sign_in": "the sign-in session", "password": "the password of {}",
+    "certificate": "the certificate {}", "portal": "the access portal of {}",
+    "provider": "the identity provider of {}",
+}  # fmt: skip
+
+
+def _called(key: Key) -> str:
+    return _CALLED[key[0]].format(key[-1])

@@ -1,0 +1,148 @@
+"""
+What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins, providers.
+
+A credential that has run out says as much of what handed it out as one that lives: whoever holds that is handed the
+next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
+from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.workloads import gone_at
+from tokentrail.lineage.model import Credential
+from tokentrail.policy.changes import Change
+
+_PORTAL = timedelta(days=90)
+"""
+How long a sign-in to the access portal may last (IAM Identity Center User Guide, 'Configure the session duration of the
+AWS access portal and IAM Identity Center integrated applications').
+"""
+_SIGN_IN = timedelta(hours=12)
+"""How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
+_ANYWHERE = "rolesanywhere.amazonaws.com"
+_FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
+_PROVIDERS_GONE = {
+    "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A credential as a proof sees it, and what else is known of it."""
+
+    held: Held
+    credential: Credential
+    target: str | None = None
+    """Of a SAML session: its provider."""
+
+
+def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime) -> Iterator[Source]:
+    """
+    What hands out more of tainted credentials, whether these live or not: all but passwords.
+
+    Args:
+        tainted: The tainted credentials.
+        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
+        as_of: The moment of the plan.
+    """
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        name = one.caller.session_name or one.id
+        match one.kind:
+            case "service_role" if certified(credential):
+                why = f"whoever holds the certificate {name} is given a new session at any time"
+                yield replace(_source("provider", name, one, why), what="certificate")
+            case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
+                what = "instance" if name.startswith("i-") else "function"
+                why = f"{name} is handed a new session whenever the old one runs out"
+                until = gone_at(what, name, one.principal.account, one.issued_at, removals)
+                known = "instance" if what == "instance" else None
+                yield replace(_source("host", name, one, why), what=known, until=until)
+            case "identity_center" if _lasts(one, _PORTAL, as_of):
+                person = credential.identity or name
+                yield _source(
+                    "portal", person, one, f"the access portal hands {person} a new session at any time"
+                )
+            case "oauth_login" if _lasts(one, _SIGN_IN, as_of):
+                arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
+                yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
+
+
+def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[Change]) -> Iterator[Source]:
+    """Passwords that an attacker has signed in with, until somebody else changed them."""
+    own = {deed.event_id for deed in deeds}
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        if credential.origin != "console_sign_in" or credential.issued_at is None:
+            continue
+        user, issued = one.principal.name, credential.issued_at
+        changed = (
+            change.time
+            for change in changes
+            if change.event_name in PASSWORD_CHANGES
+            and change.account == one.principal.account
+            and (change.asked("userName") or change.caller_user) == user
+            and change.time >= issued
+            and change.event_id not in own
+        )
+        found = _source("password", user, one, f"whoever signed in as {user} knows the password")
+        yield replace(found, until=min(changed, default=None))
+
+
+def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetime) -> Iterator[Source]:
+    """
+    Identity providers that let the attacker in, up to this moment: that they do so no more is what a proof rests on.
+
+    A provider that was deleted lets nobody in any more (IAM API Reference, 'DeleteSAMLProvider').
+    """
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        if one.kind not in _FEDERATED:
+            continue
+        name = seen.target or one.caller.federated_provider or credential.identity or one.id
+        ends = [
+            change.time
+            for change in changes
+            if change.event_name in _PROVIDERS_GONE
+            and change.account == one.principal.account
+            and (one.issued_at is None or change.time >= one.issued_at)
+            and name in (change.asked(_PROVIDERS_GONE[change.event_name]) or "")
+        ]
+        why = f"the identity provider of {one.id} lets in whom it knows"
+        yield replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+
+
+def certified(one: Credential) -> bool:
+    """
+    Whether IAM Roles Anywhere gave it to the holder of a certificate, by whose serial number it is named.
+
+    Its CreateSession is in the log, and the AssumeRole that this wraps (IAM Roles Anywhere User Guide, 'The
+    CreateSession operation'; the calls' `eventName`, and `sourceIPAddress`).
+    """
+    issued = one.issued_by
+    return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
+
+
+def once(sources: Iterable[Source]) -> list[Source]:
+    """Each source once for each principal that it hands out; one that hands out longer stands for all alike."""
+    found: dict[Any, Source] = {}
+    for one in sources:
+        known = found.setdefault((one.name, one.mints), one)
+        if known.until is not None and (one.until is None or one.until > known.until):
+            found[one.name, one.mints] = one
+    return [found[name] for name in sorted(found, key=repr)]
+
+
+def _lasts(one: Held, longest: timedelta, as_of: datetime) -> bool:
+    """Whether what handed it out, at the longest from then on, still hands out."""
+    return one.issued_at is None or one.issued_at + longest > as_of
+
+
+def _source(kind: Any, name: str, one: Held, why: str) -> Source:
+    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)

@@ -1,0 +1,419 @@
+"""What stands behind credentials that have run out, or that were handed out since: hosts, passwords, portals, sign-ins."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from contain_cases import actions, as_given, asked, checked, hit, planned, step
+
+from evidence import AWAY, START, held
+from tokentrail import Case
+from tokentrail.containment.model import Plan
+from tokentrail.testing import Credential, LongTermKey, World
+from tokentrail.testing.administration import trust_policy
+
+THIEF, OFFICE = "203.0.113.77", "198.51.100.10"
+HOUR = 3600
+
+
+def rested(world: World, hours: float) -> None:
+    """Let hours pass, after which somebody of no concern makes a call: that dates the evidence."""
+    world.wait(hours * HOUR)
+    world.user("bystander").calls("s3:ListBuckets")
+
+
+def rests_on(plan: Plan, said: str) -> bool:
+    """Whether a plan's proof rests on something."""
+    return any(re.search(said, one) for one in plan.proof.holds_if)
+
+
+# ---------------------------------------------------------------- what handed out a credential that has run out
+
+
+def stolen_from(world: World, kind: str) -> Credential:
+    """A session that something handed out and that a thief has used."""
+    found: dict[str, Credential] = {
+        "instance": world.instance("WebServer"),
+        "function": world.function("Mailer", "send"),
+        "portal": world.identity_center("ada", "Admin", duration=HOUR),
+        "sign_in": world.console_sign_in(world.user("ada")).logs_in(),
+        "saml": world.saml("Dev", "zoe"),
+        "oidc": world.oidc("Deploy", "repo:example/shop:ref:refs/heads/main"),
+    }
+    found[kind].seen_from(THIEF).calls("s3:ListBuckets")
+    return found[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hours", "first"),
+    [
+        ("instance", 72, "isolate-instance"),
+        ("function", 72, "isolate-instance"),
+        ("portal", 72, "disable-identity-center-user"),
+        ("sign_in", 3, "revoke-sign-in-sessions"),
+    ],
+)
+def test_what_handed_out_a_credential_that_has_run_out_is_closed_all_the_same(
+    kind: str, hours: float, first: str
+) -> None:
+    """Whoever holds the host, portal or sign-in is handed the next: it is closed, and what nobody has seen is ended."""
+    world = World(START)
+    session = stolen_from(world, kind)
+    rested(world, hours)
+    plan = checked(planned(world, session.id))
+
+    assert plan.proof.complete
+    assert first == actions(plan)[0] and len(plan.steps) > 1
+    assert all(session.id not in one.ends for one in plan.steps)
+
+
+@pytest.mark.parametrize("kind", ["saml", "oidc"])
+def test_who_came_in_through_a_provider_may_have_come_again(kind: str) -> None:
+    """The session has run out: its role is cut for what nobody has seen, and the proof rests on the provider."""
+    world = World(START)
+    session = stolen_from(world, kind)
+    rested(world, 72)
+    plan = checked(planned(world, session.id))
+
+    assert plan.proof.complete
+    assert ["revoke-role-sessions"] == actions(plan)
+    assert rests_on(plan, "identity provider behind the federated sessions")
+
+
+def test_a_provider_that_is_no_more_lets_nobody_in() -> None:
+    """It was deleted before the blind window began: no step, and nothing to rest on."""
+    world = World(START)
+    session = stolen_from(world, "saml")
+    world.user("responder").iam(
+        "DeleteSAMLProvider", sAMLProviderArn="arn:aws:iam::111122223333:saml-provider/corporate"
+    )
+    rested(world, 72)
+    plan = planned(world, session.id)
+
+    assert () == plan.steps and plan.proof.complete
+    assert not rests_on(plan, "identity provider")
+
+
+@pytest.mark.parametrize(("kind", "hours"), [("sign_in", 15), ("portal", 91 * 24)])
+def test_a_sign_in_that_can_t_last_any_longer_hands_out_nothing(kind: str, hours: float) -> None:
+    """Twelve hours after `aws login`, ninety days after the portal's: no step, and complete."""
+    world = World(START)
+    session = stolen_from(world, kind)
+    rested(world, hours)
+    plan = planned(world, session.id)
+
+    assert () == plan.steps and plan.proof.complete
+
+
+def test_an_instance_that_is_no_more_hands_out_nothing() -> None:
+    """It was terminated before the blind window began, and its session has run out: no step."""
+    world = World(START)
+    session = stolen_from(world, "instance")
+    name = session.identity.principal_id.rpartition(":")[2]
+    world.user("responder").calls(
+        "ec2:TerminateInstances", {"instancesSet": {"items": [{"instanceId": name}]}}, read_only=False
+    )
+    rested(world, 72)
+    plan = planned(world, session.id)
+
+    assert () == plan.steps and plan.proof.complete
+
+
+# ---------------------------------------------------------------- what a source handed out since
+
+
+@pytest.mark.parametrize("kind", ["instance", "function"])
+def test_what_a_host_hands_out_after_the_theft_is_the_thiefs(kind: str) -> None:
+    """The next session, and what was minted with it, are ended by name; a neighbour's, and all before it, are not."""
+    world = World(START)
+    first = world.instance("Web") if kind == "instance" else world.function("Web", "send")
+    first.calls("s3:ListBuckets")
+    world.wait(600)
+    session, neighbour = first.rotates(), world.instance("Web")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(600)
+    after = session.rotates()
+    minted = after.assumes("Ops", "x")
+    minted.calls("s3:ListBuckets")
+    neighbour.calls("s3:ListBuckets")
+    rested(world, 0.5)
+    with asked(world) as case:
+        plan = checked(case.contain([session.id], strategy="surgical"))
+        (traced,) = [one.id for one in case.trace([session.id]).credentials if one.tainted]
+
+    assert session.id == traced
+    assert {session.id, after.id, minted.id} == set(plan.tainted)
+    assert {session.id, after.id, minted.id} == set(step(plan, "deny-sessions").ends)
+    assert plan.proof.complete and not hit(plan)
+    assert (
+        f"{after.id}, as the host {session.session_name} handed it out after {session.id}"
+        in plan.steps[1].why
+    )
+    assert f"{minted.id}, as it descends from {after.id}" in plan.steps[1].why
+
+
+@contextmanager
+def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
+    """A case in which `aws login` has refreshed its credentials once."""
+    browser = world.console_sign_in(world.user("ada"))
+    browser.calls("s3:ListBuckets")
+    first, after = browser.logs_in(ip=THIEF), browser.logs_in(ip=THIEF)
+    first.calls("s3:ListBuckets")
+    after.calls("s3:ListBuckets")
+    after.assumes("Ops", "x").calls("s3:ListBuckets")
+    was, now = after.identity.sign_in_session, first.identity.sign_in_session
+    records = json.loads(json.dumps(world.records()).replace(str(was), str(now)))
+    with held(records) as case:
+        yield case, first, after
+
+
+def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
+    """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
+    with refreshed(World(START)) as (case, first, after):
+        plan = checked(case.contain([first.id], strategy="surgical"))
+
+    assert {first.id, after.id} < set(plan.tainted)
+    assert ["revoke-sign-in-sessions", "deny-sessions", "deny-sessions"] == actions(plan)
+    assert {first.id, after.id} == set(plan.steps[1].ends) and 1 == len(plan.steps[2].ends)
+    assert plan.proof.complete
+
+
+def two_sign_ins(world: World, ip: str, way: str = "password") -> tuple[Credential, Credential, Credential]:
+    """A thief's session, the same person's next one, and what that minted."""
+    if way == "password":
+        user = world.user("ada")
+        session: Credential = world.console_sign_in(user, ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after: Credential = world.console_sign_in(user, ip=ip)
+    elif way == "portal":
+        session = world.identity_center("ada", "Admin", ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after = world.identity_center("ada", "Reader", account=AWAY, ip=ip)
+    else:
+        session = world.saml("Dev", "ada", ip=THIEF)
+        session.calls("s3:ListBuckets")
+        world.wait(600)
+        after = world.saml("Dev", "ada", ip=ip)
+    after.calls("s3:ListBuckets")
+    minted = after.assumes("Ops", "x", account="111122223333")
+    minted.calls("s3:ListBuckets")
+    world.user("bystander").calls("s3:ListBuckets")
+    return session, after, minted
+
+
+WAYS = ["password", "portal", "provider"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_later_sign_in_from_where_the_thief_was_seen_is_the_thiefs(way: str) -> None:
+    """The same person's next session, from the thief's address, and what it minted: tainted to the plan, and ended."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, THIEF, way)
+    plan = checked(planned(world, session.id))
+
+    assert {session.id, after.id, minted.id} == set(plan.tainted)
+    assert {session.id, after.id, minted.id} == {one for each in plan.steps for one in each.ends}
+    assert any(f"both were used from {THIEF}" in one.why for one in plan.steps)
+    assert plan.proof.complete and not hit(plan)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way: str) -> None:
+    """It is left to its owner; as it may be the thief's all the same, it and what it minted are named."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, OFFICE, way)
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert {session.id} == set(plan.tainted)
+    assert rests_on(plan, f"^{re.escape(minted.id)} is the rightful owner's, though it descends from")
+    assert (way == "portal" and after.id in hit(plan)) or rests_on(
+        plan, f"^{re.escape(after.id)} is the rightful"
+    )
+
+
+def test_a_later_sign_in_that_the_plan_ends_is_not_named() -> None:
+    """Standard ends the owner's session with the thief's: what is left is what it minted, and that alone is named."""
+    world = World(START)
+    session, after, minted = two_sign_ins(world, OFFICE)
+    plan = checked(planned(world, session.id))
+
+    assert {after.id} == hit(plan)
+    assert not rests_on(plan, f"^{re.escape(after.id)} is") and rests_on(plan, f"^{re.escape(minted.id)} is")
+
+
+@pytest.mark.parametrize("narrowing", [{"trusted_ips": [OFFICE]}, {"source_ips": [THIEF]}])
+def test_a_later_sign_in_from_a_trusted_address_is_nobody_elses(narrowing: dict[str, list[str]]) -> None:
+    """Whoever gives the addresses says whose it is: it neither counts as the thief's nor is it named."""
+    world = World(START)
+    session, after, _ = two_sign_ins(world, OFFICE)
+    session.seen_from(OFFICE).calls("s3:ListBuckets")
+    with asked(world) as case:
+        wide = checked(case.contain([session.id], strategy="surgical"))
+        narrow = checked(case.contain([session.id], strategy="surgical", **narrowing))
+
+    assert after.id in wide.tainted
+    assert {session.id} == set(narrow.tainted) and not rests_on(narrow, "rightful owner's")
+
+
+def test_a_sign_in_with_a_new_password_is_the_owners() -> None:
+    """Somebody else has changed the password between the theft and the sign-in, which the thief then can't have made."""
+    world = World(START)
+    session: Credential = world.console_sign_in(world.user("ada"), ip=THIEF)
+    session.calls("s3:ListBuckets")
+    world.user("responder").iam("UpdateLoginProfile", userName="ada")
+    after = world.console_sign_in(world.user("ada"), ip=OFFICE)
+    after.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert {session.id} == set(plan.tainted) and not rests_on(plan, "rightful owner's")
+
+
+def test_what_was_handed_out_since_is_not_spared() -> None:
+    """It counts as the thief's, and the plan says why."""
+    world = World(START)
+    session, after, _ = two_sign_ins(world, THIEF)
+    plan = planned(world, session.id, spare=[after.id])
+    (refused,) = plan.not_spared
+
+    assert after.id == refused.credential and "the password of ada handed it out" in refused.why
+
+
+# ---------------------------------------------------------------- what somebody has shut already
+
+STRANGERS = {"AWS": "arn:aws:iam::999988887777:root"}
+OWN = {"AWS": "arn:aws:iam::111122223333:root"}
+
+
+def opened(world: World, kind: str) -> tuple[Credential, LongTermKey]:
+    """A stolen key that opened something, and whoever is to shut it."""
+    key, responder = world.user("support"), world.user("responder")
+    world.user("carol").calls("s3:ListBuckets")
+    responder.creates_role("Backup", trust_policy(OWN))
+    world.wait(8 * HOUR)
+    session = key.assumes("Admin", "x")
+    if kind == "trust":
+        session.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(STRANGERS))
+    elif kind == "password":
+        session.iam("CreateLoginProfile", userName="carol")
+    else:
+        session.creates_function("evil", "Backup")
+    return key, responder
+
+
+def shut(responder: Credential, kind: str) -> None:
+    """Shut it again."""
+    if kind == "trust":
+        responder.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(OWN))
+    elif kind == "password":
+        responder.iam("DeleteLoginProfile", userName="carol")
+    else:
+        responder.calls("lambda:DeleteFunction20150331", {"functionName": "evil"}, read_only=False)
+
+
+OPENINGS = [("trust", "role/Backup"), ("password", "user/carol"), ("function", "role/Backup")]
+
+
+@pytest.mark.parametrize(("kind", "whose"), OPENINGS)
+@pytest.mark.parametrize("strategy", ["standard", "surgical"])
+def test_what_was_shut_a_while_ago_may_have_handed_out_what_no_log_shows(
+    kind: str, whose: str, strategy: str
+) -> None:
+    """It stood open within the blind window: nothing is left to close, and what it may have handed out is ended."""
+    world = World(START)
+    key, responder = opened(world, kind)
+    world.wait(300)
+    shut(responder, kind)
+    plan = checked(planned(world, key.id, strategy=strategy))
+
+    cut = [one for one in plan.steps if any(arn.endswith(whose) for arn in one.principals)]
+    assert [one.action for one in cut] == [
+        "revoke-user-sessions" if kind == "password" and strategy == "standard"
+        else "revoke-role-sessions" if strategy == "standard" else "deny-sessions"
+    ]  # fmt: skip
+    assert plan.proof.complete
+    assert not {"revert-trust", "remove-login-profile", "isolate-instance"} & set(actions(plan))
+
+
+@pytest.mark.parametrize(("kind", "whose"), OPENINGS[:2])
+def test_what_was_shut_long_ago_is_of_no_concern(kind: str, whose: str) -> None:
+    """All that it handed out would be in the log by now: no step touches whose it was."""
+    world = World(START)
+    key, responder = opened(world, kind)
+    world.wait(300)
+    shut(responder, kind)
+    world.wait(HOUR)
+    responder.calls("s3:ListBuckets")
+    plan = checked(planned(world, key.id))
+
+    assert plan.proof.complete
+    assert not [one for one in plan.steps if any(arn.endswith(whose) for arn in one.principals)]
+
+
+def test_what_was_shut_and_opened_again_is_open() -> None:
+    """The attacker let strangers in once more after the responder had shut them out: the trust is put back."""
+    world = World(START)
+    key, responder = opened(world, "trust")
+    world.wait(60)
+    shut(responder, "trust")
+    key.assumes("Admin", "x").iam(
+        "UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(STRANGERS)
+    )
+    plan = checked(planned(world, key.id))
+
+    assert "revert-trust" in actions(plan) and plan.proof.complete
+
+
+def test_a_password_that_was_changed_a_while_ago_may_have_been_used_until_then() -> None:
+    """A session that the thief opened with it, unseen, is ended with those that the log shows."""
+    world = World(START)
+    world.user("ada").calls("s3:ListBuckets")
+    world.wait(48 * HOUR)
+    session: Credential = world.console_sign_in(world.user("ada"), ip=THIEF)
+    session.calls("s3:ListBuckets")
+    world.wait(40 * HOUR)
+    world.user("responder").iam("UpdateLoginProfile", userName="ada")
+    plan = checked(planned(world, session.id))
+
+    assert ["revoke-user-sessions"] == actions(plan) and plan.proof.complete
+
+
+# ---------------------------------------------------------------- certificates
+
+
+def test_a_certificate_is_revoked_and_no_workload_is_stopped() -> None:
+    """A session of IAM Roles Anywhere is named by a certificate's serial: who holds that gets the next session."""
+    world = World(START)
+    session = world.roles_anywhere("Host", "host-1")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    serial = session.identity.principal_id.rpartition(":")[2]
+    with asked(world) as case:
+        plan = checked(case.contain([session.id]))
+        given = checked(case.contain([session.id], what_if=as_given(plan)))
+        alone = checked(case.contain([session.id], what_if=as_given(plan)[1:]))
+
+    assert ["revert-trust", "revoke-role-sessions"] == actions(plan)
+    assert (serial,) == plan.steps[0].targets and () == plan.steps[0].calls
+    assert all(said in plan.steps[0].why for said in (serial, "import-crl", "disable-profile"))
+    assert "lambda" not in plan.steps[0].why
+    assert plan.proof.complete and given.proof.complete and not alone.proof.complete
+
+
+@pytest.mark.parametrize(("ip", "theirs"), [(THIEF, True), (OFFICE, False)])
+def test_the_certificates_later_sessions_are_the_thiefs_where_it_was_seen(ip: str, theirs: bool) -> None:
+    """Its owner holds the certificate too: a session from elsewhere is left, and named."""
+    world = World(START)
+    first, after = world.roles_anywhere("Host", "host-1"), world.roles_anywhere("Host", "host-1")
+    first.seen_from(THIEF).calls("s3:ListBuckets")
+    after.seen_from(ip).calls("s3:ListBuckets")
+    was, now = (one.identity.principal_id.rpartition(":")[2] for one in (after, first))
+    with held(json.loads(json.dumps(world.records()).replace(was, now))) as case:
+        plan = checked(case.contain([first.id], strategy="surgical"))
+
+    assert (after.id in plan.tainted) == theirs
+    assert rests_on(plan, f"^{after.id} is the rightful owner's, though the certificate {now}") != theirs
