@@ -90,8 +90,9 @@ def keep(engine: Engine, folder: Path) -> None:
 
 def _whose_first(sql: str) -> str:
     """
-    A roll-up of calls that are joined with whose they are before: else an engine rolls up everybody's first, which takes
-    five times as long.
+    A roll-up of calls that are joined with whose they are before.
+
+    Else an engine rolls up everybody's first, which takes five times as long.
     """
     return sql.replace("FROM acts", "FROM (SELECT * FROM acts OFFSET 0)")
 
