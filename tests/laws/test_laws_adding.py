@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_laws_forest import everything, shuffled
 from test_laws_increments import SEEDS, days, fed
 
-from evidence import real
+from evidence import AWAY, START, real
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
@@ -203,3 +203,70 @@ def _spoil(case: Case, name: str, *, missing: bool) -> None:
         path.unlink()
         if not missing:
             path.write_bytes(b"damaged")
+
+
+def _late_key(world: World) -> str:
+    """The call that made a key in use comes after all else."""
+    ada = world.user("ada")
+    ada.calls("s3:ListBuckets")
+    ada.assumes("Deploy", account=AWAY, sides="role")
+    world.wait(minutes=5)
+    ada.creates_access_key().calls("s3:ListBuckets")
+    return "CreateAccessKey"
+
+
+def _late_use(world: World) -> str:
+    """Of two keys that were made, another user's is seen in use later: a caller may be the first one's."""
+    admin = world.user("root-of-all")
+    key, other = (admin.creates_access_key(world.user(name)) for name in ("ada", "bob"))
+    key.assumes("Deploy", account=AWAY, sides="role")
+    world.wait(minutes=5)
+    other.calls("dynamodb:GetItem")
+    return "GetItem"
+
+
+def _late_name(world: World) -> str:
+    """What a caller is called is told by a record without a key."""
+    admin = world.user("root-of-all")
+    key = admin.creates_access_key(world.user("ada"))
+    admin.creates_access_key(world.user("bob"))
+    key.assumes("Deploy", account=AWAY, sides="role")
+    world.failed_console_sign_in(world.user("ada"))
+    return "ConsoleLogin"
+
+
+def _late_status(world: World) -> str:
+    """That one of two keys was inactive by then."""
+    ada, admin = world.user("ada"), world.user("root-of-all")
+    other = ada.key()
+    for key in (ada, other):
+        key.calls("s3:ListBuckets")
+    admin.deactivates(other)
+    world.wait(minutes=5)
+    ada.assumes("Deploy", account=AWAY, sides="role")
+    return "UpdateAccessKey"
+
+
+def _late_token(world: World) -> str:
+    """A token that was never seen in use may have called as well."""
+    ada = world.user("ada")
+    ada.calls("s3:ListBuckets")
+    ada.gets_session_token()
+    ada.assumes("Deploy", account=AWAY, sides="role")
+    return "GetSessionToken"
+
+
+@pytest.mark.parametrize("tell", [_late_key, _late_use, _late_name, _late_status, _late_token])
+def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], str]) -> None:
+    """Of a call that names its caller's principal alone: who made it, or that it is open."""
+    world = World(START)
+    late = tell(world)
+    records = world.records()
+    parts = [[one for one in records if (one["eventName"] == late) == last] for last in (False, True)]
+    assert all(parts)
+    with adding_always(), fed(*parts) as case:
+        found = linked(case)
+        assert linked_at_once(case) == found
+    with adding_always(), fed(*reversed(parts)) as case:
+        found = linked(case)
+        assert linked_at_once(case) == found

@@ -82,6 +82,7 @@ def _made() -> World:
     stranger = world.user("mallory", account=AWAY)
     stranger.assumes(role, "in", sides="role")
     stranger.assumes(world.role("Hatch"), "in", sides="role")
+    maker.creates_access_key(world.user("idle"))
     caller = world.user("joe")
     caller.calls("s3:ListBuckets")
     caller.assumes("Far", account=AWAY, sides="role")

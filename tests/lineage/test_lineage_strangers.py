@@ -66,6 +66,31 @@ def test_a_key_that_was_made_and_never_seen_may_have_called(world: World, owner:
     assert found == (("assumed_role", caller.id, "inferred", None) if parent else _OPEN)
 
 
+def test_a_key_of_nobody_in_particular_is_no_parent(world: World) -> None:
+    """Of a caller whom nothing else shows, the one key that was made and never seen may be anybody's."""
+    admin = world.user("root-of-all")
+    admin.creates_access_key(world.user("grace"))
+    made = world.user("ada").assumes("Deploy", account=AWAY, sides="role")
+
+    assert _OPEN == born(answers(world)[made.id])
+
+
+def test_a_services_session_of_the_same_name_is_no_parent(world: World) -> None:
+    """It may be another role's: the call that delivered it bears the session's name alone."""
+    with world.unlogged():
+        caller = world.instance("Other")
+    made = caller.assumes("Deploy", account=AWAY, sides="role")
+    delivered = world.instance("Work")
+    records = [
+        {**one, "requestParameters": {**one["requestParameters"], "roleSessionName": caller.session_name}}
+        if one["userIdentity"]["type"] == "AWSService" else one
+        for one in world.records()
+    ]  # fmt: skip
+
+    assert delivered.id in answers(records)
+    assert _OPEN == born(answers(records)[made.id])
+
+
 def test_a_key_that_was_first_seen_afterwards_may_have_called(world: World) -> None:
     """A long-term key is older than its first use."""
     caller = world.user("ada")

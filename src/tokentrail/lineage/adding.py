@@ -31,16 +31,17 @@ SELECT i.* FROM all_issuing i JOIN moved q ON q.segment = i.segment AND q.identi
 UNION ALL
 SELECT i.* FROM all_issuing i JOIN (
   SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN changed c ON c.principal = f.caller_principal
-  WHERE f.time >= coalesce(c.start, f.time) AND f.time < coalesce(c.finish, f.time + 1)
-  UNION
-  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN came c ON c.child = f.caller_principal
+  WHERE f.time >= c.start AND f.time < coalesce(c.finish, f.time + 1)
   UNION
   SELECT f.segment, f.object, f.ordinal FROM foreign_calls f
-  JOIN came c ON c.session_name = split_part(f.caller_principal, ':', 2)
-    AND split_part(c.role_arn, ':', 5) = f.caller_account WHERE c.child = ''
+  JOIN nameless c ON c.session_name = split_part(f.caller_principal, ':', 2)
+    AND split_part(c.role_arn, ':', 5) = f.caller_account
   UNION
-  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN touched_makings m ON m.account = f.caller_account
-  WHERE m.what IN ('access_key', 'key_status') AND f.time >= m.time
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f
+  WHERE f.caller_principal LIKE 'AIDA%' AND f.caller_account IN (SELECT account FROM keyed_accounts)
+  UNION
+  SELECT f.segment, f.object, f.ordinal FROM foreign_calls f JOIN keys_changed m ON m.account = f.caller_account
+  WHERE f.time >= m.time
 ) f ON f.segment = i.segment AND f.object = i.object AND f.ordinal = i.ordinal"""
 """
 Calls of those who turned out to be somebody else, and calls that nobody but them may have made, or nobody but others,
@@ -113,6 +114,11 @@ _ODD = {
         (SELECT * FROM new_issuing UNION ALL SELECT * FROM removed_issuing) i
         JOIN all_makings m ON m.what = 'trust' AND m.id = split_part(i.role_arn, '/', -1)
         WHERE i.time < m.time AND NOT EXISTS (
+          SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
+    "a session came that shows who was admitted before a trust policy was changed": """
+        (SELECT * FROM new_people UNION ALL SELECT * FROM removed_people) p
+        JOIN all_makings m ON m.what = 'trust' AND m.id = split_part(p.issuer_arn, '/', -1)
+        WHERE p.federated_provider <> '' AND p.created >= 0 AND p.created < m.time AND NOT EXISTS (
           SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
     "a parent is no more": """
         stored_forest WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)""",

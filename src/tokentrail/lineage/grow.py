@@ -39,10 +39,11 @@ LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_name
 DRIVEN = {
     "things": "making", "new_makings": "things", "outdone": "contested", "unkeyed": "keyless",
     "sign_ins": "signed_in", "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
-    "stranger_names": "strangers", "speakers": "strangers", "able": "foreigners", "shut": "able", "inferred": "able",
-    "made_keys": "made", "makers_of_keys": "made", "made_users": "made", "acting": "made_users", "users": "acting",
-    "made_roles": "made", "sessions": "made", "trusts": "made", "admitted": "trusts", "outsiders": "trusts",
-    "entered": "trusts", "hosts": "made", "through": "made", "makers": "through", "made_by": "makers",
+    "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
+    "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
+    "made_users": "made", "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made",
+    "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",
+    "through": "made", "makers": "through", "made_by": "makers",
 }  # fmt: skip
 """By table, one without whose rows it has none: of most evidence, some are empty."""
 
@@ -71,6 +72,7 @@ SELECT event_id, segment, object, ordinal FROM (
 _AT_ONCE = (
     "CREATE VIEW elsewhere AS SELECT segment, identity, CAST(-1 AS BIGINT) AS ck FROM people WHERE FALSE",
     "CREATE VIEW every_issuing AS SELECT * FROM issuing",
+    "CREATE VIEW every_people AS SELECT * FROM people",
 )
 """Where all is linked at once, nobody was linked before, and all calls are at hand."""
 

@@ -72,9 +72,10 @@ WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
 _UNUSED_KEYS = """
 INSERT INTO next_key
-SELECT DISTINCT m.id FROM all_makings m JOIN unnamed f ON f.caller_account = m.account
-WHERE m.what = 'access_key' AND m.id IS NOT NULL AND f.caller_principal LIKE 'AIDA%'
-  AND NOT EXISTS (SELECT 1 FROM all_people p WHERE p.key = m.id)"""
+SELECT DISTINCT m.id FROM all_makings m
+WHERE m.what = 'access_key' AND m.id IS NOT NULL
+  AND m.account IN (SELECT caller_account FROM unnamed WHERE caller_principal LIKE 'AIDA%')
+  AND NOT EXISTS (SELECT 1 FROM all_people p WHERE p.key = m.id AND p.account = m.account)"""
 """
 Whoever may have made such a call, seen or not: whether only one can have is told by all of them. What was issued under
 the caller's name, and keys that were made and never seen, count as well.

@@ -97,6 +97,9 @@ SELECT key, min(form) AS form, min(account) AS account, min(principal) AS princi
   SELECT DISTINCT f.form, f.account, f.key, f.principal, f.created FROM shaped f
   JOIN (SELECT DISTINCT key FROM stray) k ON k.key = f.key
   WHERE NOT EXISTS (SELECT 1 FROM stray s WHERE s.sighting = f.sighting)
+  UNION
+  SELECT 'long', coalesce(m.account, ''), m.id, '', -1 FROM makings m
+  JOIN (SELECT DISTINCT key FROM stray) k ON k.key = m.id WHERE m.what = 'access_key'
 ) GROUP BY key HAVING count(*) = 1;
 
 CREATE TABLE formed AS

@@ -83,34 +83,43 @@ CREATE TABLE strangers AS SELECT DISTINCT caller_account, caller_principal FROM 
 
 CREATE TABLE stranger_names AS
 SELECT DISTINCT t.caller_account, t.caller_principal, regexp_extract(p.user_arn, ':user/(?:.*/)?([^/]+)$', 1) AS name
-FROM strangers t JOIN people p ON p.principal = t.caller_principal AND p.account = t.caller_account
+FROM strangers t JOIN every_people p ON p.principal = t.caller_principal AND p.account = t.caller_account
 WHERE p.user_arn IS NOT NULL;
 
--- All that speaks for such a caller, whether anybody was seen using it or not.
+-- Keys that were made and never seen in use.
+CREATE TABLE unclaimed AS
+SELECT u.ck, u.account, m.owner, min(m.time) AS time
+FROM unseen_forms u JOIN made m ON m.what = 'access_key' AND m.id = u.key AND m.account = u.account
+WHERE u.form = 'long' GROUP BY u.ck, u.account, m.owner;
+
+-- From when on such a key may have made a user's call, as it is not known whose it is, or not what the user is called.
+CREATE TABLE blocked AS
+SELECT account, min(time) AS time, min(CASE WHEN owner IS NULL THEN time END) AS unowned FROM unclaimed GROUP BY account;
+
+-- All that speaks for such a caller, whether anybody was seen using it or not; and what may, and so leaves it open.
 CREATE TABLE speakers AS
-SELECT t.caller_account, t.caller_principal, s.ck
-FROM strangers t JOIN seen s ON s.principal_id = t.caller_principal AND s.account = t.caller_account
-UNION
-SELECT t.caller_account, t.caller_principal, l.ck
-FROM strangers t JOIN calls c ON c.child = t.caller_principal JOIN lives l ON l.call = c.call
-WHERE coalesce(nullif(split_part(c.role_arn, ':', 5), ''), c.caller_account) = t.caller_account
-UNION
--- What a service was given bears a session's name alone.
-SELECT t.caller_account, t.caller_principal, l.ck
-FROM strangers t
-JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', 2) AND split_part(c.role_arn, ':', 5) = t.caller_account
-JOIN lives l ON l.call = c.call
-WHERE c.child = '' AND l.events IS NULL
-UNION
-SELECT t.caller_account, t.caller_principal, u.ck
-FROM strangers t
-JOIN unseen_forms u ON u.form = 'long' AND u.account = t.caller_account
-JOIN made m ON m.what = 'access_key' AND m.id = u.key AND m.account = u.account
-LEFT JOIN stranger_names s ON s.caller_account = t.caller_account AND s.caller_principal = t.caller_principal
-WHERE t.caller_principal LIKE 'AIDA%' AND (s.name IS NULL OR m.owner IS NULL OR m.owner = s.name);
+SELECT caller_account, caller_principal, ck, bool_or(certain) AS certain FROM (
+  SELECT t.caller_account, t.caller_principal, s.ck, TRUE AS certain
+  FROM strangers t JOIN seen s ON s.principal_id = t.caller_principal AND s.account = t.caller_account
+  UNION ALL
+  SELECT t.caller_account, t.caller_principal, l.ck, TRUE
+  FROM strangers t JOIN calls c ON c.child = t.caller_principal JOIN lives l ON l.call = c.call
+  WHERE coalesce(nullif(split_part(c.role_arn, ':', 5), ''), c.caller_account) = t.caller_account
+  UNION ALL
+  -- What a service was given bears a session's name alone: it may be another role's.
+  SELECT t.caller_account, t.caller_principal, l.ck, FALSE
+  FROM strangers t
+  JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', 2) AND split_part(c.role_arn, ':', 5) = t.caller_account
+  JOIN lives l ON l.call = c.call
+  WHERE c.child = '' AND l.events IS NULL
+  UNION ALL
+  SELECT s.caller_account, s.caller_principal, u.ck, TRUE
+  FROM stranger_names s JOIN unclaimed u ON u.account = s.caller_account AND u.owner = s.name
+  WHERE s.caller_principal LIKE 'AIDA%'
+) GROUP BY caller_account, caller_principal, ck;
 
 CREATE TABLE able AS
-SELECT x.ck, x.issued_time, p.ck AS parent, f.account, f.key
+SELECT x.ck, x.issued_time, p.ck AS parent, s.certain, f.account, f.key
 FROM foreigners x JOIN speakers s ON s.caller_account = x.caller_account AND s.caller_principal = x.caller_principal
 JOIN lives p ON p.ck = s.ck
 LEFT JOIN forms f ON f.ck = p.ck AND f.form = 'long'
@@ -130,7 +139,13 @@ HAVING max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) > max(CASE W
    AND max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) <= a.issued_time - 60;
 
 CREATE TABLE inferred AS
-SELECT ck, parent FROM (
-  SELECT a.ck, a.parent, count(*) OVER (PARTITION BY a.ck) AS candidates
+SELECT i.ck, i.parent FROM (
+  SELECT a.ck, a.parent, a.certain, count(*) OVER (PARTITION BY a.ck) AS candidates
   FROM able a LEFT JOIN shut h ON h.ck = a.ck AND h.parent = a.parent WHERE h.ck IS NULL
-) WHERE candidates = 1;
+) i
+JOIN foreigners x ON x.ck = i.ck
+LEFT JOIN blocked b ON b.account = x.caller_account AND x.caller_principal LIKE 'AIDA%'
+LEFT JOIN (SELECT DISTINCT caller_account, caller_principal FROM stranger_names) n
+  ON n.caller_account = x.caller_account AND n.caller_principal = x.caller_principal
+WHERE i.candidates = 1 AND i.certain
+  AND coalesce(CASE WHEN n.caller_principal IS NULL THEN b.time ELSE b.unowned END, x.issued_time + 1) > x.issued_time;

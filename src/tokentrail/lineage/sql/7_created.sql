@@ -42,10 +42,16 @@ WHERE m.what = 'trust';
 
 -- Where it does not, neither to whoever came in before.
 CREATE TABLE admitted AS
-SELECT t.account, t.id, i.caller_account, nullif(i.caller_provider, '') AS caller_provider, min(i.time) AS time
-FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
-JOIN every_issuing i ON regexp_extract(i.role_arn, '([^/]+)$', 1) = t.id AND split_part(i.role_arn, ':', 5) = t.account
-GROUP BY t.account, t.id, i.caller_account, nullif(i.caller_provider, '');
+SELECT account, id, caller_account, provider, min(time) AS time FROM (
+  SELECT t.account, t.id, i.caller_account, nullif(i.caller_provider, '') AS provider, i.time
+  FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
+  JOIN every_issuing i ON regexp_extract(i.role_arn, '([^/]+)$', 1) = t.id AND split_part(i.role_arn, ':', 5) = t.account
+  UNION ALL
+  SELECT t.account, t.id, '', p.federated_provider, p.created
+  FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
+  JOIN every_people p ON regexp_extract(p.issuer_arn, '([^/]+)$', 1) = t.id AND split_part(p.issuer_arn, ':', 5) = t.account
+  WHERE p.federated_provider <> '' AND p.created >= 0
+) GROUP BY account, id, caller_account, provider;
 
 -- Who came in by a door that was opened: from another account, by an identity provider, or anybody whose caller nobody names.
 CREATE TABLE outsiders AS
@@ -55,13 +61,13 @@ FROM sessions n WHERE NOT coalesce(n.caller_service, FALSE) AND EXISTS (SELECT 1
 CREATE TABLE entered AS
 SELECT n.ck, m.ck AS maker, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time
 FROM outsiders n JOIN trusts m ON m.account = n.role_account AND m.id = n.role_name
-LEFT JOIN admitted a ON m.earlier IS NULL AND a.account = m.account AND a.id = m.id AND a.caller_account = n.caller_account
-                     AND a.caller_provider IS NOT DISTINCT FROM n.provider
+LEFT JOIN admitted a ON m.earlier IS NULL AND a.account = m.account AND a.id = m.id AND a.caller_account = coalesce(n.caller_account, '')
+                     AND a.provider IS NOT DISTINCT FROM n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck AND (a.time IS NULL OR a.time >= m.time)
+  AND NOT contains(coalesce(m.earlier, ''), '"*"')
   AND (contains(m.document, n.outside) AND NOT contains(coalesce(m.earlier, ''), n.outside)
        OR contains(m.document, n.provider) AND NOT contains(coalesce(m.earlier, ''), n.provider)
-       OR contains(m.document, '"*"') AND NOT contains(coalesce(m.earlier, ''), '"*"')
-          AND (n.caller_ck IS NULL OR n.outside IS NOT NULL));
+       OR contains(m.document, '"*"') AND (n.caller_ck IS NULL OR n.outside IS NOT NULL));
 
 CREATE TABLE hosts AS
 SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,

@@ -6,6 +6,8 @@ CREATE OR REPLACE VIEW issuing AS SELECT * FROM touched_issuing;
 
 CREATE OR REPLACE VIEW every_issuing AS SELECT * FROM all_issuing;
 
+CREATE OR REPLACE VIEW every_people AS SELECT * FROM all_people;
+
 CREATE OR REPLACE VIEW losers AS SELECT * FROM all_losers;
 
 -- A key that somebody made is told without any use of it: only those that are touched are.

@@ -14,12 +14,16 @@ FROM (
 CREATE OR REPLACE TABLE handles AS
 SELECT p.ck, s.n AS old FROM parents p LEFT JOIN (SELECT name, n FROM stored_names WHERE own) s ON s.name = p.id;
 
+CREATE OR REPLACE TABLE issued_before AS
+SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_forest f JOIN (
+  SELECT segment, object, ordinal, child FROM touched_issuing
+  UNION ALL SELECT segment, object, ordinal, child FROM removed_issuing
+) i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal;
+
 CREATE OR REPLACE TABLE touched_before AS
 SELECT n FROM had
 UNION
-SELECT f.n FROM stored_forest f JOIN (
-  SELECT segment, object, ordinal FROM touched_issuing UNION ALL SELECT segment, object, ordinal FROM removed_issuing
-) i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal
+SELECT n FROM issued_before
 UNION
 SELECT n FROM stored_names WHERE own AND name IN (SELECT name FROM known_key)
 UNION
@@ -42,17 +46,30 @@ SELECT * FROM removed_makings
 UNION ALL
 SELECT m.* FROM all_makings m JOIN moved q ON q.segment = m.segment AND q.identity = m.identity;
 
--- Credentials that came or went, whether anybody was seen using them or not.
-CREATE OR REPLACE TABLE came AS
-SELECT child, role_arn, session_name, time FROM new_issuing WHERE child <> '' OR session_name IS NOT NULL
+-- Services' sessions that bear a session's name alone, and may have become another role's.
+CREATE OR REPLACE TABLE nameless AS
+SELECT role_arn, session_name FROM touched_issuing WHERE child = '' AND session_name IS NOT NULL
 UNION
-SELECT child, role_arn, session_name, time FROM removed_issuing WHERE child <> '' OR session_name IS NOT NULL;
+SELECT role_arn, session_name FROM removed_issuing WHERE child = '' AND session_name IS NOT NULL;
+
+-- Accounts in which a key was made that is touched: it may have come into use, or be older than it seemed.
+CREATE OR REPLACE TABLE keyed_accounts AS
+SELECT DISTINCT account FROM (
+  SELECT m.account FROM all_makings m JOIN known_key k ON k.name = m.id WHERE m.what = 'access_key'
+  UNION ALL
+  SELECT account FROM touched_makings WHERE what = 'access_key'
+);
+
+CREATE OR REPLACE TABLE keys_changed AS
+SELECT account, min(time) AS time FROM touched_makings WHERE what = 'key_status' GROUP BY account;
 
 -- Who may be meant where a call of another account names a principal: as whom credentials are seen, now and before. A
 -- credential is named by its former place, or by its number below none.
 CREATE OR REPLACE TABLE meant_now AS
 SELECT DISTINCT coalesce(o.old, -o.ck) AS whose, t.principal, t.account FROM who w JOIN handles o ON o.ck = w.ck
-JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity;
+JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity
+UNION
+SELECT coalesce(o.old, -o.ck), c.child, '' FROM parents p JOIN calls c ON c.call = p.call JOIN handles o ON o.ck = p.ck WHERE c.child <> '';
 
 CREATE OR REPLACE TABLE meant_before AS
 SELECT h.n AS whose, t.principal, t.account FROM had h
@@ -63,22 +80,26 @@ SELECT h.n, t.principal, t.account FROM had h
 JOIN removed_people t ON t.segment = h.segment AND t.identity = h.identity
 WHERE h.removed;
 
--- From when and until when they are meant, whether now or before, and whether that is another time now.
+-- From when and until when they are meant, whether now or before.
 CREATE OR REPLACE TABLE lives_of AS
-SELECT whose, min(start) AS start, CASE WHEN count(finish) = count(*) THEN max(finish) END AS finish,
-       count(*) = 1 OR count(start) = 1 OR count(finish) = 1 OR min(start) <> max(start) OR min(finish) <> max(finish) AS differs
+SELECT whose, min(coalesce(start, -1)) AS start, CASE WHEN count(finish) = count(*) THEN max(finish) END AS finish
 FROM (
-  SELECT coalesce(h.old, -h.ck) AS whose, CASE WHEN p.kind <> 'long_term_key' THEN coalesce(p.issued_at, p.first) END AS start, coalesce(p.expires_at, p.expires_bound) AS finish
+  SELECT coalesce(h.old, -h.ck) AS whose, CASE WHEN p.kind <> 'long_term_key' THEN coalesce(p.issued_at, p.first) END AS start,
+         coalesce(p.expires_at, p.expires_bound) AS finish
   FROM parents p JOIN handles h ON h.ck = p.ck
   UNION ALL
   SELECT f.n, CASE WHEN f.kind <> 'long_term_key' THEN coalesce(f.issued_at, f.first) END, coalesce(f.expires_at, f.expires_bound)
   FROM stored_forest f JOIN touched_before t ON t.n = f.n
 ) GROUP BY whose;
 
--- Whoever may have been the only one to make a call may be so no more, or only now.
+-- Whoever may have been the only one to make a call may be so no more, or only now; and what a caller is called may be known
+-- only now.
 CREATE OR REPLACE TABLE changed AS
 SELECT DISTINCT m.principal, l.start, l.finish FROM lives_of l
 JOIN (SELECT * FROM meant_now UNION SELECT * FROM meant_before) m ON m.whose = l.whose
-WHERE coalesce(l.differs, FALSE) OR l.whose IN (
-  SELECT whose FROM (SELECT * FROM meant_now EXCEPT SELECT * FROM meant_before)
-  UNION ALL SELECT whose FROM (SELECT * FROM meant_before EXCEPT SELECT * FROM meant_now));
+UNION
+SELECT principal, -1, NULL FROM new_people WHERE principal <> '' AND user_arn IS NOT NULL
+UNION
+SELECT principal, -1, NULL FROM removed_people WHERE principal <> '' AND user_arn IS NOT NULL
+UNION
+SELECT child, coalesce(issued_at, first, -1), coalesce(expires_at, expires_bound) FROM issued_before WHERE child <> '';
