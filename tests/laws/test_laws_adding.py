@@ -267,6 +267,3 @@ def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], 
     with adding_always(), fed(*parts) as case:
         found = linked(case)
         assert linked_at_once(case) == found
-    with adding_always(), fed(*reversed(parts)) as case:
-        found = linked(case)
-        assert linked_at_once(case) == found
