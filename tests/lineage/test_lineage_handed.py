@@ -61,3 +61,17 @@ def test_who_hands_an_instance_a_role_is_behind_its_next_session(way: str) -> No
     assert ("service_role", None, None, "service") == born(by_id(found.credentials)[KEY])
     assert [("created", name)] == [(one.link, one.api) for one in found.links]
     assert [("instance_profile", INSTANCE)] == [(one.what, one.id) for one in found.created]
+
+
+def test_a_request_that_is_nested_very_deeply_stops_nothing() -> None:
+    """What EC2 wraps is spelled as elsewhere, however deep whoever made the record has it nested."""
+    deep: dict[str, Any] = {}
+    for _ in range(600):
+        deep = {"a": deep}
+    fields = wrapped(
+        _ASSOCIATE, {"InstanceId": INSTANCE, "IamInstanceProfile": {"Name": "web"}, "Deep": deep}
+    )
+    changed = call(_ASSOCIATE, "2026-11-23T09:00:00Z", user(), source="ec2.amazonaws.com", **fields)
+    found = traced([changed], user()["accessKeyId"])
+
+    assert [("instance_profile", INSTANCE)] == [(one.what, one.id) for one in found.created]

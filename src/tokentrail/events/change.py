@@ -193,23 +193,21 @@ def _unwrapped(name: str | None, request: dict[str, Any]) -> dict[str, Any]:
     Source: EC2 User Guide, 'Log Amazon EC2 API calls using AWS CloudTrail'; seen of AssociateIamInstanceProfile.
     """
     inner = request.get(f"{name}Request")
-    return {**request, **_spelled(inner)} if isinstance(inner, dict) else request
+    if not isinstance(inner, dict):
+        return request
+    parts = {key: _spelled(item) if isinstance(item, dict) else item for key, item in _spelled(inner).items()}
+    return {**request, **parts}
 
 
 def _spelled(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key[:1].lower() + key[1:]: _spelled(item) if isinstance(item, dict) else item
-        for key, item in value.items()
-    }
+    return {key[:1].lower() + key[1:]: item for key, item in value.items()}
 
 
 def _answered(answer: Any) -> Any:
     """An answer without the member in which EC2 wraps some."""
     if not isinstance(answer, _Made):
         return answer or {}
-    wrapped = (
-        answer.AssociateIamInstanceProfileResponse or answer.ReplaceIamInstanceProfileAssociationResponse
-    )
+    wrapped = next(filter(None, (getattr(answer, name) for name in _WRAPPED)), None)
     if wrapped is None:
         return answer
     return _Made(iamInstanceProfileAssociation=wrapped.iamInstanceProfileAssociation)
