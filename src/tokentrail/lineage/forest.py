@@ -6,7 +6,8 @@ Works on the tables that `grow` derived, through the store's engine; only the pa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +18,19 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text
+from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.judges import FEW as FEW_TO_JUDGE
+from tokentrail.lineage.judges import Judges
 from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
 from tokentrail.lineage.rollups import RollUp
-from tokentrail.lineage.rows import Row, caller, credential, event_id, values
-from tokentrail.lineage.state import Judge, change
+from tokentrail.lineage.rows import Row, caller, credential, lasting_key
+from tokentrail.lineage.state import Judge
 from tokentrail.policy.changes import Change
+from tokentrail.policy.effects import accounts
 from tokentrail.store.interface import Engine
 
 _EDITS = """
@@ -48,17 +53,10 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 """
 """The calls outside IAM that take something away, stop it or shut it."""
 
-_ENTERED = {
-    "time": "time", "source": "source", "name": "name", "request": "request", "document": "document",
-    "response": "response", "event_id": "event_id", "event_id_text": "event_id_text", "caller_user": "caller_user",
-    "account": "in_account",
-}  # fmt: skip
-"""What is read of a change, by the column that says it."""
-
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
-_AT_ONCE, _BATCH, _REMEMBERED = 50_000, 8_192, 50_000
+_AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 50_000, 16
 _CLIMBED = 64
 """Steps up that are taken one by one."""
 _SEARCHED = (
@@ -84,6 +82,7 @@ class Forest(Naming):
         self.as_of = as_of
         self._judge: Judge | None = None
         self._judges: dict[frozenset[str], Judge] = {}
+        self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
@@ -105,15 +104,38 @@ class Forest(Naming):
             self._judges[concerned] = Judge(self.changes(concerned), self.as_of)
         return self._judges[concerned]
 
+    def _judge_for(self, found: Sequence[Row]) -> Callable[[Row], Judge]:
+        """Who judges each of some credentials: of few, those who know only the changes that bear on it."""
+        if self._judge is None and len(found) <= FEW_TO_JUDGE:
+            return self._near_judge
+        judge = self.judge_of(found)
+        return lambda _: judge
+
+    def _near_judge(self, row: Row) -> Judge:
+        who = caller(row)
+        concerned = accounts([who]) or frozenset()
+        if concerned not in self._near:
+            self._near[concerned] = Judges(self._edits(concerned), _seconds(self.as_of), self.as_of)
+        self._near.move_to_end(concerned)
+        if len(self._near) > _ACCOUNTS:
+            self._near.popitem(last=False)
+        return self._near[concerned].judge(who, lasting_key(row))
+
     def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
+        if concerned is None:
+            self._know_edits()
+            return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
+        return entries(self._edits(concerned), _seconds(self.as_of))
+
+    def _edits(self, concerned: Set[str]) -> pa.Table:
+        self._know_edits()
+        return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *concerned})])
+
+    def _know_edits(self) -> None:
         if not self._edited:
             self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
             self._edited = True
-        if concerned is None:
-            return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
-        wanted = [(part, part) for part in sorted({"", *concerned})]
-        return _entries(self._engine.ranges("edits", "part", wanted), _seconds(self.as_of))
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""
@@ -121,7 +143,7 @@ class Forest(Naming):
 
     def _entered(self, sql: str) -> Iterator[Change]:
         for batch in self._engine.batches(sql):
-            yield from _entries(batch)
+            yield from entries(batch)
 
     def rows(self, among: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
         """The rows of credentials of which the forest itself says something, in their order."""
@@ -231,11 +253,11 @@ class Forest(Naming):
 
     def credentials(self, found: Sequence[Row]) -> list[Credential]:
         """What rows of this forest say, judged; some are remembered, since one question leads to the next."""
-        judge, told = self.judge_of(found), []
+        judge, told = self._judge_for([row for row in found if row["n"] not in self._told]), []
         for row in found:
             one = self._told.get(row["n"])
             if one is None:
-                one = credential(row, judge)
+                one = credential(row, judge(row))
                 if len(self._told) < _REMEMBERED:
                     self._told[row["n"]] = one
             told.append(one)
@@ -325,14 +347,6 @@ class Forest(Naming):
             "JOIN wanted w ON w.event_id = e.event_id GROUP BY e.event_id"
         )
         return {row["event_id"]: row["region"] for row in found.to_pylist()}
-
-
-def _entries(rows: pa.Table | pa.RecordBatch, until: int | None = None) -> Iterator[Change]:
-    for part in rows.to_batches(_BATCH) if isinstance(rows, pa.Table) else [rows]:
-        for told in zip(*(values(part[name]) for name in _ENTERED.values()), strict=True):
-            row = dict(zip(_ENTERED, told, strict=True))
-            if until is None or (row["time"] is not None and row["time"] <= until):
-                yield change(row, event_id(row["event_id"], row["event_id_text"]) or "")
 
 
 def _holding(search: str) -> tuple[str, tuple[str, ...]]:

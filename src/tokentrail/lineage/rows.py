@@ -51,15 +51,25 @@ def event_id(raw: bytes | None, text: str | None) -> str | None:
     return f"{spelled[:8]}-{spelled[8:12]}-{spelled[12:16]}-{spelled[16:20]}-{spelled[20:]}"
 
 
+def keys_of(row: Row) -> tuple[str, ...]:
+    """The access key ids of a credential; one that is known by nothing else is called by it."""
+    return tuple(row["keys"] or ()) or ((row["id"],) if "@" not in row["id"] else ())
+
+
+def lasting_key(row: Row) -> str | None:
+    """The id of a long-term key."""
+    return next(iter(keys_of(row)), None) if row["kind"] == "long_term_key" else None
+
+
 def credential(row: Row, judge: Judge) -> Credential:
     """Read one row, and judge its state."""
     who = caller(row)
-    keys = tuple(row["keys"] or ()) or ((row["id"].partition("@")[0],) if "@" not in row["id"] else ())
+    keys = keys_of(row)
     issued = _issued_by(row)
     expires, bound = moment(row["expires_at"]), moment(row["expires_bound"])
     judgement: Judgement = judge.judge(
         who,
-        key_id=keys[0] if row["kind"] == "long_term_key" and keys else None,
+        key_id=lasting_key(row),
         expires=expires,
         bound=bound,
     )

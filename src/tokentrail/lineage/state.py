@@ -7,18 +7,15 @@ Source: IAM User Guide, 'Disabling permissions for temporary security credential
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from tokentrail.lineage.model import State
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
 
-_DOCUMENT_MEMBER = {"CreateRole": "assumeRolePolicyDocument", "UpdateAssumeRolePolicy": "policyDocument"}
 _ORGANISATION = "organizations.amazonaws.com"
 
 
@@ -30,35 +27,6 @@ class Judgement:
     reason: str
     ended_at: datetime | None = None
     ended_by: str | None = None
-
-
-def change(row: Mapping[str, Any], event_id: str) -> Change:
-    """Read one row of `changes`, joined with its caller."""
-    request = _object(row["request"])
-    if row["document"] is not None:
-        member = (
-            "content"
-            if row["source"] == _ORGANISATION
-            else _DOCUMENT_MEMBER.get(row["name"], "policyDocument")
-        )
-        request[member] = row["document"]
-    return Change(
-        time=datetime.fromtimestamp(row["time"], UTC),
-        event_id=event_id,
-        account=row["account"] or "",
-        event_source=row["source"] or "",
-        event_name=row["name"],
-        request=request,
-        response=_object(row["response"]) or None,
-        caller_user=row["caller_user"],
-    )
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}
 
 
 class Judge:

@@ -23,7 +23,7 @@ from tokentrail.policy.replay import enter
 from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
 from tokentrail.policy.steps import Held, Step, gated, standing
 
-__all__ = ["Effects", "Ending", "Note", "accounts"]
+__all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
 _SERVICE_LINKED = ":role/aws-service-role/"
 
@@ -176,6 +176,12 @@ def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
             return None
         found |= mine
     return frozenset(found)
+
+
+def name_of(caller: Caller) -> str | None:
+    """The name of the user or role whose policies bear on a credential; a key's owner may have had others."""
+    named = _name(caller)
+    return named[2] if named else None
 
 
 def _name(caller: Caller) -> tuple[EntityKind, str, str] | None:

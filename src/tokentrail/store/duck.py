@@ -306,7 +306,10 @@ class DuckEngine(Tuned, Keeping):
         """How a query names each table of segments with some of them alone: by `some_<name>`."""
         some = {}
         for name, (parts, until) in self._parts.items():
-            some[f"some_{name}"] = f"({_segments(name, [parts[one] for one in sorted(segments)], until)})"
+            folders = [parts[one] for one in sorted(segments)]
+            nothing = [*parts.values()][:1]  # of many segments no rows at all take longest to plan
+            sql = _segments(name, folders, until) if folders else f"{_segments(name, nothing, until)} LIMIT 0"
+            some[f"some_{name}"] = f"({sql})"
         return some
 
     def hashed(self, names: Sequence[str]) -> list[int]:
@@ -360,6 +363,6 @@ class DuckEngine(Tuned, Keeping):
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
     """The query for a table of some segments."""
     if not folders:
-        return f"SELECT * FROM {name} LIMIT 0"
+        return f"SELECT * FROM {name}"
     later = "" if until is None else f" WHERE time <= {int(until)}"
     return f"SELECT * FROM {reading(folder / f'{name}.parquet' for folder in folders)}{later}"

@@ -15,8 +15,8 @@ from typing import Any
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
+from tokentrail.lineage.entries import change
 from tokentrail.lineage.rows import Row, event_id
-from tokentrail.lineage.state import change
 from tokentrail.policy.changes import in_order
 from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
