@@ -92,8 +92,8 @@ _MADE = """(
   SELECT id, min(time) AS time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL GROUP BY id)"""
 _PREFIXED = """
   SELECT s.n, array_to_string(string_split(s.name, '@')[:k], '@') AS prefix FROM (
-    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM stored_names
-    WHERE own AND contains(name, '@')
+    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM near_names
+    WHERE contains(name, '@')
   ) s"""
 _ODD = {
     "an id is another one's too": """
@@ -105,7 +105,7 @@ _ODD = {
     "a key looks like an id that tells two apart": "known_key WHERE contains(name, '@')",
     "an id tells apart what dates do not": r"parents WHERE regexp_matches(id, '@[IGKL]\|')",
     "an id told apart what dates do not": r"""
-        touched_before t JOIN stored_names s ON s.n = t.n WHERE s.own AND regexp_matches(s.name, '@[IGKL]\|')""",
+        touched_before t JOIN near_names s ON s.n = t.n WHERE regexp_matches(s.name, '@[IGKL]\|')""",
     "a caller is touched that was not linked": """
         parents WHERE parent_ck < -1 AND -parent_ck - 1 IN (SELECT n FROM touched_before)""",
     "a maker is touched that was not linked": """

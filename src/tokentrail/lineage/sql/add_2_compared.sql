@@ -10,9 +10,15 @@ FROM (
   SELECT w.n, w.segment, w.identity, TRUE FROM stored_who w JOIN removed_segments r ON r.segment = w.segment
 ) w;
 
+-- The ids that may matter: of those that are linked again, of the keys that are touched, and what may be another one's too.
+-- All names are looked through once for these, as there are as many as credentials.
+CREATE OR REPLACE TABLE near_names AS
+SELECT name, n FROM stored_names WHERE own
+  AND (contains(name, '@') OR name IN (SELECT id FROM parents UNION ALL SELECT name FROM known_key));
+
 -- A credential is the one that it was if its id is.
 CREATE OR REPLACE TABLE handles AS
-SELECT p.ck, s.n AS old FROM parents p LEFT JOIN (SELECT name, n FROM stored_names WHERE own) s ON s.name = p.id;
+SELECT p.ck, s.n AS old FROM parents p LEFT JOIN near_names s ON s.name = p.id;
 
 CREATE OR REPLACE TABLE issued_before AS
 SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_forest f JOIN (
@@ -25,7 +31,7 @@ SELECT n FROM had
 UNION
 SELECT n FROM issued_before
 UNION
-SELECT n FROM stored_names WHERE own AND name IN (SELECT name FROM known_key)
+SELECT n FROM near_names WHERE name IN (SELECT name FROM known_key)
 UNION
 SELECT n FROM stored_creations WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
 
