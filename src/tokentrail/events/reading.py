@@ -14,14 +14,13 @@ import msgspec
 import numpy as np
 
 from tokentrail.events.assemble import Codes, Moments, moments
-from tokentrail.events.carriers.shapes import Room, sound
+from tokentrail.events.carriers.shapes import Room, says_who, sound
 from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.opening import Content, contents, packed
 from tokentrail.events.piece import Found, Many, Piece, flat
 from tokentrail.events.record import (
     ABSENT,
-    MISSING,
     Record,
     SoundRecord,
     decode_array,
@@ -111,7 +110,7 @@ def _quickly(data: bytes, *, lines: bool) -> Reading | None:
         times = moments([record.eventTime for record in records])
         if (
             times is not None
-            and records[0].userIdentity != MISSING  # else its members may be spelled in other ways
+            and all(map(says_who, records))  # else members may be spelled in other ways
             and NOTIFICATION not in [record.eventSource for record in records]
         ):
             return Reading(records, np.arange(len(records), dtype=np.int32), times)

@@ -60,8 +60,8 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
 
 
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
-    """A record as it is, or one whose members are spelled with dots."""
-    if shape.userIdentity is ABSENT and b'"userIdentity.' in raw:
+    """A record as it is, or one whose members are spelled with dots, or are JSON as text."""
+    if (shape.userIdentity is ABSENT and b'"userIdentity.' in raw) or bytes(shape.userIdentity)[:1] == b'"':
         return Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)
     if (
         shape.insightDetails is not ABSENT
@@ -94,6 +94,7 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("raw", stores.raw_event),
     ("logEvents", transports.log_events),
     ("message", transports.message),
+    ("at_message", transports.insight),
     ("Body", transports.envelope),
     ("body", transports.envelope),
     ("Message", transports.envelope),
@@ -112,5 +113,7 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("Messages", transports.objects),
     ("hits", stores.hits),
     ("results", transports.objects),
+    ("QueryResultRows", stores.lake),
+    ("ResultSet", stores.athena),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""
