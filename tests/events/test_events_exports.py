@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
+from tokentrail.events.split import pieces
+from tokentrail.testing import mapped
+
 CALL = issuing(
     userIdentity=USER | {"sessionContext": {"attributes": {"creationDate": "2024-02-01T23:00:00Z"}}}
 )
@@ -118,3 +121,39 @@ def test_a_caller_may_call_itself_a_dash() -> None:
     found = told(as_csv(**dotted(record(userAgent="-"))))
 
     assert ["-"] == [one["agent"] for one in found["events"]]
+
+
+def printed(value: Any) -> str:
+    """A value as Athena prints structs and lists."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={printed(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(printed, value)) + "]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize("version", ["1.0.0-rc.2", "1.5.0"])
+def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None:
+    """When a session began and whether a sign-in had a factor, too: numbers and flags come as text there."""
+    session = {"attributes": {"creationDate": "2024-02-01T23:00:00Z", "mfaAuthenticated": "false"}}
+    login = record(
+        userIdentity=USER | {"sessionContext": session}, eventName="ConsoleLogin", eventSource="signin.amazonaws.com",
+        responseElements={"ConsoleLogin": "Success"}, additionalEventData={"MFAUsed": "No"}, eventID="login",
+    )  # fmt: skip
+    lake = mapped.ocsf([CALL, login], version=version)
+    documents = [json.loads(line) for line in lake.splitlines()]
+    names = list(dict.fromkeys(name for one in documents for name in one))
+    rows = [[printed(one.get(name)) for name in names] for one in documents]
+    out = io.StringIO()
+    csv.writer(out).writerows([names, *rows])
+    answer = {
+        "Rows": [{"Data": [{"VarCharValue": cell} for cell in row]} for row in rows],
+        "ResultSetMetadata": {"ColumnInfo": [{"Name": name} for name in names]},
+    }
+    expected = told(lake)
+
+    assert expected == told(out.getvalue().encode())
+    assert expected == told(json.dumps({"ResultSet": answer}).encode())
+    assert all(one["created"] for one in expected["identities"])
+    [read] = [piece.raw for piece in pieces(out.getvalue().encode()) if b"ConsoleLogin" in piece.raw]
+    assert json.loads(read)["additionalEventData"]["MFAUsed"] == "No"

@@ -131,7 +131,11 @@ def lake(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 def _rows(rows: Iterable[Mapping[str, str | None]], inside: Inside) -> Iterator[Found]:
     for row in rows:
-        yield from _row(_encode(row), inside)
+        if schema.is_row(row):
+            made, old = schema.from_row(row)
+            yield Piece(made, None, OCSF_1_0 if old else OCSF, None, _encode(row))
+        else:
+            yield from _row(_encode(row), inside)
 
 
 def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
