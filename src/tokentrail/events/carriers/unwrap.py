@@ -25,6 +25,7 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
 )
+from tokentrail.events.loose import is_text
 from tokentrail.events.piece import Found, Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
@@ -50,6 +51,9 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
         return each(items, inside.within())
     if shape.eventTime is not ABSENT and shape.eventName is not ABSENT:
         return iter([_record(raw, shape, inside)])
+    if not is_text(raw):  # texts in it would be lost whole for one byte
+        raw = raw.decode("utf-8", "replace").encode()
+        shape = _decode_shape(raw)
     for name, opener in OPENERS:
         value = getattr(shape, name)
         if value is not ABSENT:

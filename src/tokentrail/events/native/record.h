@@ -176,6 +176,16 @@ static int read_console(Cursor *p, Cursor end, int8_t *console)
     return text.flags & ESCAPED ? REFUSED : outcome;
 }
 
+/* No text is as good as an empty one. */
+static int read_fault(Cursor *p, Cursor end, Text *fault)
+{
+    int outcome = read_text(p, end, fault);
+
+    if (outcome == 0 && fault->at && fault->size == 0)
+        fault->at = NULL;
+    return outcome;
+}
+
 static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Record *record)
 {
     switch (m->key_size) {
@@ -197,7 +207,7 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
         if (IS(*m, "userAgent"))
             return read_text(p, end, &record->labelled[AGENT]);
         if (IS(*m, "errorCode"))
-            return read_text(p, end, &record->labelled[FAULT]);
+            return read_fault(p, end, &record->labelled[FAULT]);
         if (IS(*m, "resources"))
             return read_resources(self, p, end, record);
         break;
