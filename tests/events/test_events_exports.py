@@ -12,7 +12,7 @@ import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
 from tokentrail.events.split import pieces
-from tokentrail.testing import mapped
+from tokentrail.testing import carriers
 
 CALL = issuing(
     userIdentity=USER | {"sessionContext": {"attributes": {"creationDate": "2024-02-01T23:00:00Z"}}}
@@ -55,9 +55,9 @@ def dotted(of: dict[str, Any], head: str = "") -> dict[str, str]:
     return found
 
 
-def portal(time: str, created: str) -> bytes:
-    """What Azure's portal exports of Microsoft Sentinel's table."""
-    named = {
+def sentinel(time: str, created: str) -> dict[str, str]:
+    """A row of Microsoft Sentinel's table, as Azure's portal names its columns."""
+    return {
         "TimeGenerated [UTC]": time, "AwsEventId": CALL["eventID"], "EventSource": CALL["eventSource"],
         "EventName": CALL["eventName"], "UserIdentityType": USER["type"], "UserIdentityArn": USER["arn"],
         "UserIdentityPrincipalid": USER["principalId"], "UserIdentityAccountId": ACCOUNT,
@@ -66,7 +66,17 @@ def portal(time: str, created: str) -> bytes:
         "UserAgent": CALL["userAgent"], "ErrorCode": "", "RequestParameters": json.dumps(CALL["requestParameters"]),
         "ResponseElements": json.dumps(CALL["responseElements"]), "RecipientAccountId": ACCOUNT,
     }  # fmt: skip
-    return as_csv(**named)
+
+
+def portal(time: str, created: str) -> bytes:
+    """What the portal exports."""
+    return as_csv(**sentinel(time, created))
+
+
+def queried(time: str, created: str) -> bytes:
+    """What `az monitor log-analytics query` prints."""
+    row = {name.removesuffix(" [UTC]"): cell for name, cell in sentinel(time, created).items()}
+    return json.dumps([row | {"TableName": "PrimaryResult"}]).encode()
 
 
 def athena(of: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +97,7 @@ EXPORTS = {
     "a dash for nothing": as_csv(**dotted(CALL), errorCode="-", sharedEventID="-"),
     "Sentinel, in the United States": portal("3/1/2024, 12:00:00.000 AM", "2/1/2024, 11:00:00.000 PM"),
     "Sentinel, elsewhere": portal("01/03/2024, 00:00:00.000", "01/02/2024, 23:00:00.000"),
+    "Sentinel, by its query": queried("2024-03-01T00:00:00Z", "2024-02-01T23:00:00.0000000Z"),
     "objects as text": json.dumps([cells(CALL)]).encode(),
     "objects as text in a file like CloudTrail's": json.dumps({"Records": [cells(CALL)]}).encode(),
     "Logs Insights": json.dumps([{"@timestamp": "2024-03-01 00:00:09.000", "@message": CALL}]).encode(),
@@ -132,7 +143,7 @@ def printed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-@pytest.mark.parametrize("version", ["1.0.0-rc.2", "1.5.0"])
+@pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.5"])
 def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None:
     """When a session began and whether a sign-in had a factor, too: numbers and flags come as text there."""
     session = {"attributes": {"creationDate": "2024-02-01T23:00:00Z", "mfaAuthenticated": "false"}}
@@ -140,7 +151,7 @@ def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None
         userIdentity=USER | {"sessionContext": session}, eventName="ConsoleLogin", eventSource="signin.amazonaws.com",
         responseElements={"ConsoleLogin": "Success"}, additionalEventData={"MFAUsed": "No"}, eventID="login",
     )  # fmt: skip
-    lake = mapped.ocsf([CALL, login], version=version)
+    lake = carriers.WRITERS[version]([CALL, login])
     documents = [json.loads(line) for line in lake.splitlines()]
     names = list(dict.fromkeys(name for one in documents for name in one))
     rows = [[printed(one.get(name)) for name in names] for one in documents]

@@ -70,6 +70,8 @@ class Shape(msgspec.Struct, gc=False):
     s3Bucket: _Raw = ABSENT
     Event: _Raw = ABSENT
     at_message: _Raw = msgspec.field(default=ABSENT, name="@message")
+    AwsEventId: _Raw = ABSENT
+    TimeGenerated: _Raw = ABSENT
     QueryResultRows: _Raw = ABSENT
     ResultSet: _Raw = ABSENT
 

@@ -144,9 +144,9 @@ def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return None if found is None else text(found, inside.within(), raw)
 
 
-def lower(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """A row as an object with Athena's names."""
-    if shape.eventname is ABSENT:
+def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A row as an object with Athena's names, or with those of Microsoft Sentinel."""
+    if shape.eventname is ABSENT and shape.TimeGenerated is ABSENT:
         return None
     return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
 
