@@ -281,3 +281,15 @@ def test_what_is_known_to_hold_no_records_is_left_out_by_name(data: Json, word: 
     assert word in summary.skipped[0].reason
     assert (0, 0, ()) == (summary.objects.read, summary.records.rejected, status.rejected)
     assert not summary.skipped[0].lost
+
+
+def test_what_is_left_out_of_a_file_that_is_read_is_no_skipped_file(tmp_path: Path) -> None:
+    """An Insights event among records is named as a part; the file counts as read, and as nothing else."""
+    path = tmp_path / "x.json"
+    odd = {"eventTime": "2026-11-23T00:00:00Z", "eventCategory": "Insight", "insightDetails": {}}
+    path.write_bytes(text({"Records": [odd, story().world.records()[0]]}).encode())
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(path)], workers=1)
+
+    assert (1, 0) == (summary.objects.read, summary.objects.skipped)
+    assert ["in part: an Insights event"] == [one.reason.rpartition(":")[0] for one in summary.skipped]

@@ -27,6 +27,7 @@ from tokentrail.testing.story import Story, story
 pytestmark = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
 
 Rows = dict[str, list[dict[str, Any]]]
+NATIVE = ("cloudtrail", "json-array", "json-lines")
 CLEAN = native(raw(), json.dumps(issuing()).encode())
 
 
@@ -89,12 +90,42 @@ def test_it_takes_what_cloudtrail_writes() -> None:
 
 
 def test_it_leaves_other_spellings_alone() -> None:
-    """An object whose first record says nothing of its caller may be another carrier's, whatever the next one says."""
+    """An object of which one record says nothing of its caller, or says it as text, may be another carrier's."""
     silent = json.dumps({name: value for name, value in record().items() if name != "userIdentity"}).encode()
+    as_text = raw(userIdentity=json.dumps(record()["userIdentity"]))
 
-    assert not quickly(native(silent, raw()))
-    assert quickly(native(raw(), silent))
-    assert_same(native(silent, raw()), native(raw(), silent))
+    for other in (silent, as_text):
+        assert not quickly(native(other, raw()))
+        assert not quickly(native(raw(), other))
+        assert_same(native(other, raw()), native(raw(), other))
+
+
+def test_an_empty_error_code_is_none() -> None:
+    """What is made of records may have an empty text where CloudTrail has nothing; such a call did not fail."""
+    call = json.dumps(issuing(errorCode="")).encode()
+    [issued] = read(native(call), compiled=True)[1]["issuances"]
+
+    assert quickly(native(call))
+    assert_same(native(call))
+    assert issued["key_id"] == "ASIAEXAMPLE"
+
+
+@pytest.mark.parametrize("carrier", [*NATIVE, "eventbridge", "splunk", "lookup-events"])
+def test_a_byte_that_is_no_text_costs_one_character(carrier: str) -> None:
+    """Of a file in another encoding all else is read: who called, what was issued; CloudTrail's own shape notes it."""
+    who = record()["userIdentity"] | {"userName": "Ann#"}
+    call = issuing(requestParameters={"roleSessionName": "Jos#"}, userIdentity=who)
+    data = carriers.WRITERS[carrier]([call | {"eventType": "AwsApiCall", "managementEvent": True}]).replace(
+        b"#", b"\xe9"
+    )
+    rows = read(data, compiled=True)[1]
+
+    assert_same(data)
+    assert [("ASIAEXAMPLE", "Jos\ufffd", "AKIAEXAMPLE")] == [
+        (one["key_id"], one["session_name"], one["identity"]["key_id"]) for one in rows["issuances"]
+    ]
+    noted = {one["field"] for one in rows["rejected"]}
+    assert noted == ({"userIdentity", "requestParameters"} if carrier in NATIVE else set())
 
 
 def test_it_takes_the_story_whole() -> None:

@@ -122,6 +122,24 @@ def test_escaped_slashes_do_not_end_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://b/t?X-Amz-Security-Token={}&X-Amz-Expires=9", "&X-Amz-Expires=9"),
+        ("https://b/t?x-amz-security-token={}", ""),
+        ("https://b/?u=https%3A%2F%2Fc%3FX-Amz-Security-Token%3D{}%26v%3D1", "%26v%3D1"),
+    ],
+)
+def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:
+    """A template or a snapshot may be named by such a URL, which CloudTrail logs whole."""
+    token = "IQoJb3JpZ2luX2VjE%2F%2FsecretIsThis%3D"
+    for text in (json.dumps({"templateURL": url.format(token)}), url.format(token)):
+        hidden = hide_secrets(text)
+
+        assert "secretIsThis" not in hidden
+        assert f"{HIDDEN}{shown}" in hidden
+
+
+@pytest.mark.parametrize(
     "text", ['{"passwordResetRequired":true}', '{"roleName":"Secretary"}', '{"tokenCode":1}']
 )
 def test_what_is_no_secret_stays(text: str) -> None:

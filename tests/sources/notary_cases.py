@@ -45,11 +45,10 @@ def fingerprint(name: str = "aws") -> str:
     return hashlib.md5(public_key(name), usedforsecurity=False).hexdigest()
 
 
-def listed_keys() -> dict[str, Any]:
+def listed_keys(name: str = "aws") -> dict[str, Any]:
     """What ListPublicKeys answers."""
-    return {
-        "PublicKeyList": [{"Value": base64.b64encode(public_key()).decode(), "Fingerprint": fingerprint()}]
-    }
+    value = base64.b64encode(public_key(name)).decode()
+    return {"PublicKeyList": [{"Value": value, "Fingerprint": fingerprint(name)}]}
 
 
 def with_keys(request: Request) -> Answer | None:
@@ -97,18 +96,31 @@ class Notary:
             "hashAlgorithm": "SHA-256",
         }  # fmt: skip
 
+    def backfill(self, hour: int, signer: str) -> None:
+        """A log that came too late for the digest of its hour, and the digest that was made for it later."""
+        moment = self.start + hour * HOUR
+        world = World(moment, seed=hour, region=self.region)
+        world.user("eve").calls("ec2:DescribeInstances")
+        files = [self._log(moment, native(world.records()), 900 + hour)]
+        self._digest(moment, files, {}, "_backfill", signer)
+
     def _digest(
-        self, start: datetime, files: list[dict[str, str]], before: Mapping[str, Any]
+        self,
+        start: datetime,
+        files: list[dict[str, str]],
+        before: Mapping[str, Any],
+        suffix: str = "",
+        signer: str = "aws",
     ) -> dict[str, Any]:
         end = start + HOUR
         key = (
             f"AWSLogs/{HOME}/CloudTrail-Digest/{self.region}/{end:%Y/%m/%d}/"
-            f"{HOME}_CloudTrail-Digest_{self.region}_{self.trail}_us-east-1_{end:%Y%m%dT%H%M%SZ}.json.gz"
+            f"{HOME}_CloudTrail-Digest_{self.region}_{self.trail}_us-east-1_{end:%Y%m%dT%H%M%SZ}{suffix}.json.gz"
         )
         told = {
             "awsAccountId": HOME, "digestStartTime": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}", "digestS3Bucket": BUCKET, "digestS3Object": key,
-            "digestPublicKeyFingerprint": fingerprint(), "digestSignatureAlgorithm": "SHA256withRSA",
+            "digestPublicKeyFingerprint": fingerprint(signer), "digestSignatureAlgorithm": "SHA256withRSA",
             "previousDigestS3Bucket": before.get("bucket"), "previousDigestS3Object": before.get("key"),
             "previousDigestHashValue": before.get("hash"), "previousDigestHashAlgorithm": "SHA-256",
             "previousDigestSignature": before.get("signature"), "logFiles": files,
@@ -118,7 +130,7 @@ class Notary:
         text = "\n".join(
             (told["digestEndTime"], f"{BUCKET}/{key}", digest, before.get("signature") or "null")
         )
-        signature = private_key().sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
+        signature = private_key(signer).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
         self.objects[key] = gzip.compress(content, mtime=0)
         self.signatures[key] = signature
         self.digests.append(key)

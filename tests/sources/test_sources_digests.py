@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cloud_cases import BUCKET, Cloud, Refusal
+from cloud_cases import BUCKET, Answer, Cloud, Refusal, Request
 from notary_cases import HOUR, Notary, fingerprint, listed_keys, private_key, public_key, with_keys
 
 from evidence import HOME, START, real
@@ -18,6 +18,9 @@ from tokentrail.sources import digests
 from tokentrail.sources.interface import Wanted
 from tokentrail.sources.signatures import fits, from_files
 
+LATER = START + timedelta(days=40)
+"""When backfills are made, here: CloudTrail has another key by then."""
+
 
 def put(cloud: Cloud, notary: Notary) -> None:
     """The trail in its bucket, signatures in the metadata."""
@@ -27,6 +30,8 @@ def put(cloud: Cloud, notary: Notary) -> None:
             if key in notary.signatures
             else {}
         )
+        if key.endswith("_backfill.json.gz"):
+            signed["backfill-generation-timestamp"] = f"{LATER:%Y-%m-%dT%H:%M:%SZ}"
         cloud.put(key, content, Metadata=signed)
 
 
@@ -140,15 +145,40 @@ def test_days_and_regions_choose_digests(cloud: Cloud) -> None:
     assert not [one for one in cloud.fetched() if "us-east-1/" in one]
 
 
-def test_a_replica_in_another_bucket_is_looked_for_there(cloud: Cloud) -> None:
-    """Digests name the bucket that they were written to; a copy has the same keys."""
-    notary = Notary()
+@pytest.mark.parametrize("head", ["", "cases/7/"])
+def test_a_replica_in_another_bucket_is_looked_for_there(cloud: Cloud, head: str) -> None:
+    """Digests name the place that they were written to; in a copy logs lie beside them as they did there."""
+    notary = Notary(hours=2)
     cloud.client.create_bucket(Bucket="replica")
     for key, content in notary.objects.items():
-        cloud.client.put_object(Bucket="replica", Key=key, Body=content)
+        cloud.client.put_object(Bucket="replica", Key=f"{head}{key}", Body=content)
     cloud.wire.fault = with_keys
 
-    assert [("complete", 0, 4)] == shown(verify(cloud, "s3://replica/AWSLogs/"))
+    assert [("complete", 0, 2)] == shown(verify(cloud, f"s3://replica/{head}AWSLogs/"))
+
+
+def test_backfill_digests_are_checked_with_the_key_of_when_they_were_made(cloud: Cloud) -> None:
+    """There are some for few hours only, so that nothing is missing between two; they have one key, hours another."""
+    notary = Notary()
+    for hour in (0, 3):
+        notary.backfill(hour, "new")
+    put(cloud, notary)
+
+    def keys_of_then(request: Request) -> Answer | None:
+        if request.operation != "ListPublicKeys":
+            return None
+        asked = json.loads(request.content)
+        then = asked["StartTime"] <= LATER.timestamp() <= asked["EndTime"]
+        return Answer(listed_keys("new" if then else "aws"))
+
+    cloud.wire.fault = keys_of_then
+    found = verify(cloud)
+
+    assert [("complete", 0, 4)] == shown(found)
+    assert (6, 10, (), ()) == (found.digests, found.files, found.unlisted, found.said)
+    notary.without(notary.logs[-1])
+    cloud.client.delete_object(Bucket=BUCKET, Key=notary.logs[-1])
+    assert ("missing", 3, 4) in shown(verify(cloud))
 
 
 # ---------------------------------------------------------------- on disk, hashes alone

@@ -42,9 +42,14 @@ def summary(
     skipped += [
         SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed
     ]
-    skipped += dict.fromkeys(
-        SkippedObject(object=one.object, reason=one.reason) for one in found if holds_nothing(one)
+    parts = dict.fromkeys(
+        SkippedObject(
+            object=one.object, reason=one.reason if one.object in apart else f"in part: {one.reason}"
+        )
+        for one in found
+        if holds_nothing(one)
     )
+    skipped += parts
     kept = [one for one in found if not holds_nothing(one)]
     seen: set[str] = set()
     repeated = 0
@@ -58,7 +63,7 @@ def summary(
         objects=ObjectCounts(
             read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(apart),
             repeated=repeated,
-            skipped=len(skipped),
+            skipped=len(skipped) - sum(one.object not in apart for one in parts),
         ),
         records=RecordCounts(
             read=total,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.loose import text
+from tokentrail.events.loose import filled, text
 from tokentrail.events.members import Members
 
 
@@ -79,30 +79,25 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     return [
         kinds,
-        _filled(ids),
-        _filled(arns),
-        _filled(accounts),
-        _filled(keys),
-        _filled(users),
+        filled(ids),
+        filled(arns),
+        filled(accounts),
+        filled(keys),
+        filled(users),
         created,
         [_TRUTH.get(value) for value in factors],
         issuer_kinds,
-        _filled(issuer_ids),
-        _filled(issuer_arns),
+        filled(issuer_ids),
+        filled(issuer_arns),
         [federation or provider or None for federation, provider in zip(federations, providers, strict=True)],
-        _filled(sources),
-        _filled(deliveries),
+        filled(sources),
+        filled(deliveries),
         [_TRUTH.get(value) for value in roots],
-        _filled(sign_ins),
-        _filled(invokers),
-        _filled(behalves),
-        _filled(scopes),
+        filled(sign_ins),
+        filled(invokers),
+        filled(behalves),
+        filled(scopes),
     ], odd
-
-
-def _filled(texts: Sequence[str | None]) -> Sequence[str | None]:
-    """No text is as good as an empty one: CloudTrail writes either."""
-    return [text or None for text in texts] if "" in texts else texts
 
 
 def _forgiving(value: dict[str, Any]) -> Identity:

@@ -22,6 +22,7 @@ from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, RE
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.ids import digests, event_ids
 from tokentrail.events.issuance import ISSUED
+from tokentrail.events.loose import filled, is_text
 from tokentrail.events.quick import Quick
 from tokentrail.events.reading import Reading, Scan, Scanned, readings
 from tokentrail.events.split import trim
@@ -127,8 +128,8 @@ class Segment:
         """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
         number, self.objects = self.objects, self.objects + 1
         expanded = expand(data, bound=self.bound)
-        if self._quick is not None and expanded.broken is None:
-            found = self._quick.add(trim(expanded.data), number)
+        if self._quick is not None and expanded.broken is None and is_text(text := trim(expanded.data)):
+            found = self._quick.add(text, number)
             if found is not None:
                 if self._quick.full:
                     self._take()
@@ -167,6 +168,7 @@ class Segment:
     def _append(self, batch: Batch) -> None:
         """Add some records, column by column."""
         of, count = batch.fields, len(batch.times)
+        of = {**of, "errorCode": tuple(filled(of["errorCode"]))}
         codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
         marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
         succeeded = codes["error"] == self._labels["error"].get(None, -1)

@@ -6,6 +6,7 @@ Nothing here raises for bad data: wrong types count as absent.
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -16,8 +17,30 @@ Parsed = TypeVar("Parsed")
 Raw: TypeAlias = "msgspec.Raw | bytes"
 """A complete JSON value that nobody has decoded yet."""
 
+_Utf8 = codecs.getincrementaldecoder("utf-8")
+_STEP = 1 << 20
+"""Bytes that are looked at together: as characters they take four times the room."""
 FAILURES = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """All that the decoder raises for bad input."""
+
+
+def is_text(data: bytes) -> bool:
+    """Whether bytes are UTF-8; decoders look at no more of them than they keep."""
+    if data.isascii():
+        return True
+    decode = _Utf8().decode
+    try:
+        for at in range(0, len(data), _STEP):
+            decode(data[at : at + _STEP])
+        decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def filled(texts: Sequence[str | None]) -> Sequence[str | None]:
+    """No text is as good as an empty one: CloudTrail writes either, and what is made of its records does."""
+    return [text or None for text in texts] if "" in texts else texts
 
 
 def decoded(raw: Raw) -> dict[str, Any]:

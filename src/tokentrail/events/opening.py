@@ -7,14 +7,17 @@ members are taken in its own order, and ordinals count through them: the object 
 
 from __future__ import annotations
 
+import bz2
 import io
+import lzma
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -24,11 +27,20 @@ from tokentrail.events.gunzip import GZIP_MAGIC
 DEEPEST = 5
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
-_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
+_XZ_MEMORY = 1 << 27
+"""Bytes that an .xz file may ask for to unpack it: twice what the strongest preset of `xz` takes (xz(1))."""
+_STREAMS: dict[bytes, tuple[str, Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]]] = {
+    b"BZh": ("bzip2", bz2.BZ2Decompressor),
+    b"\xfd7zXZ": ("xz", partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY)),
+}
+_OTHERS = {b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
 _STEP = 1 << 16
 _BLOCK = 512
 _NAME_SHOWN = 120
 _MOST_SALVAGED = 100_000
+_MOST_STREAMS = 100_000
+_PADDED = 4
+"""Bytes by which padding between streams of an .xz file grows."""
 _ZSTD_FAILURES = (pa.ArrowException, OSError, ValueError)
 _LOCAL = struct.Struct("<6xHH8xI4xHH")
 """A member's own header: flags, method, packed size, lengths of name and extra field (PKWARE, APPNOTE, 4.3.7)."""
@@ -63,6 +75,8 @@ def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterato
         inner, broken = room.expand(data)
     elif data[:4] == ZSTD_MAGIC:
         inner, broken = _zstd(data, room)
+    elif found := next((how for magic, how in _STREAMS.items() if data.startswith(magic)), None):
+        inner, broken = _streamed(data, room, *found)
     elif data[:4] in _ZIP_MAGICS:
         yield from _zip(data, room, name, depth)
         return
@@ -95,7 +109,7 @@ def packed(data: bytes) -> bool:
     return (
         data[:2] == GZIP_MAGIC
         or data[:4] in (ZSTD_MAGIC, *_ZIP_MAGICS)
-        or data.startswith(tuple(_OTHERS))
+        or data.startswith((*_STREAMS, *_OTHERS))
         or _is_tar(data)
     )
 
@@ -109,6 +123,34 @@ def _is_tar(data: bytes) -> bool:
     except (tarfile.HeaderError, ValueError, OverflowError):
         return False
     return True
+
+
+def _streamed(
+    data: bytes, room: Room, what: str, start: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+) -> tuple[bytes, str | None]:
+    """Expand all streams of a file that is packed so."""
+    parts: list[bytes] = []
+    at, end = 0, len(data.rstrip(b"\0"))  # an .xz file may be padded
+    try:
+        for _ in range(_MOST_STREAMS):
+            stream = start()
+            while not stream.eof:
+                fed = data[at : at + _STEP] if stream.needs_input else b""
+                if stream.needs_input and not fed:
+                    return b"".join(parts), f"truncated {what}"
+                at += len(fed)
+                parts.append(stream.decompress(fed, _STEP))
+                room.left -= len(parts[-1])
+                if room.left < 0:
+                    return b"".join(parts), BEYOND
+            at -= len(stream.unused_data)
+            while data[at : at + _PADDED] == bytes(_PADDED):
+                at += _PADDED
+            if at >= end:
+                return b"".join(parts), None
+    except (OSError, EOFError, ValueError, lzma.LZMAError, MemoryError) as error:
+        return b"".join(parts), f"corrupt {what}: {str(error)[:100]}"
+    return b"".join(parts), f"more than {_MOST_STREAMS:,} streams of {what}"
 
 
 def _zstd(data: bytes, room: Room) -> tuple[bytes, str | None]:

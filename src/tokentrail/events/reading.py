@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 
 from tokentrail.events.assemble import Codes, Moments, moments
-from tokentrail.events.carriers.shapes import Room, sound
+from tokentrail.events.carriers import parquet
+from tokentrail.events.carriers.shapes import Room, says_who, sound
 from tokentrail.events.gunzip import Expanded
-from tokentrail.events.loose import FAILURES
+from tokentrail.events.loose import FAILURES, is_text
 from tokentrail.events.opening import Content, contents, packed
 from tokentrail.events.piece import Found, Many, Piece, flat
 from tokentrail.events.record import (
     ABSENT,
-    MISSING,
     Record,
     SoundRecord,
     decode_array,
@@ -97,7 +97,7 @@ def _quickly(data: bytes, *, lines: bool) -> Reading | None:
         lines: Try JSON lines, too; else those alone that break within a record, which nobody else puts together.
     """
     data = trim(data)
-    for decode in _DECODERS.get(data[:1], ()):
+    for decode in _DECODERS.get(data[:1], ()) if is_text(data) else ():
         if decode is decode_lines and not (lines or _breaks_within(data)):
             continue
         try:
@@ -111,7 +111,7 @@ def _quickly(data: bytes, *, lines: bool) -> Reading | None:
         times = moments([record.eventTime for record in records])
         if (
             times is not None
-            and records[0].userIdentity != MISSING  # else its members may be spelled in other ways
+            and all(map(says_who, records))  # else members may be spelled in other ways
             and NOTIFICATION not in [record.eventSource for record in records]
         ):
             return Reading(records, np.arange(len(records), dtype=np.int32), times)
@@ -161,16 +161,18 @@ def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tri
         return
     if not content.data and content.broken is not None:
         return
+    plain = content.data[:4] == parquet.MAGIC or is_text(trim(content.data))
     for some in _runs(found(content.data, room)):
         if isinstance(some, Many):
-            count, read_at_once = len(some.texts), _at_once(some, first, scan)
+            count, read_at_once = len(some.texts), _at_once(some, first, scan) if plain else None
             if read_at_once is not None:
                 yield _Part(read_at_once, count)
                 first += count
                 continue
             some = list(flat([some]))
         if some:
-            yield _Part(_soundly(some, first) or _one_by_one(some, first, content), len(some))
+            at_once = _soundly(some, first) if plain else None
+            yield _Part(at_once or _one_by_one(some, first, content), len(some))
             first += len(some)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tokentrail.events.fields import fields
-from tokentrail.events.loose import FAILURES, clean
+from tokentrail.events.loose import FAILURES, clean, is_text
 
 MISSING = msgspec.Raw(b"null")
 ABSENT = msgspec.Raw()
@@ -114,7 +114,8 @@ def read(raw: bytes) -> tuple[Record, list[Note]] | str:
         The record and its notes, or the reason why nothing of it could be used.
     """
     try:
-        return decode_record(raw), []
+        if is_text(raw):
+            return decode_record(raw), []
     except FAILURES:
         pass
     parts = fields(raw)

@@ -23,6 +23,12 @@ _SECRET_MEMBER = re.compile(
     r'(\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
     re.IGNORECASE | re.ASCII,
 )
+_SECRET_IN_URL = re.compile(r"(security-token(?:=|%3D))(?:(?!%26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII)
+"""
+How a presigned URL carries a session token, also where the URL is encoded as a part of another.
+
+Source: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)'.
+"""
 _SECRET_HINTS = ("ntoken", "ytoken", "_token", "-token", "secret", "password")
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
@@ -85,8 +91,8 @@ def uuid_bytes(text: str | None) -> bytes | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Blank the values of session tokens, secret keys and passwords in JSON text, nested and escaped ones too."""
+    """Blank session tokens, secret keys and passwords in JSON text, nested and escaped ones too, and in URLs in it."""
     small = text.lower()
     if not any(hint in small for hint in _SECRET_HINTS):
         return text
-    return _SECRET_MEMBER.sub(r"\1\2" + HIDDEN, text)
+    return _SECRET_IN_URL.sub(r"\1" + HIDDEN, _SECRET_MEMBER.sub(r"\1\2" + HIDDEN, text))

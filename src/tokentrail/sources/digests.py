@@ -29,6 +29,7 @@ Signature = Literal["good", "bad", "absent"]
 """`absent` also means that the key is not at hand."""
 _FOLDER = re.compile(r"/\d{4}/\d\d/\d\d/")
 _STAMP = re.compile(r"_\d{8}T\d{6}Z")
+_BACKFILL = re.compile(r"_backfill\.json(\.gz)?\Z")
 
 
 class _File(msgspec.Struct, gc=False):
@@ -81,11 +82,29 @@ class Digest:
     """Bucket, key and hash of the digest before."""
     previous_signature: str | None
     files: tuple[LogFile, ...]
+    lies: tuple[str, str] | None = None
+    """Bucket and key where it was found, if in S3: a copy may lie elsewhere than it says."""
+
+    @property
+    def backfill(self) -> bool:
+        """Whether it adds log files to an hour that had its digest already."""
+        return _BACKFILL.search(self.key) is not None
 
     @property
     def chain(self) -> tuple[str, str]:
         """What all digests of one trail and region share: the name without the time; backfills chain by themselves."""
         return self.bucket, _STAMP.sub("", _FOLDER.sub("/", self.key))
+
+    def place_of(self, log: LogFile) -> tuple[str, str]:
+        """Bucket and key of one of its log files: beside it, if both were copied elsewhere together."""
+        if self.lies is None or log.bucket != self.bucket:
+            return log.bucket, log.key
+        bucket, key = self.lies
+        said, found = self.key.split("/"), key.split("/")
+        while said and found and said[-1] == found[-1]:
+            said.pop(), found.pop()
+        head, other = ("/".join((*parts, "")) for parts in (said, found))
+        return bucket, other + log.key.removeprefix(head) if log.key.startswith(head) else log.key
 
     @property
     def signed_text(self) -> bytes:
@@ -206,6 +225,8 @@ def _chain(chain: Sequence[Seen], states: Callable[[Digest], Sequence[FileState]
 def _link(before: Seen, after: Seen) -> tuple[Seen | None, str | None]:
     """What is wrong between two neighbours: which digest was altered, or why those between are missing."""
     expected = after.digest.previous
+    if expected is None and after.digest.backfill:
+        return None, None  # there are some for few hours only
     if expected is None:
         why = "those before were removed, or validation was off"
         return None, f"the chain of digests starts anew with {after.digest.key}: {why}"

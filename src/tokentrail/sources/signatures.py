@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws
 from tokentrail.sources.digests import Digest, Signature
 from tokentrail.sources.interface import Access, Failed
+
+_AROUND = timedelta(hours=1)
+"""So long before and after a backfill's making its key is asked for (AWS CLI, `aws cloudtrail validate-logs`)."""
 
 
 class PublicKeys:
@@ -31,30 +35,38 @@ class PublicKeys:
     def __init__(self, given: Mapping[str, bytes], access: Access | None) -> None:
         self._keys = dict(given)
         self._access = access
-        self._asked: set[tuple[str, str]] = set()
+        self._asked: set[tuple[str, str, datetime | None]] = set()
         self.said: list[str] = []
         """Why signatures could not be checked, if any."""
 
-    def check(self, one: Digest, signature: str | None) -> Signature:
-        """Check the signature of a digest, if it and the key are at hand."""
-        key = self._key(one) if signature else None
+    def check(self, one: Digest, signature: str | None, signed: datetime | None = None) -> Signature:
+        """
+        Check the signature of a digest, if it and the key are at hand.
+
+        Args:
+            one: The digest.
+            signature: Of it.
+            signed: When it was signed, if not at its end: a backfill is, whenever it was made, with the key of then.
+        """
+        key = self._key(one, signed) if signature else None
         if signature is None or key is None:
             return "absent"
         return "good" if fits(key, signature, one.signed_text) else "bad"
 
-    def _key(self, one: Digest) -> bytes | None:
+    def _key(self, one: Digest, signed: datetime | None) -> bytes | None:
         if one.fingerprint is None:
             return None
         if (
             one.fingerprint not in self._keys
             and self._access
-            and (one.region, one.fingerprint) not in self._asked
+            and (one.region, one.fingerprint, signed) not in self._asked
         ):
-            self._asked.add((one.region, one.fingerprint))
-            self._ask(self._access, one)
+            self._asked.add((one.region, one.fingerprint, signed))
+            window = (one.start, one.end) if signed is None else (signed - _AROUND, signed + _AROUND)
+            self._ask(self._access, one.region, window)
         return self._keys.get(one.fingerprint)
 
-    def _ask(self, access: Access, one: Digest) -> None:
+    def _ask(self, access: Access, region: str, window: tuple[datetime, datetime]) -> None:
         more: dict[str, str] = {}
         try:
             while True:
@@ -62,9 +74,9 @@ class PublicKeys:
                     access,
                     "cloudtrail",
                     "list_public_keys",
-                    one.region,
-                    StartTime=one.start,
-                    EndTime=one.end,
+                    region,
+                    StartTime=window[0],
+                    EndTime=window[1],
                     **more,
                 )
                 for key in page.get("PublicKeyList", ()):
@@ -73,7 +85,9 @@ class PublicKeys:
                     return
                 more = {"NextToken": page["NextToken"]}
         except Failed as failed:
-            why = f"{one.region}: public keys could not be listed ({failed}), so signatures there were not checked."
+            why = (
+                f"{region}: public keys could not be listed ({failed}), so signatures there were not checked."
+            )
             if why not in self.said:
                 self.said.append(why)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
+from tokentrail.events.values import seconds
 from tokentrail.sources import aws, digests, files, trail
 from tokentrail.sources.digests import Digest, FileState, LogFile, Period, Seen
 from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
@@ -26,6 +27,8 @@ _AT_ONCE = 16
 _TRIES = 4
 _EDGE = timedelta(minutes=15)
 """A file so near to the first or the last hour may be listed by a digest beyond, which was not read."""
+_BACKFILLED = "backfill-generation-timestamp"
+"""In which metadata it stands when a backfill was made (AWS CLI, `aws cloudtrail validate-logs`)."""
 Read = Callable[[], bytes]
 
 
@@ -43,7 +46,10 @@ class _Found:
 
     name: str
     region: str
-    read: Callable[[], tuple[bytes, str | None]]
+    read: Callable[[], tuple[bytes, Mapping[str, str]]]
+    """Its content and, of an object in S3, its metadata."""
+    lies: tuple[str, str] | None = None
+    """Bucket and key, if in S3."""
 
 
 @dataclass(slots=True)
@@ -67,19 +73,19 @@ class _Places:
 
     def states(self, one: Digest) -> list[FileState]:
         """What became of the log files of a digest."""
-        return [self._state(log) for log in one.files]
+        return [self._state(log, one) for log in one.files]
 
-    def _state(self, log: LogFile) -> FileState:
+    def _state(self, log: LogFile, one: Digest) -> FileState:
         for held, places in ((True, self.held), (False, self.near)):
             copies = places.get(_last(log.key), ())
             if copies:
-                return _worst([_compared(log, one.read, held=held) for one in copies])
-        bucket = (
-            log.bucket if log.bucket in self.buckets else min(self.buckets, default=None)
-        )  # a replica has its keys
-        if bucket is None:
+                return _worst([_compared(log, copy.read, held=held) for copy in copies])
+        bucket, key = one.place_of(log)
+        if bucket not in self.buckets and one.lies is not None:
+            bucket = one.lies[0]  # a replica has its keys
+        if bucket not in self.buckets:
             return _absent(log, "is missing")
-        return _compared(log, S3Object(self.buckets[bucket], bucket, log.key, 0, "").read, held=False)
+        return _compared(log, S3Object(self.buckets[bucket], bucket, key, 0, "").read, held=False)
 
 
 def verify(
@@ -131,7 +137,8 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
         for one in Lister(access, bucket, wanted, (trail.DIGESTS,)).contents(prefix).objects:
             known = trail.name(one.key)
             if known is not None:
-                yield _Found(f"{bucket}/{one.key}", known.region, _reader(access, bucket, one.key))
+                read = _reader(access, bucket, one.key)
+                yield _Found(f"{bucket}/{one.key}", known.region, read, (bucket, one.key))
         return
     if ":" in source.partition("/")[0]:
         raise UsageError(
@@ -142,17 +149,16 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
             continue
         known = trail.name(file.name)
         if known is not None and known.kind == trail.DIGESTS and trail.wanted(known, wanted):
-            yield _Found(file.name, known.region, lambda file=file: (file.read(), None))  # type: ignore[misc]  # mypy can't tell the default's type
+            yield _Found(file.name, known.region, lambda file=file: (file.read(), {}))  # type: ignore[misc]  # mypy can't tell the default's type
         elif known is not None:
             places.near[_last(file.name)].append(Held(file.name, file.read))
 
 
-def _reader(access: Access, bucket: str, key: str) -> Callable[[], tuple[bytes, str | None]]:
-    def read() -> tuple[bytes, str | None]:
+def _reader(access: Access, bucket: str, key: str) -> Callable[[], tuple[bytes, Mapping[str, str]]]:
+    def read() -> tuple[bytes, Mapping[str, str]]:
         for left in range(_TRIES)[::-1]:
             try:
-                content, metadata = aws.whole(access, bucket, key)
-                return content, metadata.get("signature")
+                return aws.whole(access, bucket, key)
             except Failed as failed:
                 if failed.kind == "missing":
                     raise OSError(f"{failed}") from failed
@@ -168,15 +174,15 @@ def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], 
     seen: list[Seen] = []
     said: list[str] = []
 
-    def read(one: _Found) -> tuple[Digest | str, str | None]:
+    def read(one: _Found) -> tuple[Digest | str, Mapping[str, str]]:
         try:
-            content, signature = one.read()
+            content, metadata = one.read()
         except OSError as error:
-            return f"can't be read ({error})", None
-        return digests.digest(content, one.region), signature
+            return f"can't be read ({error})", {}
+        return digests.digest(content, one.region), metadata
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for one, (parsed, signature) in zip(found, pool.map(read, found), strict=True):
+        for one, (parsed, metadata) in zip(found, pool.map(read, found), strict=True):
             if isinstance(parsed, str):
                 said.append(f"{one.name}: {parsed}. The hours that it vouches for are not proven.")
             elif _last(one.name) != _last(parsed.key):
@@ -184,7 +190,10 @@ def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], 
                     f"{one.name}: says that it is {parsed.bucket}/{parsed.key}. It proves nothing here."
                 )
             else:
-                seen.append(Seen(digest=parsed, signature=public.check(parsed, signature)))
+                signed = seconds(metadata.get(_BACKFILLED))
+                when = None if signed is None else datetime.fromtimestamp(signed, UTC)
+                outcome = public.check(parsed, metadata.get("signature"), when)
+                seen.append(Seen(digest=replace(parsed, lies=one.lies), signature=outcome))
     return seen, said
 
 

@@ -72,7 +72,7 @@ class _Rows:
         self._columns = table.Columns(self._names)
         self._room = room
         self._elastic = any(name.removeprefix("_source.").startswith(_ELASTIC) for name in self._names)
-        self._ocsf = {"class_uid", "api", "metadata"} <= set(self._names)
+        self._ocsf = ocsf.is_row(self._names)
         self.known = len(names) > 0 and (self._columns.known or self._elastic or self._ocsf)
 
     def pieces(self, data: bytes) -> Iterator[Found]:
@@ -108,8 +108,7 @@ class _Rows:
 
     def _document(self, cells: list[str], carried: bytes) -> Iterator[Found]:
         if self._ocsf:
-            row = {name: table.structured(cell) for name, cell in zip(self._names, cells, strict=True)}
-            made, odd = ocsf.record({name: _number(value) for name, value in row.items()})
+            made, odd = ocsf.from_row(dict(zip(self._names, cells, strict=True)))
             yield Piece(made, None, OCSF_1_0 if odd else OCSF, None, carried)
             return
         members = {
@@ -119,14 +118,6 @@ class _Rows:
         }
         made, odd = elastic.record(members)
         yield Piece(made, None, ELASTIC_TEXT if odd else ELASTIC, None, carried)
-
-
-def _number(value: object) -> object:
-    return (
-        int(value)
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16
-        else value
-    )
 
 
 def _row_end(lines: list[str], at: int) -> int | None:

@@ -9,6 +9,7 @@ by its dotted name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from tokentrail.events.carriers.names import OPEN, place
-from tokentrail.events.carriers.table import encoded, structured
+from tokentrail.events.carriers.table import encoded, structured, truth
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 
@@ -67,6 +68,22 @@ def is_document(members: Members) -> bool:
         and isinstance(product, dict)
         and (product.get("name") in (None, "CloudTrail"))
     )
+
+
+def is_row(names: Iterable[str]) -> bool:
+    """Whether a table's columns are those of such events."""
+    return {"class_uid", "api", "metadata"} <= set(names)
+
+
+def from_row(cells: Mapping[str, str | None]) -> tuple[bytes, bool]:
+    """The same as `record` of a row of a table, whose cells are texts."""
+    return record({name: truth(_number(structured(cell or ""))) for name, cell in cells.items()})
+
+
+def _number(value: Any) -> Any:
+    """The number that a text spells, else the value."""
+    plain = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16
+    return int(value) if plain else value
 
 
 def record(members: Members) -> tuple[bytes, bool]:
@@ -318,6 +335,7 @@ def moment(number: Any, text: Any) -> str | None:
     """A time in milliseconds, or as text, as CloudTrail spells it."""
     if isinstance(number, datetime):
         number = int(number.replace(tzinfo=number.tzinfo or UTC).timestamp() * 1000)
+    number = _number(number)
     if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < 1 << 45:
         return _iso(int(number // 1000))
     when = seconds(

@@ -15,7 +15,7 @@ from tokentrail.events.fields import fields
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.loose import FAILURES, Raw, clean
 from tokentrail.events.piece import Found, Many, Piece
-from tokentrail.events.record import MISSING, SoundRecord, decode_one
+from tokentrail.events.record import Record, SoundRecord, decode_one
 
 DEEPEST = 8
 BEYOND = "expands beyond the bound; raise it with --max-expansion"
@@ -69,6 +69,11 @@ class Shape(msgspec.Struct, gc=False):
     eventCategory: _Raw = ABSENT
     s3Bucket: _Raw = ABSENT
     Event: _Raw = ABSENT
+    at_message: _Raw = msgspec.field(default=ABSENT, name="@message")
+    AwsEventId: _Raw = ABSENT
+    TimeGenerated: _Raw = ABSENT
+    QueryResultRows: _Raw = ABSENT
+    ResultSet: _Raw = ABSENT
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -197,9 +202,14 @@ def sound(raw: bytes) -> SoundRecord:
         FAILURES: it lacks something.
     """
     found = decode_one(raw)
-    if found.userIdentity == MISSING:
+    if not says_who(found):
         raise msgspec.DecodeError("look closer")
     return found
+
+
+def says_who(record: Record) -> bool:
+    """Whether a record tells who called as CloudTrail does; in another carrier's spelling it lacks it, or has text."""
+    return bytes(record.userIdentity)[:1] not in (b"n", b'"')
 
 
 def listed(raw: msgspec.Raw | bytes) -> list[msgspec.Raw] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -37,6 +37,32 @@ class _Document(msgspec.Struct, gc=False):
     event: _Kept
 
 
+class _Cell(msgspec.Struct, gc=False):
+    VarCharValue: str = ""
+
+
+class _Cells(msgspec.Struct, gc=False):
+    Data: list[_Cell] = []
+
+
+class _Column(msgspec.Struct, gc=False):
+    Name: str
+
+
+class _Columns(msgspec.Struct, gc=False):
+    ColumnInfo: list[_Column]
+
+
+class _ResultSet(msgspec.Struct, gc=False):
+    """What Athena answers (Amazon Athena API Reference, 'ResultSet'); the first row of a first page is the names."""
+
+    ResultSetMetadata: _Columns
+    Rows: list[_Cells]
+
+
+_decode_result = msgspec.json.Decoder(_ResultSet).decode
+_decode_rows = msgspec.json.Decoder(list[list[dict[str, str | None]]]).decode
+_encode = msgspec.json.Encoder().encode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
 
@@ -82,15 +108,45 @@ def _row(value: bytes, inside: Inside) -> Iterator[Found]:
     return iter([Piece(columns.record(list(members.values())), None, TABLE, None, value)])
 
 
+def athena(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of Athena's GetQueryResults."""
+    try:
+        found = _decode_result(value)
+    except FAILURES:
+        return None
+    names = [one.Name for one in found.ResultSetMetadata.ColumnInfo]
+    rows = ([one.VarCharValue for one in row.Data] for row in found.Rows)
+    return _rows((dict(zip(names, row, strict=False)) for row in rows if row != names), inside.within())
+
+
+def lake(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of CloudTrail Lake's GetQueryResults: of each row its columns, each an object of its own."""
+    try:
+        found = _decode_rows(value)
+    except FAILURES:
+        return None
+    rows = ({name: cell for column in row for name, cell in column.items()} for row in found)
+    return _rows(rows, inside.within())
+
+
+def _rows(rows: Iterable[Mapping[str, str | None]], inside: Inside) -> Iterator[Found]:
+    for row in rows:
+        if schema.is_row(row):
+            made, old = schema.from_row(row)
+            yield Piece(made, None, OCSF_1_0 if old else OCSF, None, _encode(row))
+        else:
+            yield from _row(_encode(row), inside)
+
+
 def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event as Splunk keeps it."""
     found = string(value)
     return None if found is None else text(found, inside.within(), raw)
 
 
-def lower(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """A row as an object with Athena's names."""
-    if shape.eventname is ABSENT:
+def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A row as an object with Athena's names, or with those of Microsoft Sentinel."""
+    if shape.eventname is ABSENT and shape.TimeGenerated is ABSENT:
         return None
     return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
 

@@ -28,6 +28,9 @@ _ALIASES = {
 } | {
     f"sessionissuer{name}": f"useridentitysessioncontextsessionissuer{name}"
     for name in ("type", "principalid", "arn", "accountid", "username")
+} | {
+    "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
+    "useridentityonbehalfofidentitystorearn",
 }  # fmt: skip
 """Names that other tools give to CloudTrail's columns (Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`)."""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
@@ -36,7 +39,19 @@ _NEEDED = frozenset({"eventname", "eventtime"})
 _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
 _INDEX = re.compile(r"\{\}|\[\d*\]")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
+_PORTAL = re.compile(r"(\d\d?)/(\d\d?)/(\d{4}), (\d\d?):(\d\d):(\d\d)(?:\.\d+)?(?:\s(AM|PM))?\Z", re.ASCII)
+"""
+A time as Azure's portal writes it into CSV, in the way of whoever exports: the month first where the hour has AM or
+PM, as in the United States, else the day. Microsoft, 'Azure-Sentinel', sample data of AWSCloudTrail (day first).
+"""
 _TRUTH = {"true": True, "false": False}
+_NOTHING = ("", "null", "-")
+"""What tables show where there is nothing; who calls may call itself `-`."""
+_NO_ERROR = ("success", "Success")
+"""
+What Splunk's add-on for AWS puts in the place of an error code that isn't there: searches there say
+`errorCode=success` (Splunk, 'Security Content', detections on CloudTrail).
+"""
 NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
@@ -67,6 +82,8 @@ class Columns:
         for at, path in self._paths:
             if at < len(cells) and (value := _value(cells[at], path)) is not None:
                 place(record, path, value)
+        if record.get("errorCode") in _NO_ERROR:
+            del record["errorCode"]
         return encoded(record)
 
 
@@ -117,13 +134,26 @@ def moment(value: Any) -> Any:
         value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC).isoformat()
     if isinstance(value, str) and (found := _MOMENT.match(value)):
         return f"{found[1]}T{found[2]}Z"
+    if isinstance(value, str) and (found := _PORTAL.match(value)):
+        return _of_portal(found) or value
     return value if value is None or isinstance(value, str) else str(value)
+
+
+def _of_portal(found: re.Match[str]) -> str | None:
+    one, other, year, hour, minute, second = map(int, found.groups()[:6])
+    month, day = (one, other) if found[7] else (other, one)
+    if found[7]:
+        hour = (hour % 12 if 1 <= hour <= 12 else 24) + (12 if found[7] == "PM" else 0)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
 
 
 def structured(text: str) -> Any:
     """What a cell's text shows: JSON where it is JSON, else Java's `toString()`."""
     if text[:1] not in ("{", "["):
-        return None if text in ("", "null", "-") else text
+        return None if text in _NOTHING else text
     try:
         return msgspec.json.decode(text)
     except FAILURES:
@@ -154,7 +184,7 @@ def _value(cell: Any, path: tuple[str, ...]) -> Any:
             return structured(cell)
         if len(path) == 1 and (top in OPEN or top in ("tlsDetails", "addendum", "insightDetails")):
             return structured(cell)
-        return None if cell in ("", "null") else cell
+        return None if cell in _NOTHING and (cell != "-" or top != "userAgent") else cell
     return identity(cell) if path == ("userIdentity",) else cell
 
 

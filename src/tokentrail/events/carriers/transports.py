@@ -109,6 +109,13 @@ def message(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return text(found, inside.within(CLOUDWATCH_LOGS if b'"ingestionTime"' in raw else ""))
 
 
+def insight(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """A row of Logs Insights as the console exports it: the event as text, or as the object that it is."""
+    inside = inside.within(CLOUDWATCH_LOGS, document=True)
+    found = string(value)
+    return nested(value, inside) if found is None else text(found, inside)
+
+
 def compressed(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """Base64, perhaps gzip within: a subscription's event for a function, a record of a stream."""
     packed = string(value)

@@ -25,6 +25,7 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
 )
+from tokentrail.events.loose import is_text
 from tokentrail.events.piece import Found, Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
@@ -50,6 +51,9 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
         return each(items, inside.within())
     if shape.eventTime is not ABSENT and shape.eventName is not ABSENT:
         return iter([_record(raw, shape, inside)])
+    if not is_text(raw):  # texts in it would be lost whole for one byte
+        raw = raw.decode("utf-8", "replace").encode()
+        shape = _decode_shape(raw)
     for name, opener in OPENERS:
         value = getattr(shape, name)
         if value is not ABSENT:
@@ -60,8 +64,8 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
 
 
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
-    """A record as it is, or one whose members are spelled with dots."""
-    if shape.userIdentity is ABSENT and b'"userIdentity.' in raw:
+    """A record as it is, or one whose members are spelled with dots, or are JSON as text."""
+    if (shape.userIdentity is ABSENT and b'"userIdentity.' in raw) or bytes(shape.userIdentity)[:1] == b'"':
         return Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)
     if (
         shape.insightDetails is not ABSENT
@@ -94,6 +98,7 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("raw", stores.raw_event),
     ("logEvents", transports.log_events),
     ("message", transports.message),
+    ("at_message", transports.insight),
     ("Body", transports.envelope),
     ("body", transports.envelope),
     ("Message", transports.envelope),
@@ -105,12 +110,15 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("digestStartTime", _digest),
     ("eventCategory", _category),
     ("s3Bucket", transports.delivery),
-    ("eventtime", stores.lower),
+    ("eventtime", stores.named),
+    ("AwsEventId", stores.named),
     ("Records", transports.objects),
     ("Events", transports.lookup_events),
     ("events", transports.log_events),
     ("Messages", transports.objects),
     ("hits", stores.hits),
     ("results", transports.objects),
+    ("QueryResultRows", stores.lake),
+    ("ResultSet", stores.athena),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""

@@ -176,6 +176,16 @@ static int read_console(Cursor *p, Cursor end, int8_t *console)
     return text.flags & ESCAPED ? REFUSED : outcome;
 }
 
+/* No text is as good as an empty one. */
+static int read_fault(Cursor *p, Cursor end, Text *fault)
+{
+    int outcome = read_text(p, end, fault);
+
+    if (outcome == 0 && fault->at && fault->size == 0)
+        fault->at = NULL;
+    return outcome;
+}
+
 static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Record *record)
 {
     switch (m->key_size) {
@@ -197,7 +207,7 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
         if (IS(*m, "userAgent"))
             return read_text(p, end, &record->labelled[AGENT]);
         if (IS(*m, "errorCode"))
-            return read_text(p, end, &record->labelled[FAULT]);
+            return read_fault(p, end, &record->labelled[FAULT]);
         if (IS(*m, "resources"))
             return read_resources(self, p, end, record);
         break;
@@ -207,7 +217,7 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
         break;
     case 12:
         if (IS(*m, "userIdentity"))
-            return read_raw(p, end, &record->identity);
+            return **p == '"' ? REFUSED : read_raw(p, end, &record->identity); /* text: another carrier's spelling */
         break;
     case 13:
         if (IS(*m, "sharedEventID"))
@@ -322,8 +332,8 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
     return outcome;
 }
 
-/* `named`: it must say who called, else it may be another carrier's spelling. */
-static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int named, int64_t *seconds)
+/* It must say who called, else it may be another carrier's spelling. */
+static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int64_t *seconds)
 {
     static const Text null = {(Cursor) "null", 4, 0};
     Record record;
@@ -344,7 +354,7 @@ static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int
         return found;
     if (!record.id.size || !record.labelled[NAME].size)
         return REFUSED;
-    if (named && (record.identity.size == null.size && memcmp(record.identity.at, null.at, null.size) == 0))
+    if (record.identity.size == null.size && memcmp(record.identity.at, null.at, null.size) == 0)
         return REFUSED;
     if (record.labelled[SOURCE].flags & ESCAPED
         || (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0))

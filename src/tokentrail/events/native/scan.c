@@ -59,7 +59,7 @@ static int read_document(Scanner *self, Cursor p, Cursor end, int32_t object, in
     if (*p == ']')
         return REFUSED; /* nothing to gain */
     for (;; ordinal++) {
-        if ((outcome = read_record(self, &p, end, object, ordinal, ordinal == 0, &seconds)) < 0)
+        if ((outcome = read_record(self, &p, end, object, ordinal, &seconds)) < 0)
             return outcome;
         *first = ordinal == 0 || seconds < *first ? seconds : *first;
         *last = ordinal == 0 || seconds > *last ? seconds : *last;
@@ -126,7 +126,7 @@ static PyObject *scan_each(Scanner *self, PyObject *arguments)
         }
         p = white((Cursor)at);
         end = (Cursor)at + size;
-        outcome = read_record(self, &p, end, object, ordinal + (int32_t)n, 1, &seconds);
+        outcome = read_record(self, &p, end, object, ordinal + (int32_t)n, &seconds);
         if (outcome == 0 && white(p) != end)
             outcome = REFUSED;
         Py_DECREF(text);

@@ -1,0 +1,170 @@
+"""Exports that people make of records by hand say what CloudTrail's own file says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
+
+from tokentrail.events.split import pieces
+from tokentrail.testing import carriers
+
+CALL = issuing(
+    userIdentity=USER | {"sessionContext": {"attributes": {"creationDate": "2024-02-01T23:00:00Z"}}}
+)
+TOLD = ("events", "identities", "issuances", "rejected")
+UNASKED = {"management", "read_only"}
+"""What some of these have no column for."""
+
+
+def told(data: bytes) -> dict[str, list[dict[str, Any]]]:
+    """What is read of an object."""
+    found = tables(data)
+    return {
+        name: [{key: row[key] for key in row if key not in UNASKED} for row in found[name]] for name in TOLD
+    }
+
+
+def as_csv(**cells: str) -> bytes:
+    """A table of one row."""
+    out = io.StringIO()
+    csv.writer(out).writerows([list(cells), list(cells.values())])
+    return out.getvalue().encode()
+
+
+def cells(of: dict[str, Any], spell: Callable[[str], str] = str) -> dict[str, str]:
+    """A record's members as text, those that are objects as JSON."""
+    return {
+        spell(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in of.items()
+        if value is not None
+    }
+
+
+def dotted(of: dict[str, Any], head: str = "") -> dict[str, str]:
+    """The same with the names of what lies within joined by dots."""
+    found: dict[str, str] = {}
+    for name, value in of.items():
+        inner = dotted(value, f"{head}{name}.") if isinstance(value, dict) else {f"{head}{name}": value}
+        found |= {key: each for key, each in inner.items() if each is not None}
+    return found
+
+
+def sentinel(time: str, created: str) -> dict[str, str]:
+    """A row of Microsoft Sentinel's table, as Azure's portal names its columns."""
+    return {
+        "TimeGenerated [UTC]": time, "AwsEventId": CALL["eventID"], "EventSource": CALL["eventSource"],
+        "EventName": CALL["eventName"], "UserIdentityType": USER["type"], "UserIdentityArn": USER["arn"],
+        "UserIdentityPrincipalid": USER["principalId"], "UserIdentityAccountId": ACCOUNT,
+        "UserIdentityAccessKeyId": USER["accessKeyId"], "UserIdentityUserName": USER["userName"],
+        "SessionCreationDate [UTC]": created, "AWSRegion": CALL["awsRegion"], "SourceIpAddress": CALL["sourceIPAddress"],
+        "UserAgent": CALL["userAgent"], "ErrorCode": "", "RequestParameters": json.dumps(CALL["requestParameters"]),
+        "ResponseElements": json.dumps(CALL["responseElements"]), "RecipientAccountId": ACCOUNT,
+    }  # fmt: skip
+
+
+def portal(time: str, created: str) -> bytes:
+    """What the portal exports."""
+    return as_csv(**sentinel(time, created))
+
+
+def queried(time: str, created: str) -> bytes:
+    """What `az monitor log-analytics query` prints."""
+    row = {name.removesuffix(" [UTC]"): cell for name, cell in sentinel(time, created).items()}
+    return json.dumps([row | {"TableName": "PrimaryResult"}]).encode()
+
+
+def athena(of: dict[str, Any]) -> dict[str, Any]:
+    """Athena's answer for one row, after the row of the names."""
+    row = cells(of, str.lower)
+    listed = [{"Data": [{"VarCharValue": one} for one in some]} for some in (row, row.values())]
+    return {
+        "ResultSet": {
+            "Rows": listed,
+            "ResultSetMetadata": {"ColumnInfo": [{"Name": name, "Type": "varchar"} for name in row]},
+        }
+    }
+
+
+EXPORTS = {
+    "Splunk's add-on spells success": as_csv(**dotted(CALL), errorCode="success"),
+    "the same as JSON": json.dumps({"preview": False, "result": dotted(CALL) | {"errorCode": "success"}}).encode(),
+    "a dash for nothing": as_csv(**dotted(CALL), errorCode="-", sharedEventID="-"),
+    "Sentinel, in the United States": portal("3/1/2024, 12:00:00.000 AM", "2/1/2024, 11:00:00.000 PM"),
+    "Sentinel, elsewhere": portal("01/03/2024, 00:00:00.000", "01/02/2024, 23:00:00.000"),
+    "Sentinel, by its query": queried("2024-03-01T00:00:00Z", "2024-02-01T23:00:00.0000000Z"),
+    "objects as text": json.dumps([cells(CALL)]).encode(),
+    "objects as text in a file like CloudTrail's": json.dumps({"Records": [cells(CALL)]}).encode(),
+    "Logs Insights": json.dumps([{"@timestamp": "2024-03-01 00:00:09.000", "@message": CALL}]).encode(),
+    "Logs Insights as text": json.dumps([{"@message": json.dumps(CALL), "@ptr": "x"}]).encode(),
+    "CloudTrail Lake's answer": json.dumps(
+        {"QueryStatus": "FINISHED", "QueryResultRows": [[{name: cell} for name, cell in cells(CALL).items()]]}
+    ).encode(),
+    "Athena's answer": json.dumps(athena(CALL)).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_an_export_says_what_the_native_file_says(export: str) -> None:
+    """Who called, when, that the call succeeded and what it issued are the same from each of them."""
+    found = told(EXPORTS[export])
+
+    assert told(json.dumps({"Records": [CALL]}).encode()) == found
+    assert found["issuances"]
+    assert TOKEN not in str(found)
+
+
+@pytest.mark.parametrize("time", ["13/13/2024, 00:00:00.000", "3/1/2024, 13:00:00.000 AM"])
+def test_a_time_that_is_none_in_either_way_is_not_guessed(time: str) -> None:
+    """Its record is refused, and said so."""
+    found = told(portal(time, ""))
+
+    assert ["eventTime can't be read"] == [one["reason"] for one in found["rejected"]]
+
+
+def test_a_caller_may_call_itself_a_dash() -> None:
+    """A user agent is what the caller says: a dash in a table is one."""
+    found = told(as_csv(**dotted(record(userAgent="-"))))
+
+    assert ["-"] == [one["agent"] for one in found["events"]]
+
+
+def printed(value: Any) -> str:
+    """A value as Athena prints structs and lists."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={printed(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(printed, value)) + "]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.5"])
+def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None:
+    """When a session began and whether a sign-in had a factor, too: numbers and flags come as text there."""
+    session = {"attributes": {"creationDate": "2024-02-01T23:00:00Z", "mfaAuthenticated": "false"}}
+    login = record(
+        userIdentity=USER | {"sessionContext": session}, eventName="ConsoleLogin", eventSource="signin.amazonaws.com",
+        responseElements={"ConsoleLogin": "Success"}, additionalEventData={"MFAUsed": "No"}, eventID="login",
+    )  # fmt: skip
+    lake = carriers.WRITERS[version]([CALL, login])
+    documents = [json.loads(line) for line in lake.splitlines()]
+    names = list(dict.fromkeys(name for one in documents for name in one))
+    rows = [[printed(one.get(name)) for name in names] for one in documents]
+    out = io.StringIO()
+    csv.writer(out).writerows([names, *rows])
+    answer = {
+        "Rows": [{"Data": [{"VarCharValue": cell} for cell in row]} for row in rows],
+        "ResultSetMetadata": {"ColumnInfo": [{"Name": name} for name in names]},
+    }
+    expected = told(lake)
+
+    assert expected == told(out.getvalue().encode())
+    assert expected == told(json.dumps({"ResultSet": answer}).encode())
+    assert all(one["created"] for one in expected["identities"])
+    [read] = [piece.raw for piece in pieces(out.getvalue().encode()) if b"ConsoleLogin" in piece.raw]
+    assert json.loads(read)["additionalEventData"]["MFAUsed"] == "No"
