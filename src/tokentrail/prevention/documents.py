@@ -42,6 +42,18 @@ def deny(
     return found | ({"Condition": condition} if condition else {})
 
 
+def as_logged(document: Json) -> Json:
+    """A document as the log can judge it: what is asked within a VPC is in none, so that all actions are denied."""
+    excepted = list(WITHIN_VPCS)
+    statements = [
+        {name: value for name, value in one.items() if name != "NotAction"} | {"Action": "*"}
+        if one.get("NotAction") == excepted
+        else one
+        for one in document["Statement"]
+    ]
+    return document | {"Statement": statements}
+
+
 def distrust(sid: str, condition: Json, actions: str | Sequence[str] = "sts:AssumeRole") -> Json:
     """A denial for a role's trust policy."""
     return {

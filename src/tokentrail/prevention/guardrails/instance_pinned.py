@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import WITHIN_VPCS, deny, policy
+from tokentrail.prevention.documents import WITHIN_VPCS, as_logged, deny, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
@@ -32,7 +32,10 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
             but=WITHIN_VPCS,
         )
     )  # fmt: skip
-    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    made = scp(
+        WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    )  # fmt: skip
+    return (made,)
 
 
 WORDS = Words(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import MOST_NETWORKS, WITHIN_VPCS, deny, elsewhere, policy
+from tokentrail.prevention.documents import MOST_NETWORKS, WITHIN_VPCS, as_logged, deny, elsewhere, policy
 from tokentrail.prevention.evidence import Evidence, networks_of
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
@@ -28,7 +28,10 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         limits=f"{WORDS.limits} {network.said}",
         stage=WORDS.stage,
     )
-    return (scp(words, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    made = scp(
+        words, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    )  # fmt: skip
+    return (made,)
 
 
 WORDS = Words(
