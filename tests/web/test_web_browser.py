@@ -83,12 +83,16 @@ def test_every_view_opens_and_has_no_barrier(opened: Any, served: Served, told: 
 
 
 def test_every_view_fits_a_telephone(opened: Any, served: Served, told: Story) -> None:
-    """Nothing sticks out at the side."""
+    """Nothing sticks out at the side, and no cell is so narrow that its row fills the screen."""
     page = opened()
     page.set_viewport_size({"width": 375, "height": 700})
     for view in VIEWS:
         page.goto(address(served, told, view))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert (
+            page.evaluate("Math.max(0, ...[...document.querySelectorAll('td')].map(one => one.offsetHeight))")
+            < 300
+        ), view
 
 
 def test_the_start_page_leads_to_the_story(opened: Any, served: Served, told: Story) -> None:
