@@ -41,6 +41,7 @@ WORDS = Words(
     title="Sessions of the abused roles work from your networks only",
     prevents="Whoever takes up one of these roles from elsewhere holds a session that is refused everything.",
     limits="Only these roles are bound, and addresses change: who works from a new one is cut off until it is added. "
+    "A service that took one of them up calls from AWS's network and may be cut off. "
     "What databases, clusters and file systems in a VPC are asked for by IAM is let through.",
     stage=2,
 )
