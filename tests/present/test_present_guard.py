@@ -87,6 +87,24 @@ def test_documents_survive_terraform_unchanged() -> None:
     assert json.loads(body.replace("$${", "${").replace("%%{", "%{")) == KINDS[1].policy
 
 
+def test_what_fits_without_spaces_alone_has_none() -> None:
+    """AWS Organizations counts the spaces and line ends of a policy, of which it takes 5,120 characters."""
+    networks = [f"198.51.100.{number}/32" for number in range(200)]
+    condition = {"NotIpAddressIfExists": {"aws:SourceIp": networks}}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Resource": "*", "Condition": condition}],
+    }
+    body = (
+        terraform([guardrail(kind="scp", policy=policy)])
+        .partition("<<-POLICY\n")[2]
+        .partition("\n  POLICY")[0]
+    )
+
+    assert len(json.dumps(policy, indent=2)) > 5_120 > len(body)
+    assert json.loads(body) == policy
+
+
 def test_cloudformation_is_one_template_with_plain_names() -> None:
     """What no resource can add is in its Metadata."""
     template = json.loads(cloudformation(KINDS))

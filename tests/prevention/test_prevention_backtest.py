@@ -154,6 +154,19 @@ def test_calls_that_services_make_for_somebody_are_told_by_the_key_for_it() -> N
     assert (1, 2) == (direct.ordinary_blocked, forwarded.ordinary_blocked)
 
 
+def test_what_a_service_does_with_its_own_role_may_be_refused() -> None:
+    """aws:ViaAWSService is false for a service that calls with a role that it took up itself; the log does not tell."""
+    world = World(START)
+    world.function("Build", "builder").via("cloudformation.amazonaws.com").calls(
+        "s3:CreateBucket", {"bucketName": "x"}
+    )
+    world.instance("Web").via("s3.amazonaws.com").calls("kms:Decrypt")
+    found = fares(world, policy=scp(deny("*", {"Bool": {"aws:ViaAWSService": "false"}}))).backtest
+
+    assert (0, 1) == (found.ordinary_blocked, found.ordinary_undecided)
+    assert ["aws:ViaAWSService"] == [one.why for one in found.undecided_by]
+
+
 def test_scps_bind_neither_service_linked_roles_nor_services() -> None:
     """A deny of everything breaks neither what AWS Config does under its role, nor the service's own assumption of it."""
     world = World(START)

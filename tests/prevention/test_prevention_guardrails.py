@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from guard_cases import OFFICE, THIEF, guarded, one, robbed, stolen
 
 from evidence import AWAY, HOME, START, call, held
+from tokentrail.present.snippets import cloudformation, terraform
+from tokentrail.prevention.evidence import Evidence, Mint, Way
+from tokentrail.prevention.guard import Given
+from tokentrail.prevention.guardrails import (
+    logging_kept,
+    no_federation_tokens,
+    no_new_keys,
+    trust_named_callers,
+)
 from tokentrail.prevention.model import Guard, Guardrail
+from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.rule import Maker, Nothing
 from tokentrail.testing import World
 
 READER = f"arn:aws:iam::{HOME}:role/Reader"
@@ -182,6 +193,55 @@ def test_an_instance_s_credentials_off_its_vpc() -> None:
     assert [] == made(robbed()[0], "instance-pinned")
 
 
+def test_an_instance_still_opens_its_encrypted_volumes() -> None:
+    """EC2 does so by the instance's identity-only role, which an SCP binds, from an address of AWS's own."""
+    world = World(START)
+    web = world.instance("Web", ip="10.0.0.9")
+    web.calls("s3:ListBuckets")
+    issuer = {"type": "Role", "principalId": f"{HOME}:aws:ec2-infrastructure", "accountId": HOME,
+              "arn": f"arn:aws:iam::{HOME}:role/aws:ec2-infrastructure"}  # fmt: skip
+    infrastructure = {
+        "type": "AssumedRole", "principalId": f"{HOME}:aws:ec2-infrastructure:i-81e2f56c", "accountId": HOME,
+        "arn": f"arn:aws:sts::{HOME}:assumed-role/aws:ec2-infrastructure/i-81e2f56c",
+        "accessKeyId": "ASIAIOSFODNN7INFRA00", "sessionContext": {"sessionIssuer": issuer, "ec2RoleDelivery": "2.0"},
+    }  # fmt: skip
+    opened = call(
+        "Decrypt",
+        "2026-11-23T09:00:30Z",
+        infrastructure,
+        eventSource="kms.amazonaws.com",
+        sourceIPAddress=THIEF,
+    )
+    with held([*world.records(), opened]) as case:
+        found = one(case.guard(given=Given(only=("instance-pinned",))), "instance-pinned")
+
+    assert (0, 1) == (found.backtest.ordinary_blocked, found.backtest.ordinary_undecided)
+
+
+def test_networks_are_not_asked_of_what_is_asked_within_a_vpc(answer: Guard) -> None:
+    """Sign-in to databases and clusters by IAM shows no address of a network, and no trail: no back-test would miss it."""
+    for rule in ("keys-from-known-networks", "roles-from-known-networks"):
+        assert {"rds-db:connect", "kafka-cluster:*", "elasticfilesystem:Client*"} <= set(
+            statement(one(answer, rule))["NotAction"]
+        )
+
+
+def test_identity_center_s_role_is_bound_by_its_permission_set() -> None:
+    """IAM lets nobody put a policy on the role: it is said, and no code is written that would try."""
+    world = World(START)
+    ria = world.identity_center("ria", "Admin")
+    ria.calls("s3:ListBuckets")
+    world.wait(60)
+    ria.seen_from(THIEF).calls("iam:ListUsers")
+    found = [
+        item for item in guarded(world, ria.id, source_ips=[THIEF]).guardrails if item.rule == "role-as-used"
+    ]
+
+    assert ["permission set" in item.attach for item in found] == [True]
+    assert "aws_iam_role_policy" not in terraform(found)
+    assert {} == json.loads(cloudformation(found))["Resources"]
+
+
 def test_new_keys_are_made_by_who_makes_them() -> None:
     """The administrator is spared; the thief's key is never made."""
     world = World(START)
@@ -232,6 +292,83 @@ def test_regions_that_are_used_and_logs_that_are_kept() -> None:
     assert 1 == one(found, "logging-kept").backtest.attacker_refused
 
 
+def test_what_no_scp_would_refuse_makes_no_region_known() -> None:
+    """Service-linked roles look into every region, refused calls did nothing there, and IAM's region says nothing of others."""
+    world = World(START)
+    ada = world.user("ada")
+    ada.calls("iam:ListUsers")
+    ada.calls("s3:ListBuckets")
+    ada.calls("ec2:DescribeInstances")
+    used, like = world.records()[-2:], world.records()[-1]
+    linked = like | {
+        "userIdentity": {
+            "type": "AssumedRole", "principalId": "AROALINKEDLINKED00000:x", "accountId": HOME,
+            "arn": f"arn:aws:sts::{HOME}:assumed-role/AWSServiceRoleForTrustedAdvisor/x",
+            "accessKeyId": "ASIAIOSFODNN7LINKED0",
+            "sessionContext": {"sessionIssuer": {
+                "type": "Role", "principalId": "AROALINKEDLINKED00000", "accountId": HOME,
+                "arn": f"arn:aws:iam::{HOME}:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForTrustedAdvisor",
+            }},
+        }
+    }  # fmt: skip
+    records = [
+        *world.records()[:-1],
+        like | {"awsRegion": "eu-central-1", "eventID": "00000000-0000-4000-8000-000000000001"},
+        linked | {"awsRegion": "ap-south-1", "eventID": "00000000-0000-4000-8000-000000000002"},
+        like | {"awsRegion": "sa-east-1", "eventID": "00000000-0000-4000-8000-000000000003",
+                "errorCode": "Client.UnauthorizedOperation"},
+    ]  # fmt: skip
+    with held(records) as case:
+        found = one(case.guard(given=Given(only=("known-regions",))), "known-regions")
+
+    assert {"us-east-1"} == {record["awsRegion"] for record in used}
+    assert ["eu-central-1"] == statement(found)["Condition"]["StringNotEquals"]["aws:RequestedRegion"]
+    assert 0 == found.backtest.ordinary_blocked
+
+
+def of_many(count: int, action: str) -> Evidence:
+    """Evidence in which many users ordinarily do something, and take up a role that the attacker took up."""
+    arns = [f"arn:aws:iam::{HOME}:user/administrator-{number:03}" for number in range(count)]
+    way = {"kind": "long_term_key", "type": "IAMUser", "account": HOME, "forwarded": False, "ec2": None}
+    mint = {
+        "api": "AssumeRole", "role": READER, "caller_type": "IAMUser", "caller_account": HOME, "mfa": False,
+        "caller_kind": "long_term_key", "attributed": False, "ip": OFFICE, "subject": None, "provider": None,
+        "calls": 1, "granted": 3600,
+    }  # fmt: skip
+    return Evidence(
+        ways=tuple(Way(theirs=False, principal=arn, actions=(action.lower(),), **way) for arn in arns),
+        mints=tuple(Mint(theirs=number == 0, caller=arn, **mint) for number, arn in enumerate(arns)),
+        used={}, first=0, last=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("maker", "action"),
+    [
+        (logging_kept.GUARDRAIL, "cloudtrail:UpdateTrail"),
+        (no_federation_tokens.GUARDRAIL, "sts:GetFederationToken"),
+        (no_new_keys.GUARDRAIL, "iam:CreateUser"),
+    ],
+)
+def test_more_principals_than_an_scp_can_spare_make_none(maker: Maker, action: str) -> None:
+    """Organizations would refuse the policy for its length; what is made of 25 principals fits."""
+    [few] = cast("tuple[Proposal, ...]", maker.make(of_many(25, action)))
+
+    assert len(json.dumps(few.policy)) < 5_120
+    assert isinstance(maker.make(of_many(70, action)), Nothing)
+
+
+def test_a_policy_that_may_not_fit_says_so() -> None:
+    """A trust policy's quota is 2,048 characters unless it was raised: thirty callers need more."""
+    few, many = (
+        next(iter(cast("tuple[Proposal, ...]", trust_named_callers.GUARDRAIL.make(of_many(count, "x")))))
+        for count in (3, 40)
+    )
+
+    assert "characters" not in few.limits
+    assert "no more than 2,048 are sure to fit" in many.limits
+
+
 def test_foreign_accounts_take_up_no_role() -> None:
     """A thief's own account that a trust was opened to is refused; a partner that ordinarily comes is named."""
     role = f"arn:aws:iam::{HOME}:role/Shared"
@@ -257,8 +394,6 @@ def test_foreign_accounts_take_up_no_role() -> None:
         [found] = [item for item in case.guard().guardrails if item.rule == "own-organisation"]
     policy = {"kind": "rcp", "policy": json.loads(json.dumps(found.policy))}
     with held([*records, foreign("999988887777", "2026-11-23T09:00:20Z", "ASIAIOSFODNN7STRANGE")]) as case:
-        from tokentrail.prevention.guard import Given
-
         again = case.guard(given=Given(policies=(("own.json", json.dumps(policy).encode()),)))
 
     accounts = statement(found)["Condition"]["StringNotEqualsIfExists"]["aws:PrincipalAccount"]
@@ -280,6 +415,24 @@ def test_web_identities_that_ordinarily_come() -> None:
     assert ["repo:example/shop:ref:refs/heads/main", "repo:thief/x:ref:refs/heads/main"] == sorted(
         statement(found)["Condition"]["StringNotLike"]["token.actions.githubusercontent.com:sub"]
     )
+
+
+def test_the_provider_is_known_by_the_principal_id_too() -> None:
+    """Carriers that lose `identityProvider` leave provider, audience and subject in one; users of an application are no workloads."""
+    world = World(START)
+    world.oidc(world.role("Build"), "repo:example/shop:ref:refs/heads/main")
+    world.cognito(world.role("App"))
+    records = json.loads(json.dumps(world.records()))
+    for record in records:
+        record["userIdentity"].pop("identityProvider", None)
+    with held(records) as case:
+        found = one(case.guard(given=Given(only=("oidc-subjects",))), "oidc-subjects")
+
+    provider = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+    assert {"Federated": provider} == statement(found)["Principal"]
+    assert {"token.actions.githubusercontent.com:sub"} == statement(found)["Condition"][
+        "StringNotLike"
+    ].keys()
 
 
 def test_where_there_is_no_ground_it_says_why() -> None:

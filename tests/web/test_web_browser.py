@@ -83,12 +83,21 @@ def test_every_view_opens_and_has_no_barrier(opened: Any, served: Served, told: 
 
 
 def test_every_view_fits_a_telephone(opened: Any, served: Served, told: Story) -> None:
-    """Nothing sticks out at the side."""
+    """Nothing sticks out at the side, no row fills the screen for a narrow cell, no call's name or address is broken."""
     page = opened()
     page.set_viewport_size({"width": 375, "height": 700})
     for view in VIEWS:
         page.goto(address(served, told, view))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert (
+            page.evaluate("Math.max(0, ...[...document.querySelectorAll('td')].map(one => one.offsetHeight))")
+            < 300
+        ), view
+    page.goto(address(served, told, "/timeline?subject={key}"))
+    cells = page.locator("#timeline tr:nth-child(1) td").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).whiteSpace)"
+    )
+    assert cells[:5] == ["nowrap"] * 5
 
 
 def test_the_start_page_leads_to_the_story(opened: Any, served: Served, told: Story) -> None:

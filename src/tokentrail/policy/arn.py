@@ -64,6 +64,11 @@ def partition_of(arn: str) -> str:
     return found[1] if found else "aws"
 
 
+def reserved(arn: str) -> bool:
+    """Whether a role is kept by Identity Center, and so can be edited in its permission set alone (IAM refuses it)."""
+    return ":role/aws-reserved/" in arn
+
+
 def titled(arn: str) -> str:
     """Name a principal in a sentence: `user support`, `role MyBucketRole`."""
     identity = identity_of(arn)

@@ -133,3 +133,8 @@ def _and_more(count: int, shown: int, paper: Paper) -> None:
 def total_bytes(trace: Trace, credentials: Iterable[str]) -> int:
     """Add up what some credentials got out, each event once: a bucket's line already holds its objects'."""
     return sum(map(attrgetter("bytes_out"), resources(trace, set(credentials))))
+
+
+def total_calls(trace: Trace, credentials: Iterable[str]) -> int:
+    """Count the calls of some credentials."""
+    return sum(map(attrgetter("count"), calls(trace, set(credentials))))

@@ -14,12 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tokentrail.policy.arn import reserved
 from tokentrail.present.document import document
 from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe
 from tokentrail.prevention.model import Guardrail
 
 _TYPES = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
+_MOST = 5_120
+"""Characters of a policy of AWS Organizations, spaces and all (AWS Organizations User Guide, 'Quotas')."""
 
 
 def terraform(guardrails: Sequence[Guardrail]) -> str:
@@ -88,14 +91,17 @@ def _terraform(one: Guardrail, name: str) -> str:
     said = "".join(f"# {safe(text)}\n" for text in (one.title + ".", one.limits, one.attach))
     if one.policy is None:
         return f"{said}# {safe(json.dumps(one.setting))}\n"
-    content = _heredoc(one.policy)
+    content = _heredoc(one.policy, _MOST if one.kind in _TYPES else None)
     if one.kind in _TYPES:
         body = (
             f'  name    = "{_policy_name(name)}"\n  type    = "{_TYPES[one.kind]}"\n  content = {content}\n'
         )
         return f'{said}resource "aws_organizations_policy" "{name}" {{\n{body}}}\n'
-    if one.kind == "trust-policy":
-        body = f"  source_policy_documents = [\n    # the present trust policy of {safe(one.target or '')}, then:\n"
+    if _by_hand(one):
+        there = "trust policy" if one.kind == "trust-policy" else "inline policy of the permission set"
+        body = (
+            f"  source_policy_documents = [\n    # the present {there} of {safe(one.target or '')}, then:\n"
+        )
         return f'{said}data "aws_iam_policy_document" "{name}" {{\n{body}    {content}\n  ]\n}}\n'
     kind = "user" if ":user/" in (one.target or "") else "role"
     holder = _string((one.target or "").rpartition("/")[2])
@@ -103,9 +109,17 @@ def _terraform(one: Guardrail, name: str) -> str:
     return f'{said}resource "aws_iam_{kind}_policy" "{name}" {{\n{body}}}\n'
 
 
-def _heredoc(policy: Mapping[str, Any]) -> str:
-    text = json.dumps(policy, indent=2, ensure_ascii=True).replace("${", "$${").replace("%{", "%%{")
-    return f"<<-POLICY\n{text}\n  POLICY"
+def _by_hand(one: Guardrail) -> bool:
+    """Whether it has to be merged into a document that stands there, where no resource can add it."""
+    return one.kind == "trust-policy" or (one.kind == "identity-policy" and reserved(one.target or ""))
+
+
+def _heredoc(policy: Mapping[str, Any], most: int | None) -> str:
+    """Write a policy as people read it; in one line where that alone has room, as AWS Organizations counts spaces."""
+    text = json.dumps(policy, indent=2, ensure_ascii=True)
+    if most is not None and len(text) > most:
+        text = json.dumps(policy, separators=(",", ":"), ensure_ascii=True)
+    return "<<-POLICY\n" + text.replace("${", "$${").replace("%{", "%%{") + "\n  POLICY"
 
 
 def _string(text: str) -> str:
@@ -117,7 +131,7 @@ def _policy_name(name: str) -> str:
 
 
 def _resource(one: Guardrail, name: str) -> dict[str, Any] | None:
-    if one.policy is None or one.kind in ("trust-policy", "setting"):
+    if one.policy is None or _by_hand(one):
         return None
     if one.kind in _TYPES:
         return {

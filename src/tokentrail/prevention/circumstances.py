@@ -25,7 +25,7 @@ from tokentrail.policy.context import ABSENT, PRESENT, Caller, CallerKind, conte
 from tokentrail.policy.trust import Who
 from tokentrail.policy.variables import Context, Known
 
-ALWAYS = ("kind", "type", "forwarded", "linked")
+ALWAYS = ("kind", "type", "forwarded", "by_service", "linked")
 """Columns that every judgement asks for."""
 IDENTITY = frozenset(
     {
@@ -189,10 +189,12 @@ def _add_network(context: dict[str, Known], row: Row) -> None:
 
     A VPC endpoint's traffic shows the private address, and mostly the endpoint; it carries aws:SourceVpc and not
     aws:SourceIp, and direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc',
-    'aws:SourceVpce'; CloudTrail User Guide, 'CloudTrail record contents', `vpcEndpointId`).
+    'aws:SourceVpce'; CloudTrail User Guide, 'CloudTrail record contents', `vpcEndpointId`). Whether a service that took
+    up a role calls with it by itself, or forwards what code that runs with it asked for, the log does not tell: of the
+    first, aws:ViaAWSService is false (IAM User Guide, 'aws:ViaAWSService').
     """
     context["aws:viaawsservice"] = ("true" if row["forwarded"] and is_principal(row) else "false",)
-    if row["type"] == "AWSService":
+    if row["type"] == "AWSService" or row.get("by_service"):
         context.pop("aws:viaawsservice")
     address: str | None = row.get("ip")
     if address is None or row["forwarded"]:

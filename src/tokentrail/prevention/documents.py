@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokentrail.policy.arn import identity_of
 from tokentrail.prevention.evidence import Evidence
 
 Json = dict[str, Any]
 MOST_NETWORKS = 60
 """More would neither fit an SCP nor be read by anybody."""
+MOST_SPARED = 25
+"""Principals that a denial may except; of more, it would neither fit an SCP nor keep anybody from much."""
+WITHIN_VPCS = (
+    "dax:BatchGetItem", "dax:BatchWriteItem", "dax:ConditionCheckItem", "dax:DeleteItem", "dax:GetItem", "dax:PutItem",
+    "dax:Query", "dax:Scan", "dax:UpdateItem", "elasticfilesystem:Client*", "es:ES*", "kafka-cluster:*",
+    "neptune-db:*", "rds-db:connect",
+)  # fmt: skip
+"""
+What is asked of machines in a VPC, not of AWS: no network's condition key is there, and no trail shows that it is used.
+
+Source: aws-samples, data-perimeter-policy-examples, 'Network perimeter controls' (what needs an exception to them).
+"""
 NOT_SERVICES: Json = {"aws:PrincipalIsAWSService": "false"}
 
 
@@ -29,6 +42,18 @@ def deny(
     return found | ({"Condition": condition} if condition else {})
 
 
+def as_logged(document: Json) -> Json:
+    """A document as the log can judge it: what is asked within a VPC is in none, so that all actions are denied."""
+    excepted = list(WITHIN_VPCS)
+    statements = [
+        {name: value for name, value in one.items() if name != "NotAction"} | {"Action": "*"}
+        if one.get("NotAction") == excepted
+        else one
+        for one in document["Statement"]
+    ]
+    return document | {"Statement": statements}
+
+
 def distrust(sid: str, condition: Json, actions: str | Sequence[str] = "sts:AssumeRole") -> Json:
     """A denial for a role's trust policy."""
     return {
@@ -38,6 +63,18 @@ def distrust(sid: str, condition: Json, actions: str | Sequence[str] = "sts:Assu
         "Action": actions,
         "Condition": condition,
     }
+
+
+def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:
+    """Who ordinarily does some actions, whom a denial of these spares."""
+    lower = {one.lower() for one in actions}
+    found = {way.principal for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))}
+    return sorted(one for one in found if one and identity_of(one))
+
+
+def but_by(able: Sequence[str]) -> Json | None:
+    """The condition that somebody else than some principals calls."""
+    return {"ArnNotEquals": {"aws:PrincipalArn": list(able)}} if able else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

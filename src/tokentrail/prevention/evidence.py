@@ -20,13 +20,19 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import Identity, identity_of, partition_of
 from tokentrail.policy.snapshot import Snapshot
-from tokentrail.prevention.circumstances import private
-from tokentrail.prevention.history import THEIRS, WHOSE, History
+from tokentrail.prevention.circumstances import is_principal, private, service_linked
+from tokentrail.prevention.history import LINKED, REFUSED, THEIRS, WHOSE, History
 
 _WAYS = frozenset({"ec2_delivery"})
 _REGIONS = f"""
-    SELECT DISTINCT e.region FROM some_facts e {WHOSE.format("e")}
-    WHERE NOT {THEIRS.format("e")} AND e.region IS NOT NULL"""
+    SELECT DISTINCT e.region, e.source, i.type,
+                    CASE WHEN e.source IN ('s3.amazonaws.com', 'signin.amazonaws.com') THEN e.name END AS name,
+                    CASE WHEN i.account IS NOT NULL THEN '' END AS home, {LINKED} AS linked
+    FROM some_facts e
+    JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
+    {WHOSE.format("e")}
+    WHERE NOT {THEIRS.format("e")} AND e.region IS NOT NULL
+      AND (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))"""
 _MINTS = f"""
     SELECT s.api, s.role_arn, i.type, i.invoked_by,
            CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
@@ -114,8 +120,8 @@ class Evidence:
     """Without addresses."""
     stays: tuple[Way, ...] = ()
     """With addresses: what IAM users, and roles that the attacker used, ordinarily do; others' are not looked at."""
-    regions: frozenset[str] = frozenset()
-    """Where ordinary calls went."""
+    regions: frozenset[tuple[str, str, str]] = frozenset()
+    """Where ordinary calls that a policy might have refused went, with the event source and, of S3's, the name."""
     mints: tuple[Mint, ...]
     used: Mapping[str, int]
     """By role, the longest that one of its ordinary sessions was used, in seconds."""
@@ -241,7 +247,11 @@ def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapsho
     return Evidence(
         ways=ways,
         stays=tuple(_stays(history, ways)),
-        regions=frozenset(row["region"] for row in history.told(_REGIONS, _DISTINCT)),
+        regions=frozenset(
+            (row["region"], row["source"] or "", row["name"] or "")
+            for row in history.told(_REGIONS, _DISTINCT)
+            if is_principal(row) and not service_linked(row)
+        ),
         mints=tuple(_mint(row) for row in history.told(_MINTS, _MINTED)),
         used={row["role"]: max(0, row["used"]) for row in history.told(_SESSIONS, _LONGEST)},
         first=span["first"],

@@ -32,6 +32,8 @@ HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 """Columns that tell nearly every call from every other, and so are grouped by only where a policy asks for them."""
 _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
 """Columns by which calls are told of, or left out."""
+LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
+"""Whether a service-linked role called."""
 _SQL = {
     "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
     "principal": "CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END",
@@ -41,7 +43,8 @@ _SQL = {
     "principal_id": "i.principal_id", "source_identity": "i.source_identity", "sign_in_session": "i.sign_in_session",
     "federated_provider": "i.federated_provider", "ec2_delivery": "i.ec2_delivery", "role_arn": "s.role_arn",
     "session_name": "s.session_name", "asked_identity": "s.source_identity", "duration": "s.duration",
-    "linked": "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)",
+    "by_service": "i.invoked_by IS NOT NULL AND coalesce(w.kind = 'service_role', FALSE) AND i.ec2_delivery IS NULL",
+    "linked": LINKED,
     "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') "
     "THEN 'undeniable' WHEN e.source = 'signin.amazonaws.com' AND e.name NOT LIKE '%OAuth2%' THEN 'signin' "
     "ELSE 'any' END",

@@ -7,12 +7,13 @@ IAM User Guide, 'Policy evaluation logic' and 'IAM roles trust policies'.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.arn import account_of, identity_of
+from tokentrail.policy.arn import account_of, identity_of, reserved
 from tokentrail.policy.calls import Call, denied, denied_by_trust, refused_by
 from tokentrail.policy.deny import all_actions
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
@@ -80,6 +81,14 @@ class Words:
     attach: str = field(default="")
 
 
+_ROOM = {"scp": 5_120, "rcp": 5_120, "trust-policy": 2_048, "identity-policy": 10_240}
+"""
+Characters that surely fit, spaces apart; a user's inline policies have less room.
+
+Source: AWS Organizations User Guide, 'Quotas for AWS Organizations'; IAM User Guide, 'IAM and AWS STS quotas' (the
+quota of trust policies can be raised).
+"""
+_ROOM_OF_USER = 2_048
 _ATTACH_SCP = (
     "Attach it as a service control policy to the root or the organisational unit of the accounts, after a trial in "
     "one."
@@ -94,14 +103,16 @@ def scp(
     account: str | None = None,
     organisations: Mapping[str, str] | None = None,
     unbound: frozenset[str] = frozenset(),
+    judged: Mapping[str, Any] | None = None,
 ) -> Proposal:
     """
     Propose an SCP for one account, or for all.
 
     Args:
+        judged: What is the same for every call that a log can hold, and tells fewer of them apart.
         unbound: Management accounts, which no SCP binds.
     """
-    document = parse(dict(policy))
+    document = parse(dict(judged or policy))
 
     def judge(row: Row) -> Judgement:
         if not is_principal(row) or service_linked(row) or row["home"] in unbound:
@@ -130,10 +141,13 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
 
     where, parameters = _of_principal(target)
     kind = "user" if ":user/" in target else "role"
+    attach = f"Put it on the {kind} as an inline policy, beside what it has."
+    if reserved(target):
+        attach = "Add it to the inline policy of the role's permission set: Identity Center alone can edit the role."
     return _proposal(
         words, "identity-policy", policy, judge, read=document, account=account_of(target), target=target,
-        attach=f"Put it on the {kind} as an inline policy, beside what it has.",
-        needs=needs_of(document) | {"issuer", "principal"}, where=where, parameters=parameters,
+        attach=attach, needs=needs_of(document) | {"issuer", "principal"}, where=where,
+        parameters=parameters,
     )  # fmt: skip
 
 
@@ -212,10 +226,19 @@ def _proposal(
 ) -> Proposal:  # fmt: skip
     return Proposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
-        prevents=words.prevents, limits=words.limits, stage=words.stage, attach=words.attach or attach, judge=judge,
-        needs=needs, where=where, parameters=parameters,
+        prevents=words.prevents, limits=words.limits + _too_long(policy, kind, target), stage=words.stage,
+        attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters,
         turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
     )  # fmt: skip
+
+
+def _too_long(policy: Mapping[str, Any], kind: GuardKind, target: str | None) -> str:
+    """Say of a policy that AWS may refuse it for its length."""
+    size = len(json.dumps(policy, separators=(",", ":")))
+    room = _ROOM_OF_USER if kind == "identity-policy" and ":user/" in (target or "") else _ROOM[kind]
+    if size <= room:
+        return ""
+    return f" It holds {size:,} characters, and no more than {room:,} are sure to fit: shorten it or ask for more room."
 
 
 def _untrusted(trust: Trust | Malformed, row: Row, call: Call) -> Truth:

@@ -179,14 +179,19 @@ def _narrowing(live: Live) -> Html:
     ]  # fmt: skip
     kept = [(name, value) for name, value in live.query if name in ("subject", "strategy")]
     moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
-    narrowed = any(name in given for name, _, _ in _NARROWING)
+    some = narrowed(live)
     return tag(
         "details",
-        tag("summary", "What counts as the attacker's: " + ("narrowed" if narrowed else "the subject and all from it")),
+        tag("summary", "What counts as the attacker's: " + ("narrowed" if some else "the subject and all from it")),
         tag("form", *hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
             class_="tools"),
-        class_="turns", open=narrowed,
+        class_="turns", open=some,
     )  # fmt: skip
+
+
+def narrowed(live: Live) -> bool:
+    """Whether a page's address narrows what counts as the attacker's."""
+    return bool({name for name, _ in live.query} & {name for name, _, _ in _NARROWING})
 
 
 def spread(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:

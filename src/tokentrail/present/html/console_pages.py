@@ -11,7 +11,7 @@ from typing import get_args
 from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.console import Live, console_bar, pages, trace_address
+from tokentrail.present.html.console import Live, console_bar, narrowed, pages, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
@@ -74,8 +74,9 @@ def timeline_page(
     of = join(
         (tag("a", tag("code", brief(one, 80)), href=trace_address(one, live)) for one in subjects), ", "
     )
+    also = " What narrows the attacker's does not narrow this list." if narrowed(live) else None
     lead = tag("p", "Calls of ", of, " and of all that descends from it, in order. A time leads to the raw record.",
-               class_="note")  # fmt: skip
+               also, class_="note")  # fmt: skip
     return _page(
         "Timeline",
         live,

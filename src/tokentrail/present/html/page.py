@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 
 from tokentrail.lineage.model import CallLines
+from tokentrail.present.damage import total_calls
 from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
@@ -63,13 +64,13 @@ def sheet_page(sheet: Sheet) -> str:
     )  # first: all else leads to what is on the page
     body = join([
         console_bar(live) if live else None,
-        summary(dossier, sheet.chronicle, names),
+        summary(dossier, names),
         navigation(_SECTIONS),
         tag("main",
             picture_section(sheet.picture),
             plan_section(dossier.plan, names),
             tree,
-            timeline_section(sheet.chronicle, names),
+            timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
             taken_section(dossier.trace, names),
             findings_section(dossier.findings, names),
             evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
@@ -79,6 +80,13 @@ def sheet_page(sheet: Sheet) -> str:
     ])  # fmt: skip
     return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None,
                  fetches=names.here is not None)  # fmt: skip
+
+
+def _of_others(sheet: Sheet) -> int:
+    """How many of the calls told are not the attacker's, but of a subject's descendants that do not count as his."""
+    trace = sheet.dossier.trace
+    theirs = total_calls(trace, {one.id for one in trace.credentials if one.tainted})
+    return 0 if all(one.tainted for one in trace.credentials) else max(0, sheet.chronicle.events - theirs)
 
 
 def lifelines_file(dossier: Dossier) -> str:

@@ -5,9 +5,9 @@ The head of the page: what still works, what ends it, and what got out, before a
 from __future__ import annotations
 
 from tokentrail.containment.model import Plan
-from tokentrail.lineage.model import CallLines, TracedCredential
+from tokentrail.lineage.model import TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import total_bytes
+from tokentrail.present.damage import total_bytes, total_calls
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.markup import Html, brief, join, tag
@@ -17,7 +17,7 @@ _MOST, _FEW = 8, 3
 _ALIVE = ("active", "unknown")
 
 
-def summary(dossier: Dossier, chronicle: CallLines, names: Names) -> Html:
+def summary(dossier: Dossier, names: Names) -> Html:
     """Build the head of the page."""
     trace = dossier.trace
     tainted = [one for one in trace.credentials if one.tainted]
@@ -30,7 +30,7 @@ def summary(dossier: Dossier, chronicle: CallLines, names: Names) -> Html:
         tag("h1", verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
-        _figures(dossier, chronicle, {one.id for one in tainted}),
+        _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
 
 
@@ -141,19 +141,20 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     return f"It cuts off {words.joined(told)} too." if told else "It hits nobody else."
 
 
-def _figures(dossier: Dossier, chronicle: CallLines, tainted: set[str]) -> Html:
+def _figures(dossier: Dossier, tainted: set[str]) -> Html:
+    """Sum up what the attacker's credentials did, and no other's."""
     trace = dossier.trace
     out = total_bytes(trace, tainted)
     counted = any(one.bytes_out is not None for one in trace.resources)
     secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
     made = sum(one.by in tainted for one in trace.created)
-    accounts = len({one.account for one in trace.credentials if one.account})
+    accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
     return tag(
         "dl",
         figure(words.size(out), "got out") if counted else figure("?", "got out: no data event counts bytes"),
         figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
         figure(f"{made:,}", "things made or changed that stay"),
-        figure(f"{chronicle.events:,}", "calls"),
+        figure(f"{total_calls(trace, tainted):,}", "calls"),
         figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
         class_="figures",
     )

@@ -16,13 +16,20 @@ from tokentrail.present.timeline import resource
 _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
 
 
-def timeline_section(chronicle: CallLines, names: Names) -> Html:
-    """Build the section; in a console each line leads to its record, and the section to the page of all calls."""
+def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) -> Html:
+    """
+    Build the section; in a console each line leads to its record, and the section to the page of all calls.
+
+    Args:
+        of_others: How many of the calls are of descendants that do not count as the attacker's.
+    """
     if not chronicle.lines:
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
         return section("timeline", "Timeline", none)
     shown = words.number(chronicle.events - chronicle.left_events, "call")
     note = f"{shown}; like calls in a row are one line. Those that mint, make, change or fail are marked."
+    if of_others:
+        note += f" {of_others:,} of all are of descendants that do not count as the attacker's."
     if chronicle.left_out:
         note += (
             f" Left out for want of room: {words.number(chronicle.left_out, 'line')} with "

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.documents import WITHIN_VPCS, as_logged, deny, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
+
+_IDENTITY_ONLY = "aws:ec2-infrastructure"
+"""
+By this role EC2 itself opens an instance's encrypted volumes, from AWS's network. SCPs bind it, and it must be spared:
+else no instance with an encrypted volume starts (Amazon EBS User Guide, 'Requirements for Amazon EBS encryption').
+"""
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
@@ -21,10 +27,15 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
                 "StringNotEquals": {"aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}"},
                 "Null": {"ec2:SourceInstanceARN": "false"},
                 "BoolIfExists": {"aws:ViaAWSService": "false"},
+                "ArnNotLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:role/{_IDENTITY_ONLY}"},
             },
+            but=WITHIN_VPCS,
         )
     )  # fmt: skip
-    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    made = scp(
+        WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    )  # fmt: skip
+    return (made,)
 
 
 WORDS = Words(
@@ -39,6 +50,9 @@ WORDS = Words(
 GUARDRAIL = Maker(
     words=WORDS,
     kind="scp",
-    references=("IAM User Guide, 'aws:Ec2InstanceSourceVpc'",),
+    references=(
+        "IAM User Guide, 'aws:Ec2InstanceSourceVpc'",
+        "aws-samples, data-perimeter-policy-examples, 'network_perimeter_ec2_scp'",
+    ),
     make=make,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import MOST_NETWORKS, deny, elsewhere, policy
+from tokentrail.prevention.documents import MOST_NETWORKS, WITHIN_VPCS, as_logged, deny, elsewhere, policy
 from tokentrail.prevention.evidence import Evidence, networks_of
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
@@ -20,7 +20,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         return Nothing(f"IAM users call from {len(networks)} networks, too many for one policy")
     network = elsewhere(networks or ("127.0.0.1/32",), inside=inside, evidence=evidence)
     users = {"ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"}}
-    document = policy(deny("UserKeysFromKnownNetworks", "*", network.condition | users))
+    document = policy(deny("UserKeysFromKnownNetworks", "*", network.condition | users, but=WITHIN_VPCS))
     words = Words(
         id=WORDS.id,
         title=WORDS.title,
@@ -28,7 +28,10 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         limits=f"{WORDS.limits} {network.said}",
         stage=WORDS.stage,
     )
-    return (scp(words, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    made = scp(
+        words, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    )  # fmt: skip
+    return (made,)
 
 
 WORDS = Words(
@@ -39,7 +42,7 @@ WORDS = Words(
     "read anything.",
     limits="Somebody at home or on the road needs the VPN first. It does not bind the management account. "
     "Service calls on a "
-    "user's behalf are let through.",
+    "user's behalf are let through, and what databases, clusters and file systems in a VPC are asked for by IAM.",
     stage=2,
 )
 GUARDRAIL = Maker(

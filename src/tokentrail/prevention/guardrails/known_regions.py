@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Iterable
 
+from tokentrail.policy.actions import actions_of
 from tokentrail.prevention.documents import deny, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
@@ -16,16 +19,22 @@ _GLOBAL = (
     "wafv2:*",
 )  # fmt: skip
 
+_LET_THROUGH = re.compile("|".join(fnmatch.translate(one.lower()) for one in _GLOBAL))
+
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
-    """Take the regions that ordinary calls go to."""
-    regions = sorted(evidence.regions)
+    """Take the regions that ordinary calls go to: those to services that are let through anywhere say nothing of it."""
+    regions = sorted({region for region, source, name in evidence.regions if not _anywhere(source, name)})
     if not regions:
         return Nothing("no ordinary call tells its region")
     document = policy(
         deny("OnlyKnownRegions", "*", {"StringNotEquals": {"aws:RequestedRegion": regions}}, but=_GLOBAL)
     )
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+
+
+def _anywhere(source: str, name: str) -> bool:
+    return all(_LET_THROUGH.match(one) for one in actions_of(source, name or "any"))
 
 
 WORDS = Words(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.policy.arn import identity_of
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
-from tokentrail.prevention.rule import Maker
+from tokentrail.prevention.rule import Maker, Nothing
 
 _ACTIONS = (
     "cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail", "cloudtrail:PutEventSelectors",
@@ -17,18 +16,12 @@ _ACTIONS = (
 )  # fmt: skip
 
 
-def make(evidence: Evidence) -> Iterable[Proposal]:
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Spare those who did so in the evidence."""
-    lower = {one.lower() for one in _ACTIONS}
-    able = sorted(
-        {
-            way.principal
-            for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))
-            if way.principal and identity_of(way.principal)
-        }
-    )
-    condition = {"ArnNotEquals": {"aws:PrincipalArn": able}} if able else None
-    document = policy(deny("LoggingIsKept", list(_ACTIONS), condition))
+    able = doers(evidence, _ACTIONS)
+    if len(able) > MOST_SPARED:
+        return Nothing(f"{len(able)} principals do so today, too many to spare in one policy")
+    document = policy(deny("LoggingIsKept", list(_ACTIONS), but_by(able)))
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
 
 
@@ -36,7 +29,8 @@ WORDS = Words(
     id="logging-kept",
     title="Trails, detectors and recorders are stopped by those who do so today only",
     prevents="The blind spot in which everything else goes unseen.",
-    limits="It stops nothing else.",
+    limits="It stops nothing else. Keep a way in for emergencies among those spared, and whoever sets trails up "
+    "for you, where the evidence does not show it at work.",
     stage=1,
 )
 GUARDRAIL = Maker(

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
-from tokentrail.prevention.rule import Maker
+from tokentrail.prevention.rule import Maker, Nothing
+
+_ACTION = "sts:GetFederationToken"
 
 
-def make(evidence: Evidence) -> Iterable[Proposal]:
+def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Spare the users who call it in the evidence."""
-    able = sorted(
-        {
-            way.principal
-            for way in evidence.ordinary(lambda way: "sts:getfederationtoken" in way.actions)
-            if way.principal
-        }
-    )
-    condition = {"ArnNotEquals": {"aws:PrincipalArn": able}} if able else None
-    document = policy(deny("NoFederationTokens", "sts:GetFederationToken", condition))
+    able = doers(evidence, (_ACTION,))
+    if len(able) > MOST_SPARED:
+        return Nothing(f"{len(able)} principals call it today, too many to spare in one policy")
+    document = policy(deny("NoFederationTokens", _ACTION, but_by(able)))
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.policy.arn import identity_of
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
@@ -14,23 +13,14 @@ _ACTIONS = (
     "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile",
     "iam:CreateServiceSpecificCredential",
 )  # fmt: skip
-_MOST = 25
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Spare those who did so in the evidence."""
-    lower = {one.lower() for one in _ACTIONS}
-    able = sorted(
-        {
-            way.principal
-            for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))
-            if way.principal and identity_of(way.principal)
-        }
-    )
-    if len(able) > _MOST:
-        return Nothing(f"{len(able)} principals make users or keys")
-    condition = {"ArnNotEquals": {"aws:PrincipalArn": able}} if able else None
-    document = policy(deny("NoNewUsersOrKeys", list(_ACTIONS), condition))
+    able = doers(evidence, _ACTIONS)
+    if len(able) > MOST_SPARED:
+        return Nothing(f"{len(able)} principals make users or keys, too many to spare in one policy")
+    document = policy(deny("NoNewUsersOrKeys", list(_ACTIONS), but_by(able)))
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.arn import account_of, identity_of
+from tokentrail.policy.arn import account_of, identity_of, partition_of
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.documents import named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -15,26 +15,37 @@ from tokentrail.prevention.rule import Maker, Nothing
 
 _API = "AssumeRoleWithWebIdentity"
 _MOST = 40
+_OF_PEOPLE = frozenset(
+    {"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
+)
+"""
+Providers built into IAM, by which the users of an application come in: of them, one who is new is no stranger.
+
+Source: AWS STS API Reference, 'AssumeRoleWithWebIdentity'; IAM User Guide, 'OIDC federation'.
+"""
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Name the subjects of each such role and provider."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in evidence.mints:
-        if one.api == _API and one.provider and one.subject and not one.theirs:
-            seen[one.role, one.provider].add(one.subject)
+        provider = _provider(one.provider or "")
+        if one.api == _API and provider and one.subject and not one.theirs and provider not in _OF_PEOPLE:
+            seen[one.role, provider].add(one.subject)
     found = [
         _for(role, provider, subjects)
         for (role, provider), subjects in sorted(seen.items())
         if len(subjects) <= _MOST
     ]
-    return tuple(found) or Nothing("no web identity takes up a role, or the log hides its subject")
+    return tuple(found) or Nothing(
+        "no workload takes up a role by a web identity, or the log hides its subject"
+    )
 
 
 def _for(role: str, provider: str, subjects: set[str]) -> Proposal:
     host = provider.partition("oidc-provider/")[2] or provider
     statement = {
-        "Sid": "KnownSubjects", "Effect": "Deny", "Principal": {"Federated": _arn(role, provider, host)},
+        "Sid": "KnownSubjects", "Effect": "Deny", "Principal": {"Federated": _arn(role, provider)},
         "Action": f"sts:{_API}", "Condition": {"StringNotLike": {f"{host}:sub": sorted(subjects)}},
     }  # fmt: skip
     wanted = identity_of(role)
@@ -54,10 +65,16 @@ def _for(role: str, provider: str, subjects: set[str]) -> Proposal:
     )  # fmt: skip
 
 
-def _arn(role: str, provider: str, host: str) -> str:
+def _arn(role: str, provider: str) -> str:
     if provider.startswith("arn:"):
         return provider
-    return f"arn:aws:iam::{account_of(role)}:oidc-provider/{host}"
+    return f"arn:{partition_of(role)}:iam::{account_of(role)}:oidc-provider/{provider}"
+
+
+def _provider(told: str) -> str:
+    """The provider alone, where the log tells it in the caller's principal id, with audience and subject behind it."""
+    arn, slash, rest = told.partition("oidc-provider/")
+    return arn + slash + rest.partition(":")[0] if slash else told.partition(":")[0]
 
 
 WORDS = Words(
