@@ -7,9 +7,11 @@ Each case is a function that acts in a fresh world; its docstring says what happ
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from evidence import AWAY, HOME, START
 from tokentrail.testing import World
+from tokentrail.testing.administration import revoke_older_sessions
 from tokentrail.testing.credential import LongTermKey
 from tokentrail.testing.names import Json
 from tokentrail.testing.records import BROWSER
@@ -503,6 +505,52 @@ def own_denial_detached_from_a_role(world: World) -> None:
     world.user("bea").iam("CreatePolicyVersion", policyArn=arn, policyDocument=CLOSED, setAsDefault=True)
     world.user("bea").iam("AttachRolePolicy", roleName="Deploy", policyArn=arn)
     world.user("cleo").iam("DetachRolePolicy", roleName="Deploy", policyArn=arn)
+
+
+@fires("containment-undone")
+def revocation_of_less(world: World) -> None:
+    """A role's session writes the revocation anew, with a cutoff of years ago: IAM overwrites what bears the name."""
+    session = ada(world).assumes("Deploy", "x")
+    world.user("bea").revokes_sessions("Deploy")
+    old = revoke_older_sessions(START - timedelta(days=900))
+    session.iam("PutRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions", policyDocument=old)
+
+
+@fires("containment-undone")
+def denial_of_less(world: World) -> None:
+    """A user puts a denial of a single call in the place of that of all."""
+    less = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:Get*", "Resource": "*"}]}
+    world.user("bea").iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=CLOSED)
+    ada(world).iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=less)
+
+
+@fires("containment-undone")
+def denying_policy_opened(world: World) -> None:
+    """A policy that denies all to a user and a role gets a version that denies nothing: one event, one finding."""
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    key = ada(world)
+    arn = own_policy(world, "Closed", CLOSED)
+    world.user("bea").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    world.user("bea").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=arn)
+    key.iam("CreatePolicyVersion", policyArn=arn, policyDocument=allow, setAsDefault=True)
+
+
+@spares("containment-undone")
+def denials_of_no_less(world: World) -> None:
+    """A colleague moves a revocation's cutoff on, adds to a denial of all, and writes a version that denies all."""
+    wider = {
+        "Version": "2012-10-17",
+        "Statement": [*CLOSED["Statement"], {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}],
+    }
+    bea, cleo = world.user("bea"), world.user("cleo")
+    bea.revokes_sessions("Deploy")
+    world.wait(60)
+    cleo.revokes_sessions("Deploy")
+    for who, document in ((bea, CLOSED), (cleo, wider)):
+        who.iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=document)
+    arn = own_policy(world, "Closed", CLOSED)
+    bea.iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    cleo.iam("CreatePolicyVersion", policyArn=arn, policyDocument=wider, setAsDefault=True)
 
 
 @fires("containment-undone")
