@@ -18,6 +18,7 @@ from tokentrail.testing.records import BROWSER
 
 Act = Callable[[World], None]
 HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
+EKS = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
 TOOL = "Boto3/1.34.162 md/Botocore#1.34.162"
 
 FIRES: dict[str, list[Act]] = {}
@@ -917,6 +918,18 @@ def key_to_console(world: World) -> None:
     token.gets_signin_token().calls("iam:ListUsers")
 
 
+@fires("console-from-key")
+def pod_to_console(world: World) -> None:
+    """A pod's session by web identity is carried into a browser."""
+    world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS).gets_signin_token()
+
+
+@fires("console-from-key")
+def instance_to_console_by_another_role(world: World) -> None:
+    """An instance's session takes up a role, and that is carried into a browser."""
+    world.instance("WebServer").assumes("Admin", "x").gets_signin_token()
+
+
 @spares("console-from-key")
 def password_to_console(world: World) -> None:
     """A user signs in with a password."""
@@ -980,6 +993,14 @@ def same_secret(world: World) -> None:
 
 
 @spares("secrets-swept")
+def pod_starts(world: World) -> None:
+    """A pod by web identity reads its settings when it starts, on the first day of the evidence."""
+    pod = world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS)
+    for number in range(12):
+        pod.calls("secretsmanager:GetSecretValue", {"secretId": f"prod/{number}"})
+
+
+@spares("secrets-swept")
 def service_starts(world: World) -> None:
     """A function reads its twelve settings when it starts."""
     world.function("Resize", "resize").calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
@@ -997,6 +1018,14 @@ def federated_user_calls_iam(world: World) -> None:
     key = ada(world)
     key.gets_federation_token("other").gets_signin_token().calls("iam:ListUsers")
     key.gets_federation_token("helper").calls("iam:ListUsers")
+
+
+@spares("beyond-its-power")
+def registry_asks_for_its_token(world: World) -> None:
+    """CodeArtifact asks STS for its bearer token in the name of whoever asks it for one."""
+    token = ada(world).gets_session_token()
+    token.calls("codeartifact:GetAuthorizationToken", {"domain": "shop"})
+    token.calls("sts:GetServiceBearerToken")
 
 
 @spares("beyond-its-power")
@@ -1049,6 +1078,63 @@ def function_by_a_session(world: World) -> None:
     session.calls("lambda:CreateFunction20150331", {"functionName": "helper"})
 
 
+@fires("lasting-access")
+def password_by_a_namesake(world: World) -> None:
+    """A session that was given a user's name sets that user's password: whoever takes up a role names its session."""
+    ada(world).assumes("Admin", "cleo").iam("UpdateLoginProfile", userName="cleo")
+
+
+@fires("lasting-access")
+def trusts_whoever_knows_a_word(world: World) -> None:
+    """A role is opened to all accounts; the condition is an external id, which its maker may tell anybody."""
+    _trusting(world, {"StringEquals": {"sts:ExternalId": "word"}})
+
+
+@fires("lasting-access")
+def trusts_a_stranger_by_condition(world: World) -> None:
+    """A role is opened to all accounts of which a condition leaves a stranger's."""
+    _trusting(world, {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::999988887777:role/*"}})
+
+
+@fires("lasting-access")
+def function_for_a_strangers_services(world: World) -> None:
+    """A function may be called by whatever AWS does for an account that the case knows nothing of."""
+    _callable(world, principal="*", sourceAccount="999988887777")
+
+
+@spares("lasting-access")
+def trusts_an_organisation(world: World) -> None:
+    """A role is opened to the accounts of an organisation."""
+    _trusting(world, {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}})
+
+
+@spares("lasting-access")
+def function_for_its_own_account(world: World) -> None:
+    """A function may be called by what AWS does for its own account."""
+    _callable(world, principal="*", sourceAccount=HOME)
+
+
+@spares("lasting-access")
+def users_of_other_services(world: World) -> None:
+    """Users of Transfer Family and of a cache are made, and a policy of IoT: none of them is IAM's."""
+    key = ada(world)
+    key.calls("transfer:CreateUser", {"userName": "sftp", "serverId": "s-1"}, read_only=False)
+    key.calls("elasticache:CreateUser", {"userName": "cache", "userId": "cache"}, read_only=False)
+
+
+def _trusting(world: World, condition: Json) -> None:
+    """A role's trust is changed: everybody who meets a condition."""
+    who = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole", "Condition": condition}
+    document = {"Version": "2012-10-17", "Statement": [who]}
+    ada(world).iam("UpdateAssumeRolePolicy", roleName="Door", policyDocument=document)
+
+
+def _callable(world: World, **parameters: str) -> None:
+    """A function is opened to whom parameters name."""
+    request = {"functionName": "f", "action": "lambda:InvokeFunction", "statementId": "s", **parameters}
+    ada(world).calls("lambda:AddPermission20150331v2", request, read_only=False)
+
+
 @spares("lasting-access")
 def function_by_a_key(world: World) -> None:
     """A user makes a function with the user's own key, as the user may make another tomorrow."""
@@ -1071,6 +1157,12 @@ def service_role_made(world: World) -> None:
 def log_off(world: World) -> None:
     """The trail is stopped."""
     ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+
+
+@spares("logging-stopped")
+def another_detector(world: World) -> None:
+    """Fraud Detector's DeleteDetector, which is no GuardDuty's, turns nothing off."""
+    ada(world).calls("frauddetector:DeleteDetector", {"detectorId": "d"}, read_only=False)
 
 
 @spares("logging-stopped")

@@ -18,7 +18,7 @@ from detection_cases import (
     world,
 )
 
-from evidence import HOME, START, held
+from evidence import HOME, START, call, held, user
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
@@ -220,3 +220,36 @@ def test_what_is_made_for_nobody_named_is_the_callers_own(
     (one,) = found(made, "lasting-access")
 
     assert one.why.endswith(f": {what} for {whose}.")
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_a_quarantine_is_told_once_and_of_the_user_in_its_partition(partition: str) -> None:
+    """The quarantine makes its user suspicious, in whose name it is put there, and is no way in by that."""
+    caller = user(arn=f"arn:{partition}:iam::{HOME}:user/ada")
+    asked = {"userName": "ada", "policyArn": f"arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}
+    quarantine = call(
+        "AttachUserPolicy",
+        "2026-11-23T10:00:00Z",
+        caller,
+        source="iam.amazonaws.com",
+        requestParameters=asked,
+    )
+    with held([quarantine]) as case:
+        (one,) = case.detect(rules=["key-quarantined", "lasting-access"])
+
+    assert one.rule == "key-quarantined"
+    assert one.principals == (caller["arn"],)
+
+
+def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None:
+    """Two sessions of a role stop it: the time is that of the first call, though the session behind it began later."""
+    place = world()
+    one, other = (ada(place).assumes("Admin", name) for name in ("one", "other"))
+    for session in (other, one):
+        place.wait(600)
+        (first, *_) = session.calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+    with held(place) as case:
+        (found,) = case.detect(rules=["logging-stopped"])
+
+    assert found.subject == other.id
+    assert found.events[0] != first["eventID"]

@@ -19,7 +19,9 @@ _STOPPED = f"""
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_CALLS!r} AND c.by_service IS NULL
-    ORDER BY c.n, c.time, c.event_id"""
+      AND c.source IN ('cloudtrail.amazonaws.com', 'guardduty.amazonaws.com')
+    ORDER BY c.time, c.event_id"""
+"""Fraud Detector has a DeleteDetector as well."""
 _BLINDS = frozenset({"StopLogging", "DeleteTrail", "DeleteDetector"})
 _WIDENING = (
     "isMultiRegionTrail",
