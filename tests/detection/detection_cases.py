@@ -6,6 +6,7 @@ Each case is a function that acts in a fresh world; its docstring says what happ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -950,6 +951,20 @@ def all_power(world: World) -> None:
     """A federated user may do all that its maker may."""
     policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     ada(world).gets_federation_token("helper", policy=policy)
+
+
+@fires("federated-with-all")
+def broker_robbed(world: World) -> None:
+    """A broker's key hands out narrow tokens, until a thief has it hand out one of all power but for one call."""
+    key = ada(world)
+    narrow = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}],
+    }
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "x:Y", "Resource": "*"}]}
+    key.gets_federation_token("guest", policy=json.dumps(narrow))
+    for name in ("guest", "again"):
+        key.seen_from(ELSEWHERE).gets_federation_token(name, policy=json.dumps(wide))
 
 
 @spares("federated-with-all")

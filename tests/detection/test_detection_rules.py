@@ -18,7 +18,7 @@ from detection_cases import (
     world,
 )
 
-from evidence import HOME, START, call, held, user
+from evidence import HOME, START, assume_role, call, held, user
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
@@ -253,3 +253,15 @@ def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None
 
     assert found.subject == other.id
     assert found.events[0] != first["eventID"]
+
+
+@pytest.mark.parametrize(("factor", "count"), [("false", 1), ("true", 0)])
+def test_a_users_token_whose_minting_was_not_seen_mints_too(factor: str, count: int) -> None:
+    """A user's temporary credential that is no console's takes up a role: the evidence begins after it was minted."""
+    attributes = {"creationDate": "2026-11-23T08:00:00Z", "mfaAuthenticated": factor}
+    token = user(key="ASIAIOSFODNN7EXAMPLE", sessionContext={"attributes": attributes})
+    with held([assume_role(caller=token)]) as case:
+        found = case.detect(rules=["token-mints-tokens"])
+
+    assert len(found) == count
+    assert all("(temporary credential of user/ada)" in one.why for one in found)
