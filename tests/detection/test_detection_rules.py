@@ -265,3 +265,18 @@ def test_a_users_token_whose_minting_was_not_seen_mints_too(factor: str, count: 
 
     assert len(found) == count
     assert all("(temporary credential of user/ada)" in one.why for one in found)
+
+
+@pytest.mark.parametrize(
+    ("home", "severity"), [("198.51.100.7", "high"), ("10.0.1.5", "medium"), ("2001:db8::7", "medium")]
+)
+def test_a_hosts_other_way_out_is_told_as_less_than_another_place(home: str, severity: str) -> None:
+    """A host calls some services by an endpoint of its VPC, or by IPv6, and others by its public address."""
+    place = world()
+    host = place.instance("Web", ip=home)
+    host.calls("ssm:UpdateInstanceInformation", count=3)
+    host.seen_from("203.0.113.77", "Boto3/1.35").calls("dynamodb:ListTables")
+    with held(place) as case:
+        (one,) = case.detect(rules=["stolen-workload"])
+
+    assert one.severity == severity
