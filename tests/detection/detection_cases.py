@@ -1100,6 +1100,13 @@ def password_by_a_namesake(world: World) -> None:
 
 
 @fires("lasting-access")
+def person_in_the_directory(world: World) -> None:
+    """A user of Identity Center is made, whose name the log hides."""
+    hidden = {"userName": "HIDDEN_DUE_TO_SECURITY_REASONS", "identityStoreId": "d-1234567890"}
+    ada(world).assumes("Admin", "x").calls("identitystore:CreateUser", hidden, read_only=False)
+
+
+@fires("lasting-access")
 def trusts_whoever_knows_a_word(world: World) -> None:
     """A role is opened to all accounts; the condition is an external id, which its maker may tell anybody."""
     _trusting(world, {"StringEquals": {"sts:ExternalId": "word"}})

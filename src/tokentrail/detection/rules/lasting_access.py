@@ -20,18 +20,22 @@ _NAMES = (
     "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
     "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation",
     "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
+    "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
+    "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
+    "CreateAccountAssignment", "CreateGroupMembership",
 )  # fmt: skip
 _SHARED = {
-    "CreateUser": "iam", "CreatePolicyVersion": "iam", "UpdateLoginProfile": "iam", "CreateProfile": "rolesanywhere",
-    "CreateActivation": "ssm",
+    "CreateUser": ("iam", "identitystore", "sso-directory"), "CreateGroupMembership": ("identitystore",),
+    "CreatePolicyVersion": ("iam",), "CreateProfile": ("rolesanywhere",), "CreateActivation": ("ssm",),
 }  # fmt: skip
-"""Names that other services' calls bear too: a user of Transfer Family or of a cache is none of IAM."""
+"""Names that other services' calls bear too: a user of Transfer Family or of a cache can't act in an account."""
 _MEANT = " AND ".join(
-    f"({{of}}.name <> '{name}' OR {{of}}.source = '{source}.amazonaws.com')"
-    for name, source in _SHARED.items()
+    f"({{of}}.name <> '{name}' OR replace({{of}}.source, '.amazonaws.com', '') IN ({', '.join(map(repr, sources))}))"
+    for name, sources in _SHARED.items()
 )
 _MADE = f"""
-    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type, c.in_account,
+    SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type,
+           c.in_account,
            k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
@@ -109,7 +113,7 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name == "CreateAccessKey" and not (own and not temporary):
         return "medium", f"a key for {_whose(row, who)}"
     if name == "CreateUser":
-        return "low", f"user {who}"
+        return "low", f"user {who}" if row["source"] == "iam.amazonaws.com" else "a user of Identity Center"
     if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
         return "medium", f"{_PASSWORDS.get(name, name)} for {_whose(row, who)}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
