@@ -234,6 +234,14 @@ def copies_all(world: World) -> None:
     _reads(world, "ada", 200)
 
 
+@fires("bulk-read")
+def copies_into_another_bucket(world: World) -> None:
+    """One session has S3 copy two hundred objects into a bucket of somebody else's, where others read three."""
+    _reads(world, "bea", 3)
+    session = world.user("ada").assumes("Data", "ada")
+    session.calls("s3:CopyObject", {"bucketName": "elsewhere", "key": "{n}"}, count=200)
+
+
 @spares("bulk-read")
 def all_read_much(world: World) -> None:
     """Every session of the role reads two hundred objects."""
