@@ -1189,6 +1189,25 @@ def log_off(world: World) -> None:
     ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
 
 
+@fires("logging-stopped")
+def lake_stopped(world: World) -> None:
+    """A store of CloudTrail Lake takes in no more."""
+    ada(world).calls("cloudtrail:StopEventDataStoreIngestion", {"eventDataStore": "s"}, read_only=False)
+
+
+@fires("logging-stopped")
+def detector_suspended(world: World) -> None:
+    """GuardDuty is suspended, not deleted."""
+    ada(world).calls("guardduty:UpdateDetector", {"detectorId": "d", "enable": False}, read_only=False)
+
+
+@spares("logging-stopped")
+def detector_changed(world: World) -> None:
+    """GuardDuty tells of what it finds more often."""
+    request = {"detectorId": "d", "enable": True, "findingPublishingFrequency": "FIFTEEN_MINUTES"}
+    ada(world).calls("guardduty:UpdateDetector", request, read_only=False)
+
+
 @spares("logging-stopped")
 def another_detector(world: World) -> None:
     """Fraud Detector's DeleteDetector, which is no GuardDuty's, turns nothing off."""
