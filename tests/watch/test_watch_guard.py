@@ -103,7 +103,8 @@ def test_whoever_takes_back_a_step_is_told(told: Story, tmp_path: Path) -> None:
     """
     Lifting a policy or key of the plan is told, with who did it; the same call on another thing is not.
 
-    So is what is lifted before it has taken effect: whoever may write IAM does so within seconds.
+    So is what is lifted before it has taken effect: whoever may write IAM does so within seconds. A tainted credential
+    whose user agent bears the id of a run of ours, as the log shows it, is no run of ours.
     """
     last = max(time_of(one) for one in told.world.records())
     path, plan = planned(told, tmp_path, last)
@@ -122,11 +123,16 @@ def test_whoever_takes_back_a_step_is_told(told: Story, tmp_path: Path) -> None:
     ]
     for one in extra:
         one["recipientAccountId"] = one["userIdentity"]["accountId"] = put.account
+    thief = next(one["userIdentity"] for one in told.world.records()
+                 if one["userIdentity"].get("accessKeyId") == told.key_ids["A"])  # fmt: skip
+    disguised = change(f"Delete{kind}Policy", last + timedelta(minutes=7), **lifted)
+    extra += [{**disguised, "userIdentity": thief, "userAgent": "tokentrail/0.1 run/run-1"}]
 
     found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
 
-    assert [extra[0]["eventID"]] == [one["events"][0] for one in found]
+    assert [extra[0]["eventID"], disguised["eventID"]] == [one["events"][0] for one in found]
     assert "mallory" in found[0]["why"]
+    assert {one["severity"] for one in found} == {"critical"}
 
 
 def test_the_same_policy_sent_again_takes_nothing_back(told: Story, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ back from when it was sent on, not only once it holds: whoever may write IAM doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,7 +108,8 @@ class Guard:
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
         yield from self._successes(sight, scene, tainted, bites)
         yield from self._children(tainted)
-        yield from self._undone(scene, bites)
+        attackers = {n for one in tainted for n in sight.forest.resolve(one.id)}
+        yield from self._undone(scene, bites, attackers)
         yield from self._over(tainted, now)
 
     def _journalled(self) -> bool:
@@ -202,12 +203,15 @@ class Guard:
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
 
-    def _undone(self, scene: Scene, bites: _Bites) -> Iterator[Finding]:
+    def _undone(self, scene: Scene, bites: _Bites, attackers: Set[int]) -> Iterator[Finding]:
+        """Tell who took back a step; a run's id stands in the log, and whoever reads that can bear it too."""
         first = min(bites.sent.values())
         things = [one for one in bites.things if one.step in bites.sent]
         for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
             thing = taken_back([one for one in things if _after(row, bites, one)], row)
-            own = any(f"run/{run}" in (row["agent"] or "") for run in bites.runs)
+            own = row["n"] not in attackers and any(
+                f"run/{run}" in (row["agent"] or "") for run in bites.runs
+            )
             if thing is None or (own and row["name"] in {thing.operation, *REWRITES}):
                 continue
             who = row["by_arn"] or row["by_service"] or "somebody"
