@@ -6,16 +6,20 @@ Each case is a function that acts in a fresh world; its docstring says what happ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 
 from evidence import AWAY, HOME, START
 from tokentrail.testing import World
+from tokentrail.testing.administration import revoke_older_sessions
 from tokentrail.testing.credential import LongTermKey
 from tokentrail.testing.names import Json
 from tokentrail.testing.records import BROWSER
 
 Act = Callable[[World], None]
 HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
+EKS = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
 TOOL = "Boto3/1.34.162 md/Botocore#1.34.162"
 
 FIRES: dict[str, list[Act]] = {}
@@ -228,6 +232,14 @@ def copies_all(world: World) -> None:
     """One session reads two hundred objects where others read three."""
     _reads(world, "bea", 3)
     _reads(world, "ada", 200)
+
+
+@fires("bulk-read")
+def copies_into_another_bucket(world: World) -> None:
+    """One session has S3 copy two hundred objects into a bucket of somebody else's, where others read three."""
+    _reads(world, "bea", 3)
+    session = world.user("ada").assumes("Data", "ada")
+    session.calls("s3:CopyObject", {"bucketName": "elsewhere", "key": "{n}"}, count=200)
 
 
 @spares("bulk-read")
@@ -503,6 +515,52 @@ def own_denial_detached_from_a_role(world: World) -> None:
     world.user("bea").iam("CreatePolicyVersion", policyArn=arn, policyDocument=CLOSED, setAsDefault=True)
     world.user("bea").iam("AttachRolePolicy", roleName="Deploy", policyArn=arn)
     world.user("cleo").iam("DetachRolePolicy", roleName="Deploy", policyArn=arn)
+
+
+@fires("containment-undone")
+def revocation_of_less(world: World) -> None:
+    """A role's session writes the revocation anew, with a cutoff of years ago: IAM overwrites what bears the name."""
+    session = ada(world).assumes("Deploy", "x")
+    world.user("bea").revokes_sessions("Deploy")
+    old = revoke_older_sessions(START - timedelta(days=900))
+    session.iam("PutRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions", policyDocument=old)
+
+
+@fires("containment-undone")
+def denial_of_less(world: World) -> None:
+    """A user puts a denial of a single call in the place of that of all."""
+    less = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:Get*", "Resource": "*"}]}
+    world.user("bea").iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=CLOSED)
+    ada(world).iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=less)
+
+
+@fires("containment-undone")
+def denying_policy_opened(world: World) -> None:
+    """A policy that denies all to a user and a role gets a version that denies nothing: one event, one finding."""
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    key = ada(world)
+    arn = own_policy(world, "Closed", CLOSED)
+    world.user("bea").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    world.user("bea").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=arn)
+    key.iam("CreatePolicyVersion", policyArn=arn, policyDocument=allow, setAsDefault=True)
+
+
+@spares("containment-undone")
+def denials_of_no_less(world: World) -> None:
+    """A colleague moves a revocation's cutoff on, adds to a denial of all, and writes a version that denies all."""
+    wider = {
+        "Version": "2012-10-17",
+        "Statement": [*CLOSED["Statement"], {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}],
+    }
+    bea, cleo = world.user("bea"), world.user("cleo")
+    bea.revokes_sessions("Deploy")
+    world.wait(60)
+    cleo.revokes_sessions("Deploy")
+    for who, document in ((bea, CLOSED), (cleo, wider)):
+        who.iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=document)
+    arn = own_policy(world, "Closed", CLOSED)
+    bea.iam("AttachUserPolicy", userName="ada", policyArn=arn)
+    cleo.iam("CreatePolicyVersion", policyArn=arn, policyDocument=wider, setAsDefault=True)
 
 
 @fires("containment-undone")
@@ -869,6 +927,18 @@ def key_to_console(world: World) -> None:
     token.gets_signin_token().calls("iam:ListUsers")
 
 
+@fires("console-from-key")
+def pod_to_console(world: World) -> None:
+    """A pod's session by web identity is carried into a browser."""
+    world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS).gets_signin_token()
+
+
+@fires("console-from-key")
+def instance_to_console_by_another_role(world: World) -> None:
+    """An instance's session takes up a role, and that is carried into a browser."""
+    world.instance("WebServer").assumes("Admin", "x").gets_signin_token()
+
+
 @spares("console-from-key")
 def password_to_console(world: World) -> None:
     """A user signs in with a password."""
@@ -889,6 +959,20 @@ def all_power(world: World) -> None:
     """A federated user may do all that its maker may."""
     policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     ada(world).gets_federation_token("helper", policy=policy)
+
+
+@fires("federated-with-all")
+def broker_robbed(world: World) -> None:
+    """A broker's key hands out narrow tokens, until a thief has it hand out one of all power but for one call."""
+    key = ada(world)
+    narrow = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}],
+    }
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "x:Y", "Resource": "*"}]}
+    key.gets_federation_token("guest", policy=json.dumps(narrow))
+    for name in ("guest", "again"):
+        key.seen_from(ELSEWHERE).gets_federation_token(name, policy=json.dumps(wide))
 
 
 @spares("federated-with-all")
@@ -932,6 +1016,14 @@ def same_secret(world: World) -> None:
 
 
 @spares("secrets-swept")
+def pod_starts(world: World) -> None:
+    """A pod by web identity reads its settings when it starts, on the first day of the evidence."""
+    pod = world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS)
+    for number in range(12):
+        pod.calls("secretsmanager:GetSecretValue", {"secretId": f"prod/{number}"})
+
+
+@spares("secrets-swept")
 def service_starts(world: World) -> None:
     """A function reads its twelve settings when it starts."""
     world.function("Resize", "resize").calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
@@ -949,6 +1041,14 @@ def federated_user_calls_iam(world: World) -> None:
     key = ada(world)
     key.gets_federation_token("other").gets_signin_token().calls("iam:ListUsers")
     key.gets_federation_token("helper").calls("iam:ListUsers")
+
+
+@spares("beyond-its-power")
+def registry_asks_for_its_token(world: World) -> None:
+    """CodeArtifact asks STS for its bearer token in the name of whoever asks it for one."""
+    token = ada(world).gets_session_token()
+    token.calls("codeartifact:GetAuthorizationToken", {"domain": "shop"})
+    token.calls("sts:GetServiceBearerToken")
 
 
 @spares("beyond-its-power")
@@ -1001,6 +1101,70 @@ def function_by_a_session(world: World) -> None:
     session.calls("lambda:CreateFunction20150331", {"functionName": "helper"})
 
 
+@fires("lasting-access")
+def password_by_a_namesake(world: World) -> None:
+    """A session that was given a user's name sets that user's password: whoever takes up a role names its session."""
+    ada(world).assumes("Admin", "cleo").iam("UpdateLoginProfile", userName="cleo")
+
+
+@fires("lasting-access")
+def person_in_the_directory(world: World) -> None:
+    """A user of Identity Center is made, whose name the log hides."""
+    hidden = {"userName": "HIDDEN_DUE_TO_SECURITY_REASONS", "identityStoreId": "d-1234567890"}
+    ada(world).assumes("Admin", "x").calls("identitystore:CreateUser", hidden, read_only=False)
+
+
+@fires("lasting-access")
+def trusts_whoever_knows_a_word(world: World) -> None:
+    """A role is opened to all accounts; the condition is an external id, which its maker may tell anybody."""
+    _trusting(world, {"StringEquals": {"sts:ExternalId": "word"}})
+
+
+@fires("lasting-access")
+def trusts_a_stranger_by_condition(world: World) -> None:
+    """A role is opened to all accounts of which a condition leaves a stranger's."""
+    _trusting(world, {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::999988887777:role/*"}})
+
+
+@fires("lasting-access")
+def function_for_a_strangers_services(world: World) -> None:
+    """A function may be called by whatever AWS does for an account that the case knows nothing of."""
+    _callable(world, principal="*", sourceAccount="999988887777")
+
+
+@spares("lasting-access")
+def trusts_an_organisation(world: World) -> None:
+    """A role is opened to the accounts of an organisation."""
+    _trusting(world, {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}})
+
+
+@spares("lasting-access")
+def function_for_its_own_account(world: World) -> None:
+    """A function may be called by what AWS does for its own account."""
+    _callable(world, principal="*", sourceAccount=HOME)
+
+
+@spares("lasting-access")
+def users_of_other_services(world: World) -> None:
+    """Users of Transfer Family and of a cache are made, and a policy of IoT: none of them is IAM's."""
+    key = ada(world)
+    key.calls("transfer:CreateUser", {"userName": "sftp", "serverId": "s-1"}, read_only=False)
+    key.calls("elasticache:CreateUser", {"userName": "cache", "userId": "cache"}, read_only=False)
+
+
+def _trusting(world: World, condition: Json) -> None:
+    """A role's trust is changed: everybody who meets a condition."""
+    who = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole", "Condition": condition}
+    document = {"Version": "2012-10-17", "Statement": [who]}
+    ada(world).iam("UpdateAssumeRolePolicy", roleName="Door", policyDocument=document)
+
+
+def _callable(world: World, **parameters: str) -> None:
+    """A function is opened to whom parameters name."""
+    request = {"functionName": "f", "action": "lambda:InvokeFunction", "statementId": "s", **parameters}
+    ada(world).calls("lambda:AddPermission20150331v2", request, read_only=False)
+
+
 @spares("lasting-access")
 def function_by_a_key(world: World) -> None:
     """A user makes a function with the user's own key, as the user may make another tomorrow."""
@@ -1023,6 +1187,31 @@ def service_role_made(world: World) -> None:
 def log_off(world: World) -> None:
     """The trail is stopped."""
     ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+
+
+@fires("logging-stopped")
+def lake_stopped(world: World) -> None:
+    """A store of CloudTrail Lake takes in no more."""
+    ada(world).calls("cloudtrail:StopEventDataStoreIngestion", {"eventDataStore": "s"}, read_only=False)
+
+
+@fires("logging-stopped")
+def detector_suspended(world: World) -> None:
+    """GuardDuty is suspended, not deleted."""
+    ada(world).calls("guardduty:UpdateDetector", {"detectorId": "d", "enable": False}, read_only=False)
+
+
+@spares("logging-stopped")
+def detector_changed(world: World) -> None:
+    """GuardDuty tells of what it finds more often."""
+    request = {"detectorId": "d", "enable": True, "findingPublishingFrequency": "FIFTEEN_MINUTES"}
+    ada(world).calls("guardduty:UpdateDetector", request, read_only=False)
+
+
+@spares("logging-stopped")
+def another_detector(world: World) -> None:
+    """Fraud Detector's DeleteDetector, which is no GuardDuty's, turns nothing off."""
+    ada(world).calls("frauddetector:DeleteDetector", {"detectorId": "d"}, read_only=False)
 
 
 @spares("logging-stopped")

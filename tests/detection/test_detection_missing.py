@@ -29,7 +29,7 @@ WITHOUT = {
     "eventName": {
         "assume-root", "beyond-its-power", "bulk-read", "console-from-key", "containment-undone", "key-quarantined",
         "lasting-access", "logging-stopped", "minted-before-the-cut", "new-mfa-used", "outlived-key", "role-probing",
-        "secrets-swept", "self-assumption", "session-token-back-door", "token-mints-tokens", "used-after-revocation",
+        "secrets-swept", "self-assumption", "session-token-back-door", "used-after-revocation",
     },
     "errorMessage": {"role-probing"},
 }  # fmt: skip

@@ -18,7 +18,7 @@ from detection_cases import (
     world,
 )
 
-from evidence import HOME, START, held
+from evidence import HOME, START, assume_role, call, held, user
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
@@ -220,3 +220,63 @@ def test_what_is_made_for_nobody_named_is_the_callers_own(
     (one,) = found(made, "lasting-access")
 
     assert one.why.endswith(f": {what} for {whose}.")
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_a_quarantine_is_told_once_and_of_the_user_in_its_partition(partition: str) -> None:
+    """The quarantine makes its user suspicious, in whose name it is put there, and is no way in by that."""
+    caller = user(arn=f"arn:{partition}:iam::{HOME}:user/ada")
+    asked = {"userName": "ada", "policyArn": f"arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}
+    quarantine = call(
+        "AttachUserPolicy",
+        "2026-11-23T10:00:00Z",
+        caller,
+        source="iam.amazonaws.com",
+        requestParameters=asked,
+    )
+    with held([quarantine]) as case:
+        (one,) = case.detect(rules=["key-quarantined", "lasting-access"])
+
+    assert one.rule == "key-quarantined"
+    assert one.principals == (caller["arn"],)
+
+
+def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None:
+    """Two sessions of a role stop it: the time is that of the first call, though the session behind it began later."""
+    place = world()
+    one, other = (ada(place).assumes("Admin", name) for name in ("one", "other"))
+    for session in (other, one):
+        place.wait(600)
+        (first, *_) = session.calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+    with held(place) as case:
+        (found,) = case.detect(rules=["logging-stopped"])
+
+    assert found.subject == other.id
+    assert found.events[0] != first["eventID"]
+
+
+@pytest.mark.parametrize(("factor", "count"), [("false", 1), ("true", 0)])
+def test_a_users_token_whose_minting_was_not_seen_mints_too(factor: str, count: int) -> None:
+    """A user's temporary credential that is no console's takes up a role: the evidence begins after it was minted."""
+    attributes = {"creationDate": "2026-11-23T08:00:00Z", "mfaAuthenticated": factor}
+    token = user(key="ASIAIOSFODNN7EXAMPLE", sessionContext={"attributes": attributes})
+    with held([assume_role(caller=token)]) as case:
+        found = case.detect(rules=["token-mints-tokens"])
+
+    assert len(found) == count
+    assert all("(temporary credential of user/ada)" in one.why for one in found)
+
+
+@pytest.mark.parametrize(
+    ("home", "severity"), [("198.51.100.7", "high"), ("10.0.1.5", "medium"), ("2001:db8::7", "medium")]
+)
+def test_a_hosts_other_way_out_is_told_as_less_than_another_place(home: str, severity: str) -> None:
+    """A host calls some services by an endpoint of its VPC, or by IPv6, and others by its public address."""
+    place = world()
+    host = place.instance("Web", ip=home)
+    host.calls("ssm:UpdateInstanceInformation", count=3)
+    host.seen_from("203.0.113.77", "Boto3/1.35").calls("dynamodb:ListTables")
+    with held(place) as case:
+        (one,) = case.detect(rules=["stolen-workload"])
+
+    assert one.severity == severity

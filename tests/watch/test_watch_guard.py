@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from watch_cases import Json, Remembering, packed, watched
 
 from tokentrail import Case
 from tokentrail.containment import planfile
-from tokentrail.containment.model import Plan
+from tokentrail.containment.history import history
+from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.model import Call, Plan
 from tokentrail.testing.story import Story, story
 from tokentrail.watch.guard import Guard
+from tokentrail.watch.undoing import standing, taken_back
+
+HOME = "111122223333"
+CLOSED = f"arn:aws:iam::{HOME}:policy/Closed"
 
 
 @pytest.fixture(name="told", scope="module")
@@ -91,24 +100,39 @@ def test_a_plan_that_holds_raises_nothing_until_it_is_over(told: Story, tmp_path
 
 
 def test_whoever_takes_back_a_step_is_told(told: Story, tmp_path: Path) -> None:
-    """Lifting a policy or key of the plan is told, with who did it; the same call on another thing is not."""
+    """
+    Lifting a policy or key of the plan is told, with who did it; the same call on another thing is not.
+
+    So is what is lifted before it has taken effect: whoever may write IAM does so within seconds. A tainted credential
+    whose user agent bears the id of a run of ours, as the log shows it, is no run of ours.
+    """
     last = max(time_of(one) for one in told.world.records())
     path, plan = planned(told, tmp_path, last)
+    with Journal(journal_path(path), plan=planfile.digest(plan), run="run-1") as journal:
+        for step in plan.steps:
+            sent, bites = (f"{last + timedelta(seconds=after):%Y-%m-%dT%H:%M:%SZ}" for after in (0, 600))
+            journal.write({"kind": "step", "verb": "apply", "n": step.n, "outcome": "done", "sent_at": sent,
+                           "bites_at": bites, "cutoff": None}, last)  # fmt: skip
     put = next(call for step in plan.steps for call in step.calls if call.operation.startswith("Put"))
     kind = "Role" if "RoleName" in put.parameters else "User"
     who = put.parameters[f"{kind}Name"]
     lifted = {f"{kind.lower()}Name": who, "policyName": put.parameters["PolicyName"]}
     extra = [
-        change(f"Delete{kind}Policy", last + timedelta(minutes=5), **lifted),
+        change(f"Delete{kind}Policy", last + timedelta(seconds=5), **lifted),
         change(f"Delete{kind}Policy", last + timedelta(minutes=6), **{**lifted, "policyName": "another"}),
     ]
     for one in extra:
         one["recipientAccountId"] = one["userIdentity"]["accountId"] = put.account
+    thief = next(one["userIdentity"] for one in told.world.records()
+                 if one["userIdentity"].get("accessKeyId") == told.key_ids["A"])  # fmt: skip
+    disguised = change(f"Delete{kind}Policy", last + timedelta(minutes=7), **lifted)
+    extra += [{**disguised, "userIdentity": thief, "userAgent": "tokentrail/0.1 run/run-1"}]
 
     found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
 
-    assert [extra[0]["eventID"]] == [one["events"][0] for one in found]
+    assert [extra[0]["eventID"], disguised["eventID"]] == [one["events"][0] for one in found]
     assert "mallory" in found[0]["why"]
+    assert {one["severity"] for one in found} == {"critical"}
 
 
 def test_the_same_policy_sent_again_takes_nothing_back(told: Story, tmp_path: Path) -> None:
@@ -139,3 +163,40 @@ def test_the_same_policy_sent_again_takes_nothing_back(told: Story, tmp_path: Pa
     found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
 
     assert [extra[1]["eventID"]] == [one["events"][0] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "document", "step"),
+    [
+        ("DetachPolicy", {"policyId": "p-made", "targetId": HOME}, None, 1),
+        ("UpdatePolicy", {"policyId": "p-made"}, "{}", 1),
+        ("UpdatePolicy", {"policyId": "p-made", "name": "another"}, None, None),
+        ("DetachPolicy", {"policyId": "p-other", "targetId": HOME}, None, None),
+        ("CreatePolicyVersion", {"policyArn": CLOSED, "setAsDefault": True}, "{}", 2),
+        ("CreatePolicyVersion", {"policyArn": CLOSED}, "{}", None),
+        ("SetDefaultPolicyVersion", {"policyArn": CLOSED, "versionId": "v1"}, None, 2),
+        ("SetDefaultPolicyVersion", {"policyArn": f"{CLOSED}2", "versionId": "v1"}, None, None),
+    ],
+)
+def test_what_an_attached_policy_says_is_guarded_too(
+    name: str, asked: Json, document: str | None, step: int | None
+) -> None:
+    """A policy that the plan had yet to make is known by the id in its journal; to rewrite one takes it back, too."""
+    attached = {"UserName": "ada", "PolicyArn": CLOSED}
+    control = Call(
+        account="management", service="organizations", operation="AttachPolicy",
+        parameters={"PolicyId": "p-made", "TargetId": HOME},
+    )  # fmt: skip
+    made = {"account": HOME, "service": "iam", "operation": "AttachUserPolicy", "parameters": attached}
+    now = datetime.now(UTC).isoformat()
+    lines = [
+        {"kind": "already", "verb": "apply", "n": n, "index": 0, "seq": n, "at": now, "thing": str(n), "meant": meant,
+         "before": {}, "wanted": {}, "cutoff": None}
+        for n, meant in ((1, {**dataclasses.asdict(control)}), (2, made))
+    ]  # fmt: skip
+    things = standing(cast("Plan", SimpleNamespace(steps=())), history(lines))
+
+    change = {"name": name, "request": json.dumps(asked), "document": document, "in_account": None}
+    found = taken_back(things, change)
+
+    assert step == (found.step if found else None)

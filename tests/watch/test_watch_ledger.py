@@ -17,6 +17,7 @@ from tokentrail.present.document import document as as_document
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.documents import finding
+from tokentrail.watch.far_sinks import BusSink, TopicSink, WebhookSink
 from tokentrail.watch.interface import Notice, SinkRefused
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.near_sinks import FileSink
@@ -59,6 +60,55 @@ def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> N
     sent(tmp_path, sink, notice("a"), notice("b"))
 
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+
+
+def test_a_near_sink_that_failed_is_tried_again_while_the_watch_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a full disk kept back follows as soon as there is room, in order, whether or not anything new comes."""
+    monkeypatch.setattr("tokentrail.watch.outbox._AGAIN", 0.0)
+    sink, said = Remembering(failures=2), []
+    with Ledger(tmp_path) as ledger:
+        outbox = Outbox(ledger, [sink], said.append)
+        outbox.send([notice("a")], 0.0)
+        outbox.send([notice("b")], 0.0)
+        left = outbox.left
+        outbox.again()
+
+        assert (left, outbox.left) == (2, 0)
+    assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+    assert len(said) == 1 and "tried again" in said[0]
+
+
+def test_what_came_through_is_not_sent_again_with_what_did_not(tmp_path: Path) -> None:
+    """A receiver that fails at the second of three gets the first one once; a fault of ours holds up no more."""
+
+    class OneByOne(Remembering):
+        def deliver(self, notices: Any) -> None:
+            for one in notices:
+                if one.id == "b" and self.failures:
+                    self.failures -= 1
+                    raise KeyError("region")
+                self.notices.append(one)
+
+    sink = OneByOne(failures=1, near=False, at_once=1)
+    sent(tmp_path, sink, notice("a"), notice("b"), notice("c"))
+
+    assert ["a.1", "b.1", "c.1"] == [one.key for one in sink.notices]
+    assert {WebhookSink("https://example.com").at_once, TopicSink.at_once, BusSink.at_once} == {1}
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    """Whoever rotates the file of findings finds the next ones in a new file of its name."""
+    out = tmp_path / "out.jsonl"
+    sink = FileSink(out)
+    for ident in ("a", "b", "c"):
+        sink.deliver([notice(ident)])
+        if ident != "c":
+            out.rename(tmp_path / f"{ident}.jsonl")
+
+    told = {path.name: json.loads(path.read_text())["id"] for path in tmp_path.iterdir()}
+    assert told == {"a.jsonl": "a", "b.jsonl": "b", "out.jsonl": "c"}
 
 
 def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ class Remembering:
     notices: list[Notice] = field(default_factory=list)
     failures: int = 0
     near: bool = True
+    at_once: int = 10
     name: str = "memory"
     shown: str = "memory"
     through: frozenset[str] = frozenset()

@@ -32,6 +32,7 @@ def kind(row: Row) -> str:
         "assumed_role": "role session",
         "service_role": "service's role session",
         "long_term_key": "long-term key",
+        "unknown": "temporary credential",
     }.get(row["kind"], str(row["kind"]).replace("_", " "))
 
 

@@ -76,6 +76,7 @@ class WebhookSink:
     """
 
     near = False
+    at_once = 1
 
     def __init__(self, url: str, secret: str | None = None) -> None:
         if not url.startswith(("https://", "http://")):
@@ -119,6 +120,7 @@ class _AwsSink:
     """What the sinks in AWS share."""
 
     near = False
+    at_once = 1
 
     def __init__(self, access: Access, what: str, region: str | None) -> None:
         self._access, self._region = access, region
@@ -175,19 +177,20 @@ class BusSink(_AwsSink):
         self._bus = bus
 
     def deliver(self, notices: Sequence[Notice]) -> None:
-        """Put them, ten at a time, as 'TokenTrail Finding' of the source `tokentrail`."""
-        for start in range(0, len(notices), 10):
-            entries = [
-                {
-                    "Source": "tokentrail", "DetailType": "TokenTrail Finding", "Detail": told(one),
-                    "EventBusName": self._bus,
-                }
-                for one in notices[start : start + 10]
-            ]  # fmt: skip
-            answer = self._ask("events", "put_events", Entries=entries)
+        """
+        Put them one by one, as 'TokenTrail Finding' of the source `tokentrail`.
+
+        A request of several has no more room than one alone (EventBridge API Reference, 'PutEvents': the total size).
+        """
+        for one in notices:
+            entry = {
+                "Source": "tokentrail", "DetailType": "TokenTrail Finding", "Detail": told(one),
+                "EventBusName": self._bus,
+            }  # fmt: skip
+            answer = self._ask("events", "put_events", Entries=[entry])
             if answer.get("FailedEntryCount"):
-                why = [one["ErrorMessage"] for one in answer["Entries"] if one.get("ErrorCode")]
-                raise SinkFailed(f"{len(why)} of {len(entries)} were not taken: {(why or ['?'])[0]}")
+                why = [str(each.get("ErrorMessage")) for each in answer["Entries"] if each.get("ErrorCode")]
+                raise SinkFailed(f"it was not taken: {(why or ['?'])[0]}")
 
 
 class HubSink(_AwsSink):
@@ -197,6 +200,9 @@ class HubSink(_AwsSink):
     A finding of the same id is updated there, and one that was withdrawn is archived; findings bear the account that
     imports them, since no other may be named (Security Hub API Reference, 'BatchImportFindings').
     """
+
+    at_once = 10
+    """Which are known by their ids: what is sent again updates itself."""
 
     def __init__(self, region: str, access: Access) -> None:
         super().__init__(access, f"Security Hub {region or 'of the default region'}", region or None)

@@ -4,12 +4,13 @@ Keep guard after containment: whatever shows that a plan did not hold, at once; 
 A success of a tainted credential after its step took effect, a credential that descends from a tainted one and that
 the plan does not know of, and a call that takes back what a step did, are findings like any other.
 GetCallerIdentity and GetSessionToken answer even under a deny, so that their success says nothing (AWS STS API
-Reference); what GetSessionToken mints is a new child. CloudTrail's times are whole seconds, cut off.
+Reference); what GetSessionToken mints is a new child. CloudTrail's times are whole seconds, cut off. A step is taken
+back from when it was sent on, not only once it holds: whoever may write IAM does so in the seconds between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.containment import planfile
-from tokentrail.containment.history import history
+from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding, Severity
@@ -29,7 +30,7 @@ from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, networks, trace
 from tokentrail.policy.deny import UNDENIABLE
 from tokentrail.watch.judging import Sight
-from tokentrail.watch.undoing import Standing, standing, taken_back
+from tokentrail.watch.undoing import REWRITES, Standing, standing, taken_back
 
 PREFIX = "guard-"
 """How the rules of guard begin."""
@@ -47,9 +48,11 @@ _CHANGES = """
 
 @dataclass(frozen=True, slots=True)
 class _Bites:
-    """When each step of the plan took effect."""
+    """When each step of the plan took effect, and when it was sent: from then on it may be taken back."""
 
     steps: dict[int, datetime]
+    sent: dict[int, datetime]
+    things: tuple[Standing, ...]
     runs: frozenset[str]
     """Our own runs that carried the plan out, or took it back."""
 
@@ -71,7 +74,6 @@ class Guard:
         self._path, self._contained_at = path, contained_at
         self._plan = planfile.load(path)
         self._digest = planfile.digest(self._plan)
-        self._standing = standing(self._plan)
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -104,10 +106,10 @@ class Guard:
             return
         held = self._held(sight)
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
-        first = min(bites.steps.values())
         yield from self._successes(sight, scene, tainted, bites)
         yield from self._children(tainted)
-        yield from self._undone(scene, first, bites)
+        attackers = {n for one in tainted for n in sight.forest.resolve(one.id)}
+        yield from self._undone(scene, bites, attackers)
         yield from self._over(tainted, now)
 
     def _journalled(self) -> bool:
@@ -116,10 +118,13 @@ class Guard:
     def _bites(self) -> _Bites:
         lines = read(journal_path(self._path), plan=self._digest)
         if not lines:
-            return _Bites({step.n: self._contained_at for step in self._plan.steps}, frozenset())
+            at = {step.n: self._contained_at for step in self._plan.steps}
+            return _Bites(at, at, standing(self._plan, History()), frozenset())
         told = history(lines)
         runs = frozenset(str(one["run"]) for one in lines if "run" in one)
-        return _Bites({n: record.bites_at for n, record in told.steps.items()}, runs)
+        bites = {n: record.bites_at for n, record in told.steps.items()}
+        sent = {n: record.sent_at for n, record in told.steps.items()}
+        return _Bites(bites, sent, standing(self._plan, told), runs)
 
     def _held(self, sight: Sight) -> Sequence[TracedCredential]:
         """What the evidence knows of the attacker's credentials; nothing, if it knows none of the subjects."""
@@ -198,12 +203,16 @@ class Guard:
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
 
-    def _undone(self, scene: Scene, first: datetime, bites: _Bites) -> Iterator[Finding]:
-        things = [one for one in self._standing if one.step in bites.steps]
+    def _undone(self, scene: Scene, bites: _Bites, attackers: Set[int]) -> Iterator[Finding]:
+        """Tell who took back a step; a run's id stands in the log, and whoever reads that can bear it too."""
+        first = min(bites.sent.values())
+        things = [one for one in bites.things if one.step in bites.sent]
         for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
             thing = taken_back([one for one in things if _after(row, bites, one)], row)
-            own = any(f"run/{run}" in (row["agent"] or "") for run in bites.runs)
-            if thing is None or (own and row["name"] == thing.operation):
+            own = row["n"] not in attackers and any(
+                f"run/{run}" in (row["agent"] or "") for run in bites.runs
+            )
+            if thing is None or (own and row["name"] in {thing.operation, *REWRITES}):
                 continue
             who = row["by_arn"] or row["by_service"] or "somebody"
             yield self._finding(
@@ -267,7 +276,7 @@ class Guard:
 
 
 def _after(row: Row, bites: _Bites, thing: Standing) -> bool:
-    return bool(row["time"] > int(bites.steps[thing.step].timestamp()))
+    return bool(row["time"] > int(bites.sent[thing.step].timestamp()))
 
 
 def _event(row: Row) -> str:

@@ -134,6 +134,10 @@ class Sink(Protocol):
     def near(self) -> bool:
         """Whether delivery waits for nobody, so that it is done at once."""
 
+    @property
+    def at_once(self) -> int:
+        """How many notices it is given at once: where one fails, all of them are sent again."""
+
     def delivered(self) -> frozenset[str]:
         """Keys of notices that are known to have come through, where the sink can tell; looked at after a restart."""
 

@@ -34,6 +34,7 @@ class StreamSink:
     """
 
     near = True
+    at_once = 1
 
     def __init__(self, stream: TextIO, write: Write) -> None:
         self._stream, self._write = stream, write
@@ -66,17 +67,31 @@ class FileSink:
     """
 
     near = True
+    at_once = 1
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = f"file {path.absolute()}"
         self.shown = str(path)
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            self._descriptor = self._opened()
         except OSError as error:
             raise UsageError(
                 f"{path}: can't be written: {error.strerror}. Name another file with --to."
             ) from error
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+
+    def _follow(self) -> None:
+        """Go on in a file of the same name where the one before was moved away, as logs are that are rotated."""
+        try:
+            there = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            there = None
+        if there is None or not os.path.samestat(there, os.fstat(self._descriptor)):
+            before, self._descriptor = self._descriptor, self._opened()
+            os.close(before)
 
     def delivered(self) -> frozenset[str]:
         """What the file holds already."""
@@ -88,6 +103,7 @@ class FileSink:
         as_lines(notices, text)
         data = text.getvalue().encode("ascii")
         try:
+            self._follow()
             size = os.fstat(self._descriptor).st_size
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
                 data = b"\n" + data  # a line that was torn off stays one of its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,8 @@ from tokentrail.watch.buffer import Patience
 from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Ledger
 
-_AT_ONCE = 10
+_AGAIN = 5.0
+"""Seconds after which a near sink that failed is tried again."""
 Say = Callable[[str], None]
 
 
@@ -43,7 +45,7 @@ class _Far:
     def _run(self) -> None:
         while (one := self._waiting.get()) is not None:
             some = [one]
-            while len(some) < _AT_ONCE and not self._waiting.empty():
+            while len(some) < self.sink.at_once and not self._waiting.empty():
                 following = self._waiting.get()
                 if following is None:
                     return
@@ -60,18 +62,22 @@ class _Far:
                 if len(notices) > 1:  # one of them is at fault: the others shall come through
                     return all(self._delivered([one]) for one in notices)
                 self._say(f"{self.sink.shown} refused the finding {notices[0].key} for good: {why}.")
-            except SinkFailed as why:
+            except Exception as why:  # noqa: BLE001 - what ends this thread unsaid would lose all that follows
                 if self.trouble is None:
                     self._say(
-                        f"{self.sink.shown} can't be reached: {why}. Findings wait, and it is tried again."
+                        f"{self.sink.shown} can't be reached: {_worded(why)}. Findings wait, and it is tried again."
                     )
-                self.trouble = str(why)
+                self.trouble = _worded(why)
                 self._over.wait(patience.failed())
                 continue
             self.trouble = None
             self._ledger.came_through(self.sink.name, notices)
             return True
         return False
+
+
+def _worded(why: Exception) -> str:
+    return str(why) if isinstance(why, SinkFailed) else f"{type(why).__name__}: {why}"
 
 
 class Outbox:
@@ -88,20 +94,23 @@ class Outbox:
         self._ledger, self._say = ledger, say
         self._names = [one.name for one in sinks]
         self._near = [one for one in sinks if one.near]
+        self._again_at: dict[str, float] = {}
+        """When near sinks that failed are tried again."""
         self._far = [_Far(one, ledger, say) for one in sinks if not one.near]
         for sink in sinks:
             due = ledger.due(sink.name)
             through = sink.delivered() if due else frozenset[str]()
             ledger.came_through(sink.name, [one for one in due if one.key in through])
         for near in self._near:
-            self._deliver(near, ledger.due(near.name))
+            self._deliver(near)
         for far in self._far:
             far.put(ledger.due(far.sink.name))
 
     @property
     def left(self) -> int:
         """Notices that have not come through somewhere."""
-        return sum(one.left for one in self._far)
+        near = sum(self._ledger.waiting(name) for name in self._again_at)
+        return near + sum(one.left for one in self._far)
 
     def send(self, notices: Sequence[Notice], now: float) -> None:
         """Send notices to every sink."""
@@ -109,7 +118,7 @@ class Outbox:
             return
         self._ledger.send(notices, self._names, now)
         for near in self._near:
-            self._deliver(near, notices)
+            self._deliver(near)
         for far in self._far:
             far.put(notices)
 
@@ -118,21 +127,29 @@ class Outbox:
         if notices:
             self._ledger.send(notices, (), now)
 
-    def _deliver(self, sink: Sink, notices: Sequence[Notice]) -> None:
-        for one in notices:
+    def again(self) -> None:
+        """Try near sinks again that failed some seconds ago."""
+        for sink in self._near:
+            if self._again_at.get(sink.name, math.inf) <= time.monotonic():
+                self._deliver(sink)
+
+    def _deliver(self, sink: Sink) -> None:
+        """Deliver what is due, in order: what did not come through before, and what is new."""
+        for one in self._ledger.due(sink.name):
             try:
                 sink.deliver([one])
             except SinkFailed as why:
-                self._say(
-                    f"{sink.shown} can't be written: {why}. The finding {one.key} is sent at the next start."
-                )
+                if sink.name not in self._again_at:
+                    self._say(f"{sink.shown} can't be written: {why}. Findings wait, and it is tried again.")
+                self._again_at[sink.name] = time.monotonic() + _AGAIN
                 return
             self._ledger.came_through(sink.name, [one])
+        self._again_at.pop(sink.name, None)
 
     def flush(self, seconds: float) -> None:
-        """Wait until all came through, so long at most."""
+        """Wait until all came through to far sinks, so long at most."""
         end = time.monotonic() + seconds
-        while self.left and time.monotonic() < end:
+        while any(one.left for one in self._far) and time.monotonic() < end:
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokentrail.containment.model import Plan
+from tokentrail.containment.history import History
+from tokentrail.containment.model import Call, Plan
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _THING = {
@@ -46,6 +47,14 @@ _TAKEN_BACK_BY = {
     "UpdateAssumeRolePolicy": ("UpdateAssumeRolePolicy",),
     "AttachPolicy": ("DetachPolicy",),
 }
+_OPENED_BY = {
+    "AttachRolePolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
+    "AttachUserPolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
+    "AttachPolicy": ("policyId", ("UpdatePolicy",)),
+}
+"""What changes what an attached policy says, and the parameter that names it."""
+REWRITES = frozenset({"CreatePolicyVersion", "UpdatePolicy"})
+"""How a run of our own writes a policy that was there before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +75,36 @@ class Standing:
         return " ".join(value for _, value in self.thing)
 
 
-def standing(plan: Plan) -> tuple[Standing, ...]:
-    """What the steps of a plan do, as far as a call can take it back."""
-    return tuple(_all(plan))
+def standing(plan: Plan, told: History) -> tuple[Standing, ...]:
+    """
+    What the steps of a plan do, as far as a call can take it back.
+
+    Args:
+        plan: The plan.
+        told: What its journal tells: which ids the policies got that it has yet to make.
+    """
+    return tuple(dict.fromkeys(_all(plan, told)))
 
 
-def _all(plan: Plan) -> Iterator[Standing]:
+def _all(plan: Plan, told: History) -> Iterator[Standing]:
     for step in plan.steps:
         for call in step.calls:
-            names = _THING.get(call.operation)
-            if names is None or not all(isinstance(call.parameters.get(name), str) for name in names):
-                continue
-            yield Standing(
-                step=step.n,
-                account=call.account,
-                operation=call.operation,
-                thing=tuple((_logged(name), call.parameters[name]) for name in names),
-                document=call.parameters.get("PolicyDocument"),
-            )
+            yield from _of(step.n, call)
+    for record in told.things.values():
+        for n in sorted(record.steps):
+            yield from _of(n, record.call)
+
+
+def _of(step: int, call: Call) -> Iterator[Standing]:
+    names = _THING.get(call.operation)
+    if names is not None and all(isinstance(call.parameters.get(name), str) for name in names):
+        yield Standing(
+            step=step,
+            account=call.account,
+            operation=call.operation,
+            thing=tuple((_logged(name), call.parameters[name]) for name in names),
+            document=call.parameters.get("PolicyDocument"),
+        )
 
 
 def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standing | None:
@@ -109,7 +130,18 @@ def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standin
         change["name"] == one.operation and _as_strong(change["document"], one.document) for one in about
     ):
         return None
+    about = about or [one for one in things if _opens(one, change, asked)]
     return about[-1] if about else None
+
+
+def _opens(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether an attached policy is made to say something else."""
+    member, calls = _OPENED_BY.get(one.operation, ("", ()))
+    if change["name"] not in calls or asked.get(member) != dict(one.thing)[member]:
+        return False
+    if change["name"] == "CreatePolicyVersion":
+        return asked.get("setAsDefault") in (True, "true")
+    return change["name"] != "UpdatePolicy" or change["document"] is not None
 
 
 def _as_strong(document: Any, ours: Any) -> bool:

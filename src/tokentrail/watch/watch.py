@@ -222,6 +222,7 @@ class Watch:
                 self._look_again(settled)
             self._teller.tell_some(self._clock())
             self._tell_losses()
+            outbox.again()
             beat.beat(self._say, outbox.left)
             if self._settings.once and settled and self._finished():
                 break

@@ -21,9 +21,11 @@ _BEYOND = """
       (h.kind = 'session_token' AND h.plain AND d.source = 'iam.amazonaws.com')
       OR (h.kind = 'session_token' AND d.source = 'sts.amazonaws.com'
           AND d.name NOT IN ('AssumeRole', 'GetCallerIdentity', 'GetScopedCredentials', 'GetWebIdentityToken',
-                             'GetDelegatedAccessToken', 'GetAccessKeyInfo', 'DecodeAuthorizationMessage'))
+                             'GetDelegatedAccessToken', 'GetAccessKeyInfo', 'DecodeAuthorizationMessage',
+                             'GetServiceBearerToken'))
       OR (h.kind = 'federation_token' AND d.source = 'iam.amazonaws.com'))
     ORDER BY h.n, d.time, d.event_id"""
+"""A service asks for its bearer token in its caller's name (IAM User Guide, 'Service bearer tokens')."""
 _IN_CONSOLE = """
     SELECT DISTINCT h.n FROM facts d JOIN such_tokens h ON h.segment = d.segment AND h.identity = d.identity
     WHERE h.n IN (SELECT n FROM sought)

@@ -9,10 +9,12 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, short, size
 from tokentrail.lineage.rows import Row, event_id
 
-_READ = """
+_COPIES = ("GetObject", "CopyObject")
+"""What S3 copies into another bucket leaves as well, whoever owns that; how many bytes that were is not in the log."""
+_READ = f"""
     SELECT n, count(*) AS objects, CAST(coalesce(sum(bytes_out), 0) AS BIGINT) AS bytes,
            min(time) AS first, max(time) AS last
-    FROM some_deeds WHERE source = 's3.amazonaws.com' AND name = 'GetObject' AND error IS NULL GROUP BY n"""
+    FROM some_deeds WHERE source = 's3.amazonaws.com' AND name IN {_COPIES!r} AND error IS NULL GROUP BY n"""
 _READ_IN_ALL = """
     SELECT n, CAST(sum(objects) AS BIGINT) AS objects, CAST(sum(bytes) AS BIGINT) AS bytes,
            min(first) AS first, max(last) AS last
@@ -26,11 +28,11 @@ _MUCH = """
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_bytes
     FROM busy r JOIN known k ON k.n = r.n
     WHERE k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
-_FIRST = """
+_FIRST = f"""
     SELECT n, event_id, event_id_text FROM (
       SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
       FROM deeds d JOIN sought s ON s.n = d.n
-      WHERE d.source = 's3.amazonaws.com' AND d.name = 'GetObject' AND d.error IS NULL
+      WHERE d.source = 's3.amazonaws.com' AND d.name IN {_COPIES!r} AND d.error IS NULL
     ) WHERE place = 1"""
 
 

@@ -9,14 +9,24 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
-_SIGN_INS = """
+_PORTABLE = (
+    "federation_token",
+    "session_token",
+    "service_role",
+    "long_term_key",
+    "assumed_role_web_identity",
+    "unknown",
+)
+"""What is no person's sign-in: keys and their tokens, of which one whose minting was not seen is unknown, and the
+credentials of workloads, pods and pipelines among them."""
+_SIGN_INS = f"""
     SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
-    WHERE k.api = 'GetSigninToken' AND (p.kind IN ('federation_token', 'session_token', 'service_role', 'long_term_key')
-      OR (p.kind = 'assumed_role' AND t.kind = 'long_term_key'))
+    WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
+      OR (p.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
     ORDER BY k.parent_n, k.issued_time, k.n"""
 
 
@@ -29,7 +39,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     parents = scene.known(by_parent)
     for n, found in sorted(by_parent.items()):
         parent, when = parents[n], found[0]["issued_time"] or found[0]["first"] or 0
-        severity: Severity = "medium" if parent["kind"] == "assumed_role" else "high"
+        severity: Severity = "medium" if parent["kind"] in ("assumed_role", "scoped") else "high"
         yield Hit(
             about=(parent["id"], event_id(found[0]["issue_event"], found[0]["issue_text"]) or ""),
             time=when,

@@ -2,17 +2,20 @@
 A step of containment that somebody else took back.
 
 What a customer's own policy denies is known if the evidence has its document; what is set as a permissions boundary is
-read in the same way (IAM User Guide, 'Permissions boundaries for IAM entities').
+read in the same way (IAM User Guide, 'Permissions boundaries for IAM entities'). A denial is taken back, too, by one in
+its place that denies less, and by another default version of the policy that is attached (IAM API Reference,
+'PutRolePolicy': a policy of the same name is overwritten; 'SetDefaultPolicyVersion').
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.entries import change
@@ -22,7 +25,7 @@ from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
 from tokentrail.policy.ledger import Ledger
 from tokentrail.policy.replay import enter
-from tokentrail.policy.steps import standing
+from tokentrail.policy.steps import Held, standing
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
@@ -30,10 +33,11 @@ _CALLS = (
     "PutUserPermissionsBoundary", "PutRolePermissionsBoundary", "DeleteUserPermissionsBoundary",
     "DeleteRolePermissionsBoundary",
 )  # fmt: skip
+_SWITCHES = ("CreatePolicyVersion", "SetDefaultPolicyVersion")
 _STEPS = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account
     FROM changed c
-    WHERE c.name IN {_CALLS!r}
+    WHERE c.name IN {(*_CALLS, *_SWITCHES)!r} AND c.source = 'iam.amazonaws.com'
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)
       AND (c.name NOT LIKE 'Put%Policy' OR coalesce(c.in_account, '') IN (
         SELECT coalesce(d.in_account, '') FROM changed d
@@ -67,12 +71,17 @@ def find(scene: Scene) -> Iterator[Hit]:
     if not scene.table("steps", _STEPS):
         return
     ledger = _policies(scene)
-    within = scene.thresholds.whole("undone_within")
     set_before: dict[_Thing, Row] = {}
     switched: set[_Thing] = set()
     reactivated: list[tuple[Row, _Thing]] = []
     for row in scene.rows(_TAKEN):
         asked = json.loads(row["request"]) if row["request"] else {}
+        if row["name"] in _SWITCHES:
+            opened = _opened(row, asked, set_before, ledger)
+            told = [hit for thing in opened for hit in _undone(scene, row, set_before.pop(thing), thing)]
+            if told:  # of all whom the policy denied, the worst: one event is one finding
+                yield max(told, key=lambda hit: SEVERITIES.index(hit.severity))
+            continue
         thing = _thing(row, asked)
         if thing is None:
             continue
@@ -80,18 +89,48 @@ def find(scene: Scene) -> Iterator[Hit]:
         first = switches and thing not in switched
         if switches:
             switched.add(thing)
-        if _contains(row, asked, ledger):
+        before = set_before.get(thing)
+        if _contains(row, asked, ledger) and not _weaker(row, before, ledger):
             set_before[thing] = row
             continue
-        before = set_before.pop(thing, None)
+        set_before.pop(thing, None)
         if before is None and first and asked.get("status") == "Active":
             reactivated.append((row, thing))
         unseen = before is None and row["name"].startswith(("Detach", "Delete"))
-        if unseen or (before is not None and row["time"] - before["time"] <= within):
-            hit = _hit(scene, row, before, thing)
-            if hit is not None:
-                yield hit
+        if unseen or before is not None:
+            yield from _undone(scene, row, before, thing)
     yield from _deactivated_before(scene, reactivated)
+
+
+def _undone(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Iterator[Hit]:
+    """What is told of a step that was taken back, if it was soon enough after."""
+    if before is None or row["time"] - before["time"] <= scene.thresholds.whole("undone_within"):
+        hit = _hit(scene, row, before, thing)
+        if hit is not None:
+            yield hit
+
+
+def _weaker(row: Row, before: Row | None, ledger: Ledger) -> bool:
+    """Whether an inline denial is put in the place of one that denied everything, or to more tokens."""
+    if before is None or not before["name"].startswith("Put") or not row["name"].endswith("Policy"):
+        return False
+    return _reach(ledger.read(row["document"])) < _reach(ledger.read(before["document"]))
+
+
+def _opened(
+    row: Row, asked: Mapping[str, Any], set_before: Mapping[_Thing, Row], ledger: Ledger
+) -> list[_Thing]:
+    """Where a policy was attached, or set as a boundary, that denied everything until a version of it changed."""
+    arn = str(asked.get("policyArn", ""))
+    if _denies_all(ledger, arn, row["time"]):
+        return []
+    return [thing for thing, before in set_before.items() if _policy_of(before) == arn]
+
+
+def _policy_of(before: Row) -> str | None:
+    """The managed policy that a step attached or set as a boundary."""
+    asked = json.loads(before["request"]) if before["request"] else {}
+    return asked.get("policyArn") or asked.get("permissionsBoundary")
 
 
 def _policies(scene: Scene) -> Ledger:
@@ -114,7 +153,14 @@ def _denies_all(ledger: Ledger, arn: str, time: int) -> bool:
     steps, says = ledger.says(arn)
     last = standing(steps, datetime.fromtimestamp(time, UTC))
     held = steps[last].value if last >= 0 else says
-    return isinstance(held, Document) and cutoff_of(held) is not None
+    return _reach(held) > -math.inf
+
+
+def _reach(held: Held) -> float:
+    """Until when tokens must have been issued for a policy to deny them everything; infinite for all."""
+    denials = held.denials if isinstance(held, Document) else ()
+    cutoffs = (cutoff_of(Document(statements=(one,))) for one in denials)
+    return max((cutoff for cutoff in cutoffs if cutoff is not None), default=-math.inf)
 
 
 def _thing(row: Row, asked: Mapping[str, Any]) -> _Thing | None:
@@ -156,7 +202,7 @@ def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | Non
     _, kind, _, what = thing
     if before is None and not ((kind == "attached" and _quarantines(what)) or what == _REVOCATION):
         return None
-    suspicious, own = scene.suspicious(row["n"]), _own(row)
+    suspicious, own = scene.suspicious(row["n"]), _own(row, thing)
     if before is not None and before["person"] == row["person"] and not (suspicious or own):
         return None
     since = f", which {short(before['by_arn'])} had set at {at(before['time'])}" if before else ""
@@ -164,13 +210,18 @@ def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | Non
     return _told(row, before, why, "critical" if suspicious or own else "medium")
 
 
-def _own(row: Row) -> bool:
-    """Whether a credential freed its own user or role."""
-    asked = json.loads(row["request"]) if row["request"] else {}
-    who = str(asked.get("roleName") or asked.get("userName") or "")
-    if not who:
-        return bool(row["name"] == "UpdateAccessKey")
-    return bool((row["by_arn"] or "").endswith(f"/{who}"))
+def _own(row: Row, thing: _Thing) -> bool:
+    """Whether a credential freed its own user or role: a role's session bears the role's name before its own."""
+    _, kind, who, _ = thing
+    if kind == "key":
+        who = str(json.loads(row["request"]).get("userName") or "") if row["request"] else ""
+        if not who:
+            return True  # whoever names no user means its own
+    arn = row["by_arn"] or ""
+    _, session, role = arn.partition(":assumed-role/")
+    if session:
+        return role.partition("/")[0] == who and "userName" not in (row["request"] or "")
+    return ":user/" in arn and arn.rpartition("/")[2] == who
 
 
 def _done(row: Row, before: Row | None, thing: _Thing) -> str:
@@ -178,6 +229,10 @@ def _done(row: Row, before: Row | None, thing: _Thing) -> str:
     _, kind, who, what = thing
     if kind == "key":
         return f"made the key {what} active again"
+    if row["name"] in _SWITCHES and before is not None:
+        return f"opened {short(_policy_of(before))}, which denied {who} everything,"
+    if kind == "inline" and row["name"].startswith("Put") and row["document"] and '"Deny"' in row["document"]:
+        return f"put a denial of less in the place of {what} of {who}"
     if kind == "attached":
         return f"detached {short(what)} from {who}"
     if before is not None and kind.endswith("boundary"):
@@ -235,7 +290,7 @@ RULE = Rule(
         "IAM User Guide, 'Permissions boundaries for IAM entities'",
     ),
     find=find,
-    marks=frozenset(_CALLS),
+    marks=frozenset((*_CALLS, *_SWITCHES)),
     late=True,
     thresholds=("undone_within",),
 )

@@ -14,19 +14,29 @@ from tokentrail.lineage.rows import Row, event_id
 _TOKENS = """
     SELECT * FROM (
       SELECT k.*, k.segment_of AS segment,
-             row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS place
+             row_number() OVER (PARTITION BY k.caller_arn, k.issue_ip ORDER BY k.issued_time, k.n) AS place,
+             row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS turn
       FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal FROM known k JOIN forest f ON f.n = k.n) k
       WHERE k.api = 'GetFederationToken'
-    ) WHERE place = 1 ORDER BY issued_time, n"""
+    ) WHERE place = 1 ORDER BY turn > 1, issued_time, n"""
+"""Of each user the first token from each address: a broker's are many, and a thief of its key is elsewhere."""
+
+_FIRST = {True: "that this user was seen to mint", False: "of this user from that address"}
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Read the session policy of the first federation token of each user."""
+    """Read the session policies of the first federation tokens of each user; one finding a user."""
     rows = list(scene.rows(_TOKENS))[: scene.thresholds.whole("most_records")]
     by_place = {(row["segment"], row["object"], row["ordinal"]): row for row in rows}
-    for place, record in sorted(scene.read(list(by_place)), key=lambda one: one[0]):
-        row = by_place[place]
-        if _allows_all(record.get("requestParameters") or {}):
+    found = [
+        by_place[place]
+        for place, record in scene.read(list(by_place))
+        if _allows_all(record.get("requestParameters") or {})
+    ]
+    told = set[str]()
+    for row in sorted(found, key=lambda row: (row["issued_time"], row["n"])):
+        if row["caller_arn"] not in told:
+            told.add(row["caller_arn"])
             yield _hit(row)
 
 
@@ -47,7 +57,9 @@ def _allows_all(request: Any) -> bool:
 def _grants_all(statement: dict[str, Any]) -> bool:
     actions = statement.get("Action")
     actions = actions if isinstance(actions, list) else [actions]
-    return statement.get("Effect") == "Allow" and any(one in ("*", "*:*") for one in actions)
+    return statement.get("Effect") == "Allow" and (
+        any(one in ("*", "*:*") for one in actions) or "NotAction" in statement
+    )
 
 
 def _hit(row: Row) -> Hit:
@@ -56,9 +68,8 @@ def _hit(row: Row) -> Hit:
         about=(row["id"], event),
         time=row["issued_time"],
         severity="medium",
-        why=f"{named(row)} was minted by GetFederationToken at {at(row['issued_time'])} with a session policy "
-        "that takes "
-        "nothing away from its user's power; it is the first that this user was seen to mint.",
+        why=f"{named(row)} was minted by GetFederationToken at {at(row['issued_time'])} with a session policy that "
+        f"takes next to nothing away from its user's power; it is the first {_FIRST[row['turn'] == 1]}.",
         subject=row["root_n"],
         places=(row["root_n"], row["n"]),
         events=(event,),

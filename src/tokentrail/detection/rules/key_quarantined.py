@@ -10,7 +10,9 @@ from tokentrail.detection.wording import at, short
 from tokentrail.lineage.rows import Row, event_id
 
 _QUARANTINED = """
-    SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who FROM changed c
+    SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who,
+           coalesce(nullif(regexp_extract(c.request, '"policyArn":"arn:([a-z-]+):iam:', 1), ''), 'aws') AS partition
+    FROM changed c
     WHERE c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%'
     ORDER BY c.time, c.event_id"""
 _KEYS = """
@@ -42,7 +44,7 @@ def _hit(row: Row, who: tuple[str, str], keys: list[int]) -> Hit:
         places=tuple(keys),
         events=(event,),
         count=1,
-        principals=(f"arn:aws:iam::{account}:user/{name}",),
+        principals=(f"arn:{row['partition']}:iam::{account}:user/{name}",),
         accounts=(account,),
     )
 

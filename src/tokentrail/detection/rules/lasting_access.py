@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.trusts import ANYBODY, let_in
+from tokentrail.detection.trusts import ANYBODY, account_in, let_in
 from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -20,15 +20,28 @@ _NAMES = (
     "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
     "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation",
     "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
+    "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
+    "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
+    "CreateAccountAssignment", "CreateGroupMembership",
 )  # fmt: skip
+_SHARED = {
+    "CreateUser": ("iam", "identitystore", "sso-directory"), "CreateGroupMembership": ("identitystore",),
+    "CreatePolicyVersion": ("iam",), "CreateProfile": ("rolesanywhere",), "CreateActivation": ("ssm",),
+}  # fmt: skip
+"""Names that other services' calls bear too: a user of Transfer Family or of a cache can't act in an account."""
+_MEANT = " AND ".join(
+    f"({{of}}.name <> '{name}' OR replace({{of}}.source, '.amazonaws.com', '') IN ({', '.join(map(repr, sources))}))"
+    for name, sources in _SHARED.items()
+)
 _MADE = f"""
-    SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type, c.in_account,
+    SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type,
+           c.in_account,
            k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
-               GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
-    WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL
+               WHERE {_MEANT.format(of="e")} GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
+    WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL AND {_MEANT.format(of="c")}
     ORDER BY c.n, c.time, c.event_id"""
 _STRONG = frozenset(
     {"CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor"}
@@ -43,6 +56,7 @@ _WAYS_IN = frozenset(
 )
 _FUNCTIONS = frozenset({"CreateFunction20150331", "CreateFunction20150331v2", "CreateFunctionUrlConfig"})
 _PASSWORDS = {"CreateLoginProfile": "a password", "UpdateLoginProfile": "a new password"}
+_CLOSING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 _ADMIN = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
 
 
@@ -76,6 +90,8 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     """How bad one change is; nothing, for what people and pipelines do every day."""
     asked = json.loads(row["request"]) if row["request"] else {}
     found = _outright(row, asked, accounts)
+    if str(asked.get("policyArn", "")).rpartition("/")[2].startswith(_CLOSING):
+        return None  # AWS's quarantine is put on a user in the user's own name, and opens nothing
     if found is None and suspicious:
         return _Made(row, "high", f"{row['name']} {_target(asked)}".rstrip())
     if found is None:
@@ -88,7 +104,7 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
 
 def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
     name, who = row["name"], asked.get("userName")
-    own = who is None or (row["by_arn"] or "").endswith(f"/{who}")
+    own = who is None or (row["by_type"] == "IAMUser" and (row["by_arn"] or "").endswith(f"/{who}"))
     temporary = row["by_kind"] not in (None, "long_term_key")
     if name in ("CreateRole", "UpdateAssumeRolePolicy"):
         return _trust(row, asked, accounts)
@@ -97,17 +113,34 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name == "CreateAccessKey" and not (own and not temporary):
         return "medium", f"a key for {_whose(row, who)}"
     if name == "CreateUser":
-        return "low", f"user {who}"
+        return "low", f"user {who}" if row["source"] == "iam.amazonaws.com" else "a user of Identity Center"
     if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
         return "medium", f"{_PASSWORDS.get(name, name)} for {_whose(row, who)}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
         return "low", f"{short(str(asked['policyArn']))} for user {who}"
     if name in _FUNCTIONS and temporary:
         return "low", f"function {_target(asked)}".rstrip()
-    if name == "AddPermission20150331v2" and str(asked.get("principal", "")) == ANYBODY:
-        return "high", f"anybody may call function {_target(asked)}"
-    if name == "AddPermission20150331v2" and _account(asked) not in (None, *accounts):
-        return "medium", f"account {_account(asked)} may call function {_target(asked)}"
+    if name == "AddPermission20150331v2":
+        return _callers(asked, accounts)
+    return None
+
+
+def _callers(asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
+    """
+    Whom a function is opened to.
+
+    Source: Lambda API Reference, 'AddPermission': PrincipalOrgID limits `*` to an organisation, and SourceAccount to
+    what AWS's services do for an account.
+    """
+    function, account = _target(asked), _account(asked)
+    if str(asked.get("principal", "")) == ANYBODY:
+        if asked.get("principalOrgID"):
+            return "low", f"anybody of organisation {asked['principalOrgID']} may call function {function}"
+        account = str(asked.get("sourceAccount") or "") or None
+        if account is None:
+            return "high", f"anybody may call function {function}"
+    if account not in (None, *accounts):
+        return "medium", f"account {account} may call function {function}"
     return None
 
 
@@ -137,8 +170,7 @@ def _trust(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severit
 
 
 def _account(asked: dict[str, Any]) -> str | None:
-    text = str(asked.get("principal", "")).removeprefix("arn:aws:iam::")[:12]
-    return text if text.isdigit() and len(text) == 12 else None
+    return account_in(str(asked.get("principal", "")))
 
 
 def _target(asked: dict[str, Any]) -> str:

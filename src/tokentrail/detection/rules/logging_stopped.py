@@ -11,7 +11,10 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, calls, named, short
 from tokentrail.lineage.rows import Row, event_id
 
-_CALLS = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DeleteDetector")
+_BLINDS = frozenset(
+    {"StopLogging", "DeleteTrail", "DeleteDetector", "DeleteEventDataStore", "StopEventDataStoreIngestion"}
+)
+_CALLS = (*sorted(_BLINDS), "UpdateTrail", "PutEventSelectors", "UpdateDetector")
 _STOPPED = f"""
     SELECT c.*, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
@@ -19,8 +22,9 @@ _STOPPED = f"""
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_CALLS!r} AND c.by_service IS NULL
-    ORDER BY c.n, c.time, c.event_id"""
-_BLINDS = frozenset({"StopLogging", "DeleteTrail", "DeleteDetector"})
+      AND c.source IN ('cloudtrail.amazonaws.com', 'guardduty.amazonaws.com')
+    ORDER BY c.time, c.event_id"""
+"""Fraud Detector has a DeleteDetector as well."""
 _WIDENING = (
     "isMultiRegionTrail",
     "includeGlobalServiceEvents",
@@ -50,6 +54,8 @@ def narrows(call: str, asked: Any) -> bool:
     """Whether a change to a trail leaves less in the log than the usual; one that can't be read does."""
     if not isinstance(asked, dict):
         return True
+    if call == "UpdateDetector":  # GuardDuty API Reference: it can be suspended as well as deleted
+        return asked.get("enable") is False
     if call == "UpdateTrail":
         return any(asked.get(name) is False for name in _WIDENING) or "s3BucketName" in asked
     simple = asked.get("eventSelectors")
@@ -96,8 +102,8 @@ RULE = Rule(
     attack=("T1562.008",),
     why="Whoever blinds the log has something to do that it should not show, and every answer from then on rests "
     "on less.",
-    false_alarm="Trails are moved and changed by administrators: UpdateTrail and PutEventSelectors count only if they "
-    "leave less in the log, and not at all where the same principal did so on an earlier day.",
+    false_alarm="Trails are moved and changed by administrators: UpdateTrail, PutEventSelectors and UpdateDetector "
+    "count only if they leave less in the log, and not at all where the same principal did so on an earlier day.",
     references=("Stratus Red Team, aws.defense-evasion.cloudtrail-stop, -delete, -event-selectors",),
     find=find,
     marks=frozenset(_CALLS),

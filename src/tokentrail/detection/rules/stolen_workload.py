@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.addresses import public
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, listed, named
@@ -100,7 +101,7 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
     shared = any(row["shared"] for row in visits)
     strange = [row for row in visits if row["strange"] and row["instance"]]
     outside = any(row["outside"] for row in visits)
-    severity: Severity = "high" if strange or outside else "medium"
+    severity: Severity = "high" if outside or any(map(_comparable, strange)) else "medium"
     reasons = []
     if outside:
         reasons.append("that is outside AWS, where its role had been used until then")
@@ -125,6 +126,17 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
     )
 
 
+def _comparable(row: Row) -> bool:
+    """
+    Whether an address is of the kind of the one that its credential had before.
+
+    One host has several ways out: to some services by an endpoint of its VPC, with its private address (CloudTrail
+    record contents, 'sourceIPAddress'; VPC User Guide, 'Gateway endpoints'), and by IPv4 beside IPv6.
+    """
+    here, home = str(row["ip"]), str(row["home"])
+    return public(here) == public(home) and (":" in here) == (":" in home)
+
+
 RULE = Rule(
     id="stolen-workload",
     title="A workload's credential is used off its host",
@@ -135,8 +147,9 @@ RULE = Rule(
     "hole in the host, and gets the next ones too.",
     false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
     "gateway of your own network do so too. A host that leaves by a new NAT address keeps its tools, and so is left "
-    "out; a person logged in on the host, with credentials of their own and the same tool, is not: look at whose "
-    "address it is.",
+    "out; one that goes out by an endpoint of its VPC, too, or by IPv4 and IPv6, each with its own tools, is told at "
+    "medium severity. A person logged in on the host, with credentials of their own and the same tool, is not left "
+    "out: look at whose address it is.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
         "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",

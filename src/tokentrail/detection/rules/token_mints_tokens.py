@@ -12,7 +12,10 @@ from tokentrail.lineage.rows import Row, event_id
 _MINTING = """
     SELECT n, kind, coalesce(person, id) AS person FROM known
     WHERE (kind = 'session_token' AND mfa_serial IS NULL AND NOT coalesce(mfa, FALSE))
-       OR kind IN ('scoped', 'federation_token')"""
+       OR kind IN ('scoped', 'federation_token')
+       OR (kind = 'unknown' AND NOT coalesce(mfa, TRUE) AND contains(coalesce(arn, ''), ':user/'))"""
+"""The last: a user's temporary credential whose minting was not seen, and that is no console's. It has no second factor
+if it says so."""
 _MINTED = """
     SELECT k.*, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
     FROM minting p JOIN known k ON k.parent_n = p.n
