@@ -293,3 +293,11 @@ def test_what_is_left_out_of_a_file_that_is_read_is_no_skipped_file(tmp_path: Pa
 
     assert (1, 0) == (summary.objects.read, summary.objects.skipped)
     assert ["in part: an Insights event"] == [one.reason.rpartition(":")[0] for one in summary.skipped]
+
+
+def test_what_carriers_lost_counts_for_nothing_beside_a_whole_copy() -> None:
+    """Of copies of a record the one that tells most counts, whichever is read first."""
+    records = story().world.records()[:400]
+    whole, lossy = native(records), [carriers.WRITERS[carrier](records) for carrier in sorted(LOST)]
+
+    assert rows(whole) == rows(*lossy, whole)

@@ -19,9 +19,11 @@ import pytest
 from evidence import HOME, START, call, copied, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
+from tokentrail.events.values import HIDDEN
 from tokentrail.store import ingest as store_ingest
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import EvidenceObject
+from tokentrail.store.records import blanked
 from tokentrail.store.tasks import Options, Outcome
 from tokentrail.store.workers import shared
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
@@ -96,6 +98,32 @@ def test_a_raw_record_comes_back_with_its_secrets_blanked(
 
     assert records == found
     assert FAKE_SESSION_TOKEN not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"responseElements": {"credentials": {"sessionToken": "{}"}}},
+        {"responseElements": {"webIdentityToken": "{}"}},
+        {"requestParameters": {"tradeInToken": "{}", "newPassword": "{}"}},
+        {"fields": {"aws.cloudtrail.response_elements.credentials.sessionToken": ["{}"]}},
+        {"Request Parameters": {"Secret_String": [["{}"]]}},
+        {
+            "requestParameters": {
+                "templateURL": "https://b/?u=https%3A%2F%2Fc%3FX-Amz-Security-Token%3D{}%26v%3D1"
+            }
+        },
+        {"responseElements": '{"credentials": {"sessionToken": "{}"}}'},
+    ],
+)
+def test_no_secret_of_a_raw_record_is_shown_in_any_layout(shape: Json) -> None:
+    """By its name, in lists as Elasticsearch has them, in JSON as text and in an encoded URL; what stands beside is."""
+    token = "IQoJb3JpZ2luX2VjEJr"
+    found = json.dumps(blanked(json.loads(json.dumps({"eventName": "A", **shape}).replace("{}", token))))
+
+    assert token not in found
+    assert HIDDEN in found
+    assert '"eventName": "A"' in found
 
 
 def test_reference_keeps_no_copy_and_says_when_the_original_is_gone(log: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
+from tokentrail.events.columns import TABLES
 from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
@@ -47,18 +48,29 @@ DRIVEN = {
 }  # fmt: skip
 """By table, one without whose rows it has none: of most evidence, some are empty."""
 
+_SPOKEN = {"e": "events", "i": "identities", "s": "issuances", "c": "changes"}
+_PLACED = frozenset({"segment", "object", "ordinal", "event_id", "event_id_text", "identity"})
+"""What says where a record is, or which."""
+_TOLD = tuple(
+    f"{table}.{name}"
+    for table, whole in _SPOKEN.items()
+    for name in TABLES[whole].names
+    if name not in _PLACED
+)
+"""All that a record may tell."""
 _FULLER = (
-    "e.time", "e.source", "e.name", "e.account", "e.region", "coalesce(e.error, '')", "e.ip", "e.agent",
-    "e.endpoint", "e.endpoint_account", "e.resource", "e.bytes_out", "e.read_only", "e.management",
-    "e.console", "i.type", "i.key_id", "i.principal_id", "i.arn", "i.account", "i.created", "i.mfa", "i.issuer_arn",
-    "i.invoked_by", "i.source_identity", "s.key_id", "s.child_id", "s.role_arn", "s.expires", "s.session_name",
-    "s.explicit_trust", "c.request", "c.document", "c.response",
+    "s.key_id IS NULL", "i.key_id IS NULL",
+    " + ".join(f"CASE WHEN {one} IS NULL THEN 1 ELSE 0 END" for one in _TOLD),
+    *(f"{one} NULLS LAST" for one in _TOLD),
 )  # fmt: skip
+"""
+Of two copies of a record the one with keys comes first, then the one that tells more: what a carrier leaves out another
+one may hold.
+"""
 _LOSERS = """
 CREATE TABLE new_losers AS
 SELECT event_id, segment, object, ordinal FROM (
   SELECT e.event_id, e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
-    CASE WHEN s.key_id IS NULL THEN 1 ELSE 0 END, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END,
     {order}, e.segment, e.object, e.ordinal) AS place
   FROM events e
   JOIN repeats r ON r.event_id = e.event_id
@@ -193,7 +205,7 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
         "GROUP BY event_id HAVING count(*) > 1"
     )
     if engine.table("SELECT event_id FROM repeats LIMIT 1").num_rows:
-        engine.run(_LOSERS.format(order=", ".join(f"{one} NULLS LAST" for one in _FULLER)))
+        engine.run(_LOSERS.format(order=", ".join(_FULLER)))
     else:
         engine.run(
             "CREATE TABLE new_losers AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE"

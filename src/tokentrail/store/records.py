@@ -14,12 +14,21 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.received import decoded, received
 
-_SECRET_MEMBERS = ("sessiontoken", "secretaccesskey", "securitytoken")
-"""How names end whose values are secrets, without what separates their words: tables join names by dots."""
+_SECRET_MEMBERS = (
+    "sessiontoken", "secretaccesskey", "securitytoken", "webidentitytoken", "samlassertion", "tradeintoken",
+    "accesstoken", "refreshtoken", "idtoken", "authorizationtoken", "clientsecret", "password", "secretstring",
+    "secretbinary",
+)  # fmt: skip
+"""
+How names end whose values are secrets, without what separates their words: tables join names by dots.
+
+AWS hides most of these in its logs (CloudTrail User Guide, 'CloudTrail record contents'); what it does not say is
+hidden is not relied upon.
+"""
 _SEPARATORS = re.compile(r"[\W_]")
-_MAY_HOLD = re.compile(r"(?i)token|secret")
+_MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion")
 _NAMED = re.compile(
-    r"(?i)((?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)([\"'\\]*\s*[=:]\s*[\"'\\]*)[^\s\"',}&]{16,}"
+    r"(?i)((?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)([\"'\\]*\s*(?:[=:]|%(?:25)*3D)\s*[\"'\\]*)[^\s\"',}&]{16,}"
 )
 
 
@@ -66,7 +75,7 @@ def records(
 def blanked(value: Any) -> Any:
     """The same value with session tokens and secret keys blanked, those in nested JSON text too."""
     if isinstance(value, dict):
-        return {key: HIDDEN if _secret(key, item) else blanked(item) for key, item in value.items()}
+        return {key: _hidden(item) if _is_secret(key) else blanked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [blanked(item) for item in value]
     if isinstance(value, str) and _MAY_HOLD.search(value):
@@ -84,5 +93,12 @@ def _blanked_text(text: str) -> str:
     return _NAMED.sub(rf"\1\2{HIDDEN}", text)
 
 
-def _secret(key: str, value: Any) -> bool:
-    return isinstance(value, str) and _SEPARATORS.sub("", key).lower().endswith(_SECRET_MEMBERS)
+def _is_secret(key: str) -> bool:
+    return _SEPARATORS.sub("", key).lower().endswith(_SECRET_MEMBERS)
+
+
+def _hidden(value: Any) -> Any:
+    """A secret's value, or several of them as Elasticsearch lists what a field holds."""
+    if isinstance(value, list):
+        return [_hidden(one) for one in value]
+    return HIDDEN if isinstance(value, str) else blanked(value)
