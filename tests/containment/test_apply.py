@@ -28,6 +28,7 @@ from carry_cases import (
 from evidence import call as record
 from evidence import held, session
 from tokentrail.containment.model import Collateral, Plan
+from tokentrail.containment.operations import change
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Created, Trace
 from tokentrail.testing import World
@@ -788,6 +789,32 @@ def test_roles_that_are_gone_need_no_managed_policy_and_no_trust(stand: Stand) -
 
     assert applied.complete, applied.stopped
     assert stand.wire.writes == ["CreatePolicy"]
+
+
+def test_a_trust_that_iam_spells_in_its_own_way_stands(stand: Stand) -> None:
+    """IAM tells principals in an order of its own, an account as its root, and one of a list alone."""
+
+    def trust(*principals: str, action: Any = "sts:AssumeRole") -> str:
+        allow = {"Effect": "Allow", "Action": action, "Principal": {"AWS": [*principals]}}
+        return json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+    stand.story()
+    user, root = f"arn:aws:iam::{HOME}:user/support", f"arn:aws:iam::{AWAY}:root"
+    told = {"RoleName": "MyBucketRole", "PolicyDocument": trust(user, root)}
+
+    def spell(action: str) -> None:
+        if action == "UpdateAssumeRolePolicy":
+            stand.iam.update_assume_role_policy(**told)
+
+    stand.wire.after = spell
+    wanted = call("UpdateAssumeRolePolicy", RoleName="MyBucketRole", PolicyDocument=trust(AWAY, user, action=["sts:AssumeRole"]))  # fmt: skip
+    applied = stand.apply(plan_of(step(1, "revert-trust", wanted)))
+
+    assert applied.complete, applied.stopped
+    assert stand.wire.writes == ["UpdateAssumeRolePolicy"]
+    assert change(wanted).stands({"document": told["PolicyDocument"]})
+    assert not change(wanted).stands({"document": trust(user, root, HOME)})
+    assert not change(wanted).stands({"document": trust(user, root, action=["sts:AssumeRole", "sts:TagSession"])})  # fmt: skip
 
 
 def test_an_owner_that_may_not_be_looked_at_is_taken_to_be_there(stand: Stand) -> None:
