@@ -95,6 +95,8 @@ class Scene:
     """The time of the newest evidence; `None` where there is none to look at."""
     lag: timedelta
     now: datetime
+    whole: bool = True
+    """Whether there is evidence of each account of the plan."""
 
 
 def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
@@ -115,7 +117,7 @@ def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdic
 def told_all(scene: Scene) -> bool:
     """Whether the evidence reaches so far past the last bite that what happened until then would be in it."""
     bites = [bite.at for bite in scene.bites if bite.at is not None]
-    return bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
+    return scene.whole and bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
 
 
 class _Credentials:
