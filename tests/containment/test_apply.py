@@ -137,10 +137,13 @@ def test_a_failure_stops_before_the_next_step_and_a_second_run_goes_on(stand: St
     assert outcomes(resumed) == ["already", "done", "done"]
 
 
-def test_throttling_is_waited_out(stand: Stand) -> None:
-    """A throttled call is sent again."""
+@pytest.mark.parametrize(
+    ("answer", "times"), [((400, "Throttling"), 5), ((409, "ConcurrentModification"), 1)]
+)
+def test_throttling_is_waited_out(stand: Stand, answer: tuple[int, str], times: int) -> None:
+    """A throttled call is sent again, and one that met another change of the same thing, which the SDK gives up on."""
     plan = stand.story()
-    left = [(400, "Throttling")] * 5
+    left = [answer] * times
     pauses: list[float] = []
     stand.wire.before = lambda action: left.pop() if action == "PutUserPolicy" and left else None
 
