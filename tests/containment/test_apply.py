@@ -287,6 +287,25 @@ def test_what_is_undone_again_and_again_ends_in_words(stand: Stand) -> None:
     assert "again and again" in (applied.stopped or "")
 
 
+def test_a_step_that_aws_refuses_for_good_can_be_done_by_hand(stand: Stand) -> None:
+    """A trust policy may name a role that is gone by now, which IAM takes no more: the steps after it must not wait."""
+    plan = stand.story()
+    refused = call("UpdateAssumeRolePolicy", RoleName="MyBucketRole", PolicyDocument=denial())
+    trust = step(1, "revert-trust", refused, reversible=False)
+    plan = replace(plan, steps=(trust, *(replace(one, n=one.n + 1) for one in plan.steps)))
+    stand.wire.before = lambda action: (
+        (400, "MalformedPolicyDocument") if action == refused.operation else None
+    )
+
+    stopped = stand.apply(plan)
+    stand.confirmed = {1}
+    applied = stand.apply(plan)
+
+    assert "--done 1" in (stopped.stopped or "")
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["by-person", "done", "done", "done"]
+
+
 def test_a_step_for_a_person_is_waited_for(stand: Stand) -> None:
     """A step without calls is not passed until it is said to be done."""
     plan = stand.story()
