@@ -317,6 +317,20 @@ def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
     assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
 
 
+def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
+    """Who mints what in a counterexample can't be read off a name that two accounts have."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Admin", "x", account=AWAY).assumes("Admin", "y", account=HOME).calls("s3:ListBuckets")
+    steps = [f"deactivate-key:{key.id}", f"revoke-role-sessions:{ROLE}Admin"]
+    plan = planned(world, key.id, what_if=steps)
+    told = " ".join(plan.proof.counterexample)
+
+    assert f"(session of role/Admin of account {AWAY})" in told
+    assert f"mints a new role/Admin session of account {HOME}" in told
+    assert "user/support of account" not in told
+
+
 def test_a_denial_that_holds_off_whoever_still_mints_is_never_safe_to_lift() -> None:
     """Of a role that is denied for as long as the policy stands no later session works; lifted, it would again."""
     world, key = across()
