@@ -67,6 +67,8 @@ class Held:
     """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
     """Whether the plan itself says that it is not ended."""
+    active: bool = False
+    """Whether the evidence shows that it works, where no step that was read back says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,9 @@ class _Credentials:
             if child.issued_at and child.issued_at >= at:
                 why = f"{child.id} was minted with it at {_clock(child.issued_at)}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, child.issued_in)
+        if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
+            why = "it had ended before the plan was made, and works again by what the evidence shows: plan again"
+            return self._told(one, bite, "refuted", why)
         if bite is not None and bite.reads_back is False and not self._expired(one):
             return self._told(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
         return None
