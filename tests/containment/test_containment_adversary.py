@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from evidence import START, held
+from evidence import AWAY, HOME, START, held
 from strategies import Incident, incidents
 from tokentrail import Case
 from tokentrail.present.document import document
@@ -193,4 +193,20 @@ def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:
     minted = {move["principal"] for move in plan["proof"]["replay"]["moves"] if move["does"] == "mints"}
 
     assert minted == {"arn:aws:iam::111122223333:user/support"}
+    replays(incident, plan)
+
+
+def test_a_story_mints_nothing_that_the_other_account_s_log_would_show() -> None:
+    """The log of a role's account shows who enters it, also where the log of whoever does ended hours ago."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Audit", "x", account=AWAY).assumes("MyBucketRole", "y", account=HOME).calls("s3:ListBuckets")
+    world.wait(8000)
+    world.user("responder").iam("UpdateAccessKey", userName="support", accessKeyId=key.id, status="Inactive")
+    aws = Simulated.of(world)
+    tainted = stolen(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    plan = planned(incident, what_if=[f"edit-trust:arn:aws:iam::{AWAY}:role/Audit"])
+
+    assert not plan["proof"]["complete"]
     replays(incident, plan)

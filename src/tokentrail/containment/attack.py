@@ -174,8 +174,8 @@ class _Search:
 
     def _mint(self, principal: Principal, moment: datetime) -> bool:
         """Mint what a principal's credentials, or those that mint into it, can in a second; whether any is new."""
-        if moment >= self._game.gone(principal):
-            return False
+        if moment < self._scene.unseen(principal) or moment >= self._game.gone(principal):
+            return False  # the log would show it, or nobody is there
         known = self._minted.setdefault(principal, [])
         before = len(known)
         for way, givers in self._givers(principal, moment):
