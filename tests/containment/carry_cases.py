@@ -215,6 +215,7 @@ class Stand:
             clock=clock or self.clock,
             sleep=sleep or self.clock.sleep,
             confirm=lambda step, why: step.n in self.confirmed,
+            done=frozenset(self.confirmed),
         )
         with self.journal(plan) as journal, self.cloud() as reached:
             return apply(plan, cloud or reached, journal, means, **options)

@@ -28,6 +28,7 @@ from carry_cases import (
 from evidence import call as record
 from evidence import held, session
 from tokentrail.containment.model import Collateral, Plan
+from tokentrail.containment.operations import change
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Created, Trace
 from tokentrail.testing import World
@@ -136,10 +137,13 @@ def test_a_failure_stops_before_the_next_step_and_a_second_run_goes_on(stand: St
     assert outcomes(resumed) == ["already", "done", "done"]
 
 
-def test_throttling_is_waited_out(stand: Stand) -> None:
-    """A throttled call is sent again."""
+@pytest.mark.parametrize(
+    ("answer", "times"), [((400, "Throttling"), 5), ((409, "ConcurrentModification"), 1)]
+)
+def test_throttling_is_waited_out(stand: Stand, answer: tuple[int, str], times: int) -> None:
+    """A throttled call is sent again, and one that met another change of the same thing, which the SDK gives up on."""
     plan = stand.story()
-    left = [(400, "Throttling")] * 5
+    left = [answer] * times
     pauses: list[float] = []
     stand.wire.before = lambda action: left.pop() if action == "PutUserPolicy" and left else None
 
@@ -281,6 +285,25 @@ def test_what_is_undone_again_and_again_ends_in_words(stand: Stand) -> None:
 
     assert not applied.complete
     assert "again and again" in (applied.stopped or "")
+
+
+def test_a_step_that_aws_refuses_for_good_can_be_done_by_hand(stand: Stand) -> None:
+    """A trust policy may name a role that is gone by now, which IAM takes no more: the steps after it must not wait."""
+    plan = stand.story()
+    refused = call("UpdateAssumeRolePolicy", RoleName="MyBucketRole", PolicyDocument=denial())
+    trust = step(1, "revert-trust", refused, reversible=False)
+    plan = replace(plan, steps=(trust, *(replace(one, n=one.n + 1) for one in plan.steps)))
+    stand.wire.before = lambda action: (
+        (400, "MalformedPolicyDocument") if action == refused.operation else None
+    )
+
+    stopped = stand.apply(plan)
+    stand.confirmed = {1}
+    applied = stand.apply(plan)
+
+    assert "--done 1" in (stopped.stopped or "")
+    assert applied.complete, applied.stopped
+    assert outcomes(applied) == ["by-person", "done", "done", "done"]
 
 
 def test_a_step_for_a_person_is_waited_for(stand: Stand) -> None:
@@ -788,6 +811,32 @@ def test_roles_that_are_gone_need_no_managed_policy_and_no_trust(stand: Stand) -
 
     assert applied.complete, applied.stopped
     assert stand.wire.writes == ["CreatePolicy"]
+
+
+def test_a_trust_that_iam_spells_in_its_own_way_stands(stand: Stand) -> None:
+    """IAM tells principals in an order of its own, an account as its root, and one of a list alone."""
+
+    def trust(*principals: str, action: Any = "sts:AssumeRole") -> str:
+        allow = {"Effect": "Allow", "Action": action, "Principal": {"AWS": [*principals]}}
+        return json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+    stand.story()
+    user, root = f"arn:aws:iam::{HOME}:user/support", f"arn:aws:iam::{AWAY}:root"
+    told = {"RoleName": "MyBucketRole", "PolicyDocument": trust(user, root)}
+
+    def spell(action: str) -> None:
+        if action == "UpdateAssumeRolePolicy":
+            stand.iam.update_assume_role_policy(**told)
+
+    stand.wire.after = spell
+    wanted = call("UpdateAssumeRolePolicy", RoleName="MyBucketRole", PolicyDocument=trust(AWAY, user, action=["sts:AssumeRole"]))  # fmt: skip
+    applied = stand.apply(plan_of(step(1, "revert-trust", wanted)))
+
+    assert applied.complete, applied.stopped
+    assert stand.wire.writes == ["UpdateAssumeRolePolicy"]
+    assert change(wanted).stands({"document": told["PolicyDocument"]})
+    assert not change(wanted).stands({"document": trust(user, root, HOME)})
+    assert not change(wanted).stands({"document": trust(user, root, action=["sts:AssumeRole", "sts:TagSession"])})  # fmt: skip
 
 
 def test_an_owner_that_may_not_be_looked_at_is_taken_to_be_there(stand: Stand) -> None:

@@ -4,16 +4,19 @@ Every plan that says it is complete is played against by an adversary who shares
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from evidence import held
+from evidence import AWAY, HOME, START, held
 from strategies import Incident, incidents
 from tokentrail import Case
 from tokentrail.present.document import document
+from tokentrail.testing import World
 from tokentrail.testing.adversary import Outcome, play
 from tokentrail.testing.limits import faults
 from tokentrail.testing.replay import replay
@@ -166,3 +169,44 @@ def test_what_the_story_tried_first_is_refuted(actions: tuple[str, ...]) -> None
     """Each of the naive sequences leaves B, and the proof says so."""
     incident = the_story()
     refuted(incident, actions)
+
+
+def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:
+    """
+    A way that stands open only while a change of trust is under way is told where there is no other alone.
+
+    A responder's cutoff lies ahead; what is minted after it needs the old trust, which may be gone within a second.
+    """
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Admin", "x").calls("s3:ListBuckets")
+    cutoff = f"{world.now + timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
+    older = {"DateLessThan": {"aws:TokenIssueTime": cutoff}}
+    deny = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}]}
+    world.user("responder").iam(
+        "PutRolePolicy", roleName="Admin", policyName="x", policyDocument=json.dumps(deny)
+    )
+    aws = Simulated.of(world)
+    tainted = stolen(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    plan = planned(incident, what_if=["edit-trust:arn:aws:iam::111122223333:role/Admin"])
+    minted = {move["principal"] for move in plan["proof"]["replay"]["moves"] if move["does"] == "mints"}
+
+    assert minted == {"arn:aws:iam::111122223333:user/support"}
+    replays(incident, plan)
+
+
+def test_a_story_mints_nothing_that_the_other_account_s_log_would_show() -> None:
+    """The log of a role's account shows who enters it, also where the log of whoever does ended hours ago."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Audit", "x", account=AWAY).assumes("MyBucketRole", "y", account=HOME).calls("s3:ListBuckets")
+    world.wait(8000)
+    world.user("responder").iam("UpdateAccessKey", userName="support", accessKeyId=key.id, status="Inactive")
+    aws = Simulated.of(world)
+    tainted = stolen(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    plan = planned(incident, what_if=[f"edit-trust:arn:aws:iam::{AWAY}:role/Audit"])
+
+    assert not plan["proof"]["complete"]
+    replays(incident, plan)

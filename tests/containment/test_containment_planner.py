@@ -33,6 +33,7 @@ from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.adversary import play
+from tokentrail.testing.replay import replay
 from tokentrail.testing.simulated import Simulated
 from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import ATTACKER, Story, story
@@ -314,6 +315,37 @@ def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
     assert {"scp-deny"} == set(actions(plan))
     assert plan.proof.complete, plan.proof.counterexample
     assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+
+
+def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
+    """Who mints what in a counterexample can't be read off a name that two accounts have."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Admin", "x", account=AWAY).assumes("Admin", "y", account=HOME).calls("s3:ListBuckets")
+    steps = [f"deactivate-key:{key.id}", f"revoke-role-sessions:{ROLE}Admin"]
+    plan = planned(world, key.id, what_if=steps)
+    told = " ".join(plan.proof.counterexample)
+
+    assert f"(session of role/Admin of account {AWAY})" in told
+    assert f"mints a new role/Admin session of account {HOME}" in told
+    assert "user/support of account" not in told
+
+
+def test_a_denial_that_holds_off_whoever_still_mints_is_never_safe_to_lift() -> None:
+    """Of a role that is denied for as long as the policy stands no later session works; lifted, it would again."""
+    world, key = across()
+    plan = planned(
+        world, key.id, without_access=[HOME], management_account=HOME, strategy="scorched"
+    )  # what is in the management account, nothing can end
+    aws = Simulated.of(world, management=HOME)
+    outcome = play(aws, stolen(aws, [key.id]), document(plan))
+    role = f"arn:aws:iam::{AWAY}:role/Deploy"
+
+    assert not plan.proof.complete and outcome.survivors
+    assert not any(role in one.credential for one in plan.proof.survivors)
+    assert () == replay(aws, stolen(aws, [key.id]), document(plan)).faults
+    denial = step(plan, "deny-role")
+    assert denial.reversible and denial.safe_to_undo_after is None
 
 
 def test_without_access_nothing_is_called_there_even_for_what_was_made() -> None:

@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from carry_cases import HOME, REVOKE, Stand, call, plan_of, step
+from carry_cases import AWAY, HOME, REVOKE, Stand, call, plan_of, step
 
 from evidence import call as record
 from evidence import held, session, user
 from tokentrail.case import Case
-from tokentrail.containment.history import history
+from tokentrail.containment.history import history, plain
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.verify import Evidence, verify
+from tokentrail.lineage.model import Trace
+from tokentrail.results import Coverage
 
 BIT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
 DENIERS: dict[str, Denier] = {"explicit": "identity-based policy", "scp": "service control policy"}
@@ -100,6 +102,10 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
         ({"newest": BIT - SECOND}, ("not-yet-proven", None)),
         ({"survives": True, "bites": (bite(ends=frozenset()),)}, ("not-yet-proven", None)),
         ({"bites": (bite(ends=frozenset()),)}, ("proven", None)),
+        ({"bites": (bite(ends=frozenset()),), "active": True}, ("refuted", None)),
+        ({"bites": (bite(ends=frozenset()),), "active": True, "expires": BIT}, ("proven", None)),
+        ({"bites": (bite(ends=frozenset()),), "active": True, "survives": True}, ("not-yet-proven", None)),
+        ({"active": True}, ("not-yet-proven", None)),
         ({"bites": (bite(ends=frozenset()),), "planned": False}, ("not-yet-proven", None)),
         ({"bites": (bite(at=None),)}, ("not-yet-proven", None)),
         ({"bites": (bite(reads_back=False, changed="policy"),)}, ("refuted", None)),
@@ -170,8 +176,9 @@ ROLE_SESSION, SESSION_TOKEN = "ASIAROLESESSION00001", "ASIASESSIONTOKEN0001"
 
 
 def evidence(case: Case, plan: Plan) -> Evidence:
+    covered = [replace(one, account=HOME) for one in case.status().coverage]
     return Evidence(
-        newest=case.newest(), retrace=lambda: case.trace(plan.tainted), timeline=lambda: case.timeline(plan.tainted),
+        covered=covered, retrace=lambda: case.trace(plan.tainted), timeline=lambda: case.timeline(plan.tainted),
         record=case.record,
     )  # fmt: skip
 
@@ -222,6 +229,48 @@ def test_denials_and_an_inactive_key_prove(stand: Stand) -> None:
     assert found.verdict == "proven", found
     assert found.looked_back
     assert [step.verdict for step in found.steps] == ["proven", "proven", "proven"]
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"), [({AWAY: -1}, "ingest newer logs"), ({}, f"no log of {AWAY}"), ({AWAY: 2}, None)]
+)
+def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str | None) -> None:
+    """A key that reads back inactive is proven by a log of its own account that reaches past the bite, not by others."""
+    key, keyed = "AKIAOTHER00000000001", f"arn:aws:iam::{AWAY}:user/x"
+    plan = plan_of(
+        step(1, "deactivate-key", call("UpdateAccessKey", account=AWAY, UserName="x", AccessKeyId=key, Status="Inactive"),
+             account=AWAY, principals=(keyed,), ends=(key,), safe_to_undo_after=None),
+        tainted=(key,),
+    )  # fmt: skip
+    done = {"seq": 1, "at": f"{BIT:%Y-%m-%dT%H:%M:%SZ}", "n": 1, "cutoff": None}
+    (meant,) = plan.steps[0].calls
+    told = history([
+        {"kind": "already", **done, "thing": "k", "meant": plain(meant), "before": {}, "wanted": {"status": "Inactive"}},
+        {"kind": "step", **done, "outcome": "done", "sent_at": done["at"], "bites_at": done["at"]},
+    ])  # fmt: skip
+    hours = {HOME: 2, **logs}
+    covered = [
+        Coverage(account=account, region="us-east-1", first=BIT, last=BIT + timedelta(hours=after), hours_seen=1, gaps=(),
+                 read_only_events=True, data_events=False)
+        for account, after in hours.items()
+    ]  # fmt: skip
+    trace = Trace(as_of=BIT, subject=(key,), credentials=(), links=(), created=(), principals=(), apis=(), resources=(), secrets_read=(), gaps=())  # fmt: skip
+
+    class Stands:
+        def caller(self, account: str) -> None:
+            pass
+
+        def listed(self, asked: Any, member: str) -> Any:
+            return [{"AccessKeyId": key, "Status": "Inactive"}]
+
+    cloud: Any = Stands()
+    seen = Evidence(
+        covered=covered, retrace=lambda: trace, timeline=lambda: (), record=lambda name, place: {}
+    )
+    found = verify(plan, told, cloud, seen, now=BIT + timedelta(hours=3))
+
+    assert found.verdict == ("proven" if said is None else "not-yet-proven"), found
+    assert (said is None) or any(said in note for note in found.notes), found.notes
 
 
 def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:

@@ -36,7 +36,7 @@ from tokentrail.present.paper import Paper
 @click.option("--dry-run", is_flag=True, help="Show every call, and send nothing.")
 @click.option(
     "--done", "done", multiple=True, type=click.IntRange(min=1), metavar="N",
-    help="Step N, which a person must do, has been done. Repeatable.",
+    help="Step N has been done by a person: one that is for a person, or that AWS refuses. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--yes-cut-my-own-session", "cut", is_flag=True,
@@ -111,6 +111,6 @@ def _means(done: tuple[int, ...]) -> Means:
         )
 
     return Means(
-        clock=reach.clock, sleep=time.sleep, confirm=confirm, tell=lambda deed: write_deed(deed, paper),
-        waiting=waiting,
+        clock=reach.clock, sleep=time.sleep, confirm=confirm, done=frozenset(done),
+        tell=lambda deed: write_deed(deed, paper), waiting=waiting,
     )  # fmt: skip

@@ -39,6 +39,8 @@ class Means:
     sleep: Callable[[float], None]
     confirm: Callable[[Step, str], bool]
     """Asks whether a person has done a step, told why a person must."""
+    done: frozenset[int] = frozenset()
+    """Steps that a person says to have done, though calls could do them: else one that AWS refuses would stop all."""
     tell: Callable[[Deed], None] = lambda deed: None
     """Told of each call once it is answered."""
     waiting: Callable[[datetime], None] = lambda until: None
@@ -104,6 +106,8 @@ class _Run:
         return history(self._journal.lines)
 
     def _take(self, step: Step) -> StepDone:
+        if step.n in self._means.done:
+            return self._finished(step, "by-person", self._means.clock(), None, ())
         why = fitness.by_hand(step, self._cloud)
         return self._send(step) if why is None else self._ask(step, why)
 

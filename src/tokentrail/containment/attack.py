@@ -63,6 +63,11 @@ class Hand:
         return self.life.ends is NEVER
 
     @property
+    def hurried(self) -> bool:
+        """Whether it needs IAM to be slow: something on the way was minted while a call against it was under way."""
+        return self.cost >= _HURRIED
+
+    @property
     def assumes(self) -> bool:
         """Whether it may assume roles."""
         return self.caller is not None and assumes(self.caller)
@@ -169,12 +174,12 @@ class _Search:
 
     def _mint(self, principal: Principal, moment: datetime) -> bool:
         """Mint what a principal's credentials, or those that mint into it, can in a second; whether any is new."""
-        if moment >= self._game.gone(principal):
-            return False
+        if moment < self._scene.unseen(principal) or moment >= self._game.gone(principal):
+            return False  # the log would show it, or nobody is there
         known = self._minted.setdefault(principal, [])
         before = len(known)
         for way, givers in self._givers(principal, moment):
-            priced = [(giver.cost + self._price(giver, way, moment), giver) for giver in givers]
+            priced = [(giver.cost + self._price(giver, principal, way, moment), giver) for giver in givers]
             cost, giver = min(priced, key=lambda one: one[0], default=(0, None))
             if giver is None or self._tried.get((principal, moment, way), cost + 1) <= cost:
                 continue
@@ -210,14 +215,21 @@ class _Search:
         """Whether the log of the giver's account would not show what it does."""
         return moment >= self._scene.unseen_since.get(giver.principal.account, _ALWAYS)
 
-    def _price(self, giver: Hand, way: str, moment: datetime) -> int:
-        """One for the mint, and more if the call that ends the giver is under way."""
-        ends = giver.life.mints_until if way == "assume" else giver.life.ends
-        sure = self._sent.get(ends)
-        if sure is None:
-            margin = timedelta(seconds=self._scene.margin)
-            sure = ends if ends in (NEVER, giver.expires) else ends - margin - _SECOND
+    def _price(self, giver: Hand, principal: Principal, way: str, moment: datetime) -> int:
+        """One for the mint, and more if the call that ends the giver, or shuts the role, is under way."""
+        assuming = way == "assume"
+        sure = self._sure(giver.life.mints_until if assuming else giver.life.ends, giver)
+        if assuming:
+            sure = min(sure, self._sure(self._game.shut(principal), giver))
         return 1 + (_HURRIED if moment > sure else 0)
+
+    def _sure(self, ends: datetime, giver: Hand) -> datetime:
+        """Until when something is sure to go on, however fast the call is that ends it."""
+        if (sent := self._sent.get(ends)) is not None:
+            return sent
+        if ends in (NEVER, giver.expires):
+            return ends
+        return ends - timedelta(seconds=self._scene.margin) - _SECOND
 
     def _products(
         self, giver: Hand, principal: Principal, moment: datetime, way: str, cost: int

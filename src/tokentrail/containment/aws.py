@@ -50,7 +50,14 @@ _KINDS: dict[str, Failure] = {
     "SignatureDoesNotMatch": "denied", "AuthFailure": "denied",
     "Throttling": "throttled", "ThrottlingException": "throttled", "RequestLimitExceeded": "throttled",
     "TooManyRequestsException": "throttled",
+    "ConcurrentModification": "throttled", "ConcurrentModificationException": "throttled",
+    "EntityTemporarilyUnmodifiable": "throttled", "PolicyChangesInProgressException": "throttled",
 }  # fmt: skip
+"""
+What codes mean. What somebody else is changing in the same moment is tried again like what is throttled: it is refused
+for seconds alone (IAM API Reference, 'DeleteUser' and 'DeleteLoginProfile'; AWS Organizations API Reference,
+'AttachPolicy').
+"""
 
 
 class Accounts:

@@ -67,6 +67,8 @@ class Held:
     """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
     """Whether the plan itself says that it is not ended."""
+    active: bool = False
+    """Whether the evidence shows that it works, where no step that was read back says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ class Scene:
     """The time of the newest evidence; `None` where there is none to look at."""
     lag: timedelta
     now: datetime
+    whole: bool = True
+    """Whether there is evidence of each account of the plan."""
 
 
 def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
@@ -115,7 +119,7 @@ def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdic
 def told_all(scene: Scene) -> bool:
     """Whether the evidence reaches so far past the last bite that what happened until then would be in it."""
     bites = [bite.at for bite in scene.bites if bite.at is not None]
-    return bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
+    return scene.whole and bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
 
 
 class _Credentials:
@@ -154,6 +158,9 @@ class _Credentials:
             if child.issued_at and child.issued_at >= at:
                 why = f"{child.id} was minted with it at {_clock(child.issued_at)}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, child.issued_in)
+        if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
+            why = "it had ended before the plan was made, and works again by what the evidence shows: plan again"
+            return self._told(one, bite, "refuted", why)
         if bite is not None and bite.reads_back is False and not self._expired(one):
             return self._told(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
         return None

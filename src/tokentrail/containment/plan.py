@@ -24,11 +24,13 @@ from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.principal import short
-from tokentrail.containment.prover import Outcome, prove
+from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap
 
 _MOST = 4
+_HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")
+"""Actions that also end what is minted later, for as long as they stand."""
 
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
@@ -178,6 +180,8 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
     for principal in move.principals:
         pool = outcome.pools.get(principal)
         if pool is not None:
+            if move.action in _HOLDS_OFF and pool.last is NEVER:
+                return None  # lifted, it would let whoever still mints in again
             last = min(pool.last, outcome.times[number].bites)
             known.append(last + LONGEST.get(principal.kind, LONGEST["role"]))
     return max([*known, outcome.times[number].bites])

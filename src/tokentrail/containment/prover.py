@@ -175,7 +175,12 @@ class Game:
         return min(shut, default=NEVER)
 
     def life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Life:
-        """Until when a credential works, and until when it mints."""
+        """
+        Until when a credential works, and until when it mints.
+
+        What is issued under a denial that reaches it has never worked.
+        """
+        issued = caller.issued_at or self._scene.as_of
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
         if (
             self._by_clock
@@ -185,9 +190,11 @@ class Game:
             return self._ends_after(len(self.times), expiry, caller, key_id)
         for number in range(len(self.times) - 1, -1, -1):
             bites = self.times[number].bites
-            if expiry > bites and self.effects.ended(caller, key_id, bites) is None:
+            if expiry > bites and self.effects.ended(caller, key_id, max(bites, issued)) is None:
                 return self._ends_after(number + 1, expiry, caller, key_id)
-        ending = self.effects.ended(caller, key_id, self._scene.as_of)
+            if issued > bites:
+                return Life(ends=issued, mints_until=issued)
+        ending = self.effects.ended(caller, key_id, max(self._scene.as_of, issued))
         if ending is None and expiry > self._scene.as_of:
             return self._ends_after(0, expiry, caller, key_id)
         margin = timedelta() if of_caller(caller) in self._gone else self._margin

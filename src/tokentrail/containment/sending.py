@@ -280,7 +280,8 @@ def _told(failed: Sequence[Deed], step: Step) -> str:
     others = f" ({len(failed) - 1} more failed too)" if len(failed) > 1 else ""
     return (
         f"{first.call.service}:{first.call.operation} in account {first.call.account} failed: {first.error}{others}. "
-        f"Put that right, and run the same command again: it goes on with step {step.n}"
+        f"Put that right, and run the same command again: it goes on with step {step.n}. Or do that step by hand, and "
+        f"run it again with --done {step.n}"
     )
 
 

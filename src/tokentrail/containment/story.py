@@ -6,7 +6,8 @@ The sentences are made from the moves and from nothing else, so that the two can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
@@ -29,7 +30,7 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
     """What is left after the last move."""
     found = [
         Survivor(credential=one.id, until=one.expires if one.kind != "long_term_key" else None,
-                 why=f"{_held(one.id, one.kind, scene.arn(one.principal))}: nothing ends it")
+                 why=f"{_held(one.id, one.kind, short(scene.arn(one.principal)))}: nothing ends it")
         for one in scene.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
@@ -57,13 +58,19 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
 
 
 def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:
-    """A way past the moves, as what an attacker does; `None` if there is none."""
+    """
+    A way past the moves, as what an attacker does; `None` if there is none.
+
+    What works only while IAM is slow is told where nothing else is.
+    """
     if outcome.contained:
         return None
     found = _Played(scene, moves, outcome)
     found.what_goes_on()
     game = Game(scene, moves)
-    for hand in ways(scene, game, outcome).values():
+    hands = ways(scene, game, outcome).values()
+    sure = [hand for hand in hands if not hand.hurried]
+    for hand in hands if not (sure or found.moves) else sure:
         found.mints(hand.chain())
     return Replay(steps_sent=tuple(time.sent for time in outcome.times), moves=tuple(found.moves))
 
@@ -73,7 +80,18 @@ def sentences(told: Replay | None) -> tuple[str, ...]:
     if told is None:
         return ()
     made = {move.makes: move for move in told.moves if move.makes}
-    return tuple(_sentence(move, made, len(told.steps_sent)) for move in told.moves)
+    called = _called(arn for move in told.moves for arn in (move.by_principal, move.principal) if arn)
+    return tuple(_sentence(move, made, len(told.steps_sent), called) for move in told.moves)
+
+
+def _called(arns: Iterable[str]) -> Mapping[str, str]:
+    """What principals are called: as people say, with the account where two are called alike."""
+    found = sorted(set(arns))
+    alike = Counter(short(arn) for arn in found)
+    return {
+        arn: f"{short(arn)} of account {arn.split(':')[4]}" if alike[short(arn)] > 1 else short(arn)
+        for arn in found
+    }
 
 
 class _Played:
@@ -153,21 +171,22 @@ class _Played:
         return None, None
 
 
-def _sentence(move: AttackerMove, made: Mapping[str, AttackerMove], count: int) -> str:
+def _sentence(
+    move: AttackerMove, made: Mapping[str, AttackerMove], count: int, called: Mapping[str, str]
+) -> str:
     when = _when(move.after_step, count)
     if move.does == "goes-on":
         if move.why is not None:
             return f"{when}, {move.why}: no step stops that"
         until = f" until {_time(move.expires_at)}" if move.expires_at else ""
-        return (
-            f"{when}, {_held(move.by, move.by_kind, move.by_principal)} still works{until}: no step ends it"
-        )
-    minter = _giver(move, made)
+        held = _held(move.by, move.by_kind, called.get(move.by_principal or ""))
+        return f"{when}, {held} still works{until}: no step ends it"
+    minter = _giver(move, made, called)
     name = f" under the name {move.session_name}" if move.session_name else ""
     if move.call == RENEWAL:
         said = f"{when}, {minter} carries itself into a new {_what(move.principal)} at {_time(move.time)}"
     else:
-        named = f"{short(move.principal or '?')} {_what(move.principal)}"
+        named = _new(move.principal, called)
         said = f"{when}, {minter} mints a new {named}{name} at {_time(move.time)}"
     return said + _missed(move)
 
@@ -183,12 +202,18 @@ def _missed(move: AttackerMove) -> str:
     return f", which the cutoff {_time(move.cutoff)} of step {move.step} does not cover"
 
 
-def _giver(move: AttackerMove, made: Mapping[str, AttackerMove]) -> str:
+def _new(arn: str | None, called: Mapping[str, str]) -> str:
+    """What is minted: `role/MyBucketRole session`, with its account after it where two are called alike."""
+    name, _, account = called.get(arn or "", "?").partition(" of account ")
+    return f"{name} {_what(arn)}{f' of account {account}' if account else ''}"
+
+
+def _giver(move: AttackerMove, made: Mapping[str, AttackerMove], called: Mapping[str, str]) -> str:
     if move.by_kind == _MINTED:
         before = made[move.by]
-        return f"the {short(before.principal or '?')} {_what(before.principal)} of {_time(before.time)}"
+        return f"the {_new(before.principal, called)} of {_time(before.time)}"
     if move.by_kind in _KINDS or move.why is None:
-        return _held(move.by, move.by_kind, move.by_principal)
+        return _held(move.by, move.by_kind, called.get(move.by_principal or ""))
     return label_of(move.by_kind, move.by)
 
 
@@ -198,15 +223,15 @@ def _when(after_step: int, count: int) -> str:
     return "before step 1 takes effect" if count else "without any step"
 
 
-def _held(name: str, kind: str, arn: str | None) -> str:
-    return f"{name} ({_KINDS.get(kind, 'session')}{f' of {short(arn)}' if arn else ''})"
+def _held(name: str, kind: str, called: str | None) -> str:
+    return f"{name} ({_KINDS.get(kind, 'session')}{f' of {called}' if called else ''})"
 
 
 def _minter(scene: Scene, minter: str) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
     one = next((one for one in scene.held if one.id == minter), None)
     if one is not None:
-        return _held(one.id, one.kind, scene.arn(one.principal))
+        return _held(one.id, one.kind, short(scene.arn(one.principal)))
     return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter
 
 

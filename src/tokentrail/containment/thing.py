@@ -8,6 +8,7 @@ A state is a small JSON object, so that the journal can hold it.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
 
 State = dict[str, Any]
+_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root")
 
 
 class Irreversible(Exception):
@@ -66,7 +68,7 @@ class Thing(ABC):
         return None
 
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether two states are the same, however a policy document is laid out."""
+        """Whether two states are the same, however a policy document is laid out and spelled."""
         return all(_value(one.get(name)) == _value(other.get(name)) for name in self.compared)
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Call:
@@ -131,10 +133,31 @@ def document_text(value: Any) -> str | None:
 
 
 def _value(value: Any) -> Any:
-    """A state's value for comparing: what is JSON text is compared as JSON."""
+    """A state's value for comparing: what is JSON text is compared by what it says."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return value
     try:
-        return json.loads(value)
+        return _said(json.loads(value))
     except (ValueError, RecursionError):
         return value
+
+
+def _said(value: Any, *, principal: bool = False) -> Any:
+    """
+    What a policy says, however it is spelled: a list is a set, one name is a list of it, an account is its root's ARN.
+
+    IAM keeps the principals of a trust policy by unique id and tells them in an order and spelling of its own.
+    Sources: IAM User Guide, 'IAM JSON policy elements: Principal' and 'IAM JSON policy elements: Grammar';
+    github.com/hashicorp/terraform-provider-aws, issue 20665 (the order).
+    """
+    if isinstance(value, dict):
+        named = ("Principal", "NotPrincipal")
+        return {name: _said(one, principal=principal or name in named) for name, one in value.items()}
+    if isinstance(value, list):
+        items = [_said(one, principal=principal) for one in value]
+        if not all(isinstance(one, str) for one in items):
+            return items[0] if len(items) == 1 else items
+        return items[0] if len(set(items)) == 1 else sorted(set(items))
+    if principal and isinstance(value, str) and (root := _ROOT.fullmatch(value)):
+        return root[1]
+    return value

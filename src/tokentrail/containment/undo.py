@@ -126,10 +126,13 @@ class Undo:
                     None,
                     f"{ended} has leaked, and stays inactive without --yes-reactivate-leaked-key",
                 )
+            revived = f"revive {ended}, which never ends by itself"
+            if not self._plan.proof.complete:
+                revived = f"let the attacker's in again, as the plan does not end all: {ended}, or what is minted anew"
             return (
                 "refused", None,
-                f"lifting step {endless[0].n} would revive {ended}, which never ends by itself; end it for good first, "
-                "or go on with --yes-reactivate-leaked-key",
+                f"lifting step {endless[0].n} would {revived}; end it for good first, or go on with "
+                "--yes-reactivate-leaked-key",
             )  # fmt: skip
         safe = max((at for step in steps if (at := self._safe_after(step, record))), default=None)
         if safe is not None and self._clock() < safe:

@@ -16,9 +16,11 @@ from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge,
 from tokentrail.containment.model import Plan
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Verification
+from tokentrail.containment.principal import of_arn
 from tokentrail.containment.sending import together
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
+from tokentrail.results import Coverage
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 _REASON = re.compile(
@@ -34,7 +36,8 @@ _OURS = ":policy/TokenTrail-"
 class Evidence:
     """What the case is asked."""
 
-    newest: datetime | None
+    covered: Sequence[Coverage]
+    """How far the evidence reaches, by account and region."""
     retrace: Callable[[], Trace]
     """Traces the plan's subjects as the plan did."""
     timeline: Callable[[], Iterable[TimelineEvent]]
@@ -70,12 +73,17 @@ def verify(
         notes += _unknown(held)
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
-    newest = evidence.newest if evidence is not None else None
+    newest, lacking = _reaches(plan, evidence.covered) if evidence is not None else (None, [])
+    if lacking:
+        notes.append(
+            f"The case holds no log of {' and '.join(lacking)}: nothing is known of what happens there."
+        )
     scene = Scene(
-        bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now
-    )
+        bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now,
+        whole=not lacking,
+    )  # fmt: skip
     steps, credentials, verdict = judge(scene)
-    if newest is not None and bites and not told_all(scene):
+    if newest is not None and bites and not lacking and not told_all(scene):
         notes.append(
             "What was minted unseen until the last step took effect may not be in the evidence yet: ingest newer logs."
         )
@@ -83,6 +91,22 @@ def verify(
         verdict=verdict, evidence_until=newest, looked_back=standing is not None, steps=steps, credentials=credentials,
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, list[str]]:
+    """
+    Until when the logs of all accounts of a plan reach, and the accounts that the case holds no log of.
+
+    The log of one account says nothing of another's. In an account all regions count as one, since many are quiet.
+    """
+    last: dict[str, datetime] = {}
+    for one in covered:
+        last[one.account or ""] = max(last.get(one.account or "", one.last), one.last)
+    asked = {
+        principal.account for step in plan.steps for arn in step.principals if (principal := of_arn(arn))
+    }
+    asked = asked or set(last)
+    return min((last[one] for one in asked & last.keys()), default=None), sorted(asked - last.keys())
 
 
 def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool | None] | None:
@@ -152,6 +176,7 @@ def _joined(held: Held, one: TracedCredential | None) -> Held:
     return replace(
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
         expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
+        active=one.state == "active",
     )  # fmt: skip
 
 

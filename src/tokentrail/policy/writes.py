@@ -98,8 +98,12 @@ LAUNCHING = (
 )
 """Calls that take a role and let something run under it."""
 TAKING_OVER = (
-    *_any("lambda", "UpdateFunctionCode"),
-    *_any("ssm", "SendCommand StartSession"),
+    *_any(
+        "lambda", "UpdateFunctionCode UpdateFunctionConfiguration"
+    ),  # a layer runs before the function's own code
+    *_any("ssm", "SendCommand StartSession CreateAssociation UpdateAssociation"),
+    *_any("elasticmapreduce", "AddJobFlowSteps"),
+    *_any("batch", "SubmitJob"),
     *_any("ec2-instance-connect", "SendSSHPublicKey SendSerialConsoleSSHPublicKey"),
     *_any("ec2", "ModifyInstanceAttribute"),
     *_any("ecs", "ExecuteCommand"),
@@ -109,4 +113,8 @@ TAKING_OVER = (
     *_any("sagemaker", "CreatePresignedNotebookInstanceUrl CreatePresignedDomainUrl"),
     *_any("cloudshell", "CreateSession"),
 )
-"""Calls that get at the credentials of a workload that runs under a role already."""
+"""
+Calls that get at the credentials of a workload that runs under a role already.
+
+Source: the API References of the services, the page of each call.
+"""
