@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -64,12 +65,13 @@ def held(*files: bytes | Iterable[Json] | World) -> Iterator[Case]:
 
 @contextmanager
 def in_segments(records: list[Json], count: int) -> Iterator[Case]:
-    """A case that holds some records in so many segments."""
+    """A case that holds some records in so many segments, linked once."""
     with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
-        for number in range(count):
-            path = Path(folder) / f"{number}.json"
+        paths = [Path(folder) / f"{number}.json" for number in range(count)]
+        for number, path in enumerate(paths):
             path.write_bytes(native(records[number::count]))
-            case.ingest([str(path)], workers=1)
+        with mock.patch("tokentrail.store.tasks.TASK_OBJECTS", 1):
+            case.ingest([str(path) for path in paths], workers=1)
         yield case
 
 
