@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -73,6 +74,30 @@ def in_segments(records: list[Json], count: int) -> Iterator[Case]:
         with mock.patch("tokentrail.store.tasks.TASK_OBJECTS", 1):
             case.ingest([str(path) for path in paths], workers=1)
         yield case
+
+
+_ITS_OWN = {
+    "eventTime",
+    "eventID",
+    "requestID",
+    "requestParameters",
+    "responseElements",
+    "resources",
+    "additionalEventData",
+}
+"""What calls of one kind differ in."""
+
+
+def thinned(records: list[Json], most: int) -> list[Json]:
+    """The same records with so many calls of one kind at most: of each credential all that shows it."""
+    seen: Counter[str] = Counter()
+    found = []
+    for one in records:
+        alike = json.dumps({name: value for name, value in one.items() if name not in _ITS_OWN})
+        seen[alike] += 1
+        if seen[alike] <= most:
+            found.append(one)
+    return found
 
 
 def kept(case: Path) -> dict[str, bytes]:
