@@ -7,11 +7,13 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -64,13 +66,38 @@ def held(*files: bytes | Iterable[Json] | World) -> Iterator[Case]:
 
 @contextmanager
 def in_segments(records: list[Json], count: int) -> Iterator[Case]:
-    """A case that holds some records in so many segments."""
+    """A case that holds some records in so many segments, linked once."""
     with tempfile.TemporaryDirectory() as folder, Case.open(Path(folder) / "case") as case:
-        for number in range(count):
-            path = Path(folder) / f"{number}.json"
+        paths = [Path(folder) / f"{number}.json" for number in range(count)]
+        for number, path in enumerate(paths):
             path.write_bytes(native(records[number::count]))
-            case.ingest([str(path)], workers=1)
+        with mock.patch("tokentrail.store.tasks.TASK_OBJECTS", 1):
+            case.ingest([str(path) for path in paths], workers=1)
         yield case
+
+
+_ITS_OWN = {
+    "eventTime",
+    "eventID",
+    "requestID",
+    "requestParameters",
+    "responseElements",
+    "resources",
+    "additionalEventData",
+}
+"""What calls of one kind differ in."""
+
+
+def thinned(records: list[Json], most: int) -> list[Json]:
+    """The same records with so many calls of one kind at most: of each credential all that shows it."""
+    seen: Counter[str] = Counter()
+    found = []
+    for one in records:
+        alike = json.dumps({name: value for name, value in one.items() if name not in _ITS_OWN})
+        seen[alike] += 1
+        if seen[alike] <= most:
+            found.append(one)
+    return found
 
 
 def kept(case: Path) -> dict[str, bytes]:

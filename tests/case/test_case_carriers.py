@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from evidence import Json, held, real
+from evidence import Json, held, real, thinned
 from tokentrail import Case
 from tokentrail.present.document import document
 from tokentrail.testing import FAKE_SESSION_TOKEN, carriers, native
@@ -48,30 +47,6 @@ def rows(*files: bytes) -> Rows:
     """Credentials by id, as others script against them."""
     with held(*files) as case:
         return {one.id: document(one) for one in case.credentials()}
-
-
-_ITS_OWN = {
-    "eventTime",
-    "eventID",
-    "requestID",
-    "requestParameters",
-    "responseElements",
-    "resources",
-    "additionalEventData",
-}
-"""What calls of one kind differ in."""
-
-
-def thinned(records: list[Json], most: int) -> list[Json]:
-    """The same records with so many calls of one kind at most: of each credential all that shows it."""
-    seen: Counter[str] = Counter()
-    kept = []
-    for one in records:
-        alike = json.dumps({name: value for name, value in one.items() if name not in _ITS_OWN})
-        seen[alike] += 1
-        if seen[alike] <= most:
-            kept.append(one)
-    return kept
 
 
 @pytest.fixture(name="records", scope="module", params=[2, pytest.param(10_000, marks=pytest.mark.long)])

@@ -11,31 +11,40 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from evidence import copied
 from tokentrail import Case
 from tokentrail.case import linking, marking
+from tokentrail.sources import files
 from tokentrail.store import duck
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.index import Index
+from tokentrail.store.ingest import ingest
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import NAMES, Layer, can_be_linked, listed, marks
+from tokentrail.store.tasks import Options
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 
 
-@pytest.fixture(name="snapshot")
-def _snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Snapshot]:
-    """The story in eight segments, linked at once on this machine as a large case is."""
-    monkeypatch.setattr(duck, "_FEW", 0)
+@pytest.fixture(name="linked", scope="module")
+def _linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The story in eight segments, linked at once on this machine as a large case is, to be copied."""
+    folder = tmp_path_factory.mktemp("linked")
     records = story(ordinary_day=False).world.records()
-    with Case.open(tmp_path / "case") as case:
+    with mock.patch.object(duck, "_FEW", 0), Case.open(folder / "case") as case:
         for part in range(8):
-            (tmp_path / f"{part}.json").write_bytes(native(records[part::8]))
-            case.ingest([str(tmp_path / f"{part}.json")], workers=1)
-    shutil.rmtree(tmp_path / "case" / "derived")
-    (tmp_path / "case" / "derived").mkdir()
-    with Case.open(tmp_path / "case") as case:
+            (folder / f"{part}.json").write_bytes(native(records[part::8]))
+            list(ingest(case.folder, files.objects([str(folder / f"{part}.json")]), options=Options()))
         case.newest()
-        yield case._folder.snapshot()
+    return folder / "case"
+
+
+@pytest.fixture(name="snapshot")
+def _snapshot(linked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
+    """A copy of it as it is to be seen, while each case counts as large."""
+    monkeypatch.setattr(duck, "_FEW", 0)
+    copied(linked, tmp_path / "case")
+    return CaseFolder.open(tmp_path / "case").snapshot()
 
 
 def kept(tmp_path: Path, snapshot: Snapshot, most: int) -> list[Layer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -140,8 +141,13 @@ def test_a_failure_stops_before_the_next_step_and_a_second_run_goes_on(stand: St
 @pytest.mark.parametrize(
     ("answer", "times"), [((400, "Throttling"), 5), ((409, "ConcurrentModification"), 1)]
 )
-def test_throttling_is_waited_out(stand: Stand, answer: tuple[int, str], times: int) -> None:
+def test_throttling_is_waited_out(
+    stand: Stand, answer: tuple[int, str], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A throttled call is sent again, and one that met another change of the same thing, which the SDK gives up on."""
+    monkeypatch.setattr(
+        "botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)
+    )  # the SDK's own pauses
     plan = stand.story()
     left = [answer] * times
     pauses: list[float] = []

@@ -5,6 +5,8 @@ Every plan that says it is complete is played against by an adversary who shares
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -49,9 +51,9 @@ NAIVE = (
 """What people try first, in order, by action."""
 
 
-def planned(incident: Incident, **options: Any) -> Json:
-    """The plan for an incident, as its JSON document."""
-    with held(incident.world) as case:
+def planned(incident: Incident, within: Case | None = None, **options: Any) -> Json:
+    """The plan for an incident, as its JSON document, from a case that holds it, if there is one."""
+    with nullcontext(within) if within else held(incident.world) as case:
         made: Json = document(case.contain([incident.subject], as_of=incident.at, **options))
     return made
 
@@ -77,9 +79,9 @@ def replays(incident: Incident, plan: Json, bite: int = 10) -> None:
         assert found.living and len(told["moves"]) == len(plan["proof"]["counterexample"])
 
 
-def holds(incident: Incident, strategy: str) -> None:
+def holds(incident: Incident, strategy: str, within: Case | None = None) -> Json:
     """A plan's claims hold in the simulated AWS: complete or not, who ends when, and who is hit besides."""
-    plan = planned(incident, strategy=strategy)
+    plan = planned(incident, within, strategy=strategy)
     outcome = judged(incident, plan)
 
     assert set(plan["tainted"]) == incident.tainted
@@ -91,6 +93,7 @@ def holds(incident: Incident, strategy: str) -> None:
         assert set(told["alive_after"]) <= set(working), f"step {told['n']} leaves less than it says"
         assert not set(told["ends"]) & set(working)
     replays(incident, plan)
+    return plan
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -110,7 +113,7 @@ def test_a_plan_is_what_it_says_at_length(incident: Incident, strategy: str) -> 
     holds(incident, strategy)
 
 
-def refuted(incident: Incident, actions: tuple[str, ...]) -> None:
+def refuted(incident: Incident, actions: tuple[str, ...], within: Case | None = None) -> None:
     """A proof of given steps agrees with the adversary, and its survivors are alive in the simulation."""
     aws = Simulated.of(incident.world, at=incident.at)
     key = aws.credentials[incident.subject]
@@ -120,7 +123,7 @@ def refuted(incident: Incident, actions: tuple[str, ...]) -> None:
     steps = [f"{action}:{target}" for action in actions for target in targets[action]]
     if not steps:
         return
-    plan = planned(incident, what_if=steps)
+    plan = planned(incident, within, what_if=steps)
     outcome = play(aws, incident.tainted, plan)
 
     assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
@@ -145,30 +148,34 @@ def test_given_steps_are_judged_as_they_fare_at_length(incident: Incident, actio
     refuted(incident, actions)
 
 
-def the_story() -> Incident:
-    """The story as an incident."""
+@pytest.fixture(name="the_story", scope="module")
+def _the_story() -> Iterator[tuple[Incident, Case]]:
+    """The story as an incident, and a case that holds it."""
     leak = story(ordinary_day=False)
     aws = Simulated.of(leak.world)
     tainted = stolen(aws, [leak.a.id])
-    return Incident(leak.world, leak.a.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    incident = Incident(leak.world, leak.a.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    with held(incident.world) as case:
+        yield incident, case
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_plans_for_the_story_hold(strategy: str) -> None:
+def test_plans_for_the_story_hold(strategy: str, the_story: tuple[Incident, Case]) -> None:
     """Each strategy contains the story; even when changes take the whole margin to bite."""
-    incident = the_story()
-    holds(incident, strategy)
-    plan = planned(incident, strategy=strategy)
+    incident, case = the_story
+    plan = holds(incident, strategy, case)
 
     assert plan["proof"]["complete"]
     assert () == judged(incident, plan, bite=plan["margin"]).survivors
 
 
 @pytest.mark.parametrize("actions", NAIVE)
-def test_what_the_story_tried_first_is_refuted(actions: tuple[str, ...]) -> None:
+def test_what_the_story_tried_first_is_refuted(
+    actions: tuple[str, ...], the_story: tuple[Incident, Case]
+) -> None:
     """Each of the naive sequences leaves B, and the proof says so."""
-    incident = the_story()
-    refuted(incident, actions)
+    incident, case = the_story
+    refuted(incident, actions, case)
 
 
 def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:

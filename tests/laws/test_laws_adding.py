@@ -163,15 +163,24 @@ def test_a_small_case_is_linked_as_a_whole() -> None:
 
 
 @pytest.fixture(name="added_to", scope="module")
-def _added_to(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A case to whose forest one day was added, for tests that take a copy of it, and what its linking says."""
+def _added_to(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """A case to whose forest one day was added, for tests that take a copy of it; what its linking says, and with one more."""
     folder = tmp_path_factory.mktemp("added") / "case"
     with adding_always(), fed(*days(3)[:-1]) as case:
         expected = linked(case)
         assert is_grown(case)
         case.close()
         shutil.copytree(case.path, folder)
-    return folder, expected
+        _add_last(case)
+        return folder, expected, linked_at_once(case)
+
+
+def _add_last(case: Case) -> None:
+    """Ingest a third day, always into a segment of the same name."""
+    path = case.path.with_name("last.json")
+    path.write_bytes(native(days(3)[-1]))
+    with mock.patch("tokentrail.store.tasks.new_segment_number", return_value=(1 << 63) - 1):
+        case.ingest([str(path)], workers=1)
 
 
 @pytest.mark.parametrize(
@@ -182,19 +191,18 @@ def _added_to(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     ],
 )
 def test_what_came_later_may_be_damaged_or_missing(
-    name: str, missing: bool, added_to: tuple[Path, dict[str, Any]], tmp_path: Path
+    name: str, missing: bool, added_to: tuple[Path, dict[str, Any], dict[str, Any]], tmp_path: Path
 ) -> None:
     """It is worked out anew: when the case is opened, and when more comes."""
-    folder, expected = added_to
-    (tmp_path / "last.json").write_bytes(native(days(3)[-1]))
+    folder, before, after = added_to
     shutil.copytree(folder, tmp_path / "case")
     with adding_always(), Case.open(tmp_path / "case") as case:
         _spoil(case, name, missing=missing)
-        assert expected == linked(case)
+        assert before == linked(case)
         _spoil(case, name, missing=missing)
-        case.ingest([str(tmp_path / "last.json")])
+        _add_last(case)
 
-        assert linked(case) == linked_at_once(case)
+        assert after == linked(case)
 
 
 def _spoil(case: Case, name: str, *, missing: bool) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_laws_adding import adding_always, cut, is_grown
 from test_laws_increments import SEEDS, days, fed
 
-from evidence import held, text
+from evidence import copied, held, text
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
@@ -122,19 +122,32 @@ def test_a_record_that_turns_up_again_is_counted_once() -> None:
 KEPT = ["busy.json", *(f"busy_{name}.parquet" for name in busy._KEPT)]
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "another's"])
-@pytest.mark.parametrize("name", KEPT)
-def test_what_is_kept_may_be_damaged(name: str, damage: str, tmp_path: Path) -> None:
-    """Then all is read, and nothing is said of it: it is but the quicker way."""
+@pytest.fixture(name="of_two_days", scope="module")
+def _of_two_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A case of two days of which it is kept what was done, for tests that take a copy of it, and what it tells."""
+    folder = tmp_path_factory.mktemp("busy") / "case"
     with kept(), held(*days(2)) as case:
         expected = traced(case)
-        folder = case._views.open(None).derived
         case.close()
-        path = folder / name
+        copied(case.path, folder)
+    return folder, expected
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "another's"])
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_kept_may_be_damaged(
+    name: str, damage: str, of_two_days: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Then all is read, and nothing is said of it: it is but the quicker way."""
+    whole, expected = of_two_days
+    copied(whole, tmp_path / "case")
+    with kept(), Case.open(tmp_path / "case") as case:
+        [path] = case.path.glob(f"derived/*/{name}")
         data = path.read_bytes()
         path.unlink()
         if damage == "another's":
-            shutil.copyfile(folder / ("grown.json" if name == KEPT[0] else "links.parquet"), path)
+            other = "grown.json" if name == KEPT[0] else "links.parquet"
+            shutil.copyfile(path.with_name(other), path)
         elif damage != "missing":
             path.write_bytes(b"" if damage == "empty" else data[: len(data) // 2])
 

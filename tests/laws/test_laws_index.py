@@ -25,7 +25,7 @@ from tokentrail.store import duck, index, layers
 from tokentrail.testing import World
 from tokentrail.testing.names import Json
 
-PART = 16
+PART = 32
 """Of the names in a world, each example asks for one of so many, drawn at random."""
 SHOWN = (
     "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "principal_id", "child", "caller_principal",

@@ -83,7 +83,7 @@ def test_what_is_looked_up_is_what_is_joined(world: World, first: int) -> None:
 
 
 def test_the_story_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    with held(story().world) as case:
+    with held(story(ordinary_day=False).world) as case:
         both_ways(case, monkeypatch, first=0, each=8)
 
 

@@ -291,8 +291,8 @@ def test_what_is_empty_and_what_is_not_there_are_told_in_one_order() -> None:
             **use(when, user()), "eventID": f"00000000-0000-4000-8000-{len(told):012}", "eventSource": source,
             "eventName": name, "resources": [{"ARN": "arn:aws:s3:::a"}],
         })  # fmt: skip
-    found = set()
-    for order in permutations(told):
+    found, orders = set(), [*permutations(told)]
+    for order in (*orders[::5], orders[-1]):  # any two of them in either order
         with held(order) as case:
             traced = case.trace([LONG])
             found.add((traced.apis, traced.resources))

@@ -57,7 +57,7 @@ def test_places_alone_tell_what_a_trace_tells(
 
 def test_of_the_story_the_key_taints_all_that_came_of_it() -> None:
     """Also from an address, and by one that another subject descends from."""
-    told = story()
+    told = story(ordinary_day=False)
     key = told.key_ids["A"]
     with held(told.world) as case:
         below = alike(case, [key], Narrowing())
@@ -70,7 +70,7 @@ def test_of_the_story_the_key_taints_all_that_came_of_it() -> None:
 def test_rows_told_some_at_a_time_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the addresses, of which they tell nothing."""
     monkeypatch.setattr(naming, "_AT_ONCE", 2)
-    with held(story().world) as case:
+    with held(story(ordinary_day=False).world) as case:
         forest = case._views.forest(None)
         told = [row for rows in forest.known("TRUE") for row in rows]
         whole = [{**row, "ips": None} for row in forest.rows("TRUE")]

@@ -24,7 +24,9 @@ def log(serial: int) -> bytes:
 
 
 @pytest.fixture(name="line")
-def _line(cloud: Cloud, moto_url: str) -> Iterator[Line]:
+def _line(cloud: Cloud, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """A queue that says at once that it is empty."""
+    monkeypatch.setattr("tokentrail.sources.drain._WAIT", 0)
     line = Line.of(cloud, moto_url)
     yield line
     line.client.close()

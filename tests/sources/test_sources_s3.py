@@ -72,7 +72,7 @@ def once(faults: dict[str, Refusal | Cut]) -> object:
 
 def test_the_same_bytes_from_s3_and_from_disk_give_the_same_answers(cloud: Cloud) -> None:
     """Credentials and a trace are byte for byte the same, and so are the objects that the case keeps."""
-    told = story()
+    told = story(ordinary_day=False)
     told.world.write(cloud.folder / "logs")
     cloud.put_folder(cloud.folder / "logs", "trail/")
     cloud.ingest("trail/")

@@ -39,7 +39,8 @@ PROGRAM = "from tokentrail.cli.root import main; main()"
 
 @pytest.fixture(name="line")
 def _line(cloud: Cloud, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    """A queue with a clock of its own, which moto asks about each message at each call."""
+    """A queue with a clock of its own, which moto asks about each message at each call; in this process it waits less."""
+    monkeypatch.setattr("tokentrail.watch.queue_feed._WAIT", 1)
     line = Line.of(cloud, moto_url, VisibilityTimeout=str(_VISIBLE))
     monkeypatch.setattr("moto.sqs.models.unix_time_millis", line.now)
     yield line

@@ -164,7 +164,7 @@ def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A sum that DuckDB makes of whole numbers, for one, comes back from a file as a fraction."""
-    with held(story().world) as case:
+    with held(story(ordinary_day=False).world) as case:
         snapshot = case.folder.snapshot()
         found = []
         for spill in (None, tmp_path / "spill"):

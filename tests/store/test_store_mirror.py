@@ -171,7 +171,7 @@ def test_a_second_machine_adds_and_repeats_nothing(logs: list[str], machine: Mac
         assert expected == everything(case)
 
 
-@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.long)])
 def test_a_giver_killed_at_any_put_leaves_a_whole_case(
     step: int, logs: list[str], machine: Machine, tmp_path: Path
 ) -> None:

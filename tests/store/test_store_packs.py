@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import START, text
+from evidence import START, copied, text
 from tokentrail import Case
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.errors import CaseError
@@ -38,8 +38,7 @@ def named(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-@pytest.fixture(name="world")
-def _world() -> World:
+def of_ada() -> World:
     world = World(START)
     session = world.user("ada").assumes("Deploy")
     session.assumes("Prod").calls("s3:GetObject", count=4)
@@ -47,21 +46,37 @@ def _world() -> World:
     return world
 
 
-@pytest.fixture(name="logs")
-def _logs(world: World, tmp_path: Path) -> Path:
+@pytest.fixture(name="world")
+def _world() -> World:
+    return of_ada()
+
+
+def written(world: World, logs: Path) -> Path:
     """A record a file."""
-    logs = tmp_path / "logs"
     logs.mkdir()
     for number, record in enumerate(world.records()):
         (logs / f"{number:02}.json").write_bytes(native([record]))
     return logs
 
 
+@pytest.fixture(name="logs")
+def _logs(world: World, tmp_path: Path) -> Path:
+    return written(world, tmp_path / "logs")
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case of many small objects, to be copied."""
+    folder = tmp_path_factory.mktemp("packed")
+    with Case.open(folder / "case") as case:
+        case.ingest([str(written(of_ada(), folder / "logs"))], workers=1)
+    return folder / "case"
+
+
 @pytest.fixture(name="packed")
-def _packed(logs: Path, tmp_path: Path) -> Path:
-    """A case of many small objects."""
-    with Case.open(tmp_path / "case") as case:
-        case.ingest([str(logs)], workers=1)
+def _packed(made: Path, logs: Path, tmp_path: Path) -> Path:
+    """A copy of it, beside the logs that it was made of."""
+    copied(made, tmp_path / "case")
     return tmp_path / "case"
 
 

@@ -25,6 +25,9 @@ from tokentrail.watch.recall import Recall
 from tokentrail.watch.reconcile import Document
 from tokentrail.watch.sweep import SweepProcess
 
+SOME = 175
+"""Records that come at once: with what is hot, a little more than half of all."""
+
 
 @cache
 def records() -> list[Json]:
@@ -83,7 +86,7 @@ def test_a_sweep_sets_right_what_the_hot_set_cant_see(tmp_path: Path) -> None:
     """The same holds where the case is far larger than what is judged with each batch."""
     sink = Remembering()
     listed = records()
-    batches = [[listed[start : start + 100]] for start in range(0, len(listed), 100)]
+    batches = [[listed[start : start + SOME]] for start in range(0, len(listed), SOME)]
 
     watched(tmp_path / "case", batches, sink, hot=300)
 
@@ -118,7 +121,7 @@ def test_a_sweep_that_saw_all_is_believed_more_than_looks_beside_it(
     monkeypatch.setattr(watch, "SweepProcess", Counting)
     monkeypatch.setattr(Counting, "ended", 0)
     sink, listed = Remembering(), records()
-    feed = Late([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
+    feed = Late([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
     with Case.open(tmp_path / "case") as case:
         how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
         watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
@@ -163,7 +166,7 @@ def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
     monkeypatch.setattr(watch, "SweepProcess", Slow)
     monkeypatch.setattr(Slow, "told", [])
     sink, listed = Remembering(), records()
-    feed = Between([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
+    feed = Between([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
     with Case.open(tmp_path / "case") as case:
         how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
         watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
@@ -198,7 +201,7 @@ def test_what_a_sweep_found_is_told_though_evidence_never_stops_coming(
     monkeypatch.setattr(watch, "SweepProcess", Slow)
     monkeypatch.setattr(Slow, "told", [])
     listed = records()
-    feed = Endless([[packed(listed[start : start + 100])] for start in range(0, len(listed), 100)])
+    feed = Endless([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
     with Case.open(tmp_path / "case") as case:
         how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
         watch.Watch(case.folder, feed, [Remembering()], (), how, lambda _: None).run()

@@ -17,7 +17,7 @@ from tokentrail.watch.interface import Arrival
 from tokentrail.watch.sweep import Sweeping
 
 HOT = 20
-"""Records that are judged with each batch here; between the parts of a story lie five times as many."""
+"""Records that are judged with each batch here; between the parts of a story lie three times as many."""
 Told = Iterator[None]
 """A story: what is called until it pauses is its first half."""
 
@@ -146,7 +146,7 @@ def parts(story: Callable[[World], Told]) -> list[list[Json]]:
     while True:
         ended = next(told, "ended") == "ended"
         if not ended:
-            others_work(world, HOT * 5)
+            others_work(world, HOT * 3)
             world.wait(60)
         records = world.records()
         listed.append(records[seen:])

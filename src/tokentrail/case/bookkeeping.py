@@ -111,7 +111,8 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
     ]
     if not manifests:
         return ()
-    engine = DuckEngine(threads=1)
+    records = sum(each.records for one in manifests for each in one.objects)
+    engine = DuckEngine(threads=1, records=records)
     engine.segments("rejected", [snapshot.folders[one.segment] for one in manifests])
     objects = {int(one.segment, 16): one.objects for one in manifests}
     found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
