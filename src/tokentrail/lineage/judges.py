@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokentrail.lineage.entries import entries, object_of
 from tokentrail.lineage.state import Judge
@@ -46,10 +45,27 @@ class Judges:
     """Judge of credentials in the light of some changes: rows as `edits` has them."""
 
     def __init__(self, edits: pa.Table, until: int, as_of: datetime) -> None:
-        """Put together what each change names: names are compared without case, as IAM does."""
+        """
+        Look at the changes.
+
+        Args:
+            edits: The changes, in any order.
+            until: The second up to which they count, ...
+            as_of: ... which is the moment of the judgement.
+        """
         self._edits, self._until, self._as_of = edits, until, as_of
         self._judges: dict[bytes, Judge] = {}
-        self._columns: dict[str, Any] = {one: edits[one].cast(pa.string()).combine_chunks() for one in _TOLD}
+        self._always = np.ones(edits.num_rows, np.bool_)
+        if edits.num_rows >= _MANY:
+            self._look()
+
+    def _look(self) -> None:
+        """See of each change what it names: names are compared without case, as IAM does."""
+        import pyarrow.compute as pc  # takes its time to load, and few cases need it
+
+        self._columns: dict[str, Any] = {
+            one: self._edits[one].cast(pa.string()).combine_chunks() for one in _TOLD
+        }
         request, response, user, part, name = (column.fill_null("") for column in self._columns.values())
         own = pc.if_else(pc.ends_with(name, _OF_KEYS), user, "")
         told: Any = pc.binary_join_element_wise(request, response, own, "", '"')
@@ -58,8 +74,6 @@ class Judges:
         # What is spelled in more ways than one could be missed, and the organisation's changes bear on all.
         spelled = pc.or_(pc.match_substring(self._texts, "\\"), pc.invert(pc.string_is_ascii(self._texts)))
         self._always = _flags(pc.or_(spelled, pc.is_in(part, pa.array([""]))))
-        if edits.num_rows < _MANY:
-            self._always = np.ones(edits.num_rows, np.bool_)
 
     def judge(self, caller: Caller, key_id: str | None) -> Judge:
         """Who judges a credential as one that knows all of the changes would; `key_id` is a long-term key's."""
@@ -89,6 +103,8 @@ class Judges:
 
     def _naming(self, names: Set[str]) -> Flags:
         """Which changes name any of some."""
+        import pyarrow.compute as pc
+
         found = np.zeros(self._edits.num_rows, np.bool_)
         for mark in sorted({mark for name in names for mark in _marks(name)}):
             found |= _flags(pc.match_substring(self._texts, mark))
