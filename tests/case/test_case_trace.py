@@ -346,6 +346,35 @@ def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:
     assert expected == found
 
 
+def test_the_timeline_tells_how_sessions_began_that_nobody_here_minted(world: World) -> None:
+    """A sign-in and an outsider's call stand with the session that they began, once; what the subject minted is its own."""
+    session = world.user("ada").assumes("Admin")
+    backdoor = session.creates_user("backdoor")
+    session.iam("CreateLoginProfile", userName="backdoor")
+    session.iam(
+        "UpdateAssumeRolePolicy",
+        roleName="Deploy",
+        policyDocument=trust_policy({"AWS": f"arn:aws:iam::{AWAY}:root"}),
+    )
+    minted = session.assumes("Deploy")
+    world.wait(60)
+    browser = world.console_sign_in(backdoor)
+    browser.calls("s3:ListBuckets")
+    outsider = world.user("mallory", account=AWAY).assumes(world.role("Deploy"), "in", sides="role")
+    with held(world) as case:
+        every = list(case.timeline([session.id]))
+        lines = case.call_lines([session.id], telling="Assume", room=99, run=9)
+        [alone] = [one for one in case.timeline([minted.id]) if one.began] or [None]
+
+    assert {(browser.id, "ConsoleLogin"), (outsider.id, "AssumeRole")} == {
+        (one.credential, one.event_name) for one in every if one.began
+    }
+    assert len(every) == len({one.event_id for one in every}) == lines.events
+    assert 2 == lines.began == sum(one.began for one in every)
+    assert (session.id, "AssumeRole") in {(one.credential, one.event_name) for one in every if not one.began}
+    assert alone is None  # its parent's call, which is the parent's
+
+
 def _forwarded(record: dict[str, object], told: Story) -> bool:
     identity = record["userIdentity"]
     assert isinstance(identity, dict)

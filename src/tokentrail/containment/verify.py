@@ -188,7 +188,7 @@ def _seen(evidence: Evidence, tainted: set[str], bites: Sequence[Bite]) -> tuple
     return tuple(
         _one_seen(event, evidence, first)
         for event in evidence.timeline()
-        if event.credential in tainted and (event.time >= first or _denied(event))
+        if event.credential in tainted and not event.began and (event.time >= first or _denied(event))
     )
 
 

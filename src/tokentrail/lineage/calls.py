@@ -20,15 +20,15 @@ Objects = Mapping[int, tuple[str, ...]]
 """The evidence objects by segment, in the order in which places name them."""
 
 _ORDER = "time, event_id, event_id_text"
-_TIMELINE = f"SELECT * FROM acts ORDER BY {_ORDER}"
+_TIMELINE = f"SELECT * FROM calls_told ORDER BY {_ORDER}"
 _ALIKE = (  # as `present.timeline` has it of what it is given call by call
-    "n", "source", "name", "ip", "error", "account", "region",
+    "n", "source", "name", "ip", "error", "account", "region", "began",
 )  # fmt: skip
 _LINES = """
 WITH ordered AS (
-  SELECT n, segment, object, ordinal, time, name, error, row_number() OVER told AS spot,
+  SELECT n, segment, object, ordinal, time, name, error, began, row_number() OVER in_order AS spot,
          {fresh} AS fresh
-  FROM acts WINDOW told AS (ORDER BY {order})
+  FROM calls_told WINDOW in_order AS (ORDER BY {order})
 ), parted AS (
   SELECT *, sum(CASE WHEN fresh OR spot = 1 THEN 1 ELSE 0 END) OVER (ORDER BY spot) AS run FROM ordered
 ), counted AS (
@@ -37,14 +37,16 @@ WITH ordered AS (
 )
 SELECT n, segment, object, ordinal, spot, CASE WHEN many >= {run} THEN until ELSE time END AS until,
        CASE WHEN many >= {run} THEN many ELSE 1 END AS calls,
-       coalesce(error, '') <> '' OR regexp_matches(coalesce(name, ''), '^({telling})') AS telling
+       began, coalesce(error, '') <> '' OR regexp_matches(coalesce(name, ''), '^({telling})') AS telling
 FROM counted WHERE many < {run} OR spot = head"""
 _FIRST = """
 SELECT a.*, c.until, c.calls, c.telling FROM (
   SELECT *, row_number() OVER (PARTITION BY telling ORDER BY spot) AS place FROM call_lines
-) c JOIN acts a ON a.n = c.n AND a.segment = c.segment AND a.object = c.object AND a.ordinal = c.ordinal
+) c JOIN calls_told a ON a.n = c.n AND a.segment = c.segment AND a.object = c.object AND a.ordinal = c.ordinal
 WHERE c.place <= {room} ORDER BY c.spot"""
-_ALL = "SELECT count(*) AS lines, CAST(coalesce(sum(calls), 0) AS BIGINT) AS calls FROM call_lines"
+_ALL = """
+SELECT count(*) AS lines, CAST(coalesce(sum(calls), 0) AS BIGINT) AS calls,
+       count(CASE WHEN began THEN 1 END) AS began FROM call_lines"""
 _TICKS = """
 SELECT n, CAST(floor((time - {start}) * {scale}) AS INTEGER) AS place, coalesce(error, '') <> '' AS failed,
        count(*) AS count
@@ -52,7 +54,7 @@ FROM acts WHERE time BETWEEN {start} AND {end} GROUP BY ALL ORDER BY ALL"""
 
 
 def timeline(forest: Forest, subjects: Sequence[str], objects: Objects) -> Iterator[TimelineEvent]:
-    """The events of subjects and of all that descends from them, in order."""
+    """The events of subjects and of all that descends from them, in order, and those that they began with."""
     ids = _ids(forest, subjects)
     for row in forest.done_by(ids, _TIMELINE):
         yield _event(row, ids, objects)
@@ -88,13 +90,14 @@ def lines(
     return CallLines(
         lines=listed,
         events=whole["calls"],
+        began=whole["began"],
         left_out=whole["lines"] - len(listed),
         left_events=whole["calls"] - sum(one.count for one in listed),
     )
 
 
 def _lines(telling: str, run: int) -> str:
-    fresh = " OR ".join(f"{one} IS DISTINCT FROM lag({one}) OVER told" for one in _ALIKE)
+    fresh = " OR ".join(f"{one} IS DISTINCT FROM lag({one}) OVER in_order" for one in _ALIKE)
     return _LINES.format(fresh=fresh, order=_ORDER, run=run, telling=telling.replace("'", "''"))
 
 
@@ -131,4 +134,5 @@ def _event(row: Mapping[str, Any], ids: Mapping[int, str], objects: Objects) -> 
         resources=tuple((row["resource"] or "").split("\n")) if row["resource"] else (),
         object=held[row["object"]] if row["object"] < len(held) else "",
         ordinal=row["ordinal"],
+        began=row["began"],
     )

@@ -197,7 +197,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEvent:
-    """One call in a timeline, with the credential that made it."""
+    """One call in a timeline, with the credential that made it, or that began with it."""
 
     time: datetime
     event_id: str
@@ -213,6 +213,8 @@ class TimelineEvent:
     object: str = ""
     """The evidence object (SHA-256) and place in it that hold the raw record."""
     ordinal: int = 0
+    began: bool = False
+    """Whether the credential began with it, and none in the evidence made it: who signs in has none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,8 @@ class CallLines:
     """Lines for which there was no room."""
     left_events: int
     """Calls in these."""
+    began: int = 0
+    """How many of all are calls that credentials began with and that none in the evidence made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

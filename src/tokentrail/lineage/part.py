@@ -32,6 +32,11 @@ _AT_ONCE = 50_000
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
 _DEEDS = f"SELECT w.n, {DEEDS_OF_FACTS}"
 _WHOLE = "SELECT w.n, e.*"
+_BEGUN = """
+SELECT {} FROM chosen c WHERE c.segment IS NOT NULL AND (c.parent_n IS NULL OR c.parent_link = 'created')
+  AND NOT EXISTS (
+    SELECT 1 FROM acts a WHERE a.segment = c.segment AND a.object = c.object AND a.ordinal = c.ordinal)"""
+"""Those that no credential in the evidence minted: who signed in, or came from outside, had none there."""
 
 
 class Span(NamedTuple):
@@ -159,8 +164,8 @@ class Part:
         return found
 
     def deeds(self, places: Iterable[int], select: str) -> Sequence[Row]:
-        """What some credentials did: `select` reads from `acts`, whole facts with `n`."""
-        self._gather(places, _WHOLE)
+        """What some credentials did: `select` reads from `acts`, whole facts with `n`, and from `calls_told`."""
+        self._tell(places)
         return self._engine.rows(select)
 
     def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
@@ -172,13 +177,32 @@ class Part:
         return self._engine.table(roll_up.many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
-        """Keep a roll-up of whole calls under a name."""
-        self._gather(places, _WHOLE)
+        """Keep a roll-up of whole calls under a name; reads as `deeds` does."""
+        self._tell(places)
         self._set(name, select)
 
+    def _tell(self, places: Iterable[int]) -> None:
+        """Know as `calls_told` what some credentials did, and the calls that they began with and did not make."""
+        wanted = frozenset(places)
+        if self._gathered == (wanted, _WHOLE):
+            return
+        self._gather(wanted, _WHOLE)
+        begun = self._engine.rows(_BEGUN.format("DISTINCT c.segment"))
+        some = self._engine.narrow({row["segment"] for row in begun})["some_events"]
+        self._set(
+            "calls_began",
+            f"""
+            SELECT c.n, e.* FROM {some} e JOIN ({_BEGUN.format("*")}) c
+            ON c.segment = e.segment AND c.object = e.object AND c.ordinal = e.ordinal""",
+        )
+        self._engine.run(
+            "CREATE OR REPLACE TEMP VIEW calls_told AS "
+            "SELECT *, FALSE AS began FROM acts UNION ALL SELECT *, TRUE FROM calls_began"
+        )
+
     def ids(self, places: Iterable[int]) -> dict[int, str]:
-        """The ids of some credentials, by place."""
-        self._gather(places, _WHOLE)
+        """The ids of some credentials whose calls are wanted, by place."""
+        self._tell(places)
         return {row["n"]: row["id"] for row in self._engine.rows("SELECT n, id FROM chosen")}
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> Sequence[Row]:

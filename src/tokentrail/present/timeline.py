@@ -109,15 +109,15 @@ def _alike(one: TimelineEvent, other: TimelineEvent) -> bool:
     return _kind(one) == _kind(other)
 
 
-def _kind(event: TimelineEvent) -> tuple[str | None, ...]:
+def _kind(event: TimelineEvent) -> tuple[str | bool | None, ...]:
     return (
         event.credential, event.event_source, event.event_name, event.source_ip, event.error_code,
-        event.account, event.region,
+        event.account, event.region, event.began,
     )  # fmt: skip
 
 
 def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | None = None) -> None:
-    error = f"! {event.error_code} " if event.error_code else ""
+    error = f"! {event.error_code} " if event.error_code else "began it " if event.began else ""
     times = f"x{run.count:,} to {timestamp(run.last.time)[11:]} " if run else ""
     lead: list[Part] = [
         f"{timestamp(event.time):<21}",

@@ -30,7 +30,7 @@ def _rows(events: Iterable[TimelineEvent]) -> Iterator[Document]:
         where = f" from {one.source_ip}" if one.source_ip else ""
         call = words.call(one.event_source, one.event_name)
         yield {
-            "message": f"{call} by {one.credential}{where}{on}{failed}",
+            "message": f"{call} {'began' if one.began else 'by'} {one.credential}{where}{on}{failed}",
             "datetime": one.time.isoformat(timespec="seconds"),
             "timestamp_desc": "CloudTrail event time",
             **document(one),

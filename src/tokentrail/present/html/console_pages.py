@@ -19,7 +19,7 @@ from tokentrail.present.html.markup import Child, Html, brief, join, tag
 from tokentrail.present.html.page import footer, whole
 from tokentrail.present.html.pieces import reference, section, state, table
 from tokentrail.present.html.records import headline, record_text, whereabouts
-from tokentrail.present.html.timeline import moment
+from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status
 
@@ -59,7 +59,7 @@ def timeline_page(
     names = Names({}, {}, live=live)
     rows = [
         (moment(one, names), reference(one.credential, names), brief(words.call(one.event_source, one.event_name), 80),
-         brief(one.source_ip or "-", 60), brief(one.error_code or "", 60),
+         brief(one.source_ip or "-", 60), brief(one.error_code or outcome(one) or "", 60),
          brief(resource(one), 160), brief(one.user_agent or "-", 80))
         for one in events
     ]  # fmt: skip

@@ -86,7 +86,8 @@ def _of_others(sheet: Sheet) -> int:
     """How many of the calls told are not the attacker's, but of a subject's descendants that do not count as his."""
     trace = sheet.dossier.trace
     theirs = total_calls(trace, {one.id for one in trace.credentials if one.tainted})
-    return 0 if all(one.tainted for one in trace.credentials) else max(0, sheet.chronicle.events - theirs)
+    made = sheet.chronicle.events - sheet.chronicle.began
+    return 0 if all(one.tainted for one in trace.credentials) else max(0, made - theirs)
 
 
 def lifelines_file(dossier: Dossier) -> str:

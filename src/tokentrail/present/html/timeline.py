@@ -62,7 +62,9 @@ def _line(line: CallLine, names: Names) -> Html:
     if line.count > 1:
         time = join([time, tag("span", f" to {timestamp(line.until)[11:]}", class_="soft")])
     times = tag("b", f" ×{line.count:,}") if line.count > 1 else None
-    result = tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else None
+    result = (
+        tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else outcome(first)
+    )
     return tag(
         "tr",
         tag("td", time),
@@ -73,6 +75,11 @@ def _line(line: CallLine, names: Names) -> Html:
         tag("td", brief(resource(first), 120), class_="on"),
         class_="marked" if line.telling else None,
     )  # fmt: skip
+
+
+def outcome(event: TimelineEvent) -> str | None:
+    """What came of a call that went well, if that is not plain."""
+    return "began the session" if event.began else None
 
 
 def moment(event: TimelineEvent, names: Names) -> Html:
