@@ -22,7 +22,7 @@ _RUNS: tuple[Row, ...] = (
     ("emr_run", "emr-containers", "StartJobRun CreateManagedEndpoint", "virtualClusterId name"),
     ("athena_session", "athena", "StartSession CreateWorkGroup UpdateWorkGroup", "workGroup name"),
     ("node_group", "eks", "CreateNodegroup", "nodegroupName"),
-    ("scaling_group", "autoscaling", "CreateAutoScalingGroup UpdateAutoScalingGroup", "autoScalingGroupName"),
+    ("scaling_group", "autoscaling", "CreateAutoScalingGroup", "autoScalingGroupName"),
     ("spot_request", "ec2", "RequestSpotInstances RequestSpotFleet CreateFleet ModifyFleet ModifySpotFleetRequest",
      "~spotFleetRequestId spotFleetRequestId fleetId"),
     ("pipeline", "codepipeline", "CreatePipeline UpdatePipeline", "pipeline.name"),
@@ -181,7 +181,8 @@ _ADMITS: tuple[Row, ...] = (
     ("service_role", "greengrass", "AssociateServiceRoleToAccount", "roleArn"),
     ("launch_template", "ec2", "CreateLaunchTemplate CreateLaunchTemplateVersion ModifyLaunchTemplate",
      "launchTemplateId launchTemplateName"),
-    ("launch_template", "autoscaling", "CreateLaunchConfiguration", "launchConfigurationName"),
+    ("launch_template", "autoscaling", "CreateLaunchConfiguration UpdateAutoScalingGroup", "autoScalingGroupName "
+     "launchConfigurationName"),
     ("environment", "cloud9", "CreateEnvironmentEC2", "name"),
     ("lightsail_access", "lightsail", "CreateBucketAccessKey CreateInstances GetInstanceAccessDetails", "bucketName "
      "instanceName"),
