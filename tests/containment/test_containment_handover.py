@@ -146,6 +146,22 @@ def test_what_was_got_into_is_a_condition_of_the_proof() -> None:
     assert plan.proof.complete
 
 
+def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
+    """The command's id alone finds nothing: its request names where it ran, and that of a session its target."""
+    for name, asked_for in (
+        ("SendCommand", {"instanceIds": ["i-1", "i-2"]}),
+        ("StartSession", {"target": "i-1, i-2"}),
+    ):
+        request, _ = kept(name, asked_for)
+        deed = Deed(
+            by="AKIA", event_id="e-1", time=START, account="1", source="ssm.amazonaws.com", name=name, request=request,
+            response=None,
+        )  # fmt: skip
+
+        [said] = left_behind([deed], [], []).entered
+        assert f"{name} on i-1, i-2 (1, event e-1)" in said
+
+
 def test_calls_that_no_list_knows_are_named() -> None:
     """Whatever sets something up and is not known is a risk; reads, data, failures and what is known are not in it."""
     world = World(START)
@@ -158,7 +174,8 @@ def test_calls_that_no_list_knows_are_named() -> None:
         "ecs:ExecuteCommand",
     ):
         key.calls(action, {"userName": "eve", "task": "t"}, read_only=False)
-    key.calls("ec2:DescribeInstances").extend(key.calls("s3:PutObject", {"bucketName": "b", "key": "k"}))
+    for action in ("ec2:DescribeInstances", "ec2:CreateVpc", "s3:PutObject", "ssm:UpdateInstanceInformation"):
+        key.calls(action, {"bucketName": "b", "key": "k"})
     key.calls("omics:CreateWorkflow", error="AccessDenied", read_only=False)
     plan = planned(world, key.id)
 

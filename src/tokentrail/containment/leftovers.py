@@ -140,7 +140,10 @@ def left_behind(
 def _said(deed: Deed, thing: str | None) -> str:
     """One call that left something, and where that is."""
     where = ", ".join(one for one in (deed.account, deed.region) if one)
-    on = f" on {thing}" if thing else ""
+    reached = dict.fromkeys(
+        [*([thing] if thing else []), *_listed(deed, "instanceIds"), _asked(deed, "target")]
+    )
+    on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
     return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
 
 

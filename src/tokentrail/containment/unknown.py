@@ -25,13 +25,21 @@ _CHANGING = re.compile(
 _ELSEWHERE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
 """Services whose changes are told by what they do to credentials or to the log."""
 _DATA = frozenset({
-    "dynamodb", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "timestream", "xray", "ce", "health",
-    "support", "tagging",
+    "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
+    "tagging", "timestream", "xray",
 })  # fmt: skip
 """Services that hold data, measure or count: what admits to them is known by its name (`events.handover`)."""
+_NETWORK = re.compile(
+    "[A-Z][a-z]+(Address|DhcpOptions|Image|InternetGateway|NatGateway|NetworkAcl|NetworkAclEntry|NetworkInterface|Route"
+    "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
+)
+"""Calls of EC2 that lay networks and disks."""
 _OF_DATA = frozenset({
-    "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateTags", "Publish", "PutImage", "PutLogEvents",
-    "PutObject", "PutObjectTagging", "PutRetentionPolicy", "RestoreObject", "StartQuery", "StartQueryExecution",
+    "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
+    "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
+    "PutComplianceItems", "PutImage", "PutInventory", "PutLogEvents", "PutObject", "PutObjectTagging", "PutParameter",
+    "PutRetentionPolicy", "PutSecretValue", "RestoreObject", "StartQuery", "StartQueryExecution",
+    "UpdateInstanceAssociationStatus", "UpdateInstanceInformation",
 })  # fmt: skip
 
 
@@ -73,4 +81,7 @@ def _is_unknown(source: str, name: str) -> bool:
     service = source.partition(".")[0]
     issues = name in KEYLESS_ISSUERS and source in KEYLESS_SOURCES
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
-    return not (issues or told or service in _DATA or name in _OF_DATA) and bool(_CHANGING.match(name))
+    laid = service == "ec2" and _NETWORK.fullmatch(name)
+    return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
+        _CHANGING.match(name)
+    )

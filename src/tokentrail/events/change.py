@@ -12,7 +12,7 @@ from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
-_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "roleMappings")
+_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings")
 _PARTS = {
     "overrides": ("taskRoleArn", "executionRoleArn"),
     "target": ("arn", "roleArn", "id"),
