@@ -162,6 +162,19 @@ def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
         assert f"{name} on i-1, i-2 (1, event e-1)" in said
 
 
+def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
+    """EKS logs the cluster as `name`, and the principal as its address has it."""
+    encoded = {"name": "main", "principalArn": "arn%3Aaws%3Aiam%3A%3A999999999999%3Auser%2Feve"}
+    request, _ = kept("AssociateAccessPolicy", encoded)
+    deed = Deed(
+        by="AKIA", event_id="e-1", time=START, account="1", source="eks.amazonaws.com", request=request, response=None,
+        name="AssociateAccessPolicy",
+    )  # fmt: skip
+
+    [said] = left_behind([deed], [], []).risks
+    assert "AssociateAccessPolicy on main, arn:aws:iam::999999999999:user/eve (1, event e-1)" in said
+
+
 def test_calls_that_no_list_knows_are_named() -> None:
     """Whatever sets something up and is not known is a risk; reads, data, failures and what is known are not in it."""
     world = World(START)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn
@@ -140,9 +141,8 @@ def left_behind(
 def _said(deed: Deed, thing: str | None) -> str:
     """One call that left something, and where that is."""
     where = ", ".join(one for one in (deed.account, deed.region) if one)
-    reached = dict.fromkeys(
-        [*([thing] if thing else []), *_listed(deed, "instanceIds"), _asked(deed, "target")]
-    )
+    admitted = unquote(_asked(deed, "principalArn") or "")  # as EKS has it in an address
+    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), _asked(deed, "target"), admitted])
     on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
     return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
 
