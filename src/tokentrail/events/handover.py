@@ -166,6 +166,7 @@ _ADMITS: tuple[Row, ...] = (
      "CreateModelCustomizationJob CreateModelImportJob CreateModelInvocationJob", "agentId agentName jobName name"),
     ("service_role", "bedrock-agentcore", "CreateGateway UpdateGateway CreateMemory", "name gatewayIdentifier"),
     ("service_role", "states", "TestState", "stateName"),
+    ("service_role", "ssm", "UpdateServiceSetting", "settingId"),
     ("service_role", "firehose", "CreateDeliveryStream UpdateDestination", "deliveryStreamName"),
     ("service_role", "appsync", "CreateDataSource UpdateDataSource CreateApiKey", "apiId"),
     ("service_role", "apigateway", "PutIntegration UpdateIntegration", "restApiId"),
