@@ -15,7 +15,7 @@ _LEAVES_NOTHING = ("Delete", "Detach", "Remove", "Deactivate", "Stop", "Terminat
 _KNOWN_OTHERWISE = {
     "UpdateAccessKey",  # only when it makes a key active again
     "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in
-    "UpdateTrail", "PutEventSelectors", "UpdateDetector",  # the log itself
+    "UpdateTrail", "PutEventSelectors", "UpdateDetector",  # the log itself, and who watches it
     "AttachPolicy", "UpdatePolicy",  # service control policies
 }  # fmt: skip
 

@@ -23,6 +23,9 @@ def holds_if(
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
     yield from _doubted(scene, outcome)
+    yield from scene.entered[:_MOST]
+    if len(scene.entered) > _MOST:
+        yield f"nor where it got in otherwise: {len(scene.entered) - _MOST} more (see `created` of `tokentrail trace`)"
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)

@@ -96,6 +96,12 @@ def _provider(source: Source) -> Means:
             "…`), or disable the profile (`aws rolesanywhere disable-profile`) or the trust anchor (`aws rolesanywhere "
             "disable-trust-anchor`) that the CreateSession of this session names, for all who come in by it. "
         )
+    workload = WORKLOADS.get(source.what or "")
+    if workload is not None:
+        stop = workload.stop.format(name=shlex.quote(source.id), region=_region(source) or "…")
+        return (), (
+            f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
+        )
     by_hand = f"Look at {source.id} and put back what it was, or delete it. "
     if not source.made:
         return (), by_hand

@@ -60,7 +60,13 @@ class _First:
     begins: int
 
 
-def follow(forest: Forest, trace: Trace, narrowing: Narrowing, since: Mapping[str, datetime]) -> Handed:
+def follow(
+    forest: Forest,
+    trace: Trace,
+    narrowing: Narrowing,
+    since: Mapping[str, datetime],
+    also: Mapping[str, str] | None = None,
+) -> Handed:
     """
     Follow a theft through its sources, and what they handed out through theirs.
 
@@ -69,6 +75,7 @@ def follow(forest: Forest, trace: Trace, narrowing: Narrowing, since: Mapping[st
         trace: What was minted and made.
         narrowing: What of the subjects counts; it holds for whoever signs in too.
         since: By account, from when on the log may not tell all: what had run out before, and did nothing, is left out.
+        also: What else counts as the attacker's, by credential id, and why.
     """
     found = Handed(list(trace.subject))
     theirs = {one.id: one for one in trace.credentials if one.tainted}
@@ -78,6 +85,7 @@ def follow(forest: Forest, trace: Trace, narrowing: Narrowing, since: Mapping[st
         told = list(_told(forest, first, theirs, narrowing, since))
         doubtful |= {id: why for id, why, certain in told if not certain}
         fresh = {id: why for id, why, certain in told if certain}
+        fresh |= {id: why for id, why in (also or {}).items() if id not in theirs}
         if not fresh:
             break
         found.why |= fresh
@@ -96,7 +104,7 @@ def _told(
 ) -> Iterator[tuple[str, str, bool]]:  # fmt: skip
     """What sources handed out from their first tainted credential on, why it counts, and whether that is certain."""
     changes = _passwords(forest, first, theirs)
-    seen_at = {one for one in _used_from(theirs.values()) if narrowing.admits(None, one)}
+    seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)}
     for row, one in _candidates(forest, first, theirs, since):
         begins = _begins(row)
         for key in _keys(row, one):
@@ -107,10 +115,10 @@ def _told(
             if key[0] in _ALONE:
                 yield one.id, why, True
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
-                shared = sorted(seen_at.intersection(_used_from([one])))
+                shared = sorted(seen_at.intersection(used_from([one])))
                 if shared:
                     yield one.id, f"{why}, and both were used from {shared[0]}", True
-                elif _unsure(one, narrowing) and not _renewed(changes, key, known, begins):
+                elif unsure(one, narrowing) and not _renewed(changes, key, known, begins):
                     yield one.id, why, False
 
 
@@ -198,9 +206,9 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def _unsure(one: Credential, narrowing: Narrowing) -> bool:
+def unsure(one: Credential, narrowing: Narrowing) -> bool:
     """Whether the narrowing leaves open whose a sign-in is: it was not used from trusted addresses alone."""
-    used = set(_used_from([one]))
+    used = set(used_from([one]))
     return not used or any(narrowing.admits(None, address) for address in used)
 
 
@@ -228,7 +236,7 @@ def _renewed(changes: Iterable[Change], key: Key, first: _First, begins: int) ->
     )
 
 
-def _used_from(some: Iterable[Credential]) -> Iterator[str]:
+def used_from(some: Iterable[Credential]) -> Iterator[str]:
     """The addresses of credentials, and not the names of services that stand in their place."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()

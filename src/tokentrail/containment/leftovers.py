@@ -12,29 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.untold import ENTERED, LEFT, some_of, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
 from tokentrail.policy.changes import Change
 
-_UNTOLD = {
-    "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
-    "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
-    "command": "an SSM command", "ssm_session": "an SSM session", "activation": "an SSM activation",
-    "permission_set": "a permission set", "assignment": "an account assignment",
-    "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
-    "boundary": "a permissions boundary", "group_membership": "a group membership",
-    "instance_profile": "an instance profile", "function_policy": "a function's policy",
-    "function_url": "a function URL", "association": "an SSM association",
-    "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
-    "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
-}  # fmt: skip
-"""Things that no step takes back: they are named as residual risks."""
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
 """Credentials that carry no issue time, so that no revocation of tokens ends them."""
+_BY_NAME = frozenset({"function", "instance", "instance_profile"})
+"""Workloads by whose name their sessions are told."""
 _HOSTING = ("AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 """Changes by which a host is handed a role's sessions from then on."""
 _NAMED = {
@@ -89,6 +80,8 @@ class Leftovers:
     users: set[Principal] = field(default_factory=set)
     roles: set[Principal] = field(default_factory=set)
     risks: list[str] = field(default_factory=list)
+    entered: list[str] = field(default_factory=list)
+    """What the attacker got into that has a role of its own: a proof rests on that no credentials were taken there."""
     uncertain: set[str] = field(default_factory=set)
     """Ids of what the owner of the leaked key may have made."""
 
@@ -113,6 +106,7 @@ def left_behind(
     others += removals
     found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
+    entered: dict[tuple[str, str], list[str]] = {}
     for deed in deeds:
         for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             if what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead):
@@ -121,21 +115,36 @@ def left_behind(
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
                 found.sources.extend(_profile(deed, thing, others))
-            elif what in _UNTOLD or not _works_by_itself(deed, what):
-                said = f"{deed.name}{f' on {thing}' if thing else ''} (event {deed.event_id})"
-                untold.setdefault((deed.by, _UNTOLD.get(what) or f"a {WORKLOADS[what].called}"), []).append(
-                    said
-                )
+            elif what in ENTERED and not (what in WORKLOADS and _works_by_itself(deed, what)):
+                entered.setdefault((deed.by, ENTERED[what]), []).append(_said(deed, thing))
+            elif what in LEFT or not _works_by_itself(deed, what):
+                called = LEFT.get(what) or with_article(WORKLOADS[what].called)
+                untold.setdefault((deed.by, called), []).append(_said(deed, thing))
             else:
                 _enter(found, deed, what, thing, others, held)
     for (by, what), deeds_told in untold.items():
-        some = ", ".join(deeds_told[:3]) + (f" and {len(deeds_told) - 3} more" if len(deeds_told) > 3 else "")
-        found.risks.append(f"{by} left {what} behind, which no step takes back; look at it by hand: {some}")
+        found.risks.append(
+            f"{by} left {what} behind, which no step takes back; look at it by hand: {some_of(deeds_told)}"
+        )
+    for (by, what), deeds_told in entered.items():
+        found.entered.append(
+            f"{by} took no credentials of the role behind it where {what}, else they go on: stop or replace it, and "
+            f"plan for its role too (`tokentrail contain ROLE-ARN`): {some_of(deeds_told)}"
+        )
     made = found.users | found.roles
     kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}
     found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found
+
+
+def _said(deed: Deed, thing: str | None) -> str:
+    """One call that left something, and where that is."""
+    where = ", ".join(one for one in (deed.account, deed.region) if one)
+    admitted = unquote(_asked(deed, "principalArn") or "")  # as EKS has it in an address
+    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), _asked(deed, "target"), admitted])
+    on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
+    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
 
 
 def _works_by_itself(deed: Deed, what: str) -> bool:
@@ -208,7 +217,7 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     return Source(
         kind="key", id=thing or f"what {deed.name} made", account=deed.account,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
-        why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {_UNTOLD[what]} behind",
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {LEFT[what]} behind",
     )  # fmt: skip
 
 
@@ -296,9 +305,8 @@ def _host(
     deed: Deed, what: str, thing: str, held: Iterable[Held], others: Iterable[Change]
 ) -> Iterator[Source]:
     """One source for each role that it runs with; one of no known role where nobody was seen in one."""
-    name = name_of(what, thing)
-    if not name:
-        return
+    name = name_of(what, thing) or f"(not named: {deed.name}, event {deed.event_id})"
+    door = WORKLOADS[what].door
     until = gone_at(what, name, deed.account, deed.time, others)
     roles = {role for one in _roles(deed, what) if (role := _role(deed, one))}
     roles |= {
@@ -306,10 +314,10 @@ def _host(
     }
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
-            kind="host", id=name, mints=mints, account=deed.account, made=_makes(deed), region=deed.region, what=what,
-            until=until,
-            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} runs what the "
-            "attacker put there",
+            kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
+            region=deed.region, what=what, until=until,
+            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
+            f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip
 
 
@@ -320,6 +328,15 @@ def _makes(deed: Deed) -> bool:
 
 def _roles(deed: Deed, what: str) -> list[str]:
     return roles_of(what, _object(deed.request), _object(deed.response))
+
+
+def roles_given(deed: Deed) -> list[Principal]:
+    """The roles that a deed gave to something whose sessions don't bear its name."""
+    kinds = [what for what, _ in creations.made(deed.name, deed.request, deed.response, deed.source)]
+    named = (
+        one for what in kinds if what in WORKLOADS and what not in _BY_NAME for one in _roles(deed, what)
+    )
+    return [role for one in named if (role := _role(deed, one))]
 
 
 def _role(deed: Deed, name: str) -> Principal | None:

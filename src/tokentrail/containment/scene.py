@@ -185,6 +185,8 @@ class Scene:
     management_account: str | None
     reach: Reach | None
     residual_risks: tuple[str, ...]
+    entered: tuple[str, ...] = ()
+    """What of the owner's the attacker got into, as conditions: what was taken there is not known."""
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
 

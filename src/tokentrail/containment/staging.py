@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.given import given, openings
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.handed import follow
+from tokentrail.containment.handed import Handed, follow
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers
 from tokentrail.containment.principal import (
@@ -26,6 +27,7 @@ from tokentrail.containment.principal import (
     partition_in,
 )
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
+from tokentrail.containment.unknown import unknown_calls
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -62,11 +64,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     """Take the scene of a trace."""
     unseen = _unseen(covered, asked.lag, forest.as_of)
     earliest = forest.as_of - LONGEST["user"]
-    more = follow(forest, trace, asked.narrowing, unseen)
-    tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
-    listed = forest.named(tainted)
-    pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    deeds = list(_deeds(forest, more.subjects, listed, asked.narrowing))
+    theirs = _theirs(forest, trace, unseen, asked.narrowing)
+    more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
+    listed = [row for row, _ in pairs]
     ever = [Seen(held_of(row, one), one, row["target"]) for row, one in pairs]
     held = [
         one.held
@@ -93,6 +93,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
     sources = [one for one in sources if one.mints not in dead]
+    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
+    ids = {row["n"]: row["id"] for row in listed}
+    own = {name for n, name in ids.items() if n in starts}
+    left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:
@@ -101,9 +105,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     concerning = reached | asked.also
     near = [*_of_principals(forest, concerning), *_guests(forest, concerning)]
     judge = forest.judge_of(near)
-    theirs = set(tainted)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
-    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs]
+    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs.ids]
     innocents = [held_of(row, one) for row, one in judged if one.state in ("active", "unknown")]
     changes = tuple(forest.changes(accounts | {one.account for one in reached}))
     return Scene(
@@ -127,7 +130,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         changes=changes,
         unseen_since=unseen,
         beyond=tuple(beyond(asked.reach, reached)),
-        responders=_responders(forest, theirs, concerned, held),
+        responders=_responders(forest, theirs.ids, concerned, held),
         uncertain=frozenset(left.uncertain),
         made_users=frozenset(left.users),
         made_roles=frozenset(left.roles),
@@ -135,10 +138,50 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        minters=_minters(forest, more.subjects, theirs),
+        entered=tuple(dict.fromkeys(left.entered)),
+        minters=_minters(forest, more.subjects, theirs.ids),
         handed=more.why,
         doubts=tuple(more.doubts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Theirs:
+    """What counts as the attacker's."""
+
+    more: Handed
+    tainted: list[str]
+    pairs: list[tuple[Row, Credential]]
+    deeds: list[Deed]
+
+    @property
+    def ids(self) -> set[str]:
+        return set(self.tainted)
+
+
+def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing) -> _Theirs:
+    """
+    What a trace calls tainted, what its sources handed out, and what others were given of roles that it passed on.
+
+    Again until nothing is found anew, since what was given a role may have passed on another.
+    """
+    also: dict[str, str] = {}
+    while True:
+        more = follow(forest, trace, narrowing, unseen, also)
+        tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
+        listed = forest.named(tainted)
+        pairs = list(zip(listed, forest.credentials(listed), strict=True))
+        deeds = list(_deeds(forest, more.subjects, listed, narrowing))
+        opened = openings(deeds)
+        near = (
+            [row for row in _of_principals(forest, opened) if row["id"] not in set(tainted)] if opened else []
+        )
+        told = zip(near, forest.credentials(near), strict=True)
+        found = given(opened, told, [one for _, one in pairs], narrowing)
+        if not found.certain:
+            more.doubts += [one for one in found.doubtful.items() if one not in more.doubts]
+            return _Theirs(more, tainted, pairs, deeds)
+        also |= found.certain
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tokentrail.containment.services import DOORS, RUNNING, Service
 from tokentrail.policy.changes import Change
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
@@ -36,6 +37,15 @@ class Workload:
     """How a person stops it; `{name}` and `{region}` stand for what they say."""
     gone_by: Mapping[str, str]
     """The calls that do away with it, and the path that names it there."""
+    door: bool = False
+    """Whether it runs nothing, but hands the role's sessions to whoever it lets in."""
+
+
+def _of(service: Service, *, door: bool = False) -> Workload:
+    called, roles, stop, gone_by, needs_role = service
+    return Workload(
+        called=called, roles=roles, without_role=not needs_role, stop=stop, gone_by=gone_by, door=door
+    )
 
 
 _LAMBDA = Workload(
@@ -67,8 +77,8 @@ WORKLOADS: Mapping[str, Workload] = {
         gone_by={},
     ),
     "task_service": Workload(
-        called="ECS service", stop="aws ecs update-service --region {region} --cluster … --service={name} "
-        "--desired-count 0", gone_by={"DeleteService": "service"},
+        called="ECS service", roles=("taskRoleArn",), stop="aws ecs update-service --region {region} --cluster … "
+        "--service={name} --desired-count 0", gone_by={"DeleteService": "service"},
     ),
     "job": Workload(
         called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name="
@@ -90,7 +100,7 @@ WORKLOADS: Mapping[str, Workload] = {
         gone_by={"DeleteNotebookInstance": "notebookInstanceName"},
     ),
     "training_job": Workload(
-        called="SageMaker job", roles=("roleArn",),
+        called="SageMaker job", roles=("roleArn", "trainingJobDefinition.roleArn"),
         stop="aws sagemaker stop-training-job --region {region} --training-job-name={name} (or stop-processing-job)",
         gone_by={},
     ),
@@ -112,6 +122,8 @@ WORKLOADS: Mapping[str, Workload] = {
         called="schedule", roles=("target.roleArn",), without_role=False,
         stop="aws scheduler delete-schedule --region {region} --name={name}", gone_by={"DeleteSchedule": "name"},
     ),
+    **{what: _of(service) for what, service in RUNNING.items()},
+    **{what: _of(service, door=True) for what, service in DOORS.items()},
 }  # fmt: skip
 """By what `lineage.creations` calls what a call made."""
 
@@ -157,4 +169,5 @@ def _at(value: Any, path: list[str]) -> Iterator[str]:
         if isinstance(value, str) and value:
             yield value
     elif isinstance(value, Mapping):
-        yield from _at(value.get(path[0]), path[1:])
+        for one in value.values() if path[0] == "*" else [value.get(path[0])]:
+            yield from _at(one, path[1:])

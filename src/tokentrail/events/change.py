@@ -12,11 +12,23 @@ from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
-_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet")
+_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings")
 _PARTS = {
     "overrides": ("taskRoleArn", "executionRoleArn"),
-    "target": ("arn", "roleArn"),
+    "target": ("arn", "roleArn", "id"),
     "jobUpdate": ("role",),
+    "roles": ("authenticated", "unauthenticated"),
+    "pipeline": ("name", "roleArn"),
+    "containerProperties": ("jobRoleArn",),
+    "instanceConfiguration": ("instanceRoleArn",),
+    "defaultUserSettings": ("executionRole",),
+    "userSettings": ("executionRole",),
+    "trainingJobDefinition": ("roleArn",),
+    "buildBatchConfigOverride": ("serviceRole",),
+    "configuration": ("executionRole",),
+    "configurationUpdates": ("executionRole",),
+    "executionEngine": ("executionRoleArn",),
+    "parameters": ("AutomationAssumeRole",),
 }
 """Of these parameters, which may be large, the members that name a role or what is called."""
 _LONGEST = 2048
@@ -63,6 +75,7 @@ class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     serviceName: str | None = None
     taskArn: str | None = None
     taskDefinitionArn: str | None = None
+    associationId: str | None = None
     policySummary: _Summary | None = None
 
 
@@ -98,6 +111,8 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     trustAnchor: _Thing | None = None
     profile: _Thing | None = None
     project: _Thing | None = None
+    build: _Thing | None = None
+    association: _Thing | str | None = None
     command: _Thing | None = None
     permissionSet: _Thing | None = None
     serviceSpecificCredential: _Thing | None = None
@@ -117,6 +132,10 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     stackId: str | None = None
     sessionId: str | None = None
     activationId: str | None = None
+    automationExecutionId: str | None = None
+    jobFlowId: str | None = None
+    spotFleetRequestId: str | None = None
+    certificateId: str | None = None
     grantId: str | None = None
     sAMLProviderArn: str | None = None
     openIDConnectProviderArn: str | None = None
@@ -233,9 +252,14 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
             kept[key] = request[key]
     for key, members in _PARTS.items():
         inner = request.get(key)
-        if isinstance(inner, dict):
-            kept[key] = {one: inner[one] for one in members if isinstance(inner.get(one), str)}
+        if isinstance(inner, dict) and (some := {m: inner[m] for m in members if _is_text(inner.get(m))}):
+            kept[key] = some
     return document, kept
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text, or texts, as a run of a Systems Manager document has its parameters."""
+    return all(isinstance(one, str) for one in value) if isinstance(value, list) else isinstance(value, str)
 
 
 def _json(values: Iterable[Any]) -> Texts:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntFlag
 
+from tokentrail.events.handover import GONE, SERVICES_OF
+
 ISSUING_SOURCES = frozenset({
     "sts.amazonaws.com", "signin.amazonaws.com", "sso.amazonaws.com", "sso-oauth.amazonaws.com",
     "rolesanywhere.amazonaws.com", "eks-auth.amazonaws.com", "cognito-identity.amazonaws.com",
@@ -81,7 +83,7 @@ OTHER_CHANGES = frozenset({
 POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
 """Organizations' service control policies; CreatePolicy and DeletePolicy share their names with IAM."""
 
-CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES
+CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES | SERVICES_OF.keys() | GONE
 
 SECRET_READS = frozenset({
     "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tokentrail.events.handover import HANDOVER, SERVICES_OF
 from tokentrail.events.vocabulary import IAM_CHANGES
 
 _REQUEST, _ANSWER = "request", "answer"
@@ -76,7 +77,6 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "ModifyInstanceAttribute": ("instance_attribute", ((_REQUEST, "instanceId"),)),
     "SendCommand": ("command", ((_ANSWER, "command", "commandId"),)),
     "StartSession": ("ssm_session", ((_ANSWER, "sessionId"), (_REQUEST, "target"))),
-    "CreateActivation": ("activation", ((_ANSWER, "activationId"),)),
     "CreateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
     "UpdateStack": ("stack", ((_ANSWER, "stackId"), (_REQUEST, "stackName"))),
     "CreateProject": ("build_project", ((_ANSWER, "project", "arn"), (_REQUEST, "name"))),
@@ -158,7 +158,7 @@ _OWN: dict[str, tuple[str, ...]] = {
 """Names that several services use: whose calls are meant."""
 
 
-NAMES = frozenset({*_MADE, "UpdateAccessKey"})
+NAMES = frozenset({*_MADE, *SERVICES_OF, "UpdateAccessKey"})
 """The calls that leave anything behind."""
 
 
@@ -172,6 +172,10 @@ def made(
     other services too (`transfer:CreateUser`), where they make nothing of the kind.
     """
     asked, answered = _object(request), _object(response)
+    handed = _handover(name, source)
+    if handed is not None:
+        what, told = handed
+        return [(what, next((text for path in told if (text := _told(path, asked, answered))), None))]
     if source is not None and source.partition(".")[0] not in _services(name, source):
         return []
     if name == "UpdateAccessKey":
@@ -191,6 +195,20 @@ def made(
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]
+
+
+def _handover(name: str, source: str | None) -> tuple[str, tuple[str, ...]] | None:
+    """What is known of a service's own call; where the service is not told, of any that has such a call."""
+    if source is None:
+        services = [] if name in _MADE else sorted(SERVICES_OF.get(name, ()))
+    else:
+        services = [source.partition(".")[0]]
+    return HANDOVER.get((services[0], name)) if services else None
+
+
+def _told(path: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> str | None:
+    """A text at a path of a request, or with `~` of its answer."""
+    return _text(answered if path.startswith("~") else asked, *path.removeprefix("~").split("."))
 
 
 def _services(name: str, source: str) -> tuple[str, ...]:

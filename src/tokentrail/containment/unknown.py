@@ -1,0 +1,87 @@
+"""
+Calls of the attacker's of which nothing here says whether they let somebody in: a plan names them, and hides none.
+
+AWS has more calls that take a role or admit somebody than any list knows, and gets more each week.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from datetime import datetime
+
+from tokentrail.events.vocabulary import CHANGES, KEYLESS_ISSUERS, KEYLESS_SOURCES
+from tokentrail.lineage import creations, doings
+from tokentrail.lineage.forest import Forest
+
+_MOST = 12
+_CHANGING = re.compile(
+    "(Accept|Activate|Add|Admin|Allow|Approve|Assign|Associate|Attach|Authorize|Confirm|Connect|Create|Deploy|Enable"
+    "|Execute|Grant|Import|Install|Invite|Join|Launch|Leave|Modify|Move|Open|Provision|Publish|Push|Put|Register"
+    "|Replace|Request|Reset|Restore|Resume|Retry|Run|Send|Set|Share|Start|Submit|Update)(?![a-z])"
+)
+"""How the names of calls begin that set something up or start it."""
+_ELSEWHERE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
+"""Services whose changes are told by what they do to credentials or to the log."""
+_DATA = frozenset({
+    "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
+    "tagging", "timestream", "xray",
+})  # fmt: skip
+"""Services that hold data, measure or count: what admits to them is known by its name (`events.handover`)."""
+_NETWORK = re.compile(
+    "[A-Z][a-z]+(Address|DhcpOptions|Image|InternetGateway|NatGateway|NetworkAcl|NetworkAclEntry|NetworkInterface|Route"
+    "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
+)
+"""Calls of EC2 that lay networks and disks."""
+_OF_DATA = frozenset({
+    "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
+    "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
+    "PutComplianceItems", "PutImage", "PutInventory", "PutLogEvents", "PutObject", "PutObjectTagging", "PutParameter",
+    "PutRetentionPolicy", "PutSecretValue", "RestoreObject", "StartQuery", "StartQueryExecution",
+    "UpdateInstanceAssociationStatus", "UpdateInstanceInformation",
+})  # fmt: skip
+
+
+def unknown_calls(
+    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
+) -> Iterator[str]:
+    """
+    The sentence about such calls, if there are any.
+
+    Args:
+        forest: Where.
+        ids: The tainted credentials, by their places.
+        subjects: Those of them that may be their owner's up to `since`.
+        since: When the theft began, if that is known.
+    """
+    found: Counter[str] = Counter()
+    for use in doings.apis(forest, ids):
+        before = since is not None and use.credential in subjects and use.last < since
+        if (
+            use.count > use.errors
+            and not before
+            and _is_unknown(use.event_source or "", use.event_name or "")
+        ):
+            found[f"{(use.event_source or '').partition('.')[0]}:{use.event_name}"] += use.count - use.errors
+    if found:
+        told = [f"{name}{f' ({count} times)' if count > 1 else ''}" for name, count in found.items()]
+        more = (
+            f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
+            if len(told) > _MOST
+            else ""
+        )
+        yield (
+            "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
+            f"with a role: look at each by hand, {', '.join(told[:_MOST])}{more}"
+        )
+
+
+def _is_unknown(source: str, name: str) -> bool:
+    service = source.partition(".")[0]
+    issues = name in KEYLESS_ISSUERS and source in KEYLESS_SOURCES
+    told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
+    laid = service == "ec2" and _NETWORK.fullmatch(name)
+    return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
+        _CHANGING.match(name)
+    )

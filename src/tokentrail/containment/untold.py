@@ -1,0 +1,50 @@
+"""
+What no step takes back, in words: what lets somebody in or acts for the attacker, and what the attacker got into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LEFT = {
+    "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
+    "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
+    "permission_set": "a permission set", "assignment": "an account assignment",
+    "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
+    "boundary": "a permissions boundary", "group_membership": "a group membership",
+    "instance_profile": "an instance profile", "function_policy": "a function's policy",
+    "function_url": "a function URL",
+    "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
+    "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
+    "cluster_access": "a way into an EKS cluster", "identity_pool_setting": "a setting of a Cognito identity pool",
+    "pool_user": "a way into a Cognito user pool", "device": "a way in for IoT devices",
+    "transfer_key": "a way in through Transfer Family", "share": "a share of resources",
+    "organization": "a change to the organisation", "sign_in_setting": "a way into IAM Identity Center",
+    "directory_user": "a change to IAM Identity Center's users", "bucket_access": "access to S3 buckets",
+    "layer": "a Lambda layer", "trigger": "a trigger of a function", "database_role": "a database's role",
+    "service_role": "something that acts with a role", "launch_template": "a template for EC2 instances",
+    "environment": "a Cloud9 environment", "lightsail_access": "access to Lightsail", "webhook": "a webhook of builds",
+    "workspace_token": "a way into Grafana", "ssm_document": "a Systems Manager document",
+}  # fmt: skip
+"""Things that are named as residual risks."""
+
+ENTERED = {
+    "command": "an SSM command ran", "ssm_session": "an SSM session was opened",
+    "association": "an SSM association ran",
+    "shell": "a shell was opened in an ECS task", "ssh": "an SSH key was sent", "job_run": "a job was run",
+    "notebook_link": "a link to notebooks or workflows was made", "deployment": "something was deployed",
+    "instance_reset": "a root volume was replaced", "sandbox": "an AgentCore session was opened",
+    "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
+    "build": "a build was started",
+}  # fmt: skip
+"""What happened to something of the owner's that has a role of its own: whose credentials may have been taken."""
+
+
+def with_article(called: str) -> str:
+    """A thing with its article: an ECS task, an S3 location, a stack."""
+    return f"{'an' if called.startswith(('A', 'E', 'I', 'O', 'S3', 'i')) else 'a'} {called}"
+
+
+def some_of(told: Sequence[str]) -> str:
+    """The first few of several, and how many more there are."""
+    return ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")

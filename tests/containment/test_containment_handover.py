@@ -1,0 +1,220 @@
+"""What hands a role on, opens a door or gets at a workload, by calls of many services: no plan hides any of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from contain_cases import ROLE, actions, asked, checked, planned, step
+
+from evidence import START
+from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.services import DOORS, RUNNING
+from tokentrail.containment.untold import ENTERED, LEFT
+from tokentrail.containment.workloads import WORKLOADS
+from tokentrail.events.change import changes
+from tokentrail.events.handover import HANDOVER
+from tokentrail.lineage import creations
+from tokentrail.testing import World
+
+JOB = f"{ROLE}Job"
+POOL = "us-east-1:7f3c"
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """An object with a value at a path, through a list where one stands."""
+    for member in reversed(path.removeprefix("~").split(".")):
+        value = [value] if member == "rules" else value
+        value = {"any" if member == "*" else member: value}
+    return dict(value)
+
+
+def kept(name: str, request: dict[str, Any], answer: dict[str, Any] | None = None) -> list[Any]:
+    """A request and an answer, as far as the kernel keeps them."""
+    told = changes([name], [json.dumps(request).encode()], [json.dumps(answer or {}).encode()])
+    return [told[0][0], told[2][0]]
+
+
+@pytest.mark.parametrize("what", sorted({what for what, _ in HANDOVER.values()}))
+def test_every_call_is_told_as_a_source_a_condition_or_a_risk(what: str) -> None:
+    """One call by the attacker leaves a sentence with the call, account and region, with or without an id of it."""
+    silent = []
+    for (service, name), (left, paths) in HANDOVER.items():
+        for path in [*paths, None] if left == what else []:
+            answer = nested(path, "thing-1") if path and path.startswith("~") else {}
+            asked_for = nested(path, "thing-1") if path and not answer else {}
+            request, response = kept(name, asked_for, answer)
+            deed = Deed(
+                by="AKIA", event_id="e-1", time=START, account="111122223333", source=f"{service}.amazonaws.com",
+                name=name, request=request, response=response, region="eu-west-1",
+            )  # fmt: skip
+            found = left_behind([deed], [], [])
+            sources = [f"{one.why} ({one.account}, {one.region})" for one in found.sources]
+            told = " ".join([*sources, *found.risks, *found.entered])
+            wanted = (name, "e-1", "111122223333", "eu-west-1", "thing-1" if path else "e-1")
+            if not all(one in told for one in wanted):
+                silent.append((service, name, path, told))
+
+    assert [] == silent
+
+
+def test_every_kind_is_known_by_one_way_of_telling() -> None:
+    """What is left is a workload or door, something to look at, or something that was got into; nothing else is."""
+    kinds = {what for what, _ in HANDOVER.values()}
+
+    assert set() == kinds - WORKLOADS.keys() - LEFT.keys() - ENTERED.keys()
+    assert set() == {*RUNNING, *DOORS} - kinds
+    assert set() == LEFT.keys() & (ENTERED.keys() | RUNNING.keys() | DOORS.keys())
+
+
+def test_every_role_that_is_passed_is_kept_and_followed() -> None:
+    """The kernel keeps each member that names a role, and what has it is then known to run with that role."""
+    lost = []
+    for what, service in {**RUNNING, **DOORS}.items():
+        own, name = next(call for call, (left, _) in HANDOVER.items() if left == what)
+        for path in service.roles:
+            value = [JOB] if path == "parameters.AutomationAssumeRole" else JOB
+            [request, _] = kept(name, nested(path, value))
+            deed = Deed(
+                by="AKIA", event_id="e-1", time=START, account="111122223333", name=name, request=request,
+                source=f"{own}.amazonaws.com", response=None,
+            )  # fmt: skip
+            if {"Job"} != {one.mints.name for one in left_behind([deed], [], []).sources}:
+                lost.append((what, path))
+
+    assert [] == lost
+
+
+def test_a_name_that_several_services_have_is_told_by_its_service() -> None:
+    """CreateService of App Runner is no ECS service, and a user of Transfer Family none of IAM's."""
+    asked_for = '{"serviceName":"s","userName":"u"}'
+
+    assert [("app_service", "s")] == creations.made(
+        "CreateService", asked_for, None, "apprunner.amazonaws.com"
+    )
+    assert [("task_service", "s")] == creations.made("CreateService", asked_for, None, "ecs.amazonaws.com")
+    assert [("transfer_user", "u")] == creations.made("CreateUser", asked_for, None, "transfer.amazonaws.com")
+    assert [("user", "u")] == creations.made("CreateUser", asked_for, None, "iam.amazonaws.com")
+    assert [] == creations.made("CreateService", asked_for, None, "vpc-lattice.amazonaws.com")
+
+
+OPENED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "pool": ("cognito-identity:SetIdentityPoolRoles", {"identityPoolId": POOL, "roles": {"unauthenticated": JOB}},
+             "revert-trust", f"set-identity-pool-roles --region us-east-1 --identity-pool-id={POOL}"),
+    "alias": ("iot:CreateRoleAlias", {"roleAlias": "tv", "roleArn": JOB}, "revert-trust", "--role-alias=tv"),
+    "stacks": ("cloudformation:CreateStackSet", {"stackSetName": "all", "administrationRoleARN": JOB},
+               "isolate-instance", "delete-stack-instances --region us-east-1 --stack-set-name=all"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OPENED)
+def test_a_role_that_was_handed_on_is_shut_off_and_cut(kind: str) -> None:
+    """A step by hand tells what to shut, with the command; all sessions of the role go after it."""
+    action, params, shuts, told = OPENED[kind]
+    world = World(START)
+    key = world.user("support")
+    key.calls(action, params, read_only=False)
+    plan = planned(world, key.id)
+
+    shut, cut = step(plan, shuts), step(plan, "revoke-role-sessions")
+    assert () == shut.calls and told in shut.why
+    assert (JOB,) == cut.principals and shut.n < cut.n and plan.proof.complete
+
+
+def test_an_answer_that_the_log_left_out_hides_no_workload() -> None:
+    """RunInstances whose answer CloudTrail omitted is told by its event; it left nothing."""
+    world = World(START)
+    key = world.user("support")
+    [event] = key.calls("ec2:RunInstances", {"instanceType": "t3.micro"}, read_only=False)
+
+    assert event["eventID"] in step(planned(world, key.id), "isolate-instance").why
+
+
+def test_what_was_got_into_is_a_condition_of_the_proof() -> None:
+    """Whoever had a shell in a task may have its role's credentials, which no log of the shell tells."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("ecs:ExecuteCommand", {"cluster": "web", "task": "task-7", "command": "sh"}, read_only=False)
+    plan = planned(world, key.id)
+
+    (said,) = [
+        one for one in plan.proof.holds_if if "ExecuteCommand on task-7 (111122223333, us-east-1" in one
+    ]
+    assert "a shell was opened in an ECS task" in said and "tokentrail contain ROLE-ARN" in said
+    assert plan.proof.complete
+
+
+def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
+    """The command's id alone finds nothing: its request names where it ran, and that of a session its target."""
+    for name, asked_for in (
+        ("SendCommand", {"instanceIds": ["i-1", "i-2"]}),
+        ("StartSession", {"target": "i-1, i-2"}),
+    ):
+        request, _ = kept(name, asked_for)
+        deed = Deed(
+            by="AKIA", event_id="e-1", time=START, account="1", source="ssm.amazonaws.com", name=name, request=request,
+            response=None,
+        )  # fmt: skip
+
+        [said] = left_behind([deed], [], []).entered
+        assert f"{name} on i-1, i-2 (1, event e-1)" in said
+
+
+def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
+    """EKS logs the cluster as `name`, and the principal as its address has it."""
+    encoded = {"name": "main", "principalArn": "arn%3Aaws%3Aiam%3A%3A999999999999%3Auser%2Feve"}
+    request, _ = kept("AssociateAccessPolicy", encoded)
+    deed = Deed(
+        by="AKIA", event_id="e-1", time=START, account="1", source="eks.amazonaws.com", request=request, response=None,
+        name="AssociateAccessPolicy",
+    )  # fmt: skip
+
+    [said] = left_behind([deed], [], []).risks
+    assert "AssociateAccessPolicy on main, arn:aws:iam::999999999999:user/eve (1, event e-1)" in said
+
+
+def test_calls_that_no_list_knows_are_named() -> None:
+    """Whatever sets something up and is not known is a risk; reads, data, failures and what is known are not in it."""
+    world = World(START)
+    key = world.user("support")
+    for action in (
+        "glue:CreateSession",
+        "omics:StartRun",
+        "omics:StartRun",
+        "iam:CreateUser",
+        "ecs:ExecuteCommand",
+    ):
+        key.calls(action, {"userName": "eve", "task": "t"}, read_only=False)
+    for action in ("ec2:DescribeInstances", "ec2:CreateVpc", "s3:PutObject", "ssm:UpdateInstanceInformation"):
+        key.calls(action, {"bucketName": "b", "key": "k"})
+    key.calls("omics:CreateWorkflow", error="AccessDenied", read_only=False)
+    plan = planned(world, key.id)
+
+    (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
+    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times)")
+    later = planned(world, key.id, since=START + timedelta(days=1))
+    assert not any("it is not known here" in one for one in later.residual_risks)
+
+
+def test_sessions_of_a_role_that_was_handed_on_are_not_spared_in_silence() -> None:
+    """A pod's session from the attacker's address is the attacker's; from elsewhere it is named; an older one is not."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets", ip="203.0.113.77")
+    older = world.pod_identity("Job", pod="old")
+    older.calls("s3:ListBuckets")
+    params = {"name": "main", "roleArn": JOB, "serviceAccount": "default"}
+    key.calls("eks:CreatePodIdentityAssociation", params, read_only=False, ip="203.0.113.77",
+              response={"association": {"associationId": "a-1"}})  # fmt: skip
+    taken, other = world.pod_identity("Job", pod="evil"), world.pod_identity("Job", pod="web")
+    taken.calls("s3:ListBuckets", ip="203.0.113.77")
+    other.calls("s3:ListBuckets", ip="192.0.2.9")
+    with asked(world) as case:
+        plan = checked(case.contain([key.id], strategy="surgical"))
+
+    assert {key.id, taken.id} == set(plan.tainted)
+    assert any(taken.id in one.ends for one in plan.steps) and "revert-trust" in actions(plan)
+    named = [one for one in plan.proof.holds_if if "is the rightful owner's, though CreatePodIdentity" in one]
+    assert [True] == [one.startswith(other.id) for one in named] and plan.proof.complete
