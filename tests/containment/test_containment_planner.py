@@ -747,6 +747,32 @@ def test_whoever_minted_the_subject_and_still_may_is_named() -> None:
     assert named(after, first.id) and not named(after, key.id)
 
 
+def test_whoever_minted_the_subject_unseen_is_named() -> None:
+    """
+    A plan for a session whose minter the evidence lacks says so, unless it denies all that may be minted.
+
+    A browser session without its sign-in was begun with a password.
+    """
+    world = World(START)
+    world.at(START + timedelta(minutes=1))
+    vendor = world.account(AWAY).user("scanner")
+    across = vendor.assumes(world.role("Vendor"), "scan", sides="role")
+    with world.unlogged():
+        session = world.user("petra").gets_session_token()
+        browser = world.console_sign_in(world.user("ivan"))
+    for one in (across, session, browser):
+        one.calls("s3:ListBuckets")
+    with asked(world) as case:
+        plans = {one.id: case.contain([one.id]) for one in (across, session, browser)}
+        scorched = case.contain([across.id], strategy="scorched")
+
+    assert [any(said.startswith(f"whoever minted {one} mints no more") for said in plan.proof.holds_if)
+            for one, plan in plans.items()] == [True, True, False]  # fmt: skip
+    assert any(f"minted from account {AWAY}" in said for said in plans[across.id].proof.holds_if)
+    assert not any(said.startswith("whoever minted") for said in scorched.proof.holds_if)
+    assert "remove-login-profile" in actions(plans[browser.id])
+
+
 def named(plan: Plan, minter: str) -> bool:
     """Whether a plan rests on a minter not being the attacker's."""
     return any(said.startswith(f"{minter}, which a subject descends from") for said in plan.proof.holds_if)

@@ -187,6 +187,8 @@ class Scene:
     residual_risks: tuple[str, ...]
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
+    strangers: tuple[tuple[str, Principal, str], ...] = ()
+    """Tainted ones of which the evidence does not show who minted them, whom they act as, and what it says instead."""
 
     handed: Mapping[str, str] = field(default_factory=dict)
     """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""

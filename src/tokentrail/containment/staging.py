@@ -15,7 +15,7 @@ from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.gone import gone, renamed
 from tokentrail.containment.handed import follow
 from tokentrail.containment.leftovers import Deed, left_behind
-from tokentrail.containment.origins import Seen, behind, once, passwords, providers
+from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
 from tokentrail.containment.principal import (
     PARTITIONS,
     Known,
@@ -136,6 +136,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         minters=_minters(forest, more.subjects, theirs),
+        strangers=tuple(strangers(ever, dead)),
         handed=more.why,
         doubts=tuple(more.doubts),
     )
