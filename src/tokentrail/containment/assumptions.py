@@ -26,6 +26,7 @@ def holds_if(
     yield from _minted_by(scene)
     yield from _minted_unseen(scene, moves)
     yield from _doubted(scene, outcome)
+    yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)
@@ -68,6 +69,16 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
         yield f"the same is so of {len(left) - _MOST} more: {some}"
+
+
+def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """What a function held when its code became the attacker's, and no step ends."""
+    for one, name in scene.held_there:
+        if one not in outcome.innocents or outcome.innocents[one].ends is NEVER:
+            yield (
+                f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
+                f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
+            )
 
 
 def _reach(scene: Scene) -> Iterator[str]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.functions import taken_over
 from tokentrail.containment.gone import gone, renamed
 from tokentrail.containment.handed import follow
 from tokentrail.containment.leftovers import Deed, left_behind
@@ -83,6 +84,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
+    sources, held_there = taken_over(forest, sources, set(tainted))
     settled = (_settled(one, timedelta(seconds=asked.margin)) for one in sources)
     sources = [one for one in settled if one.until is None or one.until > unseen.get(one.account, earliest)]
     dead = gone(around)
@@ -137,6 +139,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         residual_risks=tuple(dict.fromkeys(left.risks)),
         minters=_minters(forest, more.subjects, theirs),
         strangers=tuple(strangers(ever, dead)),
+        held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
     )
