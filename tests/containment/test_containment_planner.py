@@ -747,6 +747,60 @@ def test_whoever_minted_the_subject_and_still_may_is_named() -> None:
     assert named(after, first.id) and not named(after, key.id)
 
 
+def test_a_function_that_was_given_other_code_is_cut_in_the_role_that_it_is_seen_with() -> None:
+    """
+    The call names no role; what the function held before is revoked with it, or named where it is spared.
+
+    The same name in another account is another function.
+    """
+    world = World(START)
+    elsewhere = world.function(world.role("Elsewhere", account=AWAY), "invoices")
+    before = world.function("Invoices", "invoices")
+    for one in (elsewhere, before):
+        one.calls("s3:ListBuckets")
+    key = world.user("support")
+    key.updates_function("invoices")
+    before.calls("s3:ListBuckets")
+    with asked(world) as case:
+        standard, surgical = (
+            case.contain([key.id], strategy=strategy) for strategy in ("standard", "surgical")
+        )
+    said = f"{before.id} was not carried off from the function invoices"
+
+    assert [f"arn:aws:iam::{HOME}:role/Invoices"] == [
+        one.principal for one in standard.steps if one.action == "revoke-role-sessions"
+    ]
+    assert [False, True] == [
+        any(one.startswith(said) for one in plan.proof.holds_if) for plan in (standard, surgical)
+    ]
+
+
+def test_whoever_minted_the_subject_unseen_is_named() -> None:
+    """
+    A plan for a session whose minter the evidence lacks says so, unless it denies all that may be minted.
+
+    A browser session without its sign-in was begun with a password.
+    """
+    world = World(START)
+    world.at(START + timedelta(minutes=1))
+    vendor = world.account(AWAY).user("scanner")
+    across = vendor.assumes(world.role("Vendor"), "scan", sides="role")
+    with world.unlogged():
+        session = world.user("petra").gets_session_token()
+        browser = world.console_sign_in(world.user("ivan"))
+    for one in (across, session, browser):
+        one.calls("s3:ListBuckets")
+    with asked(world) as case:
+        plans = {one.id: case.contain([one.id]) for one in (across, session, browser)}
+        scorched = case.contain([across.id], strategy="scorched")
+
+    assert [any(said.startswith(f"whoever minted {one} mints no more") for said in plan.proof.holds_if)
+            for one, plan in plans.items()] == [True, True, False]  # fmt: skip
+    assert any(f"minted from account {AWAY}" in said for said in plans[across.id].proof.holds_if)
+    assert not any(said.startswith("whoever minted") for said in scorched.proof.holds_if)
+    assert "remove-login-profile" in actions(plans[browser.id])
+
+
 def named(plan: Plan, minter: str) -> bool:
     """Whether a plan rests on a minter not being the attacker's."""
     return any(said.startswith(f"{minter}, which a subject descends from") for said in plan.proof.holds_if)

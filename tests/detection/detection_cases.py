@@ -1132,6 +1132,28 @@ def function_for_a_strangers_services(world: World) -> None:
     _callable(world, principal="*", sourceAccount="999988887777")
 
 
+@fires("lasting-access")
+def all_power_inline(world: World) -> None:
+    """A user is given all power by an inline policy."""
+    _inline(world, "*", "*")
+
+
+@spares("lasting-access")
+def some_power_inline(world: World) -> None:
+    """A user is given all of one service, and denied all of another's."""
+    _inline(world, "s3:*", "*")
+    _inline(world, "*", "*", "Deny")
+
+
+def _inline(world: World, action: str, resource: str, effect: str = "Allow") -> None:
+    """A user's inline policy of one statement."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": effect, "Action": [action], "Resource": resource},
+    }
+    ada(world).iam("PutUserPolicy", userName="cleo", policyName="p", policyDocument=policy)
+
+
 @spares("lasting-access")
 def trusts_an_organisation(world: World) -> None:
     """A role is opened to the accounts of an organisation."""

@@ -241,6 +241,30 @@ def test_a_quarantine_is_told_once_and_of_the_user_in_its_partition(partition: s
     assert one.principals == (caller["arn"],)
 
 
+def test_what_a_suspicious_user_leaves_is_told_in_words() -> None:
+    """A quarantined user's own new key counts, and who joins which group, and power given by inline policies alone."""
+    place = world()
+    key = ada(place)
+    key.iam(
+        "AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    )
+    key.creates_access_key()
+    key.iam("AddUserToGroup", userName="ada", groupName="Admins")
+    for action in ("*", "s3:*"):
+        allowed = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}],
+        }
+        key.iam("PutRolePolicy", roleName="Door", policyName="p", policyDocument=allowed)
+    with held(place) as case:
+        told = [one.why for one in case.detect(rules=["key-quarantined", "lasting-access"])]
+
+    assert any(
+        why.endswith(": a key for its own user, user ada in group Admins and PutRolePolicy Door.")
+        for why in told
+    )
+
+
 def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None:
     """Two sessions of a role stop it: the time is that of the first call, though the session behind it began later."""
     place = world()

@@ -127,6 +127,33 @@ def test_a_time_that_is_none_in_either_way_is_not_guessed(time: str) -> None:
     assert ["eventTime can't be read"] == [one["reason"] for one in found["rejected"]]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_splunk_tables_hold_lists(count: int, as_json: bool) -> None:
+    """What a list's members tell stands a line each below `items{}`: which instances were started, and others."""
+    ids, keys = [f"i-{n}" for n in range(count)], ["a", "b"]
+    run = record(
+        eventSource="ec2.amazonaws.com", eventName="RunInstances",
+        requestParameters={"keyNames": keys, "tags": [{"inner": [{"name": one}]} for one in keys]},
+        responseElements={"instancesSet": {"items": [{"instanceId": one, "state": {"name": "on"}} for one in ids]}},
+    )  # fmt: skip
+    columns = dotted(run | {"requestParameters": None, "responseElements": None})
+    below = {
+        "requestParameters.keyNames{}": keys, "requestParameters.tags{}.inner{}.name": keys,
+        "responseElements.instancesSet.items{}.instanceId": ids,
+        "responseElements.instancesSet.items{}.state.name": ["on"] * count,
+    }  # fmt: skip
+    listed = json.dumps({"result": columns | below}).encode()
+    data = listed if as_json else as_csv(**columns, **{name: "\n".join(one) for name, one in below.items()})
+
+    [found] = pieces(data)
+    read = json.loads(found.raw)
+    assert (run["requestParameters"], run["responseElements"]) == (
+        read["requestParameters"],
+        read["responseElements"],
+    )
+
+
 def test_a_caller_may_call_itself_a_dash() -> None:
     """A user agent is what the caller says: a dash in a table is one."""
     found = told(as_csv(**dotted(record(userAgent="-"))))

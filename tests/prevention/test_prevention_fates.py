@@ -25,6 +25,7 @@ from tokentrail.policy.actions import actions_of
 from tokentrail.policy.deny import UNDENIABLE
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention import backtest, evidence, guard, history, theirs
+from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import filled, spoken
 from tokentrail.prevention.proposal import Proposal
@@ -66,6 +67,9 @@ class Plain:
                         and call not in self.births[place[link.child]]
                     ):
                         self.births[place[link.child]].append(call)
+        for call in calls:  # who comes in from outside brings its credential about itself
+            if _from_outside(call) and parent[self.names[call["n"]]] is None:
+                self.births[call["n"]].append(call)
 
     def outcomes(self, one: Proposal, concerned: set[bytes]) -> list[str]:
         """What becomes of each call, if a proposal concerns some of them."""
@@ -87,7 +91,9 @@ class Plain:
                 gone.add(n)
                 fresh += self.children[n]
         return [
-            "never made" if call["n"] in gone else outcome
+            "never made"
+            if call["n"] in gone and not (_from_outside(call) and outcome == "refused")
+            else outcome
             for call, outcome in zip(self.calls, found, strict=True)
         ]
 
@@ -114,7 +120,11 @@ class Plain:
 
 
 def _deniable(call: Row) -> bool:
-    return not UNDENIABLE.issuperset(actions_of(call["source"], call["name"]))
+    return not _from_outside(call) and not UNDENIABLE.issuperset(actions_of(call["source"], call["name"]))
+
+
+def _from_outside(call: Row) -> bool:
+    return call["type"] in OUTSIDERS
 
 
 def _twins(case: Case) -> dict[bytes, set[bytes]]:
@@ -139,9 +149,7 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
     proposals, _ = guard._proposals(evidence.gather(asked, (), ()), written)
     columns = frozenset().union(*(one.needs for one in proposals))
     selected = history._selected(columns, *sorted({one.extra for one in proposals if one.extra}))
-    each = (
-        f"SELECT {selected}, w.n, e.time AS moment, e.event_id {history._from(columns)} AND {history._THEIRS}"
-    )
+    each = f"SELECT {selected}, coalesce(w.n, r.n) AS n, e.time AS moment, e.event_id {history._from(columns)} AND {history._THEIRS}"
     each = ALL.of(each, frozenset())
     plain = Plain(case, subjects, list(asked.query(each)))
     concerned = [

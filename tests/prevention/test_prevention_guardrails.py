@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -415,6 +416,42 @@ def test_web_identities_that_ordinarily_come() -> None:
     assert ["repo:example/shop:ref:refs/heads/main", "repo:thief/x:ref:refs/heads/main"] == sorted(
         statement(found)["Condition"]["StringNotLike"]["token.actions.githubusercontent.com:sub"]
     )
+
+
+def test_how_the_attacker_came_in_is_nobodys_ordinary_way() -> None:
+    """
+    A stranger's repository is kept out by name, and a partner's key in a stranger's hands by its address.
+
+    With the subject's owner told apart by time, its minting is the owner's.
+    """
+    world = World(START)
+    build, door = world.role("Build"), world.role("Door")
+    partner = world.account(AWAY).user("partner")
+    for number in range(2):
+        world.at(START + timedelta(hours=number))
+        world.oidc(build, "repo:example/shop:ref:refs/heads/main").calls("s3:ListBuckets")
+        partner.assumes(door, "scan", sides="role").calls("s3:ListBuckets")
+    world.wait(60)
+    stranger = world.oidc(build, "repo:thief/x:ref:refs/heads/main", ip=THIEF)
+    stranger.calls("s3:ListBuckets")
+    other = partner.seen_from(THIEF).assumes(door, "scan", sides="role")
+    other.calls("s3:ListBuckets")
+    with held(world) as case:
+        only, networks = (Given(only=(rule,)) for rule in ("oidc-subjects", "trust-known-networks"))
+        theirs, owners = (case.guard([stranger.id], since=since, given=only) for since in (None, world.now))
+        across = case.guard([other.id], given=networks)
+    found = one(theirs, "oidc-subjects")
+    subjects = "token.actions.githubusercontent.com:sub"
+
+    assert ["repo:example/shop:ref:refs/heads/main"] == statement(found)["Condition"]["StringNotLike"][
+        subjects
+    ]
+    assert (2, 1, 2, 0) == (
+        found.backtest.attacker_events, found.backtest.attacker_refused, found.backtest.attacker_blocked,
+        found.backtest.ordinary_blocked,
+    )  # fmt: skip
+    assert 2 == len(statement(one(owners, "oidc-subjects"))["Condition"]["StringNotLike"][subjects])
+    assert 2 == one(across, "trust-known-networks").backtest.attacker_blocked
 
 
 def test_the_provider_is_known_by_the_principal_id_too() -> None:

@@ -15,6 +15,8 @@ from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
 
 _MOST, _MANY = 6, 50
+_FOR_GOOD = frozenset({"deny-user", "deny-role", "delete-user", "delete-created-user"})
+"""Steps after which nothing that is minted for a principal works."""
 
 
 def holds_if(
@@ -22,10 +24,12 @@ def holds_if(
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
+    yield from _minted_unseen(scene, moves)
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
         yield f"nor where it got in otherwise: {len(scene.entered) - _MOST} more (see `created` of `tokentrail trace`)"
+    yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _reach(scene)
@@ -45,6 +49,17 @@ def _minted_by(scene: Scene) -> Iterator[str]:
         yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
 
 
+def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """What minted a credential and is not in the evidence can't be ended: it mints again, unless all is denied."""
+    denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
+    left = [(one, why) for one, principal, why in scene.strangers if principal not in denied]
+    for one, why in left[:_MOST]:
+        yield f"whoever minted {one} mints no more, as no step ends that: {why}"
+    if len(left) > _MOST:
+        some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
+        yield f"the same is so of {len(left) - _MOST} more: {some}"
+
+
 def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
     """A person's later sign-ins may be the attacker's as well, where neither names nor addresses tell."""
     left = [(one, why) for one, why in scene.doubts
@@ -57,6 +72,16 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
         yield f"the same is so of {len(left) - _MOST} more: {some}"
+
+
+def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """What a function held when its code became the attacker's, and no step ends."""
+    for one, name in scene.held_there:
+        if one not in outcome.innocents or outcome.innocents[one].ends is NEVER:
+            yield (
+                f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
+                f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
+            )
 
 
 def _reach(scene: Scene) -> Iterator[str]:
@@ -112,7 +137,8 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
     silent = [gap for gap in gaps if "data events" not in gap.why]
     if silent:
-        yield f"nothing was minted in the {len(silent)} gaps of the evidence that `trace` lists"
+        many = "gaps" if len(silent) > 1 else "gap"
+        yield f"nothing was minted in the {len(silent)} {many} of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
     if any(one.assumed for one in scene.sources):

@@ -7,16 +7,18 @@ next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.workloads import gone_at
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
+from tokentrail.policy.context import principal_of
 
 _PORTAL = timedelta(days=90)
 """
@@ -30,6 +32,18 @@ _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
 }  # fmt: skip
+_BY_SOMEBODY = frozenset(
+    {
+        "assumed_role",
+        "session_token",
+        "federation_token",
+        "root_session",
+        "console_session",
+        "scoped",
+        "unknown",
+    }
+)
+"""Kinds that are minted with another credential, or a password: of the others, what hands them out is a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,18 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
 
 
 def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[Change]) -> Iterator[Source]:
-    """Passwords that an attacker has signed in with, until somebody else changed them."""
+    """
+    Passwords that an attacker has signed in with, until somebody else changed them.
+
+    A user's browser session whose sign-in is not in the evidence had one too: it is logged in whichever region the
+    user was sent to (AWS CloudTrail User Guide, 'AWS Management Console sign-in events').
+    """
     own = {deed.event_id for deed in deeds}
     for seen in tainted:
         one, credential = seen.held, seen.credential
-        if credential.origin != "console_sign_in" or credential.issued_at is None:
+        unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
+        by_user = credential.origin == "console_sign_in" or (unseen and principal_of(one.caller) == "user")
+        if not by_user or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
         changed = (
@@ -116,6 +137,30 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
         ]
         why = f"the identity provider of {one.id} lets in whom it knows"
         yield replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+
+
+def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[tuple[str, Principal, str]]:
+    """
+    Tainted credentials of which the evidence does not show who minted them, and what it says instead.
+
+    Nobody can end what is not known: whoever assumed a role from another account, or by a key that leaked with the
+    session, assumes it again.
+    """
+    told = set[tuple[Principal, str]]()
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        why = credential.origin_detail or ""
+        by_password = one.kind == "console_session" and principal_of(one.caller) == "user"
+        if (
+            credential.origin != "not_in_evidence"
+            or one.kind not in _BY_SOMEBODY
+            or by_password
+            or one.principal in dead
+        ):
+            continue
+        if (one.principal, why) not in told:
+            told.add((one.principal, why))
+            yield one.id, one.principal, why
 
 
 def certified(one: Credential) -> bool:

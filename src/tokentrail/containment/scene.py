@@ -189,6 +189,11 @@ class Scene:
     """What of the owner's the attacker got into, as conditions: what was taken there is not known."""
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
+    strangers: tuple[tuple[str, Principal, str], ...] = ()
+    """Tainted ones of which the evidence does not show who minted them, whom they act as, and what it says instead."""
+
+    held_there: tuple[tuple[str, str], ...] = ()
+    """Others that live and that a function held when the attacker gave it other code, and the function."""
 
     handed: Mapping[str, str] = field(default_factory=dict)
     """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.functions import taken_over
 from tokentrail.containment.given import given, openings
 from tokentrail.containment.gone import gone, renamed
 from tokentrail.containment.handed import Handed, follow
 from tokentrail.containment.leftovers import Deed, left_behind
-from tokentrail.containment.origins import Seen, behind, once, passwords, providers
+from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
 from tokentrail.containment.principal import (
     PARTITIONS,
     Known,
@@ -83,6 +84,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
+    sources, held_there = taken_over(forest, sources, set(tainted))
     settled = (_settled(one, timedelta(seconds=asked.margin)) for one in sources)
     sources = [one for one in settled if one.until is None or one.until > unseen.get(one.account, earliest)]
     dead = gone(around)
@@ -140,6 +142,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys(left.entered)),
         minters=_minters(forest, more.subjects, theirs.ids),
+        strangers=tuple(strangers(ever, dead)),
+        held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
     )

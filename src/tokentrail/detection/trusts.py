@@ -1,4 +1,4 @@
-"""Whom a trust or resource policy lets in, as far as a finding needs it."""
+"""Whom a trust or resource policy lets in, and what gives all power, as far as a finding needs it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ def let_in(document: str | None) -> set[str]:
         if isinstance(statement, dict) and statement.get("Effect") == "Allow":
             found |= set(_accounts(statement))
     return found
+
+
+def grants_all(document: Any) -> bool:
+    """Whether a policy's text allows everything, or everything but something."""
+    try:
+        read = json.loads(document) if isinstance(document, str) else None
+    except ValueError:
+        return False
+    statements = _listed(read.get("Statement") if isinstance(read, dict) else None)
+    return any(_gives_all(one) for one in statements if isinstance(one, dict))
+
+
+def _gives_all(statement: dict[str, Any]) -> bool:
+    return statement.get("Effect") == "Allow" and (
+        any(one in ("*", "*:*") for one in _listed(statement.get("Action"))) or "NotAction" in statement
+    )
 
 
 def _accounts(statement: dict[str, Any]) -> Iterator[str]:

@@ -66,15 +66,16 @@ class Calls:
             if len(self._parts) > 1:
                 self._engine.remember_files(True)
 
-    def know_callers(self, sql: str) -> None:
+    def know_callers(self, sql: str, more: str) -> None:
         """
         Know as `callers` who acted: by `place` the attacker's credentials are told from others'.
 
         Args:
             sql: The query, an identity a row, in which `w` has their `segment`.
+            more: The query for further segments with calls of the attacker's.
         """
         self._keep("callers", [f"{sql} ORDER BY w.segment"])  # so that those of some segments lie together
-        self._theirs = frozenset(row["segment"] for row in self._engine.rows(_WITH_PLACE))
+        self._theirs = frozenset(row["segment"] for row in self._engine.rows(f"{_WITH_PLACE} UNION {more}"))
 
     def keep(self, name: str, sql: str, whole: str | None = None) -> None:
         """

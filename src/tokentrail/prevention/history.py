@@ -18,6 +18,7 @@ import pyarrow as pa
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
+from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, give
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.proposal import Judge, Proposal
@@ -66,9 +67,13 @@ _CALLERS = """
 """Who acted, and of the attacker's credentials which it was, and since when its calls are not the owner's alone."""
 WHOSE = """
     LEFT JOIN some_callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
-    LEFT JOIN owners o ON o.n = w.n AND o.ip = coalesce({0}.ip, '')"""
+    LEFT JOIN owners o ON o.n = w.n AND o.ip = coalesce({0}.ip, '')
+    LEFT JOIN arrivals r ON r.segment = {0}.segment AND r.object = {0}.object AND r.ordinal = {0}.ordinal"""
 """Joins to some calls what `THEIRS` asks for."""
-THEIRS = "(w.place IS NOT NULL AND (w.since IS NULL OR coalesce({0}.time >= w.since, FALSE) AND o.n IS NULL))"
+THEIRS = (
+    "(r.place IS NOT NULL OR "
+    "w.place IS NOT NULL AND (w.since IS NULL OR coalesce({0}.time >= w.since, FALSE) AND o.n IS NULL))"
+)
 """Whether a call is the attacker's."""
 _DESCENTS = """
     CREATE OR REPLACE TEMP TABLE descents AS
@@ -76,12 +81,12 @@ _DESCENTS = """
            f.object, f.ordinal
     FROM forest f JOIN attackers a ON a.n = f.n JOIN attackers p ON p.n = f.parent_n"""
 """The attacker's credentials that one of them minted, or made what they act through."""
-_RECORDED = """
+_RECORDED = f"""
     CREATE OR REPLACE TEMP TABLE recorded AS
     SELECT event_id, child FROM (
       SELECT s.event_id, s.event_id_text, d.child FROM descents d
       JOIN issuances s ON s.segment = d.segment AND s.object = d.object AND s.ordinal = d.ordinal
-      WHERE d.made IS NOT TRUE
+      WHERE d.made IS NOT TRUE{BORN_SO}
       UNION ALL
       SELECT t.created_event, t.created_text, d.child FROM descents d JOIN creations t ON t.n = d.n WHERE d.made
       UNION ALL
@@ -206,8 +211,8 @@ class History:
         self._calls.forget("their_calls")
 
     def their_groups(self) -> pa.Table:
-        """What was called, the `source` and `name`, in each group of the attacker's calls, by its number."""
-        return self._engine.table(f"SELECT source, name FROM {self._their[0]} ORDER BY k")
+        """What was called, `source` and `name`, and by what `type` of caller, in each group of the attacker's calls."""
+        return self._engine.table(f"SELECT source, name, type FROM {self._their[0]} ORDER BY k")
 
     def descents(self) -> pa.Table:
         """Which of the attackers another one of them brought about: the places of `parent` and `child`."""
@@ -231,7 +236,7 @@ class History:
         selected = _selected(columns, *([extra] if extra else []), turns=turns)
         self._calls.keep_theirs(
             "their_calls",
-            f"SELECT {selected}, list({{'place': w.place, 'moment': e.time}}) AS calls, "
+            f"SELECT {selected}, list({{'place': coalesce(w.place, r.place), 'moment': e.time}}) AS calls, "
             f"flatten(list(b.children) FILTER (WHERE b.children IS NOT NULL)) AS children "
             f"{_from(columns, _BIRTH)} AND {_THEIRS} GROUP BY ALL",
         )
@@ -309,7 +314,8 @@ class History:
             n=pa.array([n for n, _ in pairs], pa.int64()),
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
-        self._calls.know_callers(_CALLERS)
+        self._engine.run(ARRIVALS)
+        self._calls.know_callers(_CALLERS, SEGMENTS)
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)

@@ -20,6 +20,7 @@ from tokentrail.lineage.taint import numbers
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.deny import UNDENIABLE
 from tokentrail.policy.truth import Truth
+from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken
 from tokentrail.prevention.history import History
@@ -88,7 +89,9 @@ class Theirs:
         self._group = np.repeat(number, sizes)[order]
         told = history.their_groups().to_pylist()
         self._actions = [spoken(one["source"], one["name"]) for one in told]
-        self._deniable = np.array(
+        self._outside = np.array([one["type"] in OUTSIDERS for one in told], dtype=np.bool_)
+        """By group, whether its calls themselves brought their credential about: refused, they were made still."""
+        self._deniable = ~self._outside & np.array(
             [not UNDENIABLE.issuperset(actions_of(one["source"], one["name"])) for one in told],
             dtype=np.bool_,
         )
@@ -121,7 +124,9 @@ class Theirs:
     def counts(self, fate: Fate) -> tuple[int, int, int]:
         """How many calls are refused, never made, and undecided."""
         refused, undecided = (self._made(fate, outcome) for outcome in (_REFUSED, _UNDECIDED))
-        return refused, int(self._calls[fate.gone].sum()), undecided
+        away = self._rows.of(np.flatnonzero((fate.groups == _REFUSED) & self._outside))
+        sent = int(fate.gone[self._who.of(away)].sum())
+        return refused + sent, int(self._calls[fate.gone].sum()) - sent, undecided
 
     def _made(self, fate: Fate, outcome: int) -> int:
         """How many calls have an outcome that credentials make which are there."""
@@ -135,8 +140,8 @@ class Theirs:
         """
         From when on nothing of the attacker's gets through.
 
-        What no policy can deny (GetCallerIdentity, GetSessionToken) does not keep the story going: what a token of
-        it does is judged by itself.
+        What no policy can deny (GetCallerIdentity, GetSessionToken), and who comes in from outside, does not keep the
+        story going: what a token of it does is judged by itself.
         """
         after, at = 0, len(self._times)
         while at:  # from the end, as mostly something gets through until then
@@ -156,7 +161,8 @@ class Theirs:
     def _outcomes(self, fate: Fate, start: int, end: int) -> NDArray[np.int8]:
         """What becomes of some calls, in order of time."""
         found: NDArray[np.int8] = fate.groups[self._group[start:end]]
-        found[fate.gone[self._by[start:end]]] = _NEVER
+        away = (found == _REFUSED) & self._outside[self._group[start:end]]
+        found[fate.gone[self._by[start:end]] & ~away] = _NEVER
         return found
 
     def told(self, fate: Fate) -> tuple[AttackerCall, ...]:

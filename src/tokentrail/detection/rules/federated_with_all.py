@@ -8,6 +8,7 @@ from typing import Any
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.trusts import grants_all
 from tokentrail.detection.wording import at, named
 from tokentrail.lineage.rows import Row, event_id
 
@@ -44,22 +45,7 @@ def _allows_all(request: Any) -> bool:
     arns = request.get("policyArns") if isinstance(request, dict) else None
     if isinstance(arns, list) and any("AdministratorAccess" in json.dumps(one) for one in arns):
         return True
-    text = request.get("policy") if isinstance(request, dict) else None
-    try:
-        document = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
-        return False
-    listed = document.get("Statement") if isinstance(document, dict) else None
-    statements = listed if isinstance(listed, list) else [listed]
-    return any(_grants_all(one) for one in statements if isinstance(one, dict))
-
-
-def _grants_all(statement: dict[str, Any]) -> bool:
-    actions = statement.get("Action")
-    actions = actions if isinstance(actions, list) else [actions]
-    return statement.get("Effect") == "Allow" and (
-        any(one in ("*", "*:*") for one in actions) or "NotAction" in statement
-    )
+    return grants_all(request.get("policy") if isinstance(request, dict) else None)
 
 
 def _hit(row: Row) -> Hit:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.trusts import ANYBODY, account_in, let_in
+from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
 from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -22,8 +22,10 @@ _NAMES = (
     "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
     "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
-    "CreateAccountAssignment", "CreateGroupMembership",
+    "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
+    "PutRolePolicy", "PutGroupPolicy",
 )  # fmt: skip
+_INLINE = ("PutUserPolicy", "PutRolePolicy", "PutGroupPolicy")
 _SHARED = {
     "CreateUser": ("iam", "identitystore", "sso-directory"), "CreateGroupMembership": ("identitystore",),
     "CreatePolicyVersion": ("iam",), "CreateProfile": ("rolesanywhere",), "CreateActivation": ("ssm",),
@@ -33,6 +35,8 @@ _MEANT = " AND ".join(
     f"({{of}}.name <> '{name}' OR replace({{of}}.source, '.amazonaws.com', '') IN ({', '.join(map(repr, sources))}))"
     for name, sources in _SHARED.items()
 )
+_POWERS = r'"NotAction"|"Action"\s*:\s*(\[[^\]]*)?"\*(:\*)?"'
+"""What stands in an inline policy that gives all power: of all others, which are many, none is looked at."""
 _MADE = f"""
     SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type,
            c.in_account,
@@ -42,6 +46,7 @@ _MADE = f"""
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                WHERE {_MEANT.format(of="e")} GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL AND {_MEANT.format(of="c")}
+      AND (c.name NOT IN {_INLINE!r} OR regexp_matches(coalesce(c.document, ''), '{_POWERS}'))
     ORDER BY c.n, c.time, c.event_id"""
 _STRONG = frozenset(
     {"CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor"}
@@ -89,17 +94,29 @@ def find(scene: Scene) -> Iterator[Hit]:
 def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     """How bad one change is; nothing, for what people and pipelines do every day."""
     asked = json.loads(row["request"]) if row["request"] else {}
+    if row["name"] in _INLINE and not grants_all(row["document"]):
+        return None
     found = _outright(row, asked, accounts)
     if str(asked.get("policyArn", "")).rpartition("/")[2].startswith(_CLOSING):
         return None  # AWS's quarantine is put on a user in the user's own name, and opens nothing
     if found is None and suspicious:
-        return _Made(row, "high", f"{row['name']} {_target(asked)}".rstrip())
+        return _Made(row, "high", _besides(row, asked))
     if found is None:
         return None
     severity, what = found
     if row["before"] and not suspicious and severity != "high":
         return None
     return _Made(row, _worse(severity) if suspicious else severity, what)
+
+
+def _besides(row: Row, asked: dict[str, Any]) -> str:
+    """What is told of a suspicious lineage alone, in words."""
+    name, who = row["name"], asked.get("userName")
+    if name == "CreateAccessKey" or name in _PASSWORDS:
+        return f"{_PASSWORDS.get(name, 'a key')} for {_whose(row, who)}"
+    if name == "AddUserToGroup":
+        return f"user {who} in group {asked.get('groupName')}"
+    return f"{name} {_target(asked)}".rstrip()
 
 
 def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
@@ -118,6 +135,8 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
         return "medium", f"{_PASSWORDS.get(name, name)} for {_whose(row, who)}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):
         return "low", f"{short(str(asked['policyArn']))} for user {who}"
+    if name == "PutUserPolicy":
+        return "low", f"all power for user {who} by inline policy {asked.get('policyName')}"
     if name in _FUNCTIONS and temporary:
         return "low", f"function {_target(asked)}".rstrip()
     if name == "AddPermission20150331v2":
@@ -174,7 +193,16 @@ def _account(asked: dict[str, Any]) -> str | None:
 
 
 def _target(asked: dict[str, Any]) -> str:
-    for member in ("name", "roleName", "userName", "functionName", "url", "policyArn", "instanceId"):
+    for member in (
+        "name",
+        "roleName",
+        "userName",
+        "groupName",
+        "functionName",
+        "url",
+        "policyArn",
+        "instanceId",
+    ):
         if isinstance(asked.get(member), str):
             return str(asked[member])
     return ""
@@ -190,11 +218,8 @@ def _hit(scene: Scene, known: Row | None, arn: str, made: list[_Made]) -> Hit:
     armed = {one.row["name"] for one in made}
     if severity == "low" and "CreateUser" in armed and len(armed) > 1:
         severity = "medium"
-    if {"CreateUser", "CreateAccessKey", "AttachUserPolicy"} <= armed or {
-        "CreateUser",
-        "CreateLoginProfile",
-        "AttachUserPolicy",
-    } <= armed:
+    empowered = armed & {"AttachUserPolicy", "PutUserPolicy"}
+    if "CreateUser" in armed and armed & {"CreateAccessKey", "CreateLoginProfile"} and empowered:
         severity = max(severity, "high", key=SEVERITIES.index)
     telling = sorted(
         made, key=lambda one: (one.what.startswith(one.row["name"]), -SEVERITIES.index(one.severity))

@@ -37,7 +37,9 @@ _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "event
 """Columns whose cell is a whole record as text."""
 _NEEDED = frozenset({"eventname", "eventtime"})
 _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
-_INDEX = re.compile(r"\{\}|\[\d*\]")
+_OTHER_INDEX = re.compile(r"\[\d*\]")
+_EACH = "{}"
+"""What stands behind a name that Splunk found a list under: a cell has the values of its members, one a line."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
 _PORTAL = re.compile(r"(\d\d?)/(\d\d?)/(\d{4}), (\d\d?):(\d\d):(\d\d)(?:\.\d+)?(?:\s(AM|PM))?\Z", re.ASCII)
 """
@@ -81,7 +83,10 @@ class Columns:
         record: dict[str, Any] = {}
         for at, path in self._paths:
             if at < len(cells) and (value := _value(cells[at], path)) is not None:
-                place(record, path, value)
+                if _EACH in path:
+                    _place_each(record, path, value)
+                else:
+                    place(record, path, value)
         if record.get("errorCode") in _NO_ERROR:
             del record["errorCode"]
         return encoded(record)
@@ -162,8 +167,10 @@ def structured(text: str) -> Any:
 
 def _open_path(name: str) -> tuple[str, ...] | None:
     """The path of a dotted name below one of the members whose content is a service's."""
-    head, *rest = _INDEX.sub("", name).split(".")
+    head, *rest = _OTHER_INDEX.sub("", name).replace(_EACH, f".{_EACH}").split(".")
     path = PATHS.get(bare(head))
+    if path and path[0] not in OPEN:
+        rest = [one for one in rest if one != _EACH]
     if (
         not rest
         or path is None
@@ -186,6 +193,28 @@ def _value(cell: Any, path: tuple[str, ...]) -> Any:
             return structured(cell)
         return None if cell in _NOTHING and (cell != "-" or top != "userAgent") else cell
     return identity(cell) if path == ("userIdentity",) else cell
+
+
+def _place_each(record: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Put the values of a list's members into these, the first into the first."""
+    *above, name = path[: path.index(_EACH)]
+    rest = path[len(above) + 2 :]
+    for one in above:
+        inner = record.get(one)
+        if not isinstance(inner, dict):
+            inner = record[one] = {}
+        record = inner
+    values = value.split("\n") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    if not rest:
+        record.setdefault(name, values)
+        return
+    members = record.get(name)
+    if not isinstance(members, list):
+        members = record[name] = []
+    members += [{} for _ in range(len(values) - len(members))]
+    for member, one in zip(members, values, strict=False):
+        if isinstance(member, dict):
+            (_place_each if _EACH in rest else place)(member, rest, one)
 
 
 def _listed(value: Any) -> Any:

@@ -1,0 +1,53 @@
+"""
+Functions that the attacker gave other code: with which role they run, and which sessions they held by then.
+
+The call that changes the code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'), and what the function
+was handed before, its code can carry off: it stands in its environment (AWS Lambda Developer Guide, 'Working with
+Lambda environment variables').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import replace
+
+from tokentrail.containment.principal import Principal, of_caller
+from tokentrail.containment.scene import Source
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+
+_NAMED = """
+session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))"""
+
+
+def taken_over(
+    forest: Forest, sources: Sequence[Source], tainted: Set[str]
+) -> tuple[list[Source], list[tuple[str, str]]]:
+    """
+    Give functions of no known role those that they are seen with.
+
+    Returns:
+        The sources, and of the sessions that live and are not called tainted: each, and the function that holds it.
+    """
+    wanted = {
+        (one.account, one.id) for one in sources if one.what == "function" and one.mints.kind == "unknown"
+    }
+    if not wanted:
+        return list(sources), []
+    names = sorted({name for _, name in wanted})
+    found = forest.chosen_rows(forest.called(names, _NAMED, (names, names), "f.kind = 'service_role'"))
+    roles: dict[tuple[str, str], set[Principal]] = {}
+    held = []
+    for row, one in zip(found, forest.credentials(found), strict=True):
+        caller = rows.caller(row)
+        host, role = (caller.account or "", caller.session_name or ""), of_caller(caller)
+        if host in wanted and role.kind == "role":
+            roles.setdefault(host, set()).add(role)
+            if one.state in ("active", "unknown") and one.id not in tainted:
+                held.append((one.id, host[1]))
+    known: list[Source] = []
+    for source in sources:
+        of = (source.account, source.id)
+        seen = roles.get(of) if source.what == "function" and source.mints.kind == "unknown" else None
+        known += [replace(source, mints=role) for role in sorted(seen)] if seen else [source]
+    return known, held
