@@ -123,10 +123,10 @@ def agree(rows: Iterable[dict[str, Any]], second: int = 9) -> None:
     edits, as_of = pa.Table.from_pylist(list(rows), EDITS), DAY + timedelta(seconds=second)
     until = int(as_of.timestamp())
     whole = Judge(entries(edits, until), as_of)
-    with mock.patch.object(judges, "_MANY", 0):
+    with mock.patch.object(judges, "_MANY", 0), mock.patch.object(judges, "_SHARE", 1_000):
         some = Judges(edits, until, as_of)
-    for one, key in CALLERS:
-        assert told(one, key, some.judge(one, key)) == told(one, key, whole)
+        for one, key in CALLERS:
+            assert told(one, key, some.judge(one, key)) == told(one, key, whole)
 
 
 @given(histories(), st.integers(0, 10))
@@ -186,3 +186,15 @@ def test_few_of_many_changes_are_read() -> None:
             caller("assumed_role", "R7", issued=2), None
         )
         assert [one.args[0].num_rows for one in read.call_args_list] == [1]
+
+
+def test_where_much_is_asked_about_all_is_read_once() -> None:
+    """Roles that are changed very often are judged by one judge that knows all, after the first few."""
+    rows = [edit(number, 1, "PutRolePolicy", {"roleName": f"r{number % 8}", "policyName": "P", "document": DENY})
+            for number in range(800)]  # fmt: skip
+    found = Judges(pa.Table.from_pylist(rows, EDITS), int(DAY.timestamp()) + 9, DAY + timedelta(seconds=9))
+    with mock.patch.object(judges, "entries", wraps=entries) as read:
+        several = [found.judge(caller("assumed_role", f"r{number}"), None) for number in range(8)]
+
+    assert [100, 100, 800] == [one.args[0].num_rows for one in read.call_args_list]
+    assert 3 == len(set(several))

@@ -23,6 +23,8 @@ FEW = 16
 """Credentials up to which it pays to look for what bears on each of them."""
 _MANY = 500
 """Changes from which on it does."""
+_SHARE = 0.25
+"""If more than that part of the changes was read for one credential after another, all are read, once."""
 _TOLD = ("request", "response", "caller_user", "part", "name")
 _LEADS = (
     ("userName", "newUserName", "roleName"),
@@ -55,6 +57,8 @@ class Judges:
         """
         self._edits, self._until, self._as_of = edits, until, as_of
         self._judges: dict[bytes, Judge] = {}
+        self._whole: Judge | None = None
+        self._read = 0
         self._always = np.ones(edits.num_rows, np.bool_)
         if edits.num_rows >= _MANY:
             self._look()
@@ -77,9 +81,15 @@ class Judges:
 
     def judge(self, caller: Caller, key_id: str | None) -> Judge:
         """Who judges a credential as one that knows all of the changes would; `key_id` is a long-term key's."""
+        if self._whole is not None:
+            return self._whole
         flags = self._on(caller, key_id)
         known = flags.tobytes()
         if known not in self._judges:
+            self._read += int(flags.sum())
+            if self._read > self._edits.num_rows * _SHARE:
+                self._whole = Judge(entries(self._edits, self._until), self._as_of)
+                return self._whole
             changes = entries(self._edits.filter(pa.array(flags)), self._until)
             self._judges[known] = Judge(changes, self._as_of)
         return self._judges[known]
