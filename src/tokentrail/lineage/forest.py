@@ -56,7 +56,7 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
-_AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 50_000, 16
+_AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 50_000, 64
 _CLIMBED = 64
 """Steps up that are taken one by one."""
 _SEARCHED = (

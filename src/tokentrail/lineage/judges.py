@@ -23,8 +23,6 @@ FEW = 16
 """Credentials up to which it pays to look for what bears on each of them."""
 _MANY = 500
 """Changes from which on it does."""
-_SHARE = 0.25
-"""If more than that part of the changes was read for one credential after another, all are read, once."""
 _TOLD = ("request", "response", "caller_user", "part", "name")
 _LEADS = (
     ("userName", "newUserName", "roleName"),
@@ -87,7 +85,7 @@ class Judges:
         known = flags.tobytes()
         if known not in self._judges:
             self._read += int(flags.sum())
-            if self._read > self._edits.num_rows * _SHARE:
+            if self._read > self._edits.num_rows:  # then one after another would take longer than all at once
                 self._whole = Judge(entries(self._edits, self._until), self._as_of)
                 return self._whole
             changes = entries(self._edits.filter(pa.array(flags)), self._until)
