@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from contain_cases import ROLE, actions, asked, checked, planned, step
+from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.containment.leftovers import Deed, left_behind
@@ -218,3 +218,27 @@ def test_sessions_of_a_role_that_was_handed_on_are_not_spared_in_silence() -> No
     assert any(taken.id in one.ends for one in plan.steps) and "revert-trust" in actions(plan)
     named = [one for one in plan.proof.holds_if if "is the rightful owner's, though CreatePodIdentity" in one]
     assert [True] == [one.startswith(other.id) for one in named] and plan.proof.complete
+
+
+def test_of_one_name_there_is_one_in_each_region_and_service() -> None:
+    """What was deleted elsewhere, or was another service's, runs on; each region's own is stopped by its own command."""
+    world = World(START)
+    key = world.user("support")
+    for region in ("us-east-1", "eu-west-1"):
+        key.calls("iot:CreateRoleAlias", {"roleAlias": "p", "roleArn": JOB}, read_only=False, region=region)
+        asked_for = {"pipeline": {"name": "p", "roleArn": JOB}}
+        key.calls("codepipeline:CreatePipeline", asked_for, read_only=False, region=region)
+    key.calls("pipes:CreatePipe", {"name": "p", "roleArn": JOB}, read_only=False)
+    key.calls("codepipeline:DeletePipeline", {"name": "p"}, read_only=False, region="us-east-1")
+    key.calls("athena:DeletePipe", {"name": "p"}, read_only=False)
+    with asked(world) as case:
+        plan = checked(case.contain([key.id]))
+        again = checked(case.contain([key.id], what_if=as_given(plan)))
+
+    aliases, hosts = step(plan, "revert-trust"), step(plan, "isolate-instance")
+    assert ("p",) == aliases.targets == hosts.targets
+    assert all(f"iot delete-role-alias --region {one} " in aliases.why for one in ("us-east-1", "eu-west-1"))
+    assert "codepipeline delete-pipeline --region eu-west-1 --name=p" in hosts.why
+    assert "pipes stop-pipe --region us-east-1 --name=p" in hosts.why
+    assert "delete-pipeline --region us-east-1" not in hosts.why
+    assert plan.proof.complete and again.proof.complete

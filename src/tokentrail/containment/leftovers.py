@@ -234,7 +234,8 @@ def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iter
     what = "instance_profile" if profile else "instance"
     yield Source(
         kind="host", id=name, account=deed.account, what=what,
-        until=gone_at(what, name, deed.account, deed.time, others), region=None if profile else deed.region,
+        until=gone_at(what, name, deed.account, deed.time, others, (deed.source, None if profile else deed.region)),
+        region=None if profile else deed.region,
         mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) hands the {WORKLOADS[what].called} {name} "
         f"{f'the role {role}' if role else 'a role'}",
@@ -307,7 +308,7 @@ def _host(
     """One source for each role that it runs with; one of no known role where nobody was seen in one."""
     name = name_of(what, thing) or f"(not named: {deed.name}, event {deed.event_id})"
     door = WORKLOADS[what].door
-    until = gone_at(what, name, deed.account, deed.time, others)
+    until = gone_at(what, name, deed.account, deed.time, others, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := _role(deed, one))}
     roles |= {
         one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"

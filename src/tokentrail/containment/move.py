@@ -30,8 +30,8 @@ class Move:
     by_hand: tuple[Call, ...] = ()
     """What a person will have sent in the end, where that is known: the prover reckons with it."""
     cutoff: datetime | None = None
-    closes: frozenset[tuple[str, str, str]] = frozenset()
-    """Sources (kind, account and id) that hand out nothing after it."""
+    closes: frozenset[tuple[str, ...]] = frozenset()
+    """Sources (by `Source.name`) that hand out nothing after it."""
     shuts: tuple[Principal, ...] = ()
     """Roles that nobody can assume after it."""
     spares: frozenset[tuple[Principal, datetime, str | None]] = frozenset()

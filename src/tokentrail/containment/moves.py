@@ -218,7 +218,7 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
     cutoffs: list[datetime] = [one.cutoff for one in moves if one.cutoff]
     return Move(
         action=action,
-        targets=tuple(target for one in moves for target in one.targets),
+        targets=tuple(dict.fromkeys(target for one in moves for target in one.targets)),
         principals=tuple(dict.fromkeys(principal for one in moves for principal in one.principals)),
         calls=tuple(call for one in moves for call in one.calls),
         undo=tuple(call for one in moves for call in one.undo),

@@ -175,13 +175,29 @@ def certified(one: Credential) -> bool:
 
 
 def once(sources: Iterable[Source]) -> list[Source]:
-    """Each source once for each principal that it hands out; one that hands out longer stands for all alike."""
+    """
+    Each source once for each principal that it hands out; one that hands out longer stands for all alike.
+
+    One of which only its sessions tell, and so not where it is, stands for those of its name that are known.
+    """
     found: dict[Any, Source] = {}
+    placed: dict[Any, list[Source]] = {}
     for one in sources:
         known = found.setdefault((one.name, one.mints), one)
-        if known.until is not None and (one.until is None or one.until > known.until):
+        if _longer(one, known):
             found[one.name, one.mints] = one
+    for one in found.values():
+        if one.region is not None:
+            placed.setdefault((one.kind, one.account, one.id, one.mints), []).append(one)
+    for name, one in list(found.items()):
+        alike = placed.get((one.kind, one.account, one.id, one.mints), []) if one.region is None else []
+        if alike and not all(_longer(one, other) for other in alike):
+            del found[name]
     return [found[name] for name in sorted(found, key=repr)]
+
+
+def _longer(one: Source, other: Source) -> bool:
+    return other.until is not None and (one.until is None or one.until > other.until)
 
 
 def _lasts(one: Held, longest: timedelta, as_of: datetime) -> bool:

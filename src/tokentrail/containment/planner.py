@@ -101,7 +101,7 @@ def _sources(scene: Scene) -> Iterator[Move]:
     """
     for kind in _CLOSING:
         once = {
-            ("" if kind == "portal" else one.account, one.id): one
+            ("" if kind == "portal" else one.account, *one.name[2:]): one
             for one in scene.sources
             if one.kind == kind
             and one.until is None

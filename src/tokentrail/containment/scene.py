@@ -135,9 +135,13 @@ class Source:
         return label_of(self.kind, self.id)
 
     @property
-    def name(self) -> tuple[str, str, str]:
-        """What tells it from other sources: kind, account, id."""
-        return (self.kind, self.account, self.id)
+    def name(self) -> tuple[str, ...]:
+        """
+        What tells it from other sources: kind, account and id; of what runs or is a door, also what it is, and where.
+
+        Nearly all that AWS runs is named within a service and a region: of one name there can be one in each.
+        """
+        return (self.kind, self.account, self.id, *((self.what, self.region or "") if self.what else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from tokentrail.containment.principal import (
     of_caller,
     partition_in,
 )
+from tokentrail.containment.removed import removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
 from tokentrail.containment.unknown import unknown_calls
 from tokentrail.containment.writers import beyond, writers, writing
@@ -76,11 +77,11 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     ]
     accounts = {seen.held.principal.account for seen in ever} | {one.account for one in deeds}
     around = list(forest.changes(accounts))
-    removals = list(forest.removals())
-    left = left_behind(deeds, around, held, removals)
+    gone_since = removals(forest, deeds)
+    left = left_behind(deeds, around, held, gone_since)
     sources = [
         *left.sources,
-        *behind(ever, removals, forest.as_of),
+        *behind(ever, gone_since, forest.as_of),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
@@ -177,9 +178,8 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds)
-        near = (
-            [row for row in _of_principals(forest, opened) if row["id"] not in set(tainted)] if opened else []
-        )
+        known = set(tainted)
+        near = [row for row in _of_principals(forest, opened) if row["id"] not in known] if opened else []
         told = zip(near, forest.credentials(near), strict=True)
         found = given(opened, told, [one for _, one in pairs], narrowing)
         if not found.certain:

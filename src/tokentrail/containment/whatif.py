@@ -78,7 +78,9 @@ def _close(scene: Scene, action: Action, target: str) -> Move:
         closed = source.kind == _CLOSES[action] and (source.id == target or source.mints == principal)
         provider = action == "revert-trust" and source.kind == "provider" and source.id == target
         if closed or provider:
-            return close_source(scene, source)
+            alike = {one.name: one for one in scene.sources if one.name[:3] == source.name[:3]}
+            found = [close_source(scene, one) for one in alike.values()]
+            return found[0] if len(found) == 1 else moves.merged(action, found)
     return Move(
         action=action, targets=(target,), principals=(principal,) if principal else (), calls=(),
         why="The evidence shows nothing that this would stop. ",

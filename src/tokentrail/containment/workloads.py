@@ -144,10 +144,29 @@ def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def removing(change: Change) -> Iterator[str]:
+    """What a change may do away with, by name."""
+    for what, workload in WORKLOADS.items():
+        if change.event_name in workload.gone_by:
+            for one in _at(change.request, workload.gone_by[change.event_name].split(".")):
+                yield name_of(what, one)
+
+
 def gone_at(
-    what: str, name: str, account: str, since: datetime | None, removals: Iterable[Change]
+    what: str,
+    name: str,
+    account: str,
+    since: datetime | None,
+    removals: Iterable[Change],
+    where: tuple[str | None, str | None] = (None, None),
 ) -> datetime | None:
-    """When somebody did away with a workload after it was made; `None` if nobody did."""
+    """
+    When somebody did away with a workload after it was made; `None` if nobody did.
+
+    Args:
+        where: Its service and region, if known: of another service or elsewhere, what has its name is something else.
+    """
+    source, region = where
     gone_by = WORKLOADS[what].gone_by
     found = (
         change.time
@@ -155,6 +174,8 @@ def gone_at(
         if change.event_name in gone_by
         and change.account == account
         and (since is None or change.time >= since)
+        and (not source or change.event_source == source)
+        and (region is None or change.region in (None, region))
         and name in {name_of(what, one) for one in _at(change.request, gone_by[change.event_name].split("."))}
     )
     return min(found, default=None)

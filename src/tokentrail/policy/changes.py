@@ -54,6 +54,8 @@ class Change:
     response: Mapping[str, object] | None = None
     caller_user: str | None = None
     """The IAM user that made the call, for calls that mean the caller's own user by naming none."""
+    region: str | None = None
+    """Where it was made, of the few of which that is asked."""
     order: Order = field(init=False, compare=False, repr=False)
     """Where it stands among all changes."""
 
