@@ -106,6 +106,7 @@ OPENED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "alias": ("iot:CreateRoleAlias", {"roleAlias": "tv", "roleArn": JOB}, "revert-trust", "--role-alias=tv"),
     "stacks": ("cloudformation:CreateStackSet", {"stackSetName": "all", "administrationRoleARN": JOB},
                "isolate-instance", "delete-stack-instances --region us-east-1 --stack-set-name=all"),
+    "nodes": ("ssm:CreateActivation", {"iamRole": "service-role/Job"}, "revert-trust", "delete-activation --region us-"),
 }  # fmt: skip
 
 
@@ -121,6 +122,19 @@ def test_a_role_that_was_handed_on_is_shut_off_and_cut(kind: str) -> None:
     shut, cut = step(plan, shuts), step(plan, "revoke-role-sessions")
     assert () == shut.calls and told in shut.why
     assert (JOB,) == cut.principals and shut.n < cut.n and plan.proof.complete
+
+
+def test_what_can_be_no_role_s_name_is_none() -> None:
+    """A parameter's reference in an automation's role made a call that IAM refuses, and the plan's other steps stuck."""
+    world = World(START)
+    key = world.user("support")
+    asked_for = {"documentName": "d", "parameters": {"AutomationAssumeRole": ["{{ssm:/role}}"]}}
+    key.calls("ssm:StartAutomationExecution", asked_for, read_only=False)
+    plan = planned(world, key.id)
+
+    assert "stop-automation-execution" in step(plan, "isolate-instance").why
+    assert "revoke-role-sessions" not in actions(plan)
+    assert any("as whichever role" in one for one in plan.proof.holds_if)
 
 
 def test_an_answer_that_the_log_left_out_hides_no_workload() -> None:

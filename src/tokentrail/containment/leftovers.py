@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from tokentrail.containment.gone import NAMED, gone
-from tokentrail.containment.principal import Principal, of_arn
+from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
@@ -309,7 +309,7 @@ def _host(
     name = name_of(what, thing) or f"(not named: {deed.name}, event {deed.event_id})"
     door = WORKLOADS[what].door
     until = gone_at(what, name, deed.account, deed.time, others, (deed.source, deed.region))
-    roles = {role for one in _roles(deed, what) if (role := _role(deed, one))}
+    roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}
     roles |= {
         one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"
     }
@@ -337,12 +337,7 @@ def roles_given(deed: Deed) -> list[Principal]:
     named = (
         one for what in kinds if what in WORKLOADS and what not in _BY_NAME for one in _roles(deed, what)
     )
-    return [role for one in named if (role := _role(deed, one))]
-
-
-def _role(deed: Deed, name: str) -> Principal | None:
-    """A role by its ARN, or by its name alone."""
-    return of_arn(name) if name.startswith("arn:") else Principal(deed.account, "role", name)
+    return [role for one in named if (role := role_told(one, deed.account))]
 
 
 def _put_right(

@@ -16,6 +16,7 @@ from tokentrail.policy.context import Caller, principal_of
 
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
 """Those that there are (AWS General Reference, 'Amazon Resource Names')."""
 _ACCOUNT = 4
@@ -80,6 +81,19 @@ def of_arn(arn: str | None) -> Principal | None:
     if kind == "user" and rest:
         return Principal(account, "user", rest.rpartition("/")[2])
     return None
+
+
+def role_told(told: str, account: str) -> Principal | None:
+    """
+    The role that a request names, by its ARN or by its name, which may have its path before it.
+
+    What can be the name of none, such as a reference to a parameter, tells of no role. Sources: AWS Systems Manager
+    API Reference, 'CreateActivation' (the path); IAM User Guide, 'IAM and AWS STS quotas' (names).
+    """
+    if told.startswith("arn:"):
+        return of_arn(told)
+    found = _ROLE_NAME.fullmatch(told.rpartition("/")[2])
+    return Principal(account, "role", found[0]) if found else None
 
 
 def of_caller(caller: Caller) -> Principal:
