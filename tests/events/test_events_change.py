@@ -118,6 +118,8 @@ def test_bulk_is_left_out() -> None:
     assert ({"stackName": "s", "n": 1, "flag": True}, None, None) == changed(
         "CreateStack", request, None, "cloudformation.amazonaws.com"
     )
+    program = {"name": "d", "content": '{"runCommand": ["mysql -pSecret"]}', "attachments": [{"key": "k"}]}
+    assert ({"name": "d"}, None, None) == changed("CreateDocument", program, None, "ssm.amazonaws.com")
 
 
 def test_failed_changes_changed_nothing() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from tokentrail.events.loose import Each, Raw, text
 from tokentrail.events.values import hide_secrets
-from tokentrail.events.vocabulary import IAM_CHANGES
+from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
 _NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings")
@@ -233,12 +233,17 @@ def _answered(answer: Any) -> Any:
 
 
 def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Part the policy document from the rest of a request, and leave bulk out of requests outside IAM."""
+    """
+    Part the policy document from the rest of a request, and leave bulk out of requests outside IAM.
+
+    Where no policy is made, `content` is something else: that of a Systems Manager document is a program.
+    """
     document: str | None = None
-    whole = name in IAM_CHANGES or "content" in request
+    policies = name in IAM_CHANGES or name in POLICY_CHANGES
+    whole = name in IAM_CHANGES or (policies and "content" in request)
     for key in _DOCUMENTS:
         found = request.pop(key, None)
-        if document is None and isinstance(found, str):
+        if document is None and isinstance(found, str) and (policies or key != "content"):
             document = found
     if whole:
         return document, request
