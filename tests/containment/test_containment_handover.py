@@ -120,7 +120,7 @@ def test_a_role_that_was_handed_on_is_shut_off_and_cut(kind: str) -> None:
     plan = planned(world, key.id)
 
     shut, cut = step(plan, shuts), step(plan, "revoke-role-sessions")
-    assert () == shut.calls and told in shut.why
+    assert () == shut.calls and told in shut.why and f" On {shut.targets[0]}. Ends " in shut.why
     assert (JOB,) == cut.principals and shut.n < cut.n and plan.proof.complete
 
 

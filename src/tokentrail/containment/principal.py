@@ -147,5 +147,5 @@ def partition_in(arns: Iterable[str], account: str) -> str:
 
 
 def short(arn: str) -> str:
-    """The part of an ARN that people say: `role/MyBucketRole`."""
-    return arn.split(":", 5)[-1]
+    """The part of an ARN that people say: `role/MyBucketRole`; other ids, in which colons may stand, as they are."""
+    return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
