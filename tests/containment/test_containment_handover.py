@@ -256,3 +256,21 @@ def test_of_one_name_there_is_one_in_each_region_and_service() -> None:
     assert "pipes stop-pipe --region us-east-1 --name=p" in hosts.why
     assert "delete-pipeline --region us-east-1" not in hosts.why
     assert plan.proof.complete and again.proof.complete
+
+
+def test_a_function_of_the_same_name_elsewhere_hides_none() -> None:
+    """Whoever stole from a function makes one of its name in another region, and deletes it or not: it runs on."""
+    for role, deleted in ((JOB, False), (f"{ROLE}Other", True)):
+        world = World(START)
+        stolen = world.function("Job", "send")
+        stolen.calls("s3:ListBuckets")
+        asked_for = {"functionName": "send", "role": role}
+        stolen.calls("lambda:CreateFunction20150331", asked_for, read_only=False, region="eu-west-1")
+        if deleted:
+            gone = {"functionName": "send"}
+            stolen.calls("lambda:DeleteFunction20150331", gone, read_only=False, region="eu-west-1")
+        plan = planned(world, stolen.id)
+
+        own = "aws lambda put-function-concurrency --region us-east-1 --function-name=send"
+        assert any(own in one.why for one in plan.steps)
+        assert deleted != any(call.service == "lambda" for one in plan.steps for call in one.calls)

@@ -142,8 +142,8 @@ def _host(source: Source) -> Means:
     if call is not None:
         return (call,), ""
     name, region = shlex.quote(source.id), _region(source)
+    where = f" --region {region}" if region else ""
     if source.id.startswith("i-"):
-        where = f" --region {region}" if region else ""
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
             f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id="
@@ -158,8 +158,8 @@ def _host(source: Source) -> Means:
         )
     return (), (
         f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
-        f"`aws lambda put-function-concurrency --function-name={name} --reserved-concurrent-executions 0`, for a "
-        "task stop its service, for a pod delete it. "
+        f"`aws lambda put-function-concurrency{where} --function-name={name} --reserved-concurrent-executions 0`, for "
+        "a task stop its service, for a pod delete it. "
     )
 
 

@@ -54,6 +54,8 @@ class Seen:
     credential: Credential
     target: str | None = None
     """Of a SAML session: its provider."""
+    region: str | None = None
+    """Where AWS gave it to a function or host, if that is known."""
 
 
 def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime) -> Iterator[Source]:
@@ -75,9 +77,10 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 what = "instance" if name.startswith("i-") else "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
-                until = gone_at(what, name, one.principal.account, one.issued_at, removals)
+                where = (None, seen.region)
+                until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
                 known = "instance" if what == "instance" else None
-                yield replace(_source("host", name, one, why), what=known, until=until)
+                yield replace(_source("host", name, one, why), what=known, until=until, region=seen.region)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
                 person = credential.identity or name
                 yield _source(
@@ -178,19 +181,23 @@ def once(sources: Iterable[Source]) -> list[Source]:
     """
     Each source once for each principal that it hands out; one that hands out longer stands for all alike.
 
-    One of which only its sessions tell, and so not where it is, stands for those of its name that are known.
+    One of which only its sessions tell, and not all that it is, stands for one of its name that may be the same.
     """
     found: dict[Any, Source] = {}
-    placed: dict[Any, list[Source]] = {}
     for one in sources:
         known = found.setdefault((one.name, one.mints), one)
         if _longer(one, known):
             found[one.name, one.mints] = one
+    placed: dict[Any, list[Source]] = {}
     for one in found.values():
-        if one.region is not None:
-            placed.setdefault((one.kind, one.account, one.id, one.mints), []).append(one)
+        if one.what and one.region:
+            placed.setdefault((one.name[:3], one.mints), []).append(one)
     for name, one in list(found.items()):
-        alike = placed.get((one.kind, one.account, one.id, one.mints), []) if one.region is None else []
+        alike = [
+            other
+            for other in placed.get((one.name[:3], one.mints), [])
+            if not (one.what and one.region) and one.region in (None, other.region)
+        ]
         if alike and not all(_longer(one, other) for other in alike):
             del found[name]
     return [found[name] for name in sorted(found, key=repr)]

@@ -6,7 +6,7 @@ In another region a thing of the same name is another one, and whoever made one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from tokentrail.containment.leftovers import Deed
@@ -14,21 +14,31 @@ from tokentrail.containment.workloads import WORKLOADS, name_of, removing
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
 
 
-def removals(forest: Forest, deeds: Sequence[Deed]) -> list[Change]:
-    """All such calls; of those that may have ended what deeds made, also in which region that was."""
-    made = {
+def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Change]:
+    """All such calls; of those that may have ended what deeds made, or what is called so, also in which region."""
+    known = names | {
         name_of(what, thing)
         for deed in deeds
         for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source)
         if thing and what in WORKLOADS
     }
     found = list(forest.removals())
-    asked = {one.event_id for one in found if not made.isdisjoint(removing(one))}
-    raw = {one: bytes_ for one in asked if (bytes_ := uuid_bytes(one))}
-    regions = forest.regions(raw.values())
-    return [
-        replace(one, region=regions.get(raw[one.event_id])) if one.event_id in raw else one for one in found
-    ]
+    regions = _regions(forest, {one.event_id for one in found if not known.isdisjoint(removing(one))})
+    return [replace(one, region=regions.get(one.event_id)) for one in found]
+
+
+def issued_where(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
+    """In which region each of some credentials was issued: that of the function or host, if AWS gave it to one."""
+    events = {one.id: one.issued_by.event_id for one in some if one.kind == "service_role" and one.issued_by}
+    regions = _regions(forest, set(events.values()))
+    return {id: region for id, event in events.items() if (region := regions.get(event))}
+
+
+def _regions(forest: Forest, events: Set[str]) -> dict[str, str | None]:
+    raw = {one: packed for one in events if (packed := uuid_bytes(one))}
+    found = forest.regions(raw.values())
+    return {one: found.get(packed) for one, packed in raw.items()}

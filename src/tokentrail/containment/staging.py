@@ -27,7 +27,7 @@ from tokentrail.containment.principal import (
     of_caller,
     partition_in,
 )
-from tokentrail.containment.removed import removals
+from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
 from tokentrail.containment.unknown import unknown_calls
 from tokentrail.containment.writers import beyond, writers, writing
@@ -69,7 +69,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     theirs = _theirs(forest, trace, unseen, asked.narrowing)
     more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
     listed = [row for row, _ in pairs]
-    ever = [Seen(held_of(row, one), one, row["target"]) for row, one in pairs]
+    where = issued_where(forest, [one for _, one in pairs])
+    ever = [Seen(held_of(row, one), one, row["target"], where.get(one.id)) for row, one in pairs]
     held = [
         one.held
         for one in ever
@@ -77,7 +78,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     ]
     accounts = {seen.held.principal.account for seen in ever} | {one.account for one in deeds}
     around = list(forest.changes(accounts))
-    gone_since = removals(forest, deeds)
+    named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
+    gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, held, gone_since)
     sources = [
         *left.sources,
