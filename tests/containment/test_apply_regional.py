@@ -99,28 +99,34 @@ def test_an_instance_loses_its_role_and_gets_it_back(stand: Stand, moto_url: str
 def test_a_function_runs_no_more_until_it_is_taken_back(
     stand: Stand, moto_url: str, reserved: int | None
 ) -> None:
-    """Its reserved concurrency becomes 0, and afterwards what it was."""
+    """Its reserved concurrency becomes 0, and afterwards what it was; in each region that of its own."""
     stand.iam.create_role(RoleName="Send", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}))  # fmt: skip
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("send.py", "")
-    client = boto3.client("lambda", endpoint_url=moto_url, region_name=FAR)
-    client.create_function(
-        FunctionName="send", Role=f"arn:aws:iam::{HOME}:role/Send", Runtime="python3.12", Handler="send.go",
-        Code={"ZipFile": code.getvalue()},
-    )  # fmt: skip
-    if reserved is not None:
-        client.put_function_concurrency(FunctionName="send", ReservedConcurrentExecutions=reserved)
-    stop = regional("lambda", "PutFunctionConcurrency", FunctionName="send", ReservedConcurrentExecutions=0)
-    plan = plan_of(step(1, "isolate-instance", stop))
+    far, near = (boto3.client("lambda", endpoint_url=moto_url, region_name=one) for one in (FAR, NEAR))
+    for client, held in ((far, reserved), (near, 7)):
+        client.create_function(
+            FunctionName="send", Role=f"arn:aws:iam::{HOME}:role/Send", Runtime="python3.12", Handler="send.go",
+            Code={"ZipFile": code.getvalue()},
+        )  # fmt: skip
+        if held is not None:
+            client.put_function_concurrency(FunctionName="send", ReservedConcurrentExecutions=held)
+    stops = [
+        regional("lambda", "PutFunctionConcurrency", one, FunctionName="send", ReservedConcurrentExecutions=0)
+        for one in (FAR, NEAR)
+    ]
+    plan = plan_of(step(1, "isolate-instance", *stops))
+
+    def now() -> list[int | None]:
+        told = (one.get_function_concurrency(FunctionName="send") for one in (far, near))
+        return [one.get("ReservedConcurrentExecutions") for one in told]
 
     assert carried(stand, plan, moto_url).complete
-    assert 0 == client.get_function_concurrency(FunctionName="send")["ReservedConcurrentExecutions"]
+    assert [0, 0] == now()
     assert taken_back(stand, plan, moto_url).complete
-    assert reserved == client.get_function_concurrency(FunctionName="send").get(
-        "ReservedConcurrentExecutions"
-    )
+    assert [reserved, 7] == now()
 
 
 class Stub:

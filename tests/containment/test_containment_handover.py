@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from tokentrail.containment.workloads import WORKLOADS
 from tokentrail.events.change import changes
 from tokentrail.events.handover import HANDOVER
 from tokentrail.lineage import creations
+from tokentrail.present.paper import Paper
+from tokentrail.present.plan import write_plan
 from tokentrail.testing import World
 
 JOB = f"{ROLE}Job"
@@ -274,3 +277,17 @@ def test_a_function_of_the_same_name_elsewhere_hides_none() -> None:
         own = "aws lambda put-function-concurrency --region us-east-1 --function-name=send"
         assert any(own in one.why for one in plan.steps)
         assert deleted != any(call.service == "lambda" for one in plan.steps for call in one.calls)
+
+
+def test_a_step_shows_each_region_that_it_calls() -> None:
+    """Functions of one name in two regions are stopped by calls to both, and a plan in words tells both."""
+    world = World(START)
+    key = world.user("support")
+    for region in ("us-east-1", "eu-west-1"):
+        asked_for = {"functionName": "send", "role": JOB}
+        key.calls("lambda:CreateFunction20150331", asked_for, read_only=False, region=region)
+    plan, text = planned(world, key.id), io.StringIO()
+    write_plan(plan, Paper(text))
+
+    assert {"us-east-1", "eu-west-1"} == {one.region for one in step(plan, "isolate-instance").calls}
+    assert all(f"PutFunctionConcurrency in {one}" in text.getvalue() for one in ("us-east-1", "eu-west-1"))

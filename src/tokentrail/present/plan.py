@@ -63,9 +63,10 @@ def _write_step(step: Step, paper: Paper) -> None:
     _list(paper, "still alive", step.alive_after, none="none of the tainted")
     hit = [f"{one.credential} ({_short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "also hits", hit, none="nobody that is known")
-    alike: dict[tuple[str, str], list[Call]] = {}
+    alike: dict[tuple[str, ...], list[Call]] = {}
     for call in step.calls:
-        alike.setdefault((call.operation, str(call.parameters.get("PolicyDocument"))), []).append(call)
+        same = (call.operation, call.region or "", str(call.parameters.get("PolicyDocument")))
+        alike.setdefault(same, []).append(call)
     for place, calls in enumerate(list(alike.values())[:_MOST_CALLS]):
         more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
         paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
