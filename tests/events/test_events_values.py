@@ -127,6 +127,8 @@ def test_escaped_slashes_do_not_end_a_secret() -> None:
         ("https://b/t?X-Amz-Security-Token={}&X-Amz-Expires=9", "&X-Amz-Expires=9"),
         ("https://b/t?x-amz-security-token={}", ""),
         ("https://b/?u=https%3A%2F%2Fc%3FX-Amz-Security-Token%3D{}%26v%3D1", "%26v%3D1"),
+        ("https://b/?u=c%253FX-Amz-Security-Token%253D{}%2526v%253D1", "%2526v%253D1"),
+        (r"https://b/?X-Amz-Security-Token\u003d{}\u0026v", "\\"),
     ],
 )
 def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:

@@ -23,9 +23,11 @@ _SECRET_MEMBER = re.compile(
     r'(\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
     re.IGNORECASE | re.ASCII,
 )
-_SECRET_IN_URL = re.compile(r"(security-token(?:=|%3D))(?:(?!%26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII)
+_SECRET_IN_URL = re.compile(
+    r"(security-token(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII
+)
 """
-How a presigned URL carries a session token, also where the URL is encoded as a part of another.
+How a presigned URL carries a session token, also where the URL is encoded as a part of another, or of one within one.
 
 Source: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)'.
 """
