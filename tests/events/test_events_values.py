@@ -141,6 +141,17 @@ def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:
         assert f"{HIDDEN}{shown}" in hidden
 
 
+@pytest.mark.parametrize("kind", [{}, {"type": "PLAINTEXT"}])
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DB_PASSWORD"])
+def test_the_value_of_a_variable_that_is_named_as_a_secret_is_hidden(name: str, kind: dict[str, str]) -> None:
+    """A container or a build is given its variables so, and an attacker may give it what he stole."""
+    told = {"environment": [{"name": name, **kind, "value": "it/Is"}, {"name": "PATH", "value": "/bin"}]}
+    hidden = {"environment": [{"name": name, **kind, "value": HIDDEN}, {"name": "PATH", "value": "/bin"}]}
+
+    assert hidden == json.loads(hide_secrets(json.dumps(told)))
+    assert json.dumps(hidden) == json.loads(hide_secrets(json.dumps({"a": json.dumps(told)})))["a"]
+
+
 @pytest.mark.parametrize(
     "text", ['{"passwordResetRequired":true}', '{"roleName":"Secretary"}', '{"tokenCode":1}']
 )

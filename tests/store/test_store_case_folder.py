@@ -115,6 +115,7 @@ def test_a_raw_record_comes_back_with_its_secrets_blanked(
         },
         {"responseElements": '{"credentials": {"sessionToken": "{}"}}'},
         {"responseElements": '{"masterUserPassword": "{}", "cut": "of'},
+        {"requestParameters": {"environment": [{"name": "AWS_SESSION_TOKEN", "value": "{}"}]}},
     ],
 )
 def test_no_secret_of_a_raw_record_is_shown_in_any_layout(shape: Json) -> None:

@@ -25,6 +25,8 @@ How names end whose values are secrets, without what separates their words: tabl
 AWS hides most of these in its logs (CloudTrail User Guide, 'CloudTrail record contents'); what it does not say is
 hidden is not relied upon.
 """
+_NAMING = ("name", "Name", "key", "Key")
+"""What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""
 _DEEPEST = 200
 _SEPARATORS = re.compile(r"[\W_]")
 _MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion")
@@ -91,8 +93,9 @@ def blanked(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise RecursionError("nested too deeply")
     if isinstance(value, dict):
+        named = {"value", "Value"} if any(_is_secret(str(value.get(one, ""))) for one in _NAMING) else ()
         return {
-            key: _hidden(item, depth) if _is_secret(key) else blanked(item, depth + 1)
+            key: _hidden(item, depth) if key in named or _is_secret(key) else blanked(item, depth + 1)
             for key, item in value.items()
         }
     if isinstance(value, list):
