@@ -41,6 +41,8 @@ How a container or a build is given a variable: its name, and beside it its valu
 
 Sources: Amazon ECS API Reference, 'KeyValuePair'; AWS CodeBuild API Reference, 'EnvironmentVariable'.
 """
+_OF_PAIRS = "environment"
+"""How all members begin that hold such pairs."""
 _SECRET_HINTS = ("ntoken", "ytoken", "_token", "-token", "secret", "password")
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
@@ -107,6 +109,6 @@ def hide_secrets(text: str) -> str:
     small = text.lower()
     if not any(hint in small for hint in _SECRET_HINTS):
         return text
-    for found, kept in ((_SECRET_MEMBER, r"\1\2"), (_SECRET_PAIR, r"\1"), (_SECRET_IN_URL, r"\1")):
-        text = found.sub(kept + HIDDEN, text)
-    return text
+    if _OF_PAIRS in small:
+        text = _SECRET_PAIR.sub(r"\1" + HIDDEN, text)
+    return _SECRET_IN_URL.sub(r"\1" + HIDDEN, _SECRET_MEMBER.sub(r"\1\2" + HIDDEN, text))
