@@ -154,6 +154,23 @@ def test_splunk_tables_hold_lists(count: int, as_json: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("rows{}{}", {"rows": ["a", "b"]}),
+        ("rows{}{}.name", {"rows": [{"name": "a"}, {"name": "b"}]}),
+        (".".join(["deep"] * 1500), None),
+        (".".join(["deep{}"] * 600), None),
+    ],
+)
+def test_lists_in_lists_and_names_without_end_stop_no_table(column: str, expected: object) -> None:
+    """Splunk names lists in a list `{}{}`; how deeply a request is nested the caller chooses."""
+    cells = dotted(record(requestParameters=None))
+    [found] = pieces(as_csv(**cells, **{f"requestParameters.{column}": "a\nb"}))
+
+    assert expected == json.loads(found.raw).get("requestParameters")
+
+
 def test_a_caller_may_call_itself_a_dash() -> None:
     """A user agent is what the caller says: a dash in a table is one."""
     found = told(as_csv(**dotted(record(userAgent="-"))))

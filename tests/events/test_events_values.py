@@ -127,6 +127,8 @@ def test_escaped_slashes_do_not_end_a_secret() -> None:
         ("https://b/t?X-Amz-Security-Token={}&X-Amz-Expires=9", "&X-Amz-Expires=9"),
         ("https://b/t?x-amz-security-token={}", ""),
         ("https://b/?u=https%3A%2F%2Fc%3FX-Amz-Security-Token%3D{}%26v%3D1", "%26v%3D1"),
+        ("https://b/?u=c%253FX-Amz-Security-Token%253D{}%2526v%253D1", "%2526v%253D1"),
+        (r"https://b/?X-Amz-Security-Token\u003d{}\u0026v", "\\"),
     ],
 )
 def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:
@@ -137,6 +139,17 @@ def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:
 
         assert "secretIsThis" not in hidden
         assert f"{HIDDEN}{shown}" in hidden
+
+
+@pytest.mark.parametrize("kind", [{}, {"type": "PLAINTEXT"}])
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DB_PASSWORD"])
+def test_the_value_of_a_variable_that_is_named_as_a_secret_is_hidden(name: str, kind: dict[str, str]) -> None:
+    """A container or a build is given its variables so, and an attacker may give it what he stole."""
+    told = {"environment": [{"name": name, **kind, "value": "it/Is"}, {"name": "PATH", "value": "/bin"}]}
+    hidden = {"environment": [{"name": name, **kind, "value": HIDDEN}, {"name": "PATH", "value": "/bin"}]}
+
+    assert hidden == json.loads(hide_secrets(json.dumps(told)))
+    assert json.dumps(hidden) == json.loads(hide_secrets(json.dumps({"a": json.dumps(told)})))["a"]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ def test_a_raw_record_comes_back_with_its_secrets_blanked(
             }
         },
         {"responseElements": '{"credentials": {"sessionToken": "{}"}}'},
+        {"responseElements": '{"masterUserPassword": "{}", "cut": "of'},
+        {"requestParameters": {"environment": [{"name": "AWS_SESSION_TOKEN", "value": "{}"}]}},
     ],
 )
 def test_no_secret_of_a_raw_record_is_shown_in_any_layout(shape: Json) -> None:
@@ -124,6 +126,26 @@ def test_no_secret_of_a_raw_record_is_shown_in_any_layout(shape: Json) -> None:
     assert token not in found
     assert HIDDEN in found
     assert '"eventName": "A"' in found
+
+
+@pytest.mark.parametrize("depth", [150, 600, 3000])
+def test_a_record_that_is_nested_deeply_is_shown_with_its_secrets_blanked(depth: int, tmp_path: Path) -> None:
+    """A caller chooses how deeply what he asks for is nested: neither the record nor a report with it may fail."""
+    record = call(
+        "PutItem", "2026-11-23T09:00:00Z", user(), requestParameters={"sessionToken": "IQoJb3JpZ2lu"}
+    )
+    nested = '{"a":' * depth + "[]" + "}" * depth
+    (tmp_path / "log.json").write_text(
+        json.dumps({"Records": [record]}).replace('"IQo', f'"", "b": {nested}, "sessionToken": "IQo')
+    )
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "log.json")], workers=1)
+        [event] = case.timeline(["AKIAIOSFODNN7EXAMPLE"])
+        found = json.dumps(case.record(event.object, event.ordinal), indent=1)
+
+    assert "PutItem" in found
+    assert HIDDEN in found
+    assert "IQoJ" not in found
 
 
 def test_reference_keeps_no_copy_and_says_when_the_original_is_gone(log: Path, tmp_path: Path) -> None:

@@ -23,12 +23,26 @@ _SECRET_MEMBER = re.compile(
     r'(\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
     re.IGNORECASE | re.ASCII,
 )
-_SECRET_IN_URL = re.compile(r"(security-token(?:=|%3D))(?:(?!%26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII)
+_SECRET_IN_URL = re.compile(
+    r"(security-token(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII
+)
 """
-How a presigned URL carries a session token, also where the URL is encoded as a part of another.
+How a presigned URL carries a session token, also where the URL is encoded as a part of another, or of one within one.
 
 Source: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)'.
 """
+_SECRET_PAIR = re.compile(
+    r'((?:name|key)\\*"\s*:\s*\\*"[^"\\]{0,99}(?:(?:session|security)[-_]?token|secret[-_]?access[-_]?key|password)\\*"'
+    r'\s*,\s*(?:\\*"type\\*"\s*:\s*\\*"\w{0,30}\\*"\s*,\s*)?\\*"value\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
+    re.IGNORECASE | re.ASCII,
+)
+"""
+How a container or a build is given a variable: its name, and beside it its value.
+
+Sources: Amazon ECS API Reference, 'KeyValuePair'; AWS CodeBuild API Reference, 'EnvironmentVariable'.
+"""
+_OF_PAIRS = "environment"
+"""How all members begin that hold such pairs."""
 _SECRET_HINTS = ("ntoken", "ytoken", "_token", "-token", "secret", "password")
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
@@ -95,4 +109,6 @@ def hide_secrets(text: str) -> str:
     small = text.lower()
     if not any(hint in small for hint in _SECRET_HINTS):
         return text
+    if _OF_PAIRS in small:
+        text = _SECRET_PAIR.sub(r"\1" + HIDDEN, text)
     return _SECRET_IN_URL.sub(r"\1" + HIDDEN, _SECRET_MEMBER.sub(r"\1\2" + HIDDEN, text))

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
-from tokentrail.events.values import HIDDEN
+from tokentrail.events.values import HIDDEN, hide_secrets
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.received import decoded, received
@@ -25,6 +25,9 @@ How names end whose values are secrets, without what separates their words: tabl
 AWS hides most of these in its logs (CloudTrail User Guide, 'CloudTrail record contents'); what it does not say is
 hidden is not relied upon.
 """
+_NAMING = ("name", "Name", "key", "Key")
+"""What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""
+_DEEPEST = 200
 _SEPARATORS = re.compile(r"[\W_]")
 _MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion")
 _NAMED = re.compile(
@@ -69,15 +72,34 @@ def records(
         if place > last:
             return
         if place in ordinals:
-            yield place, blanked(decoded(piece.carried if as_carried and piece.carried else piece.raw))
+            yield place, _shown(piece.carried if as_carried and piece.carried else piece.raw)
 
 
-def blanked(value: Any) -> Any:
-    """The same value with session tokens and secret keys blanked, those in nested JSON text too."""
+def _shown(raw: bytes) -> Any:
+    """A record to be shown: as text if it is nested so deeply that not all who show it could follow."""
+    try:
+        return blanked(decoded(raw))
+    except RecursionError:
+        return {"unreadable": _NAMED.sub(rf"\1\2{HIDDEN}", hide_secrets(raw.decode("utf-8", "replace")))}
+
+
+def blanked(value: Any, depth: int = 0) -> Any:
+    """
+    The same value with session tokens and secret keys blanked, those in nested JSON text too.
+
+    Raises:
+        RecursionError: it is nested more deeply than AWS nests anything.
+    """
+    if depth > _DEEPEST:
+        raise RecursionError("nested too deeply")
     if isinstance(value, dict):
-        return {key: _hidden(item) if _is_secret(key) else blanked(item) for key, item in value.items()}
+        named = {"value", "Value"} if any(_is_secret(str(value.get(one, ""))) for one in _NAMING) else ()
+        return {
+            key: _hidden(item, depth) if key in named or _is_secret(key) else blanked(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [blanked(item) for item in value]
+        return [blanked(item, depth + 1) for item in value]
     if isinstance(value, str) and _MAY_HOLD.search(value):
         return _blanked_text(value)
     return value
@@ -90,15 +112,15 @@ def _blanked_text(text: str) -> str:
             return json.dumps(blanked(json.loads(text, strict=False)))
         except (ValueError, RecursionError):
             pass
-    return _NAMED.sub(rf"\1\2{HIDDEN}", text)
+    return _NAMED.sub(rf"\1\2{HIDDEN}", hide_secrets(text))
 
 
 def _is_secret(key: str) -> bool:
     return _SEPARATORS.sub("", key).lower().endswith(_SECRET_MEMBERS)
 
 
-def _hidden(value: Any) -> Any:
+def _hidden(value: Any, depth: int) -> Any:
     """A secret's value, or several of them as Elasticsearch lists what a field holds."""
-    if isinstance(value, list):
-        return [_hidden(one) for one in value]
-    return HIDDEN if isinstance(value, str) else blanked(value)
+    if isinstance(value, list) and depth < _DEEPEST:
+        return [_hidden(one, depth + 1) for one in value]
+    return HIDDEN if isinstance(value, str) else blanked(value, depth + 1)

@@ -39,7 +39,12 @@ _NEEDED = frozenset({"eventname", "eventtime"})
 _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
 _OTHER_INDEX = re.compile(r"\[\d*\]")
 _EACH = "{}"
-"""What stands behind a name that Splunk found a list under: a cell has the values of its members, one a line."""
+"""
+What stands behind a name that Splunk found a list under: a cell has the values of its members, one a line. Of lists in
+a list (`{}{}`) it has those of all, and which were together it doesn't say.
+"""
+_DEEPEST = 200
+"""Names that a column's may consist of: who calls chooses how deeply what he asks for is nested."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
 _PORTAL = re.compile(r"(\d\d?)/(\d\d?)/(\d{4}), (\d\d?):(\d\d):(\d\d)(?:\.\d+)?(?:\s(AM|PM))?\Z", re.ASCII)
 """
@@ -171,8 +176,9 @@ def _open_path(name: str) -> tuple[str, ...] | None:
     path = PATHS.get(bare(head))
     if path and path[0] not in OPEN:
         rest = [one for one in rest if one != _EACH]
+    rest = [one for at, one in enumerate(rest) if one != _EACH or at == 0 or rest[at - 1] != _EACH]
     if (
-        not rest
+        not 0 < len(rest) <= _DEEPEST
         or path is None
         or len(path) > 1
         or not (path[0] in OPEN or path[0] in ("resources", "tlsDetails"))

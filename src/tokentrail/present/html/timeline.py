@@ -27,7 +27,10 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
         return section("timeline", "Timeline", none)
     shown = words.number(chronicle.events - chronicle.left_events, "call")
-    note = f"{shown}; like calls in a row are one line. Those that mint, make, change or fail are marked."
+    begun = f", {chronicle.began:,} of which sessions began with" if chronicle.began else ""
+    note = (
+        f"{shown}{begun}; like calls in a row are one line. Those that mint, make, change or fail are marked."
+    )
     if of_others:
         note += f" {of_others:,} of all are of descendants that do not count as the attacker's."
     if chronicle.left_out:
