@@ -27,7 +27,7 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
         none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
         return section("timeline", "Timeline", none)
     shown = words.number(chronicle.events - chronicle.left_events, "call")
-    begun = f", {chronicle.began:,} of which sessions began with" if chronicle.began else ""
+    begun = f", {chronicle.began:,} of them the beginnings of sessions" if chronicle.began else ""
     note = (
         f"{shown}{begun}; like calls in a row are one line. Those that mint, make, change or fail are marked."
     )
