@@ -152,6 +152,24 @@ def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tu
     assert verdict(*events, **fields) == expected
 
 
+def test_what_no_step_ends_is_not_told_as_a_step_s_own() -> None:
+    """A step that is not done says so of whom it ends; of others, that none of their own does."""
+    waiting = Scene(
+        bites=(bite(at=None),),
+        credentials=(one(), one(id="Z")),
+        events=(),
+        newest=BIT,
+        lag=timedelta(0),
+        now=BIT,
+    )
+    ended, other = (each.why for each in judge(waiting)[1])
+
+    assert (ended, other) == (
+        "step 1 is not done",
+        "no step ends it by itself, and the last, step 1, is not done",
+    )
+
+
 @pytest.mark.parametrize(
     ("bites", "events", "expected"),
     [

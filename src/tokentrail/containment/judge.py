@@ -142,6 +142,8 @@ class _Credentials:
         step = bite or self._last
         if step is None or step.at is None:
             why = f"step {step.n} is not done" if step else "the plan has no step"
+            if step and not bite:
+                why = f"no step ends it by itself, and the last, step {step.n}, is not done"
             return self._told(one, bite, "not-yet-proven", why)
         return (
             self._refuted(one, bite, step.at)
