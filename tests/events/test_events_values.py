@@ -98,7 +98,9 @@ def test_a_uuid_and_its_bytes(value: object) -> None:
 
 SPELLINGS = [
     "sessionToken", "SessionToken", "session_token", "secretAccessKey", "SecretAccessKey", "x-amz-security-token",
-    "X-Amz-Security-Token", "password", "newPassword", "masterUserPassword", "secretString",
+    "X-Amz-Security-Token", "password", "newPassword", "masterUserPassword", "secretString", "webIdentityToken",
+    "sAMLAssertion", "tradeInToken", "access_token", "refreshToken", "idToken", "authorizationToken", "client-secret",
+    "token",
 ]  # fmt: skip
 
 
@@ -153,7 +155,15 @@ def test_the_value_of_a_variable_that_is_named_as_a_secret_is_hidden(name: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ['{"passwordResetRequired":true}', '{"roleName":"Secretary"}', '{"tokenCode":1}']
+    "text",
+    [
+        '{"passwordResetRequired":true}',
+        '{"roleName":"Secretary"}',
+        '{"tokenCode":1}',
+        '{"clientToken":"a"}',
+        '{"nextToken":"a"}',
+        '{"accessTokenValidity":60}',
+    ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     """Names that only resemble a secret's are left alone."""

@@ -9,22 +9,11 @@ from typing import Any
 
 from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
-from tokentrail.events.values import HIDDEN, hide_secrets
+from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.received import decoded, received
 
-_SECRET_MEMBERS = (
-    "sessiontoken", "secretaccesskey", "securitytoken", "webidentitytoken", "samlassertion", "tradeintoken",
-    "accesstoken", "refreshtoken", "idtoken", "authorizationtoken", "clientsecret", "password", "secretstring",
-    "secretbinary",
-)  # fmt: skip
-"""
-How names end whose values are secrets, without what separates their words: tables join names by dots.
-
-AWS hides most of these in its logs (CloudTrail User Guide, 'CloudTrail record contents'); what it does not say is
-hidden is not relied upon.
-"""
 _NAMING = ("name", "Name", "key", "Key")
 """What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""
 _DEEPEST = 200
@@ -116,7 +105,8 @@ def _blanked_text(text: str) -> str:
 
 
 def _is_secret(key: str) -> bool:
-    return _SEPARATORS.sub("", key).lower().endswith(_SECRET_MEMBERS)
+    """Whether a name is a secret's, whatever separates its words: tables join names by dots."""
+    return _SEPARATORS.sub("", key).lower().endswith(SECRET_ENDINGS) or key.lower() in SECRET_NAMES
 
 
 def _hidden(value: Any, depth: int) -> Any:
