@@ -16,7 +16,8 @@ from tokentrail.containment.services import DOORS, RUNNING
 from tokentrail.containment.untold import ENTERED, LEFT
 from tokentrail.containment.workloads import WORKLOADS
 from tokentrail.events.change import changes
-from tokentrail.events.handover import HANDOVER
+from tokentrail.events.handover import GONE, HANDOVER
+from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
@@ -70,6 +71,14 @@ def test_every_kind_is_known_by_one_way_of_telling() -> None:
     assert set() == kinds - WORKLOADS.keys() - LEFT.keys() - ENTERED.keys()
     assert set() == {*RUNNING, *DOORS} - kinds
     assert set() == LEFT.keys() & (ENTERED.keys() | RUNNING.keys() | DOORS.keys())
+
+
+def test_every_call_by_which_a_workload_ends_is_kept() -> None:
+    """What a plan counts as the end of something, reading in keeps; and keeps no other for that."""
+    ends = {name for one in WORKLOADS.values() for name in one.gone_by}
+
+    assert ends <= CHANGES
+    assert {name for one in (*RUNNING.values(), *DOORS.values()) for name in one.gone_by} >= GONE
 
 
 def test_every_role_that_is_passed_is_kept_and_followed() -> None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote
 
 from tokentrail.containment.gone import NAMED, gone
@@ -20,6 +20,7 @@ from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
+from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
@@ -298,7 +299,7 @@ def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[H
 
 def _listed(deed: Deed, name: str) -> list[str]:
     """A request parameter's texts, if it is a list."""
-    value = _object(deed.request).get(name)
+    value = object_of(deed.request).get(name)
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
@@ -328,7 +329,7 @@ def _makes(deed: Deed) -> bool:
 
 
 def _roles(deed: Deed, what: str) -> list[str]:
-    return roles_of(what, _object(deed.request), _object(deed.response))
+    return roles_of(what, object_of(deed.request), object_of(deed.response))
 
 
 def roles_given(deed: Deed) -> list[Principal]:
@@ -384,10 +385,5 @@ def trusted(document: str | None) -> set[str]:
 
 def _asked(deed: Deed, name: str) -> str | None:
     """A request parameter, if it is text: whoever made the call chose what it is."""
-    value = _object(deed.request).get(name)
+    value = object_of(deed.request).get(name)
     return value if isinstance(value, str) else None
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    found = json.loads(text) if text else {}
-    return found if isinstance(found, Mapping) else {}

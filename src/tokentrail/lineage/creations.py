@@ -7,12 +7,12 @@ EC2, Systems Manager, IAM Roles Anywhere and other API References).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tokentrail.events.handover import HANDOVER, SERVICES_OF
 from tokentrail.events.vocabulary import IAM_CHANGES
+from tokentrail.lineage.rows import object_of
 
 _REQUEST, _ANSWER = "request", "answer"
 
@@ -171,7 +171,7 @@ def made(
     A key that was made active again counts as made: it works because of this call. Names of IAM's calls occur in
     other services too (`transfer:CreateUser`), where they make nothing of the kind.
     """
-    asked, answered = _object(request), _object(response)
+    asked, answered = object_of(request), object_of(response)
     handed = _handover(name, source)
     if handed is not None:
         what, told = handed
@@ -214,11 +214,6 @@ def _told(path: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> s
 def _services(name: str, source: str) -> tuple[str, ...]:
     """The services whose call of a name is meant."""
     return ("iam", "organizations") if name in IAM_CHANGES else _OWN.get(name, (source.partition(".")[0],))
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    found = json.loads(text) if text else {}
-    return found if isinstance(found, Mapping) else {}
 
 
 def _text(value: Any, *path: str) -> str | None:

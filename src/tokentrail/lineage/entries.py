@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.rows import event_id, values
+from tokentrail.lineage.rows import event_id, object_of, values
 from tokentrail.policy.changes import Change
 
 _DOCUMENT_MEMBER = {"CreateRole": "assumeRolePolicyDocument", "UpdateAssumeRolePolicy": "policyDocument"}
@@ -52,11 +51,3 @@ def change(row: Mapping[str, Any], event_id: str) -> Change:
         response=object_of(row["response"]) or None,
         caller_user=row["caller_user"],
     )
-
-
-def object_of(text: str | None) -> dict[str, Any]:
-    """A JSON object; an empty one where a text is none."""
-    if text is None:
-        return {}
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}

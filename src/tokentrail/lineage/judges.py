@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.lineage.entries import entries, object_of
+from tokentrail.lineage.entries import entries
+from tokentrail.lineage.rows import object_of
 from tokentrail.lineage.state import Judge
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import name_of

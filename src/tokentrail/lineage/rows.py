@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -39,6 +40,12 @@ def values(column: pa.Array[Any]) -> list[Any]:
         return column.dictionary_decode().to_pylist()
     labels = column.dictionary.to_pylist()
     return [None if place is None else labels[place] for place in column.indices.to_pylist()]
+
+
+def object_of(text: str | None) -> dict[str, Any]:
+    """What a column of JSON holds; an empty object where that is none."""
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}
 
 
 def event_id(raw: bytes | None, text: str | None) -> str | None:

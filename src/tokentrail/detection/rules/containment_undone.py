@@ -9,7 +9,6 @@ its place that denies less, and by another default version of the policy that is
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.entries import change
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row, event_id, object_of
 from tokentrail.policy.changes import in_order
 from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
@@ -75,7 +74,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     switched: set[_Thing] = set()
     reactivated: list[tuple[Row, _Thing]] = []
     for row in scene.rows(_TAKEN):
-        asked = json.loads(row["request"]) if row["request"] else {}
+        asked = object_of(row["request"])
         if row["name"] in _SWITCHES:
             opened = _opened(row, asked, set_before, ledger)
             told = [hit for thing in opened for hit in _undone(scene, row, set_before.pop(thing), thing)]
@@ -129,7 +128,7 @@ def _opened(
 
 def _policy_of(before: Row) -> str | None:
     """The managed policy that a step attached or set as a boundary."""
-    asked = json.loads(before["request"]) if before["request"] else {}
+    asked = object_of(before["request"])
     return asked.get("policyArn") or asked.get("permissionsBoundary")
 
 
@@ -214,7 +213,7 @@ def _own(row: Row, thing: _Thing) -> bool:
     """Whether a credential freed its own user or role: a role's session bears the role's name before its own."""
     _, kind, who, _ = thing
     if kind == "key":
-        who = str(json.loads(row["request"]).get("userName") or "") if row["request"] else ""
+        who = str(object_of(row["request"]).get("userName") or "")
         if not who:
             return True  # whoever names no user means its own
     arn = row["by_arn"] or ""
@@ -236,7 +235,7 @@ def _done(row: Row, before: Row | None, thing: _Thing) -> str:
     if kind == "attached":
         return f"detached {short(what)} from {who}"
     if before is not None and kind.endswith("boundary"):
-        bound = str(json.loads(before["request"]).get("permissionsBoundary"))
+        bound = str(object_of(before["request"]).get("permissionsBoundary"))
         return f"took the permissions boundary {short(bound)} from {who}"
     return f"took the denial {what} from {who}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
 from tokentrail.detection.wording import at, listed, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row, event_id, object_of
 
 _NAMES = (
     "CreateAccessKey", "CreateUser", "CreateLoginProfile", "UpdateLoginProfile", "CreateRole", "UpdateAssumeRolePolicy",
@@ -93,7 +92,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     """How bad one change is; nothing, for what people and pipelines do every day."""
-    asked = json.loads(row["request"]) if row["request"] else {}
+    asked = object_of(row["request"])
     if row["name"] in _INLINE and not grants_all(row["document"]):
         return None
     found = _outright(row, asked, accounts)
