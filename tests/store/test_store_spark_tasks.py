@@ -17,6 +17,25 @@ from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
 
+@pytest.mark.parametrize(
+    ("failed", "told"),
+    [
+        (
+            "worker:\n  ModuleNotFoundError: No module named 'tokentrail'\n SQLSTATE: 38000",
+            "Python has no tokentrail:",
+        ),
+        ("ModuleNotFoundError: No module named 'msgspec.json'", "Python has no msgspec:"),
+        ("ExecutorLostFailure", "executors do not reach /shared/leak."),
+    ],
+)
+def test_executors_without_tokentrail_are_told_from_lost_ones(failed: str, told: str) -> None:
+    """A session of one's own takes whatever Python it finds: what that lacks is named, not memory."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.store.spark import _why
+
+    assert told in _why(failed, "/shared/leak")
+
+
 def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:
     """A second attempt finds what the first one published, says so, and adds no segment."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")

@@ -29,6 +29,8 @@ from tokentrail.store.interface import Snapshot, Step
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shelf import FAILED, Shelf
 
+_LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+"""What Python says on an executor that lacks TokenTrail, or something that it needs."""
 _AT_ONCE = 4
 _JOBS = 2
 """Jobs of tasks that are under way at a time."""
@@ -228,11 +230,21 @@ def spread(
                     yield row["done"] if row["left"] is None else unsealed(place, row["left"])
     except FAILED as failed:
         raise SourceError(
-            f"Spark lost what did a task (out of memory?), or its executors do not reach {place.where}. "
-            "What was read is kept; run the same ingest again to go on."
+            f"{_why(str(failed), place.where)} What was read is kept; run the same ingest again to go on."
         ) from failed
     finally:
         place.end()
+
+
+def _why(failed: str, where: object) -> str:
+    """Why a task came to nothing, as far as Spark tells."""
+    lacking = _LACKING.search(failed)
+    if lacking:
+        return (
+            f"The executors' Python has no {lacking[1]}: install TokenTrail there, or name a Python that has it before "
+            "the session starts (PYSPARK_PYTHON, or spark.pyspark.python)."
+        )
+    return f"Spark lost what did a task (out of memory?), or its executors do not reach {where}."
 
 
 @contextmanager
