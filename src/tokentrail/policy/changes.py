@@ -104,6 +104,6 @@ def _content(change: Change) -> str:
 
 
 def _text(container: object, name: str) -> str | None:
-    plain = type(container) is dict or isinstance(container, Mapping)  # the second takes four times as long
-    value = container.get(name) if plain else None  # type: ignore[attr-defined]
-    return value if isinstance(value, str) and value else None
+    # The first is told in a quarter of the time that the second takes.
+    told = container.get(name) if type(container) is dict or isinstance(container, Mapping) else None
+    return told if isinstance(told, str) and told else None
