@@ -51,6 +51,7 @@ class Guarding:
         )
 
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
-        forest, engine = self._views.forest(as_of), self._views.open(as_of).engine
+        view = self._views.open(as_of)
+        forest, engine = view.forest(as_of), view.engine
         found = () if subjects else self.detect(as_of=as_of)
         return guarded(self._folder, engine, forest, subjects, found, narrowing, given)

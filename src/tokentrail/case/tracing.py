@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tokentrail.case.proofs import periods
-from tokentrail.case.views import Views
+from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing, family, networks, trace
@@ -45,8 +45,9 @@ class Tracing:
             UsageError: a prefix fits several, or an address can't be read.
         """
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
-        forest = self._views.forest(as_of)
-        return self._with_gaps(trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=()), as_of)
+        view = self._views.open(as_of)
+        found = trace(view.forest(as_of), subjects, up=up, down=down, narrowing=narrowing, gaps=())
+        return self._with_gaps(found, view)
 
     def family(
         self,
@@ -65,14 +66,13 @@ class Tracing:
             UsageError: a prefix fits several, or an address can't be read.
         """
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
-        return self._with_gaps(
-            family(self._views.forest(as_of), subjects, narrowing=narrowing, gaps=()), as_of
-        )
-
-    def _with_gaps(self, found: Trace, as_of: datetime | None) -> Trace:
-        """Add what evidence the answer lacks."""
-        accounts = {one.account for one in found.credentials if one.account}
         view = self._views.open(as_of)
+        found = family(view.forest(as_of), subjects, narrowing=narrowing, gaps=())
+        return self._with_gaps(found, view)
+
+    def _with_gaps(self, found: Trace, view: View) -> Trace:
+        """Add what evidence the answer lacks, as of the view that it is from."""
+        accounts = {one.account for one in found.credentials if one.account}
         missing = coverage.gaps(view.covered(), accounts)
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))

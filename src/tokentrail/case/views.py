@@ -54,8 +54,9 @@ class View:
     _lacking: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
-    def forest(self, as_of: datetime) -> Forest:
+    def forest(self, as_of: datetime | None) -> Forest:
         """The forest at a moment, which remembers what it was asked for as long as the moment is the same."""
+        as_of = as_of or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
             self._forest = Forest(self.engine, as_of, self.derived)
         return self._forest
@@ -102,8 +103,7 @@ class Views:
 
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest as of a moment."""
-        view = self.open(as_of)
-        return view.forest(as_of or rows.moment(view.grown.last) or datetime.fromtimestamp(0, UTC))
+        return self.open(as_of).forest(as_of)
 
     def open(self, as_of: datetime | None) -> View:
         """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""

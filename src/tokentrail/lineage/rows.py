@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 import pyarrow as pa
 
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
@@ -15,6 +16,7 @@ from tokentrail.lineage.state import Judge, Judgement
 from tokentrail.policy.context import Caller
 
 Row = Mapping[str, Any]
+_decoded = msgspec.json.Decoder().decode
 
 _FEDERATED = frozenset({
     "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
@@ -44,7 +46,12 @@ def values(column: pa.Array[Any]) -> list[Any]:
 
 def object_of(text: str | None) -> dict[str, Any]:
     """What a column of JSON holds; an empty object where that is none."""
-    found = json.loads(text) if text else {}
+    if not text:
+        return {}
+    try:
+        found = _decoded(text)  # in a quarter of the time
+    except msgspec.DecodeError:  # which it says of half a surrogate pair too
+        found = json.loads(text)
     return found if isinstance(found, dict) else {}
 
 

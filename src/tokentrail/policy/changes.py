@@ -40,9 +40,9 @@ _RANKS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Change:
-    """One successful call to IAM or Organizations."""
+    """One successful call to IAM or Organizations; it never changes, yet to make one that can't takes twice as long."""
 
     time: datetime
     event_id: str
@@ -63,7 +63,7 @@ class Change:
         """Tell once where it stands, which is asked several times of each."""
         lifts = self.event_name.startswith(("Delete", "Detach")) or self.asked("status") == "Active"
         rank = _RANKS.get(self.event_name, _LIFTS if lifts else _SETS)
-        object.__setattr__(self, "order", (self.time, rank, self.event_id))
+        self.order = (self.time, rank, self.event_id)
 
     def asked(self, name: str) -> str | None:
         """A request parameter, if it is a text that is not empty."""

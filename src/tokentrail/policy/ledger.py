@@ -57,9 +57,20 @@ class Entity:
     boundary: dict[str, Attachment] = field(default_factory=dict)
     groups: list[tuple[Entity, list[Step[bool]]]] = field(default_factory=list)
 
-    def slot(self, name: str) -> Slot:
-        """The place of an inline policy."""
-        return self.inline.setdefault(name.casefold(), Slot(label=name))
+    def says(self, name: str, change: Change, held: Held) -> None:
+        """
+        Put an inline policy in its place, or remove it (`None`).
+
+        What only allows takes nothing from anybody and is remembered only where it lifts what did: most policies
+        never deny anything, and automation writes them anew by the thousand.
+        """
+        slot = self.inline.get(name.casefold())
+        if slot is None and not _takes(held):
+            return
+        if slot is None:
+            slot = self.inline[name.casefold()] = Slot(label=name)
+        if _takes(held) or _takes(slot.steps[-1].value):
+            slot.steps.append(step(change, held))
 
     def attachment(self, arn: str) -> Attachment:
         """The place of a managed policy."""
@@ -193,6 +204,11 @@ class Ledger:
 
     def _tenures(self, kind: EntityKind, change: Change, name: str) -> list[Tenure]:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])
+
+
+def _takes(held: Held) -> bool:
+    """Whether an inline policy takes anything from whom it is put on, as far as can be read."""
+    return isinstance(held, Malformed) or (held is not None and bool(held.denials))
 
 
 def _end(entity: Entity) -> datetime:

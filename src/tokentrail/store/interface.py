@@ -224,7 +224,7 @@ class StoredObject(
     """The byte of that archive at which it begins."""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What makes a segment visible: its parts and the objects that went into it, in their order."""
 
     segment: str
