@@ -178,6 +178,13 @@ def call(play: Play, a: int, b: int) -> None:
         chosen[0].calls(ACTIONS[b % 4], count=1 + b % 2)
 
 
+def call_outside(play: Play, a: int, b: int) -> None:
+    """Call something of another account's, whose log alone has it."""
+    if chosen := play.pick(a):
+        owner = HOME if chosen[0].account == AWAY else AWAY
+        chosen[0].calls("s3:GetObject", {"bucketName": "far", "key": "{n}"}, owner=owner, count=1 + b % 2)
+
+
 def denied(play: Play, a: int, b: int) -> None:
     """Be refused a role; this mints nothing."""
     if chosen := play.pick(a):
@@ -281,6 +288,7 @@ COMMON: Sequence[Step] = (
     forwarded,
     call,
     call,
+    call_outside,
     denied,
     wait,
 )

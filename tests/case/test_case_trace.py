@@ -387,3 +387,63 @@ def test_an_empty_case_answers_with_nothing(tmp_path: object) -> None:
         assert [] == list(case.credentials())
         assert None is case.newest()
         assert (0, 0, 0) == (case.status().objects, case.status().records, case.status().credentials)
+
+
+# ------------------------------------------------------------- calls that name no key
+
+
+def test_what_another_accounts_log_tells_of_the_principal_alone_is_told_apart(world: World) -> None:
+    """The owner of a bucket sees no key: the call counts for nobody, and those who may have made it are named."""
+    session = world.user("ada").assumes("Deploy", session_name="night")
+    session.calls("s3:GetObject", {"bucketName": "loot", "key": "{n}"}, owner=AWAY, count=3)
+    session.calls("s3:GetObject", {"bucketName": "loot", "key": "0"}, owner=AWAY, error="AccessDenied")
+    session.calls("s3:GetObject", {"bucketName": "own", "key": "0"})
+    found = traced(world, session.id)
+
+    assert 1 == by_id(found.credentials)[session.id].events
+    assert [("arn:aws:s3:::loot/0", 2, 1), ("arn:aws:s3:::loot/1", 1, 0), ("arn:aws:s3:::loot/2", 1, 0)] == [
+        (one.arns[0], one.count, one.errors) for one in found.by_principal
+    ]
+    assert {(session.identity.principal_id, (session.id,), AWAY, "s3.amazonaws.com", "GetObject", 1)} == {
+        (one.principal_id, one.credentials, one.account, one.event_source, one.event_name, one.with_key)
+        for one in found.by_principal
+    }
+
+
+def test_who_may_have_made_a_call_without_key_is_whoever_was_the_principal_then(world: World) -> None:
+    """One that had expired, and one that began later, can't have made it; two of one name are both named."""
+    ada = world.user("ada")
+    early = ada.assumes("Deploy", session_name="ci", duration=900)
+    world.wait(minutes=20)
+    late = ada.assumes("Deploy", session_name="ci")
+    late.calls("s3:PutObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    world.wait(minutes=5)
+    other = ada.assumes("Deploy", session_name="ci")
+    other.calls("s3:DeleteObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    found = traced(world, ada.id)
+
+    assert {early.id, late.id, other.id} <= {one.id for one in found.credentials}
+    assert {"PutObject": (late.id,), "DeleteObject": tuple(sorted((late.id, other.id)))} == {
+        one.event_name: one.credentials for one in found.by_principal
+    }
+
+
+def test_a_minting_call_from_outside_is_lineage_and_no_call_of_the_principal_alone(world: World) -> None:
+    """The role's side of AssumeRole names the principal too: it is told as a link."""
+    session = world.user("ada").assumes("Deploy")
+    session.assumes(f"arn:aws:iam::{AWAY}:role/Far")
+
+    assert () == traced(world, session.id).by_principal
+
+
+def test_a_subject_that_only_records_without_a_key_name_is_told_what_is_missing(world: World) -> None:
+    """A principal of an account whose log is not in the case, or one of its calls: not said to be unheard of."""
+    with world.unlogged():
+        session = world.user("ada").assumes("Deploy")
+    (record,) = session.calls("s3:GetObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    for subject, words in (
+        (session.identity.principal_id, f"account {HOME}"),
+        (record["eventID"], "is in the case"),
+    ):
+        with pytest.raises(SubjectNotFound, match=words):
+            traced(world, subject)

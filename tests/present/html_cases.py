@@ -22,6 +22,7 @@ from tokentrail.lineage.model import (
     Credential,
     Gap,
     Link,
+    PrincipalUse,
     ResourceUse,
     SecretRead,
     Tick,
@@ -146,6 +147,9 @@ def dossier(**changes: Any) -> Dossier:
         resources=(ResourceUse(credential=GONE, arn="arn:aws:s3:::loot", event_name="GetObject", count=9, errors=2,
                                bytes_out=8_000_000, first=NINE, last=NOW),),
         gaps=(Gap(account="111122223333", region="us-east-1", start=NINE, end=NOW, why="no evidence"),),
+        by_principal=(PrincipalUse(principal_id="AROAX:night", credentials=(GONE,), account="444455556666",
+                                   event_source="s3.amazonaws.com", event_name="PutObject", arns=("arn:aws:s3:::far",),
+                                   count=3, errors=0, first=NINE, last=NOW, with_key=0),),
     )  # fmt: skip
     values: dict[str, Any] = {
         "case_id": "c0ffee", "trace": traced, "status": status(), "version": "0.1.0", "plan": plan(),

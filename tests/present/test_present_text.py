@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, plain, trace, written
 from rich.cells import cell_len
 
-from tokentrail.lineage.model import ApiUse, Created, Gap, ResourceUse, SecretRead, TimelineEvent, Trace
+from tokentrail.lineage.model import (
+    ApiUse,
+    Created,
+    Gap,
+    PrincipalUse,
+    ResourceUse,
+    SecretRead,
+    TimelineEvent,
+    Trace,
+)
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
 from tokentrail.present.lineage import write_trace
@@ -155,6 +164,32 @@ def test_of_very_many_secrets_of_a_call_the_first_are_listed() -> None:
     assert "prod/0, prod/1, prod/2" in text
     assert "and 19,980 more" in text
     assert len(text.splitlines()) < 60
+
+
+def test_calls_whose_records_name_the_principal_alone_are_told_apart() -> None:
+    """Whose log tells of them and who may have made them; not those of whoever is not the attacker's."""
+    one = PrincipalUse(
+        principal_id="AROAX:night", credentials=(SESSION, "ASIAOTHER"), account="444455556666",
+        event_source="s3.amazonaws.com", event_name="GetObject", arns=(f"{BUCKET}/a", BUCKET), count=3, errors=1,
+        first=NINE, last=NINE + timedelta(hours=1), with_key=0,
+    )  # fmt: skip
+    told = (
+        one, replace(one, arns=(f"{BUCKET}/b", BUCKET), last=NINE + timedelta(hours=2), with_key=1204),
+        replace(one, credentials=("ASIAOTHER",), event_name="PutObject"),
+    )  # fmt: skip
+    text = written(lambda paper: write_trace(replace(lineage(), by_principal=told), paper))
+
+    assert (
+        """
+Calls whose records name the principal and no key: not counted above
+                    6  s3:GetObject in the log of 444455556666, 2026-11-23T09:00:00Z to
+                       2026-11-23T11:00:00Z, 2 of them failed, on arn:aws:s3:::loot and 2 more;
+                       maybe by ASIAIOSFODNN7SESSION; records with its key tell of such calls too,
+                       which may be the same
+"""
+        in text
+    )
+    assert "PutObject" not in text
 
 
 def test_a_narrowed_trace_counts_the_attackers_own() -> None:
@@ -401,6 +436,21 @@ def test_evidence_never_acts_on_a_terminal(text: str) -> None:
         ),
         secrets_read=(SecretRead(credential=one.id, event_id=text, time=NINE, event_name=text, what=text),),
         gaps=(Gap(account=text, region=text, start=None, end=None, why=text),),
+        by_principal=(
+            PrincipalUse(
+                principal_id=text,
+                credentials=(one.id,),
+                account=text,
+                event_source=text,
+                event_name=text,
+                arns=(text,),
+                count=1,
+                errors=0,
+                first=NINE,
+                last=NINE,
+                with_key=0,
+            ),
+        ),
     )
     call: TimelineEvent = event(
         credential=text,

@@ -29,6 +29,7 @@ from tokentrail.lineage.part import FEW, Part, Span
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.state import Judge
+from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.policy.changes import Change
 from tokentrail.policy.effects import accounts
 from tokentrail.store.interface import Engine
@@ -84,6 +85,7 @@ class Forest(Naming):
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
+        self.unkeyed = Unkeyed(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
         self._linked: bool | None = None

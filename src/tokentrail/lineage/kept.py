@@ -9,11 +9,13 @@ from tokentrail.errors import CaseError
 from tokentrail.store.interface import Engine
 
 
-def kept_rows(engine: Engine, name: str, sql: str, folder: Path, asked: str) -> list[dict[str, Any]]:
+def kept_rows(
+    engine: Engine, name: str, sql: str, folder: Path, asked: str, by: str = "ALL"
+) -> list[dict[str, Any]]:
     """The rows of a query over what is kept of each segment (`Engine.keep_apart`), again if that turns out damaged."""
-    engine.keep_apart(name, sql, folder)
+    engine.keep_apart(name, sql, folder, by)
     try:
         return engine.rows(asked)
     except CaseError:
-        engine.keep_apart(name, sql, folder, anew=True)
+        engine.keep_apart(name, sql, folder, by, anew=True)
         return engine.rows(asked)

@@ -157,6 +157,27 @@ class SecretRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalUse:
+    """Calls whose records name a principal and no key, so that whoever was that principal then may have made them."""
+
+    principal_id: str
+    credentials: tuple[str, ...]
+    """Those of the trace that may have; another one of the principal may as well."""
+    account: str | None
+    """In whose log they stand."""
+    event_source: str | None
+    event_name: str | None
+    arns: tuple[str, ...]
+    """What each of them touched."""
+    count: int
+    errors: int
+    first: datetime
+    last: datetime
+    with_key: int
+    """Calls of that name, at any time, that records with the keys of these credentials tell of: maybe the same ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Evidence that the answer lacks."""
 
@@ -181,6 +202,8 @@ class Trace:
     resources: tuple[ResourceUse, ...]
     secrets_read: tuple[SecretRead, ...]
     gaps: tuple[Gap, ...]
+    by_principal: tuple[PrincipalUse, ...] = ()
+    """What is counted nowhere else."""
 
     @property
     def minters(self) -> tuple[str, ...]:

@@ -17,11 +17,20 @@ from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_re
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.store.interface import Engine
 
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
+)
+_STRANGER = (
+    "records of calls name this principal and no key, as logs do of whoever calls from another account, so that no "
+    "credential can be told. It is of account {}: ingest the log of that, which names its keys."
+)
+_KEYLESS = (
+    "the event is in the case, but no credential is known that made it: its record names none, as of calls from "
+    "another account, or by a service."
 )
 _CALLED = """
 SELECT DISTINCT e.segment, e.identity, i.key_id, i.created FROM ({}) e
@@ -60,6 +69,7 @@ class Naming:
 
     _engine: Engine
     _part: Part
+    unkeyed: Unkeyed
 
     def resolve(self, subject: str) -> set[int]:
         """
@@ -77,6 +87,17 @@ class Naming:
         if found:
             return found
         return self.speaking_for(subject) or self._by_event(subject) or self._by_prefix(subject)
+
+    def _unknown(self, subject: str) -> str:
+        """What may be said of a subject that names no credential: there may be records of it that show no key."""
+        homes = self.unkeyed.homes(subject)
+        if homes:
+            return _STRANGER.format(" and ".join(one or "an account that is not told" for one in homes))
+        raw = uuid_bytes(subject)
+        some = self._engine.holding(events=(raw,))["some_events"] if raw else ""
+        if raw and self._engine.rows(f"SELECT 1 AS one FROM {some} WHERE event_id = ? LIMIT 1", (raw,)):
+            return _KEYLESS
+        return f"nothing in the case answers to that. {_FORMS}"
 
     def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
         """The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go."""
@@ -196,7 +217,7 @@ class Naming:
             (subject, f"{subject}{_LAST}"),
         ).to_pylist()
         if not found:
-            raise SubjectNotFound(f"{subject!r}: nothing in the case answers to that. {_FORMS}")
+            raise SubjectNotFound(f"{subject!r}: {self._unknown(subject)}")
         if len(found) > 1:
             some = ", ".join(row["id"] for row in found[:5])
             more = ", …" if len(found) > 5 else ""

@@ -65,12 +65,14 @@ def trace(
 ) -> Trace:
     """Trace subjects through the forest: their family, and what all of it did."""
     found, ids = _family(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=gaps)
+    apis = doings.apis(forest, ids)
     return replace(
         found,
         created=doings.created(forest, ids),
-        apis=doings.apis(forest, ids),
+        apis=apis,
         resources=doings.resources(forest, ids),
         secrets_read=doings.secrets(forest, ids),
+        by_principal=forest.unkeyed.of(found.credentials, apis),
     )
 
 

@@ -5,7 +5,7 @@ What a traced lineage made, learned and touched, and what the answer lacks, as t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tokentrail.lineage.model import Created, Gap, SecretRead, Trace
@@ -16,6 +16,8 @@ from tokentrail.present.paper import Paper, pad
 _MOST = 20
 _TOP = 10
 _CALL = 22
+_FEW = 3
+ALONE = "Calls whose records name the principal and no key: not counted above"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,35 @@ class Tally:
     """Things within it that are counted with it, such as the objects of a bucket."""
 
 
+@dataclass(slots=True)
+class Unkeyed:
+    """Calls of one kind in one account's log, that name the principal and no key."""
+
+    account: str
+    call: str
+    count: int = 0
+    errors: int = 0
+    first: str = ""
+    last: str = ""
+    things: set[str] = field(default_factory=set)
+    by: set[str] = field(default_factory=set)
+    """The credentials that may have made them."""
+    told: bool = False
+    """Whether records with their keys tell of such calls as well."""
+
+    @property
+    def sentence(self) -> str:
+        """What is to be known of them."""
+        failed = f", {self.errors:,} of them failed" if self.errors else ""
+        things = sorted(self.things, key=lambda one: (len(one), one))  # a bucket before what lies in it
+        on = f", on {things[0]}" if things else ""
+        more = f" and {len(things) - 1:,} more" if len(things) > 1 else ""
+        by = words.listed(sorted(self.by), _FEW)
+        same = "; records with its key tell of such calls too, which may be the same" if self.told else ""
+        when = self.first if self.first == self.last else f"{self.first} to {self.last}"
+        return f"{self.call} in the log of {self.account}, {when}{failed}{on}{more}; maybe by {by}{same}"
+
+
 def write_damage(trace: Trace, paper: Paper) -> None:
     """Write what the tainted credentials made, learned, touched and called."""
     tainted = {one.id for one in trace.credentials if one.tainted}
@@ -38,6 +69,7 @@ def write_damage(trace: Trace, paper: Paper) -> None:
     _learned([one for one in trace.secrets_read if one.credential in tainted], paper)
     _touched(resources(trace, tainted), paper)
     _called(calls(trace, tainted), paper)
+    _named_alone(unkeyed(trace, tainted), paper)
 
 
 def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
@@ -78,6 +110,23 @@ def calls(trace: Trace, tainted: set[str]) -> list[Tally]:
             tally.count += one.count
             tally.errors += one.errors
     return sorted(tallies.values(), key=lambda one: (-one.count, one.name))
+
+
+def unkeyed(trace: Trace, tainted: set[str]) -> list[Unkeyed]:
+    """Sum up the calls whose records name the principal alone, by account and call, the most frequent first."""
+    found: dict[tuple[str, str], Unkeyed] = {}
+    for one in trace.by_principal:
+        if not tainted.isdisjoint(one.credentials):
+            key = (one.account or "an account that is not told", words.call(one.event_source, one.event_name))
+            tally = found.setdefault(key, Unkeyed(*key))
+            tally.count += one.count
+            tally.errors += one.errors
+            tally.first = min(tally.first or timestamp(one.first), timestamp(one.first))
+            tally.last = max(tally.last, timestamp(one.last))
+            tally.things.update(one.arns)
+            tally.by |= tainted.intersection(one.credentials)
+            tally.told = tally.told or one.with_key > 0
+    return sorted(found.values(), key=lambda one: (-one.count, one.account, one.call))
 
 
 def _made(created: Sequence[Created], paper: Paper) -> None:
@@ -122,6 +171,16 @@ def _called(tallies: Sequence[Tally], paper: Paper) -> None:
     for one in tallies[:_TOP]:
         failed = f"{one.errors:,}" if one.errors else "-"
         paper.line(f"  {one.count:>19,}{failed:>8}  {one.call}")
+    _and_more(len(tallies), _TOP, paper)
+
+
+def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
+    if not tallies:
+        return
+    paper.heading(ALONE)
+    for one in tallies[:_TOP]:
+        lead = f"  {one.count:>19,}  "
+        paper.wrapped(one.sentence, first=lead, rest=" " * len(lead))
     _and_more(len(tallies), _TOP, paper)
 
 

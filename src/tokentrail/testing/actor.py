@@ -56,6 +56,20 @@ class Actor:
         """The account that it belongs to."""
         return self.identity.account
 
+    def seen_from_outside(self, call: Call, account: str) -> Json:
+        """
+        Write one call as the log of another account has it, whose role or bucket it is about: with no key.
+
+        Source: CloudTrail User Guide, 'CloudTrail userIdentity element' (`AWSAccount`).
+        """
+        call.ip, call.user_agent = call.ip or self.ip, call.user_agent or self.user_agent
+        stranger = {
+            "type": "AWSAccount",
+            "principalId": self.identity.principal_id,
+            "accountId": self.account,
+        }
+        return self.stage.log(call, stranger, account=account)
+
     def act(self, call: Call, *, account: str | None = None, key: str | None = None) -> Json:
         """Write one call of this credential, as its own account's trail (or another's) holds it."""
         call.ip, call.user_agent = call.ip or self.ip, call.user_agent or self.user_agent
@@ -88,6 +102,7 @@ class Actor:
         region: str | None = None,
         vpc_endpoint: str | None = None,
         endpoint_account: str | None = None,
+        owner: str | None = None,
     ) -> list[Json]:
         """
         Call an API, once or often, and pass the time that it takes.
@@ -110,6 +125,7 @@ class Actor:
             region: Another region than the world's.
             vpc_endpoint: The VPC endpoint that it comes through.
             endpoint_account: Whose endpoint that is.
+            owner: Another account, whose log alone has it, as that of a bucket's owner may.
         """
         written = []
         for number in range(count):
@@ -121,7 +137,7 @@ class Actor:
             if error == "AccessDenied" and message is None:
                 call.message = denial(self.arn, action, None, explicit=False)
             dress(call, self.account, self.stage.ids, bytes_out)
-            written.append(self.act(call))
+            written.append(self.seen_from_outside(call, owner) if owner else self.act(call))
             self.stage.wait(every if number < count - 1 else 0)
         self.stage.pass_tick()
         return written

@@ -116,13 +116,7 @@ def _written_sides(actor: Actor, call: Call, role_account: str, sides: Sides) ->
     if sides != "role":
         actor.act(replace(call))
     if sides != "caller":
-        twin = replace(call, ip=call.ip or actor.ip, user_agent=call.user_agent or actor.user_agent)
-        stranger = {
-            "type": "AWSAccount",
-            "principalId": actor.identity.principal_id,
-            "accountId": actor.account,
-        }
-        actor.stage.log(twin, stranger, account=role_account)
+        actor.seen_from_outside(replace(call), role_account)
     return sides
 
 

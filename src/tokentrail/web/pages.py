@@ -22,7 +22,7 @@ from tokentrail.web.asked import Wish
 
 _AT_ONCE = 1_000
 """Entries of each list of a trace that one page of its twin holds."""
-_LONG = ("credentials", "links", "created", "apis", "resources", "secrets_read")
+_LONG = ("credentials", "links", "created", "apis", "resources", "secrets_read", "by_principal")
 
 
 class Page(Protocol):

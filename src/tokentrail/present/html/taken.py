@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tokentrail.lineage.model import SecretRead, Trace
 from tokentrail.present import words
-from tokentrail.present.damage import calls, resources
+from tokentrail.present.damage import ALONE, calls, resources, unkeyed
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, tag
@@ -20,7 +20,7 @@ def taken_section(trace: Trace, names: Names) -> Html:
     """Build the section, over all that counts as the attacker's."""
     tainted = {one.id for one in trace.credentials if one.tainted}
     parts = [*_secrets(trace, names, tainted), *_made(trace, names, tainted), *_resources(trace, tainted),
-             *_calls(trace, tainted)]  # fmt: skip
+             *_calls(trace, tainted), *_named_alone(trace, tainted)]  # fmt: skip
     if not parts:
         parts = [
             tag("p", "Nothing was touched, made or learned, as far as the evidence shows.", class_="empty")
@@ -96,3 +96,15 @@ def _calls(trace: Trace, tainted: set[str]) -> list[Html | None]:
         tag("details", tag("summary", f"Calls, the most frequent first: {len(found):,} kinds"), listed,
             and_more(len(found), _MOST, _ALL)),
     ]  # fmt: skip
+
+
+def _named_alone(trace: Trace, tainted: set[str]) -> list[Html | None]:
+    found = unkeyed(trace, tainted)
+    if not found:
+        return []
+    rows = [(f"{one.count:,}", brief(one.sentence)) for one in found[:_MOST]]
+    return [
+        tag("h3", ALONE),
+        table(("Calls", "What, where and when"), rows, caption="Calls of the principal", numbers=(0,)),
+        and_more(len(found), _MOST, _ALL),
+    ]
