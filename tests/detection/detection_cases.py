@@ -739,6 +739,80 @@ def comes_through_the_organisations_network(world: World) -> None:
         )
 
 
+def builds(world: World, *subjects: str, days: int = 4) -> None:
+    """A role that each of some builds takes up, one after the other; before the last some days go by."""
+    for place, subject in enumerate(subjects):
+        if place == len(subjects) - 1:
+            world.wait(days * 86400)
+        world.oidc("Release", subject, session_name=f"run{place}")
+
+
+@fires("strange-repository")
+def build_of_a_stranger(world: World) -> None:
+    """After four builds of one owner's, one of another's."""
+    builds(world, *["repo:example/shop:ref:refs/heads/main"] * 4, "repo:mallory/shop:ref:refs/heads/main")
+
+
+@fires("strange-repository")
+def project_of_a_stranger(world: World) -> None:
+    """The same at GitLab."""
+    builds(
+        world,
+        *["project_path:example/shop:ref_type:branch:ref:main"] * 3,
+        "project_path:mallory/x:ref_type:branch:ref:x",
+    )
+
+
+@spares("strange-repository")
+def other_repository_of_the_owner(world: World) -> None:
+    """Another repository, however the owner's name is spelled, and with the number that may stand behind it."""
+    builds(
+        world, *["repo:example/shop:ref:refs/heads/main"] * 4, "repo:Example@4711/site@815:environment:live"
+    )
+
+
+@fires("strange-repository")
+def name_taken_up_by_a_stranger(world: World) -> None:
+    """The owner's name with another number: it was given up, and somebody else took it."""
+    builds(
+        world,
+        *["repo:example@4711/shop@1:ref:refs/heads/main"] * 3,
+        "repo:example@815/shop@2:ref:refs/heads/main",
+    )
+
+
+@spares("strange-repository")
+def owner_renamed(world: World) -> None:
+    """Another name with the same number."""
+    builds(
+        world,
+        *["repo:example@4711/shop@1:ref:refs/heads/main"] * 3,
+        "repo:better@4711/shop@1:ref:refs/heads/main",
+    )
+
+
+@spares("strange-repository")
+def too_short_for_a_habit(world: World) -> None:
+    """A stranger's build on the evidence's first day."""
+    builds(
+        world, *["repo:example/shop:ref:refs/heads/main"] * 4, "repo:mallory/shop:ref:refs/heads/main", days=0
+    )
+
+
+@spares("strange-repository")
+def new_service_account(world: World) -> None:
+    """Pods are their cluster's, whatever they are called."""
+    builds(world, *["system:serviceaccount:shop:web"] * 4, "system:serviceaccount:mallory:web")
+
+
+@spares("strange-repository")
+def owner_with_a_role_of_its_own(world: World) -> None:
+    """Another owner's role, which nobody else had taken up."""
+    builds(world, *["repo:example/shop:ref:refs/heads/main"] * 4)
+    world.wait(4 * 86400)
+    world.oidc("Partner", "repo:partner/shop:ref:refs/heads/main")
+
+
 @spares("self-assumption")
 def other_role(world: World) -> None:
     """A role's session takes up another role."""

@@ -21,15 +21,16 @@ WITHOUT = {
     "userAgent": {"two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
-        "self-assumption", "used-after-revocation",
+        "self-assumption", "strange-repository", "used-after-revocation",
     },
     "responseElements": {
-        "assume-root", "new-mfa-used", "self-assumption", "session-token-back-door", "token-mints-tokens",
+        "assume-root", "new-mfa-used", "self-assumption", "session-token-back-door", "strange-repository",
+        "token-mints-tokens",
     },
     "eventName": {
         "assume-root", "beyond-its-power", "bulk-read", "console-from-key", "containment-undone", "key-quarantined",
         "lasting-access", "logging-stopped", "minted-before-the-cut", "new-mfa-used", "outlived-key", "role-probing",
-        "secrets-swept", "self-assumption", "session-token-back-door", "used-after-revocation",
+        "secrets-swept", "self-assumption", "session-token-back-door", "strange-repository", "used-after-revocation",
     },
     "errorMessage": {"role-probing"},
 }  # fmt: skip

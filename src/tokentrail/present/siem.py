@@ -39,6 +39,7 @@ _TACTICS = {
     "T1087": "Discovery",  # Account Discovery
     "T1098": "Persistence",  # Account Manipulation
     "T1136": "Persistence",  # Create Account
+    "T1199": "Initial Access",  # Trusted Relationship
     "T1484": "Privilege Escalation",  # Domain or Tenant Policy Modification
     "T1530": "Collection",  # Data from Cloud Storage
     "T1548": "Privilege Escalation",  # Abuse Elevation Control Mechanism

@@ -1,0 +1,87 @@
+"""
+A role that one owner's repositories take up, taken up by another's: its trust policy lets in more than it should.
+
+Whose a token is stands at the beginning of its subject, as build services write it: `repo:OWNER/NAME:…` or
+`repo:OWNER@NUMBER/NAME@NUMBER:…` (GitHub; the owner's number stays whatever its name, which somebody else may take
+up), `repository_owner:OWNER` (the same, customised), `project_path:GROUP/NAME:…` (GitLab),
+`organization:NAME:project:…` (HCP Terraform).
+Source: GitHub Docs, 'OpenID Connect reference', 'Immutable subject claims'; GitLab Docs, 'OpenID Connect (OIDC)
+Authentication Using ID Tokens'; HashiCorp, 'Workload identity tokens'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, named, short
+from tokentrail.lineage.rows import event_id
+
+_WHOSE = "^(?:repo|repository_owner|project_path|organization):([^/:@]+)(?:@([0-9]+))?"
+_BUILDS = f"""
+    SELECT n, into_role, issued_time, subject, owner, number FROM (
+      SELECT n, into_role, issued_time, subject, lower(regexp_extract(subject, '{_WHOSE}', 1)) AS owner,
+             nullif(regexp_extract(subject, '{_WHOSE}', 2), '') AS number
+      FROM (SELECT n, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM known
+            WHERE api = 'AssumeRoleWithWebIdentity' AND into_role IS NOT NULL AND issued_time IS NOT NULL)
+    ) WHERE owner <> ''"""
+_OWNERS = """
+    SELECT into_role, owner, number, min({'time': issued_time, 'n': n, 'subject': subject}) AS came,
+           count(*) AS sessions, list_sort(list({'time': issued_time, 'n': n}))[:50] AS some
+    FROM builds GROUP BY into_role, owner, number"""
+_STRANGE = f"""
+    SELECT e.*, k.* EXCLUDE (subject) FROM (
+      SELECT o.came.n AS who, o.came.subject AS subject, o.owner, o.number, o.sessions, o.some, count(*) AS before,
+             list_sort(list(DISTINCT b.owner))[:4] AS others,
+             bool_or(coalesce(b.number = o.number, b.owner = o.owner)) AS known_before
+      FROM ({_OWNERS}) o JOIN builds b ON b.into_role = o.into_role AND b.issued_time < o.came.time
+      WHERE o.came.time >= ? GROUP BY ALL
+    ) e JOIN known k ON k.n = e.who
+    WHERE NOT e.known_before AND e.before >= ? ORDER BY k.issued_time, k.n"""
+"""An owner who was renamed has the same number, and whoever took up a name that was given up has another one."""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for the first token of an owner's for a role that others' tokens had been taking up."""
+    if not scene.table("builds", _BUILDS):
+        return
+    begin = scene.history()[0] + 86_400 * scene.thresholds["habit_days"]
+    for row in list(scene.rows(_STRANGE, (int(begin), scene.thresholds.whole("mints_are_habit")))):
+        event = event_id(row["issue_event"], row["issue_text"]) or ""
+        yield Hit(
+            about=(row["into_role"], row["subject"]),
+            time=row["issued_time"],
+            severity="high",
+            why=f"{named(row)} was minted at {at(row['issued_time'])} for {row['subject']!r}; all "
+            f"{counted(row['before'], 'session')} of {short(row['into_role'])} before were for builds of "
+            f"{_owners(row['others'])}.",
+            subject=row["n"],
+            places=tuple(one["n"] for one in row["some"]),
+            events=(event,),
+            count=row["sessions"],
+            thresholds=("habit_days", "mints_are_habit"),
+        )
+
+
+def _owners(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+
+
+RULE = Rule(
+    id="strange-repository",
+    title="A role was taken up by a build of somebody else's",
+    severity="high",
+    attack=("T1078.004", "T1199"),
+    why="A trust policy that does not say which owner's repositories it means lets in everybody who has an account "
+    "at the build service, with a token that is quite in order.",
+    false_alarm="The owner was renamed, or a second one of yours, or a supplier, was let in: see the role's trust "
+    "policy.",
+    references=(
+        "IAM User Guide, 'Create a role for OpenID Connect federation': a role for GitHub's OIDC provider",
+        "Datadog Security Labs, 'No keys attached: exploring GitHub-to-AWS keyless authentication flaws'",
+    ),
+    find=find,
+    marks=frozenset({"AssumeRoleWithWebIdentity"}),
+    thresholds=("habit_days", "mints_are_habit"),
+)
