@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 
-from tokentrail.events.vocabulary import CHANGES, KEYLESS_ISSUERS, KEYLESS_SOURCES
+from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
 
@@ -79,7 +79,7 @@ def unknown_calls(
 
 def _is_unknown(source: str, name: str) -> bool:
     service = source.partition(".")[0]
-    issues = name in KEYLESS_ISSUERS and source in KEYLESS_SOURCES
+    issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)
     return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
