@@ -59,19 +59,31 @@ By service: the calls whose answer holds temporary credentials of a role that th
 
 The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
 """
-_GIVES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
+_ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
+_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM")})
+"""Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
+_OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
+"""Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
 
 
 def given_calls(
     forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
 ) -> Iterator[str]:
-    """The condition that what such calls handed out no longer works, if there are any; as `unknown_calls`."""
-    found = _counted(forest, ids, subjects, since, lambda source, name: (_service(source), name) in _GIVES)
+    """The conditions that what such calls handed out no longer works, if there are any; as `unknown_calls`."""
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _ROLES)
     if found:
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
+        )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _PERSONS)
+    if found:
+        yield (
+            "no token works any more that the attacker was given of people in IAM Identity Center: "
+            f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
+            "GetRoleCredentials that bear the `identitycenter:CredentialId` of the call as their `credentialId` name "
+            "account and role: plan for these too"
         )
 
 
@@ -79,7 +91,7 @@ def unknown_calls(
     forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
 ) -> Iterator[str]:
     """
-    The sentence about such calls, if there are any.
+    The sentences about such calls, if there are any.
 
     Args:
         forest: Where.
@@ -93,6 +105,12 @@ def unknown_calls(
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand, {_listed(found)}"
         )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
+    if found:
+        yield (
+            "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
+            f"back: {_listed(found)}; tell whoever accepts them"
+        )
 
 
 def _counted(
@@ -103,9 +121,9 @@ def _counted(
     found: Counter[str] = Counter()
     for use in doings.apis(forest, ids):
         before = since is not None and use.credential in subjects and use.last < since
-        source, name = use.event_source or "", use.event_name or ""
-        if use.count > use.errors and not before and wanted(source, name):
-            found[f"{_service(source)}:{name}"] += use.count - use.errors
+        service, name = (use.event_source or "").partition(".")[0], use.event_name or ""
+        if use.count > use.errors and not before and wanted(service, name):
+            found[f"{service}:{name}"] += use.count - use.errors
     return found
 
 
@@ -119,13 +137,9 @@ def _listed(found: Mapping[str, int]) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _service(source: str) -> str:
-    return source.partition(".")[0]
-
-
-def _is_unknown(source: str, name: str) -> bool:
-    service = _service(source)
-    issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
+def _is_unknown(service: str, name: str) -> bool:
+    source = f"{service}.amazonaws.com"
+    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)
     return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
