@@ -28,10 +28,59 @@ _SIGN_INS = f"""
     WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
       OR (p.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
     ORDER BY k.parent_n, k.issued_time, k.n"""
+_TOKENS = """
+    SELECT a.segment, a.identity, a.n, k.root_n FROM known k JOIN actors a ON a.n = k.n
+    WHERE NOT a.forwarded AND k.kind IN ('federation_token', 'session_token')"""
+_CARRIED = """
+    SELECT h.n, h.root_n, d.time, d.event_id, d.event_id_text
+    FROM facts d JOIN portable_tokens h ON h.segment = d.segment AND h.identity = d.identity
+    WHERE d.source = 'signin.amazonaws.com' AND d.name = 'GetSigninToken' AND d.error IS NULL
+      AND NOT EXISTS (SELECT 1 FROM known k WHERE k.parent_n = h.n AND k.api = 'GetSigninToken')
+    ORDER BY d.time, d.event_id"""
+"""
+Sign-ins that are no sessions of their own.
+
+For a federated user GetSigninToken takes no duration, and then gives a session with the token's own key (IAM User
+Guide, 'Enabling custom identity broker access to the AWS console'; CloudTrail User Guide, 'AWS Management Console
+sign-in events'): in the log it is the token, gone into a browser.
+"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at sign-in tokens whose lineage is that of a key or a workload."""
+    yield from _of_their_own(scene)
+    if not scene.table("portable_tokens", _TOKENS):
+        return
+    first: dict[int, int] = {}
+    by_token: dict[int, list[Row]] = {}
+    for row in scene.rows(_CARRIED):
+        since = first.setdefault(row["root_n"], row["time"])
+        if since >= row["time"] - scene.thresholds.whole("habit_after"):
+            by_token.setdefault(row["n"], []).append(row)
+    tokens = scene.known(by_token)
+    for n, found in sorted(by_token.items()):
+        events = tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)
+        yield Hit(
+            about=(tokens[n]["id"], events[0]),
+            time=found[0]["time"],
+            severity="high",
+            why=f"{named(tokens[n])} was taken into {counted(len(found), 'browser session')} with GetSigninToken, "
+            f"first at {at(found[0]['time'])}{_beyond(tokens[n])}",
+            subject=found[0]["root_n"],
+            places=(n,),
+            events=events,
+            count=len(found),
+            thresholds=("habit_after",),
+        )
+
+
+def _beyond(token: Row) -> str:
+    if token["kind"] != "federation_token":
+        return "."
+    return "; in the console a federated user may call IAM, which its token alone may not."
+
+
+def _of_their_own(scene: Scene) -> Iterator[Hit]:
     by_parent: dict[int, list[Row]] = {}
     for row in scene.rows(_SIGN_INS, (scene.thresholds.whole("habit_after"),)):
         if not row["before"]:
@@ -46,12 +95,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             severity=severity,
             why=f"{named(parent)} was turned into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(when)}"
-            f": {found[0]['id']}"
-            + (
-                "; in the console a federated user may call IAM, which its token alone may not."
-                if parent["kind"] == "federation_token"
-                else "."
-            ),
+            f": {found[0]['id']}{_beyond(parent)}",
             subject=found[0]["root_n"],
             places=(n, *(row["n"] for row in found)),
             events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
