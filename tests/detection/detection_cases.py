@@ -939,12 +939,26 @@ def federated_user_to_console(world: World) -> None:
     taken_into_a_browser(ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17"}'))
 
 
+@fires("console-from-key")
+def instance_to_console(world: World) -> None:
+    """An instance's own session goes into a browser."""
+    taken_into_a_browser(world.instance("WebServer"))
+
+
 @becomes_habit("console-from-key")
 def broker_of_federated_users(world: World) -> None:
     """A broker has done so for days."""
     for name in ("ria", "noor", "zoe", "ria"):
         taken_into_a_browser(ada(world).gets_federation_token(name, policy='{"Version":"2012-10-17"}'))
         world.wait(86400)
+
+
+@becomes_habit("console-from-key")
+def broker_on_a_host(world: World) -> None:
+    """A broker that runs on an instance has done so for days, with a new session of the instance's each day."""
+    for _ in range(3):
+        taken_into_a_browser(world.instance("Broker"))
+        world.wait(90_000)
 
 
 @fires("console-from-key")
