@@ -146,6 +146,18 @@ def test_what_a_pipeline_lays_around_a_record_is_looked_through(pipeline: str) -
     )
 
 
+def test_the_consoles_event_history_tells_whose_key_called() -> None:
+    """Its CSV names columns as the console does, and of the caller has key and name alone."""
+    found = tables(as_csv(**{
+        "Event name": "ListBuckets", "Event time": "2024-03-01T00:00:00Z", "User name": "ada", "AWS access key": "AKIAEXAMPLE",
+        "Event source": "s3.amazonaws.com", "Source IP address": "192.0.2.10", "Recipient Account Id": ACCOUNT,
+    }))  # fmt: skip
+
+    [event], [caller] = found["events"], found["identities"]
+    assert ("ListBuckets", "192.0.2.10", ACCOUNT) == (event["name"], event["ip"], event["account"])
+    assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
+
+
 @pytest.mark.parametrize("time", ["13/13/2024, 00:00:00.000", "3/1/2024, 13:00:00.000 AM"])
 def test_a_time_that_is_none_in_either_way_is_not_guessed(time: str) -> None:
     """Its record is refused, and said so."""
