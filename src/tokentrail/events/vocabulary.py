@@ -102,6 +102,8 @@ CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES | SERVICES_OF.keys() | GO
 
 SECRET_READS = frozenset({
     "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
+    "GetParameterHistory", "GetClusterCredentials", "GetClusterCredentialsWithIAM",
+    "GetRelationalDatabaseMasterUserPassword",
     "GetPasswordData", "GetAuthorizationToken", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
     "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
     "GetServiceBearerToken", "CreateBearerToken", "DescribeInstanceAttribute", "GetLoginProfile20150331",
