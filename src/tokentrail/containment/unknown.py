@@ -60,7 +60,7 @@ By service: the calls whose answer holds temporary credentials of a role that th
 The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
 """
 _ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
-_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM")})
+_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
 """Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
 _OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
