@@ -224,6 +224,25 @@ def test_calls_that_no_list_knows_are_named() -> None:
     assert not any("it is not known here" in one for one in later.residual_risks)
 
 
+def test_what_a_service_handed_out_is_a_condition() -> None:
+    """Such calls tell neither key nor role of what they gave: a plan that ends all else rests on that being over."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:GetDataAccess", {"target": "s3://notes/*"}, error="AccessDenied")
+    before = planned(world, key.id)
+    key.calls("s3:GetDataAccess", {"target": "s3://notes/*"})
+    key.calls("sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"})
+    key.calls("sts:GetWebIdentityToken", {"audience": ["https://example.com"]})
+    plan = planned(world, key.id)
+
+    role, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
+    (outside,) = set(plan.residual_risks) - set(before.residual_risks)
+    assert "s3:GetDataAccess. The service's own AssumeRole in that second names the role" in role
+    assert "sso-oauth:CreateTokenWithIAM. With it sessions are opened in every account of theirs" in person
+    assert "to others than AWS" in outside and "sts:GetWebIdentityToken" in outside
+    assert plan.proof.complete
+
+
 def test_sessions_of_a_role_that_was_handed_on_are_not_spared_in_silence() -> None:
     """A pod's session from the attacker's address is the attacker's; from elsewhere it is named; an older one is not."""
     world = World(START)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from contain_cases import actions, as_given, asked, checked, hit, planned, step
 
-from evidence import AWAY, START, held
+from evidence import AWAY, HOME, START, call, held, session
 from tokentrail import Case
 from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World
@@ -69,6 +69,34 @@ def test_what_handed_out_a_credential_that_has_run_out_is_closed_all_the_same(
     assert plan.proof.complete
     assert first == actions(plan)[0] and len(plan.steps) > 1
     assert all(session.id not in one.ends for one in plan.steps)
+
+
+@pytest.mark.parametrize("federated", [False, True])
+def test_a_sign_in_of_a_role_or_federated_user_has_no_password(federated: bool) -> None:
+    """Where nothing shows what minted the session, the proof says so; no user of the role's name loses a password."""
+    used = session(created="2026-11-23T09:00:00Z")
+    if federated:
+        used |= {
+            "type": "FederatedUser",
+            "principalId": f"{HOME}:bob",
+            "arn": f"arn:aws:sts::{HOME}:federated-user/bob",
+        }
+        used["sessionContext"]["sessionIssuer"] = {
+            "type": "IAMUser",
+            "arn": f"arn:aws:iam::{HOME}:user/ada",
+            "userName": "ada",
+        }
+    login = {name: used[name] for name in ("type", "principalId", "arn", "accountId")}
+    records = [
+        call("ConsoleLogin", "2026-11-23T09:00:01Z", login, source="signin.amazonaws.com",
+             responseElements={"ConsoleLogin": "Success"}, eventType="AwsConsoleSignIn"),
+        call("ListBuckets", "2026-11-23T09:05:00Z", used, source="s3.amazonaws.com", sessionCredentialFromConsole="true"),
+    ]  # fmt: skip
+    with held(records) as case:
+        plan = checked(case.contain([f"{used['principalId']}@2026-11-23T09:00:00Z"]))
+
+    assert "remove-login-profile" not in actions(plan)
+    assert rests_on(plan, "^whoever minted .* went into a browser, and what minted it is not in the evidence")
 
 
 @pytest.mark.parametrize("kind", ["saml", "oidc"])

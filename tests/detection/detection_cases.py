@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from evidence import AWAY, HOME, START
-from tokentrail.testing import World
+from tokentrail.testing import Credential, World
 from tokentrail.testing.administration import revoke_older_sessions
 from tokentrail.testing.credential import LongTermKey
 from tokentrail.testing.names import Json
@@ -999,6 +999,40 @@ def key_to_console(world: World) -> None:
     """A key becomes a federated user, and that a browser session."""
     token = ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17","Statement":[]}')
     token.gets_signin_token().calls("iam:ListUsers")
+
+
+def taken_into_a_browser(token: Credential) -> None:
+    """GetSigninToken without a duration, which a federated user can't give, answers with the key that it was given."""
+    answer = {"GetSigninToken": "Success", "credentials": {"accessKeyId": token.id}}
+    token.calls("signin:GetSigninToken", response=answer, read_only=False)
+
+
+@fires("console-from-key")
+def federated_user_to_console(world: World) -> None:
+    """A federated user of a key's goes into a browser, and its session bears the token's own key."""
+    taken_into_a_browser(ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17"}'))
+
+
+@fires("console-from-key")
+def instance_to_console(world: World) -> None:
+    """An instance's own session goes into a browser."""
+    taken_into_a_browser(world.instance("WebServer"))
+
+
+@becomes_habit("console-from-key")
+def broker_of_federated_users(world: World) -> None:
+    """A broker has done so for days."""
+    for name in ("ria", "noor", "zoe", "ria"):
+        taken_into_a_browser(ada(world).gets_federation_token(name, policy='{"Version":"2012-10-17"}'))
+        world.wait(86400)
+
+
+@becomes_habit("console-from-key")
+def broker_on_a_host(world: World) -> None:
+    """A broker that runs on an instance has done so for days, with a new session of the instance's each day."""
+    for _ in range(3):
+        taken_into_a_browser(world.instance("Broker"))
+        world.wait(90_000)
 
 
 @fires("console-from-key")

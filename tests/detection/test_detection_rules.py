@@ -22,6 +22,7 @@ from evidence import HOME, START, assume_role, call, held, user
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
+from tokentrail.detection.trusts import grants_all
 from tokentrail.testing import World
 from tokentrail.testing.names import Json
 
@@ -304,3 +305,11 @@ def test_a_hosts_other_way_out_is_told_as_less_than_another_place(home: str, sev
         (one,) = case.detect(rules=["stolen-workload"])
 
     assert one.severity == severity
+
+
+def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
+    """Some logs hold a session policy as an object, where AWS writes it as text."""
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+    assert grants_all({"Version": "2012-10-17", "Statement": [statement]})
+    assert not grants_all({"Version": "2012-10-17", "Statement": [{**statement, "Effect": "Deny"}]})

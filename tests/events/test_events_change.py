@@ -72,6 +72,14 @@ def test_policy_documents_stand_apart(name: str, member: str) -> None:
     assert ({"roleName": "Deploy"}, DOCUMENT, None) == changed(name, {"roleName": "Deploy", member: DOCUMENT})
 
 
+def test_a_policy_document_that_a_pipeline_decoded_is_kept() -> None:
+    """AWS logs documents as text; a pipeline that decodes texts of JSON makes objects of them, which say the same."""
+    decoded = {"roleName": "Deploy", "policyDocument": json.loads(DOCUMENT)}
+    asked, document, _ = changed("PutRolePolicy", decoded)
+
+    assert ({"roleName": "Deploy"}, json.loads(DOCUMENT)) == (asked, json.loads(document))
+
+
 OTHER_CASES: list[tuple[str, str, Any, Any, Any]] = [
     ("rolesanywhere", "CreateTrustAnchor", {"name": "a"}, {"trustAnchor": {"trustAnchorArn": "arn:ta"}}, {"trustAnchor": {"trustAnchorArn": "arn:ta"}}),
     ("rolesanywhere", "CreateProfile", {"name": "p", "roleArns": ["arn:r"]}, {"profile": {"profileArn": "arn:p"}}, {"profile": {"profileArn": "arn:p"}}),

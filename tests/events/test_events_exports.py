@@ -12,7 +12,7 @@ import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
 from tokentrail.events.split import pieces
-from tokentrail.testing import carriers
+from tokentrail.testing import carriers, native
 
 CALL = issuing(
     userIdentity=USER | {"sessionContext": {"attributes": {"creationDate": "2024-02-01T23:00:00Z"}}}
@@ -117,6 +117,45 @@ def test_an_export_says_what_the_native_file_says(export: str) -> None:
     assert told(json.dumps({"Records": [CALL]}).encode()) == found
     assert found["issuances"]
     assert TOKEN not in str(found)
+
+
+LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "an archive": lambda one: {"_id": "A", "host": "h", "message": "", "attributes": one},
+    "an answer": lambda one: {"data": [{"id": "A", "attributes": {"tags": [], "attributes": one}}]},
+    "a download": lambda one: {"content": {"attributes": one, "message": json.dumps(one)}},
+    "a text": lambda one: {"@timestamp": 1, "@rawstring": json.dumps(one)},
+    "an investigation": lambda one: {"timestamp": "x", "source_json": one},
+    "an alert": lambda one: {"rule": {"id": "1"}, "data": {"integration": "aws", "aws": {**one, "source": "cloudtrail"}}},
+    "an archive of alerts": lambda one: {"full_log": json.dumps({"integration": "aws", "aws": one})},
+    "a container": lambda one: {"log": json.dumps(one) + "\n", "stream": "stdout"},
+    "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pipeline", LAID_AROUND)
+def test_what_a_pipeline_lays_around_a_record_is_looked_through(pipeline: str) -> None:
+    """One a line, the records are those of the native file; what is no record is told as such, and not searched."""
+    laid = LAID_AROUND[pipeline]
+    other = {"attributes": {"x": 1}, "note": json.dumps(CALL), "log": f"eventName {json.dumps(CALL)}"}
+    found = tables(b"\n".join(json.dumps(one).encode() for one in (laid(CALL), other)))
+
+    assert tables(native([CALL]))["issuances"] == found["issuances"]
+    assert (1, ["not a CloudTrail record"]) == (
+        len(found["events"]),
+        [one["reason"] for one in found["rejected"]],
+    )
+
+
+def test_the_consoles_event_history_tells_whose_key_called() -> None:
+    """Its CSV names columns as the console does, and of the caller has key and name alone."""
+    found = tables(as_csv(**{
+        "Event name": "ListBuckets", "Event time": "2024-03-01T00:00:00Z", "User name": "ada", "AWS access key": "AKIAEXAMPLE",
+        "Event source": "s3.amazonaws.com", "Source IP address": "192.0.2.10", "Recipient Account Id": ACCOUNT,
+    }))  # fmt: skip
+
+    [event], [caller] = found["events"], found["identities"]
+    assert ("ListBuckets", "192.0.2.10", ACCOUNT) == (event["name"], event["ip"], event["account"])
+    assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
 
 
 @pytest.mark.parametrize("time", ["13/13/2024, 00:00:00.000", "3/1/2024, 13:00:00.000 AM"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from events_cases import ACCOUNT, USER, raw, record, tables, tables_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,12 @@ def row(who: Any) -> dict[str, Any]:
     """The identities row of one event."""
     [found] = tables_of([record(userIdentity=who)])["identities"]
     return found
+
+
+@pytest.mark.parametrize("key", ["Unknown", "AROAEXAMPLE:ada", ""])
+def test_what_stands_in_place_of_a_key_is_none(key: str) -> None:
+    """Some services log "Unknown" or the caller's own id as its access key: no key of that name works anywhere."""
+    assert row({**SESSION, "accessKeyId": key})["key_id"] is None
 
 
 def test_every_member_has_its_column() -> None:

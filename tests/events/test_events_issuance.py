@@ -83,6 +83,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                responseElements={"credentials": KEY, "assumedRoleUser": {"arn": "arn:pod", "assumeRoleId": "AROA:eks"}}),
         {"child_arn": "arn:pod", "child_id": "AROA:eks"},
     ),
+    "CreateSession of S3 Express One Zone": (
+        record(eventSource="s3express.amazonaws.com", eventName="CreateSession", responseElements={"credentials": KEY},
+               requestParameters={"bucketName": "notes--use1-az4--x-s3"}),
+        {"api": "s3express:CreateSession"},
+    ),
     "GetSigninToken with a duration": (
         record(eventSource="signin.amazonaws.com", eventName="GetSigninToken",
                responseElements={"credentials": {"accessKeyId": "ASIAEXAMPLE"}, "GetSigninToken": "Success"}),
@@ -95,10 +100,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_an_api_that_shows_the_key(name: str) -> None:
     """An API whose answer carries the new key id issues that key, with all that request and answer say of it."""
     one, told = CASES[name]
-    expected = {"key_id": "ASIAEXAMPLE", "expires": AN_HOUR_LATER, **told}
+    expected = {"api": one["eventName"], "key_id": "ASIAEXAMPLE", "expires": AN_HOUR_LATER, **told}
 
     assert {column: value for column, value in expected.items() if value is not None} == {
-        column: value for column, value in (issued(one) or {}).items() if column in ISSUED
+        column: value for column, value in (issued(one) or {}).items() if column in {"api", *ISSUED}
     }
 
 
@@ -112,7 +117,6 @@ KEYLESS = [
     ("rolesanywhere.amazonaws.com", "CreateSession", {}),
     ("eks-auth.amazonaws.com", "AssumeRoleForPodIdentity", {}),
     ("cognito-identity.amazonaws.com", "GetCredentialsForIdentity", {}),
-    ("s3.amazonaws.com", "GetDataAccess", {}),
 ]  # fmt: skip
 
 
@@ -178,6 +182,8 @@ def test_the_portal_names_account_and_role() -> None:
             additionalEventData={"success": False},
         ),
         record(eventSource="bedrock.amazonaws.com", eventName="CreateSession"),
+        record(eventSource="s3express.amazonaws.com", eventName="CreateSession"),
+        record(eventSource="s3.amazonaws.com", eventName="GetDataAccess"),
         record(
             eventSource="iam.amazonaws.com",
             eventName="CreateAccessKey",

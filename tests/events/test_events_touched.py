@@ -52,6 +52,11 @@ def test_several_parameters() -> None:
     ("name", "request_", "held"),
     [
         ("GetSecretValue", {"secretId": "s"}, True),
+        ("GetParameterHistory", {"name": "p", "withDecryption": True}, True),
+        ("GetParameterHistory", {"name": "p"}, False),
+        ("GetClusterCredentials", {"dbUser": "u", "clusterIdentifier": "c"}, True),
+        ("GetClusterCredentialsWithIAM", {"clusterIdentifier": "c"}, True),
+        ("GetRelationalDatabaseMasterUserPassword", {"relationalDatabaseName": "d"}, True),
         ("GetParameter", {"name": "p", "withDecryption": True}, True),
         ("GetParameters", {"names": ["p"], "withDecryption": "true"}, True),
         ("GetParameter", {"name": "p"}, False),

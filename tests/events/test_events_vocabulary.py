@@ -24,4 +24,4 @@ def test_marks_follow_the_lists() -> None:
 
 def test_sources_are_spelled_as_cloudtrail_does() -> None:
     """Every source is a service's DNS name."""
-    assert all(one.endswith(".amazonaws.com") for one in words.KEYLESS_SOURCES | set(words.NAMED_BY_REQUEST))
+    assert all(one.endswith(".amazonaws.com") for one in words.ISSUING_SOURCES | set(words.NAMED_BY_REQUEST))

@@ -81,6 +81,35 @@ def test_scoped_credentials_hang_below_the_session(world: World) -> None:
     assert ("scoped", parent.id, "recorded", None) == born(of(world, child.id))
 
 
+def test_a_session_for_a_directory_bucket_hangs_below_its_caller() -> None:
+    """
+    CreateSession of S3 Express One Zone names the key that the bucket's data events show, and no role.
+
+    Amazon S3 User Guide, 'CloudTrail log file examples for directory buckets'.
+    """
+    parent, child = session("ASIAPARENT"), session("ASIACHILD", "2026-11-23T09:05:00Z")
+    del child["sessionContext"]["sessionIssuer"]
+    answer = {"credentials": {"accessKeyId": "ASIACHILD", "expiration": "Nov 23, 2026, 9:10:00 AM"}}
+    found = answers([
+        call("CreateSession", "2026-11-23T09:05:00Z", parent, source="s3express.amazonaws.com", responseElements=answer),
+        call("GetObject", "2026-11-23T09:06:00Z", child, source="s3express.amazonaws.com"),
+    ])["ASIACHILD"]  # fmt: skip
+
+    assert ("assumed_role", "ASIAPARENT", "recorded", None) == born(found)
+    assert (at("09:10:00"), 1) == (found.expires_at, found.events)
+
+
+def test_access_grants_make_no_session_of_the_caller() -> None:
+    """GetDataAccess gives a location's role: another session of the caller's, begun in that second, is not from it."""
+    first, second = session("ASIAFIRST"), session("ASIASECOND", "2026-11-23T14:00:01Z")
+    found = answers([
+        call("GetDataAccess", "2026-11-23T14:00:00Z", first, source="s3.amazonaws.com"),
+        call("ListBuckets", "2026-11-23T14:10:00Z", second, source="s3.amazonaws.com"),
+    ])["ASIASECOND"]  # fmt: skip
+
+    assert ("assumed_role", None, None, "not_in_evidence") == born(found)
+
+
 def test_saml_comes_from_the_identity_provider(world: World) -> None:
     """AssumeRoleWithSAML: no parent credential, and the person's name as identity."""
     made = of(world, world.saml("Deploy", "ada@example.com").id)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
-from tokentrail.containment.origins import certified
+from tokentrail.containment.origins import certified, with_password
 from tokentrail.containment.principal import of_caller
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -151,7 +151,7 @@ def _keys(row: Row, one: Credential) -> Iterator[Key]:
                 yield "sign_in", caller.sign_in_session_arn
             if one.parent is None:
                 yield "password", principal.account, principal.kind, principal.name
-        case "console_session" if one.origin == "console_sign_in":
+        case "console_session" if with_password(caller, one):
             yield "password", principal.account, principal.kind, principal.name
         case "identity_center" if name:
             yield "portal", name

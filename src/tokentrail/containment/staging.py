@@ -29,7 +29,7 @@ from tokentrail.containment.principal import (
 )
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
-from tokentrail.containment.unknown import unknown_calls
+from tokentrail.containment.unknown import given_calls, unknown_calls
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -102,6 +102,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     ids = {row["n"]: row["id"] for row in listed}
     own = {name for n, name in ids.items() if n in starts}
     left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
+    left.entered += given_calls(forest, ids, own, asked.narrowing.since)
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:

@@ -1,17 +1,18 @@
 """
-Calls of the attacker's of which nothing here says whether they let somebody in: a plan names them, and hides none.
+Calls of the attacker's of which nothing in the log says what came of them: a plan names them, and hides none.
 
-AWS has more calls that take a role or admit somebody than any list knows, and gets more each week.
+AWS has more calls that take a role or admit somebody than any list knows, and gets more each week. Some hand out
+credentials of a role that the caller is not, and tell neither the role nor the key.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import datetime
 
-from tokentrail.events.vocabulary import CHANGES, KEYLESS_ISSUERS, KEYLESS_SOURCES
+from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
 
@@ -43,11 +44,54 @@ _OF_DATA = frozenset({
 })  # fmt: skip
 
 
+_GIVEN = {
+    "s3": "GetDataAccess",
+    "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
+    "GetTemporaryGlueFunctionCredentials GetTemporaryGluePartitionCredentials GetTemporaryGlueTableCredentials",
+    "datazone": "GetEnvironmentCredentials",
+    "deadline": "AssumeFleetRoleForRead AssumeFleetRoleForWorker AssumeQueueRoleForRead AssumeQueueRoleForUser "
+    "AssumeQueueRoleForWorker",
+    "codepipeline": "GetJobDetails GetThirdPartyJobDetails PollForJobs",
+    "ssm": "GetAccessToken",
+}
+"""
+By service: the calls whose answer holds temporary credentials of a role that the service takes up for the caller.
+
+The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
+"""
+_ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
+_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
+"""Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
+_OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
+"""Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
+
+
+def given_calls(
+    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
+) -> Iterator[str]:
+    """The conditions that what such calls handed out no longer works, if there are any; as `unknown_calls`."""
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _ROLES)
+    if found:
+        yield (
+            "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
+            f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
+            "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
+        )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _PERSONS)
+    if found:
+        yield (
+            "no token works any more that the attacker was given of people in IAM Identity Center: "
+            f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
+            "GetRoleCredentials that bear the `identitycenter:CredentialId` of the call as their `credentialId` name "
+            "account and role: plan for these too"
+        )
+
+
 def unknown_calls(
     forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
 ) -> Iterator[str]:
     """
-    The sentence about such calls, if there are any.
+    The sentences about such calls, if there are any.
 
     Args:
         forest: Where.
@@ -55,31 +99,47 @@ def unknown_calls(
         subjects: Those of them that may be their owner's up to `since`.
         since: When the theft began, if that is known.
     """
+    found = _counted(forest, ids, subjects, since, _is_unknown)
+    if found:
+        yield (
+            "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
+            f"with a role: look at each by hand, {_listed(found)}"
+        )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
+    if found:
+        yield (
+            "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
+            f"back: {_listed(found)}; tell whoever accepts them"
+        )
+
+
+def _counted(
+    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None,
+    wanted: Callable[[str, str], bool],
+) -> Counter[str]:  # fmt: skip
+    """How often the attacker made each call that is wanted, without those that failed."""
     found: Counter[str] = Counter()
     for use in doings.apis(forest, ids):
         before = since is not None and use.credential in subjects and use.last < since
-        if (
-            use.count > use.errors
-            and not before
-            and _is_unknown(use.event_source or "", use.event_name or "")
-        ):
-            found[f"{(use.event_source or '').partition('.')[0]}:{use.event_name}"] += use.count - use.errors
-    if found:
-        told = [f"{name}{f' ({count} times)' if count > 1 else ''}" for name, count in found.items()]
-        more = (
-            f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
-            if len(told) > _MOST
-            else ""
-        )
-        yield (
-            "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
-            f"with a role: look at each by hand, {', '.join(told[:_MOST])}{more}"
-        )
+        service, name = (use.event_source or "").partition(".")[0], use.event_name or ""
+        if use.count > use.errors and not before and wanted(service, name):
+            found[f"{service}:{name}"] += use.count - use.errors
+    return found
 
 
-def _is_unknown(source: str, name: str) -> bool:
-    service = source.partition(".")[0]
-    issues = name in KEYLESS_ISSUERS and source in KEYLESS_SOURCES
+def _listed(found: Mapping[str, int]) -> str:
+    told = [f"{name}{f' ({count} times)' if count > 1 else ''}" for name, count in found.items()]
+    more = (
+        f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
+        if len(told) > _MOST
+        else ""
+    )
+    return ", ".join(told[:_MOST]) + more
+
+
+def _is_unknown(service: str, name: str) -> bool:
+    source = f"{service}.amazonaws.com"
+    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)
     return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(

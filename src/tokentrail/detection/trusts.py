@@ -42,9 +42,9 @@ def let_in(document: str | None) -> set[str]:
 
 
 def grants_all(document: Any) -> bool:
-    """Whether a policy's text allows everything, or everything but something."""
+    """Whether a policy allows everything, or everything but something; as text, or as what a pipeline made of it."""
     try:
-        read = json.loads(document) if isinstance(document, str) else None
+        read = json.loads(document) if isinstance(document, str) else document
     except ValueError:
         return False
     statements = _listed(read.get("Statement") if isinstance(read, dict) else None)

@@ -236,15 +236,16 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
     """
     Part the policy document from the rest of a request, and leave bulk out of requests outside IAM.
 
-    Where no policy is made, `content` is something else: that of a Systems Manager document is a program.
+    Where no policy is made, `content` is something else: that of a Systems Manager document is a program. AWS logs a
+    document as text, and pipelines that decode what is JSON in texts hand it on as an object.
     """
     document: str | None = None
     policies = name in IAM_CHANGES or name in POLICY_CHANGES
     whole = name in IAM_CHANGES or (policies and "content" in request)
     for key in _DOCUMENTS:
         found = request.pop(key, None)
-        if document is None and isinstance(found, str) and (policies or key != "content"):
-            document = found
+        if document is None and isinstance(found, str | dict) and (policies or key != "content"):
+            document = found if isinstance(found, str) else msgspec.json.encode(found).decode()
     if whole:
         return document, request
     kept: dict[str, Any] = {

@@ -82,7 +82,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(ids),
         filled(arns),
         filled(accounts),
-        filled(keys),
+        _key_ids(keys, ids),
         filled(users),
         created,
         [_TRUTH.get(value) for value in factors],
@@ -98,6 +98,19 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(behalves),
         filled(scopes),
     ], odd
+
+
+def _key_ids(keys: Sequence[str | None], principals: Sequence[str | None]) -> Sequence[str | None]:
+    """
+    Access key ids, without what stands there in place of one.
+
+    CloudTrail leaves it empty at times (CloudTrail User Guide, 'CloudTrail userIdentity element'), and some services
+    log "Unknown", or the principal's id once more: neither works anywhere, and would pass for a long-term key.
+    """
+    return [
+        None if key in ("", "Unknown") or key == principal else key
+        for key, principal in zip(keys, principals, strict=True)
+    ]
 
 
 def _forgiving(value: dict[str, Any]) -> Identity:

@@ -16,7 +16,7 @@ from tokentrail.events.change import changes
 from tokentrail.events.issuance import issuances
 from tokentrail.events.record import Additional
 from tokentrail.events.touched import arns, held_secrets, named_resources
-from tokentrail.events.vocabulary import NAMED_BY_REQUEST, Mark
+from tokentrail.events.vocabulary import NAMED_BY_REQUEST, NAMED_WITH_SERVICE, Mark
 
 _FALSE = frozenset((False, "false", "False"))
 _NOTHING = Additional()
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     columns: Sequence[Sequence[Any]]
 
 
-ISSUANCE = ("shared_id", "sign_in_session", "explicit_trust")
+ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust")
 """The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
 CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
@@ -55,7 +55,12 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compil
         _at(of["requestParameters"], rows), _at(answers, rows), details, compiled=compiled
     )
     additional: list[Additional] = [one or _NOTHING for one in _at(of["additionalEventData"], rows)]
+    services = (NAMED_WITH_SERVICE.get(source, "") for source in _at(of["eventSource"], rows))
     columns = [
+        [
+            service + name if name else name
+            for service, name in zip(services, _at(of["eventName"], rows), strict=True)
+        ],
         _at(of["sharedEventID"], rows),
         [one.signInSessionArn for one in additional],
         [one.explicitTrustGrant for one in additional],

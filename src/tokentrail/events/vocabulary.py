@@ -13,14 +13,14 @@ from tokentrail.events.handover import GONE, SERVICES_OF
 ISSUING_SOURCES = frozenset({
     "sts.amazonaws.com", "signin.amazonaws.com", "sso.amazonaws.com", "sso-oauth.amazonaws.com",
     "rolesanywhere.amazonaws.com", "eks-auth.amazonaws.com", "cognito-identity.amazonaws.com",
-    "iot.amazonaws.com",
+    "iot.amazonaws.com", "s3express.amazonaws.com",
 })  # fmt: skip
 """Services whose successful answers may carry a temporary credential, whatever the call is named."""
 
 KEYLESS_ISSUERS = frozenset({
     "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
     "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "CreateSession", "AssumeRoleForPodIdentity",
-    "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken", "GetDataAccess",
+    "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken",
     "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
     "GetSessionToken", "GetFederationToken",
 })  # fmt: skip
@@ -30,10 +30,25 @@ Calls that issue a credential whose key id the log may not show.
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'. Where the layout of an answer is not documented, the key id is taken if it is there and the
 link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as too long.
+GetDataAccess of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not for the
+caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
 """
 
-KEYLESS_SOURCES = ISSUING_SOURCES | {"s3.amazonaws.com"}
-"""Services whose calls in `KEYLESS_ISSUERS` issue; other services have a CreateSession that issues nothing."""
+KEYLESS_SOURCES = ISSUING_SOURCES - {"s3express.amazonaws.com"}
+"""
+Services whose calls in `KEYLESS_ISSUERS` issue, key or not.
+
+Other services have a CreateSession that issues nothing; that of S3 Express One Zone issues, and shows the key.
+"""
+
+NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:"}
+"""
+Issuers of which a call has the name of another's, and what tells it apart.
+
+The CreateSession of S3 Express One Zone gives the caller's own principal a key for one directory bucket, that of IAM
+Roles Anywhere a certificate's holder a role (Amazon S3 User Guide, 'CloudTrail log file examples for directory
+buckets'; IAM Roles Anywhere User Guide, 'The CreateSession operation').
+"""
 
 IAM_CHANGES = frozenset({
     "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
@@ -87,6 +102,8 @@ CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES | SERVICES_OF.keys() | GO
 
 SECRET_READS = frozenset({
     "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
+    "GetParameterHistory", "GetClusterCredentials", "GetClusterCredentialsWithIAM",
+    "GetRelationalDatabaseMasterUserPassword",
     "GetPasswordData", "GetAuthorizationToken", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
     "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
     "GetServiceBearerToken", "CreateBearerToken", "DescribeInstanceAttribute", "GetLoginProfile20150331",

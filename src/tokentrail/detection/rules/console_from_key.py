@@ -28,10 +28,63 @@ _SIGN_INS = f"""
     WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
       OR (p.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
     ORDER BY k.parent_n, k.issued_time, k.n"""
+_CARRIED = f"""
+    SELECT k.n, k.root_n, k.person, d.time, d.event_id, d.event_id_text
+    FROM (SELECT segment, identity, time, event_id, event_id_text FROM facts
+          WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
+    JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
+    JOIN known k ON k.n = a.n JOIN known t ON t.n = k.root_n
+    WHERE NOT a.forwarded
+      AND (k.kind IN {_PORTABLE!r} OR (k.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
+      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')
+    ORDER BY d.time, d.event_id"""
+"""
+Sign-ins that are no sessions of their own.
+
+Where GetSigninToken is given no duration, which a federated user can't give, its session bears the key that it was
+given (CloudTrail User Guide, 'AWS Management Console sign-in events'; IAM User Guide, 'Enabling custom identity broker
+access to the AWS console'): in the log it is the credential itself, gone into a browser.
+"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look at sign-in tokens whose lineage is that of a key or a workload."""
+    yield from _of_their_own(scene)
+    first: dict[int | str, int] = {}
+    by_token: dict[int, list[Row]] = {}
+    for row in scene.rows(_CARRIED):
+        whose = (row["root_n"], row["person"] or "")  # a broker's users differ, and so do a host's sessions
+        since = min(first.setdefault(one, row["time"]) for one in whose)
+        if since >= row["time"] - scene.thresholds.whole("habit_after"):
+            by_token.setdefault(row["n"], []).append(row)
+    tokens = scene.known(by_token) if by_token else {}
+    for n, found in sorted(by_token.items()):
+        events = tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)
+        yield Hit(
+            about=(tokens[n]["id"], events[0]),
+            time=found[0]["time"],
+            severity=_severity(tokens[n]),
+            why=f"{named(tokens[n])} was taken into {counted(len(found), 'browser session')} with GetSigninToken, "
+            f"first at {at(found[0]['time'])}{_beyond(tokens[n])}",
+            subject=found[0]["root_n"],
+            places=(n,),
+            events=events,
+            count=len(found),
+            thresholds=("habit_after",),
+        )
+
+
+def _severity(carried: Row) -> Severity:
+    return "medium" if carried["kind"] in ("assumed_role", "scoped") else "high"
+
+
+def _beyond(token: Row) -> str:
+    if token["kind"] != "federation_token":
+        return "."
+    return "; in the console a federated user may call IAM, which its token alone may not."
+
+
+def _of_their_own(scene: Scene) -> Iterator[Hit]:
     by_parent: dict[int, list[Row]] = {}
     for row in scene.rows(_SIGN_INS, (scene.thresholds.whole("habit_after"),)):
         if not row["before"]:
@@ -39,19 +92,13 @@ def find(scene: Scene) -> Iterator[Hit]:
     parents = scene.known(by_parent)
     for n, found in sorted(by_parent.items()):
         parent, when = parents[n], found[0]["issued_time"] or found[0]["first"] or 0
-        severity: Severity = "medium" if parent["kind"] in ("assumed_role", "scoped") else "high"
         yield Hit(
             about=(parent["id"], event_id(found[0]["issue_event"], found[0]["issue_text"]) or ""),
             time=when,
-            severity=severity,
+            severity=_severity(parent),
             why=f"{named(parent)} was turned into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(when)}"
-            f": {found[0]['id']}"
-            + (
-                "; in the console a federated user may call IAM, which its token alone may not."
-                if parent["kind"] == "federation_token"
-                else "."
-            ),
+            f": {found[0]['id']}{_beyond(parent)}",
             subject=found[0]["root_n"],
             places=(n, *(row["n"] for row in found)),
             events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),

@@ -13,7 +13,7 @@ from tokentrail.lineage.rows import Row, event_id
 
 _READ = """d.secret AND d.error IS NULL AND NOT d.forwarded
       AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
-      AND d.name NOT LIKE 'GetFunction%'"""
+      AND d.name NOT LIKE 'GetFunction%' AND d.name NOT LIKE 'GetClusterCredentials%'"""
 _COUNTS = f"""
     SELECT d.n, sum(len(string_split(coalesce(d.resource, ''), chr(10)))) AS secrets
     FROM some_deeds d WHERE {_READ} GROUP BY d.n"""

@@ -74,6 +74,15 @@ class Shape(msgspec.Struct, gc=False):
     TimeGenerated: _Raw = ABSENT
     QueryResultRows: _Raw = ABSENT
     ResultSet: _Raw = ABSENT
+    attributes: _Raw = ABSENT
+    content: _Raw = ABSENT
+    data: _Raw = ABSENT
+    aws: _Raw = ABSENT
+    source_json: _Raw = ABSENT
+    rawstring: _Raw = msgspec.field(default=ABSENT, name="@rawstring")
+    log: _Raw = ABSENT
+    full_log: _Raw = ABSENT
+    line: _Raw = ABSENT
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -29,10 +29,14 @@ _ALIASES = {
     f"sessionissuer{name}": f"useridentitysessioncontextsessionissuer{name}"
     for name in ("type", "principalid", "arn", "accountid", "username")
 } | {
+    "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
     "useridentityonbehalfofidentitystorearn",
 }  # fmt: skip
-"""Names that other tools give to CloudTrail's columns (Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`)."""
+"""
+Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
+event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+"""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
 """Columns whose cell is a whole record as text."""
 _NEEDED = frozenset({"eventname", "eventtime"})

@@ -179,6 +179,23 @@ def envelope(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return nested(value, inside.within(document=True)) if value[:1] == b"{" else None
 
 
+def laid_around(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """
+    What log pipelines lay around a record: whole as an object, in a list, or as text.
+
+    Seen of, or documented for, archives and answers of Datadog (`attributes`, `content`, `data`), CrowdStrike LogScale
+    (`@rawstring`), Rapid7 InsightIDR (`source_json`), Wazuh (`data.aws`, `full_log`), Fluent Bit and Docker (`log`),
+    and Grafana's logcli (`line`). Members of other names are not searched: what strangers write stands in any log.
+    """
+    if b"eventName" not in value:
+        return None
+    found = string(value)
+    if found is not None:
+        return text(found, inside.within(), raw) if found.lstrip()[:1] == "{" else None
+    items = listed(value)
+    return nested(value, inside.within(document=True)) if items is None else each(items, inside.within())
+
+
 def delivery(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """CloudTrail's notice that it delivered files."""
     return iter([Piece(raw, "a notice that log files were delivered: give the files themselves")])

@@ -97,6 +97,7 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("result", stores.splunk),
     ("raw", stores.raw_event),
     ("logEvents", transports.log_events),
+    ("attributes", transports.laid_around),
     ("message", transports.message),
     ("at_message", transports.insight),
     ("Body", transports.envelope),
@@ -120,5 +121,13 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("results", transports.objects),
     ("QueryResultRows", stores.lake),
     ("ResultSet", stores.athena),
+    ("content", transports.laid_around),
+    ("source_json", transports.laid_around),
+    ("rawstring", transports.laid_around),
+    ("data", transports.laid_around),
+    ("aws", transports.laid_around),
+    ("full_log", transports.laid_around),
+    ("log", transports.laid_around),
+    ("line", transports.laid_around),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""
