@@ -190,6 +190,14 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         also |= found.certain
 
 
+def followed(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str]
+) -> tuple[str, ...]:
+    """A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan."""
+    more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
+    return (*more.more.subjects, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
+
+
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
