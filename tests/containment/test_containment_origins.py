@@ -171,6 +171,43 @@ def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
         yield case, first, after
 
 
+@pytest.mark.parametrize(("region", "theirs"), [("us-east-1", True), ("eu-west-1", False)])
+def test_a_function_that_got_another_role_hands_out_that(region: str, theirs: bool) -> None:
+    """The host is the function, whichever role it is given later; one of its name in another region is another one."""
+    world = World(START)
+    session = world.function("Mailer", "send")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(600)
+    world.region = region
+    after = world.function("MailerNew", "send")
+    after.calls("s3:ListBuckets")
+    rested(world, 0.1)
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert plan.proof.complete
+    assert (after.id in plan.steps[-1].ends) == theirs
+
+
+@pytest.mark.parametrize("kind", ["task", "pod_identity"])
+def test_what_took_the_place_of_a_robbed_workload_may_be_robbed_too(kind: str) -> None:
+    """Each task or pod has a name of its own: one used from the thief's address is cut, and any other is named."""
+    world, way_out = World(START), "198.51.100.200"
+    before, robbed = (getattr(world, kind)("Web").seen_from(way_out) for _ in range(2))
+    before.calls("s3:ListBuckets")
+    robbed.calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(HOUR)
+    again, other = (getattr(world, kind)("Web") for _ in range(2))
+    minted = again.seen_from(THIEF).assumes("Ops", "x")
+    other.seen_from(way_out).calls("s3:ListBuckets")
+    rested(world, 1)
+    plan = checked(planned(world, robbed.id, strategy="surgical"))
+
+    assert plan.proof.complete and {again.id, minted.id} <= set(plan.tainted)
+    assert not {other.id, before.id} & (hit(plan) | set(plan.tainted))
+    assert rests_on(plan, f"{other.id} is the rightful owner's") and not rests_on(plan, before.id)
+
+
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
     with refreshed(World(START)) as (case, first, after):

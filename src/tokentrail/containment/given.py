@@ -3,11 +3,14 @@ Sessions of roles that the attacker gave to what it made or opened: handed out s
 
 A function's or an instance's session bears its name. What builds, pods, device aliases and identity pools are given
 does not: of the sessions that a service or a web identity was given of such a role, some may be the attacker's.
+So may those of tasks, pods and builds that took the place of one which was stolen from: the thief comes in again the
+way that it came, and each of them has a name of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +23,13 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
 
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
+_INNER = tuple(
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""Addresses within a VPC, as calls through its endpoints show: neighbours may share one."""
+_NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", "rolesanywhere.amazonaws.com"})
+"""Services whose sessions bear the name of what holds them, for as long as that is there: `handed` follows these."""
 
 
 class Given(NamedTuple):
@@ -29,18 +39,36 @@ class Given(NamedTuple):
     doubtful: dict[str, str]
 
 
-def openings(deeds: Iterable[Deed]) -> dict[Principal, Deed]:
-    """The roles that the attacker gave to something whose sessions don't bear its name, and the first deed of each."""
-    found: dict[Principal, Deed] = {}
+class Opening(NamedTuple):
+    """From when on sessions of a role may be the attacker's, though it minted none of them."""
+
+    time: datetime
+    why: str
+    service: str | None = None
+    """Of what was stolen from: the service that it runs on, and that gave it the role."""
+
+
+def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) -> dict[Principal, Opening]:
+    """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
+    found: dict[Principal, Opening] = {}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
+        why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
         for role in roles_given(deed):
-            found.setdefault(role, deed)
+            found.setdefault(role, Opening(deed.time, why))
+    for row, one in theirs:
+        service, begins = _given_by(one), one.issued_at
+        if service is None or service in _NAMED or begins is None or "/aws-service-role/" in (one.role or ""):
+            continue
+        role = of_caller(rows.caller(row))
+        if role not in found or (found[role].service and begins < found[role].time):
+            why = f"{service} handed it out after {one.id}, to what runs with the same role"
+            found[role] = Opening(begins, why, service)
     return found
 
 
 def given(
-    opened: Mapping[Principal, Deed],
-    near: Iterable[tuple[Row, Credential]],
+    opened: Mapping[Principal, Opening],
+    near: Sequence[tuple[Row, Credential]],
     theirs: Iterable[Credential],
     narrowing: Narrowing,
 ) -> Given:
@@ -55,17 +83,43 @@ def given(
     """
     found = Given({}, {})
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
+    own = _own_addresses(opened, near)
     for row, one in near:
-        deed = opened.get(of_caller(rows.caller(row)))
+        role = of_caller(rows.caller(row))
+        way = opened.get(role)
         begins = one.issued_at or one.first_used
-        if deed is None or one.kind not in _KINDS or _before(begins, deed.time):
+        if way is None or one.kind not in _KINDS or _before(begins, way.time):
             continue
-        why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
-        shared = sorted(seen_at.intersection(used_from([one])))
+        if way.service is not None and _given_by(one) != way.service:
+            continue
+        shared = sorted(seen_at.intersection(used_from([one])) - own.get(role, set()))
+        if way.service is not None:
+            shared = [
+                one for one in shared if not any(ipaddress.ip_address(one) in inner for inner in _INNER)
+            ]
         if shared:
-            found.certain[one.id] = f"{why}, and both were used from {shared[0]}"
+            found.certain[one.id] = f"{way.why}, and both were used from {shared[0]}"
         elif unsure(one, narrowing):
-            found.doubtful[one.id] = why
+            found.doubtful[one.id] = way.why
+    return found
+
+
+def _given_by(one: Credential) -> str | None:
+    """The service that gave a session to what runs on it, as the log's address tells."""
+    told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
+    return told if told and told.endswith(".amazonaws.com") else None
+
+
+def _own_addresses(
+    opened: Mapping[Principal, Opening], near: Iterable[tuple[Row, Credential]]
+) -> dict[Principal, set[str]]:
+    """Where workloads that were stolen from call from by themselves: as their like did before the theft."""
+    found: dict[Principal, set[str]] = {}
+    for row, one in near:
+        role = of_caller(rows.caller(row))
+        way, begins = opened.get(role), one.issued_at or one.first_used
+        if way is not None and way.service is not None and _before(begins, way.time):
+            found.setdefault(role, set()).update(used_from([one]))
     return found
 
 

@@ -18,6 +18,7 @@ from datetime import datetime
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import of_caller
+from tokentrail.containment.removed import issued_where
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -33,6 +34,7 @@ _KINDS = (
 _OF_THESE = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))
 OR kind IN ('console_session', 'oauth_login')"""
+_LAMBDA = "lambda.amazonaws.com"
 _ALONE = frozenset({"host", "sign_in"})
 """Sources that nobody signs in to: they have one holder."""
 
@@ -105,9 +107,11 @@ def _told(
     """What sources handed out from their first tainted credential on, why it counts, and whether that is certain."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)}
-    for row, one in _candidates(forest, first, theirs, since):
+    candidates = list(_candidates(forest, first, theirs, since))
+    places = _functions(forest, (one for _, one in candidates))
+    for row, one in candidates:
         begins = _begins(row)
-        for key in _keys(row, one):
+        for key in _keys(row, one, places.get(one.id)):
             known = first.get(key)
             if known is None or begins < known.begins:
                 continue
@@ -125,9 +129,10 @@ def _told(
 def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
     """The sources behind tainted credentials, each with the first of these."""
     found: dict[Key, _First] = {}
+    places = _functions(forest, theirs.values())
     for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
         one = theirs.get(row["id"])
-        for key in _keys(row, one) if one is not None else ():
+        for key in _keys(row, one, places.get(one.id)) if one is not None else ():
             if key[0] == "password" and one is not None and one.kind == "oauth_login":
                 continue  # it may have been stolen without the password
             known = found.get(key)
@@ -136,16 +141,22 @@ def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _Fir
     return found
 
 
-def _keys(row: Row, one: Credential) -> Iterator[Key]:
-    """The sources that may have handed out a credential."""
+def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
+    """In which region the function is that Lambda gave each of some credentials to."""
+    return issued_where(forest, [one for one in some if one.issued_by and one.issued_by.source_ip == _LAMBDA])
+
+
+def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
+    """The sources that may have handed out a credential; `region` is where its function is, if it is one's."""
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
     match one.kind:
         case "service_role" if name and certified(one):
             yield "certificate", principal.account, name
         case "service_role" if name and "/aws-service-role/" not in (caller.role or ""):
-            role = "" if name.startswith("i-") else principal.name  # an instance may be given another role
-            yield "host", principal.account, role, name
+            yield from (
+                ("host", principal.account, of, name) for of in _of_host(name, principal.name, region)
+            )
         case "oauth_login":
             if caller.sign_in_session_arn:
                 yield "sign_in", caller.sign_in_session_arn
@@ -159,6 +170,13 @@ def _keys(row: Row, one: Credential) -> Iterator[Key]:
             provider = row["target"] or caller.federated_provider
             if provider:
                 yield "provider", provider, one.identity or name
+
+
+def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
+    """What tells a host from others of its name, whichever role it has: an instance nothing, a function its region."""
+    if name.startswith("i-"):
+        return ("",)
+    return (role, f"function in {region}") if region else (role,)
 
 
 def _candidates(

@@ -179,10 +179,10 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         listed = forest.named(tainted)
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
-        opened = openings(deeds)
+        opened = openings(deeds, pairs)
         known = set(tainted)
         near = [row for row in _of_principals(forest, opened) if row["id"] not in known] if opened else []
-        told = zip(near, forest.credentials(near), strict=True)
+        told = list(zip(near, forest.credentials(near), strict=True))
         found = given(opened, told, [one for _, one in pairs], narrowing)
         if not found.certain:
             more.doubts += [one for one in found.doubtful.items() if one not in more.doubts]
