@@ -156,6 +156,32 @@ def test_what_a_host_hands_out_after_the_theft_is_the_thiefs(kind: str) -> None:
     assert f"{minted.id}, as it descends from {after.id}" in plan.steps[1].why
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "instance",
+            "disassociate-iam-instance-profile.*Auto Scaling group starts another.*leaves shells open",
+        ),
+        (
+            "function",
+            "send, to which lambda.*put-function-concurrency --region us-east-1 --function-name=send",
+        ),
+        ("task", "ecs update-service --region us-east-1 .*stop-task .*--task=[0-9a-f]{32}"),
+        ("pod_identity", "kubectl scale .*replaced by another"),
+    ],
+)
+def test_a_host_is_shut_so_that_nothing_takes_its_place(kind: str, said: str) -> None:
+    """The step names what starts the next task, pod or instance, and nothing that leaves a thief's shell open."""
+    world = World(START)
+    session = getattr(world, kind)("Web", *(["send"] if kind == "function" else []))
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    why = step(planned(world, session.id), "isolate-instance").why
+
+    assert re.search(said, why), why
+    assert ("lambda" in why) == (kind == "function")
+
+
 @contextmanager
 def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
     """A case in which `aws login` has refreshed its credentials once."""

@@ -14,7 +14,7 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.workloads import REGION, WORKLOADS
+from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
@@ -137,7 +137,13 @@ def _region(source: Source) -> str | None:
 
 
 def _host(source: Source) -> Means:
-    """A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there."""
+    """
+    A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there.
+
+    Connections that are open outlast a change of security groups, and a group replaces an instance that is stopped
+    (Amazon EC2 User Guide, 'Amazon EC2 security group connection tracking'; Amazon EC2 Auto Scaling User Guide,
+    'Health checks for instances in an Auto Scaling group').
+    """
     call = _stopping(source) if source.made else None
     if call is not None:
         return (call,), ""
@@ -145,10 +151,11 @@ def _host(source: Source) -> Means:
     where = f" --region {region}" if region else ""
     if source.id.startswith("i-"):
         return (), (
-            f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
-            f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id="
-            f"{name} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
-            "stop it. "
+            f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: take "
+            f"its role away (`aws ec2 describe-iam-instance-profile-associations{where} --filters Name=instance-id,"
+            f"Values={name}` tells what `aws ec2 disassociate-iam-instance-profile{where} --association-id …` asks "
+            f"for), or stop it (`aws ec2 stop-instances{where} --instance-ids={name}`; an Auto Scaling group starts "
+            "another, as open as it was). A security group without rules alone leaves shells open that are open. "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
@@ -156,11 +163,9 @@ def _host(source: Source) -> Means:
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
-    return (), (
-        f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
-        f"`aws lambda put-function-concurrency{where} --function-name={name} --reserved-concurrent-executions 0`, for "
-        "a task stop its service, for a pod delete it. "
-    )
+    stop = RUN_BY.get(source.service or "", RUN_BY[""]).format(name=name, where=where)
+    by = f", to which {source.service} gave its role," if source.service else ""
+    return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 
 
 def _stopping(source: Source) -> Call | None:

@@ -80,7 +80,10 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
                 where = (None, seen.region)
                 until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
                 known = "instance" if what == "instance" else None
-                yield replace(_source("host", name, one, why), what=known, until=until, region=seen.region)
+                issued = credential.issued_by.source_ip if credential.issued_by else None
+                by = issued if issued and issued.endswith(".amazonaws.com") else None
+                found = _source("host", name, one, why)
+                yield replace(found, what=known, until=until, region=seen.region, service=by)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
                 person = credential.identity or name
                 yield _source(

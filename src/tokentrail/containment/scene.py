@@ -124,6 +124,8 @@ class Source:
     """Where it is, if it is somewhere and that is known."""
     what: str | None = field(default=None, compare=False)
     """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
+    service: str | None = field(default=None, compare=False)
+    """Of a host: the service that gave it its session, if that is known."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
