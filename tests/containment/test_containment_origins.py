@@ -43,6 +43,10 @@ def stolen_from(world: World, kind: str) -> Credential:
         "sign_in": world.console_sign_in(world.user("ada")).logs_in(),
         "saml": world.saml("Dev", "zoe"),
         "oidc": world.oidc("Deploy", "repo:example/shop:ref:refs/heads/main"),
+        "pod": world.oidc(
+            "Pod", "system:serviceaccount:shop:web", provider="oidc.eks.us-east-1.amazonaws.com/id/A1"
+        ),
+        "app": world.cognito("App", "us-east-1:23a7711a"),
     }
     found[kind].seen_from(THIEF).calls("s3:ListBuckets")
     return found[kind]
@@ -71,9 +75,17 @@ def test_what_handed_out_a_credential_that_has_run_out_is_closed_all_the_same(
     assert all(session.id not in one.ends for one in plan.steps)
 
 
-@pytest.mark.parametrize("kind", ["saml", "oidc"])
-def test_who_came_in_through_a_provider_may_have_come_again(kind: str) -> None:
-    """The session has run out: its role is cut for what nobody has seen, and the proof rests on the provider."""
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("saml", "saml-provider/corporate, as zoe, into role/Dev "),
+        ("oidc", "as repo:example/shop:ref:refs/heads/main, into role/Deploy "),
+        ("pod", "as system:serviceaccount:shop:web, into role/Pod .*though the pod be gone"),
+        ("app", "into role/App .*delete-identities --identity-ids-to-delete=us-east-1:23a7711a"),
+    ],
+)
+def test_who_came_in_through_a_provider_may_have_come_again(kind: str, said: str) -> None:
+    """The session has run out: its role is cut for what nobody has seen, and the proof rests on the provider, by name."""
     world = World(START)
     session = stolen_from(world, kind)
     rested(world, 72)
@@ -81,7 +93,7 @@ def test_who_came_in_through_a_provider_may_have_come_again(kind: str) -> None:
 
     assert plan.proof.complete
     assert ["revoke-role-sessions"] == actions(plan)
-    assert rests_on(plan, "identity provider behind the federated sessions")
+    assert rests_on(plan, f"identity provider behind the federated sessions.*{said}")
 
 
 def test_a_provider_that_is_no_more_lets_nobody_in() -> None:

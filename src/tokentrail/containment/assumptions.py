@@ -141,8 +141,33 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nothing was minted in the {len(silent)} {many} of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
-    if any(one.assumed for one in scene.sources):
-        yield "the identity provider behind the federated sessions lets the attacker in no more"
+    yield from _let_in(scene)
+
+
+def _let_in(scene: Scene) -> Iterator[str]:
+    """
+    Whom identity providers must let in no more, and what sees to that.
+
+    STS asks a token for its signature, audience and expiry, and not whether its holder is still there (AWS STS API
+    Reference, 'AssumeRoleWithWebIdentity').
+    """
+    said = "the identity provider behind the federated sessions lets the attacker in no more"
+    for provider, person, role in scene.let_in[:_MOST]:
+        if person.startswith("system:serviceaccount:"):
+            how = (
+                "the service account's token opens the role until it expires, though the pod be gone, so take the "
+                "account out of the role's trust policy for as long"
+            )
+        elif provider == "cognito-identity.amazonaws.com":
+            how = (
+                f"delete the identity (`aws cognito-identity delete-identities --identity-ids-to-delete="
+                f"{shlex.quote(person)}`); where the pool lets guests in, anybody is given another"
+            )
+        else:
+            how = "shut that out there, or take it out of the role's trust policy"
+        yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
+    if len(scene.let_in) > _MOST:
+        yield f"{said} in {len(scene.let_in) - _MOST} more ways (`tokentrail trace` lists the sessions)"
 
 
 def _named(sources: Sequence[Source]) -> str:

@@ -142,7 +142,8 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
             and name in (change.asked(_PROVIDERS_GONE[change.event_name]) or "")
         ]
         why = f"the identity provider of {one.id} lets in whom it knows"
-        yield replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+        found = replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+        yield replace(found, person=credential.identity or one.caller.session_name)
 
 
 def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[tuple[str, Principal, str]]:

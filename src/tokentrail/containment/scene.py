@@ -126,6 +126,8 @@ class Source:
     """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
     service: str | None = field(default=None, compare=False)
     """Of a host: the service that gave it its session, if that is known."""
+    person: str | None = field(default=None, compare=False)
+    """Of an identity provider: whom it let in."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
@@ -171,6 +173,8 @@ class Scene:
     """Of roles of Identity Center: the attacker's user ids in its directory, where they tell it from all others."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
+    let_in: tuple[tuple[str, str, Principal], ...]
+    """Identity providers, whom each let in as the attacker, and into which role, where nobody has seen that to end."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]

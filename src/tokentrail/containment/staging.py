@@ -130,6 +130,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
+        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in sources if one.assumed)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
         changes=changes,
