@@ -194,6 +194,20 @@ def test_a_host_is_shut_so_that_nothing_takes_its_place(kind: str, said: str) ->
     assert ("lambda" in why) == (kind == "function")
 
 
+def test_a_portal_may_have_handed_out_other_roles_unseen() -> None:
+    """Whoever holds a person's portal has each role of its, in every account: the proof names those that were seen."""
+    world = World(START)
+    world.identity_center("ada", "ReadOnly", account=AWAY).calls("s3:ListBuckets")
+    session = stolen_from(world, "portal")
+    rested(world, 0.1)
+    plan = planned(world, session.id)
+
+    assert rests_on(
+        plan, f"as ada and unseen since 2026-11-23T09:\\S+, a role .*ReadOnly_\\w+ of account {AWAY}.*GetRole"
+    )
+    assert not rests_on(plan, "_Admin_")
+
+
 @contextmanager
 def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
     """A case in which `aws login` has refreshed its credentials once."""

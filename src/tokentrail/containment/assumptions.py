@@ -32,6 +32,7 @@ def holds_if(
     yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
+    yield from _portals(scene, moves)
     yield from _reach(scene)
     yield from _writers(scene, moves)
     yield from _by_hand(moves)
@@ -82,6 +83,22 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
                 f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
                 f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
             )
+
+
+def _portals(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """A portal hands its user all roles that are assigned to it, in whichever account: only some may be in the log."""
+    cut = {one for move in moves for one in move.principals}
+    if not any(one.kind == "portal" for one in scene.sources):
+        return
+    for person, since, roles in scene.portals[:_MOST]:
+        left = [f"{short(scene.arn(one))} of account {one.account}" for one in roles if one not in cut]
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        before = f" (it was seen to hand out {', '.join(left[:3])}{more})" if left else ""
+        when = f" since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
+        yield (
+            f"through the access portal nobody took up, as {person} and unseen{when}, a role that no step cuts"
+            f"{before}: GetRoleCredentials and Federate in the log of the directory's account name each"
+        )
 
 
 def _reach(scene: Scene) -> Iterator[str]:

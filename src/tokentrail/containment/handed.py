@@ -17,7 +17,7 @@ from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.origins import certified
-from tokentrail.containment.principal import of_caller
+from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.removed import issued_where
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -222,6 +222,26 @@ def _over(one: Credential, since: Mapping[str, datetime]) -> bool:
 
 def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
+
+
+def portals(
+    forest: Forest, theirs: Iterable[tuple[Row, Credential]]
+) -> Iterator[tuple[str, datetime | None, tuple[Principal, ...]]]:
+    """Persons whose portal is the attacker's: since when, and which other roles it was ever seen to hand them."""
+    first: dict[str, datetime | None] = {}
+    own = set()
+    for row, one in theirs:
+        caller = rows.caller(row)
+        own.add(of_caller(caller))
+        if one.kind == "identity_center" and caller.session_name:
+            known = first.setdefault(caller.session_name, one.issued_at)
+            first[caller.session_name] = min(known, one.issued_at) if known and one.issued_at else None
+    names = sorted(first)
+    kept = "f.kind = 'identity_center'"
+    found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
+    seen = {(caller.session_name, of_caller(caller)) for caller in map(rows.caller, found)}
+    for name in names:
+        yield name, first[name], tuple(sorted(role for who, role in seen if who == name and role not in own))
 
 
 def unsure(one: Credential, narrowing: Narrowing) -> bool:

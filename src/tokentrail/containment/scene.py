@@ -175,6 +175,8 @@ class Scene:
     sources: tuple[Source, ...]
     let_in: tuple[tuple[str, str, Principal], ...]
     """Identity providers, whom each let in as the attacker, and into which role, where nobody has seen that to end."""
+    portals: tuple[tuple[str, datetime | None, tuple[Principal, ...]], ...]
+    """Whose access portal is the attacker's, since when, and which roles besides the attacker's it has handed out."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]
