@@ -488,7 +488,9 @@ def test_a_certificate_is_revoked_and_no_workload_is_stopped() -> None:
 
     assert ["revert-trust", "revoke-role-sessions"] == actions(plan)
     assert (serial,) == plan.steps[0].targets and () == plan.steps[0].calls
-    assert all(said in plan.steps[0].why for said in (serial, "import-crl", "disable-profile"))
+    assert all(
+        said in plan.steps[0].why for said in (serial, "import-crl", "--region us-east-1 --profile-id")
+    )
     assert "lambda" not in plan.steps[0].why
     assert plan.proof.complete and given.proof.complete and not alone.proof.complete
 

@@ -90,11 +90,14 @@ def _unused_key(scene: Scene, source: Source) -> Move:
 
 def _provider(source: Source) -> Means:
     if source.what == "certificate":
+        where = f" --region {region}" if (region := _region(source)) else ""
         return (), (
             f"Revoke the certificate {source.id} of IAM Roles Anywhere, or its holder gets the next session: put its "
-            "serial number on the list of its authority (`aws rolesanywhere import-crl --crl-data … --trust-anchor-arn "
-            "…`), or disable the profile (`aws rolesanywhere disable-profile`) or the trust anchor (`aws rolesanywhere "
-            "disable-trust-anchor`) that the CreateSession of this session names, for all who come in by it. "
+            f"serial number on the list of its authority (`aws rolesanywhere import-crl{where} --enabled --name … "
+            f"--crl-data … --trust-anchor-arn …`), or disable the profile (`aws rolesanywhere disable-profile{where} "
+            f"--profile-id …`) or the trust anchor (`aws rolesanywhere disable-trust-anchor{where} --trust-anchor-id "
+            "…`), for all who come in by it. The log of its CreateSession names both (`aws cloudtrail lookup-events"
+            f"{where} --lookup-attributes AttributeKey=EventName,AttributeValue=CreateSession`). "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:

@@ -202,14 +202,19 @@ def control(
             parameters={"PolicyId": new_policy(0)},
         ),
     )  # fmt: skip
+    cut = documents.spelled(scene.cutoff) in document
+    late = (
+        f", with the time that it is then and {scene.margin} seconds in place of {documents.spelled(scene.cutoff)}, "
+        "else what was minted until then goes on"
+    ) if cut else ""  # fmt: skip
     by_hand = "" if manager else (
-        f"Whoever runs the organisation attaches this service control policy to account {account} (or give "
+        f"Whoever runs the organisation attaches this service control policy to account {account}{late} (or give "
         f"--management-account and plan again): {document} "
     )  # fmt: skip
     return Move(
         action="scp-deny", targets=tuple(scene.arn(one) for one in on), principals=tuple(on),
         calls=calls if manager else (), undo=undo if manager else (), by_hand=() if manager else calls, shields=True,
-        cutoff=scene.cutoff if documents.spelled(scene.cutoff) in document else None, why=why + by_hand,
+        cutoff=scene.cutoff if cut else None, why=why + by_hand,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
         match one.kind:
             case "service_role" if certified(credential):
                 why = f"whoever holds the certificate {name} is given a new session at any time"
-                yield replace(_source("provider", name, one, why), what="certificate")
+                yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 what = "instance" if name.startswith("i-") else "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
