@@ -133,6 +133,25 @@ def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> N
     assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
 
 
+@pytest.mark.parametrize(("ip", "theirs"), [("203.0.113.77", True), ("192.0.2.44", False)])
+def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: bool) -> None:
+    """A certificate's session of a role in it, used from the thief's address, and all below it; another's is named."""
+    world = World(START)
+    leaked = world.user("leaked").seen_from("203.0.113.77")
+    answer = {"profile": {"profileArn": f"{ANYWHERE}:profile/3-4"}}
+    asked_for = {"name": "p", "roleArns": ["arn:aws:iam::111122223333:role/Admin"]}
+    leaked.calls("rolesanywhere:CreateProfile", asked_for, response=answer, read_only=False)
+    session = world.roles_anywhere("Admin", "host", ip=ip)
+    session.calls("s3:ListBuckets")
+    minted = session.assumes("Ops", "x")
+    world.wait(1800)
+    world.user("bystander").calls("s3:ListBuckets")
+    plan = planned(world, leaked.id, strategy="surgical")
+
+    assert plan.proof.complete and ({session.id, minted.id} <= set(plan.tainted)) == theirs
+    assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
+
+
 def test_a_trust_anchor_that_was_disabled_since_needs_no_step() -> None:
     """Whoever disabled it: it lets nobody in."""
     anchor = f"{ANYWHERE}:trust-anchor/1-2"

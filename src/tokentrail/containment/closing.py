@@ -50,9 +50,11 @@ def _trust(source: Source) -> Means:
 
 
 def _portal(source: Source) -> Means:
+    """In the order that AWS gives (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
     return (), (
-        f"In IAM Identity Center remove the assignments of {source.id}, delete its active sessions, and only then "
-        "disable the user; shut it out at the identity provider too. "
+        "In IAM Identity Center, which is in the organisation's management account or its delegated administrator's, "
+        f"remove the assignments of {source.id}, shut it out at the identity provider where there is one, delete its "
+        "active sessions, and only then disable the user. "
     )
 
 

@@ -10,14 +10,16 @@ way that it came, and each of them has a name of its own.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.handed import unsure, used_from
-from tokentrail.containment.leftovers import Deed, roles_given
+from tokentrail.containment.handed import doing, over, unsure, used_from
+from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
+from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -28,8 +30,14 @@ _INNER = tuple(
     for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
 """Addresses within a VPC, as calls through its endpoints show: neighbours may share one."""
-_NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", "rolesanywhere.amazonaws.com"})
+_ANYWHERE = "rolesanywhere.amazonaws.com"
+_NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
 """Services whose sessions bear the name of what holds them, for as long as that is there: `handed` follows these."""
+
+
+_NEAR = """
+split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 
 
 class Given(NamedTuple):
@@ -45,7 +53,7 @@ class Opening(NamedTuple):
     time: datetime
     why: str
     service: str | None = None
-    """Of what was stolen from: the service that it runs on, and that gave it the role."""
+    """The service whose sessions alone count, if it is one's: which gave the role to what was stolen from, say."""
 
 
 def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) -> dict[Principal, Opening]:
@@ -55,6 +63,8 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
         why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
         for role in roles_given(deed):
             found.setdefault(role, Opening(deed.time, why))
+        for role in roles_let_in(deed):
+            found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
     for row, one in theirs:
         service, begins = _given_by(one), one.issued_at
         if service is None or service in _NAMED or begins is None or "/aws-service-role/" in (one.role or ""):
@@ -66,6 +76,30 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
     return found
 
 
+def beside(
+    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
+) -> list[tuple[Row, Credential]]:
+    """The sessions of such roles, those `known` as tainted aside: what lives, minted or changed something."""
+    names = sorted({one.name for one in opened})
+    if not names:
+        return []
+    kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
+    first = int(min(one.time for one in opened.values()).timestamp())
+    places = forest.called(
+        names, _NEAR, (names, names),
+        f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
+        f"OR coalesce(f.issued_at, f.first, 0) >= {first})",
+    )  # fmt: skip
+    listed = [
+        row for row in forest.chosen_rows(places)
+        if row["id"] not in known and of_caller(rows.caller(row)) in opened
+    ]  # fmt: skip
+    pairs = list(zip(listed, forest.credentials(listed), strict=True))
+    dead = {row["n"] for row, one in pairs if over(one, since)}
+    busy = doing(forest, dead)
+    return [(row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy]
+
+
 def given(
     opened: Mapping[Principal, Opening],
     near: Sequence[tuple[Row, Credential]],
@@ -73,7 +107,7 @@ def given(
     narrowing: Narrowing,
 ) -> Given:
     """
-    Tell which of the living sessions of such roles are the attacker's.
+    Tell which of the sessions of such roles are the attacker's.
 
     Args:
         opened: What `openings` found.
@@ -105,7 +139,9 @@ def given(
 
 
 def _given_by(one: Credential) -> str | None:
-    """The service that gave a session to what runs on it, as the log's address tells."""
+    """The service that gave a session to what runs on it, as the log's address tells, or to a certificate's holder."""
+    if certified(one):
+        return _ANYWHERE
     told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
     return told if told and told.endswith(".amazonaws.com") else None
 

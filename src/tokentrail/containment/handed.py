@@ -11,7 +11,7 @@ owner's.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -96,7 +96,7 @@ def follow(
             if one.tainted and one.id not in theirs:
                 theirs[one.id] = one
                 found.why.setdefault(one.id, f"it descends from {one.parent}")
-    found.doubts = list(_living(forest, doubtful, theirs))
+    found.doubts = list(living(forest, doubtful, theirs))
     return found
 
 
@@ -200,12 +200,12 @@ def _candidates(
     )  # fmt: skip
     listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if _over(one, since)}
-    doing = _doing(forest, dead)
-    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in doing)
+    dead = {row["n"] for row, one in pairs if over(one, since)}
+    busy = doing(forest, dead)
+    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy)
 
 
-def _doing(forest: Forest, places: set[int]) -> set[int]:
+def doing(forest: Forest, places: set[int]) -> set[int]:
     """Those that minted something, or changed it."""
     if not places:
         return set()
@@ -214,7 +214,8 @@ def _doing(forest: Forest, places: set[int]) -> set[int]:
     return places & (parents | {row["n"] for row in forest.changed_by(places)})
 
 
-def _over(one: Credential, since: Mapping[str, datetime]) -> bool:
+def over(one: Credential, since: Mapping[str, datetime]) -> bool:
+    """Whether it had run out before the log stops telling all."""
     end = one.expires_at or one.expires_bound
     started = since.get(one.account or "")
     return end is not None and started is not None and end <= started
@@ -286,11 +287,9 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
             yield str(text)
 
 
-def _living(
-    forest: Forest, doubtful: Mapping[str, str], theirs: Mapping[str, Credential]
-) -> Iterator[tuple[str, str]]:
+def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:
     """What lives of doubtful sign-ins and of what descends from them."""
-    left = sorted(doubtful.keys() - theirs.keys())
+    left = sorted(doubtful.keys() - set(theirs))
     if not left:
         return
     places = {row["n"] for row in forest.named(left)}

@@ -341,6 +341,13 @@ def roles_given(deed: Deed) -> list[Principal]:
     return [role for one in named if (role := role_told(one, deed.account))]
 
 
+def roles_let_in(deed: Deed) -> list[Principal]:
+    """The roles that a profile of IAM Roles Anywhere hands to whoever has a certificate of a trust anchor."""
+    if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
+        return [role for one in _listed(deed, "roleArns") if (role := of_arn(one))]
+    return []
+
+
 def _put_right(
     deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str
 ) -> datetime | None:

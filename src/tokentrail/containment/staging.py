@@ -13,9 +13,9 @@ from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import given, openings
+from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.handed import Handed, follow, portals
+from tokentrail.containment.handed import Handed, follow, living, portals
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
 from tokentrail.containment.principal import (
@@ -182,12 +182,11 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
-        known = set(tainted)
-        near = [row for row in _of_principals(forest, opened) if row["id"] not in known] if opened else []
-        told = list(zip(near, forest.credentials(near), strict=True))
+        told = beside(forest, opened, set(tainted), unseen)
         found = given(opened, told, [one for _, one in pairs], narrowing)
         if not found.certain:
-            more.doubts += [one for one in found.doubtful.items() if one not in more.doubts]
+            doubts = living(forest, found.doubtful, set(tainted))
+            more.doubts += [one for one in doubts if one not in more.doubts]
             return _Theirs(more, tainted, pairs, deeds)
         also |= found.certain
 
