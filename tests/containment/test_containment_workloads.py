@@ -152,6 +152,18 @@ def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: 
     assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
 
 
+def test_a_trust_anchor_that_was_changed_is_put_back_where_it_is() -> None:
+    """The request names it by a number: the step tells the call that changed it, and the region."""
+    world = World(START)
+    leaked = world.user("leaked")
+    leaked.calls(
+        "rolesanywhere:UpdateTrustAnchor", {"trustAnchorId": "1-2"}, read_only=False, region="eu-west-1"
+    )
+    why = step(planned(world, leaked.id), "revert-trust").why
+
+    assert "Look at 1-2 in eu-west-1 and put back what it was, or delete it: UpdateTrustAnchor by " in why
+
+
 def test_a_trust_anchor_that_was_disabled_since_needs_no_step() -> None:
     """Whoever disabled it: it lets nobody in."""
     anchor = f"{ANYWHERE}:trust-anchor/1-2"

@@ -107,7 +107,8 @@ def _provider(source: Source) -> Means:
         return (), (
             f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
         )
-    by_hand = f"Look at {source.id} and put back what it was, or delete it. "
+    place = f" in {region}" if (region := _region(source)) else ""
+    by_hand = f"Look at {source.id}{place} and put back what it was, or delete it: {source.why}. "
     if not source.made:
         return (), by_hand
     if ":oidc-provider/" in source.id:
