@@ -51,9 +51,10 @@ def _trust(source: Source) -> Means:
 
 def _portal(source: Source) -> Means:
     """In the order that AWS gives (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
+    who = source.id if source.person in (None, source.id) else f"{source.id} ({source.person})"
     return (), (
         "In IAM Identity Center, which is in the organisation's management account or its delegated administrator's, "
-        f"remove the assignments of {source.id}, shut it out at the identity provider where there is one, delete its "
+        f"remove the assignments of {who}, shut it out at the identity provider where there is one, delete its "
         "active sessions, and only then disable the user. "
     )
 
@@ -92,7 +93,7 @@ def _unused_key(scene: Scene, source: Source) -> Move:
 
 def _provider(source: Source) -> Means:
     if source.what == "certificate":
-        where = f" --region {region}" if (region := _region(source)) else ""
+        where = f" --region {_region(source) or '…'}"
         return (), (
             f"Revoke the certificate {source.id} of IAM Roles Anywhere, or its holder gets the next session: put its "
             f"serial number on the list of its authority (`aws rolesanywhere import-crl{where} --enabled --name … "
@@ -154,7 +155,9 @@ def _host(source: Source) -> Means:
     if call is not None:
         return (call,), ""
     name, region = shlex.quote(source.id), _region(source)
-    where = f" --region {region}" if region else ""
+    where = (
+        f" --region {region or '…'}"  # without one, the name may mean another's in the region of the caller
+    )
     if source.id.startswith("i-"):
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: take "

@@ -40,6 +40,10 @@ split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT 
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 
 
+_SOME = "some service"
+"""What gave a session whose delivery the log does not show, as it lies before the evidence begins."""
+
+
 class Given(NamedTuple):
     """By credential id, why each counts as the attacker's, or may be."""
 
@@ -66,10 +70,16 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
         for role in roles_let_in(deed):
             found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
     for row, one in theirs:
-        service, begins = _given_by(one), one.issued_at
+        service, begins, caller = _given_by(one), one.issued_at, rows.caller(row)
+        if (
+            service is None
+            and one.kind == "service_role"
+            and not (caller.session_name or "").startswith("i-")
+        ):
+            service = _SOME
         if service is None or service in _NAMED or begins is None or "/aws-service-role/" in (one.role or ""):
             continue
-        role = of_caller(rows.caller(row))
+        role = of_caller(caller)
         if role not in found or (found[role].service and begins < found[role].time):
             why = f"{service} handed it out after {one.id}, to what runs with the same role"
             found[role] = Opening(begins, why, service)
@@ -124,7 +134,7 @@ def given(
         begins = one.issued_at or one.first_used
         if way is None or one.kind not in _KINDS or _before(begins, way.time):
             continue
-        if way.service is not None and _given_by(one) != way.service:
+        if way.service is not None and not _of_service(_given_by(one), way.service):
             continue
         shared = sorted(seen_at.intersection(used_from([one])) - own.get(role, set()))
         if way.service is not None:
@@ -144,6 +154,10 @@ def _given_by(one: Credential) -> str | None:
         return _ANYWHERE
     told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
     return told if told and told.endswith(".amazonaws.com") else None
+
+
+def _of_service(gave: str | None, service: str) -> bool:
+    return gave == service or (service == _SOME and gave is not None and gave not in _NAMED)
 
 
 def _own_addresses(

@@ -86,9 +86,8 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
                 yield replace(found, what=known, until=until, region=seen.region, service=by)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
                 person = credential.identity or name
-                yield _source(
-                    "portal", person, one, f"the access portal hands {person} a new session at any time"
-                )
+                why = f"the access portal hands {person} a new session at any time"
+                yield replace(_source("portal", person, one, why), person=name)
             case "oauth_login" if _lasts(one, _SIGN_IN, as_of):
                 arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
                 yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")

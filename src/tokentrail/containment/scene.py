@@ -127,7 +127,7 @@ class Source:
     service: str | None = field(default=None, compare=False)
     """Of a host: the service that gave it its session, if that is known."""
     person: str | None = field(default=None, compare=False)
-    """Of an identity provider: whom it let in."""
+    """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
