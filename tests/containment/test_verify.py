@@ -143,12 +143,33 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
             {"others": (one(id="D", parent="C", issued_at=BIT - SECOND, issued_in="mint"),)},
             ("not-yet-proven", None),
         ),
+        (
+            {
+                "others": (
+                    one(
+                        id="D",
+                        parent="C",
+                        issued_at=BIT + SECOND,
+                        issued_in="mint",
+                        issued_with="GetSessionToken",
+                    ),
+                )
+            },
+            ("not-yet-proven", None),
+        ),
+        ({"bites": (bite(action="deactivate-key"),), "call": "sts:GetCallerIdentity"}, ("refuted", "e9")),
+        ({"bites": (bite(action="delete-user"),), "call": "sts:GetCallerIdentity"}, ("not-yet-proven", None)),
         ({"bites": ()}, ("not-yet-proven", None)),
     ],
 )
 def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tuple[str, str | None]) -> None:
-    """Expiry, read-back, children, the reach of the evidence and the step's kind of policy count as they should."""
+    """
+    Expiry, read-back, children, the reach of the evidence and the step's kind of policy count as they should.
+
+    What no policy denies says that a key works which a step made inactive, and nothing of what a policy denies.
+    """
     events = [seen(9, error=fields.pop("event"))] if "event" in fields else []
+    events += [seen(9, fields.pop("call"))] if "call" in fields else []
 
     assert verdict(*events, **fields) == expected
 

@@ -175,6 +175,7 @@ def _joined(held: Held, one: TracedCredential | None) -> Held:
         return held
     return replace(
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
+        issued_with=one.issued_by.api if one.issued_by else None,
         expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
         active=one.state == "active",
     )  # fmt: skip
