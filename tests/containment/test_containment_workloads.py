@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.session import get_session
 from contain_cases import ROLE, actions, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.containment.model import Plan
-from tokentrail.containment.workloads import name_of
+from tokentrail.containment.workloads import RUN_BY, name_of
 from tokentrail.testing import Credential, LongTermKey, World
 
 JOB = f"{ROLE}Job"
@@ -208,3 +211,17 @@ def test_the_key_of_a_user_that_nobody_saw_acting_is_found_by_the_user() -> None
         plan = checked(case.contain([helper.arn]))
 
     assert (made.id,) == plan.tainted
+
+
+def test_what_stops_a_workload_is_a_command_of_aws() -> None:
+    """Each command that a step names for what a service runs exists, with its options, as the AWS CLI spells them."""
+    session, unknown = get_session(), []
+    for service, text in RUN_BY.items():
+        for name, verb, rest in re.findall(r"`aws ([a-z]+) ([a-z-]+)([^`]*)`", text):
+            model = session.get_service_model(name)
+            known = {xform_name(one, "-"): one for one in model.operation_names}
+            options = {xform_name(one, "-") for one in model.operation_model(known[verb]).input_shape.members}
+            if not set(re.findall(r"--([a-z-]+)", rest)) <= options:
+                unknown.append((service, verb))
+
+    assert [] == unknown

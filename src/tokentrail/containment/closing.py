@@ -172,7 +172,7 @@ def _host(source: Source) -> Means:
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
-    stop = RUN_BY.get(source.service or "", RUN_BY[""]).format(name=name, where=where)
+    stop = RUN_BY.get(source.service or "", RUN_BY["*"]).format(name=name, where=where)
     by = f", to which {source.service} gave its role," if source.service else ""
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 

@@ -146,11 +146,21 @@ RUN_BY: Mapping[str, str] = {
     "stop-notebook-instance{where} --notebook-instance-name …`, delete-app, stop-training-job, delete-endpoint)",
     "states.amazonaws.com": "stop the executions of the state machines that have the role (`aws stepfunctions "
     "stop-execution{where} --execution-arn …`), and what starts others",
+    "tasks.apprunner.amazonaws.com": "pause the service (`aws apprunner pause-service{where} --service-arn …`)",
+    "ssm.amazonaws.com": "take the node off Systems Manager (`aws ssm deregister-managed-instance{where} --instance-id="
+    "{name}`), and delete the activation by which it comes back (`aws ssm delete-activation{where} --activation-id …`)",
+    "credentials.iot.amazonaws.com": "make the device's certificate inactive (`aws iot update-certificate{where} "
+    "--certificate-id … --new-status INACTIVE`)",
+    "*": "look where the service lists what has the role, stop that, and what would start another in its place",
     "": "for a function `aws lambda put-function-concurrency{where} --function-name={name} "
     "--reserved-concurrent-executions 0`, for a task or pod stop the service or deployment that starts another in its "
     "place, for anything else that has the role look where its service lists it",
 }  # fmt: skip
-"""By the service that gave something of nobody's making its role: how a person stops it and what would follow it."""
+"""
+By the service that gave something of nobody's making its role: how a person stops it, and what would take its place.
+
+`*` is any other, and an empty name means that the evidence does not tell which.
+"""
 
 
 def name_of(what: str, thing: str) -> str:
