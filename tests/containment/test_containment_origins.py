@@ -208,18 +208,30 @@ def test_a_host_of_unknown_place_is_asked_for_it() -> None:
     assert any("remove the assignments of " in one and " (ada), " in one for one in whys)
 
 
-def test_a_portal_may_have_handed_out_other_roles_unseen() -> None:
-    """Whoever holds a person's portal has each role of its, in every account: the proof names those that were seen."""
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "portal",
+            f"as ada, unseen since 2026-11-23T09:\\S+, a role .*_ReadOnly_\\w+ of account {AWAY}.*GetRoleCred",
+        ),
+        (
+            "saml",
+            f"as zoe, unseen since 2026-11-23T09:\\S+, a role .*role/Audit of account {AWAY}.*AssumeRoleWithSAML",
+        ),
+    ],
+)
+def test_whoever_lets_the_attacker_in_may_open_other_roles_unseen(kind: str, said: str) -> None:
+    """A portal or provider lets a person into each role that it has, in every account: the proof names those seen."""
     world = World(START)
     world.identity_center("ada", "ReadOnly", account=AWAY).calls("s3:ListBuckets")
-    session = stolen_from(world, "portal")
+    world.saml(world.role("Audit", account=AWAY), "zoe").calls("s3:ListBuckets")
+    session = stolen_from(world, kind)
     rested(world, 0.1)
     plan = planned(world, session.id)
 
-    assert rests_on(
-        plan, f"as ada and unseen since 2026-11-23T09:\\S+, a role .*ReadOnly_\\w+ of account {AWAY}.*GetRole"
-    )
-    assert not rests_on(plan, "_Admin_")
+    assert rests_on(plan, said), plan.proof.holds_if
+    assert 1 == sum("a role that no step cuts" in one for one in plan.proof.holds_if)
 
 
 @contextmanager

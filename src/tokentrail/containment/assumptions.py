@@ -32,7 +32,7 @@ def holds_if(
     yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
-    yield from _portals(scene, moves)
+    yield from _ways_in(scene, moves)
     yield from _reach(scene)
     yield from _writers(scene, moves)
     yield from _by_hand(moves)
@@ -85,20 +85,27 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
             )
 
 
-def _portals(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
-    """A portal hands its user all roles that are assigned to it, in whichever account: only some may be in the log."""
+_WAYS = {
+    "portal": ("through the access portal nobody took up, as {}", "GetRoleCredentials and Federate in the log of the "
+               "directory's account name each"),
+    "certificate": ("by the certificate {} nobody took up", "CreateSession in each account's log names each"),
+    "saml": ("through the identity provider nobody took up, as {}", "AssumeRoleWithSAML in each account's log names "
+             "each"),
+}  # fmt: skip
+
+
+def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """A portal or provider lets its user into each role that it has, in any account: only some may be in the log."""
     cut = {one for move in moves for one in move.principals}
-    if not any(one.kind == "portal" for one in scene.sources):
-        return
-    for person, since, roles in scene.portals[:_MOST]:
-        left = [f"{short(scene.arn(one))} of account {one.account}" for one in roles if one not in cut]
+    open_still = {"certificate" if one.what == "certificate" else one.kind for one in scene.sources}
+    ways = [one for one in scene.ways_in if ("provider" if one.kind == "saml" else one.kind) in open_still]
+    for way in ways[:_MOST]:
+        said, where = _WAYS[way.kind]
+        left = [f"{short(scene.arn(one))} of account {one.account}" for one in way.others if one not in cut]
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        before = f" (it was seen to hand out {', '.join(left[:3])}{more})" if left else ""
-        when = f" since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
-        yield (
-            f"through the access portal nobody took up, as {person} and unseen{when}, a role that no step cuts"
-            f"{before}: GetRoleCredentials and Federate in the log of the directory's account name each"
-        )
+        seen = f" (it was seen to open {', '.join(left[:3])}{more})" if left else ""
+        when = f" since {way.since:%Y-%m-%dT%H:%M:%SZ}" if way.since else ""
+        yield f"{said.format(way.name)}, unseen{when}, a role that no step cuts{seen}: {where}"
 
 
 def _reach(scene: Scene) -> Iterator[str]:
@@ -181,7 +188,7 @@ def _let_in(scene: Scene) -> Iterator[str]:
                 f"{shlex.quote(person)}`); where the pool lets guests in, anybody is given another"
             )
         else:
-            how = "shut that out there, or take it out of the role's trust policy"
+            how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"
         yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
     if len(scene.let_in) > _MOST:
         yield f"{said} in {len(scene.let_in) - _MOST} more ways (`tokentrail trace` lists the sessions)"

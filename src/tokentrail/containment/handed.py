@@ -17,8 +17,9 @@ from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.origins import certified
-from tokentrail.containment.principal import Principal, of_caller
+from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
+from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -225,24 +226,36 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def portals(
-    forest: Forest, theirs: Iterable[tuple[Row, Credential]]
-) -> Iterator[tuple[str, datetime | None, tuple[Principal, ...]]]:
-    """Persons whose portal is the attacker's: since when, and which other roles it was ever seen to hand them."""
-    first: dict[str, datetime | None] = {}
+def ways_in(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> Iterator[WayIn]:
+    """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
+    first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()
     for row, one in theirs:
-        caller = rows.caller(row)
-        own.add(of_caller(caller))
-        if one.kind == "identity_center" and caller.session_name:
-            known = first.setdefault(caller.session_name, one.issued_at)
-            first[caller.session_name] = min(known, one.issued_at) if known and one.issued_at else None
-    names = sorted(first)
-    kept = "f.kind = 'identity_center'"
+        own.add(of_caller(rows.caller(row)))
+        key = _way(row, one.kind, certified=certified(one))
+        if key is not None:
+            known = first.setdefault(key, one.issued_at)
+            first[key] = min(known, one.issued_at) if known and one.issued_at else None
+    names = sorted({name for _, name, _ in first})
+    kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
     found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
-    seen = {(caller.session_name, of_caller(caller)) for caller in map(rows.caller, found)}
-    for name in names:
-        yield name, first[name], tuple(sorted(role for who, role in seen if who == name and role not in own))
+    seen = {(_way(row, row["kind"], certified=True), of_caller(rows.caller(row))) for row in found}
+    for key in sorted(first):
+        others = sorted(role for way, role in seen if way == key and role not in own)
+        yield WayIn(key[0], key[1], first[key], tuple(others))
+
+
+def _way(row: Row, kind: str, *, certified: bool) -> tuple[WayKind, str, str] | None:
+    """What let a person or a machine in, by name; of SAML, the provider too, which has an ARN in each account."""
+    name = rows.caller(row).session_name
+    match kind:
+        case "identity_center" if name:
+            return "portal", name, ""
+        case "service_role" if name and certified:
+            return "certificate", name, ""
+        case "assumed_role_saml" if name:
+            return "saml", name, str(row["target"] or "").partition(":saml-provider/")[2]
+    return None
 
 
 def unsure(one: Credential, narrowing: Narrowing) -> bool:

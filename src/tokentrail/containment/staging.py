@@ -15,7 +15,7 @@ from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
 from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.handed import Handed, follow, living, portals
+from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
 from tokentrail.containment.principal import (
@@ -131,7 +131,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in sources if one.assumed)),
-        portals=tuple(portals(forest, pairs)),
+        ways_in=tuple(ways_in(forest, pairs)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
         changes=changes,
