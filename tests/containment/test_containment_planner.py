@@ -168,13 +168,20 @@ def root_records(key: str) -> list[dict[str, object]]:
 
 
 def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> None:
-    """No IAM call of others can: a person signs in as root; a service control policy binds root in a member account."""
+    """
+    No IAM call of others can: a person signs in as root; a service control policy binds root in a member account.
+
+    The proof counts on the person: what lives on where no policy binds root is what the key minted, not the key.
+    """
     with held(root_records("AKIAIOSFODNN7EXAMPLE")) as case:
         member = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=MANAGEMENT))
         manager = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=HOME))
 
     key, control = step(member, "deactivate-key"), step(member, "scp-deny")
-    assert () == key.calls and "as root" in key.why
+    assert () == key.calls and "as root" in key.why and ("AKIAIOSFODNN7EXAMPLE",) == key.ends
+    assert not manager.proof.complete and "AKIAIOSFODNN7EXAMPLE" not in {
+        one.credential for one in manager.proof.survivors
+    }
     assert [f"arn:aws:iam::{HOME}:root"] == statements(control)[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]
     assert "DateLessThan" not in statements(control)[0]["Condition"]
     assert member.proof.complete
