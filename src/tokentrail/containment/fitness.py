@@ -141,18 +141,18 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace]) -> None:
     if added:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {_some(added)} came from the attacker's "
-            f"credentials too. Plan again: `{_again(plan)}`."
+            f"credentials too. Plan again: `{again(plan)}`."
         )
     if made:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {made[0].by} made or changed "
             f"{made[0].id or made[0].what} at {spelled(made[0].time)} (event {made[0].event_id}). "
-            f"Plan again: `{_again(plan)}`."
+            f"Plan again: `{again(plan)}`."
         )
 
 
-def _again(plan: Plan) -> str:
-    """The command that made a plan, as far as the plan tells: with another narrowing it would end the owner's things."""
+def again(plan: Plan) -> str:
+    """The command that made a plan, as far as the plan tells: narrowed otherwise, it would end the owner's things."""
     told, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
     options += [("--since", spelled(told["since"]))] if told["since"] else []
