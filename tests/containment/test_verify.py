@@ -459,7 +459,7 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
     assert found.verdict == "not-yet-proven"
 
 
-@pytest.mark.parametrize("since", ["nothing", "used", "minted", "handed"])
+@pytest.mark.parametrize("since", ["nothing", "used", "handed"])
 def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
     """A host's next sessions descend from no subject: used after the bite, or handed out then, they refute."""
     world = World(START)
@@ -474,8 +474,6 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
     world.wait(3600)
     if since == "used":
         second.calls("s3:ListBuckets")
-    elif since == "minted":
-        second.assumes("Ops", "x")
     elif since == "handed":
         second.rotates().calls("s3:ListBuckets")
     world.user("bystander").calls("s3:ListBuckets")
