@@ -577,6 +577,10 @@ def test_newer_evidence_is_a_reason_to_plan_again(stand: Stand) -> None:
     refused(stand, plan, "Plan again", retrace=lambda: trace(new, ()))
     known = replace(plan, tainted=(*plan.tainted, new))
     refused(stand, known, "backdoor", retrace=lambda: trace(new, (replace(made, by=new),)))
+    narrow = {"since": AS_OF, "source_ips": ("203.0.113.0/24",), "trusted_ips": ()}
+    other = replace(plan, strategy="surgical", narrowing=narrow, lag=60)
+    again = "--strategy surgical --since 2026-11-23T10:14:00Z --source-ip 203.0.113.0/24 --lag 60 -o NEW-PLAN.json`"
+    refused(stand, other, again, retrace=lambda: trace(new, ()))
     assert stand.apply(known, retrace=lambda: trace(new, ())).complete
 
 

@@ -158,17 +158,36 @@ def test_an_answer_that_the_log_left_out_hides_no_workload() -> None:
     assert event["eventID"] in step(planned(world, key.id), "isolate-instance").why
 
 
-def test_what_was_got_into_is_a_condition_of_the_proof() -> None:
-    """Whoever had a shell in a task may have its role's credentials, which no log of the shell tells."""
+@pytest.mark.parametrize(
+    ("call", "asked_for", "said"),
+    [
+        (
+            "ecs:ExecuteCommand",
+            {"cluster": "web", "task": "task-7", "command": "sh"},
+            "a shell was opened in an ECS task",
+        ),
+        (
+            "ec2:ModifyInstanceAttribute",
+            {"instanceId": "task-7", "userData": "<sensitiveDataRemoved>"},
+            "a script that it",
+        ),
+    ],
+)
+def test_what_was_got_into_is_a_condition_of_the_proof(
+    call: str, asked_for: dict[str, Any], said: str
+) -> None:
+    """Whoever had a shell in a task, or an instance's start script, may have its role's credentials: no log tells."""
     world = World(START)
     key = world.user("support")
-    key.calls("ecs:ExecuteCommand", {"cluster": "web", "task": "task-7", "command": "sh"}, read_only=False)
+    key.calls(call, asked_for, read_only=False)
     plan = planned(world, key.id)
 
-    (said,) = [
-        one for one in plan.proof.holds_if if "ExecuteCommand on task-7 (111122223333, us-east-1" in one
+    (told,) = [
+        one
+        for one in plan.proof.holds_if
+        if f"{call.partition(':')[2]} on task-7 (111122223333, us-east-1" in one
     ]
-    assert "a shell was opened in an ECS task" in said and "tokentrail contain ROLE-ARN" in said
+    assert said in told and "tokentrail contain ROLE-ARN" in told
     assert plan.proof.complete
 
 

@@ -43,6 +43,10 @@ def stolen_from(world: World, kind: str) -> Credential:
         "sign_in": world.console_sign_in(world.user("ada")).logs_in(),
         "saml": world.saml("Dev", "zoe"),
         "oidc": world.oidc("Deploy", "repo:example/shop:ref:refs/heads/main"),
+        "pod": world.oidc(
+            "Pod", "system:serviceaccount:shop:web", provider="oidc.eks.us-east-1.amazonaws.com/id/A1"
+        ),
+        "app": world.cognito("App", "us-east-1:23a7711a"),
     }
     found[kind].seen_from(THIEF).calls("s3:ListBuckets")
     return found[kind]
@@ -99,9 +103,17 @@ def test_a_sign_in_of_a_role_or_federated_user_has_no_password(federated: bool) 
     assert rests_on(plan, "^whoever minted .* went into a browser, and what minted it is not in the evidence")
 
 
-@pytest.mark.parametrize("kind", ["saml", "oidc"])
-def test_who_came_in_through_a_provider_may_have_come_again(kind: str) -> None:
-    """The session has run out: its role is cut for what nobody has seen, and the proof rests on the provider."""
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("saml", "saml-provider/corporate, as zoe, into role/Dev "),
+        ("oidc", "as repo:example/shop:ref:refs/heads/main, into role/Deploy "),
+        ("pod", "as system:serviceaccount:shop:web, into role/Pod .*though the pod be gone"),
+        ("app", "into role/App .*delete-identities --identity-ids-to-delete=us-east-1:23a7711a"),
+    ],
+)
+def test_who_came_in_through_a_provider_may_have_come_again(kind: str, said: str) -> None:
+    """The session has run out: its role is cut for what nobody has seen, and the proof rests on the provider, by name."""
     world = World(START)
     session = stolen_from(world, kind)
     rested(world, 72)
@@ -109,7 +121,7 @@ def test_who_came_in_through_a_provider_may_have_come_again(kind: str) -> None:
 
     assert plan.proof.complete
     assert ["revoke-role-sessions"] == actions(plan)
-    assert rests_on(plan, "identity provider behind the federated sessions")
+    assert rests_on(plan, f"identity provider behind the federated sessions.*{said}")
 
 
 def test_a_provider_that_is_no_more_lets_nobody_in() -> None:
@@ -184,6 +196,72 @@ def test_what_a_host_hands_out_after_the_theft_is_the_thiefs(kind: str) -> None:
     assert f"{minted.id}, as it descends from {after.id}" in plan.steps[1].why
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "instance",
+            "disassociate-iam-instance-profile.*Auto Scaling group starts another.*leaves shells open",
+        ),
+        (
+            "function",
+            "send, to which lambda.*put-function-concurrency --region us-east-1 --function-name=send",
+        ),
+        ("task", "ecs update-service --region us-east-1 .*stop-task .*--task=[0-9a-f]{32}"),
+        ("pod_identity", "kubectl scale .*replaced by another"),
+    ],
+)
+def test_a_host_is_shut_so_that_nothing_takes_its_place(kind: str, said: str) -> None:
+    """The step names what starts the next task, pod or instance, and nothing that leaves a thief's shell open."""
+    world = World(START)
+    session = getattr(world, kind)("Web", *(["send"] if kind == "function" else []))
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    why = step(planned(world, session.id), "isolate-instance").why
+
+    assert re.search(said, why), why
+    assert ("lambda" in why) == (kind == "function")
+
+
+def test_a_host_of_unknown_place_is_asked_for_it() -> None:
+    """A command without a region would mean what has that name in the caller's own; a person is named as it signs in."""
+    world = World(START)
+    session = world.function("Mailer", "send")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    person = world.identity_center("ada", "Admin")
+    person.calls("s3:ListBuckets")
+    with held([one for one in world.records() if not one["eventName"].startswith("AssumeRole")]) as case:
+        whys = [one.why for one in case.contain([session.id, person.arn]).steps]
+
+    assert any("--region … --function-name=send" in one for one in whys)
+    assert any("remove the assignments of " in one and " (ada), " in one for one in whys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "portal",
+            f"as ada, unseen since 2026-11-23T09:\\S+, a role .*_ReadOnly_\\w+ of account {AWAY}.*GetRoleCred",
+        ),
+        (
+            "saml",
+            f"as zoe, unseen since 2026-11-23T09:\\S+, a role .*role/Audit of account {AWAY}.*AssumeRoleWithSAML",
+        ),
+    ],
+)
+def test_whoever_lets_the_attacker_in_may_open_other_roles_unseen(kind: str, said: str) -> None:
+    """A portal or provider lets a person into each role that it has, in every account: the proof names those seen."""
+    world = World(START)
+    world.identity_center("ada", "ReadOnly", account=AWAY).calls("s3:ListBuckets")
+    world.saml(world.role("Audit", account=AWAY), "zoe").calls("s3:ListBuckets")
+    session = stolen_from(world, kind)
+    rested(world, 0.1)
+    plan = planned(world, session.id)
+
+    assert rests_on(plan, said), plan.proof.holds_if
+    assert 1 == sum("a role that no step cuts" in one for one in plan.proof.holds_if)
+
+
 @contextmanager
 def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
     """A case in which `aws login` has refreshed its credentials once."""
@@ -197,6 +275,53 @@ def refreshed(world: World) -> Iterator[tuple[Case, Credential, Credential]]:
     records = json.loads(json.dumps(world.records()).replace(str(was), str(now)))
     with held(records) as case:
         yield case, first, after
+
+
+@pytest.mark.parametrize(("region", "theirs"), [("us-east-1", True), ("eu-west-1", False)])
+def test_a_function_that_got_another_role_hands_out_that(region: str, theirs: bool) -> None:
+    """The host is the function, whichever role it is given later; one of its name in another region is another one."""
+    world = World(START)
+    session = world.function("Mailer", "send")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(600)
+    world.region = region
+    after = world.function("MailerNew", "send")
+    after.calls("s3:ListBuckets")
+    rested(world, 0.1)
+    plan = checked(planned(world, session.id, strategy="surgical"))
+
+    assert plan.proof.complete
+    assert (after.id in plan.steps[-1].ends) == theirs
+
+
+@pytest.mark.parametrize(("kind", "delivered"), [("task", True), ("task", False), ("pod_identity", True)])
+def test_what_took_the_place_of_a_robbed_workload_may_be_robbed_too(kind: str, delivered: bool) -> None:
+    """
+    Each task or pod has a name of its own: one used from the thief's address is cut, and any other is named.
+
+    The evidence may begin after the robbed one got its session: which service gave it that is not known then.
+    """
+    world, way_out = World(START), "198.51.100.200"
+    before, robbed = (getattr(world, kind)("Web").seen_from(way_out) for _ in range(2))
+    before.calls("s3:ListBuckets")
+    robbed.calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(HOUR)
+    again, other = (getattr(world, kind)("Web") for _ in range(2))
+    minted = again.seen_from(THIEF).assumes("Ops", "x")
+    other.seen_from(way_out).calls("s3:ListBuckets")
+    rested(world, 1)
+    records = [
+        one
+        for one in world.records()
+        if delivered or robbed.key_id not in json.dumps(one["responseElements"])
+    ]
+    with held(records) as case:
+        plan = checked(case.contain([robbed.id], strategy="surgical"))
+
+    assert plan.proof.complete and {again.id, minted.id} <= set(plan.tainted)
+    assert not {other.id, before.id} & (hit(plan) | set(plan.tainted))
+    assert rests_on(plan, f"{other.id} is the rightful owner's") and not rests_on(plan, before.id)
 
 
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
@@ -427,7 +552,9 @@ def test_a_certificate_is_revoked_and_no_workload_is_stopped() -> None:
 
     assert ["revert-trust", "revoke-role-sessions"] == actions(plan)
     assert (serial,) == plan.steps[0].targets and () == plan.steps[0].calls
-    assert all(said in plan.steps[0].why for said in (serial, "import-crl", "disable-profile"))
+    assert all(
+        said in plan.steps[0].why for said in (serial, "import-crl", "--region us-east-1 --profile-id")
+    )
     assert "lambda" not in plan.steps[0].why
     assert plan.proof.complete and given.proof.complete and not alone.proof.complete
 

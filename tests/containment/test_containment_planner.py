@@ -25,6 +25,7 @@ from contain_cases import (
 
 from evidence import AWAY, HOME, START, call, held
 from tokentrail import Case
+from tokentrail.containment.documents import spelled
 from tokentrail.containment.margin import LEAST_MARGIN
 from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
@@ -94,7 +95,7 @@ def person() -> tuple[World, Credential]:
 
 
 def test_an_identity_center_role_is_denied_by_the_organisation_by_hand() -> None:
-    """IAM can't edit it: a person shuts the portal, then attaches a service control policy, which `why` spells out."""
+    """IAM can't edit it: a person shuts the portal, then attaches the policy in `why`, with a cutoff of that moment."""
     world, session = person()
     plan = planned(world, session.id)
 
@@ -103,6 +104,7 @@ def test_an_identity_center_role_is_denied_by_the_organisation_by_hand() -> None
     assert () == portal.calls == control.calls
     assert "eve@example.com" in portal.targets and "delete its active sessions" in portal.why
     assert "service control policy" in control.why and "aws:PrincipalArn" in control.why
+    assert control.cutoff and f"and 60 seconds in place of {spelled(control.cutoff)}" in control.why
     assert not portal.reversible and not control.reversible
     assert (f"{ROLE}Deploy",) == role.principals
     assert plan.proof.complete
@@ -166,13 +168,20 @@ def root_records(key: str) -> list[dict[str, object]]:
 
 
 def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> None:
-    """No IAM call of others can: a person signs in as root; a service control policy binds root in a member account."""
+    """
+    No IAM call of others can: a person signs in as root; a service control policy binds root in a member account.
+
+    The proof counts on the person: what lives on where no policy binds root is what the key minted, not the key.
+    """
     with held(root_records("AKIAIOSFODNN7EXAMPLE")) as case:
         member = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=MANAGEMENT))
         manager = checked(case.contain(["AKIAIOSFODNN7EXAMPLE"], management_account=HOME))
 
     key, control = step(member, "deactivate-key"), step(member, "scp-deny")
-    assert () == key.calls and "as root" in key.why
+    assert () == key.calls and "as root" in key.why and ("AKIAIOSFODNN7EXAMPLE",) == key.ends
+    assert not manager.proof.complete and "AKIAIOSFODNN7EXAMPLE" not in {
+        one.credential for one in manager.proof.survivors
+    }
     assert [f"arn:aws:iam::{HOME}:root"] == statements(control)[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]
     assert "DateLessThan" not in statements(control)[0]["Condition"]
     assert member.proof.complete

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.session import get_session
 from contain_cases import ROLE, actions, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.containment.model import Plan
-from tokentrail.containment.workloads import name_of
+from tokentrail.containment.workloads import RUN_BY, name_of
 from tokentrail.testing import Credential, LongTermKey, World
 
 JOB = f"{ROLE}Job"
@@ -133,6 +136,37 @@ def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> N
     assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
 
 
+@pytest.mark.parametrize(("ip", "theirs"), [("203.0.113.77", True), ("192.0.2.44", False)])
+def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: bool) -> None:
+    """A certificate's session of a role in it, used from the thief's address, and all below it; another's is named."""
+    world = World(START)
+    leaked = world.user("leaked").seen_from("203.0.113.77")
+    answer = {"profile": {"profileArn": f"{ANYWHERE}:profile/3-4"}}
+    asked_for = {"name": "p", "roleArns": ["arn:aws:iam::111122223333:role/Admin"]}
+    leaked.calls("rolesanywhere:CreateProfile", asked_for, response=answer, read_only=False)
+    session = world.roles_anywhere("Admin", "host", ip=ip)
+    session.calls("s3:ListBuckets")
+    minted = session.assumes("Ops", "x")
+    world.wait(1800)
+    world.user("bystander").calls("s3:ListBuckets")
+    plan = planned(world, leaked.id, strategy="surgical")
+
+    assert plan.proof.complete and ({session.id, minted.id} <= set(plan.tainted)) == theirs
+    assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
+
+
+def test_a_trust_anchor_that_was_changed_is_put_back_where_it_is() -> None:
+    """The request names it by a number: the step tells the call that changed it, and the region."""
+    world = World(START)
+    leaked = world.user("leaked")
+    leaked.calls(
+        "rolesanywhere:UpdateTrustAnchor", {"trustAnchorId": "1-2"}, read_only=False, region="eu-west-1"
+    )
+    why = step(planned(world, leaked.id), "revert-trust").why
+
+    assert "Look at 1-2 in eu-west-1 and put back what it was, or delete it: UpdateTrustAnchor by " in why
+
+
 def test_a_trust_anchor_that_was_disabled_since_needs_no_step() -> None:
     """Whoever disabled it: it lets nobody in."""
     anchor = f"{ANYWHERE}:trust-anchor/1-2"
@@ -177,3 +211,17 @@ def test_the_key_of_a_user_that_nobody_saw_acting_is_found_by_the_user() -> None
         plan = checked(case.contain([helper.arn]))
 
     assert (made.id,) == plan.tainted
+
+
+def test_what_stops_a_workload_is_a_command_of_aws() -> None:
+    """Each command that a step names for what a service runs exists, with its options, as the AWS CLI spells them."""
+    session, unknown = get_session(), []
+    for service, text in RUN_BY.items():
+        for name, verb, rest in re.findall(r"`aws ([a-z]+) ([a-z-]+)([^`]*)`", text):
+            model = session.get_service_model(name)
+            known = {xform_name(one, "-"): one for one in model.operation_names}
+            options = {xform_name(one, "-") for one in model.operation_model(known[verb]).input_shape.members}
+            if not set(re.findall(r"--([a-z-]+)", rest)) <= options:
+                unknown.append((service, verb))
+
+    assert [] == unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from carry_cases import AS_OF, BEFORE, REVOKE, Stand, call, plan_of, step
 
 from tokentrail.containment.model import Plan
+from tokentrail.present.deeds import write_undone
+from tokentrail.present.paper import Paper
 
 
 def applied(stand: Stand) -> Plan:
@@ -39,6 +42,19 @@ def test_undo_leaves_the_account_as_it_was(stand: Stand) -> None:
     assert stand.details() == before != changed
     restored = [one for one in stand.lines() if one["kind"] == "before" and one["verb"] == "undo"]
     assert restored[0]["call"]["parameters"]["PolicyDocument"] == BEFORE
+
+
+def test_what_a_person_did_is_named_and_stays(stand: Stand) -> None:
+    """No call takes it back: a policy that somebody pasted would stand for ever, and nobody be told so."""
+    plan = plan_of(step(1, "scp-deny", why="Attach the policy.", targets=("arn:aws:iam::1:role/Admin",)))
+    stand.confirmed = {1}
+    assert stand.apply(plan).complete
+
+    undone, page = stand.undo(plan), io.StringIO()
+    write_undone(undone, Paper(page))
+
+    assert [(1, "scp-deny")] == [(one.n, one.action) for one in undone.by_hand]
+    assert "by hand" in page.getvalue() and "Nothing is left" not in page.getvalue()
 
 
 def test_a_leaked_key_stays_inactive(stand: Stand) -> None:

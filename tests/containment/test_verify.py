@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from carry_cases import AWAY, HOME, REVOKE, Stand, call, plan_of, step
 
+from evidence import START, held, session, user
 from evidence import call as record
-from evidence import held, session, user
 from tokentrail.case import Case
-from tokentrail.containment.history import history, plain
+from tokentrail.containment.history import History, StepRecord, history, plain
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.verify import Evidence, verify
 from tokentrail.lineage.model import Trace
 from tokentrail.results import Coverage
+from tokentrail.testing import World
 
 BIT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
 DENIERS: dict[str, Denier] = {"explicit": "identity-based policy", "scp": "service control policy"}
@@ -142,12 +143,33 @@ def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tup
             {"others": (one(id="D", parent="C", issued_at=BIT - SECOND, issued_in="mint"),)},
             ("not-yet-proven", None),
         ),
+        (
+            {
+                "others": (
+                    one(
+                        id="D",
+                        parent="C",
+                        issued_at=BIT + SECOND,
+                        issued_in="mint",
+                        issued_with="GetSessionToken",
+                    ),
+                )
+            },
+            ("not-yet-proven", None),
+        ),
+        ({"bites": (bite(action="deactivate-key"),), "call": "sts:GetCallerIdentity"}, ("refuted", "e9")),
+        ({"bites": (bite(action="delete-user"),), "call": "sts:GetCallerIdentity"}, ("not-yet-proven", None)),
         ({"bites": ()}, ("not-yet-proven", None)),
     ],
 )
 def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tuple[str, str | None]) -> None:
-    """Expiry, read-back, children, the reach of the evidence and the step's kind of policy count as they should."""
+    """
+    Expiry, read-back, children, the reach of the evidence and the step's kind of policy count as they should.
+
+    What no policy denies says that a key works which a step made inactive, and nothing of what a policy denies.
+    """
     events = [seen(9, error=fields.pop("event"))] if "event" in fields else []
+    events += [seen(9, fields.pop("call"))] if "call" in fields else []
 
     assert verdict(*events, **fields) == expected
 
@@ -196,7 +218,7 @@ ROLE_SESSION, SESSION_TOKEN = "ASIAROLESESSION00001", "ASIASESSIONTOKEN0001"
 def evidence(case: Case, plan: Plan) -> Evidence:
     covered = [replace(one, account=HOME) for one in case.status().coverage]
     return Evidence(
-        covered=covered, retrace=lambda: case.trace(plan.tainted), timeline=lambda: case.timeline(plan.tainted),
+        covered=covered, retrace=lambda: case.trace(plan.tainted), timeline=case.timeline,
         record=case.record,
     )  # fmt: skip
 
@@ -283,7 +305,7 @@ def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str |
 
     cloud: Any = Stands()
     seen = Evidence(
-        covered=covered, retrace=lambda: trace, timeline=lambda: (), record=lambda name, place: {}
+        covered=covered, retrace=lambda: trace, timeline=lambda subjects: (), record=lambda name, place: {}
     )
     found = verify(plan, told, cloud, seen, now=BIT + timedelta(hours=3))
 
@@ -435,3 +457,35 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
 
     assert found.credentials[0].why == "the plan itself does not end it"
     assert found.verdict == "not-yet-proven"
+
+
+@pytest.mark.parametrize("since", ["nothing", "used", "handed"])
+def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
+    """A host's next sessions descend from no subject: used after the bite, or handed out then, they refute."""
+    world = World(START)
+    first = world.instance("Web")
+    first.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    world.wait(600)
+    second = first.rotates()
+    second.calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([first.id])
+    assert second.id in plan.tainted and plan.proof.complete
+    world.wait(3600)
+    if since == "used":
+        second.calls("s3:ListBuckets")
+    elif since == "handed":
+        second.rotates().calls("s3:ListBuckets")
+    world.user("bystander").calls("s3:ListBuckets")
+    bit = plan.as_of + timedelta(minutes=5)
+    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
+            record=case.record,
+        )  # fmt: skip
+        told = History(steps={one.n: done for one in plan.steps})
+        found = verify(plan, told, None, looking, now=world.now)
+
+    assert found.verdict == ("not-yet-proven" if since == "nothing" else "refuted")
+    assert any("opened again" in one for one in found.notes) == (since == "handed")

@@ -10,7 +10,7 @@ from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
-from tokentrail.containment.staging import Asked, stage
+from tokentrail.containment.staging import Asked, followed, stage
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.reach import Reach
@@ -51,3 +51,11 @@ def plan(
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
     return prove_steps(scene, what_if, found.gaps) if what_if else contain(scene, strategy, spare, found.gaps)
+
+
+def subjects(
+    views: Views, found: Trace, made: Plan, narrowing: Narrowing, as_of: datetime | None
+) -> tuple[str, ...]:
+    """What a plan's subjects are by now: what was handed out since is the attacker's too, as when it was made."""
+    asked = Asked(case_id=made.case_id, margin=made.margin, lag=made.lag, narrowing=narrowing)
+    return followed(views.forest(as_of), found, views.open(as_of).covered(), asked, made.tainted)

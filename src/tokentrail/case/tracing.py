@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokentrail.case.proofs import periods
 from tokentrail.case.views import View, Views
@@ -12,6 +13,9 @@ from tokentrail.lineage import coverage, proofs
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing, family, networks, trace
 from tokentrail.store.folder import CaseFolder
+
+if TYPE_CHECKING:
+    from tokentrail.containment.model import Plan
 
 
 class Tracing:
@@ -69,6 +73,24 @@ class Tracing:
         view = self._views.open(as_of)
         found = family(view.forest(as_of), subjects, narrowing=narrowing, gaps=())
         return self._with_gaps(found, view)
+
+    def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
+        """
+        Trace downward what counts as the attacker's now, as a plan does.
+
+        That is more than `trace` shows of its subjects: what hosts, portals and sign-ins handed out since, too.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject any more.
+        """
+        from tokentrail.case.planning import subjects  # takes its time to load, and few verbs plan
+
+        found = self.family(plan.subjects, as_of=as_of, **plan.narrowing)
+        told = plan.narrowing
+        narrowing = Narrowing(told["since"], networks(told["source_ips"]), networks(told["trusted_ips"]))
+        return self.trace(
+            subjects(self._views, found, plan, narrowing, as_of), as_of=as_of, up=False, **plan.narrowing
+        )
 
     def _with_gaps(self, found: Trace, view: View) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""

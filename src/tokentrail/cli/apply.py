@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common
@@ -20,7 +19,6 @@ from tokentrail.containment.apply import Means, apply
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.outcome import Applied, StepDone
 from tokentrail.errors import ActionRefused
-from tokentrail.lineage.model import Trace
 from tokentrail.present.deeds import write_applied, write_calls, write_deed
 from tokentrail.present.document import columns, document, timestamp
 from tokentrail.present.paper import Paper
@@ -69,7 +67,7 @@ def command(
     write_calls(plan, Paper(sys.stderr))
     reach.insist_on_consent(fitness.accounts(plan), consent=consent)
     with reach.case_of(told, plan) as case, route.opened(path, plan) as (cloud, journal):
-        retrace = (lambda: _retrace(case, plan, told.as_of)) if case else None
+        retrace = (lambda: case.retrace(plan, as_of=told.as_of)) if case else None
         applied = apply(plan, cloud, journal, _means(done), retrace=retrace, own_session_may_be_cut=cut)
     _tell(told, applied)
 
@@ -90,10 +88,6 @@ def _tell(told: Common, applied: Applied) -> None:
     )  # fmt: skip
     if applied.stopped:
         raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")
-
-
-def _retrace(case: Case, plan: Plan, as_of: datetime | None) -> Trace:
-    return case.trace(plan.subjects, as_of=as_of, up=False, **plan.narrowing)
 
 
 def _means(done: tuple[int, ...]) -> Means:

@@ -17,7 +17,7 @@ from tokentrail.containment.journal import journal_path
 from tokentrail.containment.outcome import Restored, Undone
 from tokentrail.containment.undo import Undo
 from tokentrail.errors import ActionRefused
-from tokentrail.present.deeds import write_intended, write_undone
+from tokentrail.present.deeds import write_by_hand, write_intended, write_undone
 from tokentrail.present.document import columns, document
 from tokentrail.present.paper import Paper
 
@@ -55,6 +55,7 @@ def command(
         intended = [(one.record.key, one.outcome, one.why, one.calls) for one in shown]
         write_intended(intended, Paper(sys.stdout if dry_run else sys.stderr))
         if dry_run:
+            write_by_hand(undo.by_hand(), Paper(sys.stdout))
             return
         changing = sorted({call.account for one in takings for call in one.calls})
         reach.insist_on_consent(changing, consent=consent)

@@ -32,6 +32,7 @@ def holds_if(
     yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
+    yield from _ways_in(scene, moves)
     yield from _reach(scene)
     yield from _writers(scene, moves)
     yield from _by_hand(moves)
@@ -82,6 +83,29 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
                 f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
                 f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
             )
+
+
+_WAYS = {
+    "portal": ("through the access portal nobody took up, as {}", "GetRoleCredentials and Federate in the log of the "
+               "directory's account name each"),
+    "certificate": ("by the certificate {} nobody took up", "CreateSession in each account's log names each"),
+    "saml": ("through the identity provider nobody took up, as {}", "AssumeRoleWithSAML in each account's log names "
+             "each"),
+}  # fmt: skip
+
+
+def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """A portal or provider lets its user into each role that it has, in any account: only some may be in the log."""
+    cut = {one for move in moves for one in move.principals}
+    open_still = {"certificate" if one.what == "certificate" else one.kind for one in scene.sources}
+    ways = [one for one in scene.ways_in if ("provider" if one.kind == "saml" else one.kind) in open_still]
+    for way in ways[:_MOST]:
+        said, where = _WAYS[way.kind]
+        left = [f"{short(scene.arn(one))} of account {one.account}" for one in way.others if one not in cut]
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        seen = f" (it was seen to open {', '.join(left[:3])}{more})" if left else ""
+        when = f" since {way.since:%Y-%m-%dT%H:%M:%SZ}" if way.since else ""
+        yield f"{said.format(way.name)}, unseen{when}, a role that no step cuts{seen}: {where}"
 
 
 def _reach(scene: Scene) -> Iterator[str]:
@@ -141,8 +165,33 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nothing was minted in the {len(silent)} {many} of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
-    if any(one.assumed for one in scene.sources):
-        yield "the identity provider behind the federated sessions lets the attacker in no more"
+    yield from _let_in(scene)
+
+
+def _let_in(scene: Scene) -> Iterator[str]:
+    """
+    Whom identity providers must let in no more, and what sees to that.
+
+    STS asks a token for its signature, audience and expiry, and not whether its holder is still there (AWS STS API
+    Reference, 'AssumeRoleWithWebIdentity').
+    """
+    said = "the identity provider behind the federated sessions lets the attacker in no more"
+    for provider, person, role in scene.let_in[:_MOST]:
+        if person.startswith("system:serviceaccount:"):
+            how = (
+                "the service account's token opens the role until it expires, though the pod be gone, so take the "
+                "account out of the role's trust policy for as long"
+            )
+        elif provider == "cognito-identity.amazonaws.com":
+            how = (
+                f"delete the identity (`aws cognito-identity delete-identities --identity-ids-to-delete="
+                f"{shlex.quote(person)}`); where the pool lets guests in, anybody is given another"
+            )
+        else:
+            how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"
+        yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
+    if len(scene.let_in) > _MOST:
+        yield f"{said} in {len(scene.let_in) - _MOST} more ways (`tokentrail trace` lists the sessions)"
 
 
 def _named(sources: Sequence[Source]) -> str:

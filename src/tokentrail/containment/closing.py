@@ -14,7 +14,7 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.workloads import REGION, WORKLOADS
+from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
@@ -50,9 +50,12 @@ def _trust(source: Source) -> Means:
 
 
 def _portal(source: Source) -> Means:
+    """In the order that AWS gives (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
+    who = source.id if source.person in (None, source.id) else f"{source.id} ({source.person})"
     return (), (
-        f"In IAM Identity Center remove the assignments of {source.id}, delete its active sessions, and only then "
-        "disable the user; shut it out at the identity provider too. "
+        "In IAM Identity Center, which is in the organisation's management account or its delegated administrator's, "
+        f"remove the assignments of {who}, shut it out at the identity provider where there is one, delete its "
+        "active sessions, and only then disable the user. "
     )
 
 
@@ -90,11 +93,14 @@ def _unused_key(scene: Scene, source: Source) -> Move:
 
 def _provider(source: Source) -> Means:
     if source.what == "certificate":
+        where = f" --region {_region(source) or '…'}"
         return (), (
             f"Revoke the certificate {source.id} of IAM Roles Anywhere, or its holder gets the next session: put its "
-            "serial number on the list of its authority (`aws rolesanywhere import-crl --crl-data … --trust-anchor-arn "
-            "…`), or disable the profile (`aws rolesanywhere disable-profile`) or the trust anchor (`aws rolesanywhere "
-            "disable-trust-anchor`) that the CreateSession of this session names, for all who come in by it. "
+            f"serial number on the list of its authority (`aws rolesanywhere import-crl{where} --enabled --name … "
+            f"--crl-data … --trust-anchor-arn …`), or disable the profile (`aws rolesanywhere disable-profile{where} "
+            f"--profile-id …`) or the trust anchor (`aws rolesanywhere disable-trust-anchor{where} --trust-anchor-id "
+            "…`), for all who come in by it. The log of its CreateSession names both (`aws cloudtrail lookup-events"
+            f"{where} --lookup-attributes AttributeKey=EventName,AttributeValue=CreateSession`). "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
@@ -102,7 +108,8 @@ def _provider(source: Source) -> Means:
         return (), (
             f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
         )
-    by_hand = f"Look at {source.id} and put back what it was, or delete it. "
+    place = f" in {region}" if (region := _region(source)) else ""
+    by_hand = f"Look at {source.id}{place} and put back what it was, or delete it: {source.why}. "
     if not source.made:
         return (), by_hand
     if ":oidc-provider/" in source.id:
@@ -137,18 +144,27 @@ def _region(source: Source) -> str | None:
 
 
 def _host(source: Source) -> Means:
-    """A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there."""
+    """
+    A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there.
+
+    Connections that are open outlast a change of security groups, and a group replaces an instance that is stopped
+    (Amazon EC2 User Guide, 'Amazon EC2 security group connection tracking'; Amazon EC2 Auto Scaling User Guide,
+    'Health checks for instances in an Auto Scaling group').
+    """
     call = _stopping(source) if source.made else None
     if call is not None:
         return (call,), ""
     name, region = shlex.quote(source.id), _region(source)
-    where = f" --region {region}" if region else ""
+    where = (
+        f" --region {region or '…'}"  # without one, the name may mean another's in the region of the caller
+    )
     if source.id.startswith("i-"):
         return (), (
-            f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: put "
-            f"it in a security group without rules (`aws ec2 modify-instance-attribute{where} --instance-id="
-            f"{name} --groups sg-…`), or take its role away (`aws ec2 disassociate-iam-instance-profile`), or "
-            "stop it. "
+            f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: take "
+            f"its role away (`aws ec2 describe-iam-instance-profile-associations{where} --filters Name=instance-id,"
+            f"Values={name}` tells what `aws ec2 disassociate-iam-instance-profile{where} --association-id …` asks "
+            f"for), or stop it (`aws ec2 stop-instances{where} --instance-ids={name}`; an Auto Scaling group starts "
+            "another, as open as it was). A security group without rules alone leaves shells open that are open. "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
@@ -156,11 +172,9 @@ def _host(source: Source) -> Means:
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
-    return (), (
-        f"Stop {source.id} before its role is cut, or it is handed the next session: for a function "
-        f"`aws lambda put-function-concurrency{where} --function-name={name} --reserved-concurrent-executions 0`, for "
-        "a task stop its service, for a pod delete it. "
-    )
+    stop = RUN_BY.get(source.service or "", RUN_BY["*"]).format(name=name, where=where)
+    by = f", to which {source.service} gave its role," if source.service else ""
+    return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 
 
 def _stopping(source: Source) -> Call | None:

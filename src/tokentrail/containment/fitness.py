@@ -4,10 +4,12 @@ Whether a plan may be carried out: by whom, with which calls, and whether the ev
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 
 from tokentrail.containment.cloud import Caller, Cloud
 from tokentrail.containment.documents import spelled
+from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change, known, references
 from tokentrail.containment.principal import of_arn
@@ -139,18 +141,27 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace]) -> None:
     if added:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {_some(added)} came from the attacker's "
-            f"credentials too. Plan again: `{_again(plan)}`."
+            f"credentials too. Plan again: `{again(plan)}`."
         )
     if made:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {made[0].by} made or changed "
             f"{made[0].id or made[0].what} at {spelled(made[0].time)} (event {made[0].event_id}). "
-            f"Plan again: `{_again(plan)}`."
+            f"Plan again: `{again(plan)}`."
         )
 
 
-def _again(plan: Plan) -> str:
-    return f"tokentrail contain {' '.join(plan.subjects)} -o NEW-PLAN.json"
+def again(plan: Plan) -> str:
+    """The command that made a plan, as far as the plan tells: narrowed otherwise, it would end the owner's things."""
+    told, options = plan.narrowing, list[tuple[str, str]]()
+    options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
+    options += [("--since", spelled(told["since"]))] if told["since"] else []
+    options += [("--source-ip", one) for one in told["source_ips"]]
+    options += [("--trusted-ip", one) for one in told["trusted_ips"]]
+    options += [("--margin", str(plan.margin))] if plan.margin != MARGIN else []
+    options += [("--lag", str(plan.lag))] if plan.lag != LAG else []
+    words = [*plan.subjects, *(word for option in options for word in option), "-o", "NEW-PLAN.json"]
+    return f"tokentrail contain {shlex.join(words)}"
 
 
 def _some(ids: Iterable[str]) -> str:

@@ -3,23 +3,45 @@ Sessions of roles that the attacker gave to what it made or opened: handed out s
 
 A function's or an instance's session bears its name. What builds, pods, device aliases and identity pools are given
 does not: of the sessions that a service or a web identity was given of such a role, some may be the attacker's.
+So may those of tasks, pods and builds that took the place of one which was stolen from: the thief comes in again the
+way that it came, and each of them has a name of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.handed import unsure, used_from
-from tokentrail.containment.leftovers import Deed, roles_given
+from tokentrail.containment.handed import doing, over, unsure, used_from
+from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
+from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
 
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
+_INNER = tuple(
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""Addresses within a VPC, as calls through its endpoints show: neighbours may share one."""
+_ANYWHERE = "rolesanywhere.amazonaws.com"
+_NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
+"""Services whose sessions bear the name of what holds them, for as long as that is there: `handed` follows these."""
+
+
+_NEAR = """
+split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
+
+
+_SOME = "some service"
+"""What gave a session whose delivery the log does not show, as it lies before the evidence begins."""
 
 
 class Given(NamedTuple):
@@ -29,23 +51,73 @@ class Given(NamedTuple):
     doubtful: dict[str, str]
 
 
-def openings(deeds: Iterable[Deed]) -> dict[Principal, Deed]:
-    """The roles that the attacker gave to something whose sessions don't bear its name, and the first deed of each."""
-    found: dict[Principal, Deed] = {}
+class Opening(NamedTuple):
+    """From when on sessions of a role may be the attacker's, though it minted none of them."""
+
+    time: datetime
+    why: str
+    service: str | None = None
+    """The service whose sessions alone count, if it is one's: which gave the role to what was stolen from, say."""
+
+
+def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) -> dict[Principal, Opening]:
+    """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
+    found: dict[Principal, Opening] = {}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
+        why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
         for role in roles_given(deed):
-            found.setdefault(role, deed)
+            found.setdefault(role, Opening(deed.time, why))
+        for role in roles_let_in(deed):
+            found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
+    for row, one in theirs:
+        service, begins, caller = _given_by(one), one.issued_at, rows.caller(row)
+        if (
+            service is None
+            and one.kind == "service_role"
+            and not (caller.session_name or "").startswith("i-")
+        ):
+            service = _SOME
+        if service is None or service in _NAMED or begins is None or "/aws-service-role/" in (one.role or ""):
+            continue
+        role = of_caller(caller)
+        if role not in found or (found[role].service and begins < found[role].time):
+            why = f"{service} handed it out after {one.id}, to what runs with the same role"
+            found[role] = Opening(begins, why, service)
     return found
 
 
+def beside(
+    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
+) -> list[tuple[Row, Credential]]:
+    """The sessions of such roles, those `known` as tainted aside: what lives, minted or changed something."""
+    names = sorted({one.name for one in opened})
+    if not names:
+        return []
+    kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
+    first = int(min(one.time for one in opened.values()).timestamp())
+    places = forest.called(
+        names, _NEAR, (names, names),
+        f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
+        f"OR coalesce(f.issued_at, f.first, 0) >= {first})",
+    )  # fmt: skip
+    listed = [
+        row for row in forest.chosen_rows(places)
+        if row["id"] not in known and of_caller(rows.caller(row)) in opened
+    ]  # fmt: skip
+    pairs = list(zip(listed, forest.credentials(listed), strict=True))
+    dead = {row["n"] for row, one in pairs if over(one, since)}
+    busy = doing(forest, dead)
+    return [(row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy]
+
+
 def given(
-    opened: Mapping[Principal, Deed],
-    near: Iterable[tuple[Row, Credential]],
+    opened: Mapping[Principal, Opening],
+    near: Sequence[tuple[Row, Credential]],
     theirs: Iterable[Credential],
     narrowing: Narrowing,
 ) -> Given:
     """
-    Tell which of the living sessions of such roles are the attacker's.
+    Tell which of the sessions of such roles are the attacker's.
 
     Args:
         opened: What `openings` found.
@@ -55,17 +127,49 @@ def given(
     """
     found = Given({}, {})
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
+    own = _own_addresses(opened, near)
     for row, one in near:
-        deed = opened.get(of_caller(rows.caller(row)))
+        role = of_caller(rows.caller(row))
+        way = opened.get(role)
         begins = one.issued_at or one.first_used
-        if deed is None or one.kind not in _KINDS or _before(begins, deed.time):
+        if way is None or one.kind not in _KINDS or _before(begins, way.time):
             continue
-        why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
-        shared = sorted(seen_at.intersection(used_from([one])))
+        if way.service is not None and not _of_service(_given_by(one), way.service):
+            continue
+        shared = sorted(seen_at.intersection(used_from([one])) - own.get(role, set()))
+        if way.service is not None:
+            shared = [
+                one for one in shared if not any(ipaddress.ip_address(one) in inner for inner in _INNER)
+            ]
         if shared:
-            found.certain[one.id] = f"{why}, and both were used from {shared[0]}"
+            found.certain[one.id] = f"{way.why}, and both were used from {shared[0]}"
         elif unsure(one, narrowing):
-            found.doubtful[one.id] = why
+            found.doubtful[one.id] = way.why
+    return found
+
+
+def _given_by(one: Credential) -> str | None:
+    """The service that gave a session to what runs on it, as the log's address tells, or to a certificate's holder."""
+    if certified(one):
+        return _ANYWHERE
+    told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
+    return told if told and told.endswith(".amazonaws.com") else None
+
+
+def _of_service(gave: str | None, service: str) -> bool:
+    return gave == service or (service == _SOME and gave is not None and gave not in _NAMED)
+
+
+def _own_addresses(
+    opened: Mapping[Principal, Opening], near: Iterable[tuple[Row, Credential]]
+) -> dict[Principal, set[str]]:
+    """Where workloads that were stolen from call from by themselves: as their like did before the theft."""
+    found: dict[Principal, set[str]] = {}
+    for row, one in near:
+        role = of_caller(rows.caller(row))
+        way, begins = opened.get(role), one.issued_at or one.first_used
+        if way is not None and way.service is not None and _before(begins, way.time):
+            found.setdefault(role, set()).update(used_from([one]))
     return found
 
 

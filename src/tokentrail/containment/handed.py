@@ -11,13 +11,15 @@ owner's.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.origins import certified, with_password
 from tokentrail.containment.principal import of_caller
+from tokentrail.containment.removed import issued_where
+from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -33,6 +35,7 @@ _KINDS = (
 _OF_THESE = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))
 OR kind IN ('console_session', 'oauth_login')"""
+_LAMBDA = "lambda.amazonaws.com"
 _ALONE = frozenset({"host", "sign_in"})
 """Sources that nobody signs in to: they have one holder."""
 
@@ -94,7 +97,7 @@ def follow(
             if one.tainted and one.id not in theirs:
                 theirs[one.id] = one
                 found.why.setdefault(one.id, f"it descends from {one.parent}")
-    found.doubts = list(_living(forest, doubtful, theirs))
+    found.doubts = list(living(forest, doubtful, theirs))
     return found
 
 
@@ -105,9 +108,11 @@ def _told(
     """What sources handed out from their first tainted credential on, why it counts, and whether that is certain."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)}
-    for row, one in _candidates(forest, first, theirs, since):
+    candidates = list(_candidates(forest, first, theirs, since))
+    places = _functions(forest, (one for _, one in candidates))
+    for row, one in candidates:
         begins = _begins(row)
-        for key in _keys(row, one):
+        for key in _keys(row, one, places.get(one.id)):
             known = first.get(key)
             if known is None or begins < known.begins:
                 continue
@@ -125,9 +130,10 @@ def _told(
 def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
     """The sources behind tainted credentials, each with the first of these."""
     found: dict[Key, _First] = {}
+    places = _functions(forest, theirs.values())
     for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
         one = theirs.get(row["id"])
-        for key in _keys(row, one) if one is not None else ():
+        for key in _keys(row, one, places.get(one.id)) if one is not None else ():
             if key[0] == "password" and one is not None and one.kind == "oauth_login":
                 continue  # it may have been stolen without the password
             known = found.get(key)
@@ -136,16 +142,22 @@ def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _Fir
     return found
 
 
-def _keys(row: Row, one: Credential) -> Iterator[Key]:
-    """The sources that may have handed out a credential."""
+def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
+    """In which region the function is that Lambda gave each of some credentials to."""
+    return issued_where(forest, [one for one in some if one.issued_by and one.issued_by.source_ip == _LAMBDA])
+
+
+def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
+    """The sources that may have handed out a credential; `region` is where its function is, if it is one's."""
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
     match one.kind:
         case "service_role" if name and certified(one):
             yield "certificate", principal.account, name
         case "service_role" if name and "/aws-service-role/" not in (caller.role or ""):
-            role = "" if name.startswith("i-") else principal.name  # an instance may be given another role
-            yield "host", principal.account, role, name
+            yield from (
+                ("host", principal.account, of, name) for of in _of_host(name, principal.name, region)
+            )
         case "oauth_login":
             if caller.sign_in_session_arn:
                 yield "sign_in", caller.sign_in_session_arn
@@ -159,6 +171,13 @@ def _keys(row: Row, one: Credential) -> Iterator[Key]:
             provider = row["target"] or caller.federated_provider
             if provider:
                 yield "provider", provider, one.identity or name
+
+
+def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
+    """What tells a host from others of its name, whichever role it has: an instance nothing, a function its region."""
+    if name.startswith("i-"):
+        return ("",)
+    return (role, f"function in {region}") if region else (role,)
 
 
 def _candidates(
@@ -182,12 +201,12 @@ def _candidates(
     )  # fmt: skip
     listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if _over(one, since)}
-    doing = _doing(forest, dead)
-    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in doing)
+    dead = {row["n"] for row, one in pairs if over(one, since)}
+    busy = doing(forest, dead)
+    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy)
 
 
-def _doing(forest: Forest, places: set[int]) -> set[int]:
+def doing(forest: Forest, places: set[int]) -> set[int]:
     """Those that minted something, or changed it."""
     if not places:
         return set()
@@ -196,7 +215,8 @@ def _doing(forest: Forest, places: set[int]) -> set[int]:
     return places & (parents | {row["n"] for row in forest.changed_by(places)})
 
 
-def _over(one: Credential, since: Mapping[str, datetime]) -> bool:
+def over(one: Credential, since: Mapping[str, datetime]) -> bool:
+    """Whether it had run out before the log stops telling all."""
     end = one.expires_at or one.expires_bound
     started = since.get(one.account or "")
     return end is not None and started is not None and end <= started
@@ -204,6 +224,38 @@ def _over(one: Credential, since: Mapping[str, datetime]) -> bool:
 
 def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
+
+
+def ways_in(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> Iterator[WayIn]:
+    """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
+    first: dict[tuple[WayKind, str, str], datetime | None] = {}
+    own = set()
+    for row, one in theirs:
+        own.add(of_caller(rows.caller(row)))
+        key = _way(row, one.kind, certified=certified(one))
+        if key is not None:
+            known = first.setdefault(key, one.issued_at)
+            first[key] = min(known, one.issued_at) if known and one.issued_at else None
+    names = sorted({name for _, name, _ in first})
+    kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
+    found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
+    seen = {(_way(row, row["kind"], certified=True), of_caller(rows.caller(row))) for row in found}
+    for key in sorted(first):
+        others = sorted(role for way, role in seen if way == key and role not in own)
+        yield WayIn(key[0], key[1], first[key], tuple(others))
+
+
+def _way(row: Row, kind: str, *, certified: bool) -> tuple[WayKind, str, str] | None:
+    """What let a person or a machine in, by name; of SAML, the provider too, which has an ARN in each account."""
+    name = rows.caller(row).session_name
+    match kind:
+        case "identity_center" if name:
+            return "portal", name, ""
+        case "service_role" if name and certified:
+            return "certificate", name, ""
+        case "assumed_role_saml" if name:
+            return "saml", name, str(row["target"] or "").partition(":saml-provider/")[2]
+    return None
 
 
 def unsure(one: Credential, narrowing: Narrowing) -> bool:
@@ -248,11 +300,9 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
             yield str(text)
 
 
-def _living(
-    forest: Forest, doubtful: Mapping[str, str], theirs: Mapping[str, Credential]
-) -> Iterator[tuple[str, str]]:
+def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:
     """What lives of doubtful sign-ins and of what descends from them."""
-    left = sorted(doubtful.keys() - theirs.keys())
+    left = sorted(doubtful.keys() - set(theirs))
     if not left:
         return
     places = {row["n"] for row in forest.named(left)}

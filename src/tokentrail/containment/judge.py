@@ -4,7 +4,7 @@ Judge whether what was done has held: steps, credentials and events in, verdicts
 A success after a credential's step bit refutes, and so does a session minted with it then; only a refusal by a policy
 of the type that the step wrote proves. Silence is neither: an attacker may wait.
 GetCallerIdentity and GetSessionToken answer even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
-permissions for GetSessionToken'), so that they say nothing.
+permissions for GetSessionToken'), so that they say nothing there; but nothing answers a key that is inactive or gone.
 CloudTrail's times are whole seconds, cut off, so that an event is later than a moment only if its second is.
 """
 
@@ -63,6 +63,8 @@ class Held:
     expires: datetime | None
     """Its end, or the latest possible; `None` for a long-term key."""
     parent: str | None
+    issued_with: str | None = None
+    """The call that issued it."""
     long_term: bool = False
     """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
@@ -153,11 +155,12 @@ class _Credentials:
 
     def _refuted(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
         for event in self._after(one, at):
-            if not event.failed and event.call.lower() not in UNDENIABLE:
+            if not event.failed and (_ends_key(one, bite) or event.call.lower() not in UNDENIABLE):
                 why = f"it succeeded with {event.call} at {_clock(event.time)}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, event.event_id)
         for child in self._children.get(one.id, ()):
-            if child.issued_at and child.issued_at >= at:
+            free = f"sts:{child.issued_with}".lower() in UNDENIABLE and not _ends_key(one, bite)
+            if child.issued_at and child.issued_at >= at and not free:
                 why = f"{child.id} was minted with it at {_clock(child.issued_at)}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, child.issued_in)
         if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
@@ -203,8 +206,7 @@ class _Credentials:
 
     def _read_back_proves(self, one: Held, bite: Bite) -> bool:
         """Whether a step that still stands leaves a key nothing to sign with, so that silence is all there can be."""
-        ends_keys = bite.action in KEY_ACTIONS or (bite.action in USER_ACTIONS and one.long_term)
-        return ends_keys and bite.reads_back is True
+        return _ends_key(one, bite) and bite.reads_back is True
 
     def _silent(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict:
         newest = self._scene.newest
@@ -244,6 +246,13 @@ class _Credentials:
         return CredentialVerdict(
             credential=one.id, step=bite.n if bite else None, verdict=verdict, event_id=event_id, why=why
         )
+
+
+def _ends_key(one: Held, bite: Bite | None) -> bool:
+    """Whether a step leaves a key nothing to sign with: then no call of it succeeds, of whatever kind."""
+    return bite is not None and (
+        bite.action in KEY_ACTIONS or (bite.action in USER_ACTIONS and one.long_term)
+    )
 
 
 def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:

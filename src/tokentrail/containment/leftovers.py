@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
-from tokentrail.containment.untold import ENTERED, LEFT, some_of, with_article
+from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -109,7 +109,8 @@ def left_behind(
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
     for deed in deeds:
-        for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
+        for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
+            what = told_as(made, object_of(deed.request))
             if what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead):
                 continue
             if what in _KEYLIKE:
@@ -132,8 +133,8 @@ def left_behind(
             f"{by} took no credentials of the role behind it where {what}, else they go on: stop or replace it, and "
             f"plan for its role too (`tokentrail contain ROLE-ARN`): {some_of(deeds_told)}"
         )
-    made = found.users | found.roles
-    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in made]
+    own_made = found.users | found.roles
+    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in own_made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}
     found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found
@@ -339,6 +340,13 @@ def roles_given(deed: Deed) -> list[Principal]:
         one for what in kinds if what in WORKLOADS and what not in _BY_NAME for one in _roles(deed, what)
     )
     return [role for one in named if (role := role_told(one, deed.account))]
+
+
+def roles_let_in(deed: Deed) -> list[Principal]:
+    """The roles that a profile of IAM Roles Anywhere hands to whoever has a certificate of a trust anchor."""
+    if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
+        return [role for one in _listed(deed, "roleArns") if (role := of_arn(one))]
+    return []
 
 
 def _put_right(

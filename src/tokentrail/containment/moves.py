@@ -39,11 +39,14 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
 
 
 def of_keys(action: Action, keys: Iterable[Held]) -> Move:
-    """Deactivate or delete long-term keys."""
+    """Deactivate or delete long-term keys; root's, root alone."""
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
-    calls, undo = [], []
+    calls, undo, by_hand = [], [], []
     for one in listed:
         if one.principal.is_root:
+            off = {"Status": "Inactive"} if action == "deactivate-key" else {}
+            operation = "UpdateAccessKey" if off else "DeleteAccessKey"
+            by_hand.append(iam(one.principal.account, operation, AccessKeyId=one.key_id, **off))
             continue
         named = {"UserName": one.principal.name, "AccessKeyId": one.key_id}
         if action == "deactivate-key":
@@ -54,7 +57,7 @@ def of_keys(action: Action, keys: Iterable[Held]) -> Move:
     return Move(
         action=action, targets=tuple(one.key_id or one.id for one in listed),
         principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
-        reversible=CATALOGUE[action].reversible,
+        by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
     )  # fmt: skip
 
 
@@ -202,14 +205,19 @@ def control(
             parameters={"PolicyId": new_policy(0)},
         ),
     )  # fmt: skip
+    cut = documents.spelled(scene.cutoff) in document
+    late = (
+        f", with the time that it is then and {scene.margin} seconds in place of {documents.spelled(scene.cutoff)}, "
+        "else what was minted until then goes on"
+    ) if cut else ""  # fmt: skip
     by_hand = "" if manager else (
-        f"Whoever runs the organisation attaches this service control policy to account {account} (or give "
+        f"Whoever runs the organisation attaches this service control policy to account {account}{late} (or give "
         f"--management-account and plan again): {document} "
     )  # fmt: skip
     return Move(
         action="scp-deny", targets=tuple(scene.arn(one) for one in on), principals=tuple(on),
         calls=calls if manager else (), undo=undo if manager else (), by_hand=() if manager else calls, shields=True,
-        cutoff=scene.cutoff if documents.spelled(scene.cutoff) in document else None, why=why + by_hand,
+        cutoff=scene.cutoff if cut else None, why=why + by_hand,
     )  # fmt: skip
 
 

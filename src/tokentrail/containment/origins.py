@@ -74,19 +74,21 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
         match one.kind:
             case "service_role" if certified(credential):
                 why = f"whoever holds the certificate {name} is given a new session at any time"
-                yield replace(_source("provider", name, one, why), what="certificate")
+                yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 what = "instance" if name.startswith("i-") else "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
                 where = (None, seen.region)
                 until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
                 known = "instance" if what == "instance" else None
-                yield replace(_source("host", name, one, why), what=known, until=until, region=seen.region)
+                issued = credential.issued_by.source_ip if credential.issued_by else None
+                by = issued if issued and issued.endswith(".amazonaws.com") else None
+                found = _source("host", name, one, why)
+                yield replace(found, what=known, until=until, region=seen.region, service=by)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
                 person = credential.identity or name
-                yield _source(
-                    "portal", person, one, f"the access portal hands {person} a new session at any time"
-                )
+                why = f"the access portal hands {person} a new session at any time"
+                yield replace(_source("portal", person, one, why), person=name)
             case "oauth_login" if _lasts(one, _SIGN_IN, as_of):
                 arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
                 yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
@@ -140,7 +142,8 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
             and name in (change.asked(_PROVIDERS_GONE[change.event_name]) or "")
         ]
         why = f"the identity provider of {one.id} lets in whom it knows"
-        yield replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+        found = replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+        yield replace(found, person=credential.identity or one.caller.session_name)
 
 
 def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[tuple[str, Principal, str]]:

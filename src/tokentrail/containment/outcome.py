@@ -83,6 +83,15 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand:
+    """A step that a person carried out, of which nothing can be taken back by calls."""
+
+    n: int
+    action: Action
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Undone:
     """What one run of `undo` did, the newest change first."""
 
@@ -91,6 +100,8 @@ class Undone:
     complete: bool
     """Whether nothing was refused and nothing failed."""
     things: tuple[Restored, ...]
+    by_hand: tuple[ByHand, ...] = ()
+    """What stands as a person left it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
 from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
@@ -21,6 +21,7 @@ from tokentrail.policy.reach import Reach
 UNTIMED = frozenset({"scoped", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may be another than the log's creation date (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
+WayKind = Literal["portal", "certificate", "saml"]
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
 """How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
 
@@ -124,6 +125,10 @@ class Source:
     """Where it is, if it is somewhere and that is known."""
     what: str | None = field(default=None, compare=False)
     """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
+    service: str | None = field(default=None, compare=False)
+    """Of a host: the service that gave it its session, if that is known."""
+    person: str | None = field(default=None, compare=False)
+    """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
@@ -142,6 +147,17 @@ class Source:
         Nearly all that AWS runs is named within a service and a region: of one name there can be one in each.
         """
         return (self.kind, self.account, self.id, *((self.what, self.region or "") if self.what else ()))
+
+
+class WayIn(NamedTuple):
+    """A portal's or provider's person, or a certificate, that opens more than one role."""
+
+    kind: WayKind
+    name: str
+    since: datetime | None
+    """When it was first seen in the attacker's hands."""
+    others: tuple[Principal, ...]
+    """The roles besides the attacker's that it was seen to open, at any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +185,10 @@ class Scene:
     """Of roles of Identity Center: the attacker's user ids in its directory, where they tell it from all others."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
+    let_in: tuple[tuple[str, str, Principal], ...]
+    """Identity providers, whom each let in as the attacker, and into which role, where nobody has seen that to end."""
+    ways_in: tuple[WayIn, ...]
+    """What lets the attacker in, and may do so into other roles than it was seen in."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]

@@ -13,9 +13,9 @@ from typing import Any
 
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import given, openings
+from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, renamed
-from tokentrail.containment.handed import Handed, follow
+from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
 from tokentrail.containment.principal import (
@@ -131,6 +131,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
+        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in sources if one.assumed)),
+        ways_in=tuple(ways_in(forest, pairs)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
         changes=changes,
@@ -180,15 +182,22 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         listed = forest.named(tainted)
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
-        opened = openings(deeds)
-        known = set(tainted)
-        near = [row for row in _of_principals(forest, opened) if row["id"] not in known] if opened else []
-        told = zip(near, forest.credentials(near), strict=True)
+        opened = openings(deeds, pairs)
+        told = beside(forest, opened, set(tainted), unseen)
         found = given(opened, told, [one for _, one in pairs], narrowing)
         if not found.certain:
-            more.doubts += [one for one in found.doubtful.items() if one not in more.doubts]
+            doubts = living(forest, found.doubtful, set(tainted))
+            more.doubts += [one for one in doubts if one not in more.doubts]
             return _Theirs(more, tainted, pairs, deeds)
         also |= found.certain
+
+
+def followed(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str]
+) -> tuple[str, ...]:
+    """A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan."""
+    more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
+    return (*more.more.subjects, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:

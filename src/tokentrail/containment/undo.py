@@ -20,7 +20,7 @@ from tokentrail.containment.history import ThingRecord, history, plain
 from tokentrail.containment.journal import Journal
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change
-from tokentrail.containment.outcome import Restored, Undone, UndoOutcome
+from tokentrail.containment.outcome import ByHand, Restored, Undone, UndoOutcome
 from tokentrail.containment.sending import Sender, settle
 from tokentrail.containment.thing import Irreversible, State, Thing
 
@@ -84,7 +84,16 @@ class Undo:
             journal=str(self._journal.path),
             complete=not any(one.outcome in ("refused", "failed") for one in done),
             things=tuple(done),
+            by_hand=self.by_hand(),
         )
+
+    def by_hand(self) -> tuple[ByHand, ...]:
+        """The steps that a person carried out: no call is known that takes them back."""
+        told = history(self._journal.lines).steps
+        return tuple(
+            ByHand(n=n, action=step.action, targets=step.targets)
+            for n, step in sorted(self._steps.items()) if n in told and told[n].outcome == "by-person"
+        )  # fmt: skip
 
     def _judged(self, record: ThingRecord) -> Taking:
         thing = change(record.call).thing

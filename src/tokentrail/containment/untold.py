@@ -4,7 +4,8 @@ What no step takes back, in words: what lets somebody in or acts for the attacke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LEFT = {
     "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
@@ -35,9 +36,19 @@ ENTERED = {
     "notebook_link": "a link to notebooks or workflows was made", "deployment": "something was deployed",
     "instance_reset": "a root volume was replaced", "sandbox": "an AgentCore session was opened",
     "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
-    "build": "a build was started",
+    "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
 }  # fmt: skip
 """What happened to something of the owner's that has a role of its own: whose credentials may have been taken."""
+
+
+def told_as(made: str, request: Mapping[str, Any]) -> str:
+    """
+    What something that was made counts as, where the request alone tells.
+
+    A changed script may run at the next start (Amazon EC2 User Guide, 'Run commands when you launch an EC2 instance
+    with user data input'); the log keeps that there is one.
+    """
+    return "start_script" if made == "instance_attribute" and "userData" in request else made
 
 
 def with_article(called: str) -> str:

@@ -39,9 +39,9 @@ class Evidence:
     covered: Sequence[Coverage]
     """How far the evidence reaches, by account and region."""
     retrace: Callable[[], Trace]
-    """Traces the plan's subjects as the plan did."""
-    timeline: Callable[[], Iterable[TimelineEvent]]
-    """The calls of the plan's subjects and of all that descends from them."""
+    """Traces what counts as the attacker's now, as the plan did: its subjects, and what was handed out since."""
+    timeline: Callable[[Sequence[str]], Iterable[TimelineEvent]]
+    """The calls of some subjects and of all that descends from them."""
     record: Callable[[str, int], Any]
     """One raw record, by evidence object and place."""
 
@@ -69,8 +69,8 @@ def verify(
     if evidence is not None:
         trace = evidence.retrace()
         held = _held(plan, trace)
-        events = _seen(evidence, {one.id for one in held}, bites)
-        notes += _unknown(held)
+        events = _seen(evidence, trace.subject, {one.id for one in held}, bites)
+        notes += _unknown(held, trace)
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = _reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -175,19 +175,22 @@ def _joined(held: Held, one: TracedCredential | None) -> Held:
         return held
     return replace(
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
+        issued_with=one.issued_by.api if one.issued_by else None,
         expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
         active=one.state == "active",
     )  # fmt: skip
 
 
-def _seen(evidence: Evidence, tainted: set[str], bites: Sequence[Bite]) -> tuple[Seen, ...]:
+def _seen(
+    evidence: Evidence, subjects: Sequence[str], tainted: set[str], bites: Sequence[Bite]
+) -> tuple[Seen, ...]:
     """The calls of tainted credentials that may tell: refusals, and all since the first step bit."""
     first = min((bite.at for bite in bites if bite.at), default=None)
     if first is None:
         return ()
     return tuple(
         _one_seen(event, evidence, first)
-        for event in evidence.timeline()
+        for event in evidence.timeline(subjects)
         if event.credential in tainted and not event.began and (event.time >= first or _denied(event))
     )
 
@@ -231,9 +234,17 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[Held]) -> list[str]:
+def _unknown(held: Iterable[Held], trace: Trace) -> list[str]:
     added = [one.id for one in held if not one.planned]
     if not added:
         return []
     more = f" and {len(added) - 1} more" if len(added) > 1 else ""
-    return [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
+    notes = [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
+    hosted = [one.id for one in trace.credentials if one.id in added and one.origin == "service"]
+    if hosted:
+        more = f" and {len(hosted) - 1} more" if len(hosted) > 1 else ""
+        notes.append(
+            f"{hosted[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
+            "again. If you did that, and nothing of the attacker's is left on it, this is its own."
+        )
+    return notes

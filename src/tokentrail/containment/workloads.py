@@ -2,7 +2,8 @@
 What runs with a role and is handed new sessions of it: of each kind, how it is found, stopped, and known to be gone.
 
 Sources: the API References of AWS Lambda, Amazon EC2, Amazon ECS, AWS Glue, AWS CodeBuild, Amazon SageMaker AI, AWS
-CloudFormation, AWS Step Functions, Amazon EventBridge and EventBridge Scheduler, the page of each call. Where a role's
+CloudFormation, AWS Step Functions, Amazon EventBridge and EventBridge Scheduler, the page of each call; that a service
+or deployment replaces what is stopped: Amazon ECS Developer Guide, 'Amazon ECS services'. Where a role's
 session can't be told from its log to be a workload's, the workload is named by what made it.
 """
 
@@ -126,6 +127,40 @@ WORKLOADS: Mapping[str, Workload] = {
     **{what: _of(service, door=True) for what, service in DOORS.items()},
 }  # fmt: skip
 """By what `lineage.creations` calls what a call made."""
+
+RUN_BY: Mapping[str, str] = {
+    "lambda.amazonaws.com": "`aws lambda put-function-concurrency{where} --function-name={name} "
+    "--reserved-concurrent-executions 0`",
+    "ecs-tasks.amazonaws.com": "where a service runs the task, the service, which else starts another in its place "
+    "(`aws ecs update-service{where} --cluster … --service … --desired-count 0`), then the task (`aws ecs stop-task"
+    "{where} --cluster … --task={name}`); of AWS Batch its job (`aws batch terminate-job{where} --job-id … …`)",
+    "pods.eks.amazonaws.com": "scale what runs the pod to none (`kubectl scale … --replicas=0`), as a pod that is "
+    "deleted is replaced by another, or take its role away (`aws eks delete-pod-identity-association{where} "
+    "--cluster-name … --association-id …`)",
+    "codebuild.amazonaws.com": "stop the builds of the projects that have the role (`aws codebuild stop-build{where} "
+    "--id …`), and let no webhook, pipeline or schedule start others before what they build is looked through",
+    "glue.amazonaws.com": "stop the runs and sessions of the jobs that have the role (`aws glue batch-stop-job-run"
+    "{where} --job-name … --job-run-ids …`, `aws glue stop-session{where} --id …`), and the triggers that start others "
+    "(`aws glue stop-trigger{where} --name …`)",
+    "sagemaker.amazonaws.com": "stop the notebooks, apps, jobs and endpoints that have the role (`aws sagemaker "
+    "stop-notebook-instance{where} --notebook-instance-name …`, delete-app, stop-training-job, delete-endpoint)",
+    "states.amazonaws.com": "stop the executions of the state machines that have the role (`aws stepfunctions "
+    "stop-execution{where} --execution-arn …`), and what starts others",
+    "tasks.apprunner.amazonaws.com": "pause the service (`aws apprunner pause-service{where} --service-arn …`)",
+    "ssm.amazonaws.com": "take the node off Systems Manager (`aws ssm deregister-managed-instance{where} --instance-id="
+    "{name}`), and delete the activation by which it comes back (`aws ssm delete-activation{where} --activation-id …`)",
+    "credentials.iot.amazonaws.com": "make the device's certificate inactive (`aws iot update-certificate{where} "
+    "--certificate-id … --new-status INACTIVE`)",
+    "*": "look where the service lists what has the role, stop that, and what would start another in its place",
+    "": "for a function `aws lambda put-function-concurrency{where} --function-name={name} "
+    "--reserved-concurrent-executions 0`, for a task or pod stop the service or deployment that starts another in its "
+    "place, for anything else that has the role look where its service lists it",
+}  # fmt: skip
+"""
+By the service that gave something of nobody's making its role: how a person stops it, and what would take its place.
+
+`*` is any other, and an empty name means that the evidence does not tell which.
+"""
 
 
 def name_of(what: str, thing: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.outcome import (
     Applied,
+    ByHand,
     Deed,
     Restored,
     StepDone,
@@ -102,11 +103,22 @@ def write_applied(applied: Applied, paper: Paper) -> None:
 def write_undone(undone: Undone, paper: Paper) -> None:
     """Write what was taken back and what was not, the newest change first."""
     if not undone.things:
-        paper.line("Nothing is left to take back.")
+        paper.line(
+            "Nothing is left to take back." if not undone.by_hand else "No call of ours is left to take back."
+        )
     for one in undone.things:
         write_restored(one, paper)
+    write_by_hand(undone.by_hand, paper)
     paper.line()
     paper.wrapped(f"Journal: {undone.journal} (run {undone.run})")
+
+
+def write_by_hand(steps: Iterable[ByHand], paper: Paper) -> None:
+    """Write which steps a person carried out, and is to take back."""
+    for one in steps:
+        paper.wrapped(f"step {one.n} ({one.action}): {words.joined(one.targets)}", first=f"{'by hand':<13}")
+        why = "a person did it, so that it stays: take it back by hand, once nothing of the attacker's comes in there"
+        paper.wrapped(why, first=" " * 13)
 
 
 def write_restored(one: Restored, paper: Paper) -> None:

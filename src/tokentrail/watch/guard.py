@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.containment import planfile
+from tokentrail.containment.fitness import again
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.model import Plan
@@ -252,7 +253,6 @@ class Guard:
         credential: TracedCredential | None, events: Sequence[str], principals: Sequence[str] = (),
         accounts: Sequence[str] = (), advice: str | None = None,
     ) -> Finding:  # fmt: skip
-        subjects = " ".join(self._plan.subjects)
         return Finding(
             id=identity(PREFIX + rule, (self._digest, *about)),
             rule=PREFIX + rule,
@@ -270,7 +270,7 @@ class Guard:
             false_alarm="The plan's collateral is not tainted and raises nothing; a step that was carried out by hand, "
             "and later than --contained-at says, does.",
             attack=(),
-            next=advice or f"tokentrail contain {subjects}",
+            next=advice or again(self._plan),
             thresholds=(),
         )
 
