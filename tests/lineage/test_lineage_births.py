@@ -592,3 +592,93 @@ def test_a_failed_call_that_shows_a_key_of_two_is_neithers() -> None:
     ])  # fmt: skip
 
     assert [1, 1, 1] == [one.events for one in found.values()]
+
+
+def signed_in(when: str, who: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A sign-in to the console."""
+    return call(
+        "ConsoleLogin", when, who, source="signin.amazonaws.com", eventType="AwsConsoleSignIn",
+        responseElements={"ConsoleLogin": "Success"}, **fields,
+    )  # fmt: skip
+
+
+def browsing(key: str, when: str = "2026-11-23T09:00:00Z", **fields: Any) -> dict[str, Any]:
+    """A user's identity in a session of the console, none of whose calls is flagged as such."""
+    attributes = {"creationDate": when, "mfaAuthenticated": "false"}
+    return user(key=key, sessionContext={"attributes": attributes, **fields})
+
+
+@pytest.mark.parametrize(
+    "keys", [("ASIAIOSFODNN7EXAMPL1",), ("ASIAIOSFODNN7EXAMPL1", "ASIAIOSFODNN7EXAMPL2")]
+)
+def test_a_sign_in_makes_one_session_whether_or_not_its_calls_are_flagged(keys: tuple[str, ...]) -> None:
+    """Records of before 2022 bear no flag, and not all later ones do: principal and second are the sign-in's."""
+    password = {name: value for name, value in user().items() if name != "accessKeyId"}
+    records = [signed_in("2026-11-23T09:00:01Z", password)]
+    records += [
+        call("ListBuckets", "2026-11-23T09:05:00Z", browsing(key), source="s3.amazonaws.com") for key in keys
+    ]
+    [one] = answers(records).values()
+
+    assert ("console_session", None, None, "console_sign_in") == born(one)
+    assert (keys, len(keys)) == (one.access_key_ids, one.events)
+
+
+def test_what_aws_login_gave_is_no_session_of_the_sign_in_before_it() -> None:
+    """It says which sign-in session it is of, as sessions of the console do not."""
+    password = {name: value for name, value in user().items() if name != "accessKeyId"}
+    login = browsing("ASIAIOSFODNN7EXAMPL1", signInSessionArn=f"arn:aws:signin:us-east-1:{HOME}:session/1")
+    found = answers([
+        signed_in("2026-11-23T09:00:00Z", password),
+        call("ListBuckets", "2026-11-23T09:05:00Z", login, source="s3.amazonaws.com"),
+    ])  # fmt: skip
+
+    assert {"ASIAIOSFODNN7EXAMPL1", "AIDAADAAAAAAAAAAAAAAA@2026-11-23T09:00:00Z"} == set(found)
+
+
+def test_a_roles_sign_in_is_no_password() -> None:
+    """Whoever signs in as a role has a session of it already, wherever that came from."""
+    used = session()
+    login = {name: used[name] for name in ("type", "principalId", "arn", "accountId")}
+    [one] = answers([
+        signed_in("2026-11-23T09:00:01Z", login),
+        call("ListBuckets", "2026-11-23T09:05:00Z", used, source="s3.amazonaws.com", sessionCredentialFromConsole="true"),
+    ]).values()  # fmt: skip
+
+    assert ("assumed_role", None, None, "not_in_evidence") == born(one)
+
+
+def test_two_records_of_one_issuance_a_second_apart_are_one_credential() -> None:
+    """A service tells of it by its own clock, and STS by another; the role's side of an assumption does the same."""
+    key, identity = "ASIAIOSFODNN7EXAMPL1", "us-east-1:23a7711a"
+    web = {
+        "type": "WebIdentityUser",
+        "principalId": f"cognito-identity.amazonaws.com:pool:{identity}",
+        "userName": identity,
+    }
+    assumed = assume_role("2026-11-23T09:00:01Z", key=key, caller=web) | {
+        "eventName": "AssumeRoleWithWebIdentity"
+    }
+    service = call(
+        "GetCredentialsForIdentity", "2026-11-23T09:00:00Z", {"type": "Unknown"}, source="cognito-identity.amazonaws.com",
+        requestParameters={"identityId": identity}, managementEvent=False,
+        responseElements={"credentials": {"accessKeyId": key, "expiration": "Nov 23, 2026, 10:00:00 AM"}, "identityId": identity},
+    )  # fmt: skip
+    used = call(
+        "ListBuckets", "2026-11-23T09:05:00Z", session(key, "2026-11-23T09:00:01Z"), source="s3.amazonaws.com"
+    )
+    found = answers([service, assumed, used])
+
+    assert [key] == list(found)
+    assert ("assumed_role_web_identity", 1) == (found[key].kind, found[key].events)
+
+
+def test_a_key_that_two_calls_name_for_two_principals_is_two_credentials() -> None:
+    """However close: one of them is forged, and which is not for the log to say."""
+    key = "ASIAIOSFODNN7EXAMPL1"
+    found = answers([
+        assume_role("2026-11-23T09:00:00Z", key=key, role="Deploy"),
+        assume_role("2026-11-23T09:00:01Z", key=key, role="Audit"),
+    ])  # fmt: skip
+
+    assert 2 == sum(one.kind == "assumed_role" for one in found.values())

@@ -19,7 +19,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 8
+LINKING = 9
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 REDUCED = ("people", "issuing", "makings", "losers")
@@ -38,8 +38,8 @@ _REDUCING = ("1_reduced",)
 LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
 DRIVEN = {
-    "things": "making", "new_makings": "things", "outdone": "contested", "unkeyed": "keyless",
-    "sign_ins": "signed_in", "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
+    "things": "making", "new_makings": "things", "same_second": "contested", "outdone": "same_second",
+    "browsers": "signed_in", "unkeyed": "keyless", "sign_ins": "signed_in", "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
     "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
     "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
     "made_users": "made", "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made",

@@ -7,15 +7,29 @@ CREATE VIEW keyed AS
 SELECT call, segment, object, ordinal, time, key, child, role_arn, session_name, api, caller_type, event_id FROM calls
 WHERE key <> '' AND NOT echoed;
 
-CREATE TABLE contested AS SELECT key, time FROM keyed GROUP BY key, time HAVING count(*) > 1;
+CREATE TABLE contested AS
+SELECT k.*, CASE WHEN k.caller_type = 'AWSAccount' THEN 1 ELSE 0 END AS outside, CASE WHEN k.child = '' THEN 1 ELSE 0 END AS nameless,
+       CASE WHEN k.api IN ('CreateSession', 'AssumeRoleForPodIdentity', 'GetCredentialsForIdentity') THEN 1 ELSE 0 END AS wrapped
+FROM keyed k JOIN (SELECT key FROM keyed GROUP BY key HAVING count(*) > 1) c ON c.key = k.key;
 
+CREATE TABLE same_second AS
+SELECT * FROM (
+  SELECT c.*, row_number() OVER (PARTITION BY key, time ORDER BY outside, nameless, wrapped, event_id, segment, object, ordinal) AS place
+  FROM contested c
+);
+
+-- Each side's clock is its own: what tells of one key within two seconds, and of nobody else, tells of one issuance.
 CREATE TABLE outdone AS
+SELECT call FROM same_second WHERE place > 1
+UNION ALL
 SELECT call FROM (
-  SELECT k.call, row_number() OVER (PARTITION BY k.key, k.time ORDER BY
-           CASE WHEN k.caller_type = 'AWSAccount' THEN 1 ELSE 0 END, CASE WHEN k.child = '' THEN 1 ELSE 0 END,
-           CASE WHEN k.api IN ('CreateSession', 'AssumeRoleForPodIdentity') THEN 1 ELSE 0 END, k.event_id, k.segment, k.object, k.ordinal) AS place
-  FROM keyed k JOIN contested c ON c.key = k.key AND c.time = k.time
-) WHERE place > 1;
+  SELECT call, child, row_number() OVER first AS place, first_value(child) OVER first AS best FROM (
+    SELECT s.*, sum(fresh) OVER (PARTITION BY key ORDER BY time) AS island FROM (
+      SELECT *, CASE WHEN time - lag(time) OVER (PARTITION BY key ORDER BY time) <= 2 THEN 0 ELSE 1 END AS fresh
+      FROM same_second WHERE place = 1
+    ) s
+  ) WINDOW first AS (PARTITION BY key, island ORDER BY outside, nameless, wrapped, time, event_id)
+) WHERE place > 1 AND (child = '' OR child = best);
 
 -- From here on a credential that a call issued is known by that call's number.
 CREATE TABLE issued AS

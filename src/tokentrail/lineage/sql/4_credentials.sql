@@ -27,8 +27,15 @@ WHERE s.class = 'temporary' AND s.created >= 0 AND s.principal <> '';
 CREATE TABLE direct AS
 SELECT DISTINCT principal, created, account, key FROM circles WHERE NOT forwarded AND key <> '';
 
+-- Not all records of a console session are flagged as such, and old ones never are: a sign-in tells, too.
+CREATE TABLE browsers AS
+SELECT DISTINCT c.principal, c.created FROM circles c
+JOIN signed_in l ON l.child = c.principal AND abs(l.time - c.created) <= 2
+WHERE c.sign_in_session IS NULL AND (c.created = l.time OR NOT c.forwarded)
+  AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = c.sighting);
+
 CREATE TABLE groups AS
-SELECT g.principal, g.created, g.console, g.portal, g.keyless, coalesce(d.direct_keys, 0) AS direct_keys, d.account, d.key
+SELECT g.principal, g.created, g.console OR e.principal IS NOT NULL AS console, g.portal, g.keyless, coalesce(d.direct_keys, 0) AS direct_keys, d.account, d.key
 FROM (
   SELECT principal, created, bool_or(console) AS console,
          bool_or(coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AND sign_in_session IS NULL) AS portal,
@@ -37,7 +44,8 @@ FROM (
 ) g LEFT JOIN (
   SELECT principal, created, count(*) AS direct_keys, min(account) AS account, min(key) AS key
   FROM direct GROUP BY principal, created
-) d ON d.principal = g.principal AND d.created = g.created;
+) d ON d.principal = g.principal AND d.created = g.created
+LEFT JOIN browsers e ON e.principal = g.principal AND e.created = g.created;
 
 -- Issuances by the principal and second that later calls repeat, and how many there are.
 CREATE TABLE by_second AS

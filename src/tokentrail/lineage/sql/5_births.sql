@@ -11,7 +11,7 @@ CREATE TABLE unkeyed AS
 SELECT s.ck, c.call, c.event_id, c.time, 'matched' AS link,
        CASE WHEN c.sign_in_session = s.sign_in_session THEN 0 ELSE 1 END AS weaker, abs(c.time - s.created) AS apart
 FROM unissued s JOIN keyless c ON c.child = s.principal_id AND abs(c.time - s.created) <= 2
-WHERE NOT s.forwarded AND (c.api <> 'ConsoleLogin' OR c.caller_class = 'none')
+WHERE NOT s.forwarded AND (c.api <> 'ConsoleLogin' OR (c.caller_class = 'none' AND c.caller_type IN ('IAMUser', 'Root')))
   AND (c.api NOT LIKE 'CreateOAuth2Token%' OR (s.form = 'key' AND NOT s.console))
   AND (c.api <> 'GetSigninToken' OR s.form = 'group')
   AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
