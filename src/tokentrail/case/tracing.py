@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from tokentrail.case.proofs import periods
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
-from tokentrail.lineage.trace import Narrowing, family, networks, trace
+from tokentrail.lineage.trace import Narrowing, family, networks, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class Tracing:
         """
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
         view = self._views.open(as_of)
-        found = trace(view.forest(as_of), subjects, up=up, down=down, narrowing=narrowing, gaps=())
-        return self._with_gaps(found, view)
+        forest = view.forest(as_of)
+        found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
+        return self._with_gaps(found, view, forest)
 
     def family(
         self,
@@ -71,8 +73,8 @@ class Tracing:
         """
         narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
         view = self._views.open(as_of)
-        found = family(view.forest(as_of), subjects, narrowing=narrowing, gaps=())
-        return self._with_gaps(found, view)
+        forest = view.forest(as_of)
+        return self._with_gaps(family(forest, subjects, narrowing=narrowing, gaps=()), view, forest)
 
     def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
         """
@@ -92,10 +94,12 @@ class Tracing:
             subjects(self._views, found, plan, narrowing, as_of), as_of=as_of, up=False, **plan.narrowing
         )
 
-    def _with_gaps(self, found: Trace, view: View) -> Trace:
+    def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""
         accounts = {one.account for one in found.credentials if one.account}
-        missing = coverage.gaps(view.covered(), accounts)
+        covered = view.covered()
+        missing = coverage.gaps(covered, accounts)
+        missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))
         return replace(found, gaps=unproven + missing + carried + found.gaps)

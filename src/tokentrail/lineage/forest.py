@@ -26,6 +26,7 @@ from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
+from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.state import Judge
@@ -86,6 +87,7 @@ class Forest(Naming):
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
         self.unkeyed = Unkeyed(engine, folder)
+        self.portal = Portal(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
         self._linked: bool | None = None

@@ -123,6 +123,14 @@ def _family(
     return found, {n: row["id"] for n, row in listed.items()}
 
 
+def people(forest: Forest, found: Trace) -> set[str]:
+    """Whom of a directory the sessions of a trace act for, by their ids there."""
+    sessions = [one.id for one in found.credentials if one.kind == "identity_center"]
+    return (
+        {row["on_behalf_of"] for row in forest.named(sessions) if row["on_behalf_of"]} if sessions else set()
+    )
+
+
 def _traced(found: Any, tainted: bool) -> TracedCredential:
     values = {name: getattr(found, name) for name in type(found).__dataclass_fields__}
     return TracedCredential(**values, tainted=tainted)

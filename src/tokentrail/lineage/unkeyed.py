@@ -35,7 +35,7 @@ SELECT principal_id, account, source, name, resource, ids, count(*) AS calls, co
   GROUP BY l.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time, e.segment, e.object, e.ordinal)
 GROUP BY principal_id, account, source, name, resource, ids ORDER BY ALL"""
 """The calls by who may have made them; of STS it is what mints, which lineage tells of."""
-_ANY = "SELECT 1 AS one FROM strangers LIMIT 1"
+_ANY = "SELECT 1 AS one FROM callers_without_key LIMIT 1"
 _BY = "principal_id, segment, identity"
 _EVER = 1 << 60
 
@@ -89,16 +89,16 @@ class Unkeyed:
             self._any = bool(
                 kept_rows(
                     self._engine,
-                    "strangers",
+                    "callers_without_key",
                     _STRANGERS,
                     self._folder,
-                    "SELECT 1 AS one FROM strangers LIMIT 1",
+                    "SELECT 1 AS one FROM callers_without_key LIMIT 1",
                 )
             )
         if not self._any or not principals:
             return []
         return self._engine.ranges(
-            "strangers", "principal_id", [(one, one) for one in sorted(principals)]
+            "callers_without_key", "principal_id", [(one, one) for one in sorted(principals)]
         ).to_pylist()
 
 

@@ -1,0 +1,72 @@
+"""
+What IAM Identity Center's access portal gave to people for accounts of which the case has no log.
+
+The directory's own log tells which account's and permission set's credentials somebody was given; the session itself
+shows in the log of that account alone.
+Source: IAM Identity Center User Guide, 'IAM Identity Center information in CloudTrail' (`GetRoleCredentials`, which
+names both in `serviceEventDetails`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Set
+from pathlib import Path
+
+from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.model import Gap
+from tokentrail.lineage.rows import moment
+from tokentrail.store.interface import Engine
+
+_OPENED = """
+SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first, max(s.time) AS last
+FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
+WHERE s.api = 'GetRoleCredentials' AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
+GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
+_BY = "person, target, segment, ip"
+_ANY = "SELECT 1 AS one FROM opened_by_portal LIMIT 1"
+_ADDRESSES = 3
+
+
+class Portal:
+    """Looks up what it gave to whom."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """
+        Look at a case.
+
+        Args:
+            engine: Knows the evidence.
+            folder: Where what is derived from it lies.
+        """
+        self._engine = engine
+        self._folder = folder
+        self._any: bool | None = None
+
+    def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
+        """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
+        if self._any is None:
+            self._any = bool(kept_rows(self._engine, "opened_by_portal", _OPENED, self._folder, _ANY, _BY))
+        if not self._any or not people:
+            return ()
+        wanted = [(one, one) for one in sorted(people)]
+        found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
+        for row in self._engine.ranges("opened_by_portal", "person", wanted).to_pylist():
+            account, _, role = row["target"].partition("/")
+            if account not in covered:
+                found.setdefault((account, role, row["person"]), []).append(
+                    (row["first"], row["last"], row["ip"])
+                )
+        return tuple(_gap(*one, seen) for one, seen in sorted(found.items()))
+
+
+def _gap(account: str, role: str, person: str, seen: list[tuple[int, int, str]]) -> Gap:
+    addresses = sorted({ip for _, _, ip in seen if ip})
+    listed = ", ".join(addresses[:_ADDRESSES]) + (" and others" if len(addresses) > _ADDRESSES else "")
+    return Gap(
+        account=account,
+        region=None,
+        start=moment(min(first for first, _, _ in seen)),
+        end=moment(max(last for _, last, _ in seen)),
+        why=f"the access portal gave {person} credentials of {role} in this account{listed and f', from {listed}'} "
+        "(GetRoleCredentials); the case has no log of the account, so that their session shows nowhere",
+    )
