@@ -18,7 +18,8 @@ from tokentrail.lineage.rows import moment
 from tokentrail.store.interface import Engine
 
 _OPENED = """
-SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first, max(s.time) AS last
+SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first,
+       max(s.time) AS last
 FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
 WHERE s.api = 'GetRoleCredentials' AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
 GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
