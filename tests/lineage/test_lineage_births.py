@@ -682,3 +682,20 @@ def test_a_key_that_two_calls_name_for_two_principals_is_two_credentials() -> No
     ])  # fmt: skip
 
     assert 2 == sum(one.kind == "assumed_role" for one in found.values())
+
+
+def test_a_switched_role_is_one_session_whether_or_not_its_calls_are_flagged(world: World) -> None:
+    """Each of its requests may show a key of its own, and records of before 2022 bear no flag."""
+    console = world.console_sign_in(world.user("ada"))
+    switched = console.switches_role("Audit")
+    switched.calls("s3:ListBuckets", count=5)
+    records = [
+        {name: value for name, value in one.items() if name != "sessionCredentialFromConsole"}
+        for one in world.records()
+    ]
+    flagged, plain = answers(world), answers(records)
+
+    assert len(flagged[switched.id].access_key_ids) > 1
+    assert {one: found.events for one, found in flagged.items()} == {
+        one: found.events for one, found in plain.items()
+    }

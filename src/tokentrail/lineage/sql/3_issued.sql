@@ -36,8 +36,14 @@ CREATE TABLE issued AS
 SELECT call, time, key, child, role_arn, session_name FROM keyed k
 WHERE NOT EXISTS (SELECT 1 FROM outdone o WHERE o.call = k.call);
 
+-- By whom the console was entered, and as whom its users switched roles.
+CREATE TABLE entrances AS
+SELECT call, event_id, segment, object, ordinal, child, time,
+       api = 'ConsoleLogin' AND caller_class = 'none' AND caller_type IN ('IAMUser', 'Root') AS by_password
+FROM calls WHERE api IN ('ConsoleLogin', 'SwitchRole') AND child <> '';
+
 CREATE TABLE signed_in AS
 SELECT * FROM (
   SELECT call, event_id, child, time, row_number() OVER (PARTITION BY child, time ORDER BY event_id, segment, object, ordinal) AS place
-  FROM calls WHERE api = 'ConsoleLogin' AND caller_class = 'none' AND caller_type IN ('IAMUser', 'Root') AND child <> ''
+  FROM entrances WHERE by_password
 ) WHERE place = 1;

@@ -27,10 +27,10 @@ WHERE s.class = 'temporary' AND s.created >= 0 AND s.principal <> '';
 CREATE TABLE direct AS
 SELECT DISTINCT principal, created, account, key FROM circles WHERE NOT forwarded AND key <> '';
 
--- Not all records of a console session are flagged as such, and old ones never are: a sign-in tells, too.
+-- Not all records of a console session are flagged as such, and old ones never are: how it was entered tells, too.
 CREATE TABLE browsers AS
 SELECT DISTINCT c.principal, c.created FROM circles c
-JOIN signed_in l ON l.child = c.principal AND abs(l.time - c.created) <= 2
+JOIN entrances l ON l.child = c.principal AND abs(l.time - c.created) <= 2
 WHERE c.sign_in_session IS NULL AND (c.created = l.time OR NOT c.forwarded)
   AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = c.sighting);
 
