@@ -107,6 +107,9 @@ def gather(
         findings=theirs,
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
+        since=asked.since,
+        source_ips=asked.source_ips,
+        trusted_ips=asked.trusted_ips,
     )  # fmt: skip
 
 

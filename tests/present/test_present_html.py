@@ -33,11 +33,13 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, child, credential, event, plain, trace
 
 from hostile import HOSTILE, Read, read
+from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
+from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
 from tokentrail.present.overview import overview
@@ -150,7 +152,7 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     """The first lines are the verdict, the survivors, the steps, and whom they hit."""
     head = read(report_page(dossier())).said.partition("Lifelines")[0]
     assert "2 of the attacker's 4 credentials still work" in head
-    assert "Proved complete." in head
+    assert "Proved complete, on 1 condition." in head
     assert "It cuts off a colleague (ria) too." in head
     assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
     assert "8.0 MB" in head
@@ -159,10 +161,37 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
 def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
-    for state, told in (("active", "unless the attacker has AKIA"), ("ended", "Proved complete.")):
+    for state, told in (
+        ("active", "unless the attacker has AKIA"),
+        ("ended", "Proved complete, on 1 condition."),
+    ):
         above = replace(key, tainted=False, state=state)
         shown = dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)))
         assert told in read(report_page(shown)).said.partition("Lifelines")[0]
+
+
+def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() -> None:
+    """That nothing of the attacker's works may rest on a network that was trusted: who reads the page must hear of it."""
+    key, token, gone, alive = credentials()
+    mine = trace(
+        key, replace(token, tainted=False), gone, replace(alive, tainted=False), as_of=NOW, subject=(KEY,)
+    )
+    narrowed = dossier(
+        trace=mine, since=NINE, source_ips=("203.0.113.0/24",), trusted_ips=("192.0.2.1", "2001:db8::/32")
+    )
+    head = read(report_page(narrowed)).said.partition("Lifelines")[0]
+    assert "Nothing of the attacker's works any more" in head
+    assert (
+        f"since {timestamp(NINE)}, from 203.0.113.0/24, not from 192.0.2.1, 2001:db8::/32 counts as" in head
+    )
+    assert "2 of its 3 descendants do not count, of which 2 still work." in head
+    assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
+
+
+def test_a_step_on_one_name_in_many_accounts_counts_the_accounts() -> None:
+    """`role/Audit, role/Audit, role/Audit and 297 more` tells nobody where."""
+    roles = tuple(f"arn:aws:iam::{account}:role/Audit" for account in ("111122223333", "444455556666"))
+    assert action(replace(plan().steps[0], targets=roles)).endswith(": role/Audit in 2 accounts")
 
 
 def test_the_picture_tells_each_life() -> None:

@@ -166,12 +166,13 @@ def test_snapshots_widen_the_proof(folder: Path, told: Story, tmp_path: Path) ->
 
 
 def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
-    """Since a time, and not from an address: as on the command line; several addresses fit in one field. Figures follow."""
+    """Since a time, not from an address: as on the command line; several fit in one field. Head and figures say so."""
     said, twin = both(served, "/trace", subject=told.a.key_id, since="2026-11-23T09:45:00Z")
     theirs = [one for one in twin["trace"]["credentials"] if one["tainted"]]
     assert {one["id"] for one in theirs} == {told.key_ids["A"], told.key_ids["C"]}
     count = sum(one["events"] for one in theirs)
     assert f"calls{count:,}account" in said.partition("Lifelines")[0]  # and not those of B, D and E
+    assert "only what was minted since 2026-11-23T09:45:00Z counts" in said.partition("Lifelines")[0]
     assert (
         f"{twin['calls']['count'] - count:,} of all are of descendants that do not count as the attacker's"
         in said

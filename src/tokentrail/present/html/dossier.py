@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from string import ascii_uppercase
 
 from tokentrail.containment.model import Plan
@@ -41,6 +42,10 @@ class Dossier:
     """The records that the answer rests on, where the page is to hold them itself."""
     notes: tuple[str, ...] = ()
     """What was left out of all this before it came here."""
+    since: datetime | None = None
+    source_ips: tuple[str, ...] = ()
+    trusted_ips: tuple[str, ...] = ()
+    """What narrowed what counts as the attacker's, as it was asked."""
 
 
 @dataclass(slots=True)
