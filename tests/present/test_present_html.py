@@ -36,6 +36,7 @@ from hostile import HOSTILE, Read, read
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
@@ -204,6 +205,43 @@ def test_the_picture_tells_each_life() -> None:
     assert "until 24 Nov 21:00:00" in said
     assert "ended by step 1" in said
     assert "After step 1: Revoke the tokens of the user: user/support. B ends; D goes on." in said
+
+
+def test_a_run_of_calls_over_days_says_the_day_of_its_end() -> None:
+    """Five days of a call an hour are told as that, not as a few hours of one day."""
+    days = tuple(event(time=NINE + timedelta(days=n), event_id=f"e-{n}") for n in range(6))
+    said = read(report_page(dossier(events=days))).said
+    assert f"{timestamp(NINE)} to {timestamp(NINE + timedelta(days=5))}" in said
+
+
+def test_a_picture_of_years_says_which_year() -> None:
+    """On the axis, which has room for it, above a bar and at its end: `01 Jan` of ten years is no date."""
+    key, token, *_ = credentials()
+    old = replace(
+        token, issued_at=NINE - timedelta(days=3300), expires_at=NINE - timedelta(days=3299), state="expired"
+    )
+    page = lifelines_file(dossier(trace=trace(key, old, as_of=NOW, subject=(KEY,)), bystanders=(), plan=None))
+    hours = [(float(x), text) for x, text in re.findall(r'class="hour" x="([\d.]+)"[^>]*>([^<]+)<', page)]
+    assert len(hours) > 4 and hours.pop() == (LEFT - 54, "UTC")
+    assert all(re.fullmatch(r"\d\d? [A-Z][a-z]{2} 20\d\d", text) for _, text in hours)
+    assert all(other - one > 100 for (one, _), (other, _) in pairwise(hours))
+    assert f"{old.expires_at:%d %b %Y %H:%M}" in page
+    assert f"{old.issued_at:%d %b %Y %H:%M} by A" in page
+    assert f"as of {NOW:%d %b %H:%M:%S}" in page
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    ("MyBucketRole", "MyBucketRole"), ("stratus-red-team-l-role-xyz", "stratus-red-team-l-role-xyz"),
+    ("PRODUCTION-ADMINISTRATORS-ROLE", 25), ("W" * 64, 17), ("m" * 64, 17), ("\u6f22" * 64, 13),
+])  # fmt: skip
+def test_a_name_keeps_clear_of_its_bar(name: str, shown: str | int) -> None:
+    """Capitals are half as wide again as what a terminal counts; the end of a name, by which names differ, stays."""
+    found = fitted(name)
+    assert (
+        found == shown
+        if isinstance(shown, str)
+        else len(found) <= shown and found[-1] == name[-1] and "…" in found
+    )
 
 
 def test_attackers_and_colleagues_differ_by_shape_and_word() -> None:

@@ -143,7 +143,7 @@ def _step(live: Live, shown: datetime, anchor: str, *, back: bool) -> Html:
     if not near:
         return tag("span", sign, class_="step off", aria_hidden="true")
     turn = near[-1] if back else near[0]
-    told = f"{name}: {timestamp(turn.time)[11:]} {brief(turn.what, 120)}"
+    told = f"{name}: {timestamp(turn.time)} {brief(turn.what, 120)}"
     there = address(live.path, live.query, turn.time) + anchor
     return tag("a", sign, href=there, class_="step", title=told, aria_label=told)
 
