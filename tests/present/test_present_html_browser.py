@@ -145,14 +145,17 @@ def test_the_tree_folds(opened: Any) -> None:
 
 
 def test_the_timeline_can_be_filtered(opened: Any) -> None:
-    """By any word, and to the marked calls."""
+    """By any word, and to the marked calls; what is printed then says that it is not all."""
     one = opened(report_page(dossier()))
     every = one.page.locator("#calls tr").count()
     one.page.check("#marked")
     marked = one.page.locator("#calls tr").locator("visible=true").count()
     assert 0 < marked < every
     one.page.fill("#sift", "nothing like it")
-    expect(one.page.locator("#sifted")).to_have_text("0 lines")
+    expect(one.page.locator("#sifted")).to_have_text(f"0 of {every} lines")
+    one.page.emulate_media(media="print")
+    expect(one.page.locator("#sifted")).to_be_visible()
+    assert not one.page.locator("#sift").is_visible() and not one.page.locator("#found").is_visible()
 
 
 def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:
