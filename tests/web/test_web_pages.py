@@ -14,9 +14,11 @@ from web_cases import Served, console
 
 from evidence import assume_role, call, session, user
 from hostile import HOSTILE, read
-from tokentrail import Case
+from tokentrail import Case, dossier
 from tokentrail.cli.snapshots import read_snapshot
 from tokentrail.present.document import document
+from tokentrail.present.html.case_page import case_page
+from tokentrail.present.overview import overview
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
 
@@ -184,6 +186,23 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     assert (
         'value="192.0.2.0/24"' in served.get("/trace", subject=told.a.key_id, trusted_ip="192.0.2.0/24").text
     )
+
+
+def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the ones among them that work: of hundreds of subjects, that the first few are dead says nothing."""
+    monkeypatch.setattr(dossier, "_LEADS", 1)
+    with Case.open(folder, create=False) as case:
+        every = [one for one in case.credentials() if one.parent is None]
+        dead, *rest = sorted(every, key=lambda one: one.state in ("active", "unknown"))
+        told = [{"subject": one.id, "severity": "low", "time": f"{n}", "id": "x", "title": "t"}
+                for n, one in enumerate([dead, *rest])]  # fmt: skip
+        found = dossier.leads(case, told, None)
+        page = case_page(case.case_id, overview(case.credentials()), told, case.status(), "1", leads=found)
+    alive = sum(one.state in ("active", "unknown") for one in rest)
+    assert (len(found.shown), found.others, found.working) == (1, len(rest), alive) and 0 < alive
+    assert f"{len(every)} leads to follow: behind the first 1 " in page
+    assert f"and {alive} of the others still work" in page
+    assert f"findings point to {len(rest)} more subjects, of which {alive} still work" in page
 
 
 @pytest.mark.parametrize(("path", "status", "why"), [
