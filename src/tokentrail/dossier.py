@@ -95,6 +95,7 @@ def gather(
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
+    here = {id(one) for one in theirs or ()}
     rests = _rests_on(trace, theirs or ()) if records else ()
     return Dossier(
         case_id=case.case_id,
@@ -105,6 +106,7 @@ def gather(
         plan=plan,
         bystanders=bystanders,
         findings=theirs,
+        elsewhere=tuple(one for one in findings or () if id(one) not in here),
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
         since=asked.since,

@@ -189,6 +189,15 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
 
 
+def test_a_page_about_one_key_says_what_was_found_about_others() -> None:
+    """How many findings, and how grave: who was handed the page for one key must not take it for all of the case."""
+    others = tuple(finding() | {"severity": one} for one in ("high", "critical", "critical"))
+    for mine in ((finding(),), ()):
+        said = read(report_page(dossier(findings=mine, elsewhere=others))).said
+        assert "credentials on this page: 3 more findings (2 critical, 1 high), tokentrail detect." in said
+    assert "Not about the credentials" not in read(report_page(dossier())).said
+
+
 def test_a_step_on_one_name_in_many_accounts_counts_the_accounts() -> None:
     """`role/Audit, role/Audit, role/Audit and 297 more` tells nobody where."""
     roles = tuple(f"arn:aws:iam::{account}:role/Audit" for account in ("111122223333", "444455556666"))

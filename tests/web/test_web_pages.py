@@ -97,6 +97,15 @@ def test_the_slider_leads_to_an_address_for_people(served: Served, told: Story) 
     )
 
 
+@pytest.mark.parametrize("moment", ["2026-12-24T00:00:00Z", "2026-11-01T00:00:00Z"])
+def test_the_slider_says_a_moment_outside_of_the_evidence_as_it_was_asked(
+    served: Served, moment: str
+) -> None:
+    """As of today is not as of the last event: sessions have run out since."""
+    page = served.get("/credentials", as_of=moment).text
+    assert f'aria-valuetext="{moment}"' in page and f">{moment}</output>" in page
+
+
 def test_every_call_is_listed_and_leads_to_its_record(served: Served, told: Story, folder: Path) -> None:
     """All pages of the timeline together are the library's timeline; a search keeps those that say it."""
     listed, page, more = [], 1, True

@@ -113,11 +113,17 @@ def _place(path: str, name: str, live: Live) -> Html:
 
 
 def _slider(live: Live) -> Html | None:
-    if live.first is None or live.last is None or live.first >= live.last:
+    if live.first is None or live.last is None:
         return None
-    shown = min(max(live.as_of or live.last, live.first), live.last)
-    first, last = _seconds(live.first), _seconds(live.last)
-    marks = sorted({_seconds(one.time) for one in live.turns if live.first <= one.time <= live.last})
+    shown = live.as_of or live.last
+    begin, end = (
+        min(live.first, shown),
+        max(live.last, shown),
+    )  # `now` is later than all evidence, and no less asked
+    if begin == end:
+        return None
+    first, last = _seconds(begin), _seconds(end)
+    marks = sorted({_seconds(one.time) for one in live.turns if begin <= one.time <= end})
     anchor = _anchor(live)
     return tag(
         "form",

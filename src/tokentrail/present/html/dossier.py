@@ -38,6 +38,8 @@ class Dossier:
     """Credentials of others that speak for the same roles and users."""
     findings: tuple[Document, ...] | None = None
     """`None`: detection was not asked."""
+    elsewhere: tuple[Document, ...] = ()
+    """Findings about other credentials than the page's."""
     records: tuple[RawRecord, ...] = ()
     """The records that the answer rests on, where the page is to hold them itself."""
     notes: tuple[str, ...] = ()
