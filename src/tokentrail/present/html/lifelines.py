@@ -22,7 +22,7 @@ from tokentrail.present.html.window import Window
 LEFT, RIGHT = 268.0, 1046.0
 _TALL, _LOW = 46.0, 36.0
 _AXIS = 26.0
-_BEFORE = 54.0
+_BEFORE = 66.0
 """Where the axis' zone ends, clear of half a date at its left edge."""
 
 
@@ -105,13 +105,13 @@ def _hours(window: Window, layout: Layout) -> Html:
     axis, day, parts = layout.top - 12, None, []
     moments = list(window.ticks())
     whole = len(moments) > 1 and moments[1] - moments[0] >= timedelta(days=1)
-    year = " %Y" if window.years else ""
     for moment in moments:
         text = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
-        if whole:
-            text = f"{moment.day} {moment.strftime(f'%b{year}')}"
-        elif moment.date() != day:
-            text = f"{moment.day} {moment:%b} {text}"
+        date = f"{moment.day} {moment:%b}" + (
+            f" {moment:%Y}" if (window.years and whole) or day is None else ""
+        )
+        if whole or moment.date() != day:
+            text = date if whole else f"{date} {text}"
         day = moment.date()
         parts.append(tag("text", text, class_="hour", x=window.at(moment), y=axis - 5, text_anchor="middle"))
     parts.append(tag("text", "UTC", class_="hour", x=window.left - _BEFORE, y=axis - 5, text_anchor="end"))
