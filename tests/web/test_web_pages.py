@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -195,6 +197,19 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     assert (
         'value="192.0.2.0/24"' in served.get("/trace", subject=told.a.key_id, trusted_ip="192.0.2.0/24").text
     )
+
+
+def test_the_evidence_is_named_by_one_digest(served: Served, folder: Path, tmp_path: Path) -> None:
+    """That of the objects' digests, as anybody can work it out from the case's own files without TokenTrail."""
+    for pack in (folder / "objects" / "packs").glob("*.tar"):
+        with tarfile.open(pack) as archive:
+            archive.extractall(tmp_path, filter="data")
+    files = [*tmp_path.iterdir(), *(one for one in folder.glob("objects/??/*") if one.is_file())]
+    each = sorted(hashlib.sha256(one.read_bytes()).hexdigest() for one in files)
+    said, twin = both(served, "/evidence")
+    assert len(each) == twin["objects"]
+    assert twin["evidence_digest"] == hashlib.sha256("".join(f"{one}\n" for one in each).encode()).hexdigest()
+    assert f"one a line, is {twin['evidence_digest']}" in said
 
 
 def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
