@@ -20,6 +20,7 @@ from html_cases import (
     RIA,
     TOKEN,
     credentials,
+    deep,
     dossier,
     failing,
     finding,
@@ -319,6 +320,14 @@ def test_a_window_stands_where_there_is_little_to_go_by() -> None:
         found = window(one.trace, (), left=LEFT, right=RIGHT)
         assert found.start < found.end
         assert listed[0].id in read(report_page(one)).said
+
+
+def test_of_lines_that_are_alike_the_first_are_drawn() -> None:
+    """Those next to what leaked, and not the ones whose roles come first by the alphabet."""
+    one = deep(60)
+    laid = rows(one.trace, (), None, window(one.trace, (), left=LEFT, right=RIGHT))
+    single = [row.one.id for row in laid if row.single]
+    assert 20 < len(single) < 60 and single == [each.id for each in one.trace.credentials[: len(single)]]
 
 
 def test_many_credentials_fold_into_lines_of_their_kind() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from html_cases import ALIVE, GONE, TOKEN, dossier, large, poisoned
+from html_cases import ALIVE, GONE, TOKEN, deep, dossier, large, poisoned
 from present_cases import KEY
 
 from browsing import chromium, expect, needed, room
@@ -142,6 +142,14 @@ def test_the_tree_folds(opened: Any) -> None:
     assert one.page.locator("#tree details:not([open])").count() == 0
     one.page.click("[data-fold=shut]")
     assert one.page.locator("#tree details[open]").count() == 0
+
+
+def test_a_deep_tree_fits_a_telephone(opened: Any) -> None:
+    """The sixtieth of a chain can be read: it lay beyond the edge, with nothing to scroll."""
+    one = opened(report_page(deep(60)), viewport={"width": 360, "height": 700})
+    one.page.click("[data-fold=open]")
+    place = one.page.locator("#tree li").last.bounding_box()
+    assert place["x"] + place["width"] <= 360 and place["width"] > 120
 
 
 def test_the_timeline_can_be_filtered(opened: Any) -> None:
