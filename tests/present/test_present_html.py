@@ -160,6 +160,16 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     assert "8.0 MB" in head
 
 
+def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:
+    """As of today, from logs of last week, that nothing works is no more than that nothing was heard of since."""
+    for last, told in (
+        (NOW - timedelta(days=6), f", last event {timestamp(NOW - timedelta(days=6))}"),
+        (NOW, ""),
+    ):
+        head = read(report_page(dossier(status=replace(status(), last=last)))).said
+        assert f"as of {timestamp(NOW)}{told}2 of the attacker's" in head
+
+
 def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
@@ -184,7 +194,12 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     head = read(report_page(narrowed)).said.partition("Lifelines")[0]
     assert "Nothing of the attacker's works any more" in head
     assert (
-        f"since {timestamp(NINE)}, from 203.0.113.0/24, not from 192.0.2.1, 2001:db8::/32 counts as" in head
+        f"only what was minted since {timestamp(NINE)}, from 203.0.113.0/24 counts as the attacker's and"
+        in head
+    )
+    assert (
+        "what was minted from 192.0.2.1, 2001:db8::/32 does not count as the attacker's, with all below"
+        in head
     )
     assert "2 of its 3 descendants do not count, of which 2 still work." in head
     assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]

@@ -24,9 +24,11 @@ def summary(dossier: Dossier, names: Names) -> Html:
     tainted = [one for one in trace.credentials if one.tainted]
     alive = [one for one in tainted if one.state in _ALIVE]
     subject = words.listed((brief(one, 80) for one in trace.subject), 3)
+    last = dossier.status.last
+    quiet = f", last event {timestamp(last)}" if last and last < trace.as_of else ""
     return tag(
         "header",
-        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}",
+        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}{quiet}",
             class_="kicker"),
         tag("h1", verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
@@ -63,17 +65,20 @@ def _whose(dossier: Dossier) -> str:
 
 def _narrowed(dossier: Dossier) -> Html | None:
     """Say what narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
-    asked = [
+    only = [
         f"since {timestamp(dossier.since)}" if dossier.since else "",
         f"from {words.listed(dossier.source_ips, 6)}" if dossier.source_ips else "",
-        f"not from {words.listed(dossier.trusted_ips, 6)}" if dossier.trusted_ips else "",
     ]
-    if not any(asked):
+    clauses = [
+        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
+        f"what was minted from {words.listed(dossier.trusted_ips, 6)} does not count as the attacker's"
+        if dossier.trusted_ips else "",
+    ]  # fmt: skip
+    if not any(clauses):
         return None
+    told = f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below. "
     below = Family(dossier.trace).descendants()
     left = [one for one in below if not one.tainted]
-    told = f"Of what came straight from it, only what was minted {', '.join(filter(None, asked))} counts as "
-    told += "the attacker's, with all below. "
     out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
     if not left:
