@@ -158,6 +158,7 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     assert "It cuts off a colleague (ria) too." in head
     assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
     assert "8.0 MB" in head
+    assert "more calls name its principal and no key3" in head
 
 
 def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import total_bytes, total_calls
+from tokentrail.present.damage import total_bytes, total_calls, unkeyed
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.dossier import Dossier, Names
@@ -181,6 +181,7 @@ def _figures(dossier: Dossier, tainted: set[str]) -> Html:
     secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
+    alone = sum(one.count for one in unkeyed(trace, tainted))
     return tag(
         "dl",
         figure(words.size(out), "got out") if counted else figure("?", "got out: no data event counts bytes"),
@@ -188,5 +189,11 @@ def _figures(dossier: Dossier, tainted: set[str]) -> Html:
         figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
         figure(f"{total_calls(trace, tainted):,}", "calls"),
         figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        figure(
+            f"{alone:,}",
+            words.verb(alone, "more call names", "more calls name") + " its principal and no key",
+        )
+        if alone
+        else None,
         class_="figures",
     )
