@@ -199,6 +199,18 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     )
 
 
+def test_a_case_that_was_removed_is_said_to_be_gone(folder: Path, tmp_path: Path) -> None:
+    """And is no fault of the program's; a case that takes its place is shown."""
+    shutil.copytree(folder, tmp_path / "case")
+    with console(tmp_path / "case") as there:
+        shutil.rmtree(tmp_path / "case")
+        gone = there.get("/start.json")
+        assert gone.status == 500 and "no case is at" in gone.json["error"]
+        assert "No answer" in there.get("/").text
+        shutil.copytree(folder, tmp_path / "case")
+        assert there.get("/start.json").status == 200
+
+
 def test_the_evidence_is_named_by_one_digest(served: Served, folder: Path, tmp_path: Path) -> None:
     """That of the objects' digests, as anybody can work it out from the case's own files without TokenTrail."""
     for pack in (folder / "objects" / "packs").glob("*.tar"):
