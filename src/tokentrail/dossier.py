@@ -18,7 +18,7 @@ from tokentrail.lineage.model import CallLines, Credential, Tick, Trace, TracedC
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.case_page import Lead
+from tokentrail.present.html.case_page import Lead, Leads
 from tokentrail.present.html.console import Turn, spread
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.flags import consequence
@@ -95,6 +95,7 @@ def gather(
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
+    here = {id(one) for one in theirs or ()}
     rests = _rests_on(trace, theirs or ()) if records else ()
     return Dossier(
         case_id=case.case_id,
@@ -105,8 +106,12 @@ def gather(
         plan=plan,
         bystanders=bystanders,
         findings=theirs,
+        elsewhere=tuple(one for one in findings or () if id(one) not in here),
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
+        since=asked.since,
+        source_ips=asked.source_ips,
+        trusted_ips=asked.trusted_ips,
     )  # fmt: skip
 
 
@@ -116,11 +121,12 @@ def about(trace: Trace, findings: Sequence[Document]) -> tuple[Document, ...]:
     return tuple(one for one in findings if traced.intersection(one.get("credentials") or ()))
 
 
-def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> tuple[Lead, ...]:
+def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> Leads:
     """
     Sum up what findings point to: each subject, its worst finding first, and what became of its family.
 
-    A subject that descends from another one is no lead of its own: who traces the other sees it too.
+    A subject that descends from another one is no lead of its own: who traces the other sees it too. A few are looked
+    into; the rest are counted, with those that work.
     """
     by_subject: dict[str, list[Document]] = {}
     for one in sorted(findings, key=_gravest_first):
@@ -144,8 +150,14 @@ def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> t
     for subject, told in by_subject.items():
         if subject in within:
             found.setdefault(within[subject], []).extend(told)
-    return tuple(
-        _lead(subject, sorted(told, key=_gravest_first), families[subject]) for subject, told in found.items()
+    others = by_subject.keys() - within.keys()
+    listed = case.credentials(as_of=as_of) if others else ()
+    return Leads(
+        shown=tuple(
+            _lead(one, sorted(told, key=_gravest_first), families[one]) for one, told in found.items()
+        ),
+        others=len(others),
+        working=sum(one.id in others and one.state in ("active", "unknown") for one in listed),
     )
 
 

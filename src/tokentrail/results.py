@@ -111,6 +111,8 @@ class Status:
     coverage: tuple[Coverage, ...]
     rejected: tuple[Rejection, ...]
     warnings: tuple[str, ...]
+    evidence_digest: str = ""
+    """Of the SHA-256s of all evidence objects, sorted, one a line: what two answers rest on can be compared by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

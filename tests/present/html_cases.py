@@ -233,6 +233,15 @@ def _literal(hint: Any) -> bool:
     return typing.get_origin(hint) is typing.Literal
 
 
+def deep(count: int) -> Dossier:
+    """A chain of sessions, each in a role of its own that the one before took up."""
+    listed = [credentials()[0]]
+    for n in range(count):
+        role = f"arn:aws:iam::111122223333:role/r{n}"
+        listed.append(child(n, listed[-1].id, role=role, root=KEY, expires_at=NINE + timedelta(hours=2)))
+    return dossier(trace=trace(*listed, as_of=NOW, subject=(KEY,)), events=(), bystanders=(), plan=None)
+
+
 def large(count: int) -> Dossier:
     """A trace of many sessions, some of which work."""
     key = credentials()[0]

@@ -20,6 +20,7 @@ from html_cases import (
     RIA,
     TOKEN,
     credentials,
+    deep,
     dossier,
     failing,
     finding,
@@ -33,11 +34,14 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, child, credential, event, plain, trace
 
 from hostile import HOSTILE, Read, read
+from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
+from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
 from tokentrail.present.overview import overview
@@ -150,19 +154,71 @@ def test_the_head_says_what_works_and_what_ends_it() -> None:
     """The first lines are the verdict, the survivors, the steps, and whom they hit."""
     head = read(report_page(dossier())).said.partition("Lifelines")[0]
     assert "2 of the attacker's 4 credentials still work" in head
-    assert "Proved complete." in head
+    assert "Proved complete, on 1 condition." in head
     assert "It cuts off a colleague (ria) too." in head
     assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
     assert "8.0 MB" in head
+    assert "more calls name its principal and no key3" in head
+
+
+def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:
+    """As of today, from logs of last week, that nothing works is no more than that nothing was heard of since."""
+    for last, told in (
+        (NOW - timedelta(days=6), f", last event {timestamp(NOW - timedelta(days=6))}"),
+        (NOW, ""),
+    ):
+        head = read(report_page(dossier(status=replace(status(), last=last)))).said
+        assert f"as of {timestamp(NOW)}{told}2 of the attacker's" in head
 
 
 def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
-    for state, told in (("active", "unless the attacker has AKIA"), ("ended", "Proved complete.")):
+    for state, told in (
+        ("active", "unless the attacker has AKIA"),
+        ("ended", "Proved complete, on 1 condition."),
+    ):
         above = replace(key, tainted=False, state=state)
         shown = dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)))
         assert told in read(report_page(shown)).said.partition("Lifelines")[0]
+
+
+def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() -> None:
+    """That nothing of the attacker's works may rest on a network that was trusted: who reads the page must hear of it."""
+    key, token, gone, alive = credentials()
+    mine = trace(
+        key, replace(token, tainted=False), gone, replace(alive, tainted=False), as_of=NOW, subject=(KEY,)
+    )
+    narrowed = dossier(
+        trace=mine, since=NINE, source_ips=("203.0.113.0/24",), trusted_ips=("192.0.2.1", "2001:db8::/32")
+    )
+    head = read(report_page(narrowed)).said.partition("Lifelines")[0]
+    assert "Nothing of the attacker's works any more" in head
+    assert (
+        f"only what was minted since {timestamp(NINE)}, from 203.0.113.0/24 counts as the attacker's and"
+        in head
+    )
+    assert (
+        "what was minted from 192.0.2.1, 2001:db8::/32 does not count as the attacker's, with all below"
+        in head
+    )
+    assert "2 of its 3 descendants do not count, of which 2 still work." in head
+    assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
+
+
+def test_a_page_about_one_key_says_what_was_found_about_others() -> None:
+    """How many findings, and how grave: who was handed the page for one key must not take it for all of the case."""
+    others = tuple(finding() | {"severity": one} for one in ("high", "critical", "critical"))
+    for mine in ((finding(),), ()):
+        said = read(report_page(dossier(findings=mine, elsewhere=others))).said
+        assert "credentials on this page: 3 more findings (2 critical, 1 high), tokentrail detect." in said
+    assert "Not about the credentials" not in read(report_page(dossier())).said
+
+
+def test_a_step_on_one_name_in_many_accounts_counts_the_accounts() -> None:
+    """`role/Audit, role/Audit, role/Audit and 297 more` tells nobody where."""
+    roles = tuple(f"arn:aws:iam::{account}:role/Audit" for account in ("111122223333", "444455556666"))
+    assert action(replace(plan().steps[0], targets=roles)).endswith(": role/Audit in 2 accounts")
 
 
 def test_the_picture_tells_each_life() -> None:
@@ -172,9 +228,46 @@ def test_the_picture_tells_each_life() -> None:
     assert "ended A · B and C go on" in said
     assert "ended C, and a colleague's: ria · B goes on" in said
     assert "AssumeRole 09:40:00 by B from 203.0.113.77" in said
-    assert "until 24 Nov 21:00:00" in said
+    assert "until 24 Nov 21:00:00" in said and "23 Nov 2026 09:00" in said
     assert "ended by step 1" in said
     assert "After step 1: Revoke the tokens of the user: user/support. B ends; D goes on." in said
+
+
+def test_a_run_of_calls_over_days_says_the_day_of_its_end() -> None:
+    """Five days of a call an hour are told as that, not as a few hours of one day."""
+    days = tuple(event(time=NINE + timedelta(days=n), event_id=f"e-{n}") for n in range(6))
+    said = read(report_page(dossier(events=days))).said
+    assert f"{timestamp(NINE)} to {timestamp(NINE + timedelta(days=5))}" in said
+
+
+def test_a_picture_of_years_says_which_year() -> None:
+    """On the axis, which has room for it, above a bar and at its end: `01 Jan` of ten years is no date."""
+    key, token, *_ = credentials()
+    old = replace(
+        token, issued_at=NINE - timedelta(days=3300), expires_at=NINE - timedelta(days=3299), state="expired"
+    )
+    page = lifelines_file(dossier(trace=trace(key, old, as_of=NOW, subject=(KEY,)), bystanders=(), plan=None))
+    hours = [(float(x), text) for x, text in re.findall(r'class="hour" x="([\d.]+)"[^>]*>([^<]+)<', page)]
+    assert len(hours) > 4 and hours.pop() == (LEFT - 66, "UTC")
+    assert all(re.fullmatch(r"\d\d? [A-Z][a-z]{2} 20\d\d", text) for _, text in hours)
+    assert all(other - one > 100 for (one, _), (other, _) in pairwise(hours))
+    assert f"{old.expires_at:%d %b %Y %H:%M}" in page
+    assert f"{old.issued_at:%d %b %Y %H:%M} by A" in page
+    assert f"as of {NOW:%d %b %H:%M:%S}" in page
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    ("MyBucketRole", "MyBucketRole"), ("stratus-red-team-l-role-xyz", "stratus-red-team-l-role-xyz"),
+    ("PRODUCTION-ADMINISTRATORS-ROLE", 25), ("W" * 64, 17), ("m" * 64, 17), ("\u6f22" * 64, 13),
+])  # fmt: skip
+def test_a_name_keeps_clear_of_its_bar(name: str, shown: str | int) -> None:
+    """Capitals are half as wide again as what a terminal counts; the end of a name, by which names differ, stays."""
+    found = fitted(name)
+    assert (
+        found == shown
+        if isinstance(shown, str)
+        else len(found) <= shown and found[-1] == name[-1] and "…" in found
+    )
 
 
 def test_attackers_and_colleagues_differ_by_shape_and_word() -> None:
@@ -243,6 +336,14 @@ def test_a_window_stands_where_there_is_little_to_go_by() -> None:
         found = window(one.trace, (), left=LEFT, right=RIGHT)
         assert found.start < found.end
         assert listed[0].id in read(report_page(one)).said
+
+
+def test_of_lines_that_are_alike_the_first_are_drawn() -> None:
+    """Those next to what leaked, and not the ones whose roles come first by the alphabet."""
+    one = deep(60)
+    laid = rows(one.trace, (), None, window(one.trace, (), left=LEFT, right=RIGHT))
+    single = [row.one.id for row in laid if row.single]
+    assert 20 < len(single) < 60 and single == [each.id for each in one.trace.credentials[: len(single)]]
 
 
 def test_many_credentials_fold_into_lines_of_their_kind() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from html_cases import ALIVE, GONE, TOKEN, dossier, large, poisoned
+from html_cases import ALIVE, GONE, TOKEN, deep, dossier, large, poisoned
 from present_cases import KEY
 
 from browsing import chromium, expect, needed, room
@@ -144,15 +144,26 @@ def test_the_tree_folds(opened: Any) -> None:
     assert one.page.locator("#tree details[open]").count() == 0
 
 
+def test_a_deep_tree_fits_a_telephone(opened: Any) -> None:
+    """The sixtieth of a chain can be read: it lay beyond the edge, with nothing to scroll."""
+    one = opened(report_page(deep(60)), viewport={"width": 360, "height": 700})
+    one.page.click("[data-fold=open]")
+    place = one.page.locator("#tree li").last.bounding_box()
+    assert place["x"] + place["width"] <= 360 and place["width"] > 120
+
+
 def test_the_timeline_can_be_filtered(opened: Any) -> None:
-    """By any word, and to the marked calls."""
+    """By any word, and to the marked calls; what is printed then says that it is not all."""
     one = opened(report_page(dossier()))
     every = one.page.locator("#calls tr").count()
     one.page.check("#marked")
     marked = one.page.locator("#calls tr").locator("visible=true").count()
     assert 0 < marked < every
     one.page.fill("#sift", "nothing like it")
-    expect(one.page.locator("#sifted")).to_have_text("0 lines")
+    expect(one.page.locator("#sifted")).to_have_text(f"0 of {every} lines")
+    one.page.emulate_media(media="print")
+    expect(one.page.locator("#sifted")).to_be_visible()
+    assert not one.page.locator("#sift").is_visible() and not one.page.locator("#found").is_visible()
 
 
 def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:

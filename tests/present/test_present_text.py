@@ -260,6 +260,12 @@ Credentials
     )
 
 
+def test_a_run_over_days_says_the_day_of_its_end() -> None:
+    """`to 01:00:01Z` would be the first day's."""
+    events = [event(time=NINE + timedelta(days=n), resources=()) for n in range(RUN)]
+    assert "x4 to 2026-11-26T09" in written(lambda paper: write_timeline(events, paper))
+
+
 def test_a_legend_keeps_long_short_names_apart_from_what_they_stand_for() -> None:
     """Ids that end alike have longer short names: the legend shows all of each, and a space before the id."""
     ids = ["AKIAALICE00000000001", "AKIABOB0000000000001", "AKIAEVE1000000000001"]

@@ -29,6 +29,7 @@ def _many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, st
         minted.calls("s3:GetObject", {"bucketName": "b", "key": f"{n}"})
         if n == 7:
             minted.assumes("Support1", "deep-one")
+            minted.calls("secretsmanager:GetSecretValue", {"secretId": "s{n}"}, count=21)
     world.user("ria").assumes("Support0", "ria").calls("s3:ListBuckets")
     world.write(root / "logs")
     with Case.open(root / "case") as case:
@@ -62,12 +63,14 @@ def test_a_page_holds_the_trunk_and_leads_to_the_rest(many: tuple[Served, str]) 
 
 
 def test_every_link_of_the_page_leads_to_a_place(many: tuple[Served, str]) -> None:
-    """Nothing points to a credential's place on the page that has none there."""
+    """Nothing points to a place on the page that is not there, such as a part of a lineage to what was taken."""
     served, key = many
-    found = read(served.get("/trace", subject=key).text)
-    places = {values["id"] for _, values in found.tags if "id" in values}
-    inward = {values["href"][1:] for _, values in found.tags if values.get("href", "").startswith("#")}
-    assert inward and inward <= places
+    for path, more in (("/lineage", {"find": "job-7"}), ("/trace", {})):
+        found = read(served.get(path, subject=key, **more).text)
+        places = {values["id"] for _, values in found.tags if "id" in values}
+        inward = {values["href"][1:] for _, values in found.tags if values.get("href", "").startswith("#")}
+        assert inward and inward <= places
+        assert path == "/trace" or f"/trace?subject={key}#taken" in [one.get("href") for _, one in found.tags]
     onward = {values["href"] for _, values in found.tags if "find=" in values.get("href", "")}
     assert onward and all(served.get(one).status == 200 for one in sorted(onward)[:3])
 

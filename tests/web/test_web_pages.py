@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +16,11 @@ from web_cases import Served, console
 
 from evidence import assume_role, call, session, user
 from hostile import HOSTILE, read
-from tokentrail import Case
+from tokentrail import Case, dossier
 from tokentrail.cli.snapshots import read_snapshot
 from tokentrail.present.document import document
+from tokentrail.present.html.case_page import case_page
+from tokentrail.present.overview import overview
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
 
@@ -95,6 +99,15 @@ def test_the_slider_leads_to_an_address_for_people(served: Served, told: Story) 
     )
 
 
+@pytest.mark.parametrize("moment", ["2026-12-24T00:00:00Z", "2026-11-01T00:00:00Z"])
+def test_the_slider_says_a_moment_outside_of_the_evidence_as_it_was_asked(
+    served: Served, moment: str
+) -> None:
+    """As of today is not as of the last event: sessions have run out since."""
+    page = served.get("/credentials", as_of=moment).text
+    assert f'aria-valuetext="{moment}"' in page and f">{moment}</output>" in page
+
+
 def test_every_call_is_listed_and_leads_to_its_record(served: Served, told: Story, folder: Path) -> None:
     """All pages of the timeline together are the library's timeline; a search keeps those that say it."""
     listed, page, more = [], 1, True
@@ -166,12 +179,13 @@ def test_snapshots_widen_the_proof(folder: Path, told: Story, tmp_path: Path) ->
 
 
 def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
-    """Since a time, and not from an address: as on the command line; several addresses fit in one field. Figures follow."""
+    """Since a time, not from an address: as on the command line; several fit in one field. Head and figures say so."""
     said, twin = both(served, "/trace", subject=told.a.key_id, since="2026-11-23T09:45:00Z")
     theirs = [one for one in twin["trace"]["credentials"] if one["tainted"]]
     assert {one["id"] for one in theirs} == {told.key_ids["A"], told.key_ids["C"]}
     count = sum(one["events"] for one in theirs)
     assert f"calls{count:,}account" in said.partition("Lifelines")[0]  # and not those of B, D and E
+    assert "only what was minted since 2026-11-23T09:45:00Z counts" in said.partition("Lifelines")[0]
     assert (
         f"{twin['calls']['count'] - count:,} of all are of descendants that do not count as the attacker's"
         in said
@@ -183,6 +197,48 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     assert (
         'value="192.0.2.0/24"' in served.get("/trace", subject=told.a.key_id, trusted_ip="192.0.2.0/24").text
     )
+
+
+def test_a_case_that_was_removed_is_said_to_be_gone(folder: Path, tmp_path: Path) -> None:
+    """And is no fault of the program's; a case that takes its place is shown."""
+    shutil.copytree(folder, tmp_path / "case")
+    with console(tmp_path / "case") as there:
+        shutil.rmtree(tmp_path / "case")
+        gone = there.get("/start.json")
+        assert gone.status == 500 and "no case is at" in gone.json["error"]
+        assert "No answer" in there.get("/").text
+        shutil.copytree(folder, tmp_path / "case")
+        assert there.get("/start.json").status == 200
+
+
+def test_the_evidence_is_named_by_one_digest(served: Served, folder: Path, tmp_path: Path) -> None:
+    """That of the objects' digests, as anybody can work it out from the case's own files without TokenTrail."""
+    for pack in (folder / "objects" / "packs").glob("*.tar"):
+        with tarfile.open(pack) as archive:
+            archive.extractall(tmp_path, filter="data")
+    files = [*tmp_path.iterdir(), *(one for one in folder.glob("objects/??/*") if one.is_file())]
+    each = sorted(hashlib.sha256(one.read_bytes()).hexdigest() for one in files)
+    said, twin = both(served, "/evidence")
+    assert len(each) == twin["objects"]
+    assert twin["evidence_digest"] == hashlib.sha256("".join(f"{one}\n" for one in each).encode()).hexdigest()
+    assert f"one a line, is {twin['evidence_digest']}" in said
+
+
+def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the ones among them that work: of hundreds of subjects, that the first few are dead says nothing."""
+    monkeypatch.setattr(dossier, "_LEADS", 1)
+    with Case.open(folder, create=False) as case:
+        every = [one for one in case.credentials() if one.parent is None]
+        dead, *rest = sorted(every, key=lambda one: one.state in ("active", "unknown"))
+        told = [{"subject": one.id, "severity": "low", "time": f"{n}", "id": "x", "title": "t"}
+                for n, one in enumerate([dead, *rest])]  # fmt: skip
+        found = dossier.leads(case, told, None)
+        page = case_page(case.case_id, overview(case.credentials()), told, case.status(), "1", leads=found)
+    alive = sum(one.state in ("active", "unknown") for one in rest)
+    assert (len(found.shown), found.others, found.working) == (1, len(rest), alive) and 0 < alive
+    assert f"{len(every)} leads to follow: behind the first 1 " in page
+    assert f"and {alive} of the others still work" in page
+    assert f"findings point to {len(rest)} more subjects, of which {alive} still work" in page
 
 
 @pytest.mark.parametrize(("path", "status", "why"), [

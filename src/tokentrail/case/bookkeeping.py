@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
@@ -133,3 +134,8 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
         for digest, (_, counts) in sorted(found.items(), key=lambda item: names[item[0]])
         for (ordinal, field, reason), count in counts.items()
     )
+
+
+def digest_of(objects: Iterable[str]) -> str:
+    """Name all evidence by one SHA-256: of its objects' own, sorted, one a line, as `sort | sha256sum` has it."""
+    return hashlib.sha256("".join(f"{one}\n" for one in sorted(objects)).encode()).hexdigest()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.bookkeeping import foreign, holds_nothing, lacking, rejections, summary
+from tokentrail.case.bookkeeping import digest_of, foreign, holds_nothing, lacking, rejections, summary
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import opened
@@ -363,9 +363,10 @@ class Case(Lookups, Tracing, Guarding):
         view = self._views.open(as_of)
         covered = proofs.proven(view.covered(), periods(self._folder))
         rejected = rejections(self._folder, None)
+        objects = self._folder.snapshot().objects()
         return Status(
             case_id=self.case_id,
-            objects=len(self._folder.snapshot().objects()),
+            objects=len(objects),
             records=view.grown.records,
             credentials=view.grown.credentials,
             first=rows.moment(view.grown.first),
@@ -373,6 +374,7 @@ class Case(Lookups, Tracing, Guarding):
             coverage=covered,
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
             warnings=(*coverage.warnings(covered), *lacking(self._folder), *foreign(self._folder)),
+            evidence_digest=digest_of(objects),
         )
 
     def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:

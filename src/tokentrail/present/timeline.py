@@ -118,7 +118,8 @@ def _kind(event: TimelineEvent) -> tuple[str | bool | None, ...]:
 
 def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | None = None) -> None:
     error = f"! {event.error_code} " if event.error_code else "began it " if event.began else ""
-    times = f"x{run.count:,} to {timestamp(run.last.time)[11:]} " if run else ""
+    until = words.span(event.time, run.last.time).removeprefix(timestamp(event.time)) if run else ""
+    times = f"x{run.count:,}{until} " if run else ""
     lead: list[Part] = [
         f"{timestamp(event.time):<21}",
         (_column(names.short(event.credential), _NAME), "bold"),

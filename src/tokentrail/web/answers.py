@@ -58,6 +58,7 @@ class Answers:
 
     def __init__(self, folder: Path | str, snapshots: Iterable[Snapshot] = ()) -> None:
         self._snapshots = tuple(snapshots)
+        self._marker = None if str(folder).startswith("s3://") else Path(folder) / "case.json"
         self._newest = Case.open(folder, create=False)
         self._earlier = Case.open(folder, create=False)
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
@@ -68,7 +69,16 @@ class Answers:
         self._earlier.close()
 
     def refresh(self) -> None:
-        """Look now and then for what others put into a case in a bucket; a folder shows it by itself."""
+        """
+        Look now and then for what others put into a case in a bucket; a folder shows it by itself.
+
+        Raises:
+            CaseError: the folder is no longer there, as when its evidence is read in again.
+        """
+        if self._marker is not None and not self._marker.exists():
+            raise CaseError(
+                f"no case is at {self._marker.parent} any more. Once it is there again, ask again."
+            )
         self._newest.refresh(_LOOKED_AFTER)
 
     def start(self, query: QueryParams) -> StartPage:

@@ -112,7 +112,7 @@ class Console:
         for place in (self._answers.story, self._answers.live):
             try:
                 return place(path, query)
-            except TokenTrailError:
+            except (TokenTrailError, OSError):
                 continue
         return Live(path=path)
 

@@ -13,7 +13,7 @@ from tokentrail.lineage.model import CallLine, Credential, TimelineEvent
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
 from tokentrail.present.html.branch import Part, branch_page
-from tokentrail.present.html.case_page import Lead, case_page
+from tokentrail.present.html.case_page import Leads, case_page
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
 from tokentrail.present.overview import Overview
@@ -41,7 +41,7 @@ class StartPage:
 
     case_id: str
     overview: Overview
-    leads: tuple[Lead, ...]
+    leads: Leads
     findings: tuple[Document, ...]
     status: Status
     live: Live
@@ -61,7 +61,8 @@ class StartPage:
     def twin(self) -> Document:
         """Tell a program the same."""
         return {
-            "case_id": self.case_id, "first": [document(one) for one in self.leads],
+            "case_id": self.case_id, "first": [document(one) for one in self.leads.shown],
+            "others": {"subjects": self.leads.others, "working": self.leads.working},
             "overview": document(self.overview), "findings": list(self.findings), "status": document(self.status),
         }  # fmt: skip
 

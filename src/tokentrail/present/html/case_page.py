@@ -45,6 +45,17 @@ class Lead:
     """How many of these work, or may."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leads:
+    """What findings point to: the gravest, looked into, and how much more there is."""
+
+    shown: tuple[Lead, ...] = ()
+    others: int = 0
+    """Subjects of findings that are not looked into, for want of room, and descend from none of those shown."""
+    working: int = 0
+    """How many of these work themselves, or may."""
+
+
 def case_page(
     case_id: str,
     found: Overview,
@@ -52,13 +63,14 @@ def case_page(
     status: Status,
     version: str,
     *,
-    leads: Sequence[Lead] = (),
+    leads: Leads | None = None,
     live: Live | None = None,
 ) -> str:
     """Build the page."""
     until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
     names = Names({}, {}, live=live)
-    places = [one for one in _PLACES if leads or one[0] != "first"]
+    leads = leads or Leads()
+    places = [one for one in _PLACES if leads.shown or one[0] != "first"]
     body = join([
         console_bar(live) if live else None,
         tag(
@@ -69,32 +81,37 @@ def case_page(
             _figures(found, findings, status),
         ),
         navigation(tuple(places)),
-        tag("main",  first(leads, names) if leads else None, candidates(found, names), kinds(found, live),
+        tag("main",  first(leads, names) if leads.shown else None, candidates(found, names), kinds(found, live),
             findings_section(findings, names), evidence_section(status, None), id="content"),
         footer(version),
     ])  # fmt: skip
     return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)
 
 
-def _headline(found: Overview, leads: Sequence[Lead]) -> str:
-    if not leads:
+def _headline(found: Overview, leads: Leads) -> str:
+    if not leads.shown:
         return f"{words.number(found.credentials, 'credential')} in the evidence"
-    alive = sum(one.alive for one in leads)
-    what = words.number(len(leads), "lead")
-    if not alive:
-        return f"{what} to follow, none of which works any more"
+    alive = sum(one.alive for one in leads.shown)
+    what = words.number(len(leads.shown) + leads.others, "lead")
     works = f"{words.number(alive, 'credential')} still {words.verb(alive, 'works', 'work')}"
-    return f"{what} to follow, behind which {works}"
+    if leads.others:
+        first = f"{what} to follow: behind the first {len(leads.shown)} {works if alive else 'nothing works any more'}"
+        return f"{first}, and {_working(leads)}" if leads.working else first
+    return f"{what} to follow, {f'behind which {works}' if alive else 'none of which works any more'}"
 
 
-def _advice(leads: Sequence[Lead], live: Live | None) -> str:
+def _working(leads: Leads) -> str:
+    return f"{leads.working:,} of the others still {words.verb(leads.working, 'works', 'work')}"
+
+
+def _advice(leads: Leads, live: Live | None) -> str:
     if live is None:
         return (
             "No subject was named, so that nothing here counts as an attacker's. Name one: "
             "`tokentrail report SUBJECT -o FILE.html`."
         )
-    if leads:
-        first = brief(leads[0].subject, 80)
+    if leads.shown:
+        first = brief(leads.shown[0].subject, 80)
         return f"Look first at {first}. Nothing counts as an attacker's until a subject is traced."
     return "Nothing was found that points to a subject. Trace what you know: a key, an ARN, an address, an event."
 
@@ -115,10 +132,10 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
     )  # fmt: skip
 
 
-def first(leads: Sequence[Lead], names: Names) -> Html:
+def first(leads: Leads, names: Names) -> Html:
     """List what to look at first."""
     items = []
-    for one in leads:
+    for one in leads.shown:
         shown = tag("code", brief(one.subject))
         named = tag("a", shown, href=trace_address(one.subject, names.live)) if names.live else shown
         family = words.number(one.credentials, "credential")
@@ -131,7 +148,22 @@ def first(leads: Sequence[Lead], names: Names) -> Html:
                 brief("; ".join(one.titles) + more, 600), "."),
         ))  # fmt: skip
     note = "Subjects that findings point to, the gravest first, with all that descends from each."
-    return section("first", "Look at this first", tag("ol", *items, class_="findings"), note=note)
+    return section(
+        "first", "Look at this first", tag("ol", *items, class_="findings"), _others(leads), note=note
+    )
+
+
+def _others(leads: Leads) -> Html | None:
+    """Say how many subjects are not looked into here, and how many of them work."""
+    if not leads.others:
+        return None
+    told = f"… and findings point to {words.number(leads.others, 'more subject')}"
+    works = (
+        f", of which {leads.working:,} still {words.verb(leads.working, 'works', 'work')}"
+        if leads.working
+        else ""
+    )
+    return tag("p", f"{told}{works}: see ", tag("a", "Findings", href="#findings"), ".", class_="note")
 
 
 def candidates(found: Overview, names: Names) -> Html:

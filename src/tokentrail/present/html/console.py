@@ -113,11 +113,17 @@ def _place(path: str, name: str, live: Live) -> Html:
 
 
 def _slider(live: Live) -> Html | None:
-    if live.first is None or live.last is None or live.first >= live.last:
+    if live.first is None or live.last is None:
         return None
-    shown = min(max(live.as_of or live.last, live.first), live.last)
-    first, last = _seconds(live.first), _seconds(live.last)
-    marks = sorted({_seconds(one.time) for one in live.turns if live.first <= one.time <= live.last})
+    shown = live.as_of or live.last
+    begin, end = (
+        min(live.first, shown),
+        max(live.last, shown),
+    )  # `now` is later than all evidence, and no less asked
+    if begin == end:
+        return None
+    first, last = _seconds(begin), _seconds(end)
+    marks = sorted({_seconds(one.time) for one in live.turns if begin <= one.time <= end})
     anchor = _anchor(live)
     return tag(
         "form",
@@ -143,7 +149,7 @@ def _step(live: Live, shown: datetime, anchor: str, *, back: bool) -> Html:
     if not near:
         return tag("span", sign, class_="step off", aria_hidden="true")
     turn = near[-1] if back else near[0]
-    told = f"{name}: {timestamp(turn.time)[11:]} {brief(turn.what, 120)}"
+    told = f"{name}: {timestamp(turn.time)} {brief(turn.what, 120)}"
     there = address(live.path, live.query, turn.time) + anchor
     return tag("a", sign, href=there, class_="step", title=told, aria_label=told)
 

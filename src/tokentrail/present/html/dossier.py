@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from string import ascii_uppercase
 
 from tokentrail.containment.model import Plan
@@ -37,10 +38,16 @@ class Dossier:
     """Credentials of others that speak for the same roles and users."""
     findings: tuple[Document, ...] | None = None
     """`None`: detection was not asked."""
+    elsewhere: tuple[Document, ...] = ()
+    """Findings about other credentials than the page's."""
     records: tuple[RawRecord, ...] = ()
     """The records that the answer rests on, where the page is to hold them itself."""
     notes: tuple[str, ...] = ()
     """What was left out of all this before it came here."""
+    since: datetime | None = None
+    source_ips: tuple[str, ...] = ()
+    trusted_ips: tuple[str, ...] = ()
+    """What narrowed what counts as the attacker's, as it was asked."""
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ def evidence_section(
     return section(
         "evidence", "Evidence",
         tag("p", told),
+        _named(status.evidence_digest),
         tag("h3", "What this answer lacks"),
         bullets([*notes, *(brief(words.gap(one), 600) for one in gaps[:_MOST]), *status.warnings])
         or tag("p", "No gap in the evidence of these accounts is known."),
@@ -37,6 +38,14 @@ def evidence_section(
         _rejected(status),
         records,
     )  # fmt: skip
+
+
+def _named(digest: str) -> Html | None:
+    """Name all that was read, so that a page in a file of its own can be tied to it later."""
+    if not digest:
+        return None
+    return tag("p", "The SHA-256 of these objects' SHA-256s, sorted and one a line, is ", tag("code", digest),
+               ": it tells whether another page, or a case, rests on the same evidence.", class_="note")  # fmt: skip
 
 
 def _coverage(coverage: tuple[Coverage, ...]) -> Html:

@@ -12,6 +12,7 @@ from operator import attrgetter
 from tokentrail.lineage.model import ApiUse, Created, Credential, Link, SecretRead, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
+from tokentrail.present.html.console import address, story
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import event, happened, reference
@@ -97,11 +98,11 @@ def _did(doings: Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
     if made:
         yield tag("p", "Made or changed:")
         yield tag("ul", *made, class_="plain")
-        yield from _left(len(doings.made[one.id]))
+        yield from _left(len(doings.made[one.id]), names)
     if secrets:
         yield tag("p", "Secrets read:")
         yield tag("ul", *secrets, class_="plain")
-        yield from _left(len(doings.secrets[one.id]))
+        yield from _left(len(doings.secrets[one.id]), names)
     calls = sorted(doings.apis.get(one.id, ()), key=attrgetter("count"), reverse=True)
     if calls:
         shown = (
@@ -112,7 +113,9 @@ def _did(doings: Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
         yield tag("p", "Called ", brief(words.listed(shown, _TOP), 900))
 
 
-def _left(count: int) -> Iterable[Html]:
-    """Say how many are not told here, and where they are."""
+def _left(count: int, names: Names) -> Iterable[Html]:
+    """Say how many are not told here, and where they are: on the subject's page, if this is a part of its lineage."""
     if count > _KEYS:
-        yield tag("p", f"and {count - _KEYS:,} more, under ", tag("a", "Taken", href="#taken"))
+        live = names.live
+        page = address("/trace", story(live), live.as_of) if live and live.path == "/lineage" else ""
+        yield tag("p", f"and {count - _KEYS:,} more, under ", tag("a", "Taken", href=f"{page}#taken"))

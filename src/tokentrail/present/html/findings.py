@@ -18,8 +18,17 @@ _EVENTS = 6
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
-def findings_section(findings: Sequence[Document] | None, names: Names) -> Html:
-    """Build the section."""
+def findings_section(
+    findings: Sequence[Document] | None, names: Names, elsewhere: Sequence[Document] = ()
+) -> Html:
+    """
+    Build the section.
+
+    Args:
+        findings: Those about the page's credentials.
+        names: What these are called.
+        elsewhere: Those about others: a page about one key is not all that the case holds.
+    """
     if findings is None and names.live is not None:
         there = tag("a", "What detection finds in the evidence up to this moment",
                     href=address("/findings", (), names.live.as_of))  # fmt: skip
@@ -29,15 +38,35 @@ def findings_section(findings: Sequence[Document] | None, names: Names) -> Html:
         return section("findings", "Findings", tag("p", told, class_="empty"))
     if not findings:
         return section(
-            "findings", "Findings", tag("p", "Detection ran and found nothing about these.", class_="empty")
+            "findings",
+            "Findings",
+            tag("p", "Detection ran and found nothing about these.", class_="empty"),
+            _elsewhere(elsewhere, names),
         )
     ranked = sorted(findings, key=_rank)
     return section(
         "findings", "Findings",
         tag("ol", *(_finding(one, names) for one in ranked[:_MOST]), class_="findings"),
         and_more(len(ranked), _MOST, "`tokentrail detect` lists all of them"),
+        _elsewhere(elsewhere, names),
         note=f"{words.number(len(findings), 'finding')}, the gravest first.",
     )  # fmt: skip
+
+
+def _elsewhere(findings: Sequence[Document], names: Names) -> Html | None:
+    if not findings:
+        return None
+    counts = [(each, sum(one.get("severity") == each for one in findings)) for each in _SEVERITIES]
+    grave = ", ".join(f"{count:,} {each}" for each, count in counts if count)
+    told = (
+        f"Not about the credentials on this page: {words.number(len(findings), 'more finding')} ({grave}), "
+    )
+    way = (
+        tag("a", "all findings", href=address("/findings"))
+        if names.live
+        else tag("code", "tokentrail detect")
+    )
+    return tag("p", told, way, ".", class_="note")
 
 
 def _rank(one: Document) -> tuple[int, str, str]:

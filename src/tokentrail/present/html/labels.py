@@ -22,6 +22,7 @@ from tokentrail.present.safe import cut, cut_middle, safe
 
 _WIDE = 28
 """Columns of a name at the left end."""
+_NARROW, _BROAD = frozenset("fijlrtI-.,:;/|!' "), frozenset("mwMW@%")
 _SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_token": "tok"}
 
 
@@ -88,7 +89,7 @@ def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
         first, second, shown = of, name(row), one.account or ""
     else:
         first, second, shown = "several roles and users", name(row), ""
-    yield tag("text", cut_middle(safe(first), _WIDE), class_="what", x=46, y=y + 4)
+    yield tag("text", fitted(safe(first)), class_="what", x=46, y=y + 4)
     kind = tag("tspan", f"{cut(safe(second), 24)} ", class_="kind")
     yield tag("text", kind, cut(safe(shown), 24), class_="id", x=46, y=y + 18)
 
@@ -114,18 +115,18 @@ def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
                text_anchor="end" if before else None)  # fmt: skip
 
 
-def status(row: Row, plan: Plan | None, x: float, y: float) -> Html:
+def status(row: Row, plan: Plan | None, window: Window, x: float, y: float) -> Html:
     """Say at the right end what has become of it, now and after each step of the plan."""
     dies = sorted({row.deaths.get(one.id, 0) for one in row.alive()} - {0})
     bounds = [0, *dies, (plan.steps[-1].n + 1 if plan and plan.steps else 1)]
     parts = []
     for begin, end in pairwise(bounds):
         shown = " ".join(f"v{step}" for step in range(begin, end))
-        parts.append(tag("g", *_verdict(row, begin, x, y), class_=shown))
+        parts.append(tag("g", *_verdict(row, begin, window, x, y), class_=shown))
     return tag("g", *parts, class_="status")
 
 
-def _verdict(row: Row, step: int, x: float, y: float) -> Iterable[Html]:
+def _verdict(row: Row, step: int, window: Window, x: float, y: float) -> Iterable[Html]:
     """The sign, the word, and what else there is to say, after a step of the plan."""
     alive, one, middle = row.alive(step), row.one, y + BAR / 2
     word, more, look = "ended" if one.ended_at else "expired", "", ""
@@ -135,11 +136,11 @@ def _verdict(row: Row, step: int, x: float, y: float) -> Iterable[Html]:
     elif alive:
         sign, word = ("dot", "still works") if one.state == "active" else ("query", "may still work")
         end = one.expires_at or one.expires_bound
-        more = _day(end, row) if end else "until somebody ends it"
+        more = _ends(end, row, window) if end else "until somebody ends it"
     elif step and row.alive():
         word, look = f"ended by step {step}", " planned"
     elif end := stopped(one):
-        more = f"{end:%d %b %H:%M:%S}"
+        more = _day(end, window)
     yield mark(sign, x, middle)
     shown = f"verdict{' alive' if alive else look}"
     yield tag("text", word, class_=shown, x=x + 12, y=middle + (-1 if more else 4))
@@ -154,12 +155,42 @@ def _counted(row: Row, step: int) -> str:
     return f"{len(alive):,} of {len(row.members):,} {words.verb(len(alive), 'works', 'work')}"
 
 
-def _day(end: datetime, row: Row) -> str:
-    shown = f"{end:%d %b %H:%M:%S}"
+def _ends(end: datetime, row: Row, window: Window) -> str:
+    shown = _day(end, window)
     return f"until {shown}" if row.one.expires_at else f"{shown} at most"
+
+
+def _day(moment: datetime, window: Window) -> str:
+    """Spell a time with its day, and with its year in place of the seconds where that is another one than now."""
+    return f"{moment:%d %b %H:%M:%S}" if moment.year == window.now.year else f"{moment:%d %b %Y %H:%M}"
 
 
 def clock(moment: datetime, window: Window) -> str:
     """Spell a time of the day, with the day where the window holds several."""
     whole = window.end - window.start > timedelta(days=1)
-    return f"{moment:%d %b %H:%M:%S}" if whole else f"{moment:%H:%M:%S}"
+    return _day(moment, window) if whole else f"{moment:%H:%M:%S}"
+
+
+def fitted(text: str) -> str:
+    """
+    Cut a name that is safe already in its middle until it fits the left end, by how wide its letters are.
+
+    Columns are a terminal's: twenty-eight capitals would lie over the bar. The measures are those of the widest font
+    that the style asks for.
+    """
+    shown = next((one for room in range(_WIDE, 4, -1) if _width(one := cut_middle(text, room)) <= _WIDE), "")
+    return shown or cut(text, 4)
+
+
+def _width(text: str) -> float:
+    """How many columns a bold text takes."""
+    return sum(
+        0.6
+        if letter in _NARROW
+        else 1.7
+        if letter in _BROAD
+        else 1.25
+        if letter.isupper()
+        else 1.1 * cell_len(letter)
+        for letter in text
+    )

@@ -7,11 +7,13 @@ plan changes are in `lifelines.css`; what is told by colour is told by shape and
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, bar, defs
 from tokentrail.present.html.flags import FLAGS, HEAD, LANE, WIDTH, Layout, Picture, clusters, crossings, flag
-from tokentrail.present.html.labels import badge, caption, inscription, status, told
+from tokentrail.present.html.labels import badge, caption, clock, inscription, status, told
 from tokentrail.present.html.legend import legend
 from tokentrail.present.html.markup import Html, join, number, tag
 from tokentrail.present.html.rows import Row
@@ -20,6 +22,8 @@ from tokentrail.present.html.window import Window
 LEFT, RIGHT = 268.0, 1046.0
 _TALL, _LOW = 46.0, 36.0
 _AXIS = 26.0
+_BEFORE = 66.0
+"""Where the axis' zone ends, clear of half a date at its left edge."""
 
 
 def lifelines(picture: Picture, style: str | None = None) -> Html:
@@ -98,21 +102,25 @@ def _time(picture: Picture, layout: Layout) -> Html:
 
 def _hours(window: Window, layout: Layout) -> Html:
     """Write the times on the axis, over the lines that cross it."""
-    axis, day, parts = layout.top - 12, "", []
-    for moment in window.ticks():
-        x = window.at(moment)
+    axis, day, parts = layout.top - 12, None, []
+    moments = list(window.ticks())
+    whole = len(moments) > 1 and moments[1] - moments[0] >= timedelta(days=1)
+    for moment in moments:
         text = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
-        if f"{moment:%d %b}" != day:
-            day = f"{moment:%d %b}"
-            text = f"{moment.day} {moment:%b} {text}"
-        parts.append(tag("text", text, class_="hour", x=x, y=axis - 5, text_anchor="middle"))
-    parts.append(tag("text", "UTC", class_="hour", x=window.left - 22, y=axis - 5, text_anchor="end"))
+        date = f"{moment.day} {moment:%b}" + (
+            f" {moment:%Y}" if (window.years and whole) or day is None else ""
+        )
+        if whole or moment.date() != day:
+            text = date if whole else f"{date} {text}"
+        day = moment.date()
+        parts.append(tag("text", text, class_="hour", x=window.at(moment), y=axis - 5, text_anchor="middle"))
+    parts.append(tag("text", "UTC", class_="hour", x=window.left - _BEFORE, y=axis - 5, text_anchor="end"))
     return tag("g", *parts, aria_hidden="true")
 
 
 def _now(window: Window, top: float, bottom: float) -> Html:
     x = window.at(window.now)
-    text = f"as of {window.now:%H:%M:%S}"
+    text = f"as of {clock(window.now, window)}"
     after = window.right - x > 150
     return join([
         tag("line", class_="now", x1=x, x2=x, y1=top - 2, y2=bottom + 4),
@@ -155,7 +163,7 @@ def _row(picture: Picture, layout: Layout, row: Row) -> Html:
         "g",
         left,
         tag("g", bar(row, picture.window, y, BAR), above, aria_hidden="true"),
-        status(row, picture.plan, RIGHT + 26, y),
+        status(row, picture.plan, picture.window, RIGHT + 26, y),
         class_=_classes(row),
     )  # fmt: skip
 

@@ -83,7 +83,7 @@
         row.hidden = !kept;
         shown += kept ? 1 : 0;
       }
-      sifted.textContent = wanted || marked.checked ? `${shown.toLocaleString("en")} lines` : "";
+      sifted.textContent = wanted || marked.checked ? `${shown.toLocaleString("en")} of ${lines.length.toLocaleString("en")} lines` : "";
       keep("sift", sift.value.trim());
       keep("marked", marked.checked ? "1" : "");
     };

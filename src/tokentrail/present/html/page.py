@@ -72,7 +72,7 @@ def sheet_page(sheet: Sheet) -> str:
             tree,
             timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
             taken_section(dossier.trace, names),
-            findings_section(dossier.findings, names),
+            findings_section(dossier.findings, names, dossier.elsewhere),
             evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
             id="content",
         ),

@@ -84,8 +84,16 @@ def state(one: Credential) -> Html:
 
 def action(step: Step) -> str:
     """What a step does, in words, and on what."""
-    on = words.listed((words.principal(one) for one in step.targets), 3)
-    return f"{ACTIONS.get(step.action, step.action)}: {on}"
+    named = dict.fromkeys(words.principal(one) for one in step.targets)
+    accounts = {one.split(":")[4] for one in step.targets if one.count(":") > 4}
+    where = f" in {len(accounts):,} accounts" if len(named) < len(step.targets) and len(accounts) > 1 else ""
+    return f"{ACTIONS.get(step.action, step.action)}: {words.listed(named, 3)}{where}"
+
+
+def conditions(plan: Plan) -> str:
+    """Say on how many conditions a proof rests, wherever its verdict stands: who reads on is told which."""
+    held = len(plan.proof.holds_if)
+    return f", on {words.number(held, 'condition')}" if held else ""
 
 
 def figure(value: str, what: str) -> Html:

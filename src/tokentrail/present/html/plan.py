@@ -14,7 +14,15 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, lines, prose, tag
-from tokentrail.present.html.pieces import action, and_more, bullets, reference, references, section
+from tokentrail.present.html.pieces import (
+    action,
+    and_more,
+    bullets,
+    conditions,
+    reference,
+    references,
+    section,
+)
 from tokentrail.present.plan import write_script
 
 _MOST = 60
@@ -58,10 +66,10 @@ def strategies(plan: Plan, live: Live) -> Html:
 
 def _verdict(plan: Plan) -> Html:
     if not plan.steps and plan.proof.complete:
-        told = "Nothing to do: no tainted credential is alive, and none can be minted."
+        told = f"Nothing to do{conditions(plan)}: no tainted credential is alive, and none can be minted."
     elif plan.proof.complete:
         count = words.number(len(plan.steps), "step")
-        told = f"Complete: after {count}, nothing of the attacker's works or can be minted."
+        told = f"Complete{conditions(plan)}: after {count}, nothing of the attacker's works or can be minted."
     else:
         told = "Not complete: the attacker survives these steps."
     return tag("p", tag("strong", told), class_=f"proof {'good' if plan.proof.complete else 'bad'}")

@@ -168,7 +168,8 @@ def _grouped(credentials: Sequence[Credential], few: int, trace: Trace) -> list[
         key: tuple[str, str] = ("", one.id) if one.id in own else (one.kind, one.role or one.principal or "")
         groups.setdefault(key, []).append(one)
     ranked = sorted(
-        groups.items(), key=lambda item: (item[0][0] != "", -_alive(item[1]), -len(item[1]), item[0])
+        groups.items(),
+        key=lambda item: (item[0][0] != "", -_alive(item[1]), -len(item[1]), min(map(_order, item[1]))),
     )
     most = _GROUPS if few == FEW else few - 2
     kept = {key for key, _ in ranked[:most]}

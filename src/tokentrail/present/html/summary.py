@@ -7,11 +7,12 @@ from __future__ import annotations
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import total_bytes, total_calls
+from tokentrail.present.damage import total_bytes, total_calls, unkeyed
 from tokentrail.present.document import timestamp
+from tokentrail.present.family import Family
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import action, badge, bullets, figure
+from tokentrail.present.html.pieces import action, badge, bullets, conditions, figure
 
 _MOST, _FEW = 8, 3
 _ALIVE = ("active", "unknown")
@@ -23,12 +24,15 @@ def summary(dossier: Dossier, names: Names) -> Html:
     tainted = [one for one in trace.credentials if one.tainted]
     alive = [one for one in tainted if one.state in _ALIVE]
     subject = words.listed((brief(one, 80) for one in trace.subject), 3)
+    last = dossier.status.last
+    quiet = f", last event {timestamp(last)}" if last and last < trace.as_of else ""
     return tag(
         "header",
-        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}",
+        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}{quiet}",
             class_="kicker"),
         tag("h1", verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
+        _narrowed(dossier),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
@@ -57,6 +61,31 @@ def _whose(dossier: Dossier) -> str:
         return f"{words.kind(found[0])} of {brief(words.who(found[0]), 120)}"
     accounts = sorted({one.account for one in dossier.trace.credentials if one.account})
     return f"in {words.listed(accounts, 3)}" if accounts else "in no known account"
+
+
+def _narrowed(dossier: Dossier) -> Html | None:
+    """Say what narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
+    only = [
+        f"since {timestamp(dossier.since)}" if dossier.since else "",
+        f"from {words.listed(dossier.source_ips, 6)}" if dossier.source_ips else "",
+    ]
+    clauses = [
+        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
+        f"what was minted from {words.listed(dossier.trusted_ips, 6)} does not count as the attacker's"
+        if dossier.trusted_ips else "",
+    ]  # fmt: skip
+    if not any(clauses):
+        return None
+    told = f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below. "
+    below = Family(dossier.trace).descendants()
+    left = [one for one in below if not one.tainted]
+    out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
+    out += f"not count, of which {words.still_work(left)}."
+    if not left:
+        return tag("p", told, "That leaves out none of its descendants.", class_="lead")
+    alive = any(one.state in _ALIVE for one in left)
+    shown = tag("strong", out, class_="bad" if alive else None)
+    return tag("p", told, shown, class_="lead")
 
 
 def _works(alive: list[TracedCredential], names: Names) -> Html:
@@ -108,12 +137,15 @@ def _ends(dossier: Dossier, names: Names) -> Html:
     if plan is None:
         return tag("div", tag("h2", "What ends it"), tag("p", "No plan was asked for."), class_="ends")
     if not plan.steps:
-        told = "Nothing to do." if plan.proof.complete else "No step is known that would."
-        return tag("div", tag("h2", "What ends it"), tag("p", told), class_="ends")
+        told = f"Nothing to do{conditions(plan)}." if plan.proof.complete else "No step is known that would."
+        return tag("div", tag("h2", "What ends it"), tag("p", told, " ", tag("a", "The plan", href="#plan")),
+                   class_="ends")  # fmt: skip
     hit = _hits(dossier, plan, names)
-    proof = "Proved complete." if plan.proof.complete else "NOT COMPLETE: the attacker survives it."
-    if plan.proof.complete and dossier.trace.minters:
-        proof = f"Proved complete, unless the attacker has {names.listed(dossier.trace.minters)} too."
+    proof = "NOT COMPLETE: the attacker survives it."
+    if plan.proof.complete:
+        stolen = dossier.trace.minters
+        unless = f", unless the attacker has {names.listed(stolen)} too" if stolen else ""
+        proof = f"Proved complete{conditions(plan)}{unless}."
     return tag(
         "div",
         tag("h2", "What ends it"),
@@ -149,12 +181,19 @@ def _figures(dossier: Dossier, tainted: set[str]) -> Html:
     secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
+    alone = sum(one.count for one in unkeyed(trace, tainted))
     return tag(
         "dl",
         figure(words.size(out), "got out") if counted else figure("?", "got out: no data event counts bytes"),
         figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
-        figure(f"{made:,}", "things made or changed that stay"),
+        figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
         figure(f"{total_calls(trace, tainted):,}", "calls"),
         figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        figure(
+            f"{alone:,}",
+            words.verb(alone, "more call names", "more calls name") + " its principal and no key",
+        )
+        if alone
+        else None,
         class_="figures",
     )

@@ -63,7 +63,8 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
 def _line(line: CallLine, names: Names) -> Html:
     first, time = line.first, moment(line.first, names)
     if line.count > 1:
-        time = join([time, tag("span", f" to {timestamp(line.until)[11:]}", class_="soft")])
+        until = words.span(first.time, line.until).removeprefix(timestamp(first.time))
+        time = join([time, tag("span", until, class_="soft")])
     times = tag("b", f" ×{line.count:,}") if line.count > 1 else None
     result = (
         tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else outcome(first)

@@ -17,7 +17,7 @@ _LEAST = timedelta(minutes=10)
 _BEFORE, _AFTER, _FUTURE = 0.10, 0.10, 0.55
 _STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
-    1209600, 2592000, 7776000, 31536000,
+    1209600, 2592000, 7776000, 15552000, 31536000, 63072000, 157680000,
 )  # fmt: skip
 
 
@@ -41,8 +41,14 @@ class Window:
         """Whether a moment lies within."""
         return moment is not None and self.start <= moment <= self.end
 
-    def ticks(self, most: int = 9) -> Iterator[datetime]:
-        """Yield round moments, not more than asked."""
+    @property
+    def years(self) -> bool:
+        """Whether it spans several, so that a day needs its year."""
+        return self.start.year != self.end.year
+
+    def ticks(self) -> Iterator[datetime]:
+        """Yield round moments, as many as their names have room."""
+        most = 6 if self.years else 9
         span = (self.end - self.start).total_seconds()
         step = next((one for one in _STEPS if span / one <= most), _STEPS[-1])
         moment = datetime.fromtimestamp(-(-self.start.timestamp() // step) * step, UTC)
