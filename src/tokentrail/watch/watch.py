@@ -46,6 +46,8 @@ _WAIT, _GLANCE = 0.2, 0.02
 _GATHERED = 0.25
 """Seconds between two batches that are taken in while a look goes on: the next look waits for the last of them, but
 small ones cost as much as large ones."""
+_OTHERS = 5.0
+"""Seconds between two looks whether another process has put something into the case."""
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
@@ -205,16 +207,17 @@ class Watch:
         return True
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
-        quiet_since = taken_at = self._clock()
+        quiet_since = taken_at = others_at = self._clock()
         while not self._over.is_set():
             self._told()
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
                 arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
-                    if self._gathering.take(self._feed, arrivals, self._told):
-                        self._dirty = self._unsettled = self._unswept = True
-                        self._told_all = False
+                    self._came(self._gathering.take(self._feed, arrivals, self._told))
+                if self._clock() - others_at >= _OTHERS:
+                    others_at = self._clock()
+                    self._came(self._gathering.take_others(self._told))
             elif not self._teller.busy:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
@@ -226,6 +229,12 @@ class Watch:
             beat.beat(self._say, outbox.left)
             if self._settings.once and settled and self._finished():
                 break
+
+    def _came(self, any_record: bool) -> None:
+        """Note that something has come, if so, that is to be judged."""
+        if any_record:
+            self._dirty = self._unsettled = self._unswept = True
+            self._told_all = False
 
     def _tell_the_rest(self) -> None:
         """Have told what was taken in, and what the last sweep found."""
