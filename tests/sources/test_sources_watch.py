@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from cloud_cases import BUCKET, Cloud, Request
+from cloud_cases import BUCKET, Cloud, Refusal, Request
 from queue_cases import Line, notice
 
 from evidence import text
@@ -26,9 +27,11 @@ from patience import PATIENCE, until
 from tokentrail import Case
 from tokentrail.cli.root import root
 from tokentrail.present.document import document
+from tokentrail.sources.interface import Wanted
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.interface import Lost
+from tokentrail.watch.polling import BucketFeed
 from tokentrail.watch.queue_feed import QueueFeed
 
 Json = dict[str, Any]
@@ -248,6 +251,33 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
     assert len(stored) == len(cloud.fetched())
     keys = [(one["id"], one["revision"]) for one in lines(cloud)]
     assert len(set(keys)) == len(keys) > 0
+
+
+def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused is tried again; whoever may write into the bucket can't have all older days passed over."""
+    clock = [0.0]
+    monkeypatch.setattr("tokentrail.watch.polling.time.monotonic", lambda: clock[0])
+    day = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    folder = "AWSLogs/111122223333/CloudTrail/us-east-1"
+    keys = [f"{folder}/{when:%Y/%m/%d}/111122223333_CloudTrail_us-east-1_{when:%Y%m%dT%H%MZ}_abcdefghijklmno{n}.json.gz"
+            for n, when in enumerate([day, day.replace(year=2099), day])]  # fmt: skip
+    cloud.wire.fault = lambda request: Refusal(403, "AccessDenied") if request.key == keys[0] else None
+    feed = BucketFeed(
+        f"s3://{BUCKET}/AWSLogs/", cloud.access, (), wanted=Wanted(), clock=lambda: day.timestamp()
+    )
+    for key in keys[:2]:
+        cloud.put(key, b"{}")
+    assert [keys[1]] == [one.object.name.partition(f"{BUCKET}/")[2] for one in feed.look()]
+    assert [False] == [one.final for one in feed.lost()]
+    cloud.put(keys[2], b"{}")
+    assert 1 == len(list(feed.look()))
+    cloud.wire.fault = lambda _: None
+    clock[0] = 3600.0
+    assert 1 == len(list(feed.look()))
+    assert not feed.lost()
+    feed.stop()
 
 
 def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:

@@ -95,6 +95,45 @@ def test_a_file_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch:
     assert not feed.unsettled()
 
 
+def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said as long as it lasts, and read when it can be; so is a file that was refused, and a folder that is gone."""
+    clock, shut = Clock(), {str(tmp_path / "logs" / "b"), str(tmp_path / "logs" / "c" / "c.json")}
+    entries, read = polling._entries, Path.read_bytes
+    for name in "abc":
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / f"{name}.json").write_bytes(name.encode())
+
+    def refused(path: Path) -> Path:
+        if str(path) in shut:
+            raise PermissionError(13, "Permission denied")
+        return path
+
+    monkeypatch.setattr(polling, "_entries", lambda folder: entries(str(refused(Path(folder)))))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(refused(path)))
+    monkeypatch.setattr(polling, "time", clock)
+    clock.passed = 60.0  # nothing is new by then
+    feed = FolderFeed(str(tmp_path / "logs"))
+
+    def looked() -> list[bytes]:
+        clock.passed += 100.0
+        return [one.object.read() for one in feed.look()]
+
+    assert [b"a"] == looked()
+    assert ["Permission denied" in one for one in feed.troubles()] == [True]
+    assert [(False, "c.json")] == [(one.final, Path(one.name).name) for one in feed.lost()]
+    assert [] == looked()
+    assert not feed.lost()
+    shut.clear()
+    clock.passed += 100.0
+    assert [b"b", b"c"] == looked()
+    assert not feed.troubles()
+    (tmp_path / "logs").rename(tmp_path / "gone")
+    with pytest.raises(SourceError, match="no folder any more"):
+        looked()
+
+
 def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None:
     """A folder that links to itself is looked through once."""
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")

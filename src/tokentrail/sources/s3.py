@@ -90,7 +90,8 @@ class S3Object:
             return SourceError(refused(failed, "read", self.name))
         if failed.kind == "missing":
             return OSError(errno.ENOENT, "deleted between listing and reading")
-        return OSError(errno.EIO, f"{failed}. {next_step(failed, self.name)}")
+        number = errno.ESTALE if failed.kind == "changed" else errno.EIO
+        return OSError(number, f"{failed}. {next_step(failed, self.name)}")
 
 
 def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None = None) -> Batch:

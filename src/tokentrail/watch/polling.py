@@ -4,6 +4,7 @@ Follow what tells nobody of news: a folder, or a prefix of a bucket, looked thro
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -11,8 +12,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws, trail
@@ -31,6 +33,38 @@ BUCKET_EVERY = 5.0
 _OVERLAP = timedelta(days=1)
 """Days before the newest one are listed again: an object may be put late into the folder of the day before."""
 _NAMED = 1_000
+_AGAIN, _AGAIN_AT_MOST = 60.0, 3600.0
+"""Seconds after which what could not be read is tried again; each time twice as many, but never more than these."""
+_REMEMBERED = 10_000
+"""Files or objects that are tried again, at most."""
+Thing = TypeVar("Thing")
+
+
+class Unread(Generic[Thing]):
+    """What could not be read, and when it is tried again: what is refused today may be allowed tomorrow."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, tuple[Thing, float, float]] = {}
+
+    def failed(self, name: str, thing: Thing) -> bool:
+        """Note that something can't be read; whether it is tried again."""
+        wait = self._tries[name][1] * 2 if name in self._tries else _AGAIN
+        if name not in self._tries and len(self._tries) >= _REMEMBERED:
+            return False
+        wait = min(wait, _AGAIN_AT_MOST)
+        self._tries[name] = thing, wait, time.monotonic() + wait
+        return True
+
+    def over(self, name: str) -> None:
+        """It was read, or is gone."""
+        self._tries.pop(name, None)
+
+    def due(self) -> list[Thing]:
+        """What is to be tried now."""
+        return [thing for thing, _, at in self._tries.values() if at <= time.monotonic()]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tries
 
 
 class PollingFeed(ABC):
@@ -103,10 +137,10 @@ class PollingFeed(ABC):
         if self._thread.ident is not None:
             self._thread.join(5)
 
-    def lose(self, name: str, reason: str) -> None:
-        """Note what can't be read."""
+    def lose(self, name: str, reason: str, *, final: bool = True) -> None:
+        """Note what can't be read, and whether it will not be tried again."""
         with self._lock:
-            self._lost.append(Lost(name=name, reason=reason, final=True))
+            self._lost.append(Lost(name=name, reason=reason, final=final))
 
     def _follow(self) -> None:
         """Look again and again; whatever goes wrong is told to who takes: else nobody would know that nothing comes."""
@@ -154,6 +188,9 @@ class FolderFeed(PollingFeed):
         """When each folder last changed, and the folders in it."""
         self._read: set[int] = set()
         self._changing: dict[str, tuple[tuple[int, int], float]] = {}
+        self._unread = Unread[str]()
+        self._shut: list[str] = []
+        """Why folders could not be looked into, the last time."""
 
     def check(self) -> None:
         """See that it is a folder."""
@@ -168,13 +205,24 @@ class FolderFeed(PollingFeed):
 
     def look(self) -> Iterator[Arrival]:
         """Read the files that are new and have settled."""
-        for path in sorted({*self._changed(str(self._folder)), *self._changing}):
+        if not self._folder.is_dir():
+            raise SourceError(
+                f"{self._folder}: is no folder any more. Nothing is read until there is one again."
+            )
+        shut = list[str]()
+        changed = {*self._changed(str(self._folder), shut), *self._changing, *self._unread.due()}
+        self._shut = shut
+        for path in sorted(changed):
             data = self._settled(path)
             if data is not None:
                 yield Arrival(object=BytesObject(path, data), at=self._clock())
 
-    def _changed(self, folder: str) -> Iterator[str]:
-        """Files of folders that have changed since they were last looked at."""
+    def troubles(self) -> Sequence[str]:
+        """What hinders it now; a folder that can't be looked into hinders no other."""
+        return [*super().troubles(), *self._shut]
+
+    def _changed(self, folder: str, shut: list[str]) -> Iterator[str]:
+        """Files of folders that have changed since the last look; `shut` is told what can't be looked into."""
         try:
             stamp = os.stat(folder).st_mtime_ns
             before = self._folders.get(folder)
@@ -186,9 +234,12 @@ class FolderFeed(PollingFeed):
                 self._folders[folder] = (0 if fresh else stamp, below)
                 yield from files
             for one in self._folders[folder][1]:
-                yield from self._changed(one)
+                yield from self._changed(one, shut)
         except FileNotFoundError:
             self._folders.pop(folder, None)
+        except OSError as error:
+            self._folders.pop(folder, None)
+            shut.append(f"{folder}: can't be looked into: {error.strerror}.")
 
     def _settled(self, path: str) -> bytes | None:
         try:
@@ -209,12 +260,21 @@ class FolderFeed(PollingFeed):
             data = Path(path).read_bytes()
         except OSError as error:
             self._changing.pop(path, None)
-            if not isinstance(error, FileNotFoundError):
-                self.lose(path, f"can't be read: {error.strerror}")
+            if isinstance(error, FileNotFoundError):
+                self._unread.over(path)
+            else:
+                self._not_read(path, error)
             return None
         self._changing.pop(path, None)
+        self._unread.over(path)
         self._read.add(known)
         return data
+
+    def _not_read(self, path: str, error: OSError) -> None:
+        named = path in self._unread
+        again = self._unread.failed(path, path)
+        if not named:
+            self.lose(path, f"can't be read: {error.strerror}", final=not again)
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
@@ -252,6 +312,7 @@ class BucketFeed(PollingFeed):
         self._bucket, self._prefix = bucket_and_prefix(source)
         self._access, self._wanted = access, wanted
         self._seen = {hash(one) for one in held}
+        self._unread = Unread[S3Object]()
         self._newest: datetime | None = None
 
     def check(self) -> None:
@@ -276,7 +337,7 @@ class BucketFeed(PollingFeed):
         listed = [
             S3Object(self._access, self._bucket, one.key, one.size, one.etag) for one in contents.objects
         ]
-        fresh = [one for one in listed if hash(one.identity) not in self._seen]
+        fresh = [one for one in listed if hash(one.identity) not in self._seen] + self._unread.due()
         self._ahead = len(fresh)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for start in range(0, len(fresh), AT_ONCE):
@@ -285,12 +346,23 @@ class BucketFeed(PollingFeed):
                     self._seen.add(hash(there.identity))
                     self._ahead -= 1
                     if isinstance(data, OSError):
-                        self.lose(there.name, data.strerror or str(data))
+                        self._not_read(there, data)
                     else:
+                        self._unread.over(there.identity)
                         yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
-            self._newest = max(written)
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._newest = min(now, max(written))  # whoever may write there may name an object after any day
+
+    def _not_read(self, there: S3Object, error: OSError) -> None:
+        """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""
+        named = there.identity in self._unread
+        again = error.errno not in (errno.ENOENT, errno.ESTALE) and self._unread.failed(there.identity, there)
+        if not again:
+            self._unread.over(there.identity)
+        if not (named and again):
+            self.lose(there.name, error.strerror or str(error), final=not again)
 
     def stop(self) -> None:
         """Stop following."""
