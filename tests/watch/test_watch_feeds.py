@@ -15,6 +15,7 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.watch import polling
+from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.buffer import Buffer
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.opening import feed_of
@@ -184,3 +185,19 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     """A wrong name is said when the watch starts, not waited for."""
     with pytest.raises(SourceError, match="no such folder"):
         FolderFeed(str(tmp_path / "none")).start()
+
+
+def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) -> None:
+    """It sees nothing that waits then; how long that has been so, and why, is said at each beat."""
+    feed, said, clock = FolderFeed(str(tmp_path)), list[str](), [0.0]
+    beat = Beat(feed, tmp_path, Counts(), 60, lambda: clock[0])
+    for trouble in (None, "It is denied.", "It is denied.", None):
+        feed._trouble = trouble
+        clock[0] += 60
+        beat.beat(said.append, 0)
+
+    rest = "newest record none yet; 0 records; 0 findings and revisions."
+    assert [
+        f"Up to date; {rest}", "It is denied.", f"Hindered for 0 s; {rest} It is denied.",
+        f"Hindered for 60 s; {rest} It is denied.", "The source is read again.", f"Up to date; {rest}",
+    ] == said  # fmt: skip

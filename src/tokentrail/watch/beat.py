@@ -77,6 +77,7 @@ class Beat:
         self._next_line = clock() + every
         self._next_state = 0.0
         self._troubles: frozenset[str] = frozenset()
+        self._hindered_since = 0.0
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """Say what is due."""
@@ -86,6 +87,8 @@ class Beat:
             say(one)
         if self._troubles and not troubles:
             say("The source is read again.")
+        if troubles and not self._troubles:
+            self._hindered_since = now
         self._troubles = troubles
         if now < self._next_state and now < self._next_line:
             return
@@ -115,6 +118,10 @@ class Beat:
             lag = f"Behind: {waiting:,} waiting{late}"
         else:
             lag = "Up to date"
+        if self._troubles:  # it knows of nothing that waits, which is no sign that nothing does
+            lag = f"Hindered for {_lasting(now - self._hindered_since)}" + (
+                f", {waiting:,} waiting" if waiting else ""
+            )
         newest = (
             datetime.fromtimestamp(done.last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if done.last else "none yet"
         )
@@ -126,7 +133,7 @@ class Beat:
             parts.append(f"{undelivered:,} not delivered yet")
         if done.lost:
             parts.append(f"{done.lost:,} not read")
-        return "; ".join(parts) + "."
+        return " ".join(["; ".join(parts) + ".", *sorted(self._troubles)])
 
     def _write(self, behind: Behind, now: float, undelivered: int) -> None:
         state = {
