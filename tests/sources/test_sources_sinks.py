@@ -157,14 +157,20 @@ def test_a_webhook_gets_each_notice_signed(hook: Hook, notices: list[Notice]) ->
         (503, SinkFailed),
         (429, SinkFailed),
         (400, SinkRefused),
-        (404, SinkRefused),
-        (302, SinkRefused),
+        (422, SinkRefused),
+        (401, SinkFailed),
+        (404, SinkFailed),
+        (302, SinkFailed),
     ],
 )
 def test_a_webhook_that_refuses_is_told_apart_from_one_that_is_down(
     status: int, failure: type[Exception], hook: Hook, notices: list[Notice]
 ) -> None:
-    """What may work later is tried again; what never will is not; a redirection is not followed."""
+    """
+    What may work later is tried again; what never will is not; a redirection is not followed.
+
+    A receiver whose secret ran out, or that is set up anew, takes the same notice later: it is no refusal of the notice.
+    """
     url, got, answers = hook
     answers.append(status)
     with pytest.raises(failure) as caught:

@@ -62,6 +62,29 @@ def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> N
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
 
 
+def test_a_ledger_that_fails_for_a_while_ends_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full when it is to be noted what came through: it is said, and what follows is delivered, too."""
+    sink, said, noted = Remembering(near=False, at_once=1), list[str](), Ledger.came_through
+
+    def once(ledger: Ledger, name: str, through: Any) -> None:
+        if sink.notices and not said:
+            raise CaseError("the disk is full")
+        noted(ledger, name, through)
+
+    monkeypatch.setattr(Ledger, "came_through", once)
+    with Ledger(tmp_path) as ledger:
+        outbox = Outbox(ledger, [sink], said.append)
+        outbox.send([notice("a"), notice("b")], 0.0)
+        outbox.flush(5)
+        outbox.stop()
+
+        assert [] == ledger.due(sink.name)
+    assert ["a.1", "a.1", "b.1"] == [one.key for one in sink.notices]
+    assert len(said) == 1
+
+
 def test_a_near_sink_that_failed_is_tried_again_while_the_watch_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

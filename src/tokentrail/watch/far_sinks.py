@@ -33,8 +33,13 @@ _LISTED = 100
 """Members of each list that are left where a notice would be larger."""
 _LONGEST = 4_000
 """Characters of each text that are left then."""
-_LATER = frozenset({408, 425, 429})
-"""Refusals of HTTP that say to try again."""
+_FOR_GOOD = frozenset({400, 413, 415, 422})
+"""
+Refusals of HTTP that are about what was sent (RFC 9110, 15.5), which will never be another.
+
+All others are about the place, the way there or who asks: a secret that ran out, a proxy, a receiver that is set up
+anew.
+"""
 
 
 def told(notice: Notice) -> str:
@@ -110,8 +115,9 @@ class WebhookSink:
             self._opener.open(asked, timeout=_TIMEOUT).close()
         except urllib.error.HTTPError as error:
             error.close()
-            refused = 300 <= error.code < 500 and error.code not in _LATER
-            raise (SinkRefused if refused else SinkFailed)(f"HTTP {error.code} {error.reason}") from error
+            raise (SinkRefused if error.code in _FOR_GOOD else SinkFailed)(
+                f"HTTP {error.code} {error.reason}"
+            ) from error
         except (OSError, HTTPException, ValueError) as error:
             raise SinkFailed(str(getattr(error, "reason", error)) or type(error).__name__) from error
 

@@ -152,12 +152,10 @@ class Ledger:
             through = [(sink, one.key) for one in notices]
             self._connection.executemany("DELETE FROM due WHERE sink = ? AND key = ?", through)
 
-    def due(self, sink: str) -> list[Notice]:
-        """What is still to be sent to a sink, in order."""
-        return [
-            self._unpacked(packed)
-            for (packed,) in self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n", sink)
-        ]
+    def due(self, sink: str, most: int = -1) -> list[Notice]:
+        """What is still to be sent to a sink, in order; so much of it at most."""
+        found = self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n LIMIT ?", sink, most)
+        return [self._unpacked(packed) for (packed,) in found]
 
     def waiting(self, sink: str) -> int:
         """How many notices are still to be sent to a sink."""
