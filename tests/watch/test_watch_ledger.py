@@ -18,9 +18,9 @@ from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.documents import finding
 from tokentrail.watch.far_sinks import BusSink, TopicSink, WebhookSink
-from tokentrail.watch.interface import Notice, SinkRefused
+from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Entry, Ledger
-from tokentrail.watch.near_sinks import FileSink
+from tokentrail.watch.near_sinks import FileSink, StreamSink, as_lines
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look, notices, withdrawn
 
@@ -132,6 +132,42 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
     told = {path.name: json.loads(path.read_text())["id"] for path in tmp_path.iterdir()}
     assert told == {"a.jsonl": "a", "b.jsonl": "b", "out.jsonl": "c"}
+
+
+def test_a_full_disk_under_standard_output_holds_up_findings_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the watch and so all other sinks; each line is there once and whole when there is room again."""
+    room, write = [700, 0, 10_000], os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            room.pop(0)
+            raise OSError(28, "No space left on device")
+        room[0] -= (done := write(descriptor, data[: room[0]]))
+        return done
+
+    out = tmp_path / "out.jsonl"
+    with out.open("w") as stream:
+        sink = StreamSink(stream, as_lines)
+        monkeypatch.setattr("tokentrail.watch.near_sinks.os.write", full)
+        with Ledger(tmp_path) as ledger:
+            outbox = Outbox(ledger, [sink], lambda _: None)
+            for ident in "abcdef":
+                outbox.send([notice(ident)], 0.0)
+            assert 0 == outbox.left
+    assert ["a", "b", "c", "d", "e", "f"] == [json.loads(line)["id"] for line in out.read_text().splitlines()]
+
+
+def test_nobody_who_reads_ends_a_watch_that_tells_nobody_else() -> None:
+    """A pipe whose reader is gone ends the verb, as any; where there are other sinks, findings go on to these."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        with pytest.raises(BrokenPipeError):
+            StreamSink(stream, as_lines).deliver([notice("a")])
+        with pytest.raises(SinkFailed, match="nobody reads"):
+            StreamSink(stream, as_lines, alone=False).deliver([notice("a")])
 
 
 def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:

@@ -135,7 +135,11 @@ def command(
             places = _places(told, sinks, access[0])
             watch = Watch(case.folder, feed, places, guards, settings, output.say)
             stopped_by.append(watch.stop)
-            watch.run()
+            try:
+                watch.run()
+            except BrokenPipeError:
+                output.say("Nobody reads the findings any more, so the watch ends; the next start goes on.")
+                raise
 
 
 def _judged(judging: Judging) -> Judged:
@@ -149,7 +153,8 @@ def _judged(judging: Judging) -> Judged:
 def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
     """Where findings go: standard output, and wherever else."""
     write = as_lines if told.format == "jsonl" else _as_text
-    return [StreamSink(sys.stdout, write), *(sink_of(one, access, os.environ.get(SECRET)) for one in sinks)]
+    others = [sink_of(one, access, os.environ.get(SECRET)) for one in sinks]
+    return [StreamSink(sys.stdout, write, alone=not others), *others]
 
 
 @contextmanager

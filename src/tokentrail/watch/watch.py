@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
+from tokentrail.present.words import number
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.room import without_collection
 from tokentrail.store.tasks import Options
@@ -163,6 +164,7 @@ class Watch:
             outbox = Outbox(self._ledger, self._sinks, self._say)
             self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
             over.callback(outbox.stop)
+            over.callback(self._tell_left, outbox)
             over.callback(outbox.flush, _LAST)
             ready = self._seat.ask(Asked(now=self._clock()))
             settings = self._settings
@@ -244,6 +246,12 @@ class Watch:
             self._judged()
         while self._teller.busy:
             self._teller.tell_some(self._clock())
+
+    def _tell_left(self, outbox: Outbox) -> None:
+        if left := outbox.left:
+            self._say(
+                f"{number(left, 'notice has', 'notices have')} not come through; the next start sends the rest."
+            )
 
     def _tell_losses(self) -> None:
         for one in self._feed.lost():
