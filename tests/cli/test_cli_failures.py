@@ -137,12 +137,14 @@ def _fails(error: Exception, *, verbose: bool = False) -> tuple[int, str]:
         (EvidenceIncomplete("no"), 3),
         (ActionRefused("no"), 4),
         (OSError("disk full"), 2),
+        (OSError(28, "No space left on device"), 2),
     ],
 )
 def test_each_error_has_its_exit_code(error: Exception, code: int) -> None:
-    """The exit code is the error's own, and the first line alone is shown."""
+    """The exit code is the error's own, and the first line alone is shown; of a full disk it says what to do."""
     assert _fails(error)[0] == code
     assert _fails(error)[1].splitlines()[0].startswith("Error: ")
+    assert ("Make room" in _fails(error)[1]) == (getattr(error, "errno", None) == 28)
 
 
 def test_verbose_shows_the_cause() -> None:

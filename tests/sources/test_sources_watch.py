@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from patience import PATIENCE, until
 from tokentrail import Case
 from tokentrail.cli.root import root
 from tokentrail.present.document import document
-from tokentrail.sources.interface import Wanted
+from tokentrail.sources.files import BytesObject
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.queue import Message, Queue, Told
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.interface import Lost
@@ -313,6 +316,57 @@ def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
     assert (3, 0) == (len(read), line.left())
     assert [False, False] == [one.final for one in lost]
     assert 2 == len({one.name for one in lost})
+
+
+class Recorded(Queue):
+    """A queue that brings one message, again and again, and remembers what became of it."""
+
+    def __init__(self, told: Told, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.url, self.told, self.meanwhile = "https://q", told, meanwhile
+        self.deleted: list[str] = []
+        self.away: list[int] = []
+
+    def receive(self, wait: int) -> list[Message]:
+        return [self.told.message]
+
+    def tell(self, message: Message) -> Told:
+        self.meanwhile()
+        return self.told
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        self.deleted += [one.id for one in messages]
+
+    def hold(self, messages: Sequence[Message], seconds: int) -> None:
+        self.away += [seconds] * len(messages)
+
+
+@pytest.mark.parametrize(("refused", "hours", "deleted"), [(True, 1, 0), (True, 25, 1), (False, 1, 1)])
+def test_what_is_only_denied_is_kept_for_a_day(refused: bool, hours: int, deleted: int) -> None:
+    """Whoever shuts the bucket or disables its key for some minutes makes a watch delete no message; nor does it spin."""
+    message = Message(id="m", receipt="r", body="", sent=0.0, receives=5)
+    feed = QueueFeed("sqs:https://q", Access(), clock=lambda: hours * 3600.0)
+    feed._queue = queue = Recorded(Told(message, poison="denied", refused=refused))
+    with ThreadPoolExecutor(1) as pool:
+        feed._receive_once(pool)
+
+    assert (deleted, [bool(deleted)]) == (len(queue.deleted), [one.final for one in feed.lost()])
+    assert ([] if deleted else [900]) == queue.away
+
+
+def test_a_message_that_comes_twice_is_deleted_once_all_of_it_is_kept() -> None:
+    """SQS may bring a message again while a part of it is still to be read, whose other part was just kept."""
+    message = Message(id="m", receipt="r", body="", sent=0.0, receives=1)
+    feed = QueueFeed("sqs:https://q", Access())
+    feed._queue = queue = Recorded(Told(message, [BytesObject("a", b"a"), BytesObject("b", b"b")]))
+    with ThreadPoolExecutor(1) as pool:
+        feed._receive_once(pool)
+        first, second = feed.take(2, 0)
+        queue.meanwhile = lambda: feed.kept([first])
+        feed._receive_once(pool)
+    assert [] == queue.deleted
+    feed.kept([second, *feed.take(2, 0)])
+
+    assert ["m"] == queue.deleted
 
 
 def test_what_came_back_from_the_dead_is_read(line: Line) -> None:
