@@ -207,6 +207,17 @@ def test_a_step_that_is_not_done_has_ended_nothing_yet(tmp_path: Path) -> None:
     assert [("guard-success", user.id)] == [(one["rule"], one["subject"]) for one in found]
 
 
+def test_a_plan_is_guarded_from_the_first_start_on_where_nobody_says_since_when(
+    told: Story, tmp_path: Path
+) -> None:
+    """A restart forgets nothing of what was done before it and comes after it; what is named outright counts more."""
+    path, _ = planned(told, tmp_path, told.moments.end)
+    for minutes, assumed, minute in ((0, True, 0), (30, True, 0), (40, False, 40)):
+        guard = Guard(path, START + timedelta(minutes=minutes), assumed=assumed)
+        guard.begun_in(tmp_path)
+        assert f"carried out by 2026-11-23T09:{minute:02}:00Z" in guard.told()[0]
+
+
 def test_what_a_host_hands_out_after_the_plan_is_told_once(tmp_path: Path) -> None:
     """
     Not again at each rotation, as it may be the owner's; but once more where it was used from the thief's address.

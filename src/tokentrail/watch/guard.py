@@ -11,13 +11,11 @@ holds: whoever may write IAM does so in the seconds between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
-
-import pyarrow as pa
 
 from tokentrail.containment import planfile
 from tokentrail.containment.fitness import again
@@ -33,19 +31,15 @@ from tokentrail.errors import SubjectNotFound
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
-from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.store.folder import place
 from tokentrail.watch.judging import Sight
 from tokentrail.watch.reopened import seen_at, sources
+from tokentrail.watch.successes import successes
 from tokentrail.watch.undoing import REWRITES, Standing, standing, taken_back
 
 PREFIX = "guard-"
 """How the rules of guard begin."""
 _LISTED = 50
-_CALLS = """
-    SELECT w.n, e.time, e.source, e.name, e.ip, e.event_id, e.event_id_text
-    FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-    JOIN guarded g ON g.n = w.n AND e.time > g.bites
-    WHERE e.error IS NULL ORDER BY e.time, e.event_id"""
 _CHANGES = """
     SELECT c.*, e.ip, e.agent FROM changed c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
@@ -70,16 +64,32 @@ class Guard:
     Args:
         path: The plan file; its journal lies beside it.
         contained_at: When it was carried out, if not by `tokentrail apply`.
+        assumed: Whether that is but the time of this start; see `begun_in`.
 
     Raises:
         UsageError: it is no plan file.
         ActionRefused: its journal is damaged.
     """
 
-    def __init__(self, path: Path, contained_at: datetime) -> None:
-        self._path, self._contained_at = path, contained_at
+    def __init__(self, path: Path, contained_at: datetime, *, assumed: bool = False) -> None:
+        self._path, self._contained_at, self._assumed = path, contained_at, assumed
         self._plan = planfile.load(path)
         self._digest = planfile.digest(self._plan)
+
+    def begun_in(self, folder: Path) -> None:
+        """
+        Where nobody says when the plan was carried out, take the first start in this folder for it, and note that.
+
+        By each start's own time nothing would be told of what was done before a restart and comes after it.
+        """
+        note = folder / f"guarded-{self._digest}"
+        if not self._assumed:
+            return
+        try:
+            self._contained_at = datetime.fromisoformat(note.read_text("ascii"))
+        except (OSError, ValueError):
+            with suppress(OSError):  # then the next start is taken for the first
+                place(note, self._contained_at.isoformat().encode("ascii"))
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -96,8 +106,9 @@ class Guard:
         bites = self._bites()
         if not self._journalled():
             when = self._contained_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            first = ", when it was first guarded here" if self._assumed else ""
             return [
-                f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}. "
+                f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}{first}. "
                 "--contained-at names another moment."
             ]
         missing = [str(step.n) for step in self._plan.steps if step.n not in bites.steps]
@@ -183,7 +194,7 @@ class Guard:
         places = {row["n"]: known[row["id"]] for row in sight.forest.named([*known])}
         guarded = {n: at for n, one in places.items() if (at := self._bite(one.id, bites)) is not None}
         gone = {n: at for n, one in places.items() if (at := self._gone(one, bites)) is not None}
-        calls = _calls(scene, guarded, gone)
+        calls = successes(scene, guarded, gone)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
             one, bite = places[n], _spelled(guarded[n])
@@ -233,7 +244,7 @@ class Guard:
         }
         if last is None or not ids:
             return
-        calls = {ids[n]: made for n, made in _calls(scene, dict.fromkeys(ids, last)).items()}
+        calls = {ids[n]: made for n, made in successes(scene, dict.fromkeys(ids, last)).items()}
         ended = f"after the last step of the plan, which does not know of it, took effect at {_spelled(last)}"
         for source in handing:
             for one in source.before(last):
@@ -338,33 +349,6 @@ class Guard:
             next=advice or again(self._plan),
             thresholds=(),
         )
-
-
-def _calls(
-    scene: Scene, bites: Mapping[int, datetime], gone: Mapping[int, datetime] = MappingProxyType({})
-) -> dict[int, list[Row]]:
-    """
-    The calls with which credentials succeed after some moments, by place.
-
-    Args:
-        scene: The evidence.
-        bites: From when on each should not work.
-        gone: From when on nothing answers some, not even what no policy denies.
-    """
-    scene.give(
-        "guarded",
-        {
-            "n": pa.array([*bites], pa.int64()),
-            "bites": pa.array([int(at.timestamp()) for at in bites.values()], pa.int64()),
-        },
-    )
-    calls: dict[int, list[Row]] = {}
-    for row in scene.rows(_CALLS):
-        call = f"{str(row['source']).removesuffix('.amazonaws.com')}:{row['name']}"
-        ended = gone.get(row["n"])
-        if call.lower() not in UNDENIABLE or (ended and row["time"] > int(ended.timestamp())):
-            calls.setdefault(row["n"], []).append(row)
-    return calls
 
 
 def _after(row: Row, bites: _Bites, thing: Standing) -> bool:

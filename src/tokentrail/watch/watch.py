@@ -122,6 +122,8 @@ class Watch:
         self._folder, self._feed, self._guards = folder, feed, guards
         self._settings, self._say, self._clock = settings, say, clock
         self._ledger = Ledger(folder.path / "watch")
+        for guard in guards:
+            guard.begun_in(folder.path / "watch")
         self._sinks = sinks
         self._counts = Counts()
         self._over = Event()
