@@ -120,7 +120,7 @@ def test_what_was_rejected_is_listed(run: Run, flawed: Path, tmp_path: Path) -> 
     assert "--rejected` lists them" in run("status", "--case", case).out
 
 
-def _fails(error: Exception, *, verbose: bool = False) -> tuple[int, str]:
+def _fails(error: BaseException, *, verbose: bool = False) -> tuple[int, str]:
     def command(told: Common) -> None:
         raise error from ValueError("the \x1b[31mcause")
 
@@ -155,8 +155,9 @@ def test_verbose_shows_the_cause() -> None:
 
 
 def test_a_fault_of_ours_is_never_taken_for_findings() -> None:
-    """An unexpected exception ends with 70, not with Python's 1, which would mean findings."""
+    """An unexpected exception ends with 70, and Ctrl-C with 130, not with Python's 1, which would mean findings."""
     assert _fails(ZeroDivisionError("oops"))[0] == 70
+    assert _fails(KeyboardInterrupt()) == (130, "Stopped before it was done.")
     assert "Traceback" in _fails(ZeroDivisionError("oops"), verbose=True)[1]
     assert "Traceback" not in _fails(ZeroDivisionError("oops"))[1]
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 UNEXPECTED = 70
 """The exit code of a fault in TokenTrail itself (sysexits' `EX_SOFTWARE`): 1 always means findings."""
 
+INTERRUPTED = 130
+"""The exit code of a verb that Ctrl-C stopped, as shells have it (128 and the signal's number)."""
+
 
 class Failure(click.ClickException):
     """A message for stderr and an exit code; `click` shows the one and `main` exits with the other."""
@@ -45,6 +48,8 @@ def guarded(command: Callable[..., None], told: Common, **options: Any) -> None:
     except BrokenPipeError:
         _stop_writing()
         raise click.exceptions.Exit(0) from None
+    except KeyboardInterrupt as error:
+        raise Failure(["Stopped before it was done."], INTERRUPTED) from error
     except TokenTrailError as error:
         raise Failure(_message(error, told.verbose), error.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
