@@ -14,7 +14,7 @@ from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.watch import polling
+from tokentrail.watch import buffer, polling
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.buffer import Buffer
 from tokentrail.watch.interface import Arrival
@@ -113,7 +113,8 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
 
     monkeypatch.setattr(polling, "_entries", lambda folder: entries(str(refused(Path(folder)))))
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(refused(path)))
-    monkeypatch.setattr(polling, "time", clock)
+    for module in (polling, buffer):
+        monkeypatch.setattr(module, "time", clock)
     clock.passed = 60.0  # nothing is new by then
     feed = FolderFeed(str(tmp_path / "logs"))
 
@@ -133,6 +134,26 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
     (tmp_path / "logs").rename(tmp_path / "gone")
     with pytest.raises(SourceError, match="no folder any more"):
         looked()
+
+
+def test_a_file_that_grows_is_read_anew_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that is added to does not change its folder: what came after the first reading was never seen."""
+    clock = Clock()
+    for module in (polling, buffer):
+        monkeypatch.setattr(module, "time", clock)
+    feed, log = FolderFeed(str(tmp_path)), tmp_path / "log.jsonl"
+    log.write_bytes(b"0")
+    read = list[tuple[int, int]]()
+    for minute in range(20):
+        for _ in range(2):
+            clock.passed += 30.0
+            read += [(minute, len(one.object.read())) for one in feed.look()]
+        with log.open("ab") as file:
+            file.write(b"+")
+
+    assert [(0, 1), (2, 3), (4, 5), (8, 9), (16, 17)] == read
 
 
 def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None:
@@ -155,20 +176,20 @@ def waits(thread: threading.Thread) -> bool:
 
 def test_who_fetches_waits_for_who_reads() -> None:
     """A buffer holds so many bytes, and lets go of who waits when it is closed."""
-    buffer = Buffer(most=10)
+    bounded = Buffer(most=10)
     arrival = Arrival(object=BytesObject("a", b"x" * 8), at=0.0)
     done: list[bool] = []
 
     def fetch() -> None:
-        done.extend(buffer.put(arrival) for _ in range(4))
+        done.extend(bounded.put(arrival) for _ in range(4))
 
     thread = threading.Thread(target=fetch)
     thread.start()
     until(lambda: len(done) == 2 and waits(thread))
-    assert 2 == buffer.held()[0]
-    assert 1 == len(buffer.take(8, 1))
+    assert 2 == bounded.held()[0]
+    assert 1 == len(bounded.take(8, 1))
     until(lambda: len(done) == 3 and waits(thread))
-    buffer.close()
+    bounded.close()
     thread.join(PATIENCE)
     assert [True, True, True, False] == done
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws, trail
@@ -23,7 +22,7 @@ from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE, Fetched
 from tokentrail.sources.s3 import S3Object
-from tokentrail.watch.buffer import Buffer, Patience
+from tokentrail.watch.buffer import Buffer, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 SETTLED = 0.4
@@ -33,38 +32,9 @@ BUCKET_EVERY = 5.0
 _OVERLAP = timedelta(days=1)
 """Days before the newest one are listed again: an object may be put late into the folder of the day before."""
 _NAMED = 1_000
-_AGAIN, _AGAIN_AT_MOST = 60.0, 3600.0
-"""Seconds after which what could not be read is tried again; each time twice as many, but never more than these."""
-_REMEMBERED = 10_000
-"""Files or objects that are tried again, at most."""
-Thing = TypeVar("Thing")
-
-
-class Unread(Generic[Thing]):
-    """What could not be read, and when it is tried again: what is refused today may be allowed tomorrow."""
-
-    def __init__(self) -> None:
-        self._tries: dict[str, tuple[Thing, float, float]] = {}
-
-    def failed(self, name: str, thing: Thing) -> bool:
-        """Note that something can't be read; whether it is tried again."""
-        wait = self._tries[name][1] * 2 if name in self._tries else _AGAIN
-        if name not in self._tries and len(self._tries) >= _REMEMBERED:
-            return False
-        wait = min(wait, _AGAIN_AT_MOST)
-        self._tries[name] = thing, wait, time.monotonic() + wait
-        return True
-
-    def over(self, name: str) -> None:
-        """It was read, or is gone."""
-        self._tries.pop(name, None)
-
-    def due(self) -> list[Thing]:
-        """What is to be tried now."""
-        return [thing for thing, _, at in self._tries.values() if at <= time.monotonic()]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._tries
+_LOOKED_AT, _LIVELY, _RECENT = 5.0, 86_400.0, 10_000
+"""Seconds between two looks whether files that were read have changed since: those that changed within so many seconds
+when they were read, of these the last so many."""
 
 
 class PollingFeed(ABC):
@@ -177,7 +147,12 @@ class PollingFeed(ABC):
 
 
 class FolderFeed(PollingFeed):
-    """A folder, and all below it; a file counts once it has stopped changing, and is read once."""
+    """
+    A folder, and all below it; a file counts once it has stopped changing.
+
+    One that is added to later is read anew, whole, a minute after that was seen, then after two, up to an hour: what it
+    holds twice counts once, but is kept as often.
+    """
 
     def __init__(
         self, folder: str, *, every: float = FOLDER_EVERY, clock: Callable[[], float] = time.time
@@ -188,7 +163,11 @@ class FolderFeed(PollingFeed):
         """When each folder last changed, and the folders in it."""
         self._read: set[int] = set()
         self._changing: dict[str, tuple[tuple[int, int], float]] = {}
-        self._unread = Unread[str]()
+        self._unread = Later[str]()
+        self._recent: dict[str, tuple[int, int]] = {}
+        """The files that were read last, and as what."""
+        self._growing = Later[str]()
+        self._looked_at = 0.0
         self._shut: list[str] = []
         """Why folders could not be looked into, the last time."""
 
@@ -210,7 +189,9 @@ class FolderFeed(PollingFeed):
                 f"{self._folder}: is no folder any more. Nothing is read until there is one again."
             )
         shut = list[str]()
-        changed = {*self._changed(str(self._folder), shut), *self._changing, *self._unread.due()}
+        self._see_growing()
+        again = (*self._changing, *self._unread.due(), *self._growing.due())
+        changed = {*self._changed(str(self._folder), shut), *again}
         self._shut = shut
         for path in sorted(changed):
             data = self._settled(path)
@@ -241,6 +222,24 @@ class FolderFeed(PollingFeed):
             self._folders.pop(folder, None)
             shut.append(f"{folder}: can't be looked into: {error.strerror}.")
 
+    def _see_growing(self) -> None:
+        """Look whether files have changed since they were read, of which their folder's time does not tell."""
+        now = time.monotonic()
+        if now - self._looked_at < _LOOKED_AT:
+            return
+        self._looked_at = now
+        for path, state in list(self._recent.items()):
+            try:
+                found = os.stat(path)
+            except OSError:
+                del self._recent[path]
+                continue
+            if (found.st_size, found.st_mtime_ns) != state:
+                if path not in self._growing:
+                    self._growing.put_off(path, path)
+            elif time.time() - found.st_mtime > _LIVELY:
+                del self._recent[path]
+
     def _settled(self, path: str) -> bytes | None:
         try:
             found = os.stat(path)
@@ -250,6 +249,7 @@ class FolderFeed(PollingFeed):
             before = self._changing.get(path)
             if known in self._read:
                 self._changing.pop(path, None)
+                self._growing.over(path)
                 return None
             old = time.time() - found.st_mtime > SETTLED * 5 and before is None
             if not old and (before is None or before[0] != state):
@@ -268,11 +268,17 @@ class FolderFeed(PollingFeed):
         self._changing.pop(path, None)
         self._unread.over(path)
         self._read.add(known)
+        self._recent.pop(path, None)
+        self._recent[path] = state
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        if path in self._growing:
+            self._growing.put_off(path, path)
         return data
 
     def _not_read(self, path: str, error: OSError) -> None:
         named = path in self._unread
-        again = self._unread.failed(path, path)
+        again = self._unread.put_off(path, path)
         if not named:
             self.lose(path, f"can't be read: {error.strerror}", final=not again)
 
@@ -312,7 +318,7 @@ class BucketFeed(PollingFeed):
         self._bucket, self._prefix = bucket_and_prefix(source)
         self._access, self._wanted = access, wanted
         self._seen = {hash(one) for one in held}
-        self._unread = Unread[S3Object]()
+        self._unread = Later[S3Object]()
         self._newest: datetime | None = None
 
     def check(self) -> None:
@@ -358,7 +364,9 @@ class BucketFeed(PollingFeed):
     def _not_read(self, there: S3Object, error: OSError) -> None:
         """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""
         named = there.identity in self._unread
-        again = error.errno not in (errno.ENOENT, errno.ESTALE) and self._unread.failed(there.identity, there)
+        again = error.errno not in (errno.ENOENT, errno.ESTALE) and self._unread.put_off(
+            there.identity, there
+        )
         if not again:
             self._unread.over(there.identity)
         if not (named and again):
