@@ -280,6 +280,9 @@ def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
     clock[0] = 3600.0
     assert 1 == len(list(feed.look()))
     assert not feed.lost()
+    monkeypatch.setattr("tokentrail.watch.polling.LARGEST", 2)
+    cloud.put(keys[0], b"too large")
+    assert ([], [True]) == (list(feed.look()), [one.final for one in feed.lost()])
     feed.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -134,6 +135,20 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
     (tmp_path / "logs").rename(tmp_path / "gone")
     with pytest.raises(SourceError, match="no folder any more"):
         looked()
+
+
+def test_what_is_too_large_to_be_followed_is_named_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup beside the logs ended the watch, at each start anew, for want of memory."""
+    monkeypatch.setattr(polling, "LARGEST", 3)
+    feed = FolderFeed(str(tmp_path))
+    for name, data in (("backup", b"1234"), ("log.json", b"log")):
+        (tmp_path / name).write_bytes(data)
+        os.utime(tmp_path / name, (1, 1))
+
+    assert [[b"log"], []] == [[one.object.read() for one in feed.look()] for _ in range(2)]
+    assert [("backup", True)] == [(Path(one.name).name, one.final) for one in feed.lost()]
 
 
 def test_a_file_that_grows_is_read_anew_ever_more_rarely(

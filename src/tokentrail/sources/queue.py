@@ -7,7 +7,6 @@ redrive policy sends it; a queue without one would bring it for ever, so that it
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from tokentrail.sources import aws, notifications
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import QUEUE, Access, Failed
 from tokentrail.sources.notifications import Named, Unreadable
-from tokentrail.sources.s3 import S3Object
+from tokentrail.sources.s3 import FINAL, LARGEST, S3Object
 from tokentrail.sources.words import refused
 
 AT_ONCE = 16
@@ -219,7 +218,7 @@ class Queue:
             found = self._fetch(named)
             if isinstance(found, OSError):
                 told.poison = f"s3://{named.bucket}/{named.key}: {found.strerror}"
-                told.refused = told.refused or found.errno not in (errno.ENOENT, errno.ESTALE)
+                told.refused = told.refused or found.errno not in FINAL
             else:
                 told.objects.append(found)
         return told
@@ -229,7 +228,7 @@ class Queue:
         now = replace(told, etag="")  # whatever lies there by now, if it was written again
         for there in (told, now) if named.etag else (now,):
             try:
-                return Fetched(there.name, there.read(), there.identity if there.etag else None)
+                return Fetched(there.name, there.read(LARGEST), there.identity if there.etag else None)
             except OSError as error:
                 failed = error
         return failed

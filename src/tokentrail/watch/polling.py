@@ -4,7 +4,6 @@ Follow what tells nobody of news: a folder, or a prefix of a bucket, looked thro
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -21,7 +20,7 @@ from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE, Fetched
-from tokentrail.sources.s3 import S3Object
+from tokentrail.sources.s3 import FINAL, LARGEST, TOO_LARGE, S3Object
 from tokentrail.watch.buffer import Buffer, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
@@ -248,8 +247,9 @@ class FolderFeed(PollingFeed):
             now = time.monotonic()
             before = self._changing.get(path)
             if known in self._read:
+                for held in (self._unread, self._growing):
+                    held.over(path)
                 self._changing.pop(path, None)
-                self._growing.over(path)
                 return None
             old = time.time() - found.st_mtime > SETTLED * 5 and before is None
             if not old and (before is None or before[0] != state):
@@ -257,26 +257,33 @@ class FolderFeed(PollingFeed):
                 return None
             if before is not None and now - before[1] < SETTLED:
                 return None
-            data = Path(path).read_bytes()
+            data = Path(path).read_bytes() if found.st_size <= LARGEST else None
         except OSError as error:
             self._changing.pop(path, None)
-            if isinstance(error, FileNotFoundError):
-                self._unread.over(path)
-            else:
-                self._not_read(path, error)
+            self._not_read(path, error)
             return None
         self._changing.pop(path, None)
         self._unread.over(path)
         self._read.add(known)
+        if data is None:
+            self.lose(path, TOO_LARGE)
+            return None
+        self._follow_on(path, state)
+        return data
+
+    def _follow_on(self, path: str, state: tuple[int, int]) -> None:
+        """Look at a file again that was read, as it may grow."""
         self._recent.pop(path, None)
         self._recent[path] = state
         if len(self._recent) > _RECENT:
             del self._recent[next(iter(self._recent))]
         if path in self._growing:
             self._growing.put_off(path, path)
-        return data
 
     def _not_read(self, path: str, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            self._unread.over(path)
+            return
         named = path in self._unread
         again = self._unread.put_off(path, path)
         if not named:
@@ -364,9 +371,7 @@ class BucketFeed(PollingFeed):
     def _not_read(self, there: S3Object, error: OSError) -> None:
         """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""
         named = there.identity in self._unread
-        again = error.errno not in (errno.ENOENT, errno.ESTALE) and self._unread.put_off(
-            there.identity, there
-        )
+        again = error.errno not in FINAL and self._unread.put_off(there.identity, there)
         if not again:
             self._unread.over(there.identity)
         if not (named and again):
@@ -380,6 +385,6 @@ class BucketFeed(PollingFeed):
 
 def _read(one: S3Object) -> bytes | OSError:
     try:
-        return one.read()
+        return one.read(LARGEST)
     except OSError as error:
         return error
