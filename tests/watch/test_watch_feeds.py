@@ -15,6 +15,7 @@ from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
+from tokentrail.store.tasks import Outcome
 from tokentrail.watch import buffer, polling
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.buffer import Buffer
@@ -224,9 +225,9 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) -> None:
-    """It sees nothing that waits then; how long that has been so, and why, is said at each beat."""
-    feed, said, clock = FolderFeed(str(tmp_path)), list[str](), [0.0]
-    beat = Beat(feed, tmp_path, Counts(), 60, lambda: clock[0])
+    """It sees nothing that waits then; how long that has been so, and why, is said at each beat, with what was lost."""
+    feed, said, clock, counts = FolderFeed(str(tmp_path)), list[str](), [0.0], Counts()
+    beat = Beat(feed, tmp_path, counts, 60, lambda: clock[0])
     for trouble in (None, "It is denied.", "It is denied.", None):
         feed._trouble = trouble
         clock[0] += 60
@@ -237,3 +238,9 @@ def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) ->
         f"Up to date; {rest}", "It is denied.", f"Hindered for 0 s; {rest} It is denied.",
         f"Hindered for 60 s; {rest} It is denied.", "The source is read again.", f"Up to date; {rest}",
     ] == said  # fmt: skip
+    counts.take([Outcome("cut.json.gz", "0", 9, 141, 2, False), Outcome("cut.json.gz", "0", 9, 141, 2, True)])
+    clock[0] += 60
+    beat.beat(said.append, 0)
+
+    assert ["cut.json.gz: 2 parts rejected, 141 records read" in one for one in counts.flaws()] == [True]
+    assert said[-1].endswith("141 records; 0 findings and revisions; 2 records rejected.")

@@ -256,6 +256,8 @@ class Watch:
             )
 
     def _tell_losses(self) -> None:
+        for flaw in self._counts.flaws():
+            self._say(flaw)
         for one in self._feed.lost():
             fate = "given up" if one.final else "left for another try"
             self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
