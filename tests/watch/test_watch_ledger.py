@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +37,29 @@ def notice(ident: str = "a", revision: int = 1) -> Notice:
     return Notice(id=ident, revision=revision, change="new", changed=(), document=document(ident))
 
 
-def sent(folder: Path, sink: Any, *listed: Notice) -> None:
+def sent(folder: Path, sink: Any, *listed: Notice, say: Callable[[str], None] = lambda _: None) -> None:
     with Ledger(folder) as ledger:
-        outbox = Outbox(ledger, [sink], lambda _: None)
+        outbox = Outbox(ledger, [sink], say)
         outbox.send(listed, 0.0)
         outbox.flush(5)
         outbox.stop()
 
 
 def test_what_did_not_come_through_is_sent_at_the_next_start(tmp_path: Path) -> None:
-    """A near sink that fails gets its notices after a restart, in order, and each once."""
+    """
+    A near sink that fails gets its notices after a restart, in order, and each once.
+
+    A start that names another sink instead, as where a URL was misspelt, says that these wait.
+    """
     sink = Remembering(failures=1)
+    said = list[str]()
     sent(tmp_path, sink, notice("a"), notice("b"))
+    sent(tmp_path, Remembering(name="another"), say=said.append)
     sent(tmp_path, sink)
     sent(tmp_path, sink)
 
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+    assert ["2 notices that memory lacks" in one for one in said] == [True]
 
 
 def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> None:

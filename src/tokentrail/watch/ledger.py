@@ -157,6 +157,11 @@ class Ledger:
         found = self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n LIMIT ?", sink, most)
         return [self._unpacked(packed) for (packed,) in found]
 
+    def left_behind(self, sinks: Collection[str]) -> dict[str, int]:
+        """How many notices are still to be sent to others than some sinks, by name."""
+        rows = self._read("SELECT sink, count(*) FROM due GROUP BY sink ORDER BY sink")
+        return {sink: int(count) for sink, count in rows if sink not in sinks}
+
     def waiting(self, sink: str) -> int:
         """How many notices are still to be sent to a sink."""
         [(count,)] = self._read("SELECT count(*) FROM due WHERE sink = ?", sink)

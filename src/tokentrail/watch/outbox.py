@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from tokentrail.present.words import number
 from tokentrail.watch.buffer import Patience
 from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Ledger
@@ -104,6 +105,11 @@ class Outbox:
             due = ledger.due(sink.name)
             through = sink.delivered() if due else frozenset[str]()
             ledger.came_through(sink.name, [one for one in due if one.key in through])
+        for name, count in ledger.left_behind(self._names).items():
+            say(
+                f"{number(count, 'notice')} that {name} lacks {'waits' if count == 1 else 'wait'} on, since it is not "
+                "among the sinks any more: no other is sent them. Name it again with --to, or ask `tokentrail detect`."
+            )
         for near in self._near:
             self._deliver(near)
         for far in self._far:
