@@ -263,7 +263,7 @@ class Guard:
             for address, (one, row) in source.used_at(seen_at(self._plan, found), last, calls).items():
                 yield self._finding(
                     "source-open", (source.name, address), "critical", row["time"],
-                    title="What handed out the attacker's credentials hands out others, used from the same address",
+                    title="Handed out after containment, and used where the attacker was",
                     why=f"{one.id}, which {source.name} was given or minted, called {row['source']}:{row['name']} with "
                     f"success at {_at(row['time'])} from {address}, where credentials of the plan were used, {ended}. "
                     f"If {address} is its own, and you opened it again, this is the owner. It is told once for each "
