@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -244,3 +245,16 @@ def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) ->
 
     assert ["cut.json.gz: 2 parts rejected, 141 records read" in one for one in counts.flaws()] == [True]
     assert said[-1].endswith("141 records; 0 findings and revisions; 2 records rejected.")
+
+
+def test_a_clock_that_is_set_back_silences_no_watch(tmp_path: Path) -> None:
+    """Lines and `state.json`, by which others see that it lives, go on at once, and not when the clock has caught up."""
+    said, clock = list[str](), [7200.0]
+    beat = Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
+    stamps = []
+    for now in (7200.0, 3600.0, 3661.0):
+        clock[0] = now
+        beat.beat(said.append, 0)
+        stamps.append(json.loads((tmp_path / "state.json").read_text())["updated"][11:])
+
+    assert (["02:00:00Z", "01:00:00Z", "01:01:01Z"], 1) == (stamps, len(said))

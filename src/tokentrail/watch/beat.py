@@ -92,10 +92,17 @@ class Beat:
         self._next_state = 0.0
         self._troubles: frozenset[str] = frozenset()
         self._hindered_since = 0.0
+        self._before = clock()
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """Say what is due."""
         now = self._clock()
+        if (
+            now < self._before
+        ):  # the clock was set back, perhaps by hours, in which nobody would hear of the watch
+            self._next_line, self._next_state = now + self._every, now
+            self._hindered_since = min(self._hindered_since, now)
+        self._before = now
         troubles = frozenset(self._feed.troubles())
         for one in sorted(troubles - self._troubles):
             say(one)
