@@ -120,7 +120,7 @@ def test_what_was_rejected_is_listed(run: Run, flawed: Path, tmp_path: Path) -> 
     assert "--rejected` lists them" in run("status", "--case", case).out
 
 
-def _fails(error: Exception, *, verbose: bool = False) -> tuple[int, str]:
+def _fails(error: BaseException, *, verbose: bool = False) -> tuple[int, str]:
     def command(told: Common) -> None:
         raise error from ValueError("the \x1b[31mcause")
 
@@ -137,12 +137,14 @@ def _fails(error: Exception, *, verbose: bool = False) -> tuple[int, str]:
         (EvidenceIncomplete("no"), 3),
         (ActionRefused("no"), 4),
         (OSError("disk full"), 2),
+        (OSError(28, "No space left on device"), 2),
     ],
 )
 def test_each_error_has_its_exit_code(error: Exception, code: int) -> None:
-    """The exit code is the error's own, and the first line alone is shown."""
+    """The exit code is the error's own, and the first line alone is shown; of a full disk it says what to do."""
     assert _fails(error)[0] == code
     assert _fails(error)[1].splitlines()[0].startswith("Error: ")
+    assert ("Make room" in _fails(error)[1]) == (getattr(error, "errno", None) == 28)
 
 
 def test_verbose_shows_the_cause() -> None:
@@ -153,8 +155,9 @@ def test_verbose_shows_the_cause() -> None:
 
 
 def test_a_fault_of_ours_is_never_taken_for_findings() -> None:
-    """An unexpected exception ends with 70, not with Python's 1, which would mean findings."""
+    """An unexpected exception ends with 70, and Ctrl-C with 130, not with Python's 1, which would mean findings."""
     assert _fails(ZeroDivisionError("oops"))[0] == 70
+    assert _fails(KeyboardInterrupt()) == (130, "Stopped before it was done.")
     assert "Traceback" in _fails(ZeroDivisionError("oops"), verbose=True)[1]
     assert "Traceback" not in _fails(ZeroDivisionError("oops"))[1]
 

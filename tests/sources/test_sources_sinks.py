@@ -140,14 +140,17 @@ Hook = tuple[str, list[tuple[dict[str, str], bytes]], list[int]]
 
 
 def test_a_webhook_gets_each_notice_signed(hook: Hook, notices: list[Notice]) -> None:
-    """Each is posted with its key and a signature that the receiver can check."""
+    """Each is posted with its key, a signature that the receiver can check, and the URL's password, which nobody is shown."""
     url, got, _ = hook
-    WebhookSink(url, "secret").deliver(notices)
+    sink = WebhookSink(url.replace("://", "://ada:p%40ss@"), "secret")
+    sink.deliver(notices)
 
     assert [told(one) for one in notices] == [body.decode() for _, body in got]
     assert [one.key for one in notices] == [headers["idempotency-key"] for headers, _ in got]
     signed = hmac.new(b"secret", got[0][1], hashlib.sha256).hexdigest()
     assert f"sha256={signed}" == got[0][0]["x-tokentrail-signature"]
+    assert "Basic YWRhOnBAc3M=" == got[0][0]["authorization"]
+    assert "p%40ss" not in f"{sink.shown} {sink.name}"
 
 
 @pytest.mark.parametrize(
@@ -157,14 +160,20 @@ def test_a_webhook_gets_each_notice_signed(hook: Hook, notices: list[Notice]) ->
         (503, SinkFailed),
         (429, SinkFailed),
         (400, SinkRefused),
-        (404, SinkRefused),
-        (302, SinkRefused),
+        (422, SinkRefused),
+        (401, SinkFailed),
+        (404, SinkFailed),
+        (302, SinkFailed),
     ],
 )
 def test_a_webhook_that_refuses_is_told_apart_from_one_that_is_down(
     status: int, failure: type[Exception], hook: Hook, notices: list[Notice]
 ) -> None:
-    """What may work later is tried again; what never will is not; a redirection is not followed."""
+    """
+    What may work later is tried again; what never will is not; a redirection is not followed.
+
+    A receiver whose secret ran out, or that is set up anew, takes the same notice later: it is no refusal of the notice.
+    """
     url, got, answers = hook
     answers.append(status)
     with pytest.raises(failure) as caught:
@@ -191,7 +200,16 @@ def test_a_notice_too_large_for_a_message_is_cut(notices: list[Notice]) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["sns:arn:aws:sqs:eu-west-1:111122223333:q", "sns:findings", "events:", "/nowhere/at/all"]
+    "where",
+    [
+        "sns:arn:aws:sqs:eu-west-1:111122223333:q",
+        "sns:findings",
+        "events:",
+        "/nowhere/at/all",
+        "https://",
+        "https://example.com/a b",
+        "http://[::1/hook",
+    ],
 )
 def test_a_place_that_can_be_none_is_refused_before_the_watch_begins(where: str) -> None:
     """A wrong ARN, an empty name and a folder that is not there are wrong use."""

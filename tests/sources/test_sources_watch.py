@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from cloud_cases import BUCKET, Cloud, Request
+from cloud_cases import BUCKET, Cloud, Refusal, Request
 from queue_cases import Line, notice
 
 from evidence import text
@@ -26,9 +28,13 @@ from patience import PATIENCE, until
 from tokentrail import Case
 from tokentrail.cli.root import root
 from tokentrail.present.document import document
+from tokentrail.sources.files import BytesObject
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.queue import Message, Queue, Told
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.interface import Lost
+from tokentrail.watch.polling import BucketFeed
 from tokentrail.watch.queue_feed import QueueFeed
 
 Json = dict[str, Any]
@@ -250,6 +256,36 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
     assert len(set(keys)) == len(keys) > 0
 
 
+def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused is tried again; whoever may write into the bucket can't have all older days passed over."""
+    clock = [0.0]
+    monkeypatch.setattr("tokentrail.watch.polling.time.monotonic", lambda: clock[0])
+    day = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    folder = "AWSLogs/111122223333/CloudTrail/us-east-1"
+    keys = [f"{folder}/{when:%Y/%m/%d}/111122223333_CloudTrail_us-east-1_{when:%Y%m%dT%H%MZ}_abcdefghijklmno{n}.json.gz"
+            for n, when in enumerate([day, day.replace(year=2099), day])]  # fmt: skip
+    cloud.wire.fault = lambda request: Refusal(403, "AccessDenied") if request.key == keys[0] else None
+    feed = BucketFeed(
+        f"s3://{BUCKET}/AWSLogs/", cloud.access, (), wanted=Wanted(), clock=lambda: day.timestamp()
+    )
+    for key in keys[:2]:
+        cloud.put(key, b"{}")
+    assert [keys[1]] == [one.object.name.partition(f"{BUCKET}/")[2] for one in feed.look()]
+    assert [False] == [one.final for one in feed.lost()]
+    cloud.put(keys[2], b"{}")
+    assert 1 == len(list(feed.look()))
+    cloud.wire.fault = lambda _: None
+    clock[0] = 3600.0
+    assert 1 == len(list(feed.look()))
+    assert not feed.lost()
+    monkeypatch.setattr("tokentrail.watch.polling.LARGEST", 2)
+    cloud.put(keys[0], b"too large")
+    assert ([], [True]) == (list(feed.look()), [one.final for one in feed.lost()])
+    feed.stop()
+
+
 def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
     """With a dead-letter queue, what can't be read is never deleted but ends there, named once; the rest is read."""
     morgue = line.client.create_queue(QueueName="dead")["QueueUrl"]
@@ -283,6 +319,57 @@ def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
     assert (3, 0) == (len(read), line.left())
     assert [False, False] == [one.final for one in lost]
     assert 2 == len({one.name for one in lost})
+
+
+class Recorded(Queue):
+    """A queue that brings one message, again and again, and remembers what became of it."""
+
+    def __init__(self, told: Told, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.url, self.told, self.meanwhile = "https://q", told, meanwhile
+        self.deleted: list[str] = []
+        self.away: list[int] = []
+
+    def receive(self, wait: int) -> list[Message]:
+        return [self.told.message]
+
+    def tell(self, message: Message) -> Told:
+        self.meanwhile()
+        return self.told
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        self.deleted += [one.id for one in messages]
+
+    def hold(self, messages: Sequence[Message], seconds: int) -> None:
+        self.away += [seconds] * len(messages)
+
+
+@pytest.mark.parametrize(("refused", "hours", "deleted"), [(True, 1, 0), (True, 25, 1), (False, 1, 1)])
+def test_what_is_only_denied_is_kept_for_a_day(refused: bool, hours: int, deleted: int) -> None:
+    """Whoever shuts the bucket or disables its key for some minutes makes a watch delete no message; nor does it spin."""
+    message = Message(id="m", receipt="r", body="", sent=0.0, receives=5)
+    feed = QueueFeed("sqs:https://q", Access(), clock=lambda: hours * 3600.0)
+    feed._queue = queue = Recorded(Told(message, poison="denied", refused=refused))
+    with ThreadPoolExecutor(1) as pool:
+        feed._receive_once(pool)
+
+    assert (deleted, [bool(deleted)]) == (len(queue.deleted), [one.final for one in feed.lost()])
+    assert ([] if deleted else [900]) == queue.away
+
+
+def test_a_message_that_comes_twice_is_deleted_once_all_of_it_is_kept() -> None:
+    """SQS may bring a message again while a part of it is still to be read, whose other part was just kept."""
+    message = Message(id="m", receipt="r", body="", sent=0.0, receives=1)
+    feed = QueueFeed("sqs:https://q", Access())
+    feed._queue = queue = Recorded(Told(message, [BytesObject("a", b"a"), BytesObject("b", b"b")]))
+    with ThreadPoolExecutor(1) as pool:
+        feed._receive_once(pool)
+        first, second = feed.take(2, 0)
+        queue.meanwhile = lambda: feed.kept([first])
+        feed._receive_once(pool)
+    assert [] == queue.deleted
+    feed.kept([second, *feed.take(2, 0)])
+
+    assert ["m"] == queue.deleted
 
 
 def test_what_came_back_from_the_dead_is_read(line: Line) -> None:

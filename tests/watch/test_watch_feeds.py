@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import threading
 import time
@@ -14,7 +16,9 @@ from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.watch import polling
+from tokentrail.store.tasks import Outcome
+from tokentrail.watch import buffer, polling
+from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.buffer import Buffer
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.opening import feed_of
@@ -95,6 +99,80 @@ def test_a_file_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch:
     assert not feed.unsettled()
 
 
+def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said as long as it lasts, and read when it can be; so is a file that was refused, and a folder that is gone."""
+    clock, shut = Clock(), {str(tmp_path / "logs" / "b"), str(tmp_path / "logs" / "c" / "c.json")}
+    entries, read = polling._entries, Path.read_bytes
+    for name in "abc":
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / f"{name}.json").write_bytes(name.encode())
+
+    def refused(path: Path) -> Path:
+        if str(path) in shut:
+            raise PermissionError(13, "Permission denied")
+        return path
+
+    monkeypatch.setattr(polling, "_entries", lambda folder: entries(str(refused(Path(folder)))))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(refused(path)))
+    for module in (polling, buffer):
+        monkeypatch.setattr(module, "time", clock)
+    clock.passed = 60.0  # nothing is new by then
+    feed = FolderFeed(str(tmp_path / "logs"))
+
+    def looked() -> list[bytes]:
+        clock.passed += 100.0
+        return [one.object.read() for one in feed.look()]
+
+    assert [b"a"] == looked()
+    assert ["Permission denied" in one for one in feed.troubles()] == [True]
+    assert [(False, "c.json")] == [(one.final, Path(one.name).name) for one in feed.lost()]
+    assert [] == looked()
+    assert not feed.lost()
+    shut.clear()
+    clock.passed += 100.0
+    assert [b"b", b"c"] == looked()
+    assert not feed.troubles()
+    (tmp_path / "logs").rename(tmp_path / "gone")
+    with pytest.raises(SourceError, match="no folder any more"):
+        looked()
+
+
+def test_what_is_too_large_to_be_followed_is_named_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup beside the logs ended the watch, at each start anew, for want of memory."""
+    monkeypatch.setattr(polling, "LARGEST", 3)
+    feed = FolderFeed(str(tmp_path))
+    for name, data in (("backup", b"1234"), ("log.json", b"log")):
+        (tmp_path / name).write_bytes(data)
+        os.utime(tmp_path / name, (1, 1))
+
+    assert [[b"log"], []] == [[one.object.read() for one in feed.look()] for _ in range(2)]
+    assert [("backup", True)] == [(Path(one.name).name, one.final) for one in feed.lost()]
+
+
+def test_a_file_that_grows_is_read_anew_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that is added to does not change its folder: what came after the first reading was never seen."""
+    clock = Clock()
+    for module in (polling, buffer):
+        monkeypatch.setattr(module, "time", clock)
+    feed, log = FolderFeed(str(tmp_path)), tmp_path / "log.jsonl"
+    log.write_bytes(b"0")
+    read = list[tuple[int, int]]()
+    for minute in range(20):
+        for _ in range(2):
+            clock.passed += 30.0
+            read += [(minute, len(one.object.read())) for one in feed.look()]
+        with log.open("ab") as file:
+            file.write(b"+")
+
+    assert [(0, 1), (2, 3), (4, 5), (8, 9), (16, 17)] == read
+
+
 def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None:
     """A folder that links to itself is looked through once."""
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
@@ -115,20 +193,20 @@ def waits(thread: threading.Thread) -> bool:
 
 def test_who_fetches_waits_for_who_reads() -> None:
     """A buffer holds so many bytes, and lets go of who waits when it is closed."""
-    buffer = Buffer(most=10)
+    bounded = Buffer(most=10)
     arrival = Arrival(object=BytesObject("a", b"x" * 8), at=0.0)
     done: list[bool] = []
 
     def fetch() -> None:
-        done.extend(buffer.put(arrival) for _ in range(4))
+        done.extend(bounded.put(arrival) for _ in range(4))
 
     thread = threading.Thread(target=fetch)
     thread.start()
     until(lambda: len(done) == 2 and waits(thread))
-    assert 2 == buffer.held()[0]
-    assert 1 == len(buffer.take(8, 1))
+    assert 2 == bounded.held()[0]
+    assert 1 == len(bounded.take(8, 1))
     until(lambda: len(done) == 3 and waits(thread))
-    buffer.close()
+    bounded.close()
     thread.join(PATIENCE)
     assert [True, True, True, False] == done
 
@@ -145,3 +223,38 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     """A wrong name is said when the watch starts, not waited for."""
     with pytest.raises(SourceError, match="no such folder"):
         FolderFeed(str(tmp_path / "none")).start()
+
+
+def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) -> None:
+    """It sees nothing that waits then; how long that has been so, and why, is said at each beat, with what was lost."""
+    feed, said, clock, counts = FolderFeed(str(tmp_path)), list[str](), [0.0], Counts()
+    beat = Beat(feed, tmp_path, counts, 60, lambda: clock[0])
+    for trouble in (None, "It is denied.", "It is denied.", None):
+        feed._trouble = trouble
+        clock[0] += 60
+        beat.beat(said.append, 0)
+
+    rest = "newest record none yet; 0 records; 0 findings and revisions."
+    assert [
+        f"Up to date; {rest}", "It is denied.", f"Hindered for 0 s; {rest} It is denied.",
+        f"Hindered for 60 s; {rest} It is denied.", "The source is read again.", f"Up to date; {rest}",
+    ] == said  # fmt: skip
+    counts.take([Outcome("cut.json.gz", "0", 9, 141, 2, False), Outcome("cut.json.gz", "0", 9, 141, 2, True)])
+    clock[0] += 60
+    beat.beat(said.append, 0)
+
+    assert ["cut.json.gz: 2 parts rejected, 141 records read" in one for one in counts.flaws()] == [True]
+    assert said[-1].endswith("141 records; 0 findings and revisions; 2 records rejected.")
+
+
+def test_a_clock_that_is_set_back_silences_no_watch(tmp_path: Path) -> None:
+    """Lines and `state.json`, by which others see that it lives, go on at once, and not when the clock has caught up."""
+    said, clock = list[str](), [7200.0]
+    beat = Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
+    stamps = []
+    for now in (7200.0, 3600.0, 3661.0):
+        clock[0] = now
+        beat.beat(said.append, 0)
+        stamps.append(json.loads((tmp_path / "state.json").read_text())["updated"][11:])
+
+    assert (["02:00:00Z", "01:00:00Z", "01:01:01Z"], 1) == (stamps, len(said))

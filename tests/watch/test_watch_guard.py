@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +13,13 @@ from typing import cast
 import pytest
 from watch_cases import Json, Remembering, packed, watched
 
+from evidence import START, held
 from tokentrail import Case
 from tokentrail.containment import planfile
 from tokentrail.containment.history import history
 from tokentrail.containment.journal import Journal, journal_path
 from tokentrail.containment.model import Call, Plan
+from tokentrail.testing import World
 from tokentrail.testing.story import Story, story
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.undoing import standing, taken_back
@@ -88,12 +90,20 @@ def test_what_goes_on_after_a_plan_is_told_at_once(told: Story, tmp_path: Path) 
 
 
 def test_a_plan_that_holds_raises_nothing_until_it_is_over(told: Story, tmp_path: Path) -> None:
-    """Where nothing tainted acts any more, guard is silent, and tells when the last credential has expired."""
-    last = max(time_of(one) for one in told.world.records())
-    path, _ = planned(told, tmp_path, last)
+    """
+    Where nothing tainted acts any more, guard is silent, and tells when the last credential has expired.
 
-    assert [] == guarded(told, tmp_path, path, last)
-    found = guarded(told, tmp_path / "later", path, last, days=3)
+    That it has by the clock is not enough: logs that have not come may tell of another.
+    """
+    last = max(time_of(one) for one in told.world.records())
+    path, plan = planned(told, tmp_path, last)
+    later = []
+    for account in sorted({arn.split(":")[4] for step in plan.steps for arn in step.principals}):
+        later.append(change("CreateGroup", last + timedelta(days=2, seconds=len(later))))
+        later[-1]["recipientAccountId"] = later[-1]["userIdentity"]["accountId"] = account
+
+    assert [] == guarded(told, tmp_path, path, last, days=3)
+    found = guarded(told, tmp_path / "later", path, last, later, days=3)
 
     assert ["guard-over"] == [one["rule"] for one in found]
     assert found[0]["next"].startswith("tokentrail undo")
@@ -163,6 +173,78 @@ def test_the_same_policy_sent_again_takes_nothing_back(told: Story, tmp_path: Pa
     found = [one for one in guarded(told, tmp_path, path, last, extra) if one["rule"] == "guard-step-undone"]
 
     assert [extra[1]["eventID"]] == [one["events"][0] for one in found]
+
+
+def told_of(world: World, plan: Plan, done: Collection[int], folder: Path) -> list[Json]:
+    """What guard tells of a world after some steps of a plan took effect, five minutes after it was made."""
+    planfile.save(plan, folder / "plan.json")
+    at = plan.as_of + timedelta(minutes=5)
+    with Journal(journal_path(folder / "plan.json"), plan=planfile.digest(plan), run="run-1") as journal:
+        spelled = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+        for n in done:
+            journal.write({"kind": "step", "verb": "apply", "n": n, "outcome": "done", "sent_at": spelled,
+                           "bites_at": spelled, "cutoff": None}, at)  # fmt: skip
+    sink = Remembering()
+    watched(folder / "case", [[world.records()]], sink, guards=[Guard(folder / "plan.json", at)],
+            clock=lambda: world.now.timestamp())  # fmt: skip
+    return [one for one in sink.standing().values() if one["rule"].startswith("guard-")]
+
+
+def test_a_step_that_is_not_done_has_ended_nothing_yet(tmp_path: Path) -> None:
+    """What goes on before its own step is done is no alarm; a key that answers GetCallerIdentity once inactive is one."""
+    world = World(START)
+    user = world.user("ada")
+    token = user.gets_session_token()
+    with held(world) as case:
+        plan = case.contain([user.id])
+    assert "deactivate-key" == plan.steps[0].action and token.id in plan.steps[1].ends
+    world.wait(1200)
+    token.calls("s3:ListBuckets")
+    user.calls("sts:GetCallerIdentity")
+
+    found = told_of(world, plan, {1}, tmp_path)
+
+    assert [("guard-success", user.id)] == [(one["rule"], one["subject"]) for one in found]
+
+
+def test_a_plan_is_guarded_from_the_first_start_on_where_nobody_says_since_when(
+    told: Story, tmp_path: Path
+) -> None:
+    """A restart forgets nothing of what was done before it and comes after it; what is named outright counts more."""
+    path, _ = planned(told, tmp_path, told.moments.end)
+    for minutes, assumed, minute in ((0, True, 0), (30, True, 0), (40, False, 40)):
+        guard = Guard(path, START + timedelta(minutes=minutes), assumed=assumed)
+        guard.begun_in(tmp_path)
+        assert f"carried out by 2026-11-23T09:{minute:02}:00Z" in guard.told()[0]
+
+
+def test_what_a_host_hands_out_after_the_plan_is_told_once(tmp_path: Path) -> None:
+    """
+    Not again at each rotation, as it may be the owner's; but once more where it was used from the thief's address.
+
+    What the host had before the steps took effect and what works after them, they did not end.
+    """
+    world = World(START)
+    first = world.instance("Web")
+    first.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([first.id])
+    world.wait(60)
+    before = first.rotates()
+    world.wait(3600)
+    before.calls("s3:ListBuckets")
+    second, third, fourth = (first.rotates() for _ in range(3))
+    second.calls("s3:ListBuckets")
+    third.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    fourth.seen_from("203.0.113.77").calls("s3:ListBuckets")
+
+    found = told_of(world, plan, [one.n for one in plan.steps], tmp_path)
+
+    assert {
+        ("guard-success", "critical", before.id), ("guard-source-open", "high", second.id),
+        ("guard-source-open", "critical", third.id),
+    } == {(one["rule"], one["severity"], one["subject"]) for one in found}  # fmt: skip
+    assert 3 == len(found)
 
 
 @pytest.mark.parametrize(

@@ -269,3 +269,27 @@ def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:
     assert new == set(found(tmp_path / "case")) - known
     assert new.isdisjoint(known)
     assert first == len(sink.notices)
+
+
+def test_what_another_process_puts_into_the_case_is_told_too(tmp_path: Path) -> None:
+    """An `ingest` into the case while a watch follows a quiet source: what it brought is judged within seconds."""
+    ahead = 0
+
+    class Quiet(Given):
+        def nothing(self, wait: float) -> Sequence[Arrival]:
+            nonlocal ahead
+            if not ahead:
+                (tmp_path / "more.json.gz").write_bytes(packed(records()))
+                with Case.open(tmp_path / "case") as other:
+                    other.ingest([str(tmp_path / "more.json.gz")], workers=1)
+                ahead = 60
+            return ()
+
+    sink = Remembering()
+    with Case.open(tmp_path / "case") as case:
+        watch.Watch(
+            case.folder, Quiet([[packed(records()[:1])]]), [sink], [],
+            watch.Settings(once=True, quiet=0.0, beside=False), print, lambda: time.time() + ahead,
+        ).run()  # fmt: skip
+
+    assert same(found(tmp_path / "case")) == same(sink.standing())

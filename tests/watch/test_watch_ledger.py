@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.documents import finding
 from tokentrail.watch.far_sinks import BusSink, TopicSink, WebhookSink
-from tokentrail.watch.interface import Notice, SinkRefused
+from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Entry, Ledger
-from tokentrail.watch.near_sinks import FileSink
+from tokentrail.watch.near_sinks import FileSink, StreamSink, as_lines
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look, notices, withdrawn
 
@@ -36,22 +37,29 @@ def notice(ident: str = "a", revision: int = 1) -> Notice:
     return Notice(id=ident, revision=revision, change="new", changed=(), document=document(ident))
 
 
-def sent(folder: Path, sink: Any, *listed: Notice) -> None:
+def sent(folder: Path, sink: Any, *listed: Notice, say: Callable[[str], None] = lambda _: None) -> None:
     with Ledger(folder) as ledger:
-        outbox = Outbox(ledger, [sink], lambda _: None)
+        outbox = Outbox(ledger, [sink], say)
         outbox.send(listed, 0.0)
         outbox.flush(5)
         outbox.stop()
 
 
 def test_what_did_not_come_through_is_sent_at_the_next_start(tmp_path: Path) -> None:
-    """A near sink that fails gets its notices after a restart, in order, and each once."""
+    """
+    A near sink that fails gets its notices after a restart, in order, and each once.
+
+    A start that names another sink instead, as where a URL was misspelt, says that these wait.
+    """
     sink = Remembering(failures=1)
+    said = list[str]()
     sent(tmp_path, sink, notice("a"), notice("b"))
+    sent(tmp_path, Remembering(name="another"), say=said.append)
     sent(tmp_path, sink)
     sent(tmp_path, sink)
 
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+    assert ["2 notices that memory lacks" in one for one in said] == [True]
 
 
 def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> None:
@@ -60,6 +68,29 @@ def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> N
     sent(tmp_path, sink, notice("a"), notice("b"))
 
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
+
+
+def test_a_ledger_that_fails_for_a_while_ends_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full when it is to be noted what came through: it is said, and what follows is delivered, too."""
+    sink, said, noted = Remembering(near=False, at_once=1), list[str](), Ledger.came_through
+
+    def once(ledger: Ledger, name: str, through: Any) -> None:
+        if sink.notices and not said:
+            raise CaseError("the disk is full")
+        noted(ledger, name, through)
+
+    monkeypatch.setattr(Ledger, "came_through", once)
+    with Ledger(tmp_path) as ledger:
+        outbox = Outbox(ledger, [sink], said.append)
+        outbox.send([notice("a"), notice("b")], 0.0)
+        outbox.flush(5)
+        outbox.stop()
+
+        assert [] == ledger.due(sink.name)
+    assert ["a.1", "a.1", "b.1"] == [one.key for one in sink.notices]
+    assert len(said) == 1
 
 
 def test_a_near_sink_that_failed_is_tried_again_while_the_watch_runs(
@@ -109,6 +140,42 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
     told = {path.name: json.loads(path.read_text())["id"] for path in tmp_path.iterdir()}
     assert told == {"a.jsonl": "a", "b.jsonl": "b", "out.jsonl": "c"}
+
+
+def test_a_full_disk_under_standard_output_holds_up_findings_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the watch and so all other sinks; each line is there once and whole when there is room again."""
+    room, write = [700, 0, 10_000], os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            room.pop(0)
+            raise OSError(28, "No space left on device")
+        room[0] -= (done := write(descriptor, data[: room[0]]))
+        return done
+
+    out = tmp_path / "out.jsonl"
+    with out.open("w") as stream:
+        sink = StreamSink(stream, as_lines)
+        monkeypatch.setattr("tokentrail.watch.near_sinks.os.write", full)
+        with Ledger(tmp_path) as ledger:
+            outbox = Outbox(ledger, [sink], lambda _: None)
+            for ident in "abcdef":
+                outbox.send([notice(ident)], 0.0)
+            assert 0 == outbox.left
+    assert ["a", "b", "c", "d", "e", "f"] == [json.loads(line)["id"] for line in out.read_text().splitlines()]
+
+
+def test_nobody_who_reads_ends_a_watch_that_tells_nobody_else() -> None:
+    """A pipe whose reader is gone ends the verb, as any; where there are other sinks, findings go on to these."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        with pytest.raises(BrokenPipeError):
+            StreamSink(stream, as_lines).deliver([notice("a")])
+        with pytest.raises(SinkFailed, match="nobody reads"):
+            StreamSink(stream, as_lines, alone=False).deliver([notice("a")])
 
 
 def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ How a verb ends other than well: a message for a person, and the exit code of it
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 UNEXPECTED = 70
 """The exit code of a fault in TokenTrail itself (sysexits' `EX_SOFTWARE`): 1 always means findings."""
+
+INTERRUPTED = 130
+"""The exit code of a verb that Ctrl-C stopped, as shells have it (128 and the signal's number)."""
 
 
 class Failure(click.ClickException):
@@ -44,14 +48,25 @@ def guarded(command: Callable[..., None], told: Common, **options: Any) -> None:
     except BrokenPipeError:
         _stop_writing()
         raise click.exceptions.Exit(0) from None
+    except KeyboardInterrupt as error:
+        raise Failure(["Stopped before it was done."], INTERRUPTED) from error
     except TokenTrailError as error:
         raise Failure(_message(error, told.verbose), error.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
-        raise Failure([f"Error: {error}", *_cause(error, told.verbose)], TokenTrailError.exit_code) from error
+        lines = [f"Error: {_of_system(error)}", *_cause(error, told.verbose)]
+        raise Failure(lines, TokenTrailError.exit_code) from error
     except Exception as error:
         raise Failure(_fault(error, told.verbose), UNEXPECTED) from error
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused; of a full disk also what to do, since it comes up anywhere."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return str(error)
+    where = f" for {error.filename}" if error.filename else ""
+    return f"there is no room left on the disk{where}. Make room, and run the same command again: a case loses nothing."
 
 
 def _message(error: TokenTrailError, verbose: bool) -> list[str]:

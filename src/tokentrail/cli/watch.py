@@ -66,7 +66,7 @@ _NOTICE = "  notice       "
 @click.option(
     "--contained-at",
     type=MOMENT,
-    show_default="now",
+    show_default="the first start",
     help="When the plan was carried out, if not by tokentrail apply.",
 )
 @click.option("--only-new", is_flag=True, help="At the first start, do not tell what the case shows already.")
@@ -123,7 +123,7 @@ def command(
             "--as-of: a watch looks at what comes. Leave it out, or ask `tokentrail detect --as-of`."
         )
     folder = folder_to_follow_into(told.case)
-    guards = [Guard(path, contained_at or datetime.now(UTC).replace(microsecond=0)) for path in plans]
+    guards = _guards(plans, contained_at)
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
         only_new=only_new, once=once, beside=not once, beat=every,
@@ -135,7 +135,23 @@ def command(
             places = _places(told, sinks, access[0])
             watch = Watch(case.folder, feed, places, guards, settings, output.say)
             stopped_by.append(watch.stop)
-            watch.run()
+            with _said_if_unread():
+                watch.run()
+
+
+def _guards(plans: Sequence[Path], contained_at: datetime | None) -> list[Guard]:
+    now = datetime.now(UTC).replace(microsecond=0)
+    return [Guard(path, contained_at or now, assumed=contained_at is None) for path in plans]
+
+
+@contextmanager
+def _said_if_unread() -> Iterator[None]:
+    """Whoever reads what a verb prints may stop, and so end it; a watch is to run on, and says that it does not."""
+    try:
+        yield
+    except BrokenPipeError:
+        output.say("Nobody reads the findings any more, so the watch ends; the next start goes on.")
+        raise
 
 
 def _judged(judging: Judging) -> Judged:
@@ -149,7 +165,8 @@ def _judged(judging: Judging) -> Judged:
 def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
     """Where findings go: standard output, and wherever else."""
     write = as_lines if told.format == "jsonl" else _as_text
-    return [StreamSink(sys.stdout, write), *(sink_of(one, access, os.environ.get(SECRET)) for one in sinks)]
+    others = [sink_of(one, access, os.environ.get(SECRET)) for one in sinks]
+    return [StreamSink(sys.stdout, write, alone=not others), *others]
 
 
 @contextmanager

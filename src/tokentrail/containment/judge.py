@@ -250,9 +250,12 @@ class _Credentials:
 
 def _ends_key(one: Held, bite: Bite | None) -> bool:
     """Whether a step leaves a key nothing to sign with: then no call of it succeeds, of whatever kind."""
-    return bite is not None and (
-        bite.action in KEY_ACTIONS or (bite.action in USER_ACTIONS and one.long_term)
-    )
+    return bite is not None and ends_key(bite.action, long_term=one.long_term)
+
+
+def ends_key(action: Action, *, long_term: bool) -> bool:
+    """Whether an action leaves what it ends nothing to sign with, as it is (`long_term`) a user's access key or not."""
+    return action in KEY_ACTIONS or (action in USER_ACTIONS and long_term)
 
 
 def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:

@@ -73,7 +73,7 @@ def verify(
         notes += _unknown(held, trace)
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
-    newest, lacking = _reaches(plan, evidence.covered) if evidence is not None else (None, [])
+    newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
     if lacking:
         notes.append(
             f"The case holds no log of {' and '.join(lacking)}: nothing is known of what happens there."
@@ -93,7 +93,7 @@ def verify(
     )  # fmt: skip
 
 
-def _reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, list[str]]:
+def reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, list[str]]:
     """
     Until when the logs of all accounts of a plan reach, and the accounts that the case holds no log of.
 

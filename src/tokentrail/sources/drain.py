@@ -4,6 +4,7 @@ Empty a queue once: what its messages name goes into the case, batch after batch
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +86,7 @@ def _batch(queue: Queue, found: _Round, failed: set[str], *, dead_letters: bool)
         if one.poison is None:
             done.append(one.message)
             continue
-        dropped = not dead_letters and one.message.receives >= GIVE_UP
+        dropped = not dead_letters and one.given_up(GIVE_UP, time.time())
         (done if dropped else back).append(one.message)
         failed.add(one.message.id)
         fate = f"deleted after {one.message.receives} receives" if dropped else "left in the queue"

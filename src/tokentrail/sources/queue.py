@@ -17,13 +17,18 @@ from tokentrail.sources import aws, notifications
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import QUEUE, Access, Failed
 from tokentrail.sources.notifications import Named, Unreadable
-from tokentrail.sources.s3 import S3Object
+from tokentrail.sources.s3 import FINAL, LARGEST, S3Object
 from tokentrail.sources.words import refused
 
 AT_ONCE = 16
 """Objects fetched at once."""
 GIVE_UP = 5
 """Receives after which a message that can't be read is deleted, where the queue has no dead-letter queue."""
+REFUSED_FOR = 86_400.0
+"""
+Seconds for which a message stays though what it names is refused, where there is no dead-letter queue: a key or policy
+that was changed by mistake, or by an attacker, is mended within a day, and what is deleted by then is not read.
+"""
 _MOST = 10
 """Messages in one call (SQS API Reference, 'ReceiveMessage' and 'DeleteMessageBatch')."""
 _REGION = re.compile(r"https://(?:sqs|queue)\.([a-z0-9-]+)\.|https://([a-z0-9-]+)\.queue\.")
@@ -70,6 +75,14 @@ class Told:
     ignored: tuple[str, ...] = ()
     poison: str | None = None
     """Why it, or an object that it names, can't be read."""
+    refused: bool = False
+    """Whether nothing is wrong with it, but an object that it names is denied, or archived: that may change."""
+
+    def given_up(self, give_up: int, now: float) -> bool:
+        """Whether it is no longer tried, after so many receives, where nothing but that takes it off the queue."""
+        if self.message.receives < give_up:
+            return False
+        return not self.refused or now - self.message.sent >= REFUSED_FOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +218,7 @@ class Queue:
             found = self._fetch(named)
             if isinstance(found, OSError):
                 told.poison = f"s3://{named.bucket}/{named.key}: {found.strerror}"
+                told.refused = told.refused or found.errno not in FINAL
             else:
                 told.objects.append(found)
         return told
@@ -214,7 +228,7 @@ class Queue:
         now = replace(told, etag="")  # whatever lies there by now, if it was written again
         for there in (told, now) if named.etag else (now,):
             try:
-                return Fetched(there.name, there.read(), there.identity if there.etag else None)
+                return Fetched(there.name, there.read(LARGEST), there.identity if there.etag else None)
             except OSError as error:
                 failed = error
         return failed

@@ -18,6 +18,17 @@ from tokentrail.sources.interface import Access, Batch, Failed, Spread, Wanted
 from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
 from tokentrail.sources.words import next_step, refused
 
+LARGEST = 512 << 20
+"""
+Bytes of an object that is read as it comes, by whoever follows a source, and of which many are in memory at once.
+
+CloudTrail's files are a hundredth of that; but whatever lies under the same prefix is told of, too.
+"""
+TOO_LARGE = (
+    "larger than 512 MB, as no log file of CloudTrail's is; `tokentrail ingest` reads it, if it is to be read"
+)
+FINAL = frozenset({errno.ENOENT, errno.ESTALE, errno.EFBIG})
+"""Why an object can never be read: it is gone, another by now, or too large. All else may be mended."""
 _CUTS = 6
 """How often in a row a connection may break within an object without a byte having come."""
 _TRIES = 60
@@ -52,14 +63,19 @@ class S3Object:
         at = f"{self.access.endpoint_url}#" if self.access.endpoint_url else ""
         return f"{at}{self.name}#{self.etag.strip(chr(34))}#{self.size}"
 
-    def read(self) -> bytes:
+    def read(self, most: int | None = None) -> bytes:
         """
         All of its bytes.
+
+        Args:
+            most: So many, or it is refused.
 
         Raises:
             OSError: it is gone, changed, or can't be had, while others may.
             SourceError: nothing can be read any more.
         """
+        if most is not None and self.size > most:
+            raise OSError(errno.EFBIG, TOO_LARGE)
         parts: list[bytes] = []
         got = broken = 0
         for left in range(_TRIES)[::-1]:
@@ -72,6 +88,8 @@ class S3Object:
                     parts.append(piece)
                     got += len(piece)
                     broken = 0
+                    if most is not None and got > most:
+                        raise OSError(errno.EFBIG, TOO_LARGE)
                 return b"".join(parts)
             except Failed as failed:
                 if failed.kind != "cut" or broken >= _CUTS or not left:
@@ -90,7 +108,8 @@ class S3Object:
             return SourceError(refused(failed, "read", self.name))
         if failed.kind == "missing":
             return OSError(errno.ENOENT, "deleted between listing and reading")
-        return OSError(errno.EIO, f"{failed}. {next_step(failed, self.name)}")
+        number = errno.ESTALE if failed.kind == "changed" else errno.EIO
+        return OSError(number, f"{failed}. {next_step(failed, self.name)}")
 
 
 def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None = None) -> Batch:

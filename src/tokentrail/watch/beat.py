@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
 
 _STATE_EVERY = 5.0
+_NAMED = 1_000
 
 
 @dataclass(slots=True)
@@ -33,10 +35,13 @@ class Counts:
     last: int | None = None
     """The time of the newest record."""
     judged_at: float | None = None
+    _flawed: deque[Outcome] = field(default_factory=lambda: deque(maxlen=_NAMED))
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Count what came in."""
         for one in outcomes:
+            if one.failed or (one.rejected and not one.repeated):
+                self._flawed.append(one)
             if one.failed:
                 self.lost += 1
             elif one.repeated:
@@ -45,6 +50,15 @@ class Counts:
                 self.objects += 1
                 self.records += one.records
                 self.rejected += one.rejected
+
+    def flaws(self) -> Iterator[str]:
+        """What came and could not be read as a whole, each once, in words."""
+        while self._flawed:
+            one = self._flawed.popleft()
+            yield f"Not read: {one.name}: {one.failed}." if one.failed else (
+                f"Not read as a whole: {one.name}: {number(one.rejected, 'part')} rejected, "
+                f"{number(one.records, 'record')} read; `tokentrail status --rejected` says why."
+            )  # fmt: skip
 
     def newest(self, events: pa.Table) -> None:
         """Look at the times of new records."""
@@ -77,15 +91,25 @@ class Beat:
         self._next_line = clock() + every
         self._next_state = 0.0
         self._troubles: frozenset[str] = frozenset()
+        self._hindered_since = 0.0
+        self._before = clock()
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """Say what is due."""
         now = self._clock()
+        if (
+            now < self._before
+        ):  # the clock was set back, perhaps by hours, in which nobody would hear of the watch
+            self._next_line, self._next_state = now + self._every, now
+            self._hindered_since = min(self._hindered_since, now)
+        self._before = now
         troubles = frozenset(self._feed.troubles())
         for one in sorted(troubles - self._troubles):
             say(one)
         if self._troubles and not troubles:
             say("The source is read again.")
+        if troubles and not self._troubles:
+            self._hindered_since = now
         self._troubles = troubles
         if now < self._next_state and now < self._next_line:
             return
@@ -104,7 +128,8 @@ class Beat:
             f"Stopped: {number(done.objects, 'object')}, {number(done.records, 'record')}, "
             f"{number(done.notices, 'finding or revision', 'findings and revisions')} sent, "
             f"{number(done.repeated, 'object')} repeated, "
-            f"{number(done.lost, 'message or object', 'messages or objects')} not read."
+            f"{number(done.lost, 'message or object', 'messages or objects')} not read, "
+            f"{number(done.rejected, 'record')} rejected."
         )
 
     def _line(self, behind: Behind, now: float, undelivered: int) -> str:
@@ -115,6 +140,10 @@ class Beat:
             lag = f"Behind: {waiting:,} waiting{late}"
         else:
             lag = "Up to date"
+        if self._troubles:  # it knows of nothing that waits, which is no sign that nothing does
+            lag = f"Hindered for {_lasting(now - self._hindered_since)}" + (
+                f", {waiting:,} waiting" if waiting else ""
+            )
         newest = (
             datetime.fromtimestamp(done.last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if done.last else "none yet"
         )
@@ -126,7 +155,9 @@ class Beat:
             parts.append(f"{undelivered:,} not delivered yet")
         if done.lost:
             parts.append(f"{done.lost:,} not read")
-        return "; ".join(parts) + "."
+        if done.rejected:
+            parts.append(f"{number(done.rejected, 'record')} rejected")
+        return " ".join(["; ".join(parts) + ".", *sorted(self._troubles)])
 
     def _write(self, behind: Behind, now: float, undelivered: int) -> None:
         state = {

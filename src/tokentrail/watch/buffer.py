@@ -1,15 +1,22 @@
-"""Arrivals that wait to be taken: so many bytes at most, so that who fetches waits for who reads."""
+"""Arrivals that wait to be taken: so many bytes at most, so that who fetches waits for who reads; how long to wait."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from threading import Condition
+from typing import Generic, TypeVar
 
 from tokentrail.watch.interface import Arrival
 
 MOST = 64 << 20
 """Bytes that wait here at most, but for one object of any size."""
+_AGAIN, _AGAIN_AT_MOST = 60.0, 3600.0
+"""Seconds for which a file or object is put off; each time twice as many, but never more than these."""
+_REMEMBERED = 10_000
+"""Files or objects that are put off, at most."""
+Thing = TypeVar("Thing")
 
 
 class Buffer:
@@ -79,3 +86,30 @@ class Patience:
     def worked(self) -> None:
         """It worked: begin anew."""
         self._next = 0.5
+
+
+class Later(Generic[Thing]):
+    """What is put off, each time for longer: what is refused may be allowed by then, and what grows may have grown."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, tuple[Thing, float, float]] = {}
+
+    def put_off(self, name: str, thing: Thing) -> bool:
+        """Put something off; whether there is room for it."""
+        wait = self._tries[name][1] * 2 if name in self._tries else _AGAIN
+        if name not in self._tries and len(self._tries) >= _REMEMBERED:
+            return False
+        wait = min(wait, _AGAIN_AT_MOST)
+        self._tries[name] = thing, wait, time.monotonic() + wait
+        return True
+
+    def over(self, name: str) -> None:
+        """It is put off no more."""
+        self._tries.pop(name, None)
+
+    def due(self) -> list[Thing]:
+        """What is to be tried now."""
+        return [thing for thing, _, at in self._tries.values() if at <= time.monotonic()]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tries

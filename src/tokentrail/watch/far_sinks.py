@@ -7,15 +7,18 @@ finding's id and revision, so that the receiver can tell.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 from tokentrail import __version__
 from tokentrail.errors import UsageError
@@ -27,14 +30,20 @@ from tokentrail.watch.documents import finding
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 
 _TIMEOUT = 15
+_PLAIN = re.compile(r"[!-~]+")
 _LARGEST = 240_000
 """Bytes of a message; SNS, SQS and EventBridge take 256 KB with all around it."""
 _LISTED = 100
 """Members of each list that are left where a notice would be larger."""
 _LONGEST = 4_000
 """Characters of each text that are left then."""
-_LATER = frozenset({408, 425, 429})
-"""Refusals of HTTP that say to try again."""
+_FOR_GOOD = frozenset({400, 413, 415, 422})
+"""
+Refusals of HTTP that are about what was sent (RFC 9110, 15.5), which will never be another.
+
+All others are about the place, the way there or who asks: a secret that ran out, a proxy, a receiver that is set up
+anew.
+"""
 
 
 def told(notice: Notice) -> str:
@@ -68,7 +77,7 @@ class WebhookSink:
     A URL that each notice is posted to, as JSON.
 
     Args:
-        url: Where to.
+        url: Where to; a user and password in it are sent as HTTP's basic authentication has them (RFC 7617).
         secret: Signs each body (HMAC-SHA256 in `X-TokenTrail-Signature`), if given.
 
     Raises:
@@ -79,11 +88,10 @@ class WebhookSink:
     at_once = 1
 
     def __init__(self, url: str, secret: str | None = None) -> None:
-        if not url.startswith(("https://", "http://")):
-            raise UsageError(f"{url}: no webhook. Give a URL that begins with https://.")
-        self._url, self._secret = url, secret
+        self._url, host, self._authorization = _addressed(url)
+        self._secret = secret
         self.name = f"webhook {hashlib.sha256(url.encode()).hexdigest()[:16]}"  # its path may be a secret
-        self.shown = f"webhook at {urllib.request.Request(url).host}"  # noqa: S310 - checked above
+        self.shown = f"webhook at {host}"
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def delivered(self) -> frozenset[str]:
@@ -102,18 +110,50 @@ class WebhookSink:
             "User-Agent": f"tokentrail/{__version__}",
             "Idempotency-Key": notice.key,
         }
+        if self._authorization:
+            headers["Authorization"] = self._authorization
         if self._secret:
             signed = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-TokenTrail-Signature"] = f"sha256={signed}"
-        asked = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - checked above
+        asked = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - `_addressed` checks it
         try:
             self._opener.open(asked, timeout=_TIMEOUT).close()
         except urllib.error.HTTPError as error:
             error.close()
-            refused = 300 <= error.code < 500 and error.code not in _LATER
-            raise (SinkRefused if refused else SinkFailed)(f"HTTP {error.code} {error.reason}") from error
+            raise (SinkRefused if error.code in _FOR_GOOD else SinkFailed)(
+                f"HTTP {error.code} {error.reason}"
+            ) from error
         except (OSError, HTTPException, ValueError) as error:
             raise SinkFailed(str(getattr(error, "reason", error)) or type(error).__name__) from error
+
+
+def _addressed(url: str) -> tuple[str, str, str | None]:
+    """
+    The URL without user and password, its host, and the header that these make.
+
+    Raises:
+        UsageError: it is no URL of HTTP; what it may hold that is secret is not shown.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if (
+        host is None
+        or parts.scheme not in ("https", "http")
+        or not url.isascii()
+        or not _PLAIN.fullmatch(url)
+    ):
+        raise UsageError(
+            "--to: no webhook. Give a URL such as https://HOST/PATH, what is special in it percent-encoded."
+        )
+    at = parts.netloc.rpartition("@")[2]
+    told = None
+    if parts.username is not None:
+        both = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        told = f"Basic {base64.b64encode(both.encode()).decode()}"
+    return parts._replace(netloc=at).geturl(), at if port else host, told
 
 
 class _AwsSink:

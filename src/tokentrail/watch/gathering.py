@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Counts
@@ -67,11 +68,15 @@ class Gathering:
         self._unkept: list[Segment] = []
         """Segments that were judged, and can't be asked for again yet."""
         self._room = Room()
+        self._there = set[str]()
+        """The names of the segments of the case that are known."""
         self._intake = self._opened(options)
 
     def _opened(self, options: Options) -> Intake:
         """Take up the case where it is: what no watch has told yet and the newest of it is held."""
+        before = self._folder.published()  # those too that others have replaced
         snapshot = CaseFolder.open(self._folder.path, create=False).snapshot()  # which is not kept
+        self._there = {*before, *(one.segment for one in snapshot.manifests)}
         spans = self._recall.spans()
         last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
@@ -114,15 +119,43 @@ class Gathering:
         self._counts.take(taken.outcomes)
         if taken.segment is None or taken.tables is None:
             return False
-        new = Segment(int(taken.segment, 16), taken.tables, taken.objects)
+        self._there.add(taken.segment)
+        self._add(Segment(int(taken.segment, 16), taken.tables, taken.objects), between)
+        first = min(one.at for one in arrivals)
+        self._arrived = first if self._arrived is None else min(self._arrived, first)
+        return True
+
+    def take_others(self, between: Callable[[], None]) -> bool:
+        """
+        Take up what another process has put into the case; whether there is any.
+
+        What is too much to be held is left to the next sweep; a merged segment holds what others did.
+        """
+        there = self._folder.published()
+        fresh = sorted(there - self._there)
+        self._there = set(there)
+        found = False
+        for name in fresh:
+            try:
+                manifest = self._folder.manifest(name)
+                if manifest.replaces:
+                    continue
+                if sum(one.records for one in manifest.objects) > self.held.most // 2:
+                    self.held.whole = False
+                else:
+                    tables = tables_of(self._folder, name)
+                    self._add(Segment(int(name, 16), tables, manifest.objects), between)
+                found = True
+            except (CaseError, FileNotFoundError):  # merged and removed meanwhile
+                continue
+        return found
+
+    def _add(self, new: Segment, between: Callable[[], None]) -> None:
         self.held.add(new.number, new.tables["events"].num_rows)
         self._new.append(new)
         between()
         self._recollect(new.tables, between)
         self._counts.newest(new.tables["events"])
-        first = min(one.at for one in arrivals)
-        self._arrived = first if self._arrived is None else min(self._arrived, first)
-        return True
 
     def _recollect(self, tables: Tables, between: Callable[[], None] = lambda: None) -> None:
         """Bring back the older records that new ones must be seen with."""
@@ -172,8 +205,8 @@ class Gathering:
         self._room.make()
 
     def settled(self) -> frozenset[str]:
-        """The segments of the case that were judged, or that this watch has not taken in."""
-        return self._folder.published() - {segment_name(number) for number in self.held.unkept}
+        """The segments of the case that were judged, or that this watch leaves to sweeps."""
+        return frozenset(self._there) - {segment_name(number) for number in self.held.unkept}
 
     def close(self) -> None:
         """Let go of the case."""

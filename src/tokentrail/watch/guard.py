@@ -4,43 +4,42 @@ Keep guard after containment: whatever shows that a plan did not hold, at once; 
 A success of a tainted credential after its step took effect, a credential that descends from a tainted one and that
 the plan does not know of, and a call that takes back what a step did, are findings like any other.
 GetCallerIdentity and GetSessionToken answer even under a deny, so that their success says nothing (AWS STS API
-Reference); what GetSessionToken mints is a new child. CloudTrail's times are whole seconds, cut off. A step is taken
-back from when it was sent on, not only once it holds: whoever may write IAM does so in the seconds between.
+Reference), but of a key that was made inactive or deleted, which nothing answers; what GetSessionToken mints is a new
+child. CloudTrail's times are whole seconds, cut off. A step is taken back from when it was sent on, not only once it
+holds: whoever may write IAM does so in the seconds between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pyarrow as pa
 
 from tokentrail.containment import planfile
 from tokentrail.containment.fitness import again
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
+from tokentrail.containment.judge import ends_key
 from tokentrail.containment.model import Plan
+from tokentrail.containment.verify import reaches
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity
 from tokentrail.detection.scene import Scene
 from tokentrail.errors import SubjectNotFound
-from tokentrail.lineage.model import TracedCredential
+from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
-from tokentrail.lineage.trace import Narrowing, networks, trace
-from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.lineage.trace import Narrowing, family, networks
+from tokentrail.store.folder import place
 from tokentrail.watch.judging import Sight
+from tokentrail.watch.reopened import seen_at, sources
+from tokentrail.watch.successes import successes
 from tokentrail.watch.undoing import REWRITES, Standing, standing, taken_back
 
 PREFIX = "guard-"
 """How the rules of guard begin."""
 _LISTED = 50
-_CALLS = """
-    SELECT w.n, e.time, e.source, e.name, e.ip, e.event_id, e.event_id_text
-    FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
-    JOIN guarded g ON g.n = w.n AND e.time > g.bites
-    WHERE e.error IS NULL ORDER BY e.time, e.event_id"""
 _CHANGES = """
     SELECT c.*, e.ip, e.agent FROM changed c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
@@ -65,16 +64,32 @@ class Guard:
     Args:
         path: The plan file; its journal lies beside it.
         contained_at: When it was carried out, if not by `tokentrail apply`.
+        assumed: Whether that is but the time of this start; see `begun_in`.
 
     Raises:
         UsageError: it is no plan file.
         ActionRefused: its journal is damaged.
     """
 
-    def __init__(self, path: Path, contained_at: datetime) -> None:
-        self._path, self._contained_at = path, contained_at
+    def __init__(self, path: Path, contained_at: datetime, *, assumed: bool = False) -> None:
+        self._path, self._contained_at, self._assumed = path, contained_at, assumed
         self._plan = planfile.load(path)
         self._digest = planfile.digest(self._plan)
+
+    def begun_in(self, folder: Path) -> None:
+        """
+        Where nobody says when the plan was carried out, take the first start in this folder for it, and note that.
+
+        By each start's own time nothing would be told of what was done before a restart and comes after it.
+        """
+        note = folder / f"guarded-{self._digest}"
+        if not self._assumed:
+            return
+        try:
+            self._contained_at = datetime.fromisoformat(note.read_text("ascii"))
+        except (OSError, ValueError):
+            with suppress(OSError):  # then the next start is taken for the first
+                place(note, self._contained_at.isoformat().encode("ascii"))
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -91,8 +106,9 @@ class Guard:
         bites = self._bites()
         if not self._journalled():
             when = self._contained_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            first = ", when it was first guarded here" if self._assumed else ""
             return [
-                f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}. "
+                f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}{first}. "
                 "--contained-at names another moment."
             ]
         missing = [str(step.n) for step in self._plan.steps if step.n not in bites.steps]
@@ -105,13 +121,16 @@ class Guard:
         bites = self._bites()
         if not bites.steps:
             return
-        held = self._held(sight)
+        found = self._found(sight)
+        held = found.credentials if found else ()
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
         yield from self._successes(sight, scene, tainted, bites)
         yield from self._children(tainted)
-        attackers = {n for one in tainted for n in sight.forest.resolve(one.id)}
+        if found is not None:
+            yield from self._reopened(sight, scene, found, bites)
+        attackers = {row["n"] for row in sight.forest.named([one.id for one in tainted])}
         yield from self._undone(scene, bites, attackers)
-        yield from self._over(tainted, now)
+        yield from self._over(tainted, self._told_until(sight, now))
 
     def _journalled(self) -> bool:
         return bool(read(journal_path(self._path), plan=self._digest))
@@ -127,7 +146,14 @@ class Guard:
         sent = {n: record.sent_at for n, record in told.steps.items()}
         return _Bites(bites, sent, standing(self._plan, told), runs)
 
-    def _held(self, sight: Sight) -> Sequence[TracedCredential]:
+    @property
+    def _narrowing(self) -> Narrowing:
+        given = self._plan.narrowing
+        return Narrowing(
+            given.get("since"), networks(given.get("source_ips", ())), networks(given.get("trusted_ips", ()))
+        )
+
+    def _found(self, sight: Sight) -> Trace | None:
         """What the evidence knows of the attacker's credentials; nothing, if it knows none of the subjects."""
         known = []
         for subject in dict.fromkeys(self.pinned):
@@ -136,54 +162,58 @@ class Guard:
             except SubjectNotFound:
                 continue
             known.append(subject)
-        if not known:
-            return ()
-        given = self._plan.narrowing
-        narrowing = Narrowing(
-            given.get("since"), networks(given.get("source_ips", ())), networks(given.get("trusted_ips", ()))
-        )
-        return trace(sight.forest, known, up=False, down=True, narrowing=narrowing, gaps=()).credentials
+        return family(sight.forest, known, narrowing=self._narrowing, gaps=()) if known else None
 
-    def _bite(self, credential: str, bites: _Bites) -> datetime:
-        """Since when a credential should not work: what no step ends was over before, or ends with the last one."""
-        steps = [
-            bites.steps[one.n] for one in self._plan.steps if credential in one.ends and one.n in bites.steps
-        ]
-        if steps:
-            return min(steps)
-        return min(bites.steps.values()) if credential in self._plan.tainted else max(bites.steps.values())
+    def _bite(self, credential: str, bites: _Bites) -> datetime | None:
+        """
+        Since when a credential should not work; `None` where what ends it is not done.
+
+        What no step ends was over before, or ends with the last one.
+        """
+        ending = [one.n for one in self._plan.steps if credential in one.ends]
+        if ending:
+            return min((bites.steps[n] for n in ending if n in bites.steps), default=None)
+        if credential in self._plan.tainted:
+            return min(bites.steps.values())
+        return self._last(bites)
+
+    def _last(self, bites: _Bites) -> datetime | None:
+        return bites.steps.get(max(one.n for one in self._plan.steps))
+
+    def _gone(self, one: TracedCredential, bites: _Bites) -> datetime | None:
+        """Since when a key has nothing left to sign with, if a step does that: then no call of it succeeds."""
+        long_term = one.kind == "long_term_key"
+        done = (bites.steps[step.n] for step in self._plan.steps if step.n in bites.steps
+                and one.id in step.ends and ends_key(step.action, long_term=long_term))  # fmt: skip
+        return min(done, default=None)
 
     def _successes(
         self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], bites: _Bites
     ) -> Iterator[Finding]:
-        places = {one.id: sorted(sight.forest.resolve(one.id)) for one in tainted}
-        guarded = [(n, self._bite(ident, bites)) for ident, found in places.items() for n in found[:1]]
-        scene.give(
-            "guarded",
-            {
-                "n": pa.array([n for n, _ in guarded], pa.int64()),
-                "bites": pa.array([int(at.timestamp()) for _, at in guarded], pa.int64()),
-            },
-        )
-        calls: dict[int, list[Row]] = {}
-        for row in scene.rows(_CALLS):
-            call = f"{str(row['source']).removesuffix('.amazonaws.com')}:{row['name']}"
-            if call.lower() not in UNDENIABLE:
-                calls.setdefault(row["n"], []).append(row)
-        by_place = {found[0]: ident for ident, found in places.items() if found}
         known = {one.id: one for one in tainted}
+        places = {row["n"]: known[row["id"]] for row in sight.forest.named([*known])}
+        guarded = {n: at for n, one in places.items() if (at := self._bite(one.id, bites)) is not None}
+        gone = {n: at for n, one in places.items() if (at := self._gone(one, bites)) is not None}
+        calls = successes(scene, guarded, gone)
+        survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
-            one, row = known[by_place[n]], made[0]
-            bite = _spelled(self._bite(one.id, bites))
-            yield self._finding(
-                "success", (one.id,), "critical", row["time"],
-                title="A tainted credential still works after containment",
-                why=f"{one.id} called {row['source']}:{row['name']} with success at {_at(row['time'])} from "
-                f"{row['ip'] or 'an unknown address'}, after the plan had ended it at {bite}; "
-                f"{len(made):,} such call{'s' if len(made) > 1 else ''} so far.",
-                credential=one,
-                events=[_event(each) for each in made],
+            one, bite = places[n], _spelled(guarded[n])
+            ended = f"after the plan, which does not end it, was carried out at {bite}" if one.id in survivors else (
+                f"after the plan had ended it at {bite}"
             )  # fmt: skip
+            yield self._success(one, made, ended)
+
+    def _success(self, one: TracedCredential, made: Sequence[Row], ended: str) -> Finding:
+        row = made[0]
+        return self._finding(
+            "success", (one.id,), "critical", row["time"],
+            title="A tainted credential still works after containment",
+            why=f"{one.id} called {row['source']}:{row['name']} with success at {_at(row['time'])} from "
+            f"{row['ip'] or 'an unknown address'}, {ended}; "
+            f"{len(made):,} such call{'s' if len(made) > 1 else ''} so far.",
+            credential=one,
+            events=[_event(each) for each in made],
+        )  # fmt: skip
 
     def _children(self, tainted: Sequence[TracedCredential]) -> Iterator[Finding]:
         for one in tainted:
@@ -203,6 +233,43 @@ class Guard:
                 credential=one,
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
+
+    def _reopened(self, sight: Sight, scene: Scene, found: Trace, bites: _Bites) -> Iterator[Finding]:
+        """Tell what hosts, portals and sign-ins handed out that no plan knows of: what should be over, and new ones."""
+        last = self._last(bites)
+        handing = sources(sight, self._plan, self._narrowing, found) if last else []
+        ids = {
+            row["n"]: row["id"]
+            for row in sight.forest.named([one for each in handing for one in each.handed])
+        }
+        if last is None or not ids:
+            return
+        calls = {ids[n]: made for n, made in successes(scene, dict.fromkeys(ids, last)).items()}
+        ended = f"after the last step of the plan, which does not know of it, took effect at {_spelled(last)}"
+        for source in handing:
+            for one in source.before(last):
+                if one.id in calls:
+                    yield self._success(one, calls[one.id], ended)
+            for one in source.since(last)[:1]:
+                began = one.issued_at or one.first_used or last
+                yield self._finding(
+                    "source-open", (source.name,), "high", int(began.timestamp()),
+                    title="What handed out the attacker's credentials hands out others",
+                    why=f"{source.name} was given {one.id} at {_spelled(began)}, {ended}: what gives it credentials is "
+                    "not shut, or it was opened again. If you did that, and nothing of the attacker's is left on it, "
+                    "this is its own. It is told once.",
+                    credential=one, events=[one.issued_by.event_id] if one.issued_by else [],
+                )  # fmt: skip
+            for address, (one, row) in source.used_at(seen_at(self._plan, found), last, calls).items():
+                yield self._finding(
+                    "source-open", (source.name, address), "critical", row["time"],
+                    title="Handed out after containment, and used where the attacker was",
+                    why=f"{one.id}, which {source.name} was given or minted, called {row['source']}:{row['name']} with "
+                    f"success at {_at(row['time'])} from {address}, where credentials of the plan were used, {ended}. "
+                    f"If {address} is its own, and you opened it again, this is the owner. It is told once for each "
+                    "address.",
+                    credential=one, events=[_event(row)],
+                )  # fmt: skip
 
     def _undone(self, scene: Scene, bites: _Bites, attackers: Set[int]) -> Iterator[Finding]:
         """Tell who took back a step; a run's id stands in the log, and whoever reads that can bear it too."""
@@ -226,16 +293,25 @@ class Guard:
                 events=[_event(row)],
             )  # fmt: skip
 
-    def _over(self, tainted: Sequence[TracedCredential], now: datetime) -> Iterator[Finding]:
-        """Say when nothing is left that a step holds down."""
+    def _told_until(self, sight: Sight, now: datetime) -> datetime | None:
+        """
+        Until when the logs of the plan's accounts tell, but no later than now.
+
+        A watch that is behind, or whose source is out of reach, knows nothing of what was minted since.
+        """
+        until, _ = reaches(self._plan, sight.covered())
+        return until and min(until, now)
+
+    def _over(self, tainted: Sequence[TracedCredential], told_until: datetime | None) -> Iterator[Finding]:
+        """Say when nothing is left that a step holds down, and the evidence has had time to tell otherwise."""
         ends = [one.expires_at or one.expires_bound for one in tainted if one.kind != "long_term_key"]
         if not ends or None in ends:
             return
         last = max(one for one in ends if one is not None)
-        if now < last + timedelta(seconds=self._plan.lag):
+        if told_until is None or told_until < last + timedelta(seconds=self._plan.lag):
             return
         safe = [one for one in self._plan.steps if one.safe_to_undo_after is not None]
-        if any(one.safe_to_undo_after > now for one in safe if one.safe_to_undo_after is not None):
+        if any(one.safe_to_undo_after > told_until for one in safe if one.safe_to_undo_after is not None):
             return
         never = [str(one.n) for one in self._plan.steps if one.safe_to_undo_after is None and one.reversible]
         undo = ", ".join(str(one.n) for one in safe) or "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,15 +16,17 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.lineage import rows
+from tokentrail.lineage.coverage import coverage
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import Grown, grow, reopen
+from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.held import HeldEngine
 
 _TABLES = 512 << 20
 """Bytes that the tables of a sweep may take; the rest is spilled."""
-_NOWHERE = Path()
-"""Where an engine that writes no file keeps what it derives."""
+_NOWHERE, _DERIVED = Path(), "derived"
+"""Where an engine that writes no file keeps what it derives; where another does."""
 Fill = Callable[[DuckEngine], None]
 """Makes the tables of some evidence known to an engine."""
 
@@ -54,6 +56,10 @@ class Sight:
     grown: Grown
     scratch: Path | None = None
     """Where files may be made for as long as it is looked at."""
+
+    def covered(self) -> Sequence[Coverage]:
+        """Which accounts and regions it is of, and until when."""
+        return coverage(self.engine, _NOWHERE if self.scratch is None else self.scratch / _DERIVED)
 
 
 class Judge:
@@ -111,7 +117,7 @@ def linked(fill: Fill, scratch: Path, spill: Path) -> Iterator[Sight]:
         scratch: A folder that is made for it, and is the caller's to remove.
         spill: Where tables go that memory is not to hold.
     """
-    derived = scratch / "derived"
+    derived = scratch / _DERIVED
     derived.mkdir(mode=0o700, parents=True)
     with closing(DuckEngine(spill, threads=1, memory=_TABLES)) as engine:
         fill(engine)

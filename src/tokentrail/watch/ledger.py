@@ -152,12 +152,15 @@ class Ledger:
             through = [(sink, one.key) for one in notices]
             self._connection.executemany("DELETE FROM due WHERE sink = ? AND key = ?", through)
 
-    def due(self, sink: str) -> list[Notice]:
-        """What is still to be sent to a sink, in order."""
-        return [
-            self._unpacked(packed)
-            for (packed,) in self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n", sink)
-        ]
+    def due(self, sink: str, most: int = -1) -> list[Notice]:
+        """What is still to be sent to a sink, in order; so much of it at most."""
+        found = self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n LIMIT ?", sink, most)
+        return [self._unpacked(packed) for (packed,) in found]
+
+    def left_behind(self, sinks: Collection[str]) -> dict[str, int]:
+        """How many notices are still to be sent to others than some sinks, by name."""
+        rows = self._read("SELECT sink, count(*) FROM due GROUP BY sink ORDER BY sink")
+        return {sink: int(count) for sink, count in rows if sink not in sinks}
 
     def waiting(self, sink: str) -> int:
         """How many notices are still to be sent to a sink."""

@@ -31,31 +31,62 @@ class StreamSink:
     Args:
         stream: Where to.
         write: How: as text, or `as_lines`.
+        alone: Whether findings go nowhere else, so that who reads no more ends the watch.
     """
 
     near = True
     at_once = 1
 
-    def __init__(self, stream: TextIO, write: Write) -> None:
-        self._stream, self._write = stream, write
+    def __init__(self, stream: TextIO, write: Write, *, alone: bool = True) -> None:
+        self._stream, self._write, self._alone = stream, write, alone
         self.name = self.shown = "standard output"
+        self._rest = b""
+        """What could not be written of some notices, ..."""
+        self._of: tuple[str, ...] = ()
+        """... and which these are."""
 
     def delivered(self) -> frozenset[str]:
         """What a file that output is redirected to holds already, if it is one and its lines are JSON."""
-        try:
-            descriptor = self._stream.fileno()
-            if self._write is as_lines and stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return _told(Path(f"/dev/fd/{descriptor}"))
-        except (OSError, ValueError):
-            pass
+        descriptor = self._descriptor()
+        if descriptor is not None and self._write is as_lines and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return _told(Path(f"/dev/fd/{descriptor}"))
         return frozenset()
 
     def deliver(self, notices: Sequence[Notice]) -> None:
-        """Write them, and see them off."""
-        written = StringIO()
-        self._write(notices, self._stream if self._stream.isatty() else written)
-        self._stream.write(written.getvalue())
+        """Write them, and see them off; where a disk was full amid a line, go on with the rest of it."""
+        try:
+            self._deliver(notices)
+        except BrokenPipeError as error:
+            if self._alone:
+                raise
+            raise SinkFailed("nobody reads it any more") from error
+        except OSError as error:
+            raise SinkFailed(f"{error.strerror}") from error
+
+    def _deliver(self, notices: Sequence[Notice]) -> None:
+        descriptor = self._descriptor()
+        if descriptor is None or self._stream.isatty():
+            self._write(notices, self._stream)
+            self._stream.flush()
+            return
+        keys = tuple(one.key for one in notices)
+        if keys != self._of:
+            written = StringIO()
+            self._write(notices, written)
+            text = written.getvalue()
+            self._rest, self._of = (
+                text.encode(self._stream.encoding or "utf-8", self._stream.errors or "strict"),
+                keys,
+            )
         self._stream.flush()
+        while self._rest:
+            self._rest = self._rest[os.write(descriptor, self._rest) :]
+
+    def _descriptor(self) -> int | None:
+        try:
+            return self._stream.fileno()
+        except (OSError, ValueError):
+            return None
 
 
 class FileSink:

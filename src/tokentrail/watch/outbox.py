@@ -6,8 +6,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 
+from tokentrail.present.words import number
 from tokentrail.watch.buffer import Patience
 from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Ledger
@@ -18,14 +18,16 @@ Say = Callable[[str], None]
 
 
 class _Far:
-    """A far sink, and the thread that delivers to it."""
+    """A far sink, and the thread that delivers what the ledger says is due: that may be more than memory holds."""
 
     def __init__(self, sink: Sink, ledger: Ledger, say: Say) -> None:
         self.sink, self._ledger, self._say = sink, ledger, say
-        self._waiting: SimpleQueue[Notice | None] = SimpleQueue()
+        self._more = threading.Event()
         self._over = threading.Event()
-        self.trouble: str | None = None
+        self._troubled = False
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     @property
@@ -33,47 +35,49 @@ class _Far:
         """Notices that have not come through."""
         return self._ledger.waiting(self.sink.name)
 
-    def put(self, notices: Sequence[Notice]) -> None:
-        for one in notices:
-            self._waiting.put(one)
+    def wake(self) -> None:
+        """There is more to deliver."""
+        self._more.set()
 
     def stop(self) -> None:
         self._over.set()
-        self._waiting.put(None)
+        self._more.set()
         self._thread.join(1)
 
     def _run(self) -> None:
-        while (one := self._waiting.get()) is not None:
-            some = [one]
-            while len(some) < self.sink.at_once and not self._waiting.empty():
-                following = self._waiting.get()
-                if following is None:
-                    return
-                some.append(following)
-            if not self._delivered(some):
-                return
-
-    def _delivered(self, notices: list[Notice]) -> bool:
+        """Deliver until it is over; what ended this thread unsaid would lose all that follows."""
         patience = Patience()
         while not self._over.is_set():
+            self._more.clear()
             try:
-                self.sink.deliver(notices)
-            except SinkRefused as why:
-                if len(notices) > 1:  # one of them is at fault: the others shall come through
-                    return all(self._delivered([one]) for one in notices)
-                self._say(f"{self.sink.shown} refused the finding {notices[0].key} for good: {why}.")
-            except Exception as why:  # noqa: BLE001 - what ends this thread unsaid would lose all that follows
-                if self.trouble is None:
+                some = self._ledger.due(self.sink.name, self.sink.at_once)
+                if some:
+                    self._deliver(some)
+            except Exception as why:  # noqa: BLE001 - see above
+                if self._over.is_set():
+                    return
+                if not self._troubled:
                     self._say(
                         f"{self.sink.shown} can't be reached: {_worded(why)}. Findings wait, and it is tried again."
                     )
-                self.trouble = _worded(why)
+                self._troubled = True
                 self._over.wait(patience.failed())
-                continue
-            self.trouble = None
-            self._ledger.came_through(self.sink.name, notices)
-            return True
-        return False
+            else:
+                patience.worked()
+                self._troubled = False
+                if not some:
+                    self._more.wait()
+
+    def _deliver(self, notices: list[Notice]) -> None:
+        try:
+            self.sink.deliver(notices)
+        except SinkRefused as why:
+            if len(notices) > 1:  # one of them is at fault: the others shall come through
+                for one in notices:
+                    self._deliver([one])
+                return
+            self._say(f"{self.sink.shown} refused the finding {notices[0].key} for good: {why}.")
+        self._ledger.came_through(self.sink.name, notices)
 
 
 def _worded(why: Exception) -> str:
@@ -101,10 +105,15 @@ class Outbox:
             due = ledger.due(sink.name)
             through = sink.delivered() if due else frozenset[str]()
             ledger.came_through(sink.name, [one for one in due if one.key in through])
+        for name, count in ledger.left_behind(self._names).items():
+            say(
+                f"{number(count, 'notice')} that {name} lacks {'waits' if count == 1 else 'wait'} on, since it is not "
+                "among the sinks any more: no other is sent them. Name it again with --to, or ask `tokentrail detect`."
+            )
         for near in self._near:
             self._deliver(near)
         for far in self._far:
-            far.put(ledger.due(far.sink.name))
+            far.start()
 
     @property
     def left(self) -> int:
@@ -120,7 +129,7 @@ class Outbox:
         for near in self._near:
             self._deliver(near)
         for far in self._far:
-            far.put(notices)
+            far.wake()
 
     def know(self, notices: Sequence[Notice], now: float) -> None:
         """Note findings as known, and send them nowhere."""

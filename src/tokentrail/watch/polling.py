@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tokentrail.errors import SourceError
@@ -20,8 +20,8 @@ from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE, Fetched
-from tokentrail.sources.s3 import S3Object
-from tokentrail.watch.buffer import Buffer, Patience
+from tokentrail.sources.s3 import FINAL, LARGEST, TOO_LARGE, S3Object
+from tokentrail.watch.buffer import Buffer, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 SETTLED = 0.4
@@ -31,6 +31,9 @@ BUCKET_EVERY = 5.0
 _OVERLAP = timedelta(days=1)
 """Days before the newest one are listed again: an object may be put late into the folder of the day before."""
 _NAMED = 1_000
+_LOOKED_AT, _LIVELY, _RECENT = 5.0, 86_400.0, 10_000
+"""Seconds between two looks whether files that were read have changed since: those that changed within so many seconds
+when they were read, of these the last so many."""
 
 
 class PollingFeed(ABC):
@@ -103,10 +106,10 @@ class PollingFeed(ABC):
         if self._thread.ident is not None:
             self._thread.join(5)
 
-    def lose(self, name: str, reason: str) -> None:
-        """Note what can't be read."""
+    def lose(self, name: str, reason: str, *, final: bool = True) -> None:
+        """Note what can't be read, and whether it will not be tried again."""
         with self._lock:
-            self._lost.append(Lost(name=name, reason=reason, final=True))
+            self._lost.append(Lost(name=name, reason=reason, final=final))
 
     def _follow(self) -> None:
         """Look again and again; whatever goes wrong is told to who takes: else nobody would know that nothing comes."""
@@ -143,7 +146,12 @@ class PollingFeed(ABC):
 
 
 class FolderFeed(PollingFeed):
-    """A folder, and all below it; a file counts once it has stopped changing, and is read once."""
+    """
+    A folder, and all below it; a file counts once it has stopped changing.
+
+    One that is added to later is read anew, whole, a minute after that was seen, then after two, up to an hour: what it
+    holds twice counts once, but is kept as often.
+    """
 
     def __init__(
         self, folder: str, *, every: float = FOLDER_EVERY, clock: Callable[[], float] = time.time
@@ -154,6 +162,13 @@ class FolderFeed(PollingFeed):
         """When each folder last changed, and the folders in it."""
         self._read: set[int] = set()
         self._changing: dict[str, tuple[tuple[int, int], float]] = {}
+        self._unread = Later[str]()
+        self._recent: dict[str, tuple[int, int]] = {}
+        """The files that were read last, and as what."""
+        self._growing = Later[str]()
+        self._looked_at = 0.0
+        self._shut: list[str] = []
+        """Why folders could not be looked into, the last time."""
 
     def check(self) -> None:
         """See that it is a folder."""
@@ -168,13 +183,26 @@ class FolderFeed(PollingFeed):
 
     def look(self) -> Iterator[Arrival]:
         """Read the files that are new and have settled."""
-        for path in sorted({*self._changed(str(self._folder)), *self._changing}):
+        if not self._folder.is_dir():
+            raise SourceError(
+                f"{self._folder}: is no folder any more. Nothing is read until there is one again."
+            )
+        shut = list[str]()
+        self._see_growing()
+        again = (*self._changing, *self._unread.due(), *self._growing.due())
+        changed = {*self._changed(str(self._folder), shut), *again}
+        self._shut = shut
+        for path in sorted(changed):
             data = self._settled(path)
             if data is not None:
                 yield Arrival(object=BytesObject(path, data), at=self._clock())
 
-    def _changed(self, folder: str) -> Iterator[str]:
-        """Files of folders that have changed since they were last looked at."""
+    def troubles(self) -> Sequence[str]:
+        """What hinders it now; a folder that can't be looked into hinders no other."""
+        return [*super().troubles(), *self._shut]
+
+    def _changed(self, folder: str, shut: list[str]) -> Iterator[str]:
+        """Files of folders that have changed since the last look; `shut` is told what can't be looked into."""
         try:
             stamp = os.stat(folder).st_mtime_ns
             before = self._folders.get(folder)
@@ -186,9 +214,30 @@ class FolderFeed(PollingFeed):
                 self._folders[folder] = (0 if fresh else stamp, below)
                 yield from files
             for one in self._folders[folder][1]:
-                yield from self._changed(one)
+                yield from self._changed(one, shut)
         except FileNotFoundError:
             self._folders.pop(folder, None)
+        except OSError as error:
+            self._folders.pop(folder, None)
+            shut.append(f"{folder}: can't be looked into: {error.strerror}.")
+
+    def _see_growing(self) -> None:
+        """Look whether files have changed since they were read, of which their folder's time does not tell."""
+        now = time.monotonic()
+        if now - self._looked_at < _LOOKED_AT:
+            return
+        self._looked_at = now
+        for path, state in list(self._recent.items()):
+            try:
+                found = os.stat(path)
+            except OSError:
+                del self._recent[path]
+                continue
+            if (found.st_size, found.st_mtime_ns) != state:
+                if path not in self._growing:
+                    self._growing.put_off(path, path)
+            elif time.time() - found.st_mtime > _LIVELY:
+                del self._recent[path]
 
     def _settled(self, path: str) -> bytes | None:
         try:
@@ -198,6 +247,8 @@ class FolderFeed(PollingFeed):
             now = time.monotonic()
             before = self._changing.get(path)
             if known in self._read:
+                for held in (self._unread, self._growing):
+                    held.over(path)
                 self._changing.pop(path, None)
                 return None
             old = time.time() - found.st_mtime > SETTLED * 5 and before is None
@@ -206,15 +257,37 @@ class FolderFeed(PollingFeed):
                 return None
             if before is not None and now - before[1] < SETTLED:
                 return None
-            data = Path(path).read_bytes()
+            data = Path(path).read_bytes() if found.st_size <= LARGEST else None
         except OSError as error:
             self._changing.pop(path, None)
-            if not isinstance(error, FileNotFoundError):
-                self.lose(path, f"can't be read: {error.strerror}")
+            self._not_read(path, error)
             return None
         self._changing.pop(path, None)
+        self._unread.over(path)
         self._read.add(known)
+        if data is None:
+            self.lose(path, TOO_LARGE)
+            return None
+        self._follow_on(path, state)
         return data
+
+    def _follow_on(self, path: str, state: tuple[int, int]) -> None:
+        """Look at a file again that was read, as it may grow."""
+        self._recent.pop(path, None)
+        self._recent[path] = state
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        if path in self._growing:
+            self._growing.put_off(path, path)
+
+    def _not_read(self, path: str, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            self._unread.over(path)
+            return
+        named = path in self._unread
+        again = self._unread.put_off(path, path)
+        if not named:
+            self.lose(path, f"can't be read: {error.strerror}", final=not again)
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
@@ -252,6 +325,7 @@ class BucketFeed(PollingFeed):
         self._bucket, self._prefix = bucket_and_prefix(source)
         self._access, self._wanted = access, wanted
         self._seen = {hash(one) for one in held}
+        self._unread = Later[S3Object]()
         self._newest: datetime | None = None
 
     def check(self) -> None:
@@ -276,7 +350,7 @@ class BucketFeed(PollingFeed):
         listed = [
             S3Object(self._access, self._bucket, one.key, one.size, one.etag) for one in contents.objects
         ]
-        fresh = [one for one in listed if hash(one.identity) not in self._seen]
+        fresh = [one for one in listed if hash(one.identity) not in self._seen] + self._unread.due()
         self._ahead = len(fresh)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for start in range(0, len(fresh), AT_ONCE):
@@ -285,12 +359,23 @@ class BucketFeed(PollingFeed):
                     self._seen.add(hash(there.identity))
                     self._ahead -= 1
                     if isinstance(data, OSError):
-                        self.lose(there.name, data.strerror or str(data))
+                        self._not_read(there, data)
                     else:
+                        self._unread.over(there.identity)
                         yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
-            self._newest = max(written)
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._newest = min(now, max(written))  # whoever may write there may name an object after any day
+
+    def _not_read(self, there: S3Object, error: OSError) -> None:
+        """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""
+        named = there.identity in self._unread
+        again = error.errno not in FINAL and self._unread.put_off(there.identity, there)
+        if not again:
+            self._unread.over(there.identity)
+        if not (named and again):
+            self.lose(there.name, error.strerror or str(error), final=not again)
 
     def stop(self) -> None:
         """Stop following."""
@@ -300,6 +385,6 @@ class BucketFeed(PollingFeed):
 
 def _read(one: S3Object) -> bytes | OSError:
     try:
-        return one.read()
+        return one.read(LARGEST)
     except OSError as error:
         return error

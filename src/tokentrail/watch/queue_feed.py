@@ -28,6 +28,10 @@ _IN_FLIGHT = 20_000
 _ASKED_EVERY = 5.0
 _HELD_FOR = 30.0
 """Seconds for which a watch holds messages at a time: those of one that was killed come again after as many."""
+_AWAY = 900
+"""Seconds for which a message whose object is refused is kept away at most."""
+_UNTOLD = 1 << 30
+"""Objects of a message that is not read yet: SQS may bring one again, and what came of it before is counted down."""
 _NAMED = 10_000
 """Poison messages whose ids are remembered, so that each is named once."""
 
@@ -200,7 +204,7 @@ class QueueFeed:
             else:
                 self._empty.add(threading.get_ident())
             for one in messages:
-                self._held[one.id] = _Held(one, 1, now + self._settings.visibility)
+                self._held[one.id] = _Held(one, _UNTOLD, now + self._settings.visibility)
         try:
             for told in pool.map(self._queue.tell, messages):
                 self._take_in(told)
@@ -217,6 +221,8 @@ class QueueFeed:
             self._delete([message])
             return
         with self._lock:
+            if told.poison is None:
+                self._named.pop(message.id, None)
             if message.id in self._held:
                 self._held[message.id].left = len(told.objects)
         for one in told.objects:
@@ -225,10 +231,13 @@ class QueueFeed:
 
     def _poisoned(self, told: Told) -> None:
         message = told.message
-        final = not self._settings.dead_letters and message.receives >= self._give_up
+        final = not self._settings.dead_letters and told.given_up(self._give_up, self._clock())
         self._forget([message])
         if final:
             self._delete([message])
+        elif told.refused:  # not again and again, as it may be many
+            away = min(self._settings.visibility * 2 ** min(message.receives, 10), _AWAY)
+            self._attempt("holding", lambda: self._queue.hold([message], away))
         with self._lock:
             if message.id in self._named and not final:
                 return

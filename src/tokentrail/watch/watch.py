@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
+from tokentrail.present.words import number
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.room import without_collection
 from tokentrail.store.tasks import Options
@@ -46,6 +47,8 @@ _WAIT, _GLANCE = 0.2, 0.02
 _GATHERED = 0.25
 """Seconds between two batches that are taken in while a look goes on: the next look waits for the last of them, but
 small ones cost as much as large ones."""
+_OTHERS = 5.0
+"""Seconds between two looks whether another process has put something into the case."""
 _DUTY = 3.0
 """A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
 _SWEEP_EVERY = 60.0
@@ -119,6 +122,8 @@ class Watch:
         self._folder, self._feed, self._guards = folder, feed, guards
         self._settings, self._say, self._clock = settings, say, clock
         self._ledger = Ledger(folder.path / "watch")
+        for guard in guards:
+            guard.begun_in(folder.path / "watch")
         self._sinks = sinks
         self._counts = Counts()
         self._over = Event()
@@ -161,6 +166,7 @@ class Watch:
             outbox = Outbox(self._ledger, self._sinks, self._say)
             self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
             over.callback(outbox.stop)
+            over.callback(self._tell_left, outbox)
             over.callback(outbox.flush, _LAST)
             ready = self._seat.ask(Asked(now=self._clock()))
             settings = self._settings
@@ -205,16 +211,17 @@ class Watch:
         return True
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
-        quiet_since = taken_at = self._clock()
+        quiet_since = taken_at = others_at = self._clock()
         while not self._over.is_set():
             self._told()
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
                 arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
-                    if self._gathering.take(self._feed, arrivals, self._told):
-                        self._dirty = self._unsettled = self._unswept = True
-                        self._told_all = False
+                    self._came(self._gathering.take(self._feed, arrivals, self._told))
+                if self._clock() - others_at >= _OTHERS:
+                    others_at = self._clock()
+                    self._came(self._gathering.take_others(self._told))
             elif not self._teller.busy:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
@@ -227,6 +234,12 @@ class Watch:
             if self._settings.once and settled and self._finished():
                 break
 
+    def _came(self, any_record: bool) -> None:
+        """Note that something has come, if so, that is to be judged."""
+        if any_record:
+            self._dirty = self._unsettled = self._unswept = True
+            self._told_all = False
+
     def _tell_the_rest(self) -> None:
         """Have told what was taken in, and what the last sweep found."""
         while self._looking is not None or self._dirty:
@@ -236,7 +249,15 @@ class Watch:
         while self._teller.busy:
             self._teller.tell_some(self._clock())
 
+    def _tell_left(self, outbox: Outbox) -> None:
+        if left := outbox.left:
+            self._say(
+                f"{number(left, 'notice has', 'notices have')} not come through; the next start sends the rest."
+            )
+
     def _tell_losses(self) -> None:
+        for flaw in self._counts.flaws():
+            self._say(flaw)
         for one in self._feed.lost():
             fate = "given up" if one.final else "left for another try"
             self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
