@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
-from tokentrail.containment.origins import certified, with_password
+from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
 from tokentrail.containment.scene import WayIn, WayKind
@@ -163,7 +163,7 @@ def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
                 yield "sign_in", caller.sign_in_session_arn
             if one.parent is None:
                 yield "password", principal.account, principal.kind, principal.name
-        case "console_session" if with_password(caller, one):
+        case "console_session" if one.origin == "console_sign_in":
             yield "password", principal.account, principal.kind, principal.name
         case "identity_center" if name:
             yield "portal", name

@@ -18,7 +18,7 @@ from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.workloads import gone_at
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller, principal_of
+from tokentrail.policy.context import principal_of
 
 _PORTAL = timedelta(days=90)
 """
@@ -29,7 +29,6 @@ _SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
-_WITHOUT_PASSWORD = frozenset({"role", "federated_user"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
 }  # fmt: skip
@@ -105,7 +104,7 @@ def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[
     for seen in tainted:
         one, credential = seen.held, seen.credential
         unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
-        by_user = with_password(one.caller, credential) or (unseen and principal_of(one.caller) == "user")
+        by_user = credential.origin == "console_sign_in" or (unseen and principal_of(one.caller) == "user")
         if not by_user or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
@@ -157,25 +156,17 @@ def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[t
     for seen in tainted:
         one, credential = seen.held, seen.credential
         why = credential.origin_detail or ""
-        unknown = credential.origin == "not_in_evidence"
-        if credential.origin == "console_sign_in" and not with_password(one.caller, credential):
-            unknown, why = True, "it went into a browser, and what minted it is not in the evidence"
         by_password = one.kind == "console_session" and principal_of(one.caller) == "user"
-        if not unknown or one.kind not in _BY_SOMEBODY or by_password or one.principal in dead:
+        if (
+            credential.origin != "not_in_evidence"
+            or one.kind not in _BY_SOMEBODY
+            or by_password
+            or one.principal in dead
+        ):
             continue
         if (one.principal, why) not in told:
             told.add((one.principal, why))
             yield one.id, one.principal, why
-
-
-def with_password(caller: Caller, credential: Credential) -> bool:
-    """
-    Whether a sign-in to the console was made with a password, which roles and federated users don't have.
-
-    Theirs takes a session of theirs into a browser (IAM User Guide, 'Logging IAM and AWS STS API calls with AWS
-    CloudTrail', on sign-in events for temporary credentials).
-    """
-    return credential.origin == "console_sign_in" and principal_of(caller) not in _WITHOUT_PASSWORD
 
 
 def certified(one: Credential) -> bool:
