@@ -346,6 +346,29 @@ def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:
     assert expected == found
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_the_timeline_tells_what_a_change_was_about(
+    world: World, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    """IAM's records list no resources: names stand in the request, and the id of what was made in the answer."""
+    if many:  # looked for in tables, not one by one
+        monkeypatch.setattr("tokentrail.lineage.part.FEW", 0)
+    session = world.user("ada").assumes("Admin")
+    made = session.creates_access_key(world.user("tom"))
+    session.iam("PutRolePolicy", roleName="Deploy", policyName="p", policyDocument="{}")
+    session.calls("iam:DeleteRole", {"roleName": "Deploy"}, error="AccessDenied")
+    session.calls("s3:ListBuckets")
+    with held(world) as case:
+        every = {one.event_name: one.about for one in case.timeline([session.id])}
+        lines = case.call_lines([session.id], telling="Put", room=99, run=9).lines
+
+    assert {
+        "CreateAccessKey": ("userName=tom", f"access_key={made.key_id}"), "PutRolePolicy": ("roleName=Deploy", "policyName=p"),
+        "DeleteRole": (), "ListBuckets": (),
+    } == every  # fmt: skip
+    assert every == {one.first.event_name: one.first.about for one in lines}
+
+
 def test_the_timeline_tells_how_sessions_began_that_nobody_here_minted(world: World) -> None:
     """A sign-in and an outsider's call stand with the session that they began, once; what the subject minted is its own."""
     session = world.user("ada").assumes("Admin")

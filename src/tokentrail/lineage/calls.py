@@ -8,14 +8,16 @@ engine, and only what is shown comes out of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from tokentrail.lineage.about import about
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import CallLine, CallLines, Tick, TimelineEvent
-from tokentrail.lineage.rows import event_id
+from tokentrail.lineage.rows import Row, event_id
 
+Place = tuple[int, int, int]
 Objects = Mapping[int, tuple[str, ...]]
 """The evidence objects by segment, in the order in which places name them."""
 
@@ -56,8 +58,9 @@ FROM acts WHERE time BETWEEN {start} AND {end} GROUP BY ALL ORDER BY ALL"""
 def timeline(forest: Forest, subjects: Sequence[str], objects: Objects) -> Iterator[TimelineEvent]:
     """The events of subjects and of all that descends from them, in order, and those that they began with."""
     ids = _ids(forest, subjects)
+    told = _Told(ids, objects, _changes(forest, ids))
     for row in forest.done_by(ids, _TIMELINE):
-        yield _event(row, ids, objects)
+        yield told.event(row)
 
 
 def lines(
@@ -78,9 +81,10 @@ def lines(
     forest.set_aside(ids, "call_lines", _lines(telling, run))
     kept = forest.done_by(ids, _FIRST.format(room=room))
     [whole] = forest.done_by(ids, _ALL)
+    told = _Told(ids, objects, _changes(forest, ids))
     listed = tuple(
         CallLine(
-            first=_event(row, ids, objects),
+            first=told.event(row),
             until=time_of(row["until"]),
             count=row["calls"],
             telling=row["telling"],
@@ -118,21 +122,37 @@ def _ids(forest: Forest, subjects: Iterable[str]) -> dict[int, str]:
     return forest.ids(below)
 
 
-def _event(row: Mapping[str, Any], ids: Mapping[int, str], objects: Objects) -> TimelineEvent:
-    held = objects.get(row["segment"], ())
-    return TimelineEvent(
-        time=time_of(row["time"]),
-        event_id=event_id(row["event_id"], row["event_id_text"]) or "",
-        credential=ids[row["n"]],
-        account=row["account"],
-        region=row["region"],
-        event_source=row["source"],
-        event_name=row["name"],
-        error_code=row["error"],
-        source_ip=row["ip"],
-        user_agent=row["agent"],
-        resources=tuple((row["resource"] or "").split("\n")) if row["resource"] else (),
-        object=held[row["object"]] if row["object"] < len(held) else "",
-        ordinal=row["ordinal"],
-        began=row["began"],
-    )
+def _changes(forest: Forest, ids: Iterable[int]) -> dict[Place, Row]:
+    """The changes that some credentials made, by their places in the evidence."""
+    return {(row["segment"], row["object"], row["ordinal"]): row for row in forest.changed_by(ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known beside the calls themselves."""
+
+    ids: Mapping[int, str]
+    objects: Objects
+    changes: Mapping[Place, Row]
+
+    def event(self, row: Row) -> TimelineEvent:
+        """One call."""
+        held = self.objects.get(row["segment"], ())
+        change = self.changes.get((row["segment"], row["object"], row["ordinal"]))
+        return TimelineEvent(
+            time=time_of(row["time"]),
+            event_id=event_id(row["event_id"], row["event_id_text"]) or "",
+            credential=self.ids[row["n"]],
+            account=row["account"],
+            region=row["region"],
+            event_source=row["source"],
+            event_name=row["name"],
+            error_code=row["error"],
+            source_ip=row["ip"],
+            user_agent=row["agent"],
+            resources=tuple((row["resource"] or "").split("\n")) if row["resource"] else (),
+            object=held[row["object"]] if row["object"] < len(held) else "",
+            ordinal=row["ordinal"],
+            began=row["began"],
+            about=about(change) if change else (),
+        )

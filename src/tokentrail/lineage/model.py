@@ -238,6 +238,8 @@ class TimelineEvent:
     ordinal: int = 0
     began: bool = False
     """Whether the credential began with it, and none in the evidence made it: who signs in has none yet."""
+    about: tuple[str, ...] = field(default=())
+    """Of a change that succeeded: what it names, by the member of its request, as `roleName=Deploy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

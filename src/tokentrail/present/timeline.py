@@ -139,6 +139,8 @@ def _column(text: str, columns: int) -> str:
 
 
 def resource(event: TimelineEvent) -> str:
-    """Name the thing that a call was about, without the head of its ARN, which says nothing."""
+    """Name the thing that a call was about, without the head of its ARN, which says nothing; else what it asked for."""
     named = max((one for one in event.resources if one), key=len, default="")
+    if not named:
+        return ", ".join(one.partition("=")[2] for one in event.about)
     return named.split(":", 5)[-1] if named.startswith("arn:") else named

@@ -243,7 +243,7 @@ def _with(events: Iterable[TimelineEvent], search: str) -> Iterable[TimelineEven
 def _said(one: TimelineEvent) -> str:
     parts = (
         one.event_id, one.credential, one.account, one.region, one.event_source, one.event_name, one.error_code,
-        one.source_ip, one.user_agent, *one.resources,
+        one.source_ip, one.user_agent, *one.resources, *one.about,
     )  # fmt: skip
     return "\n".join(part for part in parts if part).lower()
 
