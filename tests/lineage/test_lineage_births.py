@@ -699,3 +699,16 @@ def test_a_switched_role_is_one_session_whether_or_not_its_calls_are_flagged(wor
     assert {one: found.events for one, found in flagged.items()} == {
         one: found.events for one, found in plain.items()
     }
+
+
+def test_a_guests_credential_that_nobody_used_is_of_the_account_that_logged_it() -> None:
+    """Whoever asks Cognito comes from no account, and the role is told by use alone."""
+    key, identity = "ASIAIOSFODNN7EXAMPL1", "us-east-1:23a7711a"
+    record = call(
+        "GetCredentialsForIdentity", "2026-11-23T09:00:00Z", {"type": "Unknown"}, source="cognito-identity.amazonaws.com",
+        requestParameters={"identityId": identity}, managementEvent=False,
+        responseElements={"credentials": {"accessKeyId": key, "expiration": "Nov 23, 2026, 10:00:00 AM"}, "identityId": identity},
+    )  # fmt: skip
+    [one] = answers([record]).values()
+
+    assert (key, HOME) == (one.id, one.account)

@@ -38,6 +38,7 @@ _IDENTITIES = ("type", "user_name", "invoked_by", *SEEN)
 _NAMES_SEEN = SEEN[SEEN.index("arn") :]
 _CALL = {
     "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
+    "issue_account": "account",
     "child_arn": "child_arn", "role_arn": "role_arn", "session_name": "session_name", "mfa_serial": "mfa_serial",
     "target": "target", "subject": "subject",
 }  # fmt: skip

@@ -157,8 +157,8 @@ def caller(row: Row) -> Caller:
 
 
 OWNER = (
-    "kind", "seen_account", "key_account", "caller_account", "target", "arn", "child_arn", "caller_arn", "role_arn",
-    "issuer_arn", "issuer_type", "principal_id", "child", "session_name", "created_what", "created_owner",
+    "kind", "seen_account", "key_account", "caller_account", "issue_account", "target", "arn", "child_arn",
+    "caller_arn", "role_arn", "issuer_arn", "issuer_type", "principal_id", "child", "session_name", "created_what", "created_owner",
 )  # fmt: skip
 """The columns that tell the `owner` of a credential."""
 
@@ -191,7 +191,8 @@ def _account(row: Row, role: str | None) -> str | None:
         return role.split(":")[4]
     if row["kind"] == "long_term_key":
         return cast("str | None", row["key_account"])
-    return cast("str | None", row["caller_account"])
+    # Whoever asks Cognito comes from no account.
+    return cast("str | None", row["caller_account"] or row["issue_account"])
 
 
 def _principal(row: Row, role: str | None, session: str | None, account: str | None) -> str | None:

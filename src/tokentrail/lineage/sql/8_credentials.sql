@@ -6,7 +6,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id
        t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type, s.issuer_arn,
        s.federated_provider, coalesce(s.source_identity, c.source_identity, CASE WHEN c.api = 'AssumeRole' THEN p.source_identity END) AS source_identity, s.ec2_delivery,
        s.sign_in_session, s.on_behalf_of, s.in_scope_of, c.api, c.event_id AS issue_event, c.event_id_text AS issue_text,
-       c.ip AS issue_ip, c.agent AS issue_agent, f.issued_time,
+       c.ip AS issue_ip, c.agent AS issue_agent, c.account AS issue_account, f.issued_time,
        CASE WHEN c.api LIKE 'AssumeRole%' OR c.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
                  THEN coalesce(c.child_id, '')
             WHEN c.api = 'AssumeRoot' THEN coalesce(c.target, '')
