@@ -158,7 +158,8 @@ def caller(row: Row) -> Caller:
 
 OWNER = (
     "kind", "seen_account", "key_account", "caller_account", "issue_account", "target", "arn", "child_arn",
-    "caller_arn", "role_arn", "issuer_arn", "issuer_type", "principal_id", "child", "session_name", "created_what", "created_owner",
+    "caller_arn", "role_arn", "issuer_arn", "issuer_type", "principal_id", "child", "session_name", "created_what",
+    "created_owner",
 )  # fmt: skip
 """The columns that tell the `owner` of a credential."""
 
