@@ -117,12 +117,14 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         about=(known[places[0]]["id"], visits[0]["ip"]),
         time=visits[0]["first"],
         severity=severity,
-        why=f"{listed(named(known[n]) for n in places)} was used from "
+        why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
         f"{scene.addresses.told(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),
         count=sum(row["events"] for row in visits),
+        thresholds=("same_hole",),
+        hole=visits[0]["person"],
     )
 
 
@@ -157,4 +159,5 @@ RULE = Rule(
         "Stratus Red Team, aws.credential-access.ec2-steal-instance-credentials",
     ),
     find=find,
+    thresholds=("same_hole",),
 )
