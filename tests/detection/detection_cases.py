@@ -93,6 +93,18 @@ def stolen_key_of_years(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
+@fires("two-networks")
+def stolen_key_of_a_commuter(world: World) -> None:
+    """An owner who was on a train the day before, with one tool, and a thief who uses the key while its owner does."""
+    key = ada(world)
+    key.seen_from("198.51.100.7").calls("ec2:DescribeInstances", count=3)
+    key.calls("ec2:DescribeInstances")
+    world.wait(hours=24)
+    key.calls("ec2:DescribeInstances")
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
 @spares("two-networks")
 def in_many_hands(world: World) -> None:
     """A key in a program on many machines, each with its tools, in each season."""

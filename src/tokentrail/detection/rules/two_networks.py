@@ -82,54 +82,48 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(turns)
     homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES)}
     for n, listed in sorted(turns.items()):
-        within = bars["returns_within"]
-        came, back = _intrusion(listed, within) or (_leap(scene, listed, within), None)
-        if came is not None:
+        for came, back in _signs(scene, listed, bars["returns_within"]):
             home = homes.get((known[n]["person"], came["ip"]))
             if (
                 home is not None
                 and home["elsewhere"] >= bars["habit_calls"]
                 and came["time"] - home["first"] < bars["new_for"]
+                and (hit := _hit(scene, known[n], listed, came, back))
             ):
-                yield from _hit(scene, known[n], listed, came, back)
+                yield hit
+                break
 
 
-def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
-    """The first call from a network that came later, and the return to the one before it."""
-    for place, row in enumerate(turns[1:-1], 1):
-        later = turns[place + 1]
-        if (
-            row["settled"]
-            and row["time"] == row["first_of_network"]
-            and row["before"] not in (None, row["network"])
-            and later["network"] == row["before"]
-            and later["time"] - row["time"] <= within
+def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row, Row | None]]:
+    """
+    First calls from a network that came later, each with the return to the one before it; then those without one.
+
+    The latter are from another country, soon after the last from the one before, which nobody travels as quickly.
+    """
+    came = [
+        (row, later)
+        for row, later in zip(turns[1:], [*turns[2:], None], strict=True)
+        if row["settled"]
+        and row["time"] == row["first_of_network"]
+        and row["before"] not in (None, row["network"])
+    ]
+    for row, later in came:
+        if later and later["network"] == row["before"] and later["time"] - row["time"] <= within:
+            yield row, later
+    for row, _ in came:
+        if row["time"] - row["time_before"] <= within and scene.addresses.far_apart(
+            row["ip"], row["ip_before"]
         ):
-            return row, later
-    return None
+            yield row, None
 
 
-def _leap(scene: Scene, turns: list[Row], within: float) -> Row | None:
-    """The first call from another country, soon after the last from the one before, which nobody travels as quickly."""
-    for row in turns:
-        if (
-            row["settled"]
-            and row["time"] == row["first_of_network"]
-            and row["before"] not in (None, row["network"])
-            and row["time"] - row["time_before"] <= within
-            and scene.addresses.far_apart(row["ip"], row["ip_before"])
-        ):
-            return row
-    return None
-
-
-def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Iterator[Hit]:
+def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Hit | None:
     there = {"ip": came["ip_before"], "network": came["before"]} if back is None else back
     other = came["agent"] not in {row["agent"] for row in turns if row["network"] == there["network"]}
     near = scene.addresses.same_owner(came["ip"], there["ip"])
     far = scene.addresses.far_apart(came["ip"], there["ip"])
     if not other and (back is None or not far):
-        return  # one machine that changes between office, home and train, or starts a tunnel
+        return None  # one machine that changes between office, home and train, or starts a tunnel
     tool = ", by another tool" if other else ", by the same tool"
     last = (
         f", {span(came['time'] - came['time_before'])} after {scene.addresses.told(there['ip'])}, in another country"
@@ -137,7 +131,7 @@ def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None
         else f", and from {scene.addresses.told(there['ip'])} again at {at(back['time'])}"
         f"{', in another country' if far else ''}"
     )
-    yield Hit(
+    return Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
         time=came["time"],
         severity=_severity(known, other=other, near=near, far=far),
