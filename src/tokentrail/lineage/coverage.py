@@ -40,6 +40,8 @@ SELECT account, region, hour, min(first) AS first, max(last) AS last, bool_or(re
        bool_or(data_events) AS data_events
 FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, hour"""
 _SILENT = "no events in these hours"
+_LATE = timedelta(hours=1)
+"""Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
 
 def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
@@ -124,6 +126,18 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
                     why="no data events: reads of S3 objects and the like do not show")
             )  # fmt: skip
     return tuple(found)
+
+
+def ended(covered: Sequence[Coverage], accounts: set[str], as_of: datetime) -> tuple[Gap, ...]:
+    """Where the evidence ends, if that is long before the moment of the answer: what works then may have been ended."""
+    if as_of - max((one.last for one in covered), default=as_of) <= _LATE:
+        return ()
+    last = {account: [one.last for one in covered if one.account == account] for account in sorted(accounts)}
+    return tuple(
+        Gap(account=account, region=None, start=max(own), end=as_of,
+            why="the evidence ends before the moment of the answer: what was done, minted and ended since is not in it")
+        for account, own in last.items() if own
+    )  # fmt: skip
 
 
 def weightiest_first(found: Iterable[Gap]) -> tuple[Gap, ...]:
