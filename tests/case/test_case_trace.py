@@ -334,6 +334,49 @@ def test_gaps_name_silent_hours_and_orphans(world: World) -> None:
     assert any("no data events" in why for _, _, why in whys)
 
 
+def test_the_longest_silence_comes_first_of_silences_and_after_all_else(world: World) -> None:
+    """Years of evidence have thousands of silent hours: what kinds of it are missing is not told behind them."""
+    with world.unlogged():
+        orphan = world.user("ada").assumes("Deploy")
+    orphan.calls("s3:ListBuckets")
+    for moment in ("2026-11-23T12:30:00", "2026-12-23T12:30:00", "2026-12-23T16:30:00"):
+        world.at(moment)
+        orphan.calls("s3:ListBuckets")
+    gaps = traced(world, orphan.id).gaps
+    silent = [one.why == "no events in these hours" for one in gaps]
+    spans = [
+        one.end - one.start for one in gaps if one.why == "no events in these hours" and one.end and one.start
+    ]
+
+    assert [False] * (len(gaps) - 3) + [True] * 3 == silent
+    assert [29, 0, 0] == [one.days for one in spans]
+    assert sorted(spans, reverse=True) == spans
+
+
+@pytest.mark.parametrize(
+    "call", ["s3:GetObject", "ec2:DescribeInstances", "sts:AssumeRole", "sts:GetSessionToken"]
+)
+def test_records_without_flags_show_the_kinds_of_events_that_they_are(world: World, call: str) -> None:
+    """Records before eventVersion 1.06 lack `managementEvent`, and most of them `readOnly`."""
+    ada = world.user("ada")
+    if call == "sts:AssumeRole":
+        ada.assumes("Deploy")
+    elif call == "sts:GetSessionToken":
+        ada.gets_session_token()
+    else:
+        ada.calls(call)
+    found = []
+    for lacking in ((), ("readOnly", "managementEvent", "eventCategory")):
+        records = [
+            {name: value for name, value in one.items() if name not in lacking} for one in world.records()
+        ]
+        with held(records) as case:
+            [one] = case.status().coverage
+            found.append((one.read_only_events, one.data_events))
+
+    assert [(call in ("ec2:DescribeInstances", "sts:AssumeRole"), call == "s3:GetObject")] * 2 == found
+
+
 def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:
     """Every event of the subject and its descendants, by time, then id."""
     keys = set(told.key_ids.values())

@@ -81,6 +81,40 @@ def stolen_key_in_turn(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
+@fires("two-networks")
+def stolen_key_of_years(world: World) -> None:
+    """An owner who moved to another network each season, and a thief who uses the key while its owner does."""
+    key = ada(world)
+    for home in range(1, 6):
+        world.wait(hours=24 * 90)
+        key = key.seen_from(f"198.{home}.100.7")
+        key.calls("ec2:DescribeInstances", count=3)
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
+@fires("two-networks")
+def stolen_key_of_a_commuter(world: World) -> None:
+    """An owner who was on a train the day before, with one tool, and a thief who uses the key while its owner does."""
+    key = ada(world)
+    key.seen_from("198.51.100.7").calls("ec2:DescribeInstances", count=3)
+    key.calls("ec2:DescribeInstances")
+    world.wait(hours=24)
+    key.calls("ec2:DescribeInstances")
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def in_many_hands(world: World) -> None:
+    """A key in a program on many machines, each with its tools, in each season."""
+    key = ada(world)
+    for place in range(18):
+        key.seen_from(f"203.{place}.113.9", f"agent/{place}").calls("s3:ListBuckets")
+        key.calls("ec2:DescribeInstances")
+        world.wait(hours=24 * 5)
+
+
 @spares("two-networks")
 def moved_for_good(world: World) -> None:
     """A user moves to another network and stays there."""

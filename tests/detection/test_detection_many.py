@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from detection_cases import FIRES, world
@@ -16,6 +17,7 @@ from evidence import in_segments
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
@@ -182,3 +184,18 @@ def test_a_large_forest_is_climbed_to_the_same_credentials(
             assert large.ancestors(places) == expected
             assert large.ancestors([]) == set()
     assert len(expected) > 2
+
+
+def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
+    """Strangers from 6,000 addresses use a role's sessions for years: no address is compared with each other one."""
+    with duckdb.connect(
+        config={"memory_limit": "256MB", "max_temp_directory_size": "0B", "threads": 1}
+    ) as engine:
+        engine.execute("""CREATE TABLE visits AS SELECT i // 3 AS n, concat('ip', i % 6000) AS ip,
+                          concat('tool', i % 5) AS agent, 1 AS events, i AS first FROM range(30000) t(i)""")
+        engine.execute(
+            "CREATE TABLE hosted AS SELECT DISTINCT n, 'role' AS person, TRUE AS instance FROM visits"
+        )
+        engine.execute("CREATE TABLE guests AS SELECT '' AS ip, '' AS agent")
+
+        assert 30_000 == len(engine.execute(stolen_workload._ABROAD).fetchall())

@@ -81,6 +81,23 @@ def test_what_comes_days_later_is_another_story(every: int, stories: int) -> Non
     assert len(judged(place, "beyond-its-power")) == stories
 
 
+@pytest.mark.parametrize(("every", "stories"), [(3 * DAY, 1), (40 * DAY, 3)])
+def test_what_is_stolen_of_one_role_again_and_again_is_one_story(every: int, stories: int) -> None:
+    """A host hands out session after session, each without an ancestor; strangers came for years to some."""
+    place = world()
+    host = place.instance("Web", ip="198.51.100.7")
+    for number in range(3):
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(f"203.0.{number}.7", f"curl/{number}").calls("s3:ListBuckets")
+        place.wait(every)
+        host = host.rotates()
+    found = judged(place, "stolen-workload")
+
+    assert len(found) == stories
+    assert 3 == len({one for told in found for one in told.credentials})
+    assert all(told.subject == told.credentials[0] for told in found)
+
+
 def test_lineages_are_told_apart() -> None:
     """The same of another user's sessions is another finding."""
     place = world()

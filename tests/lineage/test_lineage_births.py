@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, session, user
+from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, held, session, user
 from tokentrail import Credential
 from tokentrail.testing import World
 
@@ -712,3 +712,25 @@ def test_a_guests_credential_that_nobody_used_is_of_the_account_that_logged_it()
     [one] = answers([record]).values()
 
     assert (key, HOME) == (one.id, one.account)
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_a_console_session_of_old_evidence_is_its_users_and_no_services(
+    signed_in: bool, world: World
+) -> None:
+    """Until 2020 or so its calls bore the sign-in service as `invokedBy`, and no flag; they are the user's own."""
+    console = world.console_sign_in(world.user("ada"))
+    console.calls("s3:ListBuckets", count=5)
+    console.calls("cloudtrail:StopLogging", {"name": "main"})
+    records = [
+        {name: value for name, value in one.items() if name != "sessionCredentialFromConsole"}
+        | {"userIdentity": one["userIdentity"] | {"invokedBy": "signin.amazonaws.com"}}
+        for one in world.records()
+        if signed_in or one["eventName"] != "ConsoleLogin"
+    ]
+    with held(records) as case:
+        [session] = case.credentials()
+        found = {one.rule for one in case.detect()}
+
+    assert ("console_session", 6) == (session.kind, session.events)
+    assert "logging-stopped" in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import replace
 from datetime import timedelta
@@ -327,6 +328,17 @@ def status(**changes: object) -> Status:
         "warnings": ("111122223333: no read-only management events.",),
     }
     return Status(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_the_status_names_the_longest_gaps() -> None:
+    """Of years of evidence, the months without any log are told, and not the first quiet hours."""
+    gaps = [HourGap(start=NINE + timedelta(days=day), end=NINE + timedelta(days=day, hours=hours))
+            for day, hours in enumerate((1, 2, 3, 20, 4))]  # fmt: skip
+    [one] = status().coverage
+    told = written(lambda paper: write_status(status(coverage=(replace(one, gaps=tuple(gaps)),)), paper))
+
+    assert ["2026-11-26", "2026-11-27", "2026-11-25"] == re.findall("nothing in ([0-9-]+)", told)
+    assert "2 more gaps, none of them longer" in told
 
 
 def test_the_status_reads_in_words() -> None:

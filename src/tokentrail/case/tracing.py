@@ -98,8 +98,8 @@ class Tracing:
         """Add what evidence the answer lacks, as of the view that it is from."""
         accounts = {one.account for one in found.credentials if one.account}
         covered = view.covered()
-        missing = coverage.gaps(covered, accounts)
+        missing = coverage.ended(covered, accounts, forest.as_of) + coverage.gaps(covered, accounts)
         missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))
-        return replace(found, gaps=unproven + missing + carried + found.gaps)
+        return replace(found, gaps=coverage.weightiest_first(unproven + missing + carried + found.gaps))

@@ -75,6 +75,8 @@ class Hit:
     accounts: tuple[str, ...] = ()
     next: str | None = None
     """What to do, where it is not to contain the subject."""
+    hole: str | None = None
+    """What gives out credential after credential to whoever is in it: these have no ancestor, and are one story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

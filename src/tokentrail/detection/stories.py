@@ -27,8 +27,8 @@ def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> li
     """
     Put together what one rule found of one lineage.
 
-    What comes later than `same_story` after the one before is another story. A story is known by its first hit, so
-    that it stays the same when more of it comes.
+    What comes later than `same_story` after the one before is another story, and later than `same_hole` what came out
+    of one hole. A story is known by its first hit, so that it stays the same when more of it comes.
 
     Args:
         scene: Where they were found.
@@ -36,19 +36,22 @@ def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> li
         together: Whether to; else each hit is a story, whose subject alone is settled.
     """
     nodes = _nodes(scene, {hit.subject for _, hit in hits if together and hit.subject is not None})
-    lineages: dict[tuple[str, int], list[Found]] = {}
+    lineages: dict[tuple[str, int | str], list[Found]] = {}
     apart: list[Found] = []
     for rule, hit in hits:
         if hit.subject is None:
             apart.append((rule, hit))
         elif together and not _is_sigma(rule):
-            lineages.setdefault((rule.id, nodes[hit.subject].root), []).append((rule, hit))
-    gap = scene.thresholds["same_story"]
-    told = [story for found in lineages.values() for story in _within(found, gap)]
+            lineages.setdefault((rule.id, hit.hole or nodes[hit.subject].root), []).append((rule, hit))
+    told: list[list[Found]] = []
+    for (_, of), found in lineages.items():
+        told += _within(found, scene.thresholds["same_hole" if isinstance(of, str) else "same_story"])
     told += [
         [(rule, hit)] for rule, hit in hits if hit.subject is not None and (_is_sigma(rule) or not together)
     ]
-    spread = [subjects for story in told if len(subjects := _subjects(story)) > 1]
+    spread = [
+        subjects for story in told if story[0][1].hole is None and len(subjects := _subjects(story)) > 1
+    ]
     if spread:
         nodes |= _nodes(scene, {min(subjects) for subjects in spread} - nodes.keys())
         split = [subjects for subjects in spread if not _covers(min(subjects), max(subjects), nodes)]
@@ -102,7 +105,7 @@ def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found
         first,
         severity=max((hit.severity for hit in hits), key=SEVERITIES.index),
         why=_why(hits),
-        subject=_above(_subjects(story), nodes),
+        subject=_above(_subjects(story), nodes) if first.hole is None else first.subject,
         places=tuple(dict.fromkeys(n for hit in hits for n in (hit.subject, *hit.places) if n is not None)),
         events=events[: scene.thresholds.whole("most_events")],
         count=len(events) if listed else sum(hit.count for hit in hits),
@@ -117,7 +120,8 @@ def _why(hits: Sequence[Hit]) -> str:
     """The first sentences, each once, and how often the same was found besides."""
     said = list(dict.fromkeys(hit.why for hit in hits))
     more = len(said) - _TOLD
-    rest = f" The same was found {counted(more, 'more time')} in this lineage, last at {at(hits[-1].time)}."
+    where = "in this lineage" if hits[0].hole is None else "of this role"
+    rest = f" The same was found {counted(more, 'more time')} {where}, last at {at(hits[-1].time)}."
     return " ".join(said[:_TOLD]) + (rest if more > 0 else "")
 
 

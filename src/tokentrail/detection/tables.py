@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tokentrail.lineage.grow import SERVICE
+
 TABLES = {
     "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN forest f ON f.n = w.n",
-    "actors": """
-        SELECT i.segment, i.identity, w.n, w.root_n, i.invoked_by IS NOT NULL AS forwarded
+    "actors": f"""
+        SELECT i.segment, i.identity, w.n, w.root_n, {SERVICE} IS NOT NULL AS forwarded
         FROM some_identities i LEFT JOIN some_placed w ON w.segment = i.segment AND w.identity = i.identity""",
     "deeds": """
         SELECT a.n, e.*, a.forwarded FROM facts e
@@ -26,8 +28,8 @@ TABLES = {
         FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
               FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
     "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
-    "changed": """
-        SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, i.invoked_by AS by_service,
+    "changed": f"""
+        SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, {SERVICE} AS by_service,
                coalesce(c.account, i.account) AS in_account
         FROM some_changes c
         LEFT JOIN (SELECT i.segment, i.identity, i.arn, i.type, i.invoked_by, i.account

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,17 +13,35 @@ from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
-_HOURS = """
+_READS = """coalesce(e.read_only, e.name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')
+                 OR e.name LIKE 'Describe%' OR e.name LIKE 'List%' OR e.name LIKE 'Head%' OR e.name LIKE 'Lookup%'
+                 OR (e.name LIKE 'Get%' AND coalesce(e.source, '') <> 'sts.amazonaws.com'))"""
+"""`readOnly` is optional: most records up to eventVersion 1.05 lack it. GetSessionToken and the like are no reads."""
+_MANAGES = """coalesce(e.management, NOT coalesce(
+             (e.source = 's3.amazonaws.com' AND e.name IN (
+               'AbortMultipartUpload', 'CompleteMultipartUpload', 'CopyObject', 'CreateMultipartUpload', 'DeleteObject',
+               'DeleteObjects', 'GetObject', 'GetObjectAcl', 'GetObjectTagging', 'GetObjectTorrent', 'HeadObject',
+               'ListParts', 'PutObject', 'PutObjectAcl', 'PutObjectTagging', 'RestoreObject', 'SelectObjectContent',
+               'UploadPart', 'UploadPartCopy'))
+             OR (e.source = 'lambda.amazonaws.com' AND e.name = 'Invoke'), FALSE))"""
+"""
+`managementEvent` is there since eventVersion 1.06 (CloudTrail User Guide, 'CloudTrail record contents').
+
+Before, trails had data events of S3's objects (Amazon S3 User Guide, 'Amazon S3 CloudTrail events') and of functions.
+"""
+_HOURS = f"""
 SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
        min(e.time) AS first, max(e.time) AS last,
-       bool_or(coalesce(e.read_only, FALSE) AND coalesce(e.management, TRUE)) AS read_only_events,
-       bool_or(NOT coalesce(e.management, TRUE)) AS data_events
-FROM ({facts}) e LEFT JOIN {{some_identities}} i ON i.segment = e.segment AND i.identity = e.identity
+       bool_or({_READS} AND {_MANAGES}) AS read_only_events, bool_or(NOT {_MANAGES}) AS data_events
+FROM ({{facts}}) e LEFT JOIN {{{{some_identities}}}} i ON i.segment = e.segment AND i.identity = e.identity
 GROUP BY 1, 2, 3, 4"""
 _ORDERED = """
 SELECT account, region, hour, min(first) AS first, max(last) AS last, bool_or(read_only_events) AS read_only_events,
        bool_or(data_events) AS data_events
 FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, hour"""
+_SILENT = "no events in these hours"
+_LATE = timedelta(hours=1)
+"""Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
 
 def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
@@ -84,7 +102,7 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
             region=one.region,
             start=gap.start,
             end=gap.end,
-            why="no events in these hours",
+            why=_SILENT,
         )
         for one in concerned
         for gap in one.gaps
@@ -108,6 +126,29 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
                     why="no data events: reads of S3 objects and the like do not show")
             )  # fmt: skip
     return tuple(found)
+
+
+def ended(covered: Sequence[Coverage], accounts: set[str], as_of: datetime) -> tuple[Gap, ...]:
+    """Where the evidence ends, if that is long before the moment of the answer: what works then may have been ended."""
+    if as_of - max((one.last for one in covered), default=as_of) <= _LATE:
+        return ()
+    last = {account: [one.last for one in covered if one.account == account] for account in sorted(accounts)}
+    return tuple(
+        Gap(account=account, region=None, start=max(own), end=as_of,
+            why="the evidence ends before the moment of the answer: what was done, minted and ended since is not in it")
+        for account, own in last.items() if own
+    )  # fmt: skip
+
+
+def weightiest_first(found: Iterable[Gap]) -> tuple[Gap, ...]:
+    """What kinds of evidence and whose origin is missing, then silent hours, the longest first: there may be many."""
+    return tuple(sorted(found, key=_weight))
+
+
+def _weight(one: Gap) -> tuple[bool, timedelta]:
+    if one.why != _SILENT or one.start is None or one.end is None:
+        return False, timedelta()
+    return True, one.start - one.end
 
 
 def left_out(sentences: Iterable[str]) -> tuple[Gap, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
+from tokentrail.lineage.grow import CONSOLE
 from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -343,7 +344,7 @@ def _told(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -
         "caller_principal": caller.get("principal_id") or "" if issued else None,
         "caller_arn": caller.get("arn"),
         "caller_name": caller.get("user_name"),
-        "caller_service": caller.get("invoked_by"),
+        "caller_service": None if caller.get("invoked_by") == CONSOLE else caller.get("invoked_by"),
     }
 
 

@@ -19,9 +19,13 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 9
+LINKING = 10
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
+CONSOLE = "signin.amazonaws.com"
+"""Who invoked what a console session called, until 2020 or so: no service that calls in somebody's name."""
+SERVICE = f"nullif(i.invoked_by, '{CONSOLE}')"
+"""The service that called in the name of an identity `i`."""
 REDUCED = ("people", "issuing", "makings", "losers")
 """What linking needs of records, and all that it needs: it is worked out for some segments as `new_<name>`."""
 

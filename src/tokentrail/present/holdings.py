@@ -103,10 +103,11 @@ def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
         )  # fmt: skip
         if one.digest:
             paper.line(f"    digests: {one.digest}")
-        for gap in one.gaps[:3]:
+        for gap in sorted(one.gaps, key=lambda gap: gap.start - gap.end)[:3]:
             paper.line(f"    nothing in {words.span(gap.start, gap.end)}")
         if len(one.gaps) > 3:
-            paper.line(f"    … and {words.number(len(one.gaps) - 3, 'more gap')}; --format json lists them")
+            more = words.number(len(one.gaps) - 3, "more gap")
+            paper.line(f"    … and {more}, none of them longer; --format json lists them")
     paper.line("READS: read-only management events occur. DATA: data events occur.")
 
 

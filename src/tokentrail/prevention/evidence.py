@@ -16,6 +16,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from tokentrail.events.vocabulary import VPC_ENDPOINT
+from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import Identity, identity_of, partition_of
@@ -34,7 +35,7 @@ _REGIONS = f"""
     WHERE NOT {THEIRS.format("e")} AND e.region IS NOT NULL
       AND (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))"""
 _MINTS = f"""
-    SELECT s.api, s.role_arn, i.type, i.invoked_by,
+    SELECT s.api, s.role_arn, i.type, {SERVICE} AS invoked_by,
            CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
            i.account AS caller_account, w.kind AS caller_kind,
            coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
@@ -58,14 +59,14 @@ _SESSIONS = f"""
     SELECT i.issuer_arn AS role, max(e.time - i.created) AS used FROM some_facts e
     JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
     {WHOSE.format("e")}
-    WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND i.invoked_by IS NULL AND NOT {THEIRS.format("e")}
+    WHERE i.issuer_arn IS NOT NULL AND i.created IS NOT NULL AND {SERVICE} IS NULL AND NOT {THEIRS.format("e")}
     GROUP BY i.issuer_arn"""
 _LONGEST = "SELECT role, max(used) AS used FROM {parts} GROUP BY role"
 _ENDPOINTS = f"""
     SELECT DISTINCT e.endpoint FROM some_facts e
     JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
     {WHOSE.format("e")}
-    WHERE i.invoked_by IS NULL AND NOT {THEIRS.format("e")} AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')"""
+    WHERE {SERVICE} IS NULL AND NOT {THEIRS.format("e")} AND regexp_matches(e.endpoint, '^{VPC_ENDPOINT}$')"""
 _DISTINCT = "SELECT DISTINCT * FROM {parts}"
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
 _ORGANISATION = re.compile(r"AWSLogs/(o-[a-z0-9]{10,32})/([0-9]{12})/")

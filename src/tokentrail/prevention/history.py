@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
@@ -38,14 +39,13 @@ LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
 _SQL = {
     "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
     "principal": "CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END",
-    "forwarded": "i.invoked_by IS NOT NULL", "name": "e.name", "account": "e.account", "ip": "e.ip",
+    "forwarded": f"{SERVICE} IS NOT NULL", "name": "e.name", "account": "e.account", "ip": "e.ip",
     "region": "e.region", "agent": "e.agent", "endpoint": "e.endpoint", "time": "e.time", "resource": "e.resource",
-    "created": "i.created", "mfa": "i.mfa",
+    "created": "i.created", "mfa": "i.mfa", "linked": LINKED,
     "principal_id": "i.principal_id", "source_identity": "i.source_identity", "sign_in_session": "i.sign_in_session",
     "federated_provider": "i.federated_provider", "ec2_delivery": "i.ec2_delivery", "role_arn": "s.role_arn",
     "session_name": "s.session_name", "asked_identity": "s.source_identity", "duration": "s.duration",
-    "by_service": "i.invoked_by IS NOT NULL AND coalesce(w.kind = 'service_role', FALSE) AND i.ec2_delivery IS NULL",
-    "linked": LINKED,
+    "by_service": f"{SERVICE} IS NOT NULL AND coalesce(w.kind = 'service_role', FALSE) AND i.ec2_delivery IS NULL",
     "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') "
     "THEN 'undeniable' WHEN e.source = 'signin.amazonaws.com' AND e.name NOT LIKE '%OAuth2%' THEN 'signin' "
     "ELSE 'any' END",

@@ -37,17 +37,19 @@ _GUESTS = """
 """Addresses and tools of people and keys where one role's workloads are seen too; those of several are gateways."""
 _ABROAD = """
     SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
-           (f.first < v.first AND f.ip <> v.ip
-            AND NOT EXISTS (SELECT 1 FROM visits o JOIN hosted p ON p.n = o.n WHERE o.ip = v.ip AND o.n <> v.n)
-            AND NOT EXISTS (SELECT 1 FROM visits o JOIN hosted p ON p.n = o.n
-                            WHERE p.person = h.person AND o.agent = v.agent AND o.ip <> v.ip)) AS strange,
+           (f.first < v.first AND f.ip <> v.ip AND s.sessions = 1 AND coalesce(t.places, 1) = 1) AS strange,
            f.ip AS home
     FROM visits v JOIN hosted h ON h.n = v.n
     JOIN (SELECT n, ip, first FROM (
             SELECT *, row_number() OVER (PARTITION BY n ORDER BY first, ip, agent) AS place FROM visits
           ) WHERE place = 1) f ON f.n = v.n
+    JOIN (SELECT ip, count(DISTINCT n) AS sessions FROM visits GROUP BY ip) s ON s.ip = v.ip
+    LEFT JOIN (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
+               FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent
+              ) t ON t.person = h.person AND t.agent = v.agent
     LEFT JOIN guests g ON g.ip = v.ip AND g.agent = v.agent
     ORDER BY v.n, v.first, v.ip, v.agent"""
+"""Counts, and no comparison of each with each: one role may have tens of thousands of sessions and addresses."""
 _FIRST = """
     SELECT n, ip, event_id, event_id_text FROM (
       SELECT d.n, d.ip, d.event_id, d.event_id_text,
@@ -117,12 +119,14 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         about=(known[places[0]]["id"], visits[0]["ip"]),
         time=visits[0]["first"],
         severity=severity,
-        why=f"{listed(named(known[n]) for n in places)} was used from "
+        why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
         f"{scene.addresses.told(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),
         count=sum(row["events"] for row in visits),
+        thresholds=("same_hole",),
+        hole=visits[0]["person"],
     )
 
 
@@ -157,4 +161,5 @@ RULE = Rule(
         "Stratus Red Team, aws.credential-access.ec2-steal-instance-credentials",
     ),
     find=find,
+    thresholds=("same_hole",),
 )

@@ -14,23 +14,50 @@ _PRIVATE = (
     "OR regexp_matches(ip, '^172[.](1[6-9]|2[0-9]|3[01])[.]') OR regexp_matches(ip, "
     "'^100[.](6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])[.]')"
 )
-_CANDIDATES = f"""
-    SELECT n, version, count(DISTINCT network) AS networks FROM (
-      SELECT n, network, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version FROM stays WHERE NOT ({_PRIVATE}))
-    GROUP BY n, version HAVING count(DISTINCT network) BETWEEN 2 AND ?"""
+_NETWORKS = f"""
+    SELECT *, count(*) OVER (PARTITION BY n, version) AS networks FROM (
+      SELECT n, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version, network, min(first) AS first, max(last) AS last
+      FROM stays WHERE NOT ({_PRIVATE}) AND n IN (
+        SELECT n FROM stays WHERE NOT ({_PRIVATE}) GROUP BY n HAVING min(network) < max(network))
+      GROUP BY 1, 2, 3
+    ) QUALIFY networks > 1"""
+_ARRIVALS = """
+    SELECT n, version, network, first FROM (
+      SELECT *, sum(step) OVER (PARTITION BY n, version ORDER BY moment, turn ROWS UNBOUNDED PRECEDING) AS about FROM (
+        SELECT n, version, network, first, first - {within} AS moment, 0 AS turn, 1 AS step FROM its_networks
+        WHERE networks > {most}
+        UNION ALL SELECT n, version, network, first, first, 1, 0 FROM its_networks WHERE networks > {most}
+        UNION ALL SELECT n, version, network, first, last + {within}, 2, -1 FROM its_networks WHERE networks > {most}
+      )
+    ) WHERE turn = 1 AND about BETWEEN 2 AND {most}
+    UNION ALL SELECT n, version, network, first FROM its_networks WHERE networks <= {most}"""
+"""
+Networks that a credential came to while it was in the hands of nothing that roams.
+
+In years everybody has many networks: counted are those that it was used from within some weeks before and after.
+"""
+_CANDIDATES = """
+    SELECT a.n, a.version, CASE WHEN min(k.networks) > {most} THEN min(a.first) - {within} END AS since,
+           CASE WHEN min(k.networks) > {most} THEN max(a.first) + {within} END AS until
+    FROM arrivals a JOIN its_networks k ON k.n = a.n AND k.version = a.version AND k.network = a.network
+    GROUP BY a.n, a.version"""
+"""What else a credential did in years does not matter, and may be much."""
 _TURNS = f"""
     SELECT t.n, t.time, t.ip, t.agent, t.event_id, t.event_id_text, t.network, t.before, t.first_of_network,
-           t.ip_before, t.time_before
+           t.ip_before, t.time_before, t.settled
     FROM (
       SELECT v.*, lag(network) OVER (PARTITION BY n, version ORDER BY time, event_id) AS before,
              lag(ip) OVER (PARTITION BY n, version ORDER BY time, event_id) AS ip_before,
-             lag(time) OVER (PARTITION BY n, version ORDER BY time, event_id) AS time_before,
-             min(time) OVER (PARTITION BY n, version, network) AS first_of_network
+             lag(time) OVER (PARTITION BY n, version ORDER BY time, event_id) AS time_before
       FROM (
-        SELECT d.n, c.version, d.time, d.ip, d.agent, d.event_id, d.event_id_text, s.network
+        SELECT d.n, c.version, d.time, d.ip, d.agent, d.event_id, d.event_id_text, s.network,
+               w.first AS first_of_network, (a.n IS NOT NULL) AS settled
         FROM two_homes c JOIN known k ON k.n = c.n
         JOIN stays s ON s.n = c.n AND CASE WHEN s.ip LIKE '%:%' THEN 6 ELSE 4 END = c.version
+        JOIN its_networks w ON w.n = c.n AND w.version = c.version AND w.network = s.network
+        LEFT JOIN arrivals a ON a.n = c.n AND a.version = c.version AND a.network = s.network
         JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND NOT d.forwarded
+                    AND d.time BETWEEN coalesce(c.since, d.time) AND coalesce(c.until, d.time)
         WHERE k.kind NOT IN ('console_session', 'forwarded', 'service_role') AND NOT ({_PRIVATE.replace("ip", "s.ip")})
       ) v
     ) t WHERE t.before <> t.network OR t.time = t.first_of_network
@@ -42,7 +69,12 @@ _HOMES = "SELECT h.* FROM homes h JOIN known k ON k.person = h.person JOIN sough
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for a network that appears late and is used in turn with the old one."""
     bars = scene.thresholds
-    if not scene.table("two_homes", _CANDIDATES.replace("?", str(bars.whole("most_networks")))):
+    counts = {"most": bars.whole("most_networks"), "within": bars.whole("roams_within")}
+    if not (
+        scene.table("its_networks", _NETWORKS)
+        and scene.table("arrivals", _ARRIVALS.format(**counts))
+        and scene.table("two_homes", _CANDIDATES.format(**counts))
+    ):
         return
     turns: dict[int, list[Row]] = {}
     for row in scene.rows(_TURNS):
@@ -50,52 +82,48 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(turns)
     homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES)}
     for n, listed in sorted(turns.items()):
-        within = bars["returns_within"]
-        came, back = _intrusion(listed, within) or (_leap(scene, listed, within), None)
-        if came is not None:
+        for came, back in _signs(scene, listed, bars["returns_within"]):
             home = homes.get((known[n]["person"], came["ip"]))
             if (
                 home is not None
                 and home["elsewhere"] >= bars["habit_calls"]
                 and came["time"] - home["first"] < bars["new_for"]
+                and (hit := _hit(scene, known[n], listed, came, back))
             ):
-                yield from _hit(scene, known[n], listed, came, back)
+                yield hit
+                break
 
 
-def _intrusion(turns: list[Row], within: float) -> tuple[Row, Row] | None:
-    """The first call from a network that came later, and the return to the one before it."""
-    for place, row in enumerate(turns[1:-1], 1):
-        later = turns[place + 1]
-        if (
-            row["time"] == row["first_of_network"]
-            and row["before"] not in (None, row["network"])
-            and later["network"] == row["before"]
-            and later["time"] - row["time"] <= within
+def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row, Row | None]]:
+    """
+    First calls from a network that came later, each with the return to the one before it; then those without one.
+
+    The latter are from another country, soon after the last from the one before, which nobody travels as quickly.
+    """
+    came = [
+        (row, later)
+        for row, later in zip(turns[1:], [*turns[2:], None], strict=True)
+        if row["settled"]
+        and row["time"] == row["first_of_network"]
+        and row["before"] not in (None, row["network"])
+    ]
+    for row, later in came:
+        if later and later["network"] == row["before"] and later["time"] - row["time"] <= within:
+            yield row, later
+    for row, _ in came:
+        if row["time"] - row["time_before"] <= within and scene.addresses.far_apart(
+            row["ip"], row["ip_before"]
         ):
-            return row, later
-    return None
+            yield row, None
 
 
-def _leap(scene: Scene, turns: list[Row], within: float) -> Row | None:
-    """The first call from another country, soon after the last from the one before, which nobody travels as quickly."""
-    for row in turns:
-        if (
-            row["time"] == row["first_of_network"]
-            and row["before"] not in (None, row["network"])
-            and row["time"] - row["time_before"] <= within
-            and scene.addresses.far_apart(row["ip"], row["ip_before"])
-        ):
-            return row
-    return None
-
-
-def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Iterator[Hit]:
+def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Hit | None:
     there = {"ip": came["ip_before"], "network": came["before"]} if back is None else back
     other = came["agent"] not in {row["agent"] for row in turns if row["network"] == there["network"]}
     near = scene.addresses.same_owner(came["ip"], there["ip"])
     far = scene.addresses.far_apart(came["ip"], there["ip"])
     if not other and (back is None or not far):
-        return  # one machine that changes between office, home and train, or starts a tunnel
+        return None  # one machine that changes between office, home and train, or starts a tunnel
     tool = ", by another tool" if other else ", by the same tool"
     last = (
         f", {span(came['time'] - came['time_before'])} after {scene.addresses.told(there['ip'])}, in another country"
@@ -103,7 +131,7 @@ def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None
         else f", and from {scene.addresses.told(there['ip'])} again at {at(back['time'])}"
         f"{', in another country' if far else ''}"
     )
-    yield Hit(
+    return Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
         time=came["time"],
         severity=_severity(known, other=other, near=near, far=far),
@@ -113,7 +141,7 @@ def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None
         places=(known["n"],),
         events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back) if row),
         count=len(turns),
-        thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
+        thresholds=("most_networks", "roams_within", "returns_within", "new_for", "habit_calls"),
     )
 
 
@@ -138,5 +166,5 @@ RULE = Rule(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
     ),
     find=find,
-    thresholds=("most_networks", "returns_within", "new_for", "habit_calls"),
+    thresholds=("most_networks", "roams_within", "returns_within", "new_for", "habit_calls"),
 )

@@ -11,10 +11,11 @@ FROM facts GROUP BY segment, identity;
 CREATE TABLE new_people AS
 SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, '') AS account,
        coalesce(i.key_id, '') AS key, coalesce(i.principal_id, '') AS principal, greatest(coalesce(i.created, -1), -1) AS created,
-       i.invoked_by IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
+       -- Until 2020 or so, what a console session called bore the sign-in service as its caller, and no flag.
+       nullif(i.invoked_by, 'signin.amazonaws.com') IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
        CASE WHEN coalesce(i.type, '') NOT IN ('AssumedRole', 'Role') THEN i.arn END AS user_arn,
        i.ec2_delivery IS NOT NULL OR i.in_scope_of IS NOT NULL AS hosted,
-       u.console, u.events, u.errors, u.first, u.last,
+       u.console OR coalesce(i.invoked_by = 'signin.amazonaws.com', FALSE) AS console, u.events, u.errors, u.first, u.last,
        -- Nothing is older than AWS: a session of before 1970 tells no time.
        CASE WHEN coalesce(i.key_id, '') = '' AND
                  (coalesce(i.created, -1) < 0 OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))

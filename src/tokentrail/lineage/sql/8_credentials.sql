@@ -15,7 +15,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id
        CASE WHEN f.identity IS NOT NULL THEN coalesce(p.type, '') END AS caller_type,
        CASE WHEN f.identity IS NOT NULL THEN coalesce(p.account, '') END AS caller_account,
        CASE WHEN f.identity IS NOT NULL THEN coalesce(p.principal_id, '') END AS caller_principal,
-       p.arn AS caller_arn, p.user_name AS caller_name, p.invoked_by AS caller_service,
+       p.arn AS caller_arn, p.user_name AS caller_name, nullif(p.invoked_by, 'signin.amazonaws.com') AS caller_service,
        f.issued_at, f.expires_at, f.expires_bound, f.events, f.errors, f.first, f.last, u.ips
 FROM {forest} f
 LEFT JOIN {kin} a ON a.n = f.parent_n
