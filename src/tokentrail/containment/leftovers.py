@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
@@ -104,6 +105,7 @@ def left_behind(
         one for one in changes if one.event_id not in own or one.event_name.startswith(("Delete", "Remove"))
     ]
     dead = gone(changes)
+    undone = Undoings(changes, removals)
     others += removals
     found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
@@ -111,7 +113,8 @@ def left_behind(
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
-            if what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead):
+            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead)
+            if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
