@@ -173,6 +173,20 @@ def test_what_can_not_be_brought_back_is_said(stand: Stand) -> None:
     assert "can't be brought back" in undone.things[0].why
 
 
+def test_what_a_deletion_took_before_it_was_broken_off_is_said(stand: Stand) -> None:
+    """A user is there as before, and its password and groups are not: undo names these, as no call brings them back."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.iam.create_login_profile(UserName="backdoor", Password="a-Password-1")
+    key = stand.iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "DeleteAccessKey" else None
+    plan = plan_of(step(1, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False))
+    assert not stand.apply(plan).complete
+
+    (told,) = stand.undo(plan).things
+
+    assert told.outcome == "irreversible" and "took its password:" in told.why and key not in told.why
+
+
 def test_a_step_that_never_becomes_safe_needs_the_same_word(stand: Stand) -> None:
     """A denial that alone holds back an active key is lifted like the key itself."""
     plan = stand.story()
