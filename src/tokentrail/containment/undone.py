@@ -93,7 +93,13 @@ def _rules() -> dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str
 
 _RULES = _rules()
 _CALLS = frozenset(name for rules in _RULES.values() for names, _ in rules for name in names)
-_PATHS = frozenset(path for rules in _RULES.values() for _, pairs in rules for path, _ in pairs)
+_PATHS = {
+    call: frozenset(
+        path for rules in _RULES.values() for names, pairs in rules if call in names for path, _ in pairs
+    )
+    for call in _CALLS
+}
+"""By taking back: where it may name what it takes."""
 
 
 class Undoings:
@@ -148,7 +154,9 @@ class Undoings:
 
 def named(change: Change) -> set[str]:
     """The texts of a removal by which it may be matched."""
-    return {value for path in _PATHS for value in _told(change.request, path) if value}
+    return {
+        value for path in _PATHS.get(change.event_name, ()) for value in _told(change.request, path) if value
+    }
 
 
 def names_of(deed: Deed) -> set[str]:
