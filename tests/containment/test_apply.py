@@ -746,7 +746,8 @@ def test_what_a_colleague_deleted_meanwhile_needs_no_denial(stand: Stand) -> Non
     assert stand.wire.writes == ["PutRolePolicy"]
     assert [one.why for done in applied.steps for one in done.deeds] == [
         f"there is no access key {stand.key} of user support any more, and what is gone needs no denial",
-        "there is no user support any more, and what is gone needs no denial",
+        "there is no user support any more, and what is gone needs no denial; if it was renamed (UpdateUser), it lives "
+        "on: then ingest newer logs and plan again",
         None,
     ]
 
@@ -875,3 +876,17 @@ def test_a_policy_of_a_user_that_is_gone_is_not_put_back(stand: Stand) -> None:
     told = {one.thing: one for one in undone.things}[f"inline policy {REVOKE} of user support"]
     assert told.outcome == "irreversible"
     assert told.why.startswith("there is no user support any more")
+
+
+def test_a_password_of_a_user_that_is_not_there_is_told(stand: Stand) -> None:
+    """IAM says of a renamed user what it says of one without a password: the step says that it may be called otherwise."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.iam.create_login_profile(UserName="backdoor", Password="a-Password-1")
+    stand.iam.update_user(UserName="backdoor", NewUserName="other")
+    plan = plan_of(
+        step(1, "remove-login-profile", call("DeleteLoginProfile", UserName="backdoor"), reversible=False)
+    )
+
+    (deed,) = stand.apply(plan).steps[0].deeds
+
+    assert deed.outcome == "already" and "if it was renamed (UpdateUser), it lives on" in str(deed.why)

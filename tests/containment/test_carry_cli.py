@@ -343,6 +343,22 @@ def test_a_process_that_is_killed_is_taken_up(shell: Shell, action: str, when: s
     }
 
 
+def test_a_run_that_is_interrupted_says_how_it_goes_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C once calls were sent: where these stand written, and that the same command goes on, or undo takes back."""
+    shell.plan()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tokentrail.containment.apply._Run._hold", interrupted)
+    stopped = shell("apply", YES)
+
+    assert stopped.code == 130
+    said = " ".join(stopped.err.split())
+    assert f"the journal {journal_path(shell.stand.file)} tells which calls" in said.replace("- ", "-")
+    assert "Run the same command again to go on; `tokentrail undo` takes back" in said
+
+
 def test_an_endpoint_that_nobody_serves_is_a_refusal(shell: Shell) -> None:
     """An account that can't be reached is refused by apply and undo, and said by verify."""
     shell.plan()

@@ -326,6 +326,24 @@ def test_a_function_of_the_same_name_elsewhere_hides_none() -> None:
         assert deleted != any(call.service == "lambda" for one in plan.steps for call in one.calls)
 
 
+@pytest.mark.parametrize(
+    "asked_for", [{"functionName": "send", "qualifier": "1"}, {"functionName": "send:1"}]
+)
+def test_a_function_of_which_a_version_was_deleted_runs_on(asked_for: dict[str, str]) -> None:
+    """Deleting one of its versions leaves the attacker's function, which is stopped and whose role is cut."""
+    world = World(START)
+    key = world.user("support")
+    made = {"functionName": "send", "role": JOB}
+    key.calls("lambda:CreateFunction20150331", made, read_only=False)
+    key.calls("lambda:DeleteFunction20150331", asked_for, read_only=False)
+    world.wait(hours=3)
+    world.user("ria").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert ("send",) == step(plan, "isolate-instance").targets
+    assert (JOB,) == step(plan, "revoke-role-sessions").principals
+
+
 def test_a_step_shows_each_region_that_it_calls() -> None:
     """Functions of one name in two regions are stopped by calls to both, and a plan in words tells both."""
     world = World(START)

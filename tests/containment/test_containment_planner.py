@@ -669,6 +669,25 @@ def test_a_renamed_user_is_called_by_its_present_name() -> None:
     assert plan.proof.complete, plan.proof.counterexample
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_name_that_was_passed_on_hides_nobody(deleted: bool) -> None:
+    """A user is renamed, and another made with its old name and deleted again, or not: a password set before lives."""
+    world = World(START)
+    key = world.user("support")
+    key.iam("CreateLoginProfile", userName="ria", password="x")
+    world.wait(minutes=1)
+    key.iam("UpdateUser", userName="ria", newUserName="ria2")
+    world.wait(minutes=1)
+    key.creates_user("ria")
+    world.wait(minutes=1)
+    if deleted:
+        key.iam("DeleteUser", userName="ria")
+    plan = planned(world, key.id)
+
+    assert ("remove-login-profile" if deleted else "delete-created-user") in actions(plan)
+    assert any("left on the user ria2 " in one for one in plan.proof.holds_if)
+
+
 def two_people() -> tuple[World, Any, Any]:
     """A thief and a colleague in one role of Identity Center, and calls that show who each is."""
     world = World(START)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from carry_cases import AS_OF, BEFORE, REVOKE, Stand, call, plan_of, step
+from carry_cases import AS_OF, BEFORE, CUTOFF, REVOKE, Stand, call, denial, plan_of, step, with_steps
 
 from tokentrail.containment.model import Plan
 from tokentrail.present.deeds import write_undone
@@ -173,6 +173,20 @@ def test_what_can_not_be_brought_back_is_said(stand: Stand) -> None:
     assert "can't be brought back" in undone.things[0].why
 
 
+def test_what_a_deletion_took_before_it_was_broken_off_is_said(stand: Stand) -> None:
+    """A user is there as before, and its password and groups are not: undo names these, as no call brings them back."""
+    stand.iam.create_user(UserName="backdoor")
+    stand.iam.create_login_profile(UserName="backdoor", Password="a-Password-1")
+    key = stand.iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "DeleteAccessKey" else None
+    plan = plan_of(step(1, "delete-created-user", call("DeleteUser", UserName="backdoor"), reversible=False))
+    assert not stand.apply(plan).complete
+
+    (told,) = stand.undo(plan).things
+
+    assert told.outcome == "irreversible" and "took its password:" in told.why and key not in told.why
+
+
 def test_a_step_that_never_becomes_safe_needs_the_same_word(stand: Stand) -> None:
     """A denial that alone holds back an active key is lifted like the key itself."""
     plan = stand.story()
@@ -195,6 +209,23 @@ def test_a_failed_undo_goes_on_later(stand: Stand) -> None:
 
     assert outcomes(failed)[1] == ((2,), "failed")
     assert outcomes(again) == [((2,), "restored"), ((1,), "kept")]
+
+
+def test_a_step_of_which_a_part_was_lifted_is_carried_out_again(stand: Stand) -> None:
+    """A denial was detached, and its policy could not be deleted: apply does not say that the step stands."""
+    told = stand.story()
+    made = call("CreatePolicy", PolicyName="TokenTrail-x", PolicyDocument=denial())
+    attached = call("AttachRolePolicy", RoleName="MyBucketRole", PolicyArn="${step.call[0].Policy.Arn}")
+    plan = with_steps(told, step(1, "deny-role", made, attached, cutoff=CUTOFF))
+    assert stand.apply(plan).complete
+    stand.clock.now += timedelta(days=3)
+    stand.wire.before = lambda action: (409, "DeleteConflict") if action == "DeletePolicy" else None
+    assert not stand.undo(plan).complete
+
+    again = stand.apply(plan)
+
+    assert again.complete and again.steps[0].outcome == "done"
+    assert stand.iam.list_attached_role_policies(RoleName="MyBucketRole")["AttachedPolicies"] != []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -100,6 +100,10 @@ def test_trust_denials_and_whom_they_speak_of() -> None:
         ("monitoring.amazonaws.com", "PutMetricData", ("cloudwatch:putmetricdata",)),
         ("apigateway.amazonaws.com", "GetRestApis", ("apigateway:*",)),
         ("ec2.amazonaws.com", "RunInstances", ("ec2:runinstances",)),
+        ("sqs.amazonaws.com", "SendMessageBatch", ("sqs:sendmessage",)),
+        ("dynamodb.amazonaws.com", "TransactWriteItems", ("dynamodb:*item",)),
+        ("dynamodb.amazonaws.com", "ExecuteStatement", ("dynamodb:partiql*",)),
+        ("kms.amazonaws.com", "ReEncrypt", ("kms:reencryptfrom", "kms:reencryptto")),
         (None, "x", ("*",)), ("x.y.amazonaws.com", "Do", ("*",)),
     ],
 )  # fmt: skip

@@ -131,7 +131,7 @@ AKIAIOSFODNN7EXAMPLE  ended  ! tainted  long-term key of user/support
          minted 2026-11-23T09:00:02Z by AssumeRole from 203.0.113.77 (inferred: the only one alive)
          3 calls, 1 of them refused or failed, 2026-11-23T09:00:00Z, from 203.0.113.77
 
-Made or changed: this outlives the credential that did it
+Made or changed: what is not deleted again outlives the credential that did it
   2026-11-23T09:00:00Z  CreateUser: user eve, by ASIAIOSFODNN7SESSION
 
 Secrets read: change these

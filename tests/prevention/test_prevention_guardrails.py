@@ -177,6 +177,18 @@ def test_sessions_live_as_long_as_they_are_used() -> None:
     assert [] == made(robbed()[0], "session-length")
 
 
+def test_the_length_of_an_instance_s_sessions_is_no_role_s_to_set() -> None:
+    """A role's maximum binds nobody's instance: where its instances alone had longer sessions, none is proposed."""
+    world = World(START)
+    taken = world.instance("Web").seen_from(THIEF)
+    taken.calls("s3:ListBuckets")
+    world.wait(3 * 3600)
+    taken.calls("s3:ListBuckets")
+
+    assert [] == made(world, "session-length", taken.id)
+    assert "sessions-too-long" not in {found.rule for found in guarded(world, taken.id).findings}
+
+
 def test_an_instance_s_credentials_off_its_vpc() -> None:
     """From a public address they are refused; from a private one the log does not tell. The old metadata service is told."""
     world = World(START)

@@ -24,6 +24,7 @@ from tokentrail.containment import planfile
 from tokentrail.containment.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused, CaseError
+from tokentrail.present.paper import Paper
 
 if TYPE_CHECKING:
     from tokentrail.containment.aws import Accounts
@@ -51,7 +52,15 @@ class Route:
             Journal(journal_path(path), plan=planfile.digest(plan), run=run) as journal,
             self.accounts(run) as accounts,
         ):
-            yield accounts, journal
+            try:
+                yield accounts, journal
+            except KeyboardInterrupt:
+                if journal.lines:
+                    told = f"What was sent stands, or may: the journal {journal.path} tells which calls. Run the same "
+                    Paper(sys.stderr).wrapped(
+                        f"{told}command again to go on; `tokentrail undo` takes back what may be."
+                    )
+                raise
 
 
 class _ProfileFor(click.ParamType):

@@ -4,7 +4,7 @@ Which users and roles are no more, or go by another name: what was left on those
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from tokentrail.containment.principal import Principal, PrincipalKind
@@ -15,26 +15,67 @@ NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "
 
 
 def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
-    """When users and roles were deleted that have not been made again."""
+    """
+    When users and roles were deleted that have not been made again.
+
+    Where a user was renamed and another with its old name deleted, the first lives on.
+    """
     last: dict[Principal, Change] = {}
+    away: set[Principal] = set()
     for change in sorted(changes, key=lambda one: one.order):
+        if (moved := _moved(change)) is not None:
+            away.add(moved)
         for kind, member in NAMED:
             name = change.asked(member)
             if name is not None and change.event_name in (f"Create{kind.title()}", f"Delete{kind.title()}"):
                 last[Principal(change.account, kind, name)] = change
-    return {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
+    dead = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
+    return {one: time for one, time in dead.items() if one not in away}
+
+
+def _moved(change: Change) -> Principal | None:
+    """The user that a change gave another name, by its old one (IAM API Reference, 'UpdateUser')."""
+    name = change.asked("userName")
+    renames = change.event_name == "UpdateUser" and name and change.asked("newUserName") not in (None, name)
+    return Principal(change.account, "user", name) if renames and name else None
+
+
+def moved_on(change: Change, member: str, since: datetime, changes: Iterable[Change]) -> bool:
+    """Whether the user that a change names was renamed since, so that the change was to another of that name."""
+    name = change.asked("userName") if member == "userName" else None
+    user = Principal(change.account, "user", name or "")
+    return name is not None and any(
+        since <= one.time <= change.time and _moved(one) == user for one in changes
+    )
 
 
 def renamed(changes: Iterable[Change]) -> dict[Principal, str]:
-    """What users are called by now whom somebody has renamed (IAM API Reference, 'UpdateUser'), by their old names."""
+    """What users are called by now whom somebody has renamed, by their old names, if no other got these."""
+    return _names(changes)[0]
+
+
+def namesakes(changes: Iterable[Change], concerned: Collection[Principal]) -> list[str]:
+    """The conditions of a proof where another user got the name of one that was renamed: steps name the other."""
+    return [
+        f"nothing of the attacker's was left on the user {now} (account {one.account}), who was called {one.name} "
+        f"before another got that name: look at {now} by hand"
+        for one, now in sorted(_names(changes)[1].items()) if one in concerned
+    ]  # fmt: skip
+
+
+def _names(changes: Iterable[Change]) -> tuple[dict[Principal, str], dict[Principal, str]]:
+    """What renamed users are called by now, by their old names: those that are theirs, and those that another got."""
     found: dict[Principal, str] = {}
+    taken: dict[Principal, str] = {}
     for change in sorted(changes, key=lambda one: one.order):
-        old, new = change.asked("userName"), change.asked("newUserName")
-        if change.event_name == "UpdateUser" and old and new:
-            for one, name in list(found.items()):
-                if one.account == change.account and name == old:
-                    found[one] = new
-            found[Principal(change.account, "user", old)] = new
-        elif change.event_name == "CreateUser" and old:
-            found.pop(Principal(change.account, "user", old), None)  # another user has the old name now
-    return found
+        moved, new = _moved(change), change.asked("newUserName")
+        user = Principal(change.account, "user", change.asked("userName") or "")
+        if moved is not None and new:
+            for names in (found, taken):
+                for one, name in list(names.items()):
+                    if one.account == change.account and name == moved.name:
+                        names[one] = new
+            found[moved] = new
+        elif change.event_name == "CreateUser" and user in found:
+            taken[user] = found.pop(user)
+    return found, taken

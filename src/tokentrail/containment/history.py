@@ -108,8 +108,10 @@ def plain(call: Call) -> dict[str, Any]:
 
 def _done(found: History, before: Line, after: Line) -> None:
     if before["verb"] == "undo":
-        if before["final"]:
-            found.things.pop(before["thing"], None)
+        lifted = found.things.pop(before["thing"], None) if before["final"] else None
+        for n in lifted.steps if lifted else ():
+            if n in found.steps and found.steps[n].outcome == "done":
+                del found.steps[n]  # what is left of a step is not the step
         return
     record = _record(found, before)
     if not record.changed:

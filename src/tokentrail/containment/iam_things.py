@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
-from tokentrail.containment.owner import Owner, insist_on_name, no_more, owner_gone
+from tokentrail.containment.owner import Owner, insist_on_name, no_more, owner_gone, taken_from
 from tokentrail.containment.thing import Irreversible, State, Thing, document_text
 
 
@@ -276,10 +276,17 @@ class SignIn(Thing):
     def read(self, cloud: Cloud) -> State:
         """Read whether it is there."""
         if self.what == "password":
-            return {"exists": self._ask(cloud, "iam", "GetLoginProfile", UserName=self.user) is not None}
-        operation, member, id_ = _SIGN_IN[self.what]
-        found = (self._ask(cloud, "iam", operation, UserName=self.user) or {}).get(member, [])
-        return {"exists": any(one[id_] == self.id for one in found)}
+            exists = self._ask(cloud, "iam", "GetLoginProfile", UserName=self.user) is not None
+        else:
+            operation, member, id_ = _SIGN_IN[self.what]
+            found = (self._ask(cloud, "iam", operation, UserName=self.user) or {}).get(member, [])
+            exists = any(one[id_] == self.id for one in found)
+        gone = not exists and owner_gone(self.account, "User", self.user, cloud)
+        return {"exists": exists, "owner_gone": True} if gone else {"exists": exists}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that its user is no more."""
+        return no_more(f"user {self.user}") if state.get("owner_gone") else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Nothing brings it back."""
@@ -295,29 +302,6 @@ _SIGN_IN = {
         "ListServiceSpecificCredentials", "ServiceSpecificCredentials", "ServiceSpecificCredentialId"
     ),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider(Thing):
-    """An identity provider that the attacker made: `exists`."""
-
-    compared: ClassVar = ("exists",)
-    arn: str
-    kind: Literal["OpenIDConnect", "SAML"]
-
-    @property
-    def name(self) -> str:
-        """The provider."""
-        return f"identity provider {self.arn}"
-
-    def read(self, cloud: Cloud) -> State:
-        """Read whether it is there."""
-        parameter = {f"{self.kind}ProviderArn": self.arn}
-        return {"exists": self._ask(cloud, "iam", f"Get{self.kind}Provider", **parameter) is not None}
-
-    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
-        """Nothing brings it back."""
-        raise Irreversible("a deleted identity provider can't be brought back; make it anew if it is wanted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +336,7 @@ class User(Thing):
         return {
             "exists": True, "path": found["User"].get("Path"), "user_id": found["User"].get("UserId"),
             "keys": ids("ListAccessKeys", "AccessKeyMetadata", "AccessKeyId"),
-            "password": self._ask(cloud, "iam", "GetLoginProfile", **user) is not None,
+            "login_profile": self._ask(cloud, "iam", "GetLoginProfile", **user) is not None,
             "mfa_devices": ids(*_SIGN_IN["MFA device"]),
             "ssh_keys": rare("SSH key"),
             "certificates": rare("signing certificate"),
@@ -384,8 +368,14 @@ class User(Thing):
             for operation, parameter, member in one_of
             for value in state[member]
         ]
-        password = [self._call("iam", "DeleteLoginProfile", UserName=self.user)] if state["password"] else []
+        password = (
+            [self._call("iam", "DeleteLoginProfile", UserName=self.user)] if state["login_profile"] else []
+        )
         return (*password, *found, last)
+
+    def lost(self, present: State, original: State) -> str | None:
+        """Say what of a user's is gone since its deletion was broken off."""
+        return taken_from(present, original)
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Nothing brings it back."""

@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import NAMED, gone
+from tokentrail.containment.gone import NAMED, gone, moved_on
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
 from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
 from tokentrail.lineage import creations
@@ -34,6 +35,7 @@ _NAMED = {
     "trust": ("trust", "roleName"),
 }  # fmt: skip
 """Things known by a name: the kind of source that each is, and the parameter that names it."""
+_ANYBODYS = ("Delete", "Remove", "UpdateUser")
 PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
 _PUT_RIGHT = {
     "user": ("DeleteUser",),
@@ -100,18 +102,18 @@ def left_behind(
         removals: Everybody's calls that took away, stopped or shut what is not IAM's.
     """
     own = {deed.event_id for deed in deeds}
-    others = [
-        one for one in changes if one.event_id not in own or one.event_name.startswith(("Delete", "Remove"))
-    ]
-    dead = gone(changes)
+    others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
+    dead = gone(changes)
+    undone = Undoings(changes, removals)
     found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
-            if what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead):
+            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead)
+            if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
@@ -190,8 +192,7 @@ def _standing(deed: Deed, kind: str, name: str, others: Sequence[Change]) -> Sou
 
 def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
     return Source(
-        kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account,
-        made=True,
+        kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account, made=True,
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) made the {kind} {name}",
     )  # fmt: skip
 
@@ -367,6 +368,7 @@ def _put_right(
         and one.event_name in names
         and one.asked(member) == value
         and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
+        and not moved_on(one, member, deed.time, others)
     )
     return min(found, default=None)
 

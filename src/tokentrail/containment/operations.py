@@ -17,7 +17,6 @@ from tokentrail.containment.iam_things import (
     InlinePolicy,
     ManagedPolicy,
     Membership,
-    Provider,
     SignIn,
     Trust,
     User,
@@ -30,6 +29,7 @@ from tokentrail.containment.other_things import (
     OrganizationAttachment,
     OrganizationPolicy,
     ProfileAssociation,
+    Provider,
     RolesAnywhere,
     SignInSessions,
 )

@@ -1,8 +1,9 @@
 """
-What the other calls of a plan act on: service control policies, instances, functions, trust anchors, sign-ins.
+What the other calls of a plan act on: service control policies, instances, functions, trust anchors, sign-ins,
+identity providers.
 
-Sources: the AWS Organizations, Amazon EC2, AWS Lambda, IAM Roles Anywhere and AWS Sign-In API References, the page of
-each operation.
+Sources: the IAM, AWS Organizations, Amazon EC2, AWS Lambda, IAM Roles Anywhere and AWS Sign-In API References, the
+page of each operation.
 """
 
 from __future__ import annotations
@@ -233,3 +234,26 @@ class SignInSessions(Thing):
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Nothing brings them back."""
         raise Irreversible("a revoked sign-in session can't be brought back; its owner signs in again")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Thing):
+    """An identity provider that the attacker made: `exists`."""
+
+    compared: ClassVar = ("exists",)
+    arn: str
+    kind: Literal["OpenIDConnect", "SAML"]
+
+    @property
+    def name(self) -> str:
+        """The provider."""
+        return f"identity provider {self.arn}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether it is there."""
+        parameter = {f"{self.kind}ProviderArn": self.arn}
+        return {"exists": self._ask(cloud, "iam", f"Get{self.kind}Provider", **parameter) is not None}
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Nothing brings it back."""
+        raise Irreversible("a deleted identity provider can't be brought back; make it anew if it is wanted")

@@ -4,7 +4,8 @@ Whom an IAM thing belongs to, and whether that user or role is there at all: wha
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
@@ -59,5 +60,20 @@ def insist_on_name(account: str, user: str, access_key_id: str, cloud: Cloud) ->
 
 
 def no_more(what: str) -> str:
-    """Say that something is gone, and what follows."""
-    return f"there is no {what} any more, and what is gone needs no denial"
+    """Say that something is gone, and what follows; of a user, whom IAM alone can rename, what else it may mean."""
+    said = f"there is no {what} any more, and what is gone needs no denial"
+    renamed = "; if it was renamed (UpdateUser), it lives on: then ingest newer logs and plan again"
+    return said + renamed if what.startswith("user ") else said
+
+
+def taken_from(present: Mapping[str, Any], original: Mapping[str, Any]) -> str | None:
+    """Say what a user had and has no more; policies of ours, which are told by themselves, left out."""
+    lists = {member: was for member, was in original.items() if isinstance(was, list)}
+    found = [
+        f"{member.replace('_', ' ')} {', '.join(gone)}"
+        for member, was in lists.items()
+        if (gone := [one for one in was if one not in present.get(member, ()) and "TokenTrail-" not in one])
+    ]
+    found += ["its password"] if original.get("login_profile") and not present.get("login_profile") else []
+    told = f"its deletion was broken off after it took {'; '.join(found)}: put back by hand what must be"
+    return told if found else None

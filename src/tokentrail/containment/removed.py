@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.undone import named, names_of
 from tokentrail.containment.workloads import WORKLOADS, name_of, removing
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations
@@ -25,9 +26,11 @@ def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Cha
         for deed in deeds
         for what, thing in creations.made(deed.name, deed.request, deed.response, deed.source)
         if thing and what in WORKLOADS
-    }
+    }.union(*(names_of(deed) for deed in deeds))
     found = list(forest.removals())
-    regions = _regions(forest, {one.event_id for one in found if not known.isdisjoint(removing(one))})
+    regions = _regions(
+        forest, {one.event_id for one in found if not known.isdisjoint({*removing(one), *named(one)})}
+    )
     return [replace(one, region=regions.get(one.event_id)) for one in found]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
 from tokentrail.containment.given import beside, given, openings
-from tokentrail.containment.gone import gone, renamed
+from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
@@ -146,7 +146,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        entered=tuple(dict.fromkeys(left.entered)),
+        entered=tuple(dict.fromkeys((*left.entered, *namesakes(changes, concerned)))),
         minters=_minters(forest, more.subjects, theirs.ids),
         strangers=tuple(strangers(ever, dead)),
         held_there=tuple(held_there),

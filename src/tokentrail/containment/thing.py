@@ -67,6 +67,10 @@ class Thing(ABC):
         """Say what is no more, the thing itself or what it belongs to, so that no call is needed or possible."""
         return None
 
+    def lost(self, present: State, original: State) -> str | None:
+        """Say what a change that was broken off took for good, where the thing itself is there as before."""
+        return None
+
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Whether two states are the same, however a policy document is laid out and spelled."""
         return all(_value(one.get(name)) == _value(other.get(name)) for name in self.compared)

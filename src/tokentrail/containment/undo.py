@@ -103,6 +103,8 @@ class Undo:
             why = f"what is there now can't be read: {failure}"
             return _taking(record, thing, {}, "refused", why)
         if thing.same(present, record.original):
+            if record.left is None and (lost := thing.lost(present, record.original)) is not None:
+                return _taking(record, thing, present, "irreversible", lost)
             return _taking(record, thing, present, "already", "it is as it was before")
         try:
             calls = thing.restoring(present, record.original)

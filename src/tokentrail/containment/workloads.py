@@ -22,6 +22,8 @@ REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 """How AWS spells its regions; evidence may say anything."""
 _FUNCTION = re.compile(r"(?:.*:)?function:([^:]+)(?::[^:]+)?|(?:\d{12}:)?([^:/]+)(?::[^:/]+)?")
 """A function's name, partial ARN or ARN, each with a version or alias or without one."""
+_VERSION = re.compile(r"(^|function:)[^:]+:[^:]+$")
+"""How such a text ends in a version: AWS Lambda API Reference, 'DeleteFunction'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +183,16 @@ def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
 
 def removing(change: Change) -> Iterator[str]:
     """What a change may do away with, by name."""
-    for what, workload in WORKLOADS.items():
-        if change.event_name in workload.gone_by:
-            for one in _at(change.request, workload.gone_by[change.event_name].split(".")):
+    for what in WORKLOADS:
+        yield from _removed(change, what)
+
+
+def _removed(change: Change, what: str) -> Iterator[str]:
+    """Which of a kind a change does away with: a function not by the deletion of one of its versions."""
+    path = WORKLOADS[what].gone_by.get(change.event_name)
+    if path is not None and not (what == "function" and change.asked("qualifier")):
+        for one in _at(change.request, path.split(".")):
+            if what != "function" or not _VERSION.search(one):
                 yield name_of(what, one)
 
 
@@ -202,16 +211,14 @@ def gone_at(
         where: Its service and region, if known: of another service or elsewhere, what has its name is something else.
     """
     source, region = where
-    gone_by = WORKLOADS[what].gone_by
     found = (
         change.time
         for change in removals
-        if change.event_name in gone_by
-        and change.account == account
+        if change.account == account
         and (since is None or change.time >= since)
         and (not source or change.event_source == source)
         and (region is None or change.region in (None, region))
-        and name in {name_of(what, one) for one in _at(change.request, gone_by[change.event_name].split("."))}
+        and name in _removed(change, what)
     )
     return min(found, default=None)
 

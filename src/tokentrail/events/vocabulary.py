@@ -92,8 +92,16 @@ OTHER_CHANGES = frozenset({
     "UpdateNotebookInstance", "UpdateSchedule",
     "TerminateInstances", "DeleteFunction20150331", "DeleteProject", "DeleteStack", "DeleteDevEndpoint", "DeleteJob",
     "DeleteNotebookInstance", "DeleteRule", "DeleteSchedule", "DeleteStateMachine", "StopTask", "DeleteService",
+    "DeleteSSHPublicKey", "DeleteSigningCertificate", "DeleteServiceSpecificCredential", "DeleteVirtualMFADevice",
+    "DisableOutboundWebIdentityFederation", "DeleteBucketPolicy", "DeleteBucket", "DeleteBucketReplication",
+    "DeleteFunctionUrlConfig", "DeleteResourcePolicy", "DeleteRepositoryPolicy", "DeletePermissionSet",
+    "DeleteLaunchTemplate", "DeleteResourceShare", "DeleteDocument", "DeleteAccessEntry",
 })  # fmt: skip
-"""Calls outside IAM whose result outlives the token that made them, or that blind the log (API References)."""
+"""
+Calls whose result outlives the token that made them, that do away with such, or that blind the log.
+
+Source: API References.
+"""
 
 POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
 """Organizations' service control policies; CreatePolicy and DeletePolicy share their names with IAM."""

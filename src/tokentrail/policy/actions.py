@@ -72,8 +72,30 @@ _S3 = {
     "PutBucketPublicAccessBlock": "PutBucketPublicAccessBlock",
 }  # fmt: skip
 _S3_BOTH = {"CopyObject": ("GetObject", "PutObject"), "UploadPartCopy": ("GetObject", "PutObject")}
-_LAMBDA = {"Invoke": "InvokeFunction"}
-_BEDROCK = {"Converse": "InvokeModel", "ConverseStream": "InvokeModelWithResponseStream"}
+_LAMBDA = {
+    "Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction",
+}  # fmt: skip
+_OTHERWISE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("bedrock", "Converse"): ("InvokeModel",),
+    ("bedrock", "ConverseStream"): ("InvokeModelWithResponseStream",),
+    ("sqs", "SendMessageBatch"): ("SendMessage",),
+    ("sqs", "DeleteMessageBatch"): ("DeleteMessage",),
+    ("sqs", "ChangeMessageVisibilityBatch"): ("ChangeMessageVisibility",),
+    ("sns", "PublishBatch"): ("Publish",),
+    ("kms", "ReEncrypt"): ("ReEncryptFrom", "ReEncryptTo"),
+    ("dynamodb", "TransactGetItems"): ("GetItem",),
+    ("dynamodb", "TransactWriteItems"): ("*Item",),
+    ("dynamodb", "ExecuteStatement"): ("PartiQL*",),
+    ("dynamodb", "BatchExecuteStatement"): ("PartiQL*",),
+    ("dynamodb", "ExecuteTransaction"): ("PartiQL*",),
+}
+"""
+Calls of other services without a permission of their own name.
+
+Amazon SQS Developer Guide, 'Amazon SQS batch actions'; Amazon DynamoDB Developer Guide, 'Using IAM with DynamoDB
+transactions' (a write is put, updated, deleted or checked, which the log need not tell); Service Authorization
+Reference, the pages of Amazon SNS, AWS KMS and Amazon DynamoDB.
+"""
 
 
 @lru_cache(maxsize=8192)
@@ -104,6 +126,4 @@ def _names(service: str, name: str) -> tuple[str, ...]:
         return (_LAMBDA.get(plain, plain),)
     if service == "cloudfront":
         return (_VERSION.sub("", name),)
-    if service == "bedrock":
-        return (_BEDROCK.get(name, name),)
-    return (name,)
+    return _OTHERWISE.get((service, name), (name,))

@@ -132,7 +132,7 @@ def unkeyed(trace: Trace, tainted: set[str]) -> list[Unkeyed]:
 def _made(created: Sequence[Created], paper: Paper) -> None:
     if not created:
         return
-    paper.heading("Made or changed: this outlives the credential that did it")
+    paper.heading("Made or changed: what is not deleted again outlives the credential that did it")
     for one in created[:_MOST]:
         what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
         paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")

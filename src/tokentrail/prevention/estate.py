@@ -105,13 +105,13 @@ class Estate:
         everybody: Iterable[Holder] = (*self.users, *self.roles)
         return {one.arn: self.reach.edges(one.arn) for one in everybody}
 
-    def longest(self, role: str) -> int | None:
-        """How long a role's sessions may live, in seconds, where that is known."""
+    def longest(self, role: str, *, of_services: bool = True) -> int | None:
+        """How long a role's sessions may live, in seconds, where that is known; with what services give, or without."""
         told = self.lengths.get(role)
         found = self.reach.role(role)
         if told is None and found is not None:
             told = found.longest
-        most = self.evidence.granted(role)
+        most = self.evidence.granted(role) if of_services else self.evidence.asked_for(role)
         if told is None:
             return most if most > HOUR else None
         return max(told, most)

@@ -195,6 +195,11 @@ class Evidence:
         """The longest life that a session of a role was granted, in seconds; 0 where none was."""
         return max((one.granted or 0 for one in self._mints_of.get(identity_of(role), ())), default=0)
 
+    def asked_for(self, role: str) -> int:
+        """The same of sessions that no service gave to what it runs, which the role's maximum doesn't bind."""
+        mints = self._mints_of.get(identity_of(role), ())
+        return max((one.granted or 0 for one in mints if one.caller_type != "AWSService"), default=0)
+
     @cached_property
     def _mints_of(self) -> Mapping[Identity | None, tuple[Mint, ...]]:
         found: dict[Identity | None, list[Mint]] = defaultdict(list)

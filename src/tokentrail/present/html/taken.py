@@ -60,7 +60,7 @@ def _made(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
         for one in found[:_MOST]
     ]  # fmt: skip
     return [
-        tag("h3", "Made or changed: this outlives the credential that did it"),
+        tag("h3", "Made or changed: what is not deleted again outlives the credential that did it"),
         table(("Time", "Kind", "What", "Call", "By"), rows, caption="Made or changed"),
         and_more(len(found), _MOST, _ALL),
     ]

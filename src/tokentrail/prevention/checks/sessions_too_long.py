@@ -17,7 +17,7 @@ _FAR = 2
 def find(estate: Estate) -> Iterator[AuditFinding]:
     """Take each role whose longest session is known, and whose use the case shows."""
     for arn in sorted({*estate.evidence.used, *(one.arn for one in estate.roles)}):
-        longest = estate.longest(arn)
+        longest = estate.longest(arn, of_services=False)  # which a role's maximum doesn't bind
         used = estate.evidence.used.get(arn)
         if longest is None or longest <= HOUR or "/aws-service-role/" in arn or "/aws-reserved/" in arn:
             continue

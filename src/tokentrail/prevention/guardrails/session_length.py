@@ -23,7 +23,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
 
 def _for(evidence: Evidence, role: str) -> Proposal | None:
     cap = max(1, math.ceil(evidence.used.get(role, 0) / _HOUR)) * _HOUR
-    if evidence.granted(role) <= cap or "/aws-reserved/" in role:
+    if evidence.asked_for(role) <= cap or "/aws-reserved/" in role:
         return None
     words = Words(
         id=WORDS.id, title=f"Sessions of {named(role)} live {cap // _HOUR} h", prevents=WORDS.prevents,
@@ -35,7 +35,8 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
     }  # fmt: skip
 
     def judge(row: Row) -> Judgement:
-        return (Truth.YES, ()) if row["age"] is not None and row["age"] > cap else NO
+        bound = row["kind"] != "service_role"  # what a service gave to a host is as long as the service likes
+        return (Truth.YES, ()) if bound and row["age"] is not None and row["age"] > cap else NO
 
     return setting(
         words, call, role, judge, where="principal = ? AND age > ?", parameters=(role, cap), extra=_AGE
@@ -47,13 +48,16 @@ WORDS = Words(
     id="session-length",
     title="Sessions of an abused role live no longer than they are used",
     prevents="A stolen session dies sooner; nothing has to be revoked for that.",
-    limits="Whoever can take the role up takes it up again. Requests for a longer session fail and must ask "
-    "for less.",
+    limits="Whoever can take the role up takes it up again. Requests for a longer session fail and must ask for less. "
+    "What an instance is given is as long as before.",
     stage=1,
 )
 GUARDRAIL = Maker(
     words=WORDS,
     kind="setting",
-    references=("IAM User Guide, 'Update the maximum session duration for a role'",),
+    references=(
+        "IAM User Guide, 'Update the maximum session duration for a role'",
+        "IAM API Reference, 'UpdateRole' (instances' credentials are not subject to it)",
+    ),
     make=make,
 )

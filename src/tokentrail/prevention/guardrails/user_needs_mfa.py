@@ -39,7 +39,8 @@ WORDS = Words(
     prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code "
     "first, and "
     "works with that.",
-    limits="A key that a program uses can't do this; give the program a role instead.",
+    limits="A key that a program uses can't do this; give the program a role instead. Whoever has the key of a user "
+    "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first.",
     stage=3,
 )
 GUARDRAIL = Maker(

@@ -1,0 +1,197 @@
+"""
+Whether something that was left behind has been done away with since, and when.
+
+Told only where the taking back names that very thing, in the same account, service and, outside IAM, region, later
+than the making. Each making is judged by itself, so that what was made anew counts anew. Source: the API References of
+IAM, Amazon S3, AWS Lambda and the other services, the page of each call; their parameters are those of CloudTrail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from tokentrail.lineage.rows import object_of
+from tokentrail.policy.changes import Change
+
+if TYPE_CHECKING:
+    from tokentrail.containment.leftovers import Deed
+
+_ROWS = (
+    ("iam", "PutUserPolicy", "DeleteUserPolicy", "userName policyName"),
+    ("iam", "PutRolePolicy", "DeleteRolePolicy", "roleName policyName"),
+    ("iam", "PutGroupPolicy", "DeleteGroupPolicy", "groupName policyName"),
+    ("iam", "AttachUserPolicy", "DetachUserPolicy", "userName policyArn"),
+    ("iam", "AttachRolePolicy", "DetachRolePolicy", "roleName policyArn"),
+    ("iam", "AttachGroupPolicy", "DetachGroupPolicy", "groupName policyArn"),
+    ("iam", "AddUserToGroup", "RemoveUserFromGroup", "groupName userName"),
+    ("iam", "AddUserToGroup EnableMFADevice", "DeleteUser", "userName"),
+    ("iam", "PutGroupPolicy AttachGroupPolicy AddUserToGroup", "DeleteGroup", "groupName"),
+    ("iam", "CreatePolicy", "DeletePolicy", "policyArn=~policy.arn"),
+    ("organizations", "CreatePolicy", "DeletePolicy", "policyId=~policy.policySummary.id"),
+    ("iam", "CreatePolicyVersion SetDefaultPolicyVersion", "DeletePolicy", "policyArn"),
+    ("iam", "CreatePolicyVersion", "DeletePolicyVersion", "policyArn versionId=~policyVersion.versionId"),
+    ("iam", "SetDefaultPolicyVersion", "DeletePolicyVersion", "policyArn versionId"),
+    ("iam", "CreateInstanceProfile", "DeleteInstanceProfile", "instanceProfileName"),
+    ("iam", "EnableMFADevice", "DeactivateMFADevice", "userName serialNumber"),
+    ("iam", "EnableMFADevice", "DeleteVirtualMFADevice", "serialNumber"),
+    ("iam", "CreateVirtualMFADevice", "DeleteVirtualMFADevice", "serialNumber=~virtualMFADevice.serialNumber"),
+    ("iam", "UploadSSHPublicKey", "DeleteSSHPublicKey", "sSHPublicKeyId=~sSHPublicKey.sSHPublicKeyId"),
+    ("iam", "UploadSigningCertificate", "DeleteSigningCertificate", "certificateId=~certificate.certificateId"),
+    ("iam", "CreateServiceSpecificCredential", "DeleteServiceSpecificCredential",
+     "serviceSpecificCredentialId=~serviceSpecificCredential.serviceSpecificCredentialId"),
+    ("iam", "ResetServiceSpecificCredential", "DeleteServiceSpecificCredential", "serviceSpecificCredentialId"),
+    ("iam", "EnableOutboundWebIdentityFederation", "DisableOutboundWebIdentityFederation", ""),
+    ("s3", "PutBucketPolicy", "DeleteBucketPolicy DeleteBucket", "bucketName"),
+    ("s3", "PutBucketReplication", "DeleteBucketReplication DeleteBucket", "bucketName"),
+    ("s3", "PutBucketAcl", "DeleteBucket", "bucketName"),
+    ("lambda", "AddPermission20150331v2 AddPermission20150331 CreateFunctionUrlConfig UpdateFunctionUrlConfig",
+     "DeleteFunction20150331", "functionName"),
+    ("lambda", "CreateFunctionUrlConfig UpdateFunctionUrlConfig", "DeleteFunctionUrlConfig", "functionName qualifier"),
+    ("secretsmanager", "PutResourcePolicy", "DeleteResourcePolicy", "secretId"),
+    ("ecr", "SetRepositoryPolicy", "DeleteRepositoryPolicy", "registryId repositoryName"),
+    ("sso", "CreatePermissionSet", "DeletePermissionSet", "permissionSetArn=~permissionSet.permissionSetArn"),
+    ("sso", "PutInlinePolicyToPermissionSet AttachManagedPolicyToPermissionSet UpdatePermissionSet "
+     "AttachCustomerManagedPolicyReferenceToPermissionSet ProvisionPermissionSet", "DeletePermissionSet",
+     "permissionSetArn"),
+    ("ec2", "ModifyInstanceAttribute", "TerminateInstances", "instancesSet.items.instanceId=instanceId"),
+    ("ec2", "CreateLaunchTemplate CreateLaunchTemplateVersion ModifyLaunchTemplate", "DeleteLaunchTemplate",
+     "launchTemplateName"),
+    ("ec2", "CreateLaunchTemplateVersion ModifyLaunchTemplate", "DeleteLaunchTemplate", "launchTemplateId"),
+    ("ram", "AssociateResourceShare", "DeleteResourceShare", "resourceShareArn"),
+    ("ssm", "CreateDocument UpdateDocument UpdateDocumentDefaultVersion ModifyDocumentPermission", "DeleteDocument",
+     "name"),
+    ("eks", "CreateAccessEntry UpdateAccessEntry AssociateAccessPolicy", "DeleteAccessEntry", "name principalArn"),
+)  # fmt: skip
+"""
+What a service's calls did, the calls that take it back, and what both must name alike.
+
+A member is spelled `in the taking back=in the making`, or once where both have it; with `~` it is of the answer. A
+key pair is not among them, since instances started with it admit its holder after it was deleted (Amazon EC2 User
+Guide, 'Delete your key pair'), nor a boundary, since without one there may be less of a limit than before.
+"""
+_MAY_LACK = frozenset({"qualifier", "registryId"})
+"""Members that both may leave out: the function itself, the caller's own registry."""
+_OF_A_PART = ("qualifier", "versionName", "documentVersion")
+"""What makes a deletion one of a version alone (AWS Lambda and Systems Manager API References)."""
+_FOR_GOOD = frozenset({"TerminateInstances"})
+"""What ends a thing whose id no other ever has: in whichever order the two came within a second, it is gone."""
+_RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
+"""The calls after which a name may be another's, and how they have it (IAM API Reference)."""
+
+
+def _rules() -> dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]]:
+    found: dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]] = {}
+    for service, made, undone, members in _ROWS:
+        pairs = tuple((one.partition("=")[0], one.rpartition("=")[2]) for one in members.split())
+        for name in made.split():
+            found.setdefault((service, name), []).append((frozenset(undone.split()), pairs))
+    return found
+
+
+_RULES = _rules()
+_CALLS = frozenset(name for rules in _RULES.values() for names, _ in rules for name in names)
+_PATHS = {
+    call: frozenset(
+        path for rules in _RULES.values() for names, pairs in rules if call in names for path, _ in pairs
+    )
+    for call in _CALLS
+}
+"""By taking back: where it may name what it takes."""
+
+
+class Undoings:
+    """What everybody took back."""
+
+    def __init__(self, changes: Iterable[Change], removals: Iterable[Change]) -> None:
+        """
+        Sort what may be one.
+
+        Args:
+            changes: The calls to IAM and Organizations.
+            removals: Those to others, with the regions of those that `named` tells.
+        """
+        self._by: dict[tuple[str, str, str], list[Change]] = {}
+        self._renames: list[Change] = []
+        for one in (*changes, *removals):
+            if one.event_name in _CALLS:
+                self._by.setdefault((one.event_source, one.account, one.event_name), []).append(one)
+            elif one.event_name in _RENAMES:
+                self._renames.append(one)
+
+    def of(self, deed: Deed) -> datetime | None:
+        """When what a call left was done away with; `None` where it was not, or where it can't be matched surely."""
+        service = deed.source.partition(".")[0]
+        anywhere = service in ("iam", "organizations")
+        for names, pairs in _RULES.get((service, deed.name), ()):
+            wanted = _wanted(deed, pairs)
+            if wanted is None or (not anywhere and deed.region is None):
+                continue
+            for one in (one for name in names for one in self._by.get((deed.source, deed.account, name), ())):
+                if (
+                    (one.time > deed.time or (one.time == deed.time and one.event_name in _FOR_GOOD))
+                    and (anywhere or one.region == deed.region)
+                    and all(value in _told(one.request, path) for path, value in wanted)
+                    and not _of_a_part(one)
+                    and not self._renamed(deed, one.time)
+                ):
+                    return one.time
+        return None
+
+    def _renamed(self, deed: Deed, until: datetime) -> bool:
+        """Whether what it was done to has another name since, so that what bears the old one is something else."""
+        request = object_of(deed.request)
+        return any(
+            one.account == deed.account
+            and deed.time <= one.time <= until
+            and one.asked(_RENAMES[one.event_name]) in (request.get(_RENAMES[one.event_name]), None)
+            and (one.asked("newUserName") or one.asked("newGroupName"))
+            for one in self._renames
+        )
+
+
+def named(change: Change) -> set[str]:
+    """The texts of a removal by which it may be matched."""
+    return {
+        value for path in _PATHS.get(change.event_name, ()) for value in _told(change.request, path) if value
+    }
+
+
+def names_of(deed: Deed) -> set[str]:
+    """The texts by which what a call left may be named in its removal."""
+    rules = _RULES.get((deed.source.partition(".")[0], deed.name), ())
+    return {value for _, pairs in rules for _, value in _wanted(deed, pairs) or () if value}
+
+
+def _wanted(deed: Deed, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]] | None:
+    """What a taking back must name, by path; `None` where the making doesn't tell all of it."""
+    found = []
+    for path, own in pairs:
+        member = deed.response if own.startswith("~") else deed.request
+        values = _told(object_of(member), own.removeprefix("~"))
+        if len(values) != 1:
+            return None
+        found += [(path, value) for value in values]
+    return found
+
+
+def _told(value: Any, path: str) -> set[str]:
+    """The texts at a path, through lists; an empty one for a member that may be left out."""
+    at = [value]
+    for name in path.split("."):
+        inner = [one.get(name) for one in at if isinstance(one, Mapping)]
+        at = [each for one in inner for each in (one if isinstance(one, list) else [one])]
+    found = {_plain(path, one) for one in at if isinstance(one, str) and one}
+    return found or ({""} if path in _MAY_LACK else set())
+
+
+def _plain(path: str, text: str) -> str:
+    """A text as it stands: EKS has ARNs in addresses."""
+    return unquote(text) if path == "principalArn" else text
+
+
+def _of_a_part(change: Change) -> bool:
+    """Whether only a version goes; a function's URL has a qualifier of its own."""
+    return change.event_name != "DeleteFunctionUrlConfig" and any(map(change.request.get, _OF_A_PART))

@@ -1,0 +1,95 @@
+"""What was left behind and is gone again, as the log shows surely, is listed no more; all else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contain_cases import planned
+
+from evidence import START
+from tokentrail.containment.undone import _CALLS
+from tokentrail.events.vocabulary import CHANGES
+from tokentrail.testing import World
+
+_ARN = "arn:aws:iam::111122223333:policy/p"
+_SET = "arn:aws:sso:::permissionSet/ssoins-1/ps-1"
+_KEY, _OWN = {"sSHPublicKeyId": "APKA1"}, {"userName": "ria", "policyName": "p"}
+_CREDENTIAL = {"serviceSpecificCredentialId": "ACCA1"}
+
+Call = tuple[str, dict[str, Any], dict[str, Any] | None]
+PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
+    (("iam:AttachRolePolicy", {"roleName": "r", "policyArn": _ARN}, None),
+     ("iam:DetachRolePolicy", {"roleName": "r", "policyArn": _ARN})),
+    (("iam:AddUserToGroup", {"userName": "ria", "groupName": "g"}, None),
+     ("iam:RemoveUserFromGroup", {"userName": "ria", "groupName": "g"})),
+    (("iam:CreatePolicy", {"policyName": "p"}, {"policy": {"arn": _ARN}}), ("iam:DeletePolicy", {"policyArn": _ARN})),
+    (("iam:CreatePolicyVersion", {"policyArn": f"{_ARN}2"}, {"policyVersion": {"versionId": "v2"}}),
+     ("iam:DeletePolicyVersion", {"policyArn": f"{_ARN}2", "versionId": "v2"})),
+    (("iam:CreateInstanceProfile", {"instanceProfileName": "host"}, None),
+     ("iam:DeleteInstanceProfile", {"instanceProfileName": "host"})),
+    (("iam:EnableMFADevice", {"userName": "ria", "serialNumber": "m"}, None),
+     ("iam:DeactivateMFADevice", {"userName": "ria", "serialNumber": "m"})),
+    (("iam:UploadSSHPublicKey", {"userName": "ria"}, {"sSHPublicKey": _KEY}),
+     ("iam:DeleteSSHPublicKey", {"userName": "ria"} | _KEY)),
+    (("iam:CreateServiceSpecificCredential", {"userName": "ria"}, {"serviceSpecificCredential": _CREDENTIAL}),
+     ("iam:DeleteServiceSpecificCredential", {"userName": "ria"} | _CREDENTIAL)),
+    (("s3:PutBucketPolicy", {"bucketName": "b"}, None), ("s3:DeleteBucketPolicy", {"bucketName": "b"})),
+    (("s3:PutBucketReplication", {"bucketName": "c"}, None), ("s3:DeleteBucket", {"bucketName": "c"})),
+    (("lambda:AddPermission20150331v2", {"functionName": "f"}, None),
+     ("lambda:DeleteFunction20150331", {"functionName": "f"})),
+    (("lambda:CreateFunctionUrlConfig", {"functionName": "u"}, None),
+     ("lambda:DeleteFunctionUrlConfig", {"functionName": "u"})),
+    (("sso:CreatePermissionSet", {"name": "s"}, {"permissionSet": {"permissionSetArn": _SET}}),
+     ("sso:DeletePermissionSet", {"permissionSetArn": _SET})),
+    (("ec2:ModifyInstanceAttribute", {"instanceId": "i-1"}, None),
+     ("ec2:TerminateInstances", {"instancesSet": {"items": [{"instanceId": "i-2"}, {"instanceId": "i-1"}]}})),
+    (("eks:CreateAccessEntry", {"name": "k", "principalArn": "arn:aws:iam::111122223333:role/r"}, None),
+     ("eks:DeleteAccessEntry", {"name": "k", "principalArn": "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fr"})),
+]  # fmt: skip
+
+
+def left(*calls: Call, after: tuple[Call, ...] = (), **how: Any) -> str:
+    """What a plan says was left, once a thief has made some calls and a colleague others."""
+    world = World(START)
+    key, colleague = world.user("support"), world.user("ria-admin")
+    for who, some, given in ((key, calls, {}), (colleague, after, how)):
+        for action, params, response in some:
+            who.calls(action, params, response=response, read_only=False, **given)
+            world.wait(minutes=1)
+    plan = planned(world, key.id)
+    return "\n".join((*plan.residual_risks, *(one.why for one in plan.steps)))
+
+
+def test_what_is_gone_again_is_not_said_to_be_left() -> None:
+    """Of each kind, what made it and what took it back name the same thing, here and later: nothing goes on of it."""
+    makings = [making for making, _ in PAIRS]
+    before = left(*makings)
+    after = left(*makings, after=tuple((*undoing, None) for _, undoing in PAIRS))
+
+    assert [] == [name for (action, _, _), _ in PAIRS if (name := action.partition(":")[2]) not in before]
+    assert [] == [name for (action, _, _), _ in PAIRS if (name := action.partition(":")[2]) in after]
+
+
+def test_what_is_not_surely_gone_stays_listed() -> None:
+    """What failed, came before, was of another name, service, region or version, or of a renamed user, ends nothing."""
+    put, bucket = ("iam:PutUserPolicy", _OWN, None), ("s3:PutBucketPolicy", {"bucketName": "b"}, None)
+    lifted, emptied = (
+        ("iam:DeleteUserPolicy", _OWN, None),
+        ("s3:DeleteBucketPolicy", {"bucketName": "b"}, None),
+    )
+    url = ("lambda:AddPermission20150331v2", {"functionName": "f"}, None)
+    version = ("lambda:DeleteFunction20150331", {"functionName": "f", "qualifier": "3"}, None)
+    moved = ("iam:UpdateUser", {"userName": "ria", "newUserName": "ria2"}, None)
+
+    assert "PutUserPolicy" in left(put, after=(lifted,), error="AccessDenied")
+    assert "PutUserPolicy" in left(
+        lifted, put, after=(("iam:DeleteUserPolicy", _OWN | {"policyName": "q"}, None),)
+    )
+    assert "PutBucketPolicy" in left(bucket, after=(emptied,), region="eu-west-1")
+    told = left(put, moved, url, after=(lifted, version))
+    assert "PutUserPolicy" in told and "AddPermission20150331v2" in told
+
+
+def test_what_takes_back_is_kept() -> None:
+    """What a plan counts as a taking back, reading in keeps."""
+    assert set() == _CALLS - CHANGES
