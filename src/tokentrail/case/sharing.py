@@ -87,5 +87,5 @@ class Sharing:
         view = self._views.open(None)
         with suppress(CaseError):  # then each who asks finds out for himself
             view.covered()
-            self._views.forest(None).changes(frozenset())
+            self._views.forest(None).know()
         self._mirror.give(view.derived.name)

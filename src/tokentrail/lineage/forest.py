@@ -136,6 +136,12 @@ class Forest(Naming):
         self._know_edits()
         return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *concerned})])
 
+    def know(self) -> None:
+        """Have at hand what is kept of each segment for traces."""
+        self._know_edits()
+        self.unkeyed.know()
+        self.portal.know()
+
     def _know_edits(self) -> None:
         if not self._edited:
             self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")

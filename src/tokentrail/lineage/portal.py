@@ -24,7 +24,8 @@ FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.
 WHERE s.api = 'GetRoleCredentials' AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
 GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
 _BY = "person, target, segment, ip"
-_ANY = "SELECT 1 AS one FROM opened_by_portal LIMIT 1"
+_KEPT = "portalopened"
+_ANY = f"SELECT 1 AS one FROM {_KEPT} LIMIT 1"
 _ADDRESSES = 3
 
 
@@ -43,15 +44,19 @@ class Portal:
         self._folder = folder
         self._any: bool | None = None
 
+    def know(self) -> bool:
+        """Have at hand what it gave; whether that is anything."""
+        if self._any is None:
+            self._any = bool(kept_rows(self._engine, _KEPT, _OPENED, self._folder, _ANY, _BY))
+        return self._any
+
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
-        if self._any is None:
-            self._any = bool(kept_rows(self._engine, "opened_by_portal", _OPENED, self._folder, _ANY, _BY))
-        if not self._any or not people:
+        if not people or not self.know():
             return ()
         wanted = [(one, one) for one in sorted(people)]
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in self._engine.ranges("opened_by_portal", "person", wanted).to_pylist():
+        for row in self._engine.ranges(_KEPT, "person", wanted).to_pylist():
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(

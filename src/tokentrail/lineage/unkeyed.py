@@ -35,7 +35,8 @@ SELECT principal_id, account, source, name, resource, ids, count(*) AS calls, co
   GROUP BY l.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time, e.segment, e.object, e.ordinal)
 GROUP BY principal_id, account, source, name, resource, ids ORDER BY ALL"""
 """The calls by who may have made them; of STS it is what mints, which lineage tells of."""
-_ANY = "SELECT 1 AS one FROM callers_without_key LIMIT 1"
+_KEPT = "keylesscallers"
+_ANY = f"SELECT 1 AS one FROM {_KEPT} LIMIT 1"
 _BY = "principal_id, segment, identity"
 _EVER = 1 << 60
 
@@ -83,22 +84,18 @@ class Unkeyed:
         keyed = {(one.credential, one.event_source, one.event_name): one.count for one in apis}
         return tuple(_use(row, keyed) for row in self._engine.rows(_CALLS.format(events=events)))
 
+    def know(self) -> bool:
+        """Have at hand where such records are; whether there are any."""
+        if self._any is None:
+            self._any = bool(kept_rows(self._engine, _KEPT, _STRANGERS, self._folder, _ANY, _BY))
+        return self._any
+
     def _strangers(self, principals: set[str]) -> list[dict[str, Any]]:
         """Where in the evidence such records are of some principals."""
-        if self._any is None:
-            self._any = bool(
-                kept_rows(
-                    self._engine,
-                    "callers_without_key",
-                    _STRANGERS,
-                    self._folder,
-                    "SELECT 1 AS one FROM callers_without_key LIMIT 1",
-                )
-            )
-        if not self._any or not principals:
+        if not self.know() or not principals:
             return []
         return self._engine.ranges(
-            "callers_without_key", "principal_id", [(one, one) for one in sorted(principals)]
+            _KEPT, "principal_id", [(one, one) for one in sorted(principals)]
         ).to_pylist()
 
 
