@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from pathlib import Path
 
-from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.kept import kept_of, kept_rows
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.rows import moment
 from tokentrail.store.interface import Engine
@@ -45,13 +45,13 @@ class Portal:
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
+        kept = self._engine, "opened_by_portal", _OPENED, self._folder
         if self._any is None:
-            self._any = bool(kept_rows(self._engine, "opened_by_portal", _OPENED, self._folder, _ANY, _BY))
+            self._any = bool(kept_rows(*kept, _ANY, _BY))
         if not self._any or not people:
             return ()
-        wanted = [(one, one) for one in sorted(people)]
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in self._engine.ranges("opened_by_portal", "person", wanted).to_pylist():
+        for row in kept_of(*kept, _BY, people):
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.kept import kept_of, kept_rows
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.rows import moment
 from tokentrail.store.interface import Engine
@@ -97,21 +97,10 @@ class Unkeyed:
 
     def _strangers(self, principals: set[str]) -> list[dict[str, Any]]:
         """Where in the evidence such records are of some principals."""
+        kept = self._engine, "callers_without_key", _STRANGERS, self._folder
         if self._any is None:
-            self._any = bool(
-                kept_rows(
-                    self._engine,
-                    "callers_without_key",
-                    _STRANGERS,
-                    self._folder,
-                    "SELECT 1 AS one FROM callers_without_key LIMIT 1",
-                )
-            )
-        if not self._any or not principals:
-            return []
-        return self._engine.ranges(
-            "callers_without_key", "principal_id", [(one, one) for one in sorted(principals)]
-        ).to_pylist()
+            self._any = bool(kept_rows(*kept, _ANY, _BY))
+        return kept_of(*kept, _BY, principals) if self._any and principals else []
 
 
 class _WithKey:
@@ -125,14 +114,14 @@ class _WithKey:
         self._every = every
         self._whole: dict[tuple[str, str | None, str | None], int] = {}
 
-    def count(self, who: _Who, principal: str, *call: str | None) -> int:
+    def count(self, who: _Who, principal: str, source: str | None, name: str | None) -> int:
         """Of those that are listed; of all that were the principal where not all are."""
         ids, further = who
         if not further:
-            return self._sum(ids, *call)
-        asked = (principal, *call)
+            return self._sum(ids, source, name)
+        asked = principal, source, name
         if asked not in self._whole:
-            self._whole[asked] = self._sum(self._every[principal], *call)
+            self._whole[asked] = self._sum(self._every[principal], source, name)
         return self._whole[asked]
 
     def _sum(self, ids: Iterable[str], source: str | None, name: str | None) -> int:
