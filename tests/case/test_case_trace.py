@@ -495,6 +495,25 @@ def test_who_may_have_made_a_call_without_key_is_whoever_was_the_principal_then(
     }
 
 
+@pytest.mark.parametrize("ended", ["inactive", "deleted"])
+def test_a_key_that_was_over_made_no_call_without_key(ended: str, world: World) -> None:
+    """The owner goes on with a new one: what that reads of a partner's is no deed of the key that leaked."""
+    leaked, admin = world.user("ada"), world.user("grace")
+    leaked.calls("s3:ListBuckets")
+    leaked.calls("s3:GetObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    (admin.deactivates if ended == "inactive" else admin.deletes)(leaked)
+    leaked.calls("s3:GetObject", {"bucketName": "loot", "key": "late"}, owner=AWAY)
+    world.wait(minutes=30)
+    fresh = leaked.key()
+    fresh.calls("s3:GetObject", {"bucketName": "loot", "key": "b"}, owner=AWAY)
+    fresh.calls("s3:ListBuckets")
+    found = traced(world, leaked.id, fresh.id)
+
+    assert {"a": True, "late": True, "b": False} == {
+        one.arns[0].rpartition("/")[2]: leaked.id in one.credentials for one in found.by_principal
+    }
+
+
 def test_of_very_many_that_may_have_made_a_call_without_key_some_are_listed(world: World) -> None:
     """
     A function's sessions share one name by the thousand: twenty are listed, the attacker's first, and the rest counted.

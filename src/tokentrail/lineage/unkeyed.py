@@ -20,6 +20,7 @@ import pyarrow as pa
 from tokentrail.lineage.kept import kept_of, kept_rows
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.rows import moment
+from tokentrail.policy.effects import KEY_OVER
 from tokentrail.store.interface import Engine
 
 _STRANGERS = """
@@ -39,6 +40,8 @@ WHERE who >= 0 GROUP BY c.principal_id, account, source, name, resource, who ORD
 _ANY = "SELECT 1 AS one FROM callers_without_key LIMIT 1"
 _BY = "principal_id, segment, identity"
 _EVER = 1 << 60
+_LAG = 60
+"""Seconds for which a change may not be everywhere yet; so much later a key did not call."""
 _MOST = 20
 """
 Credentials that are listed of those that may have made a call.
@@ -132,7 +135,7 @@ def _spans(alive: Sequence[TracedCredential]) -> tuple[pa.Table, list[_Who]]:
     """Of each principal: from when on (until the next) which credentials were it, by their place in a list."""
     turns: dict[str, dict[int, list[tuple[bool, tuple[bool, str]]]]] = {}
     for one in alive:
-        since, until = _second(one.issued_at, -_EVER), _second(one.expires_at or one.expires_bound, _EVER)
+        since, until = _second(one.issued_at, -_EVER), _end(one)
         if since <= until:
             mine, place = turns.setdefault(one.principal_id or "", {}), (not one.tainted, one.id)
             mine.setdefault(since, []).append((True, place))
@@ -173,6 +176,17 @@ def _use(row: Mapping[str, Any], who: _Who, told: _WithKey) -> PrincipalUse:
         last=last,
         with_key=told.count(who, row["principal_id"], row["source"], row["name"]),
     )
+
+
+def _end(one: TracedCredential) -> int:
+    """
+    Until when it may have called: a key that was deleted or is inactive goes on for a minute at most.
+
+    Source: IAM User Guide, 'Troubleshooting IAM', 'Changes that I make are not always immediately visible'.
+    """
+    if one.state == "ended" and one.state_reason.endswith(KEY_OVER):
+        return _second(one.ended_at, _EVER) + _LAG
+    return _second(one.expires_at or one.expires_bound, _EVER)
 
 
 def _second(when: datetime | None, otherwise: int) -> int:
