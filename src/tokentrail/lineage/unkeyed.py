@@ -86,7 +86,7 @@ class Unkeyed:
         self._engine.register("asked_strangers", pa.Table.from_pylist(who))
         named = {row["principal_id"] for row in who}
         alive = [one for one in credentials if one.principal_id in named]
-        spans, whos = _spans(alive)
+        spans, listed = _spans(alive)
         self._engine.register("asked_spans", spans)
         events = self._engine.narrow({row["segment"] for row in who})["some_events"]
         keyed = {(one.credential, one.event_source, one.event_name): one.count for one in apis}
@@ -95,7 +95,7 @@ class Unkeyed:
             every.setdefault(one.principal_id or "", []).append(one.id)
         told = _WithKey(keyed, every)
         return tuple(
-            _use(row, whos[row["who"]], told) for row in self._engine.rows(_CALLS.format(events=events))
+            _use(row, listed[row["who"]], told) for row in self._engine.rows(_CALLS.format(events=events))
         )
 
     def _strangers(self, principals: set[str]) -> list[dict[str, Any]]:
