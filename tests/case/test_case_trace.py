@@ -9,6 +9,7 @@ import pytest
 from evidence import AWAY, HOME, START, at, born, by_id, held, traced
 from tokentrail import Case
 from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.present.damage import unkeyed
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
 from tokentrail.testing.story import ATTACKER, ATTACKER_LATER, Story, story
@@ -492,6 +493,59 @@ def test_who_may_have_made_a_call_without_key_is_whoever_was_the_principal_then(
     assert {"PutObject": (late.id,), "DeleteObject": tuple(sorted((late.id, other.id)))} == {
         one.event_name: one.credentials for one in found.by_principal
     }
+
+
+@pytest.mark.parametrize("ended", ["inactive", "deleted"])
+def test_a_key_that_was_over_made_no_call_without_key(ended: str, world: World) -> None:
+    """The owner goes on with a new one: what that reads of a partner's is no deed of the key that leaked."""
+    leaked, admin = world.user("ada"), world.user("grace")
+    leaked.calls("s3:ListBuckets")
+    leaked.calls("s3:GetObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    (admin.deactivates if ended == "inactive" else admin.deletes)(leaked)
+    leaked.calls("s3:GetObject", {"bucketName": "loot", "key": "late"}, owner=AWAY)
+    world.wait(minutes=30)
+    fresh = leaked.key()
+    fresh.calls("s3:GetObject", {"bucketName": "loot", "key": "b"}, owner=AWAY)
+    fresh.calls("s3:ListBuckets")
+    found = traced(world, leaked.id, fresh.id)
+
+    assert {"a": True, "late": True, "b": False} == {
+        one.arns[0].rpartition("/")[2]: leaked.id in one.credentials for one in found.by_principal
+    }
+
+
+def test_of_very_many_that_may_have_made_a_call_without_key_some_are_listed(world: World) -> None:
+    """
+    A function's sessions share one name by the thousand: twenty are listed, the attacker's first, and the rest counted.
+
+    All of them beside each call took a gigabyte for 500 sessions and 4,000 calls.
+    """
+    ada = world.user("ada")
+    before = [ada.assumes("Deploy", session_name="ci").id for _ in range(11)]
+    since = world.now
+    after = [ada.assumes("Deploy", session_name="ci") for _ in range(11)]
+    after[0].calls("s3:GetObject", {"bucketName": "own", "key": "0"})
+    after[-1].calls("s3:GetObject", {"bucketName": "loot", "key": "a"}, owner=AWAY)
+    [told] = traced(world, ada.id, since=since).by_principal
+    [line] = unkeyed(traced(world, ada.id), {*before, *(one.id for one in after)})
+
+    assert {one.id for one in after} < set(told.credentials)
+    assert (20, 2, 1) == (len(told.credentials), told.further, told.with_key)
+    assert "and at least 19 more; records with its key tell" in line.sentence
+
+
+def test_what_is_kept_of_calls_without_key_is_worked_out_anew_where_it_is_damaged(world: World) -> None:
+    """Within the file, too, whose end still says how many rows there are: the trace was a fault of the program."""
+    session = world.user("ada").assumes("Deploy")
+    session.calls("s3:GetObject", {"bucketName": "loot", "key": "0"}, owner=AWAY)
+    with held(world) as case:
+        told = case.trace([session.id]).by_principal
+        [path] = case.path.glob("derived/*/**/*keylesscallers.parquet")
+        whole = path.read_bytes()
+        path.unlink()
+        path.write_bytes(whole[:4] + bytes(40) + whole[44:])
+        with Case.open(case.path) as again:
+            assert told == again.trace([session.id]).by_principal != ()
 
 
 def test_a_minting_call_from_outside_is_lineage_and_no_call_of_the_principal_alone(world: World) -> None:

@@ -313,3 +313,15 @@ def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
 
     assert grants_all({"Version": "2012-10-17", "Statement": [statement]})
     assert not grants_all({"Version": "2012-10-17", "Statement": [{**statement, "Effect": "Deny"}]})
+
+
+def test_whose_name_was_taken_up_is_told_by_the_number() -> None:
+    """The name is the same: of a build of example's, "all before were for builds of example" says nothing."""
+    world = World(START)
+    for number in (4711, 4711, 4711, 815):
+        world.oidc("Release", f"repo:example@{number}/shop@1:ref:refs/heads/main")
+        world.wait(minutes=2 * 1440)
+    with held(world) as case:
+        [one] = case.detect(rules=["strange-repository"])
+
+    assert "for 'repo:example@815/shop@1:" in one.why and one.why.endswith("for builds of example@4711.")

@@ -624,6 +624,28 @@ def test_a_sign_in_makes_one_session_whether_or_not_its_calls_are_flagged(keys: 
     assert (keys, len(keys)) == (one.access_key_ids, one.events)
 
 
+@pytest.mark.parametrize("flags", [{}, {"sessionCredentialFromConsole": "true"}])
+def test_a_token_of_the_same_second_takes_no_call_of_the_console(flags: dict[str, str]) -> None:
+    """With a token of GetSessionToken nobody enters the console: what its calls show is the sign-in's."""
+    password = {name: value for name, value in user().items() if name != "accessKeyId"}
+    token, *shown = "ASIAIOSFODNN7EXAMPL1", "ASIAIOSFODNN7EXAMPL2", "ASIAIOSFODNN7EXAMPL3"
+    minted = call(
+        "GetSessionToken", "2026-11-23T09:00:00Z", user(), source="sts.amazonaws.com",
+        responseElements={"credentials": {"accessKeyId": token, "expiration": "Nov 23, 2026, 9:00:00 PM"}},
+    )  # fmt: skip
+    records = [signed_in("2026-11-23T09:00:00Z", password), minted]
+    records += [call("ListBuckets", "2026-11-23T09:05:00Z", browsing(token), source="s3.amazonaws.com")]
+    records += [
+        call("ListBuckets", "2026-11-23T09:05:00Z", browsing(key), source="s3.amazonaws.com", **flags)
+        for key in shown
+    ]
+    found = answers(records)
+
+    assert {"session_token": 1, "console_session": 2, "long_term_key": 1} == {
+        one.kind: one.events for one in found.values()
+    }
+
+
 def test_what_aws_login_gave_is_no_session_of_the_sign_in_before_it() -> None:
     """It says which sign-in session it is of, as sessions of the console do not."""
     password = {name: value for name, value in user().items() if name != "accessKeyId"}

@@ -240,6 +240,22 @@ def test_a_run_of_calls_over_days_says_the_day_of_its_end() -> None:
     assert f"{timestamp(NINE)} to {timestamp(NINE + timedelta(days=5))}" in said
 
 
+def test_a_run_of_calls_says_that_what_it_names_is_the_first_ones() -> None:
+    """Five policies that were put on five roles are not five of the first role's."""
+    roles = tuple(
+        event(
+            time=NINE + timedelta(seconds=n), event_id=f"e-{n}", resources=(), about=(f"roleName=role-{n}",)
+        )
+        for n in range(5)
+    )
+    alone = event(
+        time=NINE + timedelta(hours=1), event_name="DeleteTrail", resources=(), about=("name=main",)
+    )
+    said = read(report_page(dossier(events=(*roles, alone)))).said
+    assert "first role-0" in said
+    assert "first main" not in said
+
+
 def test_a_picture_of_years_says_which_year() -> None:
     """On the axis, which has room for it, above a bar and at its end: `01 Jan` of ten years is no date."""
     key, token, *_ = credentials()

@@ -139,7 +139,7 @@ class Forest(Naming):
     def know(self) -> None:
         """Have at hand what is kept of each segment for traces."""
         self._know_edits()
-        self.unkeyed.know()
+        self.unkeyed.callers.know()
         self.portal.know()
 
     def _know_edits(self) -> None:

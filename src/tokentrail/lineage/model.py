@@ -175,6 +175,8 @@ class PrincipalUse:
     last: datetime
     with_key: int
     """Calls of that name, at any time, that records with the keys of these credentials tell of: maybe the same ones."""
+    further: int = 0
+    """How many more of the trace may have: at most twenty are listed, the tainted ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

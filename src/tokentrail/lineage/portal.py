@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from pathlib import Path
 
-from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.rows import moment
 from tokentrail.store.interface import Engine
@@ -23,40 +23,20 @@ SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, 
 FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
 WHERE s.api = 'GetRoleCredentials' AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
 GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
-_BY = "person, target, segment, ip"
-_KEPT = "portalopened"
-_ANY = f"SELECT 1 AS one FROM {_KEPT} LIMIT 1"
 _ADDRESSES = 3
 
 
-class Portal:
+class Portal(Kept):
     """Looks up what it gave to whom."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        """
-        Look at a case.
-
-        Args:
-            engine: Knows the evidence.
-            folder: Where what is derived from it lies.
-        """
-        self._engine = engine
-        self._folder = folder
-        self._any: bool | None = None
-
-    def know(self) -> bool:
-        """Have at hand what it gave; whether that is anything."""
-        if self._any is None:
-            self._any = bool(kept_rows(self._engine, _KEPT, _OPENED, self._folder, _ANY, _BY))
-        return self._any
+        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
+        super().__init__(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
-        if not people or not self.know():
-            return ()
-        wanted = [(one, one) for one in sorted(people)]
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in self._engine.ranges(_KEPT, "person", wanted).to_pylist():
+        for row in self.of(people):
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(

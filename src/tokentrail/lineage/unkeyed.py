@@ -9,56 +9,60 @@ from multiple accounts'.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.rows import moment
+from tokentrail.policy.effects import KEY_OVER
 from tokentrail.store.interface import Engine
 
 _STRANGERS = """
 SELECT i.principal_id, i.account, i.segment, i.identity FROM {some_identities} i
 WHERE i.type = 'AWSAccount' AND i.key_id IS NULL AND i.principal_id <> ''"""
 _CALLS = """
-SELECT principal_id, account, source, name, resource, ids, count(*) AS calls, count(error) AS errors,
-       min(time) AS first, max(time) AS last FROM (
-  SELECT l.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time, sorted_set(l.id) AS ids
+SELECT c.principal_id, account, source, name, resource, who, count(*) AS calls, count(error) AS errors,
+       min(time) AS first, max(time) AS last
+FROM (
+  SELECT s.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time
   FROM {events} e JOIN asked_strangers s ON s.segment = e.segment AND s.identity = e.identity
-  JOIN asked_lives l ON l.principal_id = s.principal_id AND e.time BETWEEN l.since AND l.until
   WHERE coalesce(e.source, '') <> 'sts.amazonaws.com' AND NOT EXISTS (
     SELECT 1 FROM losers x WHERE x.segment = e.segment AND x.object = e.object AND x.ordinal = e.ordinal)
-  GROUP BY l.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time, e.segment, e.object, e.ordinal)
-GROUP BY principal_id, account, source, name, resource, ids ORDER BY ALL"""
+) c ASOF JOIN asked_spans l ON l.principal_id = c.principal_id AND c.time >= l.since
+WHERE who >= 0 GROUP BY c.principal_id, account, source, name, resource, who ORDER BY ALL"""
 """The calls by who may have made them; of STS it is what mints, which lineage tells of."""
-_KEPT = "keylesscallers"
-_ANY = f"SELECT 1 AS one FROM {_KEPT} LIMIT 1"
-_BY = "principal_id, segment, identity"
 _EVER = 1 << 60
+_LAG = 60
+"""Seconds for which a change may not be everywhere yet; so much later a key did not call."""
+_MOST = 20
+"""
+Credentials that are listed of those that may have made a call.
+
+A function runs in a thousand places at once, each with a session of the same name: to list them all beside each of its
+calls takes a gigabyte for two million pairs, and tells nobody more.
+"""
+_Who: TypeAlias = tuple[tuple[str, ...], int]
+"""Some credentials, and how many more there are."""
 
 
 class Unkeyed:
     """Finds such calls."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        """
-        Look for them.
-
-        Args:
-            engine: Knows the evidence.
-            folder: Where what is derived from it lies.
-        """
+        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
         self._engine = engine
-        self._folder = folder
-        self._any: bool | None = None
+        self.callers = Kept(engine, folder, "keylesscallers", _STRANGERS, "principal_id, segment, identity")
+        """Where in the evidence such records are, by principal."""
 
     def homes(self, principal: str) -> list[str]:
         """The accounts that such records say a principal is of; none where there are no records."""
-        return sorted({row["account"] or "" for row in self._strangers({principal})})
+        return sorted({row["account"] or "" for row in self.callers.of({principal})})
 
     def of(self, credentials: Sequence[TracedCredential], apis: Iterable[ApiUse]) -> tuple[PrincipalUse, ...]:
         """
@@ -68,45 +72,85 @@ class Unkeyed:
             credentials: The credentials.
             apis: What these called by the records that name their keys.
         """
-        who = self._strangers({one.principal_id for one in credentials if one.principal_id})
+        who = self.callers.of({one.principal_id for one in credentials if one.principal_id})
         if not who:
             return ()
         self._engine.register("asked_strangers", pa.Table.from_pylist(who))
         named = {row["principal_id"] for row in who}
         alive = [one for one in credentials if one.principal_id in named]
-        self._engine.register("asked_lives", pa.table({
-            "principal_id": pa.array([one.principal_id for one in alive], pa.string()),
-            "id": pa.array([one.id for one in alive], pa.string()),
-            "since": pa.array([_second(one.issued_at, -_EVER) for one in alive], pa.int64()),
-            "until": pa.array([_second(one.expires_at or one.expires_bound, _EVER) for one in alive], pa.int64()),
-        }))  # fmt: skip
+        spans, listed = _spans(alive)
+        self._engine.register("asked_spans", spans)
         events = self._engine.narrow({row["segment"] for row in who})["some_events"]
         keyed = {(one.credential, one.event_source, one.event_name): one.count for one in apis}
-        return tuple(_use(row, keyed) for row in self._engine.rows(_CALLS.format(events=events)))
-
-    def know(self) -> bool:
-        """Have at hand where such records are; whether there are any."""
-        if self._any is None:
-            self._any = bool(kept_rows(self._engine, _KEPT, _STRANGERS, self._folder, _ANY, _BY))
-        return self._any
-
-    def _strangers(self, principals: set[str]) -> list[dict[str, Any]]:
-        """Where in the evidence such records are of some principals."""
-        if not self.know() or not principals:
-            return []
-        return self._engine.ranges(
-            _KEPT, "principal_id", [(one, one) for one in sorted(principals)]
-        ).to_pylist()
+        every: dict[str, list[str]] = {}
+        for one in alive:
+            every.setdefault(one.principal_id or "", []).append(one.id)
+        told = _WithKey(keyed, every)
+        return tuple(
+            _use(row, listed[row["who"]], told) for row in self._engine.rows(_CALLS.format(events=events))
+        )
 
 
-def _use(row: Mapping[str, Any], keyed: Mapping[tuple[str, str | None, str | None], int]) -> PrincipalUse:
+class _WithKey:
+    """Counts calls of a name that records with the keys of some credentials tell of."""
+
+    def __init__(
+        self, keyed: Mapping[tuple[str, str | None, str | None], int], every: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Take what each called, and the credentials by principal."""
+        self._keyed = keyed
+        self._every = every
+        self._whole: dict[tuple[str, str | None, str | None], int] = {}
+
+    def count(self, who: _Who, principal: str, source: str | None, name: str | None) -> int:
+        """Of those that are listed; of all that were the principal where not all are."""
+        ids, further = who
+        if not further:
+            return self._sum(ids, source, name)
+        asked = principal, source, name
+        if asked not in self._whole:
+            self._whole[asked] = self._sum(self._every[principal], source, name)
+        return self._whole[asked]
+
+    def _sum(self, ids: Iterable[str], source: str | None, name: str | None) -> int:
+        return sum(self._keyed.get((one, source, name), 0) for one in ids)
+
+
+def _spans(alive: Sequence[TracedCredential]) -> tuple[pa.Table, list[_Who]]:
+    """Of each principal: from when on (until the next) which credentials were it, by their place in a list."""
+    turns: dict[str, dict[int, list[tuple[bool, tuple[bool, str]]]]] = {}
+    for one in alive:
+        since, until = _second(one.issued_at, -_EVER), _end(one)
+        if since <= until:
+            mine, place = turns.setdefault(one.principal_id or "", {}), (not one.tainted, one.id)
+            mine.setdefault(since, []).append((True, place))
+            mine.setdefault(until + 1, []).append((False, place))
+    numbers: dict[_Who, int] = {}
+    found: list[tuple[str, int, int]] = []
+    for principal, mine in turns.items():
+        then: list[tuple[bool, str]] = []
+        for since, changes in sorted(mine.items()):
+            for begins, place in changes:
+                if begins:
+                    insort(then, place)
+                else:
+                    then.pop(bisect_left(then, place))
+            who = tuple(sorted(name for _, name in then[:_MOST])), max(len(then) - _MOST, 0)
+            found.append((principal, since, numbers.setdefault(who, len(numbers)) if then else -1))
+    columns = list(zip(*found, strict=True)) or [(), (), ()]
+    types = pa.string(), pa.int64(), pa.int64()
+    named = zip(("principal_id", "since", "who"), columns, types, strict=True)
+    return pa.table({name: pa.array(column, kind) for name, column, kind in named}), list(numbers)
+
+
+def _use(row: Mapping[str, Any], who: _Who, told: _WithKey) -> PrincipalUse:
     first, last = moment(row["first"]), moment(row["last"])
     assert first is not None
     assert last is not None
-    call = row["source"], row["name"]
     return PrincipalUse(
         principal_id=row["principal_id"],
-        credentials=tuple(row["ids"]),
+        credentials=who[0],
+        further=who[1],
         account=row["account"],
         event_source=row["source"],
         event_name=row["name"],
@@ -115,8 +159,19 @@ def _use(row: Mapping[str, Any], keyed: Mapping[tuple[str, str | None, str | Non
         errors=row["errors"],
         first=first,
         last=last,
-        with_key=sum(keyed.get((one, *call), 0) for one in row["ids"]),
+        with_key=told.count(who, row["principal_id"], row["source"], row["name"]),
     )
+
+
+def _end(one: TracedCredential) -> int:
+    """
+    Until when it may have called: a key that was deleted or is inactive goes on for a minute at most.
+
+    Source: IAM User Guide, 'Troubleshooting IAM', 'Changes that I make are not always immediately visible'.
+    """
+    if one.state == "ended" and one.state_reason.endswith(KEY_OVER):
+        return _second(one.ended_at, _EVER) + _LAG
+    return _second(one.expires_at or one.expires_bound, _EVER)
 
 
 def _second(when: datetime | None, otherwise: int) -> int:

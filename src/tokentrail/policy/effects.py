@@ -25,6 +25,8 @@ from tokentrail.policy.steps import Held, Step, gated, standing
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
+KEY_OVER = "deleted the key", "made the key inactive"
+"""How the sentences end that say why a long-term key answers no call at all any more, as none says of a denial."""
 _SERVICE_LINKED = ":role/aws-service-role/"
 
 
@@ -148,7 +150,7 @@ class Effects:
             return None
         while index > 0 and key.steps[index - 1].value != "Active":
             index -= 1
-        done = "deleted the key" if key.steps[index].value == "Deleted" else "made the key inactive"
+        done = KEY_OVER[0] if key.steps[index].value == "Deleted" else KEY_OVER[1]
         return ended_by(key.steps[index], caller, f"{key.steps[index].event_name} {done}")
 
     def _find(self, caller: Caller, key_id: str | None, as_of: datetime) -> _Found:

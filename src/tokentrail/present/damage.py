@@ -46,6 +46,8 @@ class Unkeyed:
     things: set[str] = field(default_factory=set)
     by: set[str] = field(default_factory=set)
     """The credentials that may have made them."""
+    further: int = 0
+    """How many may have at once, where the trace does not list all of them."""
     told: bool = False
     """Whether records with their keys tell of such calls as well."""
 
@@ -57,6 +59,9 @@ class Unkeyed:
         on = f", on {things[0]}" if things else ""
         more = f" and {len(things) - 1:,} more" if len(things) > 1 else ""
         by = words.listed(sorted(self.by), _FEW)
+        if self.further:
+            others = max(len(self.by), self.further) - _FEW
+            by = f"{', '.join(sorted(self.by)[:_FEW])} and at least {others:,} more"
         same = "; records with its key tell of such calls too, which may be the same" if self.told else ""
         when = self.first if self.first == self.last else f"{self.first} to {self.last}"
         return f"{self.call} in the log of {self.account}, {when}{failed}{on}{more}; maybe by {by}{same}"
@@ -125,6 +130,8 @@ def unkeyed(trace: Trace, tainted: set[str]) -> list[Unkeyed]:
             tally.last = max(tally.last, timestamp(one.last))
             tally.things.update(one.arns)
             tally.by |= tainted.intersection(one.credentials)
+            if one.further:
+                tally.further = max(tally.further, len(one.credentials) + one.further)
             tally.told = tally.told or one.with_key > 0
     return sorted(found.values(), key=lambda one: (-one.count, one.account, one.call))
 

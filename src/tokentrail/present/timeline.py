@@ -129,7 +129,8 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
         times,
     ]
     room = COLUMNS - sum(cell_len(part if isinstance(part, str) else part[0]) for part in lead)
-    paper.line(*lead, cut_head(safe(resource(event)), room) if room >= _LEAST else "")
+    about = on_what(event, run.count if run else 1)
+    paper.line(*lead, cut_head(safe(about), room) if room >= _LEAST else "")
 
 
 def _column(text: str, columns: int) -> str:
@@ -144,3 +145,9 @@ def resource(event: TimelineEvent) -> str:
     if not named:
         return ", ".join(one.partition("=")[2] for one in event.about)
     return named.split(":", 5)[-1] if named.startswith("arn:") else named
+
+
+def on_what(first: TimelineEvent, count: int) -> str:
+    """Name what a line's calls were about: of several it is the first one's, and the others' may be another thing."""
+    about = resource(first)
+    return f"first {about}" if about and count > 1 else about

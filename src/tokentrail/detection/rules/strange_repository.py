@@ -33,7 +33,7 @@ _OWNERS = """
 _STRANGE = f"""
     SELECT e.*, k.* EXCLUDE (subject) FROM (
       SELECT o.came.n AS who, o.came.subject AS subject, o.owner, o.number, o.sessions, o.some, count(*) AS before,
-             list_sort(list(DISTINCT b.owner))[:4] AS others,
+             list_sort(list(DISTINCT b.owner || coalesce('@' || b.number, '')))[:4] AS others,
              bool_or(coalesce(b.number = o.number, b.owner = o.owner)) AS known_before
       FROM ({_OWNERS}) o JOIN builds b ON b.into_role = o.into_role AND b.issued_time < o.came.time
       WHERE o.came.time >= ? GROUP BY ALL

@@ -33,7 +33,7 @@ SELECT call FROM (
 
 -- From here on a credential that a call issued is known by that call's number.
 CREATE TABLE issued AS
-SELECT call, time, key, child, role_arn, session_name FROM keyed k
+SELECT call, time, key, child, role_arn, session_name, api FROM keyed k
 WHERE NOT EXISTS (SELECT 1 FROM outdone o WHERE o.call = k.call);
 
 -- By whom the console was entered, and as whom its users switched roles.

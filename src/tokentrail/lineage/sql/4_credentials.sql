@@ -47,14 +47,16 @@ FROM (
 ) d ON d.principal = g.principal AND d.created = g.created
 LEFT JOIN browsers e ON e.principal = g.principal AND e.created = g.created;
 
--- Issuances by the principal and second that later calls repeat, and how many there are.
+-- Issuances by the principal and second that later calls repeat, and how many there are. The console is entered with no
+-- token of GetSessionToken (IAM User Guide, 'Compare AWS STS credentials').
 CREATE TABLE by_second AS
-SELECT principal, created, count(DISTINCT key) AS candidates, min_by(call, key) AS ck FROM (
-  SELECT u.principal, u.created, i.key, i.call FROM issued i
+SELECT principal, created, count(DISTINCT key) AS candidates, min_by(call, key) AS ck,
+       bool_or(api <> 'GetSessionToken') AS enters FROM (
+  SELECT u.principal, u.created, i.key, i.call, i.api FROM issued i
   JOIN (SELECT DISTINCT principal, created FROM unclear) u ON u.principal = i.child AND u.created = i.time
   WHERE i.child <> ''
   UNION ALL
-  SELECT s.principal, s.created, i.key, i.call FROM issued i
+  SELECT s.principal, s.created, i.key, i.call, i.api FROM issued i
   JOIN circles s ON s.issuer_arn = i.role_arn AND s.created = i.time AND split_part(s.principal, ':', 2) = i.session_name
   WHERE i.child = ''
 ) GROUP BY principal, created;
@@ -66,7 +68,7 @@ CREATE TABLE cleared AS
 SELECT s.*, b.ck, g.account AS direct_account, g.key AS direct_key,
   CASE
     WHEN s.created = -1 OR s.principal = '' THEN 'key'
-    WHEN (g.console OR g.portal OR s.key = '') AND b.ck IS NOT NULL THEN 'issued'
+    WHEN ((g.console AND b.enters) OR g.portal OR s.key = '') AND b.ck IS NOT NULL THEN 'issued'
     WHEN g.console OR g.portal OR g.keyless THEN 'group'
     WHEN s.forwarded AND b.candidates = 1 THEN 'issued'
     WHEN s.forwarded AND g.direct_keys = 1 AND b.ck IS NULL THEN 'direct'

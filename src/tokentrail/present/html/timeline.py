@@ -11,7 +11,7 @@ from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import reference, section
-from tokentrail.present.timeline import resource
+from tokentrail.present.timeline import on_what
 
 _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
 
@@ -76,7 +76,7 @@ def _line(line: CallLine, names: Names) -> Html:
         tag("td", brief(words.call(first.event_source, first.event_name), 80), times),
         tag("td", brief(first.source_ip or "-", 60)),
         tag("td", result),
-        tag("td", brief(resource(first), 120), class_="on"),
+        tag("td", brief(on_what(first, line.count), 120), class_="on"),
         class_="marked" if line.telling else None,
     )  # fmt: skip
 
