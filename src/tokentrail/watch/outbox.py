@@ -53,7 +53,7 @@ class _Far:
                 some = self._ledger.due(self.sink.name, self.sink.at_once)
                 if some:
                     self._deliver(some)
-            except Exception as why:  # noqa: BLE001 - see above
+            except Exception as why:  # noqa: BLE001 - it would end the thread unsaid
                 if self._over.is_set():
                     return
                 if not self._troubled:
