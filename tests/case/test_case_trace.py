@@ -8,7 +8,7 @@ import pytest
 
 from evidence import AWAY, HOME, START, at, born, by_id, held, traced
 from tokentrail import Case
-from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.errors import CaseError, SubjectNotFound, UsageError
 from tokentrail.present.damage import unkeyed
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
@@ -582,3 +582,18 @@ def test_an_account_that_the_portal_opened_and_whose_log_is_missing_is_a_gap(wor
         found = [one for one in traced(records, session.id).gaps if "access portal" in one.why]
         assert expected == [one.account for one in found]
         assert all("credentials of Breaker in this account, from 203.0.113.77" in one.why for one in found)
+
+
+@pytest.mark.parametrize("table", ["forest", "names", "who"])
+def test_damage_in_the_middle_of_a_table_is_said(world: World, table: str) -> None:
+    """Its end is whole, so that only who reads on finds it: the file is named, and what to do."""
+    session = world.user("ada").assumes("Deploy")
+    session.calls("s3:ListBuckets", count=30)
+    with held(world) as case:
+        list(case.credentials())
+        [path] = case.path.glob(f"derived/*/{table}.parquet")
+        whole = path.read_bytes()
+        path.unlink()
+        path.write_bytes(whole[:4] + b"\xff" * (len(whole) // 3) + whole[4 + len(whole) // 3 :])
+        with Case.open(case.path) as other, pytest.raises(CaseError, match="damaged"):
+            other.trace([session.id])

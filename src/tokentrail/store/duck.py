@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.common import COMMON, explained, opened
 from tokentrail.store.filed import Filed
@@ -280,9 +281,14 @@ class DuckEngine(Tuned, Keeping):
         """Few rows of what is known by `view` and sorted by a column, whose values lie in some ranges, in order."""
         found = []
         for path, gone in self._files[name]:
-            if path not in self._ranges:
-                self._ranges[path] = Ranges(path, by)
-            rows = self._ranges[path].rows(wanted)
+            try:
+                if path not in self._ranges:
+                    self._ranges[path] = Ranges(path, by)
+                rows = self._ranges[path].rows(wanted)
+            except (OSError, pa.ArrowException) as error:
+                raise CaseError(
+                    f"{path}: damaged ({error}). Remove the folder that it lies in; it is worked out again."
+                ) from error
             found.append(gone.left(rows) if gone else rows)
         some = [rows for rows in found if rows.num_rows]
         return pa.concat_tables(map(plain, some)).sort_by(by) if len(some) > 1 else (some or found)[0]
