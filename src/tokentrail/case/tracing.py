@@ -87,12 +87,11 @@ class Tracing:
         """
         from tokentrail.case.planning import subjects  # takes its time to load, and few verbs plan
 
-        found = self.family(plan.subjects, as_of=as_of, **plan.narrowing)
         told = plan.narrowing
+        found = self.family(plan.subjects, as_of=as_of, **told)
         narrowing = Narrowing(told["since"], networks(told["source_ips"]), networks(told["trusted_ips"]))
-        return self.trace(
-            subjects(self._views, found, plan, narrowing, as_of), as_of=as_of, up=False, **plan.narrowing
-        )
+        now = subjects(self._views, found, plan, narrowing, as_of)
+        return self.trace(now, as_of=as_of, up=False, **told)
 
     def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""

@@ -140,7 +140,7 @@ class Forest(Naming):
         """Have at hand what is kept of each segment for traces."""
         self._know_edits()
         self.unkeyed.callers.know()
-        self.portal.know()
+        self.portal.opened.know()
 
     def _know_edits(self) -> None:
         if not self._edited:

@@ -43,9 +43,8 @@ LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_name
 
 DRIVEN = {
     "things": "making", "new_makings": "things", "same_second": "contested", "outdone": "same_second",
-    "signed_in": "entrances",
-    "browsers": "entrances", "unkeyed": "keyless", "sign_ins": "signed_in", "renamed": "alike", "bearers": "stray",
-    "strangers": "foreigners",
+    "signed_in": "entrances", "browsers": "entrances", "unkeyed": "keyless", "sign_ins": "signed_in",
+    "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
     "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
     "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
     "made_users": "made", "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made",

@@ -62,6 +62,6 @@ class Kept:
         column = self._by.partition(",")[0]
         try:
             return self._engine.ranges(self._name, column, asked).to_pylist()
-        except (CaseError, OSError, ValueError):
+        except CaseError:
             self._engine.keep_apart(self._name, self._sql, self._folder, self._by, anew=True)
             return self._engine.ranges(self._name, column, asked).to_pylist()

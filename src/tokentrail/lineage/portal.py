@@ -26,17 +26,18 @@ GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
 _ADDRESSES = 3
 
 
-class Portal(Kept):
+class Portal:
     """Looks up what it gave to whom."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        super().__init__(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
+        self.opened = Kept(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
+        """What it gave, by the person's id."""
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in self.of(people):
+        for row in self.opened.of(people):
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(

@@ -97,9 +97,8 @@ class Beat:
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """Say what is due."""
         now = self._clock()
-        if (
-            now < self._before
-        ):  # the clock was set back, perhaps by hours, in which nobody would hear of the watch
+        # The clock may be set back, perhaps by hours, in which nobody would hear of the watch.
+        if now < self._before:
             self._next_line, self._next_state = now + self._every, now
             self._hindered_since = min(self._hindered_since, now)
         self._before = now
