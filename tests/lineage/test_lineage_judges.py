@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.lineage import judges
+from tokentrail.lineage import idle, judges
 from tokentrail.lineage.entries import entries
+from tokentrail.lineage.idle import without_idle
 from tokentrail.lineage.judges import Judges
 from tokentrail.lineage.state import Judge
 from tokentrail.policy.context import Caller
@@ -50,6 +51,10 @@ CALLS = {
     "DeleteAccessKey": "accessKeyId", "CreateAccessKey": "", "CreatePolicy": "policyName",
     "CreatePolicyVersion": "policyArn setAsDefault", "SetDefaultPolicyVersion": "policyArn versionId", "DeletePolicy": "policyArn",
 }  # fmt: skip
+REWRITTEN = (
+    *("PutUserPolicy", "PutGroupPolicy", "PutRolePolicy") * 3, "DeleteUserPolicy", "DeleteRolePolicy", "CreateUser",
+    "DeleteUser", "UpdateUser", "AddUserToGroup", "CreateRole", "DeleteRole",
+)  # fmt: skip
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -86,11 +91,11 @@ def edit(
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+def histories(draw: st.DrawFn, calls: Sequence[str] = sorted(CALLS)) -> list[dict[str, Any]]:
     """Some changes of users, roles, groups, keys and policies, and to a service control policy."""
     found = []
     for number in range(draw(st.integers(1, 14))):
-        name = draw(st.sampled_from(sorted(CALLS)))
+        name = draw(st.sampled_from(calls))
         asked = {
             member: True if member == "setAsDefault" else draw(st.sampled_from(NAMES[member]))
             for member in CALLS[name].split()
@@ -123,7 +128,11 @@ def agree(rows: Iterable[dict[str, Any]], second: int = 9) -> None:
     edits, as_of = pa.Table.from_pylist(list(rows), EDITS), DAY + timedelta(seconds=second)
     until = int(as_of.timestamp())
     whole = Judge(entries(edits, until), as_of)
-    with mock.patch.object(judges, "_MANY", 0):
+    with (
+        mock.patch.object(judges, "_MANY", 0),
+        mock.patch.object(idle, "_FEW", 0),
+        mock.patch.object(idle, "_REPEATED", 0),
+    ):
         some = Judges(edits, until, as_of)
         for one, key in CALLERS:
             some._read = 0  # else all would be read after a while
@@ -136,6 +145,26 @@ def test_what_bears_on_a_credential_says_what_all_changes_say(
 ) -> None:
     """Users renamed, put into groups, given policies and keys: judged by a part of the changes as by all."""
     agree(rows, second)
+
+
+@given(histories(REWRITTEN), st.integers(0, 10))
+def test_policies_written_anew_change_nothing(rows: list[dict[str, Any]], second: int) -> None:
+    """Inline policies written again and again, while their owners come, go and are renamed: judged as by all."""
+    agree(rows, second)
+
+
+def test_of_a_run_of_policies_that_deny_nothing_the_first_is_entered() -> None:
+    """Each owner's first stays, and the first after any other change; a place that ever denied keeps all of its own."""
+    put = {"roleName": "ops", "policyName": "P"}
+    rows = [edit(number, number, "PutRolePolicy", put | {"document": ALLOW}) for number in range(60)]
+    rows[30] = edit(30, 30, "DeleteRole", {"roleName": "ops"})
+    rows[40] = edit(40, 40, "PutRolePolicy", put | {"roleName": "deploy", "document": ALLOW})
+    kept = without_idle(pa.Table.from_pylist(rows, EDITS))
+    assert [one - int(DAY.timestamp()) for one in kept["time"].to_pylist()] == [0, 30, 31, 40]
+    rows[50] = edit(50, 50, "PutUserPolicy", {"userName": "ann", "policyName": "p", "document": DENY})
+    assert without_idle(pa.Table.from_pylist(rows, EDITS)).num_rows == len(rows)
+    forged = [{**row, "event_id": rows[0]["event_id"]} for row in rows[:50]]
+    assert without_idle(pa.Table.from_pylist(forged, EDITS)).num_rows == len(forged)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +187,17 @@ def test_what_bears_on_a_credential_says_what_all_changes_say(
             edit(2, 2, "UpdateUser", {"userName": "former", "newUserName": "Bob"}),
             edit(3, 3, "PutUserPolicy", {"userName": "bob", "policyName": "P", "document": DENY}),
         ],
+        [
+            edit(1, 1, "CreateAccessKey", {}, response=json.dumps({"accessKey": {"accessKeyId": KEYS[0], "userName": "was"}})),
+            edit(2, 2, "PutUserPolicy", {"userName": "was", "policyName": "P", "document": DENY}),
+            edit(3, 2, "CreateRole", {"roleName": "ops"}, "ann"),
+        ],
         [edit(1, 1, "DeleteRole", {"roleName": "strangeſ"})],
         [edit(1, 1, "DeleteRole", {"roleName": "stranges"})],
         [edit(1, 1, "DeleteUser", {"userName": 'A"b'})],
         [edit(1, 1, "DeleteUser", {}, request='{"userName": "\\u0061nn"}')],
     ],
-    ids=["group", "policy", "own key", "renamed", "other letters", "the same in plain ones", "quoted", "spelled"],
+    ids=["group", "policy", "own key", "renamed", "a key's owner", "other letters", "the same in plain ones", "quoted", "spelled"],
 )  # fmt: skip
 def test_what_ends_by_way_of_others_ends(rows: list[dict[str, Any]]) -> None:
     """A group's policy, one made without an answer, a key's owner, two renames, and names spelled in odd ways."""

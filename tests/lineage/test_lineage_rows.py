@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 
-from tokentrail.lineage.rows import object_of
+from tokentrail.lineage.rows import event_id, event_ids, object_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,22 @@ def test_what_a_column_of_json_holds_is_what_pythons_own_reader_says(text: str) 
 def test_what_is_no_object_is_an_empty_one(text: str | None) -> None:
     """Members are asked of it."""
     assert object_of(text) == {}
+
+
+@pytest.mark.parametrize("kind", [pa.binary(16), pa.binary()])
+def test_event_ids_of_a_column_are_spelled_as_one_by_one(kind: pa.DataType) -> None:
+    """Whole columns of ids, slices of them, and those with none or an odd one read as each id by itself."""
+    raws = [bytes(range(start, start + 16)) for start in (0, 16, 100, 240 - 16)]
+    texts: list[str | None] = [None] * 4
+    for some, odd in (
+        (raws, texts),
+        ([*raws[:2], None, raws[3]], [None, None, "Odd", None]),
+        ([None] * 4, texts),
+        ([], []),
+    ):
+        table = pa.table({"raw": pa.array(some, kind), "text": pa.array(odd, pa.string())})
+        for part in (table, table.slice(1, 2)):
+            told = zip(part["raw"].to_pylist(), part["text"].to_pylist(), strict=True)
+            assert event_ids(part["raw"], part["text"]) == [event_id(*one) or "" for one in told]
+    short = pa.table({"raw": pa.array([b"ab", b"cd"], pa.binary()), "text": pa.nulls(2, pa.string())})
+    assert event_ids(short["raw"], short["text"]) == [event_id(b"ab", None), event_id(b"cd", None)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tokentrail.lineage import creations, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import ApiUse, Created, ResourceUse, SecretRead
-from tokentrail.lineage.rows import event_id, moment
+from tokentrail.lineage.rows import event_id, event_ids, moment
 
 Ids = Mapping[int, str]
 """The credentials by their places in the forest."""
@@ -73,9 +73,12 @@ def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
 def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     """Which secrets each read."""
     read = forest.rolled_up(ids, rollups.SECRETS)
+    told = (read[one].to_pylist() for one in ("n", "time", "name", "resource"))
     found = sorted(  # before they are made: thousands may be, and bare rows are quicker compared
-        (time, event_id(raw, text) or "", ids[n], *_at(name), *_at(what), name, what)
-        for n, raw, text, time, name, what in _rows(read)
+        (time, event, ids[n], name is not None, name or "", what is not None, what or "", name, what)
+        for event, n, time, name, what in zip(
+            event_ids(read["event_id"], read["event_id_text"]), *told, strict=True
+        )
     )
     return tuple(
         SecretRead(credential=by, event_id=event, time=time_of(time), event_name=name, what=what)

@@ -160,17 +160,21 @@ class Few:
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
         wanted = set(places)
-        called = set(self.rolled_up(wanted, APIS)["name"].to_pylist())
-        if not called or (names is not None and names.isdisjoint(called)):  # which spares most traces a query
-            return []
-        missing = wanted - self._changes.keys()
+        calling = self._calling(wanted, names)
+        missing = calling - self._changes.keys()
         if missing:
             if sum(map(len, self._changes.values())) > _ROWS:
                 self._changes.clear()
-                missing = wanted
+                missing = calling
             self._changes |= self._changes_of(missing)
-        found = [row for n in wanted for row in self._changes[n] if names is None or row["name"] in names]
+        found = [row for n in calling for row in self._changes[n] if names is None or row["name"] in names]
         return sorted(found, key=lambda row: (row["time"], row["event_id"]))
+
+    def _calling(self, places: Set[int], names: Set[str] | None) -> set[int]:
+        """Those of some credentials that made a call, or one of some names: few did, which spares others a query."""
+        called = self.rolled_up(places, APIS)
+        told = zip(called["n"].to_pylist(), called["name"].to_pylist(), strict=True)
+        return {n for n, name in told if names is None or name in names}
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.entries import entries
+from tokentrail.lineage.idle import without_idle
 from tokentrail.lineage.rows import object_of
 from tokentrail.lineage.state import Judge
 from tokentrail.policy.context import Caller
@@ -87,11 +88,13 @@ class Judges:
         if known not in self._judges:
             self._read += int(flags.sum())
             if self._read > self._edits.num_rows:  # then one after another would take longer than all at once
-                self._whole = Judge(entries(self._edits, self._until), self._as_of)
+                self._whole = self._knowing(self._edits)
                 return self._whole
-            changes = entries(self._edits.filter(pa.array(flags)), self._until)
-            self._judges[known] = Judge(changes, self._as_of)
+            self._judges[known] = self._knowing(self._edits.filter(pa.array(flags)))
         return self._judges[known]
+
+    def _knowing(self, edits: pa.Table) -> Judge:
+        return Judge(entries(without_idle(edits), self._until), self._as_of)
 
     def _on(self, caller: Caller, key_id: str | None) -> Flags:
         """Which changes bear on a credential."""

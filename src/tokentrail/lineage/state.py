@@ -104,6 +104,8 @@ def _names(one: Change) -> Iterable[str]:
             yield found
     if one.caller_user:
         yield one.caller_user
+    if made := one.answered("accessKey", "accessKeyId"):  # whose owner may have had another name by then
+        yield made
 
 
 def _spelled(when: datetime) -> str:

@@ -65,11 +65,11 @@ class Entity:
         never deny anything, and automation writes them anew by the thousand.
         """
         slot = self.inline.get(name.casefold())
-        if slot is None and not _takes(held):
+        if slot is None and not takes(held):
             return
         if slot is None:
             slot = self.inline[name.casefold()] = Slot(label=name)
-        if _takes(held) or _takes(slot.steps[-1].value):
+        if takes(held) or takes(slot.steps[-1].value):
             slot.steps.append(step(change, held))
 
     def attachment(self, arn: str) -> Attachment:
@@ -206,7 +206,7 @@ class Ledger:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])
 
 
-def _takes(held: Held) -> bool:
+def takes(held: Held) -> bool:
     """Whether an inline policy takes anything from whom it is put on, as far as can be read."""
     return isinstance(held, Malformed) or (held is not None and bool(held.denials))
 

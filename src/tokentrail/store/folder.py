@@ -63,7 +63,7 @@ class CaseFolder:
         self.mirror: Mirror | None = None
         """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
-        self._last: tuple[frozenset[str], Snapshot] | None = None
+        self._last: tuple[list[str], Snapshot] | None = None
         self._objects = str(path / "objects")
 
     @classmethod
@@ -102,25 +102,26 @@ class CaseFolder:
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
-        there = frozenset(self._published())
-        if self._last is not None and self._last[0] == there:  # a manifest never changes once it is in place
+        listed = self._listed()
+        if self._last is not None and self._last[0] == listed:  # a manifest never changes once it is in place
             return self._last[1]
-        manifests = tuple(sorted(self._manifests(there), key=lambda one: one.segment))
+        manifests = tuple(sorted(self._manifests(_published(listed)), key=lambda one: one.segment))
         names = "\n".join([f"schema {SCHEMA_VERSION}", *(one.segment for one in manifests)])
         found = Snapshot(
             fingerprint=hashlib.sha256(names.encode()).hexdigest()[:32],
             manifests=manifests,
             folders={one.segment: self.segment(one.segment) for one in manifests},
         )
-        self._last = (there, found)
+        self._last = (listed, found)
         return found
 
     def published(self) -> frozenset[str]:
         """The names of all segments, those too that others have replaced."""
-        return frozenset(name.removesuffix(".json") for name in self._published())
+        return frozenset(name.removesuffix(".json") for name in _published(self._listed()))
 
-    def _published(self) -> Iterator[str]:
-        return (name for name in os.listdir(self.path / "manifests") if name.endswith(".json"))
+    def _listed(self) -> list[str]:
+        """What lies where segments become visible, in the order in which the disk has it: each time the same."""
+        return os.listdir(self.path / "manifests")
 
     def manifest(self, segment: str) -> Manifest:
         """
@@ -260,6 +261,10 @@ class CaseFolder:
     def tidy(self) -> None:
         """Remove what killed writers left, and derived tables that newer ones replaced, once they are a day old."""
         tidy(self.path)
+
+
+def _published(listed: Iterable[str]) -> Set[str]:
+    return frozenset(name for name in listed if name.endswith(".json"))
 
 
 def manifest_of(text: bytes, segment: str) -> Manifest:

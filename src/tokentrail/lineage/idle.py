@@ -1,0 +1,109 @@
+"""
+Inline policies that are written anew and deny nothing: of a run of them each is entered once.
+
+Automation writes the same policies by the thousand. One that denies nothing, in a place where none ever did, changes
+nothing but that its user, role or group is seen to be there, and by whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tokentrail.lineage.rows import object_of
+from tokentrail.policy.ledger import takes
+from tokentrail.policy.managed import Reader
+
+_FEW = 50
+"""Changes up to which they are quicker entered than looked through."""
+_REPEATED = 2
+"""How often each text is written, at the least, where it pays to read them all beforehand."""
+_PUT = {"PutUserPolicy": "userName", "PutGroupPolicy": "groupName", "PutRolePolicy": "roleName"}
+"""What puts an inline policy in its place, and the member that names whose (IAM API Reference)."""
+_IAM = "iam.amazonaws.com"
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Codes = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def without_idle(edits: pa.Table) -> pa.Table:
+    """Leave out what says nothing new between two changes that may: rows as `edits` has them, in any order."""
+    if edits.num_rows < _FEW:
+        return edits
+    idle, whose = _idle(edits)
+    if not idle.any():
+        return edits
+    return edits.filter(pa.array(~idle | _first_of_runs(edits, idle, whose)))
+
+
+def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
+    """Which changes put an inline policy that denies nothing where none does, and a number for each one's owner."""
+    import pyarrow.compute as pc  # takes its time to load, and few cases need it
+
+    idle, whose = np.zeros(edits.num_rows, np.bool_), np.zeros(edits.num_rows, np.int64)
+    put: Any = pc.and_(
+        pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), _IAM)
+    )
+    told: Any = pc.and_(
+        edits["document"].is_valid(), pc.and_(edits["time"].is_valid(), edits["event_id"].is_valid())
+    )
+    possible = pc.and_(pc.fill_null(put, False), told).to_numpy()
+    ids: Any = edits["event_id"].filter(edits["event_id"].is_valid())
+    if not possible.any() or pc.count_distinct(ids).as_py() < len(
+        ids
+    ):  # two that claim one id are told apart by all
+        return idle, whose
+    documents, document = _coded(edits, "document", possible)
+    if _REPEATED * len(documents) > int(possible.sum()):
+        return idle, whose
+    read = Reader()
+    taking = np.array([takes(read(text)) for text in documents], np.bool_)[document]
+    names, name = _coded(edits, "name", possible)
+    requests, request = _coded(edits, "request", possible)
+    asked = [object_of(text) for text in requests]
+    policies = [_text(one, "policyName") for one in asked]
+    takers = {policies[one] for one in request[taking].tolist()}
+    harmless = np.array([one is not None and one not in takers for one in policies], np.bool_)[request]
+    idle[possible] = harmless & ~taking
+    owners: dict[tuple[int, str | None], int] = {}
+    members = [_PUT[one] for one in names]
+    whose[possible] = [
+        owners.setdefault((called, _text(asked[one], members[called])), len(owners))
+        for called, one in zip(name.tolist(), request.tolist(), strict=True)
+    ]
+    return idle, whose
+
+
+def _first_of_runs(edits: pa.Table, idle: Flags, whose: Codes) -> Flags:
+    """Which of them are the first of their owner since any other change, or of one second with another."""
+    time: Codes = edits["time"].fill_null(0).to_numpy()
+    others = np.unique(time[~idle])
+    kind = np.searchsorted(others, time[idle]).astype(np.int64)
+    kind = kind * (int(whose.max()) + 1) + whose[idle]
+    for name in ("in_account", "caller_user"):
+        known, codes = _coded(edits, name, idle)
+        kind = np.unique(kind, return_inverse=True)[1] * len(known) + codes
+    order = np.argsort(time[idle], kind="stable")
+    first = np.zeros(len(kind), np.bool_)
+    first[order[np.unique(kind[order], return_index=True)[1]]] = True
+    found = idle & np.isin(time, others)
+    found[idle] |= first
+    return found
+
+
+def _text(asked: Mapping[str, Any], member: str) -> str | None:
+    """What a request names, without case as IAM compares it; nothing where that is no text."""
+    told = asked.get(member)
+    return told.casefold() if isinstance(told, str) and told else None
+
+
+def _coded(edits: pa.Table, name: str, among: Flags) -> tuple[list[Any], Codes]:
+    """The values of a column in some rows, each once, and which of them each row has."""
+    found: Any = _texts(edits, name).filter(pa.array(among)).combine_chunks().dictionary_encode("encode")
+    return found.dictionary.to_pylist(), found.indices.to_numpy().astype(np.int64)
+
+
+def _texts(edits: pa.Table, name: str) -> Any:
+    return edits[name].cast(pa.string())
