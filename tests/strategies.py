@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -448,9 +449,10 @@ def thief_sets_password(theft: Theft, a: int, b: int) -> None:
 
 
 def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
-    """Start a machine whose role gives credentials for as long as it runs."""
+    """Start a machine, a task or a build, whose role gives credentials for as long as it runs."""
     if (one := theft.thief(a)) and _may_assume(one):
-        theft.steals(one.runs_instance(ROLES[b % 4]))
+        starts = one.runs_instance, one.runs_task, partial(one.starts_build, "site")
+        theft.steals(starts[b // 4 % 3](ROLES[b % 4]))
 
 
 def colleague_assumes(theft: Theft, a: int, b: int) -> None:

@@ -170,7 +170,7 @@ def test_a_deep_trace_of_the_story_leaves_the_colleague_out(told: Story, case: C
 
 
 def test_what_acts_through_created_things_is_offspring(world: World) -> None:
-    """Key, user, password, role, instance and function that a session made: all that acts through them is its own."""
+    """Key, user, password, role, instance, function, task and build of a session: what acts through them is its own."""
     session = world.user("ada").assumes("Admin")
     key = session.creates_access_key(world.user("grace"))
     key.calls("s3:ListBuckets")
@@ -181,16 +181,20 @@ def test_what_acts_through_created_things_is_offspring(world: World) -> None:
     browser.calls("s3:ListBuckets")
     instance = session.runs_instance("Work")
     function = session.creates_function("hook", "Work")
+    task, build = session.runs_task("Work"), session.starts_build("site", "Work")
+    world.task("Work").calls("s3:ListBuckets")
     role = session.creates_role("Door", {"AWS": f"arn:aws:iam::{AWAY}:root"})
     world.wait(60)
     outsider = world.user("mallory", account=AWAY).assumes(role, "in", sides="role")
     found = traced(world, session.id, up=False)
     ids = {one.id: one for one in found.credentials}
 
-    assert {session.id, key.id, browser.id, instance.id, function.id, outsider.id} == set(ids)
+    assert set(ids) == {
+        session.id, key.id, browser.id, instance.id, function.id, task.id, build.id, outsider.id,
+    }  # fmt: skip
     assert all(one.tainted for one in ids.values())
     assert {"created"} == {one.parent_link for one in ids.values() if one.id != session.id}
-    assert {"access_key", "user", "login_profile", "instance", "function", "role"} == {
+    assert {"access_key", "user", "login_profile", "instance", "function", "role", "task", "build"} == {
         one.what for one in found.created
     }
 

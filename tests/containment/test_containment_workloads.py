@@ -91,6 +91,31 @@ def test_the_attacker_s_own_instance_and_function_are_stopped_by_calls() -> None
     assert host.safe_to_undo_after is None and plan.proof.complete
 
 
+def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their_role() -> None:
+    """They bear the ids that the log's answers name; another task of the role is not the attacker's."""
+    world, key, session = thief()
+    task, build = session.runs_task("WebServer"), session.starts_build("site", "WebServer")
+    other = world.task("WebServer")
+    for one in (task, build, other):
+        one.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert {task.id, build.id} < set(plan.tainted) and other.id not in plan.tainted
+    project = f"site:{build.session_name.partition('-')[2]}"
+    assert set(step(plan, "isolate-instance").targets) == {task.session_name, build.session_name, project}
+    assert plan.proof.complete and not any("where a build was started" in one for one in plan.proof.holds_if)
+
+
+def test_a_task_of_the_attacker_s_that_was_stopped_is_no_host_any_more() -> None:
+    """Nobody starts another in the place of one that was started by hand, whose own session tells it by its id."""
+    world, key, session = thief()
+    task = session.runs_task("WebServer")
+    arn = f"arn:aws:ecs:{HERE}:{session.account}:task/main/{task.session_name}"
+    session.calls("ecs:StopTask", {"cluster": "main", "task": arn}, read_only=False)
+
+    assert "isolate-instance" not in actions(planned(world, key.id))
+
+
 def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -> None:
     """Its work goes on until somebody decides; the step says how it is stopped."""
     world, key, session = thief()

@@ -164,9 +164,11 @@ def test_a_workload_comes_from_its_service_and_is_renewed(world: World) -> None:
 
 
 def test_what_a_users_call_starts_has_a_session_of_its_own(world: World) -> None:
-    """RunInstances and CreateFunction return the session that the new machine gets."""
+    """RunInstances, CreateFunction, RunTask and StartBuild return the session that what was started gets."""
     ada = world.user("ada")
-    for made in (ada.runs_instance("Web"), ada.creates_function("fn", "Fn")):
+    for made in (
+        ada.runs_instance("Web"), ada.creates_function("fn", "Fn"), ada.runs_task("Web"), ada.starts_build("site", "Web"),
+    ):  # fmt: skip
         assert "service" == found(world, made.key_id).origin
 
 

@@ -18,7 +18,8 @@ from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
-from tokentrail.lineage import rows
+from tokentrail.containment.workloads import session_of
+from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
@@ -63,13 +64,19 @@ class Opening(NamedTuple):
 def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) -> dict[Principal, Opening]:
     """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
     found: dict[Principal, Opening] = {}
+    theirs = list(theirs)
+    seen = {rows.caller(row).session_name for row, _ in theirs}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
+        if _called(deed) <= seen:  # then no others are
+            continue
         why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
         for role in roles_given(deed):
             found.setdefault(role, Opening(deed.time, why))
         for role in roles_let_in(deed):
             found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
     for row, one in theirs:
+        if one.parent_link == "created":  # what was made is nobody else's, and nothing takes its place
+            continue
         service, begins, caller = _given_by(one), one.issued_at, rows.caller(row)
         if (
             service is None
@@ -84,6 +91,12 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
             why = f"{service} handed it out after {one.id}, to what runs with the same role"
             found[role] = Opening(begins, why, service)
     return found
+
+
+def _called(deed: Deed) -> set[str]:
+    """What the sessions are called of all that a deed started; nobody's name where one of these is not told."""
+    made = creations.made(deed.name, deed.request, deed.response, deed.source)
+    return {(session_of(what, thing) if thing else None) or "" for what, thing in made} or {""}
 
 
 def beside(

@@ -19,7 +19,7 @@ from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
-from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of
+from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
@@ -104,14 +104,14 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    dead = gone(changes)
-    undone = Undoings(changes, removals)
-    found = Leftovers()
+    dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
+    seen = {one.caller.session_name for one in held} - {None}
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
+            works = _works_by_itself(deed, what) or session_of(what, thing or "") in seen
             on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead)
             if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
@@ -119,9 +119,9 @@ def left_behind(
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
                 found.sources.extend(_profile(deed, thing, others))
-            elif what in ENTERED and not (what in WORKLOADS and _works_by_itself(deed, what)):
+            elif what in ENTERED and not (what in WORKLOADS and works):
                 entered.setdefault((deed.by, ENTERED[what]), []).append(_said(deed, thing))
-            elif what in LEFT or not _works_by_itself(deed, what):
+            elif what in LEFT or not works:
                 called = LEFT.get(what) or with_article(WORKLOADS[what].called)
                 untold.setdefault((deed.by, called), []).append(_said(deed, thing))
             else:
@@ -313,8 +313,9 @@ def _host(
     door = WORKLOADS[what].door
     until = gone_at(what, name, deed.account, deed.time, others, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}
+    called = session_of(what, thing) or name
     roles |= {
-        one.principal for one in held if one.caller.session_name == name and one.principal.kind == "role"
+        one.principal for one in held if one.caller.session_name == called and one.principal.kind == "role"
     }
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(

@@ -28,6 +28,7 @@ AWS access portal and IAM Identity Center integrated applications').
 _SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
+_TASKS = "ecs-tasks.amazonaws.com"
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
@@ -75,13 +76,15 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
                 why = f"whoever holds the certificate {name} is given a new session at any time"
                 yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
-                what = "instance" if name.startswith("i-") else "function"
+                issued = credential.issued_by.source_ip if credential.issued_by else None
+                by = issued if issued and issued.endswith(".amazonaws.com") else None
+                # Of a task that nobody is known to have started, a service may have started another in its place.
+                task = by == _TASKS and credential.parent_link == "created"
+                what = "instance" if name.startswith("i-") else "task" if task else "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
                 where = (None, seen.region)
                 until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
-                known = "instance" if what == "instance" else None
-                issued = credential.issued_by.source_ip if credential.issued_by else None
-                by = issued if issued and issued.endswith(".amazonaws.com") else None
+                known = what if what != "function" else None
                 found = _source("host", name, one, why)
                 yield replace(found, what=known, until=until, region=seen.region, service=by)
             case "identity_center" if _lasts(one, _PORTAL, as_of):

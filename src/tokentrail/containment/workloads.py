@@ -170,9 +170,20 @@ def name_of(what: str, thing: str) -> str:
     if what == "function":
         found = _FUNCTION.fullmatch(thing)
         return (found[1] or found[2]) if found else thing
-    if what in ("build_project", "rule") and thing.startswith("arn:"):
+    if what in ("build_project", "rule", "task") and thing.startswith("arn:"):
         return thing.rpartition("/")[2]
     return thing
+
+
+def session_of(what: str, thing: str) -> str | None:
+    """
+    What its sessions are called, where its own id tells: ECS names them by the task, CodeBuild by the build.
+
+    A session that is called so is its own: both ids are random. Where a service called them otherwise, none would be.
+    """
+    if what == "task":
+        return name_of(what, thing)
+    return f"AWSCodeBuild-{thing.rpartition(':')[2]}" if what == "build" else None
 
 
 def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:

@@ -27,8 +27,8 @@ _RUNS: tuple[Row, ...] = (
      "~spotFleetRequestId spotFleetRequestId fleetId"),
     ("pipeline", "codepipeline", "CreatePipeline UpdatePipeline", "pipeline.name"),
     ("data_pipeline", "datapipeline", "CreatePipeline PutPipelineDefinition ActivatePipeline", "pipelineId name"),
-    ("build", "codebuild", "StartBuild", "~build.id projectName"),
-    ("build", "codebuild", "StartBuildBatch", "projectName"),
+    ("build", "codebuild", "StartBuild RetryBuild", "~build.id projectName"),
+    ("build", "codebuild", "StartBuildBatch RetryBuildBatch", "projectName"),
     ("studio", "sagemaker", "CreateDomain UpdateDomain CreateUserProfile UpdateUserProfile", "userProfileName domainId "
      "domainName"),
     ("model", "sagemaker", "CreateModel", "modelName"),

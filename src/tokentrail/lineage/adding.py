@@ -83,7 +83,7 @@ _THROUGH = (
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.caller_provider WHERE {_LATER_CALL}",
     ),
     _Through(
-        ("instance", "instance_profile", "function"),
+        ("instance", "instance_profile", "function", "task", "build"),
         f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = split_part(p.principal, ':', 2) WHERE {_LATER_PEOPLE}",
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.session_name WHERE {_LATER_CALL}",
     ),

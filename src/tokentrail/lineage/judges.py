@@ -32,7 +32,8 @@ _LEADS = (
     ("policyArn", "permissionsBoundary"),
 )
 """
-What leads on from a change: users and roles to their groups, all of these to managed policies, none of them back.
+What leads on from a change: users and roles to their groups, all of these to managed policies, none of them back. A key
+leads to its owner, and to whoever else is said to be that.
 
 Source: IAM API Reference; `policy.replay` takes names from no other members than these, but for a key and its owner.
 """
@@ -129,7 +130,8 @@ class Judges:
         told = [asked.get(member) for member in _LEADS[level]]
         if level == 0 and name.endswith(_OF_KEYS):
             key = object_of(response).get("accessKey")
-            told += [key.get("userName") if isinstance(key, dict) else None, by]
+            made = key if isinstance(key, dict) else {}
+            told += [made.get("userName"), by, made.get("accessKeyId"), asked.get("accessKeyId")]
         return (one.casefold() for one in told if isinstance(one, str) and one)
 
 

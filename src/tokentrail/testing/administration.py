@@ -54,6 +54,8 @@ MAKERS = {
     "CreateRole": "creates_role",
     "RunInstances": "runs_instance",
     "CreateFunction20150331": "creates_function",
+    "RunTask": "runs_task",
+    "StartBuild": "starts_build",
     "UpdateFunctionCode20150331v2": "updates_function",
 }
 """Calls that have a method of their own, since they return something that can act."""
@@ -178,6 +180,33 @@ def run_instances(stage: Stage, account: str, role: Role | None, instance_id: st
         "instancesSet": {"items": [item]},
     }
     return params, answer
+
+
+def run_task(stage: Stage, account: str, role: Role, cluster: str, task_id: str) -> tuple[Json, Json]:
+    """Write request and answer of RunTask for one task, which each of its containers names again."""
+    ecs = f"arn:aws:ecs:{stage.region}:{account}"
+    task, family = f"{ecs}:task/{cluster}/{task_id}", f"{ecs}:task-definition/{role.name}:1"
+    params: Json = {
+        "cluster": cluster, "count": 1, "taskDefinition": f"{role.name}:1", "launchType": "FARGATE",
+        "overrides": {"taskRoleArn": role.arn},
+    }  # fmt: skip
+    container = f"{ecs}:container/{cluster}/{task_id}/{stage.ids.uuid()}"
+    made: Json = {
+        "taskArn": task, "clusterArn": f"{ecs}:cluster/{cluster}", "taskDefinitionArn": family,
+        "overrides": {"taskRoleArn": role.arn}, "lastStatus": "PROVISIONING", "desiredStatus": "RUNNING",
+        "containers": [{"containerArn": container, "taskArn": task, "name": "main", "lastStatus": "PENDING"}],
+    }  # fmt: skip
+    return params, {"tasks": [made], "failures": []}
+
+
+def start_build(stage: Stage, account: str, role: Role, project: str, session_name: str) -> tuple[Json, Json]:
+    """Write request and answer of StartBuild."""
+    made = f"{project}:{session_name.partition('-')[2]}"
+    build: Json = {
+        "id": made, "arn": f"arn:aws:codebuild:{stage.region}:{account}:build/{made}", "projectName": project,
+        "currentPhase": "QUEUED", "buildStatus": "IN_PROGRESS", "serviceRole": role.arn,
+    }  # fmt: skip
+    return {"projectName": project}, {"build": build}
 
 
 def create_function(stage: Stage, account: str, name: str, role: Role) -> tuple[Json, Json]:

@@ -163,6 +163,24 @@ class Credential(Actor):
         self._administers("lambda:CreateFunction20150331", params, answer)
         return WorkloadSession.deliver(self.stage, workload.function(self.stage, role, name))
 
+    def runs_task(self, role: Role | str, *, cluster: str = "main") -> WorkloadSession:
+        """Start an ECS task with a role; the session delivered to it is returned."""
+        role = self._role(role, None)
+        task = workload.task(self.stage, role, cluster)
+        params, answer = administration.run_task(self.stage, self.account, role, cluster, task.session_name)
+        self._administers("ecs:RunTask", params, answer)
+        return WorkloadSession.deliver(self.stage, task)
+
+    def starts_build(self, project: str, role: Role | str) -> WorkloadSession:
+        """Start a build of CodeBuild, whose project has a role; the session delivered to it is returned."""
+        role = self._role(role, None)
+        build = workload.build(self.stage, role)
+        params, answer = administration.start_build(
+            self.stage, self.account, role, project, build.session_name
+        )
+        self._administers("codebuild:StartBuild", params, answer)
+        return WorkloadSession.deliver(self.stage, build)
+
     def updates_function(self, name: str) -> Json:
         """Put other code into a Lambda function."""
         params, answer = administration.update_function(self.stage, self.account, name)

@@ -205,6 +205,12 @@ class Simulated:
         elif name == "RunInstances":
             for item in answer["instancesSet"]["items"]:
                 self.made.append(Made(kind="host", what=item["instanceId"], by=by, at=at))
+        elif name == "RunTask":
+            for task in answer["tasks"]:
+                self.made.append(Made(kind="host", what=task["taskArn"].rpartition("/")[2], by=by, at=at))
+        elif name == "StartBuild":
+            named = "AWSCodeBuild-" + answer["build"]["id"].rpartition(":")[2]
+            self.made.append(Made(kind="host", what=named, by=by, at=at))
         elif name in ("CreateFunction20150331", "UpdateFunctionCode20150331v2"):
             self.made.append(Made(kind="host", what=wanted["functionName"], by=by, at=at))
         elif record["eventSource"] == "iam.amazonaws.com" and not record["readOnly"]:

@@ -105,6 +105,16 @@ def task(stage: Stage, role: Role, cluster: str) -> Workload:
     )
 
 
+def build(stage: Stage, role: Role) -> Workload:
+    """Describe a build of CodeBuild: session named by the build."""
+    return Workload(
+        service="codebuild.amazonaws.com",
+        role=role,
+        session_name=f"AWSCodeBuild-{stage.ids.uuid()}",
+        lifetime=3600,
+    )
+
+
 def pod(stage: Stage, role: Role, cluster: str, pod_name: str) -> Workload:
     """
     Describe a pod with EKS Pod Identity ("Learn how EKS Pod Identity grants pods access", Amazon EKS User

@@ -51,7 +51,8 @@ SELECT h.*,
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
-            WHEN name = 'RunInstances' THEN 'instance'
+            WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
+            WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
 FROM changes h
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
@@ -59,6 +60,8 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
          'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
+       OR h.source = 'ecs.amazonaws.com' AND h.name IN ('RunTask', 'StartTask')
+       OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
   AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
@@ -80,12 +83,22 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
+         -- CodeBuild names a build's session so, with the last part of the build's ARN.
+         WHEN 'build' THEN 'AWSCodeBuild-' || nullif(regexp_extract(response, ':build/[^":]+:([^":]+)"', 1), '')
          ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id
-FROM making WHERE what <> 'instance'
+FROM making WHERE what NOT IN ('instance', 'task')
 UNION ALL
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
        unnest(regexp_extract_all(response, '"instanceId":"([^"]+)"', 1))
-FROM making WHERE what = 'instance';
+FROM making WHERE what = 'instance'
+UNION ALL
+-- A task's containers name it too; ECS names its sessions by the last part of its ARN.
+SELECT DISTINCT * FROM (
+  SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account,
+         CAST(NULL AS VARCHAR) AS document, CAST(NULL AS VARCHAR) AS owner,
+         unnest(regexp_extract_all(response, '"taskArn":"[^"]*/([^"/]+)"', 1)) AS id
+  FROM making WHERE what = 'task'
+);
 
 CREATE TABLE new_makings AS
 SELECT m.segment, m.object, m.ordinal, m.identity, m.event_id, m.event_id_text, m.time, m.api, m.what, m.account,

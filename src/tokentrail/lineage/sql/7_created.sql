@@ -1,4 +1,4 @@
--- What acts through something that a credential made: the key, user, password, role, trust, function or instance.
+-- What acts through something that a credential made: the key, user, password, role, trust, function, instance, task or build.
 
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
@@ -73,7 +73,7 @@ CREATE TABLE hosts AS
 SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
        coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
 FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
-WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function'));
+WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function', 'task', 'build'));
 
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
@@ -90,7 +90,7 @@ FROM sessions n JOIN made_roles m ON m.account = n.role_account AND m.id = n.rol
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'function') AND m.account = n.account
+FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'function', 'task', 'build') AND m.account = n.account
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
