@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -79,7 +80,15 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and exit."""
+    _be_heard_by_nobody()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     root(prog_name="tokentrail")
+
+
+def _be_heard_by_nobody() -> None:
+    """Where a standard stream is closed, as by `>&-` or a scheduler, write to nowhere: the exit code still tells."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as it runs
