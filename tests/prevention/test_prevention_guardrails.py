@@ -306,7 +306,11 @@ def test_regions_that_are_used_and_logs_that_are_kept() -> None:
 
 
 def test_what_no_scp_would_refuse_makes_no_region_known() -> None:
-    """Service-linked roles look into every region, refused calls did nothing there, and IAM's region says nothing of others."""
+    """
+    Service-linked roles look into every region, refused calls did nothing there, and IAM's region says nothing of others.
+
+    Nor does that of what else lives in one region for all, such as bills and plans, which goes on.
+    """
     world = World(START)
     ada = world.user("ada")
     ada.calls("iam:ListUsers")
@@ -330,6 +334,8 @@ def test_what_no_scp_would_refuse_makes_no_region_known() -> None:
         linked | {"awsRegion": "ap-south-1", "eventID": "00000000-0000-4000-8000-000000000002"},
         like | {"awsRegion": "sa-east-1", "eventID": "00000000-0000-4000-8000-000000000003",
                 "errorCode": "Client.UnauthorizedOperation"},
+        like | {"eventSource": "savingsplans.amazonaws.com", "eventName": "DescribeSavingsPlans",
+                "eventID": "00000000-0000-4000-8000-000000000004"},
     ]  # fmt: skip
     with held(records) as case:
         found = one(case.guard(given=Given(only=("known-regions",))), "known-regions")
