@@ -370,8 +370,9 @@ def of_many(count: int, action: str) -> Evidence:
     ],
 )
 def test_more_principals_than_an_scp_can_spare_make_none(maker: Maker, action: str) -> None:
-    """Organizations would refuse the policy for its length; what is made of 25 principals fits."""
-    [few] = cast("tuple[Proposal, ...]", maker.make(of_many(25, action)))
+    """Organizations would refuse the policy for its length; what is made of 25 principals fits. One that spares none says so."""
+    [few], [none] = (cast("tuple[Proposal, ...]", maker.make(of_many(count, action))) for count in (25, 0))
+    assert "binds everybody" in none.limits and "binds everybody" not in few.limits
 
     assert len(json.dumps(few.policy)) < 5_120
     assert isinstance(maker.make(of_many(70, action)), Nothing)

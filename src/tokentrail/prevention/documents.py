@@ -77,6 +77,16 @@ def but_by(able: Sequence[str]) -> Json | None:
     return {"ArnNotEquals": {"aws:PrincipalArn": list(able)}} if able else None
 
 
+def spared_none(able: Sequence[str]) -> str:
+    """What is to be said where a denial spares nobody, as nobody in the evidence does what it denies."""
+    if able:
+        return ""
+    return (
+        " Nobody did so in the evidence, so that it binds everybody, administrators too: before you attach it, except "
+        "a role that may (ArnNotEquals on aws:PrincipalArn)."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """The condition that a call comes from elsewhere, and what is to be said of it."""
