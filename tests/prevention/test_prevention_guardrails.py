@@ -99,12 +99,13 @@ def test_tokens_without_mfa_are_worth_nothing_and_keys_go_on(answer: Guard) -> N
 
 
 def test_the_user_without_mfa_does_nothing_and_pays_for_it() -> None:
-    """All of the thief's calls are refused, and the owner's with the same key too."""
+    """All of the thief's calls are refused, and the owner's with the same key too; what services forward is let through."""
     world, key = robbed()
+    key.via("s3.amazonaws.com").calls("kms:Decrypt")
     [found] = made(world, "user-needs-mfa", key.id, source_ips=[THIEF])
 
     assert key.user.arn == found.target
-    assert 3 == found.backtest.ordinary_blocked
+    assert (3, 0) == (found.backtest.ordinary_blocked, found.backtest.ordinary_undecided)
 
 
 def test_a_role_lets_in_its_ordinary_callers(answer: Guard) -> None:

@@ -11,12 +11,18 @@ from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
-    """Deny all but setting up MFA to each of the users."""
+    """
+    Deny all but setting up MFA to each of the users.
+
+    What a service forwards for them is let through, since whether it carries their MFA is not documented; what it rests
+    on is denied.
+    """
     if not evidence.users:
         return Nothing("no IAM user's credential is among the attacker's")
     document = policy(
         deny(
-            "NothingWithoutMfa", "*", {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+            "NothingWithoutMfa", "*",
+            {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false", "aws:ViaAWSService": "false"}},
             but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
                  "iam:ResyncMFADevice", "sts:GetSessionToken"),
         )
