@@ -10,6 +10,8 @@ import pytest
 from guard_cases import OFFICE, THIEF, guarded, one, robbed, stolen
 
 from evidence import AWAY, HOME, START, call, held
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.document import Document
 from tokentrail.present.snippets import cloudformation, terraform
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given
@@ -493,10 +495,11 @@ def test_the_provider_is_known_by_the_principal_id_too() -> None:
 
 
 def test_where_there_is_no_ground_it_says_why() -> None:
-    """Without an attacker, the guardrails for abused users and roles are not made, with the reason."""
+    """Without an attacker, the guardrails for abused users and roles are not made; SCPs without a snapshot tell nothing."""
     world, _, _ = stolen()
-    answer = guarded(world)
+    answer = guarded(world, controls=(Policy(label="SCP x", document=Document(statements=())),))
 
     assert {"keys-from-known-networks", "no-new-keys"} <= {item.rule for item in answer.guardrails}
     assert any(text.startswith("trust-named-callers: the attacker took up no role") for text in answer.unmade)
     assert any("--iam" in text for text in answer.unmade)
+    assert any("(--scp) were not looked at" in text for text in answer.unmade)
