@@ -113,7 +113,10 @@ def test_what_fits_without_spaces_alone_has_none() -> None:
 
 
 def test_cloudformation_is_one_template_with_plain_names() -> None:
-    """What no resource can add is in its Metadata."""
+    """What no resource can add is in its Metadata; roles whose names differ by a hyphen stay apart."""
+    alike = json.loads(cloudformation([guardrail(id="trust:Deploy-1"), guardrail(id="trust:Deploy1")]))
+    assert 2 == len(alike["Metadata"]["ByHand"])
+
     template = json.loads(cloudformation(KINDS))
 
     assert 4 == len(template["Resources"]) and 2 == len(template["Metadata"]["ByHand"])
