@@ -75,6 +75,10 @@ class Organisation:
             if handler is not None:
                 handler(self, change)
 
+    def accounts(self) -> list[str]:
+        """The accounts that an SCP was attached to, or that were moved."""
+        return sorted({one for one in self._targets if one.isdigit()} | self._moves.keys())
+
     def controls(self, account: str) -> Iterator[Control]:
         """Every SCP that binds an account, or may."""
         for target in self._targets.values():
