@@ -119,6 +119,7 @@ def test_roles_that_users_take_up_with_a_key_alone() -> None:
         ("999988887777", None, "high"),
         ("arn:aws:iam::999988887777:role/Vendor", None, "high"),
         (root("999988887777"), {"StringEquals": {"sts:ExternalId": "x"}}, None),
+        (root("999988887777"), {"StringLike": {"sts:ExternalId": "*", "sts:RoleSessionName": "*"}}, "high"),
         (root("999988887777"), {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, None),
         (root(), None, "low"),
         (user_arn("ada"), None, None),
