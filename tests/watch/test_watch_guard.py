@@ -270,11 +270,11 @@ def test_what_an_attached_policy_says_is_guarded_too(
     """
     A policy that the plan had yet to make is known by the id in its journal; to rewrite one takes it back, too.
 
-    So does what takes all SCPs from its target; and a plan need not know which account is the management account.
+    So does what takes all SCPs from its target; a delegated administrator may detach what the management account attached.
     """
     attached = {"UserName": "ada", "PolicyArn": CLOSED}
     control = Call(
-        account="management", service="organizations", operation="AttachPolicy",
+        account="222233334444", service="organizations", operation="AttachPolicy",
         parameters={"PolicyId": "p-made", "TargetId": HOME},
     )  # fmt: skip
     made = {"account": HOME, "service": "iam", "operation": "AttachUserPolicy", "parameters": attached}
