@@ -106,12 +106,18 @@ def move(minute: float, source: str, destination: str) -> Change:
 
 
 def test_an_account_is_bound_where_it_was_moved_to() -> None:
-    """Quarantine by a move: what hangs on the unit ends it while it is there; whether it is below later is open."""
+    """
+    Quarantine by a move: what hangs on the unit ends it while it is there; whether it is below later is open.
+
+    Whatever unit it is in, it lies under their root.
+    """
     changes = [create(5, deny()), attach(10, UNIT), move(20, OTHER, UNIT), move(30, UNIT, OTHER)]
 
     assert [ended(changes, session(), minute) for minute in (15, 25, 35)] == [False, True, False]
     assert [certainties(changes, session(), minute) for minute in (15, 35)] == [["undecided"]] * 2
     assert ended([create(5, deny()), attach(10, UNIT), move(20, UNIT, OTHER)], session(), 15)
+    assert ended([create(5, deny()), attach(10, "r-abcd"), move(20, UNIT, OTHER)], session(), 25)
+    assert not ended([create(5, deny()), attach(10, "r-abcx"), move(20, UNIT, OTHER)], session(), 25)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,15 @@ class Target:
     callers: set[str] = field(default_factory=set)
     """The accounts that attached or detached there, of which one is the management account."""
 
+    def holds(self, parent: str | None) -> bool:
+        """
+        Whether what lies directly under a unit or root surely lies under this: units bear the id of their root.
+
+        Source: AWS Organizations API Reference, 'MoveAccount' (pattern of `DestinationParentId`).
+        """
+        units = f"ou-{self.id.removeprefix('r-')}-" if self.id.startswith("r-") else None
+        return parent is not None and (parent == self.id or bool(units and parent.startswith(units)))
+
     def is_rid_of_all(self, change: Change) -> None:
         """Enter that nothing of what is attached binds any more: what allows everything stands for that."""
         for policy, steps in self.attached.items():
@@ -92,9 +101,9 @@ class Organisation:
 
     def _under(self, target: Target, account: str) -> Iterator[tuple[list[Step[bool]], str | None]]:
         """
-        When an account surely is a target or lies directly under it, and when it may lie under it, and why not.
+        When an account surely is a target or lies under it, and when it may lie under it, and why not.
 
-        It may at any time but when it surely does: what it was moved to may itself lie under the target.
+        It may at any time but when it surely does: a unit that it was moved to may itself lie under the target.
         """
         own = None
         if account in target.callers:
@@ -105,10 +114,10 @@ class Organisation:
             yield [Step(_FOREVER, "", True)], own
             return
         moves = self._moves.get(account, [])
-        known = bool(moves) and moves[0].asked("sourceParentId") == target.id
+        known = bool(moves) and target.holds(moves[0].asked("sourceParentId"))
         sure, unsure = [Step(_FOREVER, "", known)], [Step(_FOREVER, "", not known)]
         for move in moves:
-            there = move.asked("destinationParentId") == target.id
+            there = target.holds(move.asked("destinationParentId"))
             sure.append(step(move, there))
             unsure.append(step(move, not there and move.event_name == _MOVES))
         yield sure, own
