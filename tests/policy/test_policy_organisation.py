@@ -120,6 +120,15 @@ def test_an_account_is_bound_where_it_was_moved_to() -> None:
     assert not ended([create(5, deny()), attach(10, "r-abcx"), move(20, UNIT, OTHER)], session(), 25)
 
 
+def test_who_moves_accounts_is_bound_by_no_scp() -> None:
+    """Only the management account may, which an SCP that a delegated administrator attached does not bind."""
+    attached = replace(attach(10, MANAGEMENT), account="222233334444")
+    caller = replace(key(), account=MANAGEMENT)
+
+    assert ended([create(5, deny()), attached], caller)
+    assert not ended([create(5, deny()), attached, move(20, OTHER, UNIT)], caller)
+
+
 @pytest.mark.parametrize(
     "lift",
     [

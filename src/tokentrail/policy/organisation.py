@@ -76,6 +76,7 @@ class Organisation:
         self._other_types: set[str] = set()
         self._targets: dict[str, Target] = {}
         self._moves: dict[str, list[Change]] = {}
+        self._managing: set[str] = set()
 
     def enter(self, change: Change) -> None:
         """Enter a change, if it is one that matters here."""
@@ -110,6 +111,8 @@ class Organisation:
             own = (
                 f"account {account} attached it itself; were it the management account, no SCP would bind it"
             )
+        if account in self._managing:
+            own = f"account {account} moved accounts, which the management account alone may, and no SCP binds that"
         if target.id.isdigit():
             yield [Step(_FOREVER, "", True)], own
             return
@@ -157,7 +160,8 @@ class Organisation:
         self._hangs(change, attach=False)
 
     def moves(self, change: Change) -> None:
-        """Enter MoveAccount."""
+        """Enter MoveAccount, which the management account alone may call."""
+        self._managing.add(change.account)
         if account := change.asked("accountId"):
             self._moves.setdefault(account, []).append(change)
 
