@@ -108,6 +108,9 @@ def test_the_user_without_mfa_does_nothing_and_pays_for_it() -> None:
 
     assert key.user.arn == found.target
     assert (3, 0) == (found.backtest.ordinary_blocked, found.backtest.ordinary_undecided)
+    assert {"iam:GetMFADevice", "iam:ListVirtualMFADevices"} <= {
+        *statement(found)["NotAction"]
+    }  # the console's page
 
 
 def test_a_role_lets_in_its_ordinary_callers(answer: Guard) -> None:

@@ -24,6 +24,21 @@ What is asked of machines in a VPC, not of AWS: no network's condition key is th
 
 Source: aws-samples, data-perimeter-policy-examples, 'Network perimeter controls' (what needs an exception to them).
 """
+TO_REGISTER = (
+    "iam:GetUser", "iam:GetMFADevice", "iam:ListMFADevices", "iam:ListVirtualMFADevices", "iam:EnableMFADevice",
+    "iam:CreateVirtualMFADevice", "iam:ResyncMFADevice", "sts:GetSessionToken",
+)  # fmt: skip
+"""
+What somebody without MFA must do to have it, in the console too.
+
+Source: IAM User Guide, 'AWS: Allows MFA-authenticated IAM users to manage their own MFA device on the Security
+credentials page'.
+"""
+AT_SIGN_IN = (
+    " Who must change a first or expired password at sign-in can't, unless iam:ChangePassword and "
+    "iam:GetAccountPasswordPolicy are excepted too."
+)
+"""IAM User Guide, 'AWS: Allows MFA-authenticated IAM users to manage their own credentials' (note)."""
 NOT_SERVICES: Json = {"aws:PrincipalIsAWSService": "false"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, named, policy
+from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy
 from tokentrail.prevention.rule import Maker, Nothing
@@ -23,8 +23,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         deny(
             "NothingWithoutMfa", "*",
             {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false", "aws:ViaAWSService": "false"}},
-            but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
-                 "iam:ResyncMFADevice", "sts:GetSessionToken"),
+            but=TO_REGISTER,
         )
     )  # fmt: skip
     return tuple(
@@ -46,7 +45,8 @@ WORDS = Words(
     "first, and "
     "works with that.",
     limits="A key that a program uses can't do this; give the program a role instead. Whoever has the key of a user "
-    "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first.",
+    "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first."
+    + AT_SIGN_IN,
     stage=3,
 )
 GUARDRAIL = Maker(
