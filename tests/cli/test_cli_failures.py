@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from shell import Run
 from tokentrail.cli import failure
 from tokentrail.cli.options import Common
+from tokentrail.cli.root import root
 from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete
 from tokentrail.testing import carriers
 from tokentrail.testing.names import Json
@@ -158,6 +160,19 @@ def test_a_fault_of_ours_is_never_taken_for_findings() -> None:
     """An unexpected exception ends with 70, and Ctrl-C with 130, not with Python's 1, which would mean findings."""
     assert _fails(ZeroDivisionError("oops"))[0] == 70
     assert _fails(KeyboardInterrupt()) == (130, "Stopped before it was done.")
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_while_a_verb_is_loaded_or_asks_is_no_finding(
+    stopped: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Click ends such with 1, which would mean findings."""
+
+    def loads(*_: object) -> None:
+        raise stopped
+
+    monkeypatch.setattr("tokentrail.cli.root.import_module", loads)
+    assert 130 == CliRunner().invoke(root, ["status"]).exit_code
     assert "Traceback" in _fails(ZeroDivisionError("oops"), verbose=True)[1]
     assert "Traceback" not in _fails(ZeroDivisionError("oops"))[1]
 

@@ -100,7 +100,10 @@ def test_lines_and_tables(run: Run, case: Path) -> None:
 
 def test_what_is_written_to_a_folder_can_be_given_again(run: Run, case: Path, tmp_path: Path) -> None:
     """Each file fares as the guardrail that it is of; Terraform and CloudFormation lie beside."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "of-another-run.tf").touch()
     first = run("guard", "--case", case, "-o", tmp_path / "out", "--format", "json")
+    assert "1 other file there, which this answer has no part in." in " ".join(first.err.split())
     files = sorted((tmp_path / "out").glob("*.json"))
     policies = [
         path

@@ -68,6 +68,13 @@ def test_a_closed_pipe_is_no_error(case: Path) -> None:
         assert process.wait() == 0
 
 
+def test_closed_streams_are_no_error(case: Path) -> None:
+    """A scheduler that gives a verb no standard output and no standard error still gets its exit code."""
+    line = '"$0" "$@" >&- 2>&-'
+    done = subprocess.run(["sh", "-c", line, *PROGRAM, "status", "--case", str(case)], check=False)
+    assert done.returncode == 0
+
+
 def test_a_verb_loads_no_pandas(case: Path, tmp_path: Path) -> None:
     """Though Arrow looks for it before its first array: where it is installed, it would be most of what is loaded."""
     loaded = pandas_that_tells(tmp_path)

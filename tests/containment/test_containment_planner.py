@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -283,6 +285,22 @@ def test_a_plan_without_steps_says_whether_that_is_enough() -> None:
     assert () == plan.steps and not plan.proof.complete
     assert "Nothing to do" not in text.getvalue() and "No step is known" in text.getvalue()
     assert "aws iam delete-service-linked-role" in text.getvalue()
+
+
+def test_a_policy_for_somebody_else_to_attach_can_be_copied_whole() -> None:
+    """In the text it stands apart, its lines unbroken however long the names in it."""
+    world = World(START)
+    key = world.user("a" * 60)
+    key.assumes("Deploy-" + "b" * 57).calls("s3:ListBuckets")
+    plan = planned(world, key.id, without_access=[HOME])
+    text = io.StringIO()
+    write_plan(plan, Paper(text))
+
+    [step] = plan.steps
+    shown = re.findall(r"^ {15}\{\n.*?^ {15}\}$", text.getvalue(), re.MULTILINE | re.DOTALL)
+    assert not step.calls and [json.loads(re.findall(r'\{"Version".*\]\}', step.why)[0])] == list(
+        map(json.loads, shown)
+    )
 
 
 def test_a_dead_subject_needs_nothing() -> None:

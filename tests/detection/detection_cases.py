@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from evidence import AWAY, HOME, START
 from tokentrail.testing import Credential, World
@@ -494,6 +495,46 @@ def ordinary_policy_deleted(world: World) -> None:
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     world.user("bea").iam("PutRolePolicy", roleName="Deploy", policyName="p", policyDocument=allow)
     ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="p")
+
+
+@fires("containment-undone")
+def control_detached(world: World) -> None:
+    """Somebody else in the management account detaches the SCP that denies an account everything."""
+    world.user("ada").calls("s3:ListBuckets")
+    contained_by_control(world)
+    organise(world, "cleo", "DetachPolicy", policyId="p-quarantine", targetId=HOME)
+
+
+@fires("containment-undone")
+def controls_switched_off(world: World) -> None:
+    """Somebody else switches all SCPs off."""
+    contained_by_control(world)
+    organise(world, "cleo", "DisablePolicyType", policyType="SERVICE_CONTROL_POLICY", rootId="r-abcd")
+
+
+@spares("containment-undone")
+def own_control_detached(world: World) -> None:
+    """The responder takes the SCP off again; a guardrail against some regions is anybody's to change."""
+    contained_by_control(world)
+    organise(world, "bea", "DetachPolicy", policyId="p-quarantine", targetId=HOME)
+    contained_by_control(
+        world, Condition={"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}, Action="ec2:*"
+    )
+    organise(world, "cleo", "DetachPolicy", policyId="p-quarantine", targetId=HOME)
+
+
+def contained_by_control(world: World, **elements: Any) -> None:
+    """A responder denies an account everything by an SCP."""
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*"} | elements
+    content = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made = {"policy": {"policySummary": {"id": "p-quarantine", "type": "SERVICE_CONTROL_POLICY"}}}
+    organise(world, "bea", "CreatePolicy", made, content=content, type="SERVICE_CONTROL_POLICY")
+    organise(world, "bea", "AttachPolicy", policyId="p-quarantine", targetId=HOME)
+
+
+def organise(world: World, who: str, name: str, answer: Json | None = None, **asked: str) -> None:
+    """A call of somebody in the management account."""
+    world.account("999988887777").user(who).calls(f"organizations:{name}", asked, response=answer)
 
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"

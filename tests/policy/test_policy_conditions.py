@@ -89,9 +89,10 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
         ("ArnLike", "arn:aws:*:role/a:*:*", "arn:aws:iam::1:role/a", NO),
         ("BinaryEquals", base64.b64encode(b"x").decode(), "eA==", YES),
         ("Unheard", "a", "a", UNDECIDED),
+        ("ArnNotLike", (), "arn:aws:iam::1:role/a", UNDECIDED),
     ],
 )
-def test_operators(operator: str, wanted: str, actual: str, expected: Truth) -> None:
+def test_operators(operator: str, wanted: str | tuple[str, ...], actual: str, expected: Truth) -> None:
     """Each operator compares as IAM's reference says, and what it could not have stored is undecided."""
     assert expected is asked(operator, wanted, (actual,))
 

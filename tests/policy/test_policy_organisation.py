@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from policy_cases import ACCOUNT, allow, at, change, deny, key, root_session, session, token
 
 from tokentrail.policy.changes import Change
@@ -91,6 +92,60 @@ def test_a_target_above_the_account_leaves_it_open() -> None:
 
     assert not ended(changes, session())
     assert certainties(changes, session()) == ["undecided"]
+
+
+UNIT, OTHER = "ou-abcd-12345678", "ou-abcd-87654321"
+
+
+def move(minute: float, source: str, destination: str) -> Change:
+    """A MoveAccount."""
+    asked: dict[str, object] = {
+        "accountId": ACCOUNT, "sourceParentId": source, "destinationParentId": destination
+    }  # fmt: skip
+    return call(minute, "MoveAccount", asked)
+
+
+def test_an_account_is_bound_where_it_was_moved_to() -> None:
+    """
+    Quarantine by a move: what hangs on the unit ends it while it is there; whether it is below later is open.
+
+    Whatever unit it is in, it lies under their root.
+    """
+    changes = [create(5, deny()), attach(10, UNIT), move(20, OTHER, UNIT), move(30, UNIT, OTHER)]
+
+    assert [ended(changes, session(), minute) for minute in (15, 25, 35)] == [False, True, False]
+    assert [certainties(changes, session(), minute) for minute in (15, 35)] == [["undecided"]] * 2
+    assert ended([create(5, deny()), attach(10, UNIT), move(20, UNIT, OTHER)], session(), 15)
+    assert ended([create(5, deny()), attach(10, "r-abcd"), move(20, UNIT, OTHER)], session(), 25)
+    assert not ended([create(5, deny()), attach(10, "r-abcx"), move(20, UNIT, OTHER)], session(), 25)
+
+
+def test_who_moves_accounts_is_bound_by_no_scp() -> None:
+    """Only the management account may, which an SCP that a delegated administrator attached does not bind."""
+    attached = replace(attach(10, MANAGEMENT), account="222233334444")
+    caller = replace(key(), account=MANAGEMENT)
+
+    assert ended([create(5, deny()), attached], caller)
+    assert not ended([create(5, deny()), attached, move(20, OTHER, UNIT)], caller)
+
+
+@pytest.mark.parametrize(
+    "lift",
+    [
+        call(20, "DisablePolicyType", {"policyType": "SERVICE_CONTROL_POLICY", "rootId": "r-abcd"}),
+        call(20, "RemoveAccountFromOrganization", {"accountId": ACCOUNT}),
+        replace(call(20, "LeaveOrganization", {}), account=ACCOUNT),
+    ],
+    ids=lambda one: one.event_name,
+)
+def test_what_takes_all_scps_away_lifts_their_denials(lift: Change) -> None:
+    """Whoever holds the management account switches SCPs off, or lets an account go, and contained keys work again."""
+    changes = [create(5, deny()), attach(10), attach(11, UNIT), move(12, OTHER, UNIT), lift]
+
+    assert [ended(changes, session(), minute) for minute in (15, 25)] == [True, False]
+    assert ended([*changes, attach(30)], session())
+    tags = call(20, "DisablePolicyType", {"policyType": "TAG_POLICY", "rootId": "r-abcd"})
+    assert ended([*changes[:-1], tags], session())
 
 
 def test_another_account_is_not_bound() -> None:

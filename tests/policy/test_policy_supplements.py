@@ -25,12 +25,15 @@ DENY = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*
 
 
 def test_a_credential_report_as_csv_and_as_the_cli_prints_it() -> None:
-    """Both are read alike; what is not told is `None`."""
+    """All are read alike, in UTF-16 too, as Windows PowerShell writes what it prints; what is not told is `None`."""
     wrapped = json.dumps({"Content": base64.b64encode(CSV.encode()).decode(), "ReportFormat": "text/csv"})
     found = supplement(CSV.encode(), "r.csv")
 
     assert isinstance(found, Report)
     assert found == supplement(wrapped.encode(), "r.json")
+    assert (
+        found == supplement(CSV.encode("utf-16"), "r.csv") == supplement(wrapped.encode("utf-16"), "r.json")
+    )
     root, ada = found.users
     assert root.mfa and not root.password and root.password_used is None
     assert ada.password and not ada.mfa

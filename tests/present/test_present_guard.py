@@ -56,12 +56,19 @@ def guard() -> Guard:
 
 
 def test_text_is_inert_and_fits_the_page() -> None:
-    """No line is longer than 100 columns, no control character moves anything."""
+    """No line is longer than 100 columns but a policy's, which can be copied whole; no control character moves anything."""
     for whole in (False, True):
         stream = io.StringIO()
         write_guard(guard(), Paper(stream), whole=whole)
 
-        assert max(map(len, stream.getvalue().splitlines())) <= 100
+        policies = re.findall(r"^ {14}\{\n.*?^ {14}\}\n", stream.getvalue(), re.MULTILINE | re.DOTALL)
+        assert KINDS[0].policy in [json.loads(one) for one in policies]
+        shown = (
+            stream.getvalue()
+            if not policies
+            else re.sub("|".join(map(re.escape, policies)), "", stream.getvalue())
+        )
+        assert max(map(len, shown.splitlines())) <= 100
         assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", stream.getvalue())
 
 
@@ -106,7 +113,10 @@ def test_what_fits_without_spaces_alone_has_none() -> None:
 
 
 def test_cloudformation_is_one_template_with_plain_names() -> None:
-    """What no resource can add is in its Metadata."""
+    """What no resource can add is in its Metadata; roles whose names differ by a hyphen stay apart."""
+    alike = json.loads(cloudformation([guardrail(id="trust:Deploy-1"), guardrail(id="trust:Deploy1")]))
+    assert 2 == len(alike["Metadata"]["ByHand"])
+
     template = json.loads(cloudformation(KINDS))
 
     assert 4 == len(template["Resources"]) and 2 == len(template["Metadata"]["ByHand"])

@@ -119,6 +119,7 @@ def test_roles_that_users_take_up_with_a_key_alone() -> None:
         ("999988887777", None, "high"),
         ("arn:aws:iam::999988887777:role/Vendor", None, "high"),
         (root("999988887777"), {"StringEquals": {"sts:ExternalId": "x"}}, None),
+        (root("999988887777"), {"StringLike": {"sts:ExternalId": "*", "sts:RoleSessionName": "*"}}, "high"),
         (root("999988887777"), {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, None),
         (root(), None, "low"),
         (user_arn("ada"), None, None),
@@ -267,10 +268,19 @@ SUB, AUD = "token.actions.githubusercontent.com:sub", "token.actions.githubuserc
         ({"StringLike": {SUB: "repo:example/shop:*"}}, "medium"),
         ({"StringEquals": {AUD: "sts.amazonaws.com"}, "StringLike": {SUB: "repo:example/shop:*"}}, None),
         ({"ForAnyValue:StringLike": {SUB: ["repo:example/*"]}, "StringEquals": {AUD: "x"}}, None),
+        ({"StringLike": {SUB: "repo:*"}, "StringEquals": {AUD: "x"}}, "critical"),
+        (
+            {"StringLike": {SUB: ["repo:example/shop:*", "repo:example*"]}, "StringEquals": {AUD: "x"}},
+            "critical",
+        ),
+        (
+            {"StringLike": {SUB: "repo:*"}, "StringEquals": {AUD: "x", f"{SUB[:-4]}:repository_owner": "e"}},
+            None,
+        ),
     ],
 )
 def test_oidc_trusts_pin_subject_and_audience(condition: Any, severity: str | None) -> None:
-    """At a provider where anybody may have an account, a missing or bare subject is critical."""
+    """At a provider where anybody may have an account, a subject that is missing, bare or of any owner is critical."""
     trust = doc(let(GITHUB, condition, Action="sts:AssumeRoleWithWebIdentity"))
     found = audited(None, "oidc-unpinned", snapshot(roles=[role("Build", trust)]))
 

@@ -10,6 +10,8 @@ import pytest
 from guard_cases import OFFICE, THIEF, guarded, one, robbed, stolen
 
 from evidence import AWAY, HOME, START, call, held
+from tokentrail.policy.allow import Policy
+from tokentrail.policy.document import Document
 from tokentrail.present.snippets import cloudformation, terraform
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given
@@ -99,12 +101,16 @@ def test_tokens_without_mfa_are_worth_nothing_and_keys_go_on(answer: Guard) -> N
 
 
 def test_the_user_without_mfa_does_nothing_and_pays_for_it() -> None:
-    """All of the thief's calls are refused, and the owner's with the same key too."""
+    """All of the thief's calls are refused, and the owner's with the same key too; what services forward is let through."""
     world, key = robbed()
+    key.via("s3.amazonaws.com").calls("kms:Decrypt")
     [found] = made(world, "user-needs-mfa", key.id, source_ips=[THIEF])
 
     assert key.user.arn == found.target
-    assert 3 == found.backtest.ordinary_blocked
+    assert (3, 0) == (found.backtest.ordinary_blocked, found.backtest.ordinary_undecided)
+    assert {"iam:GetMFADevice", "iam:ListVirtualMFADevices"} <= {
+        *statement(found)["NotAction"]
+    }  # the console's page
 
 
 def test_a_role_lets_in_its_ordinary_callers(answer: Guard) -> None:
@@ -306,7 +312,11 @@ def test_regions_that_are_used_and_logs_that_are_kept() -> None:
 
 
 def test_what_no_scp_would_refuse_makes_no_region_known() -> None:
-    """Service-linked roles look into every region, refused calls did nothing there, and IAM's region says nothing of others."""
+    """
+    Service-linked roles look into every region, refused calls did nothing there, and IAM's region says nothing of others.
+
+    Nor does that of what else lives in one region for all, such as bills and plans, which goes on.
+    """
     world = World(START)
     ada = world.user("ada")
     ada.calls("iam:ListUsers")
@@ -330,6 +340,8 @@ def test_what_no_scp_would_refuse_makes_no_region_known() -> None:
         linked | {"awsRegion": "ap-south-1", "eventID": "00000000-0000-4000-8000-000000000002"},
         like | {"awsRegion": "sa-east-1", "eventID": "00000000-0000-4000-8000-000000000003",
                 "errorCode": "Client.UnauthorizedOperation"},
+        like | {"eventSource": "savingsplans.amazonaws.com", "eventName": "DescribeSavingsPlans",
+                "eventID": "00000000-0000-4000-8000-000000000004"},
     ]  # fmt: skip
     with held(records) as case:
         found = one(case.guard(given=Given(only=("known-regions",))), "known-regions")
@@ -364,8 +376,9 @@ def of_many(count: int, action: str) -> Evidence:
     ],
 )
 def test_more_principals_than_an_scp_can_spare_make_none(maker: Maker, action: str) -> None:
-    """Organizations would refuse the policy for its length; what is made of 25 principals fits."""
-    [few] = cast("tuple[Proposal, ...]", maker.make(of_many(25, action)))
+    """Organizations would refuse the policy for its length; what is made of 25 principals fits. One that spares none says so."""
+    [few], [none] = (cast("tuple[Proposal, ...]", maker.make(of_many(count, action))) for count in (25, 0))
+    assert "binds everybody" in none.limits and "binds everybody" not in few.limits
 
     assert len(json.dumps(few.policy)) < 5_120
     assert isinstance(maker.make(of_many(70, action)), Nothing)
@@ -485,10 +498,11 @@ def test_the_provider_is_known_by_the_principal_id_too() -> None:
 
 
 def test_where_there_is_no_ground_it_says_why() -> None:
-    """Without an attacker, the guardrails for abused users and roles are not made, with the reason."""
+    """Without an attacker, the guardrails for abused users and roles are not made; SCPs without a snapshot tell nothing."""
     world, _, _ = stolen()
-    answer = guarded(world)
+    answer = guarded(world, controls=(Policy(label="SCP x", document=Document(statements=())),))
 
     assert {"keys-from-known-networks", "no-new-keys"} <= {item.rule for item in answer.guardrails}
     assert any(text.startswith("trust-named-callers: the attacker took up no role") for text in answer.unmade)
     assert any("--iam" in text for text in answer.unmade)
+    assert any("(--scp) were not looked at" in text for text in answer.unmade)

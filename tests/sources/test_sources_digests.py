@@ -411,6 +411,36 @@ def test_a_forged_log_in_the_case_is_named(cloud: Cloud) -> None:
     assert (f"s3://{BUCKET}/{forged}",) == verify(cloud).unlisted
 
 
+def test_logs_of_which_no_digest_says_anything_are_counted(tmp_path: Path) -> None:
+    """Whoever deletes a region's digests, or the newest ones, leaves nothing that is missing: what is left is said."""
+    here, there = Notary(hours=6), Notary(region="eu-west-1")
+    for key in (*here.digests[4:], *there.digests):
+        (here if key in here.objects else there).without(key)
+    for notary in (here, there):
+        write(tmp_path / "copy", notary)
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "copy")])
+        found = case.verify_logs([str(tmp_path / "copy")])
+        early = Wanted(regions=frozenset({"us-east-1"}), until=START + 2 * HOUR)
+        narrowed = case.verify_logs([str(tmp_path / "copy")], wanted=early)
+
+    assert [("complete", 0, 4)] == shown(found)
+    assert [
+        f"{HOME} eu-west-1: 8 log files of the case, written 2026-11-23T09:15Z to 2026-11-23T12:35Z",
+        f"{HOME} us-east-1: 4 log files of the case, written 2026-11-23T13:15Z to 2026-11-23T14:35Z",
+    ] == [said.partition(", of which")[0] for said in found.said if "Nothing is proven" in said]
+    assert not [said for said in narrowed.said if "Nothing is proven" in said]
+
+
+def test_a_digest_that_is_found_twice_counts_once(tmp_path: Path) -> None:
+    """Sources that overlap make no hour missing."""
+    copy = write(tmp_path / "copy", Notary())
+    with Case.open(tmp_path / "case") as case:
+        found = case.verify_logs([str(copy), str(copy / "AWSLogs")])
+
+    assert (4, [("complete", 0, 4)]) == (found.digests, shown(found))
+
+
 def test_evidence_beyond_the_digests_is_proven_in_part(cloud: Cloud) -> None:
     """Hours that no digest vouches for yet."""
     notary = Notary()

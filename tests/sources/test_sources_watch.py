@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -237,7 +238,7 @@ def test_it_stops_on_a_signal_before_anything_answered(tmp_path: Path) -> None:
 
 
 def test_a_prefix_is_followed(cloud: Cloud) -> None:
-    """Objects under a prefix are read as they come, once, and digests never."""
+    """Objects under a prefix are read as they come, once, and digests never; commands that findings name work as pasted."""
     stored = files(story(ordinary_day=False).world.records(), 4)
     for number, data in enumerate(stored):
         cloud.put(f"AWSLogs/{number}.json.gz", data)
@@ -246,10 +247,12 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
         "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20261123T100000Z.json.gz", b"{}",
     )  # fmt: skip
     out = cloud.folder / "out.jsonl"
-    for _ in range(2):  # a process of its own would prove no more, and take longer to start than to read
-        asked = [f"s3://{BUCKET}/AWSLogs/", "--case", str(cloud.case), "--format", "jsonl", "--once", "--to", str(out),
+    for turn in range(2):  # a process of its own would prove no more, and take longer to start than to read
+        asked = [f"s3://{BUCKET}/AWSLogs/", "--case", str(cloud.case), "--format", "text", "--once", "--to", str(out),
                  "--endpoint-url", cloud.access.endpoint_url or ""]  # fmt: skip
-        assert 0 == CliRunner().invoke(root, ["watch", *asked]).exit_code
+        ran = CliRunner().invoke(root, ["watch", *asked])
+        assert 0 == ran.exit_code
+        assert turn or re.search(r"next +tokentrail contain \S+\s+--case", ran.stdout)
 
     assert len(stored) == len(cloud.fetched())
     keys = [(one["id"], one["revision"]) for one in lines(cloud)]

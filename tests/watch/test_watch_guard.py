@@ -251,6 +251,10 @@ def test_what_a_host_hands_out_after_the_plan_is_told_once(tmp_path: Path) -> No
     ("name", "asked", "document", "step"),
     [
         ("DetachPolicy", {"policyId": "p-made", "targetId": HOME}, None, 1),
+        ("DisablePolicyType", {"policyType": "SERVICE_CONTROL_POLICY", "rootId": "r-abcd"}, None, 1),
+        ("DisablePolicyType", {"policyType": "TAG_POLICY", "rootId": "r-abcd"}, None, None),
+        ("RemoveAccountFromOrganization", {"accountId": HOME}, None, 1),
+        ("RemoveAccountFromOrganization", {"accountId": "444455556666"}, None, None),
         ("UpdatePolicy", {"policyId": "p-made"}, "{}", 1),
         ("UpdatePolicy", {"policyId": "p-made", "name": "another"}, None, None),
         ("DetachPolicy", {"policyId": "p-other", "targetId": HOME}, None, None),
@@ -263,10 +267,14 @@ def test_what_a_host_hands_out_after_the_plan_is_told_once(tmp_path: Path) -> No
 def test_what_an_attached_policy_says_is_guarded_too(
     name: str, asked: Json, document: str | None, step: int | None
 ) -> None:
-    """A policy that the plan had yet to make is known by the id in its journal; to rewrite one takes it back, too."""
+    """
+    A policy that the plan had yet to make is known by the id in its journal; to rewrite one takes it back, too.
+
+    So does what takes all SCPs from its target; a delegated administrator may detach what the management account attached.
+    """
     attached = {"UserName": "ada", "PolicyArn": CLOSED}
     control = Call(
-        account="management", service="organizations", operation="AttachPolicy",
+        account="222233334444", service="organizations", operation="AttachPolicy",
         parameters={"PolicyId": "p-made", "TargetId": HOME},
     )  # fmt: skip
     made = {"account": HOME, "service": "iam", "operation": "AttachUserPolicy", "parameters": attached}
@@ -278,7 +286,8 @@ def test_what_an_attached_policy_says_is_guarded_too(
     ]  # fmt: skip
     things = standing(cast("Plan", SimpleNamespace(steps=())), history(lines))
 
-    change = {"name": name, "request": json.dumps(asked), "document": document, "in_account": None}
-    found = taken_back(things, change)
+    change = {"name": name, "request": json.dumps(asked), "document": document}
+    manager = None if name in ("CreatePolicyVersion", "SetDefaultPolicyVersion") else "999988887777"
+    found = taken_back(things, change | {"in_account": manager})
 
     assert step == (found.step if found else None)

@@ -96,7 +96,13 @@ def command(
             )
         if folder is not None:
             count = write_files(found.guardrails, folder)
-            output.say(f"{words.number(count, 'file')} written to {folder}.")
+            others = sum(1 for _ in folder.iterdir()) - count
+            beside = (
+                f" {words.number(others, 'other file')} there, which this answer has no part in."
+                if others
+                else ""
+            )
+            output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
         _show(told, found, form, whole=history)
         output.insist(told, case)
     if found.findings:

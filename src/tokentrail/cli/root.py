@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
+from typing import Any
 
 import click
 
 from tokentrail import __version__
 from tokentrail.cli.example import example
+from tokentrail.cli.failure import INTERRUPTED, Failure
 from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
 from tokentrail.store.sparing import look_for_no_pandas
 
@@ -33,6 +36,13 @@ The processes that a verb starts are not told: those pools are quicker, and keep
 
 class Verbs(click.Group):
     """A group that lists its commands in the order given, and loads each when it is asked for: some take their time."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; Ctrl-C while it is loaded, or where it asks for something, ends it as Ctrl-C does later."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort) as stopped:
+            raise Failure(["Stopped before it was done."], INTERRUPTED) from stopped
 
     def list_commands(self, ctx: click.Context | None = None) -> list[str]:
         """List the verbs in order of use."""
@@ -79,7 +89,15 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and exit."""
+    _be_heard_by_nobody()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     root(prog_name="tokentrail")
+
+
+def _be_heard_by_nobody() -> None:
+    """Where a standard stream is closed, as by `>&-` or a scheduler, write to nowhere: the exit code still tells."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as it runs

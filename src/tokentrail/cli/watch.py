@@ -21,7 +21,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import reaching
 from tokentrail.cli.judging import Judging, judging_options
-from tokentrail.cli.options import MOMENT, Common, common
+from tokentrail.cli.options import MOMENT, Common, common, named_case
 from tokentrail.errors import UsageError
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
@@ -164,7 +164,7 @@ def _judged(judging: Judging) -> Judged:
 
 def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
     """Where findings go: standard output, and wherever else."""
-    write = as_lines if told.format == "jsonl" else _as_text
+    write = as_lines if told.format == "jsonl" else functools.partial(_as_text, case=named_case(told))
     others = [sink_of(one, access, os.environ.get(SECRET)) for one in sinks]
     return [StreamSink(sys.stdout, write, alone=not others), *others]
 
@@ -191,10 +191,10 @@ def _stopping() -> Iterator[list[Callable[[], None]]]:
             signal.signal(one, handler)
 
 
-def _as_text(notices: Sequence[Notice], stream: TextIO) -> None:
+def _as_text(notices: Sequence[Notice], stream: TextIO, *, case: Path | str | None = None) -> None:
     paper = Paper(stream)
     for one in notices:
-        write_finding(finding(one.document), paper)
+        write_finding(finding(one.document), paper, case=case)
         if one.change == "revised":
             changed = ", ".join(one.changed) or "told before, and withdrawn since"
             paper.wrapped(f"revision {one.revision}: {changed}", first=_NOTICE)

@@ -179,6 +179,22 @@ EFFECTS: Final[tuple[EventEffect, ...]] = (
         "the management account and service-linked roles; the accounts of a root or unit are not in the log",
     ),
     _organizations("DetachPolicy", _NOTHING, "from then on", "lifts the denials of that policy there"),
+    _organizations(
+        "MoveAccount",
+        "every principal of the account that a document attached to where it is moved denies everything",
+        "from the call until it is moved elsewhere",
+        "what hangs above that place, which is not in the log",
+    ),
+    *(
+        _organizations(name, _NOTHING, "from then on", "lifts the denials of all policies on that account")
+        for name in ("RemoveAccountFromOrganization", "LeaveOrganization")
+    ),
+    _organizations(
+        "DisablePolicyType",
+        _NOTHING,
+        "from then on, even if they are switched on again",
+        "lifts the denials of all service control policies, if it is these that it switches off",
+    ),
 )
 
 WITHOUT_EFFECT: Final[tuple[EventEffect, ...]] = (

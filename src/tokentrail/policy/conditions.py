@@ -37,7 +37,9 @@ def holds(condition: Condition, context: Context, *, variables: bool = True) -> 
     """Whether one condition holds for the request."""
     asked = wanted(condition.operator)
     known = context.get(condition.key.casefold())
-    if asked is None:
+    if (
+        asked is None or not condition.values
+    ):  # IAM stores an empty list, and does not say what a negated one means
         return Truth.UNDECIDED
     if asked.operator.name == "Null":
         return _null(condition.values, known)

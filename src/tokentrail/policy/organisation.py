@@ -3,14 +3,19 @@ Service control policies through time, as far as the log of the management accou
 
 They bind every principal of the accounts they are attached to, root included, but neither the management
 account nor service-linked roles.
-Which accounts lie under a root or organisational unit, the log does not tell.
-Source: AWS Organizations User Guide, 'Service control policies (SCPs)'.
+Which accounts lie under a root or organisational unit, the log does not tell, but for what an account was moved from
+and to. Where an account leaves, and where SCPs are switched off in a root, they bind no more, and are not there when
+they are switched on again.
+Source: AWS Organizations User Guide, 'Service control policies (SCPs)', 'Disabling a policy type', 'Moving accounts to
+an organizational unit (OU)'; AWS Organizations API Reference, 'MoveAccount', 'RemoveAccountFromOrganization',
+'LeaveOrganization'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tokentrail.policy.changes import Change
 from tokentrail.policy.document import Malformed
@@ -21,6 +26,8 @@ _SERVICE_CONTROL = "SERVICE_CONTROL_POLICY"
 FULL_ACCESS = "p-FullAWSAccess"
 """The SCP that AWS attaches everywhere at first; it allows everything."""
 
+_MOVES = "MoveAccount"
+_FOREVER = datetime.min.replace(tzinfo=UTC), 0, ""
 _DETACHED = Malformed(reason="it was detached, and what the other SCPs there still allow is not evaluated")
 
 
@@ -32,6 +39,20 @@ class Target:
     attached: dict[str, list[Step[bool]]] = field(default_factory=dict)
     callers: set[str] = field(default_factory=set)
     """The accounts that attached or detached there, of which one is the management account."""
+
+    def holds(self, parent: str | None) -> bool:
+        """
+        Whether what lies directly under a unit or root surely lies under this: units bear the id of their root.
+
+        Source: AWS Organizations API Reference, 'MoveAccount' (pattern of `DestinationParentId`).
+        """
+        units = f"ou-{self.id.removeprefix('r-')}-" if self.id.startswith("r-") else None
+        return parent is not None and (parent == self.id or bool(units and parent.startswith(units)))
+
+    def is_rid_of_all(self, change: Change) -> None:
+        """Enter that nothing of what is attached binds any more: what allows everything stands for that."""
+        for policy, steps in self.attached.items():
+            steps.append(step(change, policy == FULL_ACCESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +75,8 @@ class Organisation:
         self._documents: dict[str, list[Step[Held]]] = {}
         self._other_types: set[str] = set()
         self._targets: dict[str, Target] = {}
+        self._moves: dict[str, list[Change]] = {}
+        self._managing: set[str] = set()
 
     def enter(self, change: Change) -> None:
         """Enter a change, if it is one that matters here."""
@@ -62,16 +85,46 @@ class Organisation:
             if handler is not None:
                 handler(self, change)
 
+    def accounts(self) -> list[str]:
+        """The accounts that an SCP was attached to, or that were moved."""
+        return sorted({one for one in self._targets if one.isdigit()} | self._moves.keys())
+
     def controls(self, account: str) -> Iterator[Control]:
         """Every SCP that binds an account, or may."""
         for target in self._targets.values():
             if target.id.isdigit() and target.id != account:
                 continue
-            doubt = _doubt(target, account)
             for policy, gate in target.attached.items():
                 if policy not in self._other_types:
                     steps = _full_access(gate) if policy == FULL_ACCESS else gated(gate, *self._says(policy))
-                    yield Control(policy=policy, target=target.id, steps=steps, doubt=doubt)
+                    for under, doubt in self._under(target, account):
+                        yield Control(policy=policy, target=target.id, steps=gated(under, steps), doubt=doubt)
+
+    def _under(self, target: Target, account: str) -> Iterator[tuple[list[Step[bool]], str | None]]:
+        """
+        When an account surely is a target or lies under it, and when it may lie under it, and why not.
+
+        It may at any time but when it surely does: a unit that it was moved to may itself lie under the target.
+        """
+        own = None
+        if account in target.callers:
+            own = (
+                f"account {account} attached it itself; were it the management account, no SCP would bind it"
+            )
+        if account in self._managing:
+            own = f"account {account} moved accounts, which the management account alone may, and no SCP binds that"
+        if target.id.isdigit():
+            yield [Step(_FOREVER, "", True)], own
+            return
+        moves = self._moves.get(account, [])
+        known = bool(moves) and target.holds(moves[0].asked("sourceParentId"))
+        sure, unsure = [Step(_FOREVER, "", known)], [Step(_FOREVER, "", not known)]
+        for move in moves:
+            there = target.holds(move.asked("destinationParentId"))
+            sure.append(step(move, there))
+            unsure.append(step(move, not there and move.event_name == _MOVES))
+        yield sure, own
+        yield unsure, f"whether account {account} lies under {target.id} is not in the evidence"
 
     def _says(self, policy: str) -> tuple[list[Step[Held]], Held]:
         return self._documents.get(policy, []), UNSEEN
@@ -106,6 +159,30 @@ class Organisation:
         """Enter DetachPolicy."""
         self._hangs(change, attach=False)
 
+    def moves(self, change: Change) -> None:
+        """Enter MoveAccount, which the management account alone may call."""
+        self._managing.add(change.account)
+        if account := change.asked("accountId"):
+            self._moves.setdefault(account, []).append(change)
+
+    def removes(self, change: Change) -> None:
+        """Enter RemoveAccountFromOrganization, or LeaveOrganization, which an account calls for itself."""
+        account = change.asked("accountId") or change.account
+        self._moves.setdefault(account, []).append(change)
+        if account in self._targets:
+            self._targets[account].is_rid_of_all(change)
+
+    def switches_off(self, change: Change) -> None:
+        """
+        Enter DisablePolicyType.
+
+        Whether what hangs on a target is of the same organisation, the log does not always tell: better to look for a
+        credential that is dead than to forget one that lives.
+        """
+        if change.asked("policyType") == _SERVICE_CONTROL:
+            for target in self._targets.values():
+                target.is_rid_of_all(change)
+
     def _sorts(self, policy: str, change: Change) -> None:
         """
         Tell policies of other types apart; UpdatePolicy is not asked for the type, but answers with it.
@@ -133,19 +210,15 @@ def _full_access(gate: list[Step[bool]]) -> list[Step[Held]]:
     return [Step(item.order, item.event_name, ALLOWS_ONLY if item.value else _DETACHED) for item in gate]
 
 
-def _doubt(target: Target, account: str) -> str | None:
-    if not target.id.isdigit():
-        return f"whether account {account} lies under {target.id} is not in the evidence"
-    if account in target.callers:
-        return f"account {account} attached it itself; were it the management account, no SCP would bind it"
-    return None
-
-
 ORGANIZATIONS_HANDLERS: dict[str, Callable[[Organisation, Change], None]] = {
     "CreatePolicy": Organisation.creates,
     "UpdatePolicy": Organisation.updates,
     "DeletePolicy": Organisation.deletes,
     "AttachPolicy": Organisation.attaches,
     "DetachPolicy": Organisation.detaches,
+    _MOVES: Organisation.moves,
+    "RemoveAccountFromOrganization": Organisation.removes,
+    "LeaveOrganization": Organisation.removes,
+    "DisablePolicyType": Organisation.switches_off,
 }
 """By event name; what each one means for credentials is told in `catalogue`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import csv
 import io
 import json
@@ -26,6 +27,8 @@ from tokentrail.policy.operators import instant
 from tokentrail.policy.snapshot import LONGEST
 
 _HEAD = "user,arn,user_creation_time"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How files begin that Windows PowerShell makes of what a program prints."""
 _NEVER = frozenset({"N/A", "no_information", "not_supported", ""})
 
 
@@ -73,7 +76,8 @@ def supplement(content: bytes, name: str) -> Report | SessionLengths | None:
     Raises:
         UsageError: it is a report that can't be read.
     """
-    text = content[:LONGEST].decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    form = "utf-16" if content.startswith(_UTF_16) else "utf-8"
+    text = content[:LONGEST].decode(form, "replace").removeprefix("\ufeff").lstrip()
     if text.startswith(_HEAD):
         return _report(text, name)
     if not text.startswith("{"):

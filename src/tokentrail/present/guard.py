@@ -129,12 +129,7 @@ def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) 
         paper.wrapped(_attacker_call(call), first=_label(""))
     paper.wrapped(f"{STAGES[one.stage]}. {one.attach}", first=_label("effort"))
     if shown or whole:
-        _write_policy(one, paper)
-
-
-def _write_policy(one: Guardrail, paper: Paper) -> None:
-    for line in json.dumps(one.policy or one.setting, indent=2).splitlines():
-        paper.wrapped(line.lstrip(" "), first=_label("") + " " * (len(line) - len(line.lstrip(" "))))
+        paper.document(one.policy or one.setting, lead=_label(""))
 
 
 def _stopped(tested: Backtest) -> str:

@@ -6,7 +6,8 @@ Every piece goes through `safe` here, whoever wrote it, and nothing is read as m
 
 from __future__ import annotations
 
-from typing import TextIO
+import json
+from typing import Any, TextIO
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
@@ -53,6 +54,15 @@ class Paper:
         for piece in wrap(safe(text), COLUMNS - max(cell_len(first), cell_len(rest))):
             self.line(lead, (piece, style))
             lead = rest
+
+    def document(self, value: Any, *, lead: str = "") -> None:
+        """Write JSON that is to be copied from here: its lines are neither broken nor cut, however long they are."""
+        for line in json.dumps(value, indent=2).splitlines():
+            text = safe(lead + line)
+            if self._console is None:
+                self._stream.write(text + "\n")
+            else:
+                self._console.print(Text(text), soft_wrap=True)
 
     def heading(self, text: str) -> None:
         """Write an empty line and a heading."""

@@ -30,6 +30,7 @@ _LONGEST = 900
 _LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
 _DENY_NAME = "TokenTrail-DenyAll"
 _DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+_POLICY = re.compile(r'(?<!\S)(\{"Version":\S+\})(?!\S)')
 _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
 """How a call names the policy that an earlier call of its step makes."""
 
@@ -73,7 +74,26 @@ def _write_step(step: Step, paper: Paper) -> None:
     if len(alike) > _MOST_CALLS:
         paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
     paper.wrapped(_undo(step), first=_label("undo"))
-    paper.wrapped(step.why, first=_label("why"))
+    _write_why(step.why, paper)
+
+
+def _write_why(why: str, paper: Paper) -> None:
+    """Write why, and how; a policy that a person is to attach stands apart, so that it can be copied whole."""
+    lead = "why"
+    for said in _POLICY.split(why):
+        policy = _read(said) if _POLICY.fullmatch(said) else None
+        if policy is not None:
+            paper.document(policy, lead=_label(""))
+        elif said.strip():
+            paper.wrapped(said.strip(), first=_label(lead))
+        lead = ""
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _write_proof(plan: Plan, paper: Paper) -> None:

@@ -35,7 +35,12 @@ def cloudformation(guardrails: Sequence[Guardrail]) -> str:
     resources: dict[str, Any] = {}
     by_hand: dict[str, Any] = {}
     for one, name in _named(guardrails):
-        logical = "TokenTrail" + "".join(part.title() for part in name.split("_"))
+        logical = plain = "TokenTrail" + "".join(part.title() for part in name.split("_"))
+        number = 2
+        while (
+            logical in resources or logical in by_hand
+        ):  # `deploy_1` and `deploy1` are one without the line between
+            logical, number = f"{plain}N{number}", number + 1
         found = _resource(one, name)
         if found is None:
             by_hand[logical] = {
@@ -71,7 +76,7 @@ def write_files(guardrails: Sequence[Guardrail], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     listed = files(guardrails)
     for name, text in listed.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return len(listed)
 
 

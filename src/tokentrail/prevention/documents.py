@@ -24,6 +24,21 @@ What is asked of machines in a VPC, not of AWS: no network's condition key is th
 
 Source: aws-samples, data-perimeter-policy-examples, 'Network perimeter controls' (what needs an exception to them).
 """
+TO_REGISTER = (
+    "iam:GetUser", "iam:GetMFADevice", "iam:ListMFADevices", "iam:ListVirtualMFADevices", "iam:EnableMFADevice",
+    "iam:CreateVirtualMFADevice", "iam:ResyncMFADevice", "sts:GetSessionToken",
+)  # fmt: skip
+"""
+What somebody without MFA must do to have it, in the console too.
+
+Source: IAM User Guide, 'AWS: Allows MFA-authenticated IAM users to manage their own MFA device on the Security
+credentials page'.
+"""
+AT_SIGN_IN = (
+    " Who must change a first or expired password at sign-in can't, unless iam:ChangePassword and "
+    "iam:GetAccountPasswordPolicy are excepted too."
+)
+"""IAM User Guide, 'AWS: Allows MFA-authenticated IAM users to manage their own credentials' (note)."""
 NOT_SERVICES: Json = {"aws:PrincipalIsAWSService": "false"}
 
 
@@ -75,6 +90,16 @@ def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:
 def but_by(able: Sequence[str]) -> Json | None:
     """The condition that somebody else than some principals calls."""
     return {"ArnNotEquals": {"aws:PrincipalArn": list(able)}} if able else None
+
+
+def spared_none(able: Sequence[str]) -> str:
+    """What is to be said where a denial spares nobody, as nobody in the evidence does what it denies."""
+    if able:
+        return ""
+    return (
+        " Nobody did so in the evidence, so that it binds everybody, administrators too: before you attach it, except "
+        "a role that may (ArnNotEquals on aws:PrincipalArn)."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,10 @@ _NEEDS_SNAPSHOT = (
     "of keys and the "
     "length of sessions."
 )
+_CONTROLS_ALONE = (
+    "The SCPs that were given (--scp) were not looked at: they bear on the audit of an account whose snapshot is given "
+    "too (--iam). `--policy` tests one over the history."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def guard(
         keys = _seen(forest)
     findings = audit(evidence, keys, given, forest.as_of)
     if not snapshots:
-        unmade = (_NEEDS_SNAPSHOT, *unmade)
+        unmade = (_NEEDS_SNAPSHOT, *((_CONTROLS_ALONE,) if given.controls else ()), *unmade)
     return Guard(
         as_of=forest.as_of, subjects=attacker.subjects, attackers=tuple(sorted(attacker.names)),
         assumed=attacker.assumed, findings=findings, guardrails=tested, cannot=CANNOT, unmade=unmade,

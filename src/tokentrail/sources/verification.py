@@ -7,7 +7,7 @@ Names in digests are only ever looked up in what was listed or is held: a digest
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Any
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.events.values import seconds
 from tokentrail.sources import aws, digests, files, trail
-from tokentrail.sources.digests import Digest, FileState, LogFile, Period, Seen
+from tokentrail.sources.digests import Digest, FileState, LogFile, Period, Seen, Signature
 from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.s3 import S3Object
@@ -29,6 +29,8 @@ _EDGE = timedelta(minutes=15)
 """A file so near to the first or the last hour may be listed by a digest beyond, which was not read."""
 _BACKFILLED = "backfill-generation-timestamp"
 """In which metadata it stands when a backfill was made (AWS CLI, `aws cloudtrail validate-logs`)."""
+_SAYS_MOST: tuple[Signature, ...] = ("good", "bad", "absent")
+_MOST_SAID = 20
 Read = Callable[[], bytes]
 
 
@@ -127,7 +129,8 @@ def verify(
     finally:
         aws.close(access)
     unlisted = tuple(_unlisted(places, seen))
-    return Verified(judged, len(seen), unlisted, (*said, *public.said, *_weakness(seen)))
+    unproven = _beyond(places, seen, wanted, set(unlisted))
+    return Verified(judged, len(seen), unlisted, (*said, *unproven, *public.said, *_weakness(seen)))
 
 
 def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> Iterator[_Found]:
@@ -194,7 +197,17 @@ def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], 
                 when = None if signed is None else datetime.fromtimestamp(signed, UTC)
                 outcome = public.check(parsed, metadata.get("signature"), when)
                 seen.append(Seen(digest=replace(parsed, lies=one.lies), signature=outcome))
-    return seen, said
+    return _each_once(seen), said
+
+
+def _each_once(seen: Iterable[Seen]) -> list[Seen]:
+    """Of copies of one digest, as where sources overlap, the one whose signature says most: a chain holds each once."""
+    found: dict[tuple[str, str, str], Seen] = {}
+    for one in seen:
+        named = one.digest.bucket, one.digest.key, one.digest.sha256
+        if named not in found or _SAYS_MOST.index(one.signature) < _SAYS_MOST.index(found[named].signature):
+            found[named] = one
+    return list(found.values())
 
 
 def _judged(
@@ -244,6 +257,36 @@ def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[str]:
         span = spans.get((known.account, known.region))
         if span and min(span) + _EDGE <= known.written <= max(span) - _EDGE:
             yield copies[0].name
+
+
+def _beyond(places: _Places, seen: Sequence[Seen], wanted: Wanted, unlisted: Set[str]) -> Iterator[str]:
+    """
+    Log files of the case that were to be verified, of which nothing is proven: outside of what digests vouch for.
+
+    Whoever deletes the digests of a region, or the newest ones, leaves a chain in which nothing is missing.
+    """
+    listed = {_last(log.key) for one in seen for log in one.digest.files}
+    open_ones: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    for name, copies in places.held.items():
+        known = trail.name(copies[0].name)
+        if name in listed or known is None or known.kind not in trail.LOGS or known.written is None:
+            continue
+        asked = trail.wanted(known, wanted) and (wanted.until is None or known.written <= wanted.until)
+        if asked and copies[0].name not in unlisted:
+            open_ones[known.account, known.region].append(known.written)
+    for (account, region), written in sorted(open_ones.items())[:_MOST_SAID]:
+        files = "1 log file" if len(written) == 1 else f"{len(written):,} log files"
+        yield (
+            f"{account} {region}: {files} of the case, written {_clock(min(written))} to {_clock(max(written))}, "
+            "of which no digest that was found says anything. Nothing is proven of them: digests were deleted, not "
+            "copied, not written yet, or validation was off."
+        )
+    if len(open_ones) > _MOST_SAID:
+        yield f"{len(open_ones) - _MOST_SAID:,} more accounts and regions have log files of which nothing is proven."
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%MZ}"
 
 
 def _weakness(seen: Sequence[Seen]) -> Iterator[str]:

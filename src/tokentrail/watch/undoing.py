@@ -121,7 +121,7 @@ def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standin
         one
         for one in things
         if change["name"] in _TAKEN_BACK_BY[one.operation]
-        and not (one.account and change["in_account"] and one.account != change["in_account"])
+        and _in_one_account(one, change)
         and all(str(asked.get(name, "")).casefold() == value.casefold() for name, value in one.thing)
     ]
     if change["name"] == "UpdateAccessKey":
@@ -130,8 +130,18 @@ def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standin
         change["name"] == one.operation and _as_strong(change["document"], one.document) for one in about
     ):
         return None
-    about = about or [one for one in things if _opens(one, change, asked)]
+    about = about or [one for one in things if _opens(one, change, asked) or _sets_free(one, change, asked)]
     return about[-1] if about else None
+
+
+def _in_one_account(one: Standing, change: Mapping[str, Any]) -> bool:
+    """
+    Whether a call may be about the thing, by its account: SCPs are a delegated administrator's, too.
+
+    Source: AWS Organizations User Guide, 'Delegated administrator for AWS Organizations'.
+    """
+    anywhere = one.operation == "AttachPolicy" or not (one.account and change["in_account"])
+    return anywhere or bool(one.account == change["in_account"])
 
 
 def _opens(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
@@ -142,6 +152,17 @@ def _opens(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any]) -
     if change["name"] == "CreatePolicyVersion":
         return asked.get("setAsDefault") in (True, "true")
     return change["name"] != "UpdatePolicy" or change["document"] is not None
+
+
+def _sets_free(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether SCPs no longer bind an account, attached as they are: `policy.organisation` has the sources."""
+    if one.operation != "AttachPolicy":
+        return False
+    if change["name"] == "LeaveOrganization":
+        return bool(change["in_account"] == dict(one.thing)["targetId"])
+    if change["name"] == "RemoveAccountFromOrganization":
+        return asked.get("accountId") == dict(one.thing)["targetId"]
+    return change["name"] == "DisablePolicyType" and asked.get("policyType") == "SERVICE_CONTROL_POLICY"
 
 
 def _as_strong(document: Any, ours: Any) -> bool:

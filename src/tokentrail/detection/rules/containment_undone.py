@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tokentrail.detection.lifted import CALLS, lifted
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
@@ -55,6 +56,10 @@ _DENYING_POLICIES = f"""
 _WRITTEN = f"""
     SELECT c.*, NULL AS caller_user FROM changed c
     WHERE {_VERSIONS} AND c.source = 'iam.amazonaws.com' AND {_ARN} IN (SELECT arn FROM denying_policies)"""
+_CONTROLLED = f"""
+    SELECT c.*, NULL AS caller_user, coalesce(k.person, c.by_arn) AS person
+    FROM changed c LEFT JOIN makers k ON k.n = c.n
+    WHERE c.source = 'organizations.amazonaws.com' AND c.name IN {tuple(sorted(CALLS))!r}"""
 _KEYS = """
     SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM known WHERE kind = 'long_term_key')
     WHERE id NOT IN (SELECT coalesce(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '') FROM changed
@@ -67,6 +72,7 @@ _Thing = tuple[str, str, str, str]
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Walk through the changes: what denied or deactivated, and what took that back."""
+    yield from _controls_lifted(scene)
     if not scene.table("steps", _STEPS):
         return
     ledger = _policies(scene)
@@ -99,6 +105,22 @@ def find(scene: Scene) -> Iterator[Hit]:
         if unseen or before is not None:
             yield from _undone(scene, row, before, thing)
     yield from _deactivated_before(scene, reactivated)
+
+
+def _controls_lifted(scene: Scene) -> Iterator[Hit]:
+    """The same of service control policies, in the log of whoever keeps the organisation."""
+    rows = {event_id(row["event_id"], row["event_id_text"]) or "": row for row in scene.rows(_CONTROLLED)}
+    changes = (change({**row, "account": row["in_account"]}, event) for event, row in rows.items())
+    for one in sorted(lifted(changes), key=lambda one: (rows[one.by]["time"], one.by)):
+        row, before = rows[one.by], rows[one.before]
+        suspicious = scene.suspicious(row["n"])
+        soon = row["time"] - before["time"] <= scene.thresholds.whole("undone_within")
+        if soon and (suspicious or before["person"] != row["person"]):
+            why = (
+                f"{short(row['by_arn'])} {one.done} at {at(row['time'])}; "
+                f"{short(before['by_arn'])} had denied everything by it at {at(before['time'])}."
+            )
+            yield _told(row, before, why, "critical" if suspicious else "medium")
 
 
 def _undone(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Iterator[Hit]:
@@ -287,9 +309,10 @@ RULE = Rule(
         "OFFENSAI, 'AWS IAM eventual consistency persistence'",
         "AWS Identity and Access Management User Guide, 'AWSCompromisedKeyQuarantineV3'",
         "IAM User Guide, 'Permissions boundaries for IAM entities'",
+        "AWS Organizations User Guide, 'Service control policies (SCPs)'",
     ),
     find=find,
-    marks=frozenset((*_CALLS, *_SWITCHES)),
+    marks=frozenset((*_CALLS, *_SWITCHES, *CALLS)),
     late=True,
     thresholds=("undone_within",),
 )

@@ -19,6 +19,11 @@ from tokentrail.prevention.rule import Check
 
 _NAME = "trusts-strangers"
 _STRANGER = "000000000000"
+_CHOSEN = ("sts:externalid", "sts:sourceidentity", "sts:rolesessionname")
+_SAID: tuple[Context, ...] = (
+    dict.fromkeys(_CHOSEN[:2], ABSENT), dict.fromkeys(_CHOSEN, ("whatever",))
+)  # fmt: skip
+"""What a caller says of itself, who says nothing, or anything (AWS STS API Reference, 'AssumeRole')."""
 
 
 def find(estate: Estate) -> Iterator[AuditFinding]:
@@ -75,11 +80,14 @@ def _lets_in(role: Role, account: str) -> bool:
     )
     context: Context = {
         "aws:principalaccount": (account,), "aws:multifactorauthpresent": ABSENT, "aws:multifactorauthage": ABSENT,
-        "aws:sourceip": (OUTSIDE,), "aws:sourcevpc": ABSENT, "aws:sourcevpce": ABSENT, "sts:externalid": ABSENT,
-        "sts:sourceidentity": ABSENT, "aws:sourceidentity": ABSENT, "aws:principalisawsservice": ("false",),
-        "aws:viaawsservice": ("false",),
+        "aws:sourceip": (OUTSIDE,), "aws:sourcevpc": ABSENT, "aws:sourcevpce": ABSENT,
+        "aws:sourceidentity": ABSENT, "aws:principalisawsservice": ("false",), "aws:viaawsservice": ("false",),
     }  # fmt: skip
-    return trusts(role.trust, Who(identity=identity), Request(context), role=role.arn).truth is Truth.YES
+    who = Who(identity=identity)
+    return any(
+        trusts(role.trust, who, Request({**context, **said}), role=role.arn).truth is Truth.YES
+        for said in _SAID
+    )
 
 
 def _found(estate: Estate, role: Role, severity: Severity, whence: str, who: str) -> AuditFinding:

@@ -13,12 +13,25 @@ from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
 
 _GLOBAL = (
-    "account:*", "aws-portal:*", "billing:*", "budgets:*", "ce:*", "cloudfront:*", "globalaccelerator:*", "health:*",
-    "iam:*", "networkmanager:*", "organizations:*", "route53:*", "route53domains:*", "s3:GetAccountPublic*",
-    "s3:ListAllMyBuckets", "s3:PutAccountPublic*", "shield:*", "sts:*", "support:*", "trustedadvisor:*", "waf:*",
-    "wafv2:*",
+    "account:*", "acm:*", "artifact:*", "aws-marketplace-management:*", "aws-marketplace:*", "aws-portal:*",
+    "billing:*", "billingconductor:*", "budgets:*", "ce:*", "chatbot:*", "chime:*", "cloudfront:*",
+    "cloudtrail:LookupEvents", "compute-optimizer:*", "consoleapp:*", "consolidatedbilling:*", "cur:*",
+    "directconnect:*", "ec2:DescribeRegions", "ecr-public:*", "fms:*", "freetier:*", "globalaccelerator:*",
+    "health:*", "iam:*", "invoicing:*", "iq:*", "networkmanager:*", "notifications-contacts:*", "notifications:*",
+    "organizations:*", "payments:*", "pricing:*", "route53-recovery-cluster:*", "route53-recovery-control-config:*",
+    "route53-recovery-readiness:*", "route53:*", "route53domains:*", "s3:CreateMultiRegionAccessPoint",
+    "s3:DeleteMultiRegionAccessPoint", "s3:DescribeMultiRegionAccessPointOperation", "s3:GetAccountPublic*",
+    "s3:GetMultiRegionAccessPoint*", "s3:ListAllMyBuckets", "s3:ListMultiRegionAccessPoints",
+    "s3:PutAccountPublic*", "s3:PutMultiRegionAccessPointPolicy", "savingsplans:*", "shield:*", "sso:*", "sts:*",
+    "support:*", "supportapp:*", "supportplans:*", "sustainability:*", "tag:GetResources", "tax:*",
+    "trustedadvisor:*", "waf-regional:*", "waf:*", "wafv2:*",
 )  # fmt: skip
+"""
+What lives in one region for all, or is asked there by what does, as certificates are for CloudFront.
 
+Source: AWS Control Tower Controls Reference Guide, 'Deny access to AWS based on the requested AWS Region', but for what
+it spares of services that lie in every region.
+"""
 _LET_THROUGH = re.compile("|".join(fnmatch.translate(one.lower()) for one in _GLOBAL))
 
 
@@ -47,6 +60,9 @@ WORDS = Words(
 GUARDRAIL = Maker(
     words=WORDS,
     kind="scp",
-    references=("IAM User Guide, 'AWS: Denies access to AWS based on the requested Region'",),
+    references=(
+        "IAM User Guide, 'AWS: Denies access to AWS based on the requested Region'",
+        "AWS Control Tower Controls Reference Guide, 'Deny access to AWS based on the requested AWS Region'",
+    ),
     make=make,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy
+from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy, spared_none
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker, Nothing
@@ -18,7 +19,8 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     if len(able) > MOST_SPARED:
         return Nothing(f"{len(able)} principals call it today, too many to spare in one policy")
     document = policy(deny("NoFederationTokens", _ACTION, but_by(able)))
-    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    words = replace(WORDS, limits=WORDS.limits + spared_none(able))
+    return (scp(words, document, organisations=evidence.organisations, unbound=evidence.unbound),)
 
 
 WORDS = Words(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, scp
 from tokentrail.prevention.rule import Maker
@@ -21,8 +21,7 @@ def make(evidence: Evidence) -> Iterable[Proposal]:
                 "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
                 "BoolIfExists": {"aws:ViaAWSService": "false"},
             },
-            but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
-                 "iam:ResyncMFADevice", "sts:GetSessionToken"),
+            but=TO_REGISTER,
         )
     )  # fmt: skip
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
@@ -36,7 +35,7 @@ WORDS = Words(
     "takes up no role and reads nothing, so that deactivating the key is enough again.",
     limits="The leaked key itself goes on, and so do roles that it takes up directly. Console users without MFA are "
     "stopped until they register a device; so may whoever has a leaked key of a user without one, if the key may call "
-    "iam:EnableMFADevice: register the owner's first.",
+    "iam:EnableMFADevice: register the owner's first." + AT_SIGN_IN,
     stage=1,
 )
 GUARDRAIL = Maker(

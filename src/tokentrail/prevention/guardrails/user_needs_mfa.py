@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, named, policy
+from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
-    """Deny all but setting up MFA to each of the users."""
+    """
+    Deny all but setting up MFA to each of the users.
+
+    What a service forwards for them is let through, since whether it carries their MFA is not documented; what it rests
+    on is denied.
+    """
     if not evidence.users:
         return Nothing("no IAM user's credential is among the attacker's")
     document = policy(
         deny(
-            "NothingWithoutMfa", "*", {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
-            but=("iam:GetUser", "iam:ListMFADevices", "iam:EnableMFADevice", "iam:CreateVirtualMFADevice",
-                 "iam:ResyncMFADevice", "sts:GetSessionToken"),
+            "NothingWithoutMfa", "*",
+            {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false", "aws:ViaAWSService": "false"}},
+            but=TO_REGISTER,
         )
     )  # fmt: skip
     return tuple(
@@ -40,7 +45,8 @@ WORDS = Words(
     "first, and "
     "works with that.",
     limits="A key that a program uses can't do this; give the program a role instead. Whoever has the key of a user "
-    "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first.",
+    "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first."
+    + AT_SIGN_IN,
     stage=3,
 )
 GUARDRAIL = Maker(
