@@ -12,7 +12,10 @@ from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
-_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings")
+_NESTED = (
+    "iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings", "launchPermission",
+    "createVolumePermission", "valuesToAdd", "valuesToRemove", "accountIdsToAdd", "accountIdsToRemove",
+)  # fmt: skip
 _PARTS = {
     "overrides": ("taskRoleArn", "executionRoleArn"),
     "target": ("arn", "roleArn", "id"),
