@@ -5,7 +5,7 @@ Look whether a plan that was carried out has held: in the accounts, and in the e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.principal import of_arn
+from tokentrail.containment.renewed import renewed
 from tokentrail.containment.sending import together
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
@@ -70,7 +71,7 @@ def verify(
         trace = evidence.retrace()
         held = _held(plan, trace)
         events = _seen(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _unknown(held, trace)
+        notes += _unknown(held, trace, renewed(plan, trace, told.steps))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -234,8 +235,8 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[Held], trace: Trace) -> list[str]:
-    added = [one.id for one in held if not one.planned]
+def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> list[str]:
+    added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []
     more = f" and {len(added) - 1} more" if len(added) > 1 else ""
