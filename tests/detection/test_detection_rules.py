@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,6 +25,8 @@ from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.detection.trusts import grants_all
+from tokentrail.present.findings import write_findings
+from tokentrail.present.paper import Paper
 from tokentrail.testing import World
 from tokentrail.testing.names import Json
 
@@ -305,6 +309,37 @@ def test_a_hosts_other_way_out_is_told_as_less_than_another_place(home: str, sev
         (one,) = case.detect(rules=["stolen-workload"])
 
     assert one.severity == severity
+
+
+def test_a_thief_who_stays_in_a_host_is_told_of() -> None:
+    """
+    The host's next sessions are used from the same address, one before the host uses it: its own is none the stranger.
+
+    What is told first is the session that was stolen first, though another is older.
+    """
+    place = world()
+    older = place.instance("Web", ip="198.51.100.8")
+    place.wait(60)
+    host = place.instance("Web", ip="198.51.100.7")
+    stolen = []
+    for _ in range(2):
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from("203.0.113.77", "Boto3/1.35").calls("s3:ListBuckets")
+        stolen.append(host.id)
+        place.wait(6 * 3600)
+        host = host.rotates()
+    host.seen_from("203.0.113.77", "Boto3/1.35").calls("s3:ListBuckets")
+    host.calls("s3:ListBuckets", count=3)
+    older.calls("s3:ListBuckets")
+    older.seen_from("203.0.112.78", "curl/8").calls("s3:ListBuckets")
+    with held(place) as case:
+        (one,) = case.detect(rules=["stolen-workload"])
+    said = io.StringIO()
+    write_findings([one], Paper(said))
+
+    assert (stolen[0], {older.id, *stolen}) == (one.subject, set(one.credentials))
+    assert "198.51.100.7 at" not in one.why
+    assert re.search(rf"credentials +{stolen[0]}, {older.id}", said.getvalue())
 
 
 def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
