@@ -350,6 +350,35 @@ def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
     assert not grants_all({"Version": "2012-10-17", "Statement": [{**statement, "Effect": "Deny"}]})
 
 
+def test_a_customised_subject_is_read_for_whose_it_is() -> None:
+    """Its claims stand in any order; what only one of two tells compares them in nothing, and pods are nobody's builds."""
+    main, shared = "ref:refs/heads/main", "job_workflow_ref:example/ci/a.yml@main"
+    strange = [
+        ("repository:example/shop:environment:live", "repository:mallory/shop:environment:live"),
+        (f"{shared}:repo:example/shop", f"{shared}:repo:mallory/shop"),
+        ("environment:live:repository_owner_id:4711", "environment:live:repository_owner_id:815"),
+        (f"repository_id:1:{main}", f"repository_id:2:{main}"),
+    ]
+    alike = [
+        ("repository:example/shop:environment:live", "environment:live:repo:Example/other"),
+        (f"repo:example/shop:{main}", "repository_owner_id:4711"),
+        ("repository_id:1:repository_owner:example", "repository_id:2:repository_owner:example"),
+        ("system:serviceaccount:repository:web", "system:serviceaccount:repository:mail"),
+    ]
+    place = World(START)
+    for turn in range(4):
+        for number, (own, other) in enumerate((*strange, *alike)):
+            place.oidc(f"Role{number}", other if turn == 3 else own)
+        place.wait(minutes=2 * 1440)
+    with held(place) as case:
+        told = case.detect(rules=["strange-repository"])
+
+    assert [f"for {other!r}; all" in one.why for (_, other), one in zip(strange, told, strict=True)] == [
+        True
+    ] * 4
+    assert "for builds of repository 1." in told[-1].why
+
+
 def test_whose_name_was_taken_up_is_told_by_the_number() -> None:
     """The name is the same: of a build of example's, "all before were for builds of example" says nothing."""
     world = World(START)
