@@ -125,6 +125,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     instancesSet: _Instances | None = None
     iamInstanceProfileAssociation: _Association | None = None
     AssociateIamInstanceProfileResponse: _Wrapped | None = None
+    DisassociateIamInstanceProfileResponse: _Wrapped | None = None
     ReplaceIamInstanceProfileAssociationResponse: _Wrapped | None = None
     tasks: list[_Thing] = []
     taskDefinition: _Thing | str | None = None
@@ -147,7 +148,10 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     name: str | None = None
 
 
-_WRAPPED = ("AssociateIamInstanceProfileResponse", "ReplaceIamInstanceProfileAssociationResponse")
+_WRAPPED = (
+    "AssociateIamInstanceProfileResponse", "DisassociateIamInstanceProfileResponse",
+    "ReplaceIamInstanceProfileAssociationResponse",
+)  # fmt: skip
 
 
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ OTHER_CHANGES = frozenset({
     "DeleteFileSystemPolicy", "DeleteFileSystem", "DeleteDestination", "DeleteSubscriptionFilter",
     "RevokeSnapshotAccess", "DeauthorizeDataShare", "DeleteDBSnapshot", "DeleteDBClusterSnapshot",
     "RemoveRoleFromDBInstance", "RemoveRoleFromDBCluster", "DeleteCertificate", "DeleteWebhook",
-    "DeregisterDelegatedAdministrator", "DisableAWSServiceAccess",
+    "DeregisterDelegatedAdministrator", "DisableAWSServiceAccess", "StopInstances", "DisassociateIamInstanceProfile",
 })  # fmt: skip
 """
 Calls whose result outlives the token that made them, that do away with such, or that blind the log.
