@@ -1040,6 +1040,34 @@ def pod_key_on_laptop(world: World) -> None:
     pod.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
 
 
+@fires("stolen-workload")
+def instances_behind_a_balancer(world: World) -> None:
+    """Who reaches the instances behind a load balancer has the credentials of each, at one address."""
+    for place in range(3):
+        host = world.instance("Web", ip=f"198.51.100.{place + 7}")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@spares("stolen-workload")
+def fleet_behind_another_gateway(world: World) -> None:
+    """A role's instances leave by another gateway from some day on: with what they had used, and with something new."""
+    for _ in range(3):
+        host = world.instance("Web", ip="198.51.100.7")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE).calls("s3:ListBuckets")
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@spares("stolen-workload")
+def fleet_with_an_endpoint(world: World) -> None:
+    """A role's instances call one service by an endpoint of their VPC, and another by their gateway, with other tools."""
+    for place in range(3):
+        host = world.instance("Web", ip=f"10.0.3.{place + 7}")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("iam:ListUsers")
+
+
 @spares("stolen-workload")
 def shared_gateway(world: World) -> None:
     """Two roles' workloads and a key in a program leave by one gateway, with the same tool."""

@@ -37,25 +37,28 @@ _GUESTS = """
       AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
 """Addresses and tools of people and keys where one role's workloads are seen too; those of several are gateways."""
 _ABROAD = """
+    WITH tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
+                   FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent)
     SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
-           (f.first < v.first AND f.ip <> v.ip AND s.hosts = 1 AND coalesce(t.places, 1) = 1) AS strange,
-           f.ip AS home
+           (f.first < v.first AND f.ip <> v.ip AND coalesce(t.places, 1) = 1) AS strange, f.ip AS home,
+           s.hosts = 1 AS alone, (s.roles = 1 AND s.widest = 1) AS apart
     FROM visits v JOIN hosted h ON h.n = v.n
     JOIN (SELECT n, ip, first FROM (
             SELECT *, row_number() OVER (PARTITION BY n ORDER BY first, ip, agent) AS place FROM visits
           ) WHERE place = 1) f ON f.n = v.n
-    JOIN (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts
-          FROM visits o JOIN hosted p ON p.n = o.n GROUP BY o.ip) s ON s.ip = v.ip
-    LEFT JOIN (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
-               FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent
-              ) t ON t.person = h.person AND t.agent = v.agent
+    JOIN (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts, count(DISTINCT p.person) AS roles,
+                 max(coalesce(w.places, 1)) AS widest
+          FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN tools w ON w.person = p.person AND w.agent = o.agent
+          GROUP BY o.ip) s ON s.ip = v.ip
+    LEFT JOIN tools t ON t.person = h.person AND t.agent = v.agent
     LEFT JOIN guests g ON g.ip = v.ip AND g.agent = v.agent
     ORDER BY v.n, v.first, v.ip, v.agent"""
 """
 Counts, and no comparison of each with each: one role may have tens of thousands of sessions and addresses.
 
-A thief in a host gets its next sessions too, and uses these from the same address; where several hosts are seen, it may
-be their way out.
+A thief in a host gets its next sessions too, and uses these from the same address, and who reaches the hosts behind a
+load balancer those of each. Where several hosts are seen it may be their way out: surely if they use a tool there that
+they have elsewhere, too, or if hosts of another role are seen.
 """
 _FIRST = """
     SELECT n, ip, event_id, event_id_text FROM (
@@ -76,7 +79,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in visits:
         outside = _outside(scene, row, inside)
-        odd = row["strange"] and row["instance"] and (row["person"] or "", row["ip"]) in strange
+        odd = _odd(row) and (row["person"] or "", row["ip"]) in strange
         if outside or row["shared"] or odd:
             judged = {**row, "outside": outside, "strange": odd}
             found.setdefault((row["person"] or "", row["ip"]), []).append(judged)
@@ -92,6 +95,12 @@ def find(scene: Scene) -> Iterator[Hit]:
         yield _hit(scene, known, told, list(dict.fromkeys(first[row["n"], row["ip"]] for row in told)))
 
 
+def _odd(row: Row) -> bool:
+    """Whether an instance's credential was used where it may be a thief's: alone there, or with others of its kind."""
+    alike = row["alone"] or (row["apart"] and _comparable(row))
+    return bool(row["strange"] and row["instance"] and alike)
+
+
 def _strange(visits: list[Row]) -> set[tuple[str, str]]:
     """By role, addresses that were strange from the first on: to a session that a thief had first, its host's is."""
     first: dict[tuple[str, str], Row] = {}
@@ -99,7 +108,7 @@ def _strange(visits: list[Row]) -> set[tuple[str, str]]:
         place = row["person"] or "", row["ip"]
         if place not in first or (row["first"], row["n"]) < (first[place]["first"], first[place]["n"]):
             first[place] = row
-    return {place for place, row in first.items() if row["strange"]}
+    return {place for place, row in first.items() if _odd(row)}
 
 
 def _outside(scene: Scene, row: Row, inside: dict[str, int]) -> bool:
@@ -123,7 +132,8 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
     shared = any(row["shared"] for row in visits)
     strange = [row for row in visits if row["strange"]]
     outside = any(row["outside"] for row in visits)
-    severity: Severity = "high" if outside or any(map(_comparable, strange)) else "medium"
+    sure = outside or any(row["alone"] and _comparable(row) for row in strange)
+    severity: Severity = "high" if sure else "medium"
     reasons = []
     if outside:
         reasons.append("that is outside AWS, where its role had been used until then")
@@ -172,8 +182,8 @@ RULE = Rule(
     false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
     "gateway of your own network do so too. A host that leaves by a new NAT address keeps its tools, and so is left "
     "out; one that goes out by an endpoint of its VPC, too, or by IPv4 and IPv6, each with its own tools, is told at "
-    "medium severity. Where several hosts are seen at an address, it may be their way out, and only --aws-ranges "
-    "tells. A person logged in on the host, with credentials of their own and the same tool, is not left "
+    "medium severity. So are several hosts at one address with a tool that they have nowhere else: it may be a proxy "
+    "of theirs. A person logged in on the host, with credentials of their own and the same tool, is not left "
     "out: look at whose address it is.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
