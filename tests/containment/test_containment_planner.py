@@ -644,17 +644,18 @@ def test_a_deny_that_shuts_somebody_out_is_never_safe_to_lift() -> None:
 
 
 def test_many_roles_of_an_account_without_access_take_several_control_policies() -> None:
-    """Each within the 5,120 characters that Organizations allows, and all roles in one of them."""
+    """Each within the 10,240 characters that Organizations allows, and all roles in one of them."""
     world = World(START)
     key = world.user("support")
-    for number in range(80):
-        key.assumes(f"A-role-with-a-rather-long-name-{number:03}", "x", account=AWAY)
+    for number in range(110):
+        key.assumes(f"A-role-with-a-name-that-is-as-long-as-IAM-lets-one-be{number:011}", "x", account=AWAY)
     key.calls("s3:ListBuckets")
     plan = planned(world, key.id, without_access=[AWAY], management_account=MANAGEMENT)
     found = [one for one in plan.steps if one.action == "scp-deny"]
 
-    assert len(found) > 1 and plan.proof.complete
-    assert 80 == len({arn for one in found for arn in one.principals})
+    assert 2 == len(found) and plan.proof.complete
+    assert 5_120 < max(len(call.parameters.get("Content", "")) for one in found for call in one.calls)
+    assert 110 == len({arn for one in found for arn in one.principals})
     names = [call.parameters["Name"] for one in found for call in one.calls if "Name" in call.parameters]
     assert len(names) == len(set(names))
 

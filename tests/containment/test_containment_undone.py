@@ -15,6 +15,13 @@ _ARN = "arn:aws:iam::111122223333:policy/p"
 _SET = "arn:aws:sso:::permissionSet/ssoins-1/ps-1"
 _KEY, _OWN = {"sSHPublicKeyId": "APKA1"}, {"userName": "ria", "policyName": "p"}
 _CREDENTIAL = {"serviceSpecificCredentialId": "ACCA1"}
+_DUMP = {"dBSnapshotIdentifier": "d", "attributeName": "restore"}
+
+
+def _shared(how: str, *accounts: str) -> dict[str, Any]:
+    items = [{"userId": one} for one in accounts]
+    return {"snapshotId": "snap-1", "createVolumePermission": {how: {"items": items}}}
+
 
 Call = tuple[str, dict[str, Any], dict[str, Any] | None]
 PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
@@ -45,16 +52,33 @@ PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
      ("ec2:TerminateInstances", {"instancesSet": {"items": [{"instanceId": "i-2"}, {"instanceId": "i-1"}]}})),
     (("eks:CreateAccessEntry", {"name": "k", "principalArn": "arn:aws:iam::111122223333:role/r"}, None),
      ("eks:DeleteAccessEntry", {"name": "k", "principalArn": "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fr"})),
+    (("kms:CreateGrant", {"keyId": "1-2"}, {"grantId": "f0"}), ("kms:RevokeGrant", {"keyId": "1-2", "grantId": "f0"})),
+    (("lambda:AddPermission20150331", {"functionName": "g", "statementId": "s", "qualifier": "live"}, None),
+     ("lambda:RemovePermission20150331v2", {"functionName": "g", "statementId": "s", "qualifier": "live"})),
+    (("sqs:AddPermission", {"queueUrl": "https://q/1", "label": "l"}, None),
+     ("sqs:RemovePermission", {"queueUrl": "https://q/1", "label": "l"})),
+    (("events:PutPermission", {"statementId": "s", "principal": "*"}, None),
+     ("events:RemovePermission", {"statementId": "s"})),
+    (("ec2:ModifyImageAttribute", {"imageId": "ami-1", "launchPermission": {"add": {"items": [{"group": "all"}]}}},
+      None), ("ec2:DeregisterImage", {"imageId": "ami-1"})),
+    (("ec2:ModifySnapshotAttribute", _shared("add", "444455556666", "777788889999"), None),
+     ("ec2:ModifySnapshotAttribute", _shared("remove", "777788889999", "444455556666"))),
+    (("rds:ModifyDBSnapshotAttribute", _DUMP | {"valuesToAdd": ["all"]}, None),
+     ("rds:ModifyDBSnapshotAttribute", _DUMP | {"valuesToRemove": ["all"]})),
+    (("organizations:EnableAWSServiceAccess", {"servicePrincipal": "x"}, None),
+     ("organizations:DisableAWSServiceAccess", {"servicePrincipal": "x"})),
 ]  # fmt: skip
 
 
 def left(*calls: Call, after: tuple[Call, ...] = (), **how: Any) -> str:
-    """What a plan says was left, once a thief has made some calls and a colleague others."""
+    """What a plan says was left, once a thief's sessions have made a few calls each, and a colleague others."""
     world = World(START)
     key, colleague = world.user("support"), world.user("ria-admin")
-    for who, some, given in ((key, calls, {}), (colleague, after, how)):
+    few = [calls[n : n + 3] for n in range(0, len(calls), 3)]
+    for who, some, given in (*((None, each, {}) for each in few), (colleague, after, how)):
+        caller = who or key.assumes("Admin")
         for action, params, response in some:
-            who.calls(action, params, response=response, read_only=False, **given)
+            caller.calls(action, params, response=response, read_only=False, **given)
             world.wait(minutes=1)
     plan = planned(world, key.id)
     return "\n".join((*plan.residual_risks, *(one.why for one in plan.steps)))
@@ -88,6 +112,22 @@ def test_what_is_not_surely_gone_stays_listed() -> None:
     assert "PutBucketPolicy" in left(bucket, after=(emptied,), region="eu-west-1")
     told = left(put, moved, url, after=(lifted, version))
     assert "PutUserPolicy" in told and "AddPermission20150331v2" in told
+
+
+def test_what_is_shared_with_another_still_or_again_stays_listed() -> None:
+    """A share is gone where all whom it named are removed; what comes back from the Recycle Bin is shared again."""
+    share = ("ec2:ModifySnapshotAttribute", _shared("add", "444455556666", "777788889999"), None)
+    one = ("ec2:ModifySnapshotAttribute", _shared("remove", "444455556666"), None)
+    gone = ("ec2:DeleteSnapshot", {"snapshotId": "snap-1"}, None)
+    back = ("ec2:RestoreSnapshotFromRecycleBin", {"snapshotId": "snap-1"}, None)
+    told = (
+        left(share, after=(one,)),
+        left(share, gone, after=(back,)),
+        left(share, back, after=(gone,)),
+        left(one),
+    )
+
+    assert [True, True, False, False] == ["ModifySnapshotAttribute" in plan for plan in told]
 
 
 def test_what_takes_back_is_kept() -> None:

@@ -459,9 +459,13 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
     assert found.verdict == "not-yet-proven"
 
 
-@pytest.mark.parametrize("since", ["nothing", "used", "handed"])
+@pytest.mark.parametrize("since", ["nothing", "renewed", "used", "handed"])
 def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
-    """A host's next sessions descend from no subject: used after the bite, or handed out then, they refute."""
+    """
+    A host's next sessions descend from no subject: used after the bite, or handed out then, they refute.
+
+    One that was handed out before is ended by the steps as they are, and asks for no other plan.
+    """
     world = World(START)
     first = world.instance("Web")
     first.seen_from("203.0.113.77").calls("s3:ListBuckets")
@@ -471,7 +475,10 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
     with held(world) as case:
         plan = case.contain([first.id])
     assert second.id in plan.tainted and plan.proof.complete
-    world.wait(3600)
+    world.wait(60)
+    if since == "renewed":
+        second.rotates()
+    world.wait(3540)
     if since == "used":
         second.calls("s3:ListBuckets")
     elif since == "handed":
@@ -487,5 +494,50 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
         told = History(steps={one.n: done for one in plan.steps})
         found = verify(plan, told, None, looking, now=world.now)
 
-    assert found.verdict == ("not-yet-proven" if since == "nothing" else "refuted")
+    assert found.verdict == ("not-yet-proven" if since in ("nothing", "renewed") else "refuted")
+    assert any("plan again" in one for one in found.notes) == (since == "handed")
     assert any("opened again" in one for one in found.notes) == (since == "handed")
+
+
+@pytest.mark.parametrize("really", [True, False])
+def test_a_call_that_a_person_made_in_our_stead_is_read_back(stand: Stand, really: bool) -> None:
+    """Where nothing is left to do of it, it stands; else nobody knows what was done, and it is not told as undone."""
+    plan = stand.story()
+    if really:
+        stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Inactive")
+    stand.confirmed = {1}
+    stand.apply(plan)
+    found = looked(stand, plan)
+
+    assert (True if really else None) == found.steps[0].reads_back
+    assert ("proven" if really else "not-yet-proven") == found.credentials[0].verdict
+
+
+@pytest.mark.parametrize("since", ["nothing", "handed", "too early to tell"])
+def test_a_host_that_a_person_shut_is_proven_by_the_log(since: str) -> None:
+    """StopInstances of the very host, and no session handed to it afterwards: no call of ours was made to read back."""
+    world = World(START)
+    first = world.instance("Web")
+    first.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([first.id])
+    assert "isolate-instance" == plan.steps[0].action
+    world.wait(60)
+    items = [{"instanceId": plan.steps[0].targets[0]}]
+    world.user("responder").calls("ec2:StopInstances", {"instancesSet": {"items": items}}, read_only=False)
+    world.wait(60)
+    if since == "handed":
+        first.rotates()
+    world.wait(60 if since == "too early to tell" else 3600)
+    world.user("bystander").calls("s3:ListBuckets")
+    bit = plan.as_of + timedelta(minutes=2)
+    done = StepRecord(outcome="by-person", at=bit, cutoff=None, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
+            record=case.record, closed=case.closed,
+        )  # fmt: skip
+        found = verify(plan, History(steps={1: done}), None, looking, now=world.now)
+
+    assert found.steps[0].verdict == ("proven" if since == "nothing" else "not-yet-proven")
+    assert found.steps[0].why.startswith("the log shows StopInstances of i-") == (since == "nothing")

@@ -116,6 +116,44 @@ def in_many_hands(world: World) -> None:
         world.wait(hours=24 * 5)
 
 
+@fires("two-networks")
+def published_key(world: World) -> None:
+    """A key that is published is used within hours from ten networks by ten tools, and by its owner no more."""
+    key = ada(world)
+    world.wait(hours=30)
+    for place in range(10):
+        key.seen_from(f"203.{place}.113.9", f"aws-cli/1.{place}.7 Linux").calls("sts:GetCallerIdentity")
+        world.wait(minutes=20)
+
+
+@fires("two-networks")
+def published_before_the_evidence(world: World) -> None:
+    """Of a key that was published before, all is new on the first day: it is told by twice as many networks and tools."""
+    key = world.user("ada", ip="203.0.113.9")
+    for place in range(20):
+        key.seen_from(f"203.{place}.113.9", f"[Boto3/1.{place}.7 Linux]").calls("s3:ListBuckets")
+        world.wait(minutes=5)
+
+
+@spares("two-networks")
+def shared_key(world: World) -> None:
+    """A team of ten shares a key from the first day on, and goes on to."""
+    for _ in range(3):
+        for place in range(10):
+            key = world.user("ada").seen_from(f"203.{place}.113.9", f"aws-cli/2.{place}.7 Linux")
+            key.calls("s3:ListBuckets")
+        world.wait(hours=24)
+
+
+@spares("two-networks")
+def runners_of_a_day(world: World) -> None:
+    """A pipeline's key, known for days, is used from a dozen new networks in a day, with the pipeline's two tools."""
+    key = ada(world)
+    world.wait(hours=30)
+    for place in range(12):
+        key.seen_from(f"203.{place}.113.9", f"tool-{place % 2}/1.0").calls("s3:ListBuckets")
+
+
 @spares("two-networks")
 def moved_for_good(world: World) -> None:
     """A user moves to another network and stays there."""
@@ -1041,6 +1079,34 @@ def pod_key_on_laptop(world: World) -> None:
     pod.calls("s3:ListBuckets", count=3)
     world.user("ada", ip=ELSEWHERE, user_agent="aws-cli/2.15").calls("s3:ListBuckets")
     pod.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@fires("stolen-workload")
+def instances_behind_a_balancer(world: World) -> None:
+    """Who reaches the instances behind a load balancer has the credentials of each, at one address."""
+    for place in range(3):
+        host = world.instance("Web", ip=f"198.51.100.{place + 7}")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@spares("stolen-workload")
+def fleet_behind_another_gateway(world: World) -> None:
+    """A role's instances leave by another gateway from some day on: with what they had used, and with something new."""
+    for _ in range(3):
+        host = world.instance("Web", ip="198.51.100.7")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE).calls("s3:ListBuckets")
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
+@spares("stolen-workload")
+def fleet_with_an_endpoint(world: World) -> None:
+    """A role's instances call one service by an endpoint of their VPC, and another by their gateway, with other tools."""
+    for place in range(3):
+        host = world.instance("Web", ip=f"10.0.3.{place + 7}")
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("iam:ListUsers")
 
 
 @spares("stolen-workload")

@@ -194,7 +194,7 @@ def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
         engine.execute("""CREATE TABLE visits AS SELECT i // 3 AS n, concat('ip', i % 6000) AS ip,
                           concat('tool', i % 5) AS agent, 1 AS events, i AS first FROM range(30000) t(i)""")
         engine.execute(
-            "CREATE TABLE hosted AS SELECT DISTINCT n, 'role' AS person, TRUE AS instance FROM visits"
+            "CREATE TABLE hosted AS SELECT DISTINCT n, 'role' AS person, n AS host, TRUE AS instance FROM visits"
         )
         engine.execute("CREATE TABLE guests AS SELECT '' AS ip, '' AS agent")
 

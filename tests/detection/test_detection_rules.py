@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,6 +25,8 @@ from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Finding
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.detection.trusts import grants_all
+from tokentrail.present.findings import write_findings
+from tokentrail.present.paper import Paper
 from tokentrail.testing import World
 from tokentrail.testing.names import Json
 
@@ -307,12 +311,72 @@ def test_a_hosts_other_way_out_is_told_as_less_than_another_place(home: str, sev
     assert one.severity == severity
 
 
+def test_a_thief_who_stays_in_a_host_is_told_of() -> None:
+    """
+    The host's next sessions are used from the same address, one before the host uses it: its own is none the stranger.
+
+    What is told first is the session that was stolen first, though another is older.
+    """
+    place = world()
+    older = place.instance("Web", ip="198.51.100.8")
+    place.wait(60)
+    host = place.instance("Web", ip="198.51.100.7")
+    stolen = []
+    for _ in range(2):
+        host.calls("s3:ListBuckets", count=3)
+        host.seen_from("203.0.113.77", "Boto3/1.35").calls("s3:ListBuckets")
+        stolen.append(host.id)
+        place.wait(6 * 3600)
+        host = host.rotates()
+    host.seen_from("203.0.113.77", "Boto3/1.35").calls("s3:ListBuckets")
+    host.calls("s3:ListBuckets", count=3)
+    older.calls("s3:ListBuckets")
+    older.seen_from("203.0.112.78", "curl/8").calls("s3:ListBuckets")
+    with held(place) as case:
+        (one,) = case.detect(rules=["stolen-workload"])
+    said = io.StringIO()
+    write_findings([one], Paper(said))
+
+    assert (stolen[0], {older.id, *stolen}) == (one.subject, set(one.credentials))
+    assert "198.51.100.7 at" not in one.why
+    assert re.search(rf"credentials +{stolen[0]}, {older.id}", said.getvalue())
+
+
 def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
     """Some logs hold a session policy as an object, where AWS writes it as text."""
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
     assert grants_all({"Version": "2012-10-17", "Statement": [statement]})
     assert not grants_all({"Version": "2012-10-17", "Statement": [{**statement, "Effect": "Deny"}]})
+
+
+def test_a_customised_subject_is_read_for_whose_it_is() -> None:
+    """Its claims stand in any order; what only one of two tells compares them in nothing, and pods are nobody's builds."""
+    main, shared = "ref:refs/heads/main", "job_workflow_ref:example/ci/a.yml@main"
+    strange = [
+        ("repository:example/shop:environment:live", "repository:mallory/shop:environment:live"),
+        (f"{shared}:repo:example/shop", f"{shared}:repo:mallory/shop"),
+        ("environment:live:repository_owner_id:4711", "environment:live:repository_owner_id:815"),
+        (f"repository_id:1:{main}", f"repository_id:2:{main}"),
+    ]
+    alike = [
+        ("repository:example/shop:environment:live", "environment:live:repo:Example/other"),
+        (f"repo:example/shop:{main}", "repository_owner_id:4711"),
+        ("repository_id:1:repository_owner:example", "repository_id:2:repository_owner:example"),
+        ("system:serviceaccount:repository:web", "system:serviceaccount:repository:mail"),
+    ]
+    place = World(START)
+    for turn in range(4):
+        for number, (own, other) in enumerate((*strange, *alike)):
+            place.oidc(f"Role{number}", other if turn == 3 else own)
+        place.wait(minutes=2 * 1440)
+    with held(place) as case:
+        told = case.detect(rules=["strange-repository"])
+
+    assert [f"for {other!r}; all" in one.why for (_, other), one in zip(strange, told, strict=True)] == [
+        True
+    ] * 4
+    assert "for builds of repository 1." in told[-1].why
 
 
 def test_whose_name_was_taken_up_is_told_by_the_number() -> None:

@@ -11,7 +11,11 @@ from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
 
-_LEAVES_NOTHING = ("Delete", "Detach", "Remove", "Deactivate", "Stop", "Terminate", "Disable")
+_LEAVES_NOTHING = (
+    "Delete", "Detach", "Remove", "Deactivate", "Stop", "Terminate", "Disable", "Revoke", "Deregister", "Deauthorize",
+    "Disassociate",
+    "ResetImage", "ResetSnapshot", "RestoreImageFromRecycleBin", "RestoreSnapshotFromRecycleBin",
+)  # fmt: skip
 _KNOWN_OTHERWISE = {
     "UpdateAccessKey",  # only when it makes a key active again
     "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in

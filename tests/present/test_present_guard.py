@@ -95,8 +95,8 @@ def test_documents_survive_terraform_unchanged() -> None:
 
 
 def test_what_fits_without_spaces_alone_has_none() -> None:
-    """AWS Organizations counts the spaces and line ends of a policy, of which it takes 5,120 characters."""
-    networks = [f"198.51.100.{number}/32" for number in range(200)]
+    """AWS Organizations counts the spaces and line ends of a policy, of which it takes 10,240 characters."""
+    networks = [f"198.51.100.{number}/32" for number in range(400)]
     condition = {"NotIpAddressIfExists": {"aws:SourceIp": networks}}
     policy = {
         "Version": "2012-10-17",
@@ -108,7 +108,7 @@ def test_what_fits_without_spaces_alone_has_none() -> None:
         .partition("\n  POLICY")[0]
     )
 
-    assert len(json.dumps(policy, indent=2)) > 5_120 > len(body)
+    assert len(json.dumps(policy, indent=2)) > 10_240 > len(body)
     assert json.loads(body) == policy
 
 

@@ -244,15 +244,23 @@ AROAIOSFODNN7EXAMPLE1@2026-11-23T09:00:00Z
 
 
 def test_a_timeline_folds_what_is_alike() -> None:
-    """A run of like calls is one line; the credentials have short names, and a legend."""
+    """
+    A run of like calls is one line; the credentials have short names, and a legend.
+
+    What one was about stands below where there is no room for it, and of several that it is the first one's.
+    """
     events = [event(time=NINE + timedelta(seconds=n), resources=(f"{BUCKET}/{n}",)) for n in range(RUN)]
     events.append(event(error_code="AccessDenied", event_name="ListBuckets", resources=(), credential=KEY))
+    events.append(event(error_code="AccessDenied", event_name="PutObject", resources=(f"{BUCKET}/plans/1",)))
     assert (
         written(lambda paper: write_timeline(events, paper))
         == """\
 TIME                 CREDENTIAL  CALL                       FROM            RESULT, RESOURCE
 2026-11-23T09:00:00Z ASIA…ESSION s3:GetObject               203.0.113.77    x4 to 09:00:03Z
+                                 first loot/0
 2026-11-23T09:00:00Z AKIA…XAMPLE s3:ListBuckets             203.0.113.77    ! AccessDenied
+2026-11-23T09:00:00Z ASIA…ESSION s3:PutObject               203.0.113.77    ! AccessDenied
+                                 loot/plans/1
 
 Credentials
   ASIA…ESSION ASIAIOSFODNN7SESSION

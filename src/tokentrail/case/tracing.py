@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from tokentrail.lineage.trace import Narrowing, family, networks, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
+    from tokentrail.containment.closed import Closing
     from tokentrail.containment.model import Plan
 
 
@@ -92,6 +93,14 @@ class Tracing:
         narrowing = Narrowing(told["since"], networks(told["source_ips"]), networks(told["trusted_ips"]))
         now = subjects(self._views, found, plan, narrowing, as_of)
         return self.trace(now, as_of=as_of, up=False, **told)
+
+    def closed(
+        self, instances: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
+    ) -> dict[str, Closing]:
+        """Tell by what call of anybody's each of some instances, given with its roles, was shut and left so."""
+        from tokentrail.containment.closed import closed  # takes its time to load, and few verbs verify
+
+        return closed(self._views.forest(as_of), instances, since)
 
     def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""

@@ -74,7 +74,7 @@ def apply(
     fitness.insist_on_calls(plan, cloud)
     fitness.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
     if retrace is not None:
-        fitness.insist_on_evidence(plan, retrace)
+        fitness.insist_on_evidence(plan, retrace, history(journal.lines).steps)
     return _Run(plan, cloud, journal, means).go()
 
 

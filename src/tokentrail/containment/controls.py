@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tokentrail.containment import documents, moves
-from tokentrail.containment.documents import CONTROL, Statement
+from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
@@ -34,7 +34,8 @@ def controls(
     standing = {one for one in principals if _goes_on(scene, one, live)}
     batch: list[Principal] = []
     for principal in principals:
-        if len(documents.text(statements(scene, [*batch, principal], standing))) > CONTROL:
+        whole = documents.text(statements(scene, [*batch, principal], standing))
+        if len(whole) > documents.control_room(scene.arn(principal)):
             yield _control(scene, account, batch, standing)
             batch = []
         batch.append(principal)

@@ -24,7 +24,7 @@ _KEY = "aws:tokenissuetime"
 def names_moment(call: Call, moment: datetime) -> bool:
     """Whether a document of a call holds a moment as an issue time."""
     return any(
-        _instant(value) == moment
+        instant(value) == moment
         for name in DOCUMENTS
         for value in _issue_times(_document(call.parameters.get(name)))
     )
@@ -37,8 +37,8 @@ def moved(call: Call, old: datetime, new: datetime) -> Call:
     parameters = dict(call.parameters)
     for name in DOCUMENTS:
         document = _document(parameters.get(name))
-        if any(_instant(value) == old for value in _issue_times(document)):
-            _rewrite(document, lambda value: spelled(new) if _instant(value) == old else value)
+        if any(instant(value) == old for value in _issue_times(document)):
+            _rewrite(document, lambda value: spelled(new) if instant(value) == old else value)
             parameters[name] = json.dumps(document, separators=(",", ":"))
     return replace(call, parameters=parameters)
 
@@ -78,7 +78,8 @@ def _rewrite(document: Any, change: Callable[[Any], Any]) -> None:
         keys[key] = [change(one) for one in value] if isinstance(value, list) else change(value)
 
 
-def _instant(value: Any) -> datetime | None:
+def instant(value: Any) -> datetime | None:
+    """A moment as a document spells it."""
     if not isinstance(value, str):
         return None
     try:

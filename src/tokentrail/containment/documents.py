@@ -19,8 +19,10 @@ _SECOND = timedelta(seconds=1)
 _ISSUED = "aws:TokenIssueTime"
 _WHO = "aws:userid"
 
-USER_INLINE, ROLE_INLINE, MANAGED, CONTROL = 2_048, 10_240, 6_144, 5_120
-"""Characters without white space: all inline policies of a user or role together, a managed policy, an SCP."""
+USER_INLINE, ROLE_INLINE, MANAGED = 2_048, 10_240, 6_144
+"""Characters without white space: all inline policies of a user or role together, and a managed policy."""
+_CONTROL, _CONTROL_ELSEWHERE = 10_240, 5_120
+_CONTROL_LONGER = frozenset({"aws", "aws-us-gov", "aws-cn"})
 MANAGED_MOST = 10
 """Managed policies on one role or user, by default."""
 _NAMED_MOST = 50
@@ -36,6 +38,16 @@ class Token:
     issued_at: datetime
     user_id: str | None
     """Its `aws:userid`; `None` where others may have the same one, so that only the time tells it apart."""
+
+
+def control_room(arn: str) -> int:
+    """
+    Count the characters, white space and all, that an SCP holds in the partition that an ARN names.
+
+    Source: AWS Organizations User Guide, 'Quotas and service limits for AWS Organizations'; that it was 5,120 until May
+    2026, and has been more since then in these partitions: AWS, What's New, on increased quotas of SCPs.
+    """
+    return _CONTROL if not _CONTROL_LONGER.isdisjoint(arn.split(":")[1:2]) else _CONTROL_ELSEWHERE
 
 
 def spelled(moment: datetime) -> str:

@@ -5,14 +5,16 @@ Whether a plan may be carried out: by whom, with which calls, and whether the ev
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tokentrail.containment.cloud import Caller, Cloud
 from tokentrail.containment.documents import spelled
+from tokentrail.containment.history import StepRecord
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change, known, references
 from tokentrail.containment.principal import of_arn
+from tokentrail.containment.renewed import renewed
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Trace
 
@@ -127,16 +129,21 @@ def _cuts(step: Step, caller: Caller) -> bool:
     )
 
 
-def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace]) -> None:
+def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[int, StepRecord]) -> None:
     """
     Check that evidence taken in since the plan was made adds nothing to what it must end.
+
+    Args:
+        plan: The plan.
+        retrace: Traces what counts as the attacker's now.
+        done: The steps that are done.
 
     Raises:
         ActionRefused: it adds a tainted credential, or something that one made or changed.
     """
     trace = retrace()
     tainted = {one.id for one in trace.credentials if one.tainted}
-    added = sorted(tainted - set(plan.tainted))
+    added = sorted(tainted - set(plan.tainted) - renewed(plan, trace, done))
     made = [one for one in trace.created if one.by in tainted and one.time > plan.as_of]
     if added:
         raise ActionRefused(

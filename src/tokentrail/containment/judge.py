@@ -48,6 +48,8 @@ class Bite:
     """Whether what it did still stands; `None` where nobody could look."""
     changed: str | None = None
     """What no longer stands."""
+    shown: str | None = None
+    """How the log shows that a person did it, where it does, and that nothing speaks against it since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +268,8 @@ def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
         verdict, why = "refuted", f"it no longer stands: {bite.changed}"
     else:
         verdict = _worst({one.verdict for one in own}) if own else _unattended(bite)
-        why = _counted(own) if own else "it ends no credential that was seen"
-        if bite.reads_back is None:
+        why = _counted(own) if own else bite.shown or "it ends no credential that was seen"
+        if bite.reads_back is None and not bite.shown:
             why += "; nobody could look whether it still stands"
     return StepVerdict(
         n=bite.n, action=bite.action, verdict=verdict, reads_back=bite.reads_back, bites_at=bite.at, why=why
@@ -275,8 +277,8 @@ def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
 
 
 def _unattended(bite: Bite) -> Verdict:
-    """A step that ends nothing that was seen is proven by standing."""
-    return "proven" if bite.reads_back else "not-yet-proven"
+    """A step that ends nothing that was seen is proven by standing, or by the log of what a person did."""
+    return "proven" if bite.reads_back or bite.shown else "not-yet-proven"
 
 
 def _counted(own: Sequence[CredentialVerdict]) -> str:

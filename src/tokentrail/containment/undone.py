@@ -8,7 +8,7 @@ IAM, Amazon S3, AWS Lambda and the other services, the page of each call; their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -50,34 +50,77 @@ _ROWS = (
     ("lambda", "AddPermission20150331v2 AddPermission20150331 CreateFunctionUrlConfig UpdateFunctionUrlConfig",
      "DeleteFunction20150331", "functionName"),
     ("lambda", "CreateFunctionUrlConfig UpdateFunctionUrlConfig", "DeleteFunctionUrlConfig", "functionName qualifier"),
+    ("lambda", "AddPermission20150331v2 AddPermission20150331", "RemovePermission20150331v2 RemovePermission20150331",
+     "functionName qualifier statementId"),
     ("secretsmanager", "PutResourcePolicy", "DeleteResourcePolicy", "secretId"),
-    ("ecr", "SetRepositoryPolicy", "DeleteRepositoryPolicy", "registryId repositoryName"),
+    ("ecr", "SetRepositoryPolicy", "DeleteRepositoryPolicy DeleteRepository", "registryId repositoryName"),
+    ("kms", "CreateGrant", "RevokeGrant", "grantId=~grantId"),
+    ("sns", "AddPermission", "RemovePermission", "topicArn label"),
+    ("sns", "AddPermission SetTopicAttributes", "DeleteTopic", "topicArn"),
+    ("sqs", "AddPermission", "RemovePermission", "queueUrl label"),
+    ("sqs", "AddPermission SetQueueAttributes", "DeleteQueue", "queueUrl"),
+    ("events", "PutPermission", "RemovePermission", "eventBusName statementId"),
+    ("backup", "PutBackupVaultAccessPolicy", "DeleteBackupVaultAccessPolicy", "backupVaultName"),
+    ("elasticfilesystem", "PutFileSystemPolicy", "DeleteFileSystemPolicy DeleteFileSystem", "fileSystemId"),
+    ("logs", "PutDestinationPolicy", "DeleteDestination", "destinationName"),
+    ("logs", "PutSubscriptionFilter", "DeleteSubscriptionFilter", "logGroupName filterName"),
+    ("redshift", "AuthorizeSnapshotAccess", "RevokeSnapshotAccess", "snapshotIdentifier accountWithRestoreAccess"),
+    ("redshift", "AuthorizeDataShare", "DeauthorizeDataShare", "dataShareArn consumerIdentifier"),
+    ("rds", "ModifyDBSnapshotAttribute", "ModifyDBSnapshotAttribute",
+     "dBSnapshotIdentifier attributeName valuesToRemove=valuesToAdd*"),
+    ("rds", "ModifyDBSnapshotAttribute", "DeleteDBSnapshot", "dBSnapshotIdentifier"),
+    ("rds", "ModifyDBClusterSnapshotAttribute", "ModifyDBClusterSnapshotAttribute",
+     "dBClusterSnapshotIdentifier attributeName valuesToRemove=valuesToAdd*"),
+    ("rds", "ModifyDBClusterSnapshotAttribute", "DeleteDBClusterSnapshot", "dBClusterSnapshotIdentifier"),
+    ("rds", "AddRoleToDBInstance", "RemoveRoleFromDBInstance", "dBInstanceIdentifier roleArn featureName"),
+    ("rds", "AddRoleToDBCluster", "RemoveRoleFromDBCluster", "dBClusterIdentifier roleArn featureName"),
+    ("iot", "CreateKeysAndCertificate CreateCertificateFromCsr RegisterCertificate RegisterCertificateWithoutCA",
+     "DeleteCertificate", "certificateId=~certificateId"),
+    ("iot", "AttachPolicy", "DetachPolicy", "policyName target"),
+    ("codebuild", "CreateWebhook", "DeleteWebhook", "projectName"),
+    ("organizations", "RegisterDelegatedAdministrator", "DeregisterDelegatedAdministrator",
+     "accountId servicePrincipal"),
+    ("organizations", "EnableAWSServiceAccess", "DisableAWSServiceAccess", "servicePrincipal"),
     ("sso", "CreatePermissionSet", "DeletePermissionSet", "permissionSetArn=~permissionSet.permissionSetArn"),
     ("sso", "PutInlinePolicyToPermissionSet AttachManagedPolicyToPermissionSet UpdatePermissionSet "
      "AttachCustomerManagedPolicyReferenceToPermissionSet ProvisionPermissionSet", "DeletePermissionSet",
      "permissionSetArn"),
     ("ec2", "ModifyInstanceAttribute", "TerminateInstances", "instancesSet.items.instanceId=instanceId"),
+    ("ec2", "ModifyImageAttribute", "DeregisterImage ResetImageAttribute", "imageId"),
+    ("ec2", "ModifySnapshotAttribute", "DeleteSnapshot ResetSnapshotAttribute", "snapshotId"),
+    *(("ec2", call, call, f"{thing} " + " ".join(
+        f"{attribute}.remove.items.{whom}={attribute}.add.items.{whom}*"
+        for whom in ("userId", "group", "organizationArn", "organizationalUnitArn")
+    )) for call, thing, attribute in (
+        ("ModifyImageAttribute", "imageId", "launchPermission"),
+        ("ModifySnapshotAttribute", "snapshotId", "createVolumePermission"),
+    )),
     ("ec2", "CreateLaunchTemplate CreateLaunchTemplateVersion ModifyLaunchTemplate", "DeleteLaunchTemplate",
      "launchTemplateName"),
     ("ec2", "CreateLaunchTemplateVersion ModifyLaunchTemplate", "DeleteLaunchTemplate", "launchTemplateId"),
     ("ram", "AssociateResourceShare", "DeleteResourceShare", "resourceShareArn"),
     ("ssm", "CreateDocument UpdateDocument UpdateDocumentDefaultVersion ModifyDocumentPermission", "DeleteDocument",
      "name"),
+    ("ssm", "ModifyDocumentPermission", "ModifyDocumentPermission", "name accountIdsToRemove=accountIdsToAdd*"),
     ("eks", "CreateAccessEntry UpdateAccessEntry AssociateAccessPolicy", "DeleteAccessEntry", "name principalArn"),
 )  # fmt: skip
 """
 What a service's calls did, the calls that take it back, and what both must name alike.
 
-A member is spelled `in the taking back=in the making`, or once where both have it; with `~` it is of the answer. A
+A member is spelled `in the taking back=in the making`, or once where both have it; with `~` it is of the answer. One
+that ends in `*` may be several: all of them must be taken back, and some such member must be there. A grant that is
+retired is not among them, as its record has the grant's id in no parameter (AWS KMS Developer Guide, 'RetireGrant'). A
 key pair is not among them, since instances started with it admit its holder after it was deleted (Amazon EC2 User
 Guide, 'Delete your key pair'), nor a boundary, since without one there may be less of a limit than before.
 """
-_MAY_LACK = frozenset({"qualifier", "registryId"})
-"""Members that both may leave out: the function itself, the caller's own registry."""
+_MAY_LACK = frozenset({"qualifier", "registryId", "eventBusName", "featureName"})
+"""Members that both may leave out: the function itself, the caller's own registry, the default bus, no feature."""
 _OF_A_PART = ("qualifier", "versionName", "documentVersion")
 """What makes a deletion one of a version alone (AWS Lambda and Systems Manager API References)."""
 _FOR_GOOD = frozenset({"TerminateInstances"})
 """What ends a thing whose id no other ever has: in whichever order the two came within a second, it is gone."""
+_RESTORES = {"RestoreImageFromRecycleBin": "imageId", "RestoreSnapshotFromRecycleBin": "snapshotId"}
+"""What brings back what was deregistered or deleted, by the same id (Amazon EC2 API Reference, the page of each)."""
 _RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
 """The calls after which a name may be another's, and how they have it (IAM API Reference)."""
 
@@ -115,11 +158,14 @@ class Undoings:
         """
         self._by: dict[tuple[str, str, str], list[Change]] = {}
         self._renames: list[Change] = []
+        self._restored: dict[str, datetime] = {}
         for one in (*changes, *removals):
             if one.event_name in _CALLS:
                 self._by.setdefault((one.event_source, one.account, one.event_name), []).append(one)
             elif one.event_name in _RENAMES:
                 self._renames.append(one)
+            elif thing := one.asked(_RESTORES.get(one.event_name, "")):
+                self._restored[thing] = max(one.time, self._restored.get(thing, one.time))
 
     def of(self, deed: Deed) -> datetime | None:
         """When what a call left was done away with; `None` where it was not, or where it can't be matched surely."""
@@ -136,6 +182,7 @@ class Undoings:
                     and all(value in _told(one.request, path) for path, value in wanted)
                     and not _of_a_part(one)
                     and not self._renamed(deed, one.time)
+                    and not any(self._restored.get(value, one.time) > one.time for _, value in wanted)
                 ):
                     return one.time
         return None
@@ -165,16 +212,16 @@ def names_of(deed: Deed) -> set[str]:
     return {value for _, pairs in rules for _, value in _wanted(deed, pairs) or () if value}
 
 
-def _wanted(deed: Deed, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]] | None:
+def _wanted(deed: Deed, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]] | None:
     """What a taking back must name, by path; `None` where the making doesn't tell all of it."""
-    found = []
+    found, several = [], [own for _, own in pairs if own.endswith("*")]
     for path, own in pairs:
         member = deed.response if own.startswith("~") else deed.request
-        values = _told(object_of(member), own.removeprefix("~"))
-        if len(values) != 1:
+        values = _told(object_of(member), own.strip("~*"))
+        if len(values) != 1 and own not in several:
             return None
-        found += [(path, value) for value in values]
-    return found
+        found += [(path, value) for value in sorted(values)]
+    return found if not several or len(found) > len(pairs) - len(several) else None
 
 
 def _told(value: Any, path: str) -> set[str]:
@@ -193,5 +240,6 @@ def _plain(path: str, text: str) -> str:
 
 
 def _of_a_part(change: Change) -> bool:
-    """Whether only a version goes; a function's URL has a qualifier of its own."""
-    return change.event_name != "DeleteFunctionUrlConfig" and any(map(change.request.get, _OF_A_PART))
+    """Whether only a version goes; a function's URL or permission has a qualifier of its own."""
+    own = _PATHS[change.event_name]
+    return any(change.request.get(name) for name in _OF_A_PART if name not in own)

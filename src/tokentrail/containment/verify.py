@@ -5,18 +5,21 @@ Look whether a plan that was carried out has held: in the accounts, and in the e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.containment.closed import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
+from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import History, ThingRecord
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge, told_all
-from tokentrail.containment.model import Plan
-from tokentrail.containment.operations import change
+from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.principal import of_arn
+from tokentrail.containment.renewed import renewed
 from tokentrail.containment.sending import together
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
@@ -44,6 +47,10 @@ class Evidence:
     """The calls of some subjects and of all that descends from them."""
     record: Callable[[str, int], Any]
     """One raw record, by evidence object and place."""
+    closed: Callable[[Mapping[str, Collection[str]], datetime], Mapping[str, Closing]] = (
+        lambda instances, since: {}
+    )
+    """By what call each of some instances, given with its roles, was shut since a time, and handed no session after."""
 
 
 def verify(
@@ -63,14 +70,16 @@ def verify(
     standing = _read_back(told, cloud, notes) if cloud is not None else None
     if standing is None:
         notes.append("The accounts were not read back: whether each step still stands is not known.")
-    bites = _bites(plan, told, standing)
+    by_hand = _done_by_hand(plan, told, cloud) if cloud is not None else frozenset()
+    bites = _bites(plan, told, standing, by_hand)
     held = _planned(plan)
     events: tuple[Seen, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
         held = _held(plan, trace)
         events = _seen(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _unknown(held, trace)
+        notes += _unknown(held, trace, renewed(plan, trace, told.steps))
+        bites = _shown(plan, told, evidence, bites)
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -127,18 +136,69 @@ def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool 
     return {key: stands for key, stands, _ in found}
 
 
-def _bites(plan: Plan, told: History, standing: dict[str, bool | None] | None) -> tuple[Bite, ...]:
+def _done_by_hand(plan: Plan, told: History, cloud: Cloud) -> frozenset[int]:
+    """The steps that a person did whose every call has nothing left to do, as the accounts read."""
+
+    def stands(call: Call) -> bool:
+        try:
+            cloud.caller(call.account)
+            meant = change(call)
+            return meant.stands(meant.thing.read(cloud))
+        except (CallFailed, ActionRefused):
+            return False
+
+    steps = [step for step in plan.steps if step.calls and _by_person(told, step)]
+    whole = [step for step in steps if not any(map(references, step.calls))]
+    return frozenset(step.n for step in whole if all(together(stands, step.calls)))
+
+
+def _by_person(told: History, step: Step) -> bool:
+    record = told.steps.get(step.n)
+    return record is not None and record.outcome == "by-person"
+
+
+def _shown(plan: Plan, told: History, evidence: Evidence, bites: Sequence[Bite]) -> tuple[Bite, ...]:
+    """The same steps, with what the log shows of hosts that a person shut: once it would show what came after, too."""
+    wanted = {
+        step.n: step.targets
+        for step in plan.steps
+        if step.action == "isolate-instance"
+        and step.principals
+        and _by_person(told, step)
+        and all(one.startswith("i-") for one in step.targets)
+    }
+    roles = {one: step.principals for step in plan.steps for one in wanted.get(step.n, ())}
+    found = evidence.closed(roles, plan.as_of) if roles else {}
+    newest, _ = reaches(plan, evidence.covered)
+    lag = timedelta(seconds=plan.lag)
+    said = {
+        n: ", ".join(f"{found[one].call} of {one} at {spelled(found[one].time)}" for one in targets)
+        for n, targets in wanted.items()
+        if targets and all(one in found and newest and newest >= found[one].time + lag for one in targets)
+    }
+    return tuple(
+        replace(bite, shown=f"the log shows {said[bite.n]}, and no session that was handed out there since")
+        if bite.n in said
+        else bite
+        for bite in bites
+    )
+
+
+def _bites(
+    plan: Plan, told: History, standing: dict[str, bool | None] | None, by_hand: Container[int]
+) -> tuple[Bite, ...]:
     bites = []
     for step in plan.steps:
         record = told.steps.get(step.n)
         keys = [key for key, thing in told.things.items() if step.n in thing.steps]
         looks = {key: standing.get(key) for key in keys} if standing is not None else dict.fromkeys(keys)
         gone = [key for key, stands in looks.items() if stands is False]
-        known = bool(looks) and None not in looks.values()
+        known = bool(looks) and None not in looks.values() and not _by_person(told, step)
         bites.append(
             Bite(
                 n=step.n, action=step.action, ends=frozenset(step.ends), at=record.bites_at if record else None,
-                reads_back=False if gone else True if known else None, changed=gone[0] if gone else None,
+                reads_back=False if gone else True if known or step.n in by_hand else None,
+                changed=gone[0] if gone else None,
             )
         )  # fmt: skip
     return tuple(bites)
@@ -234,8 +294,8 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[Held], trace: Trace) -> list[str]:
-    added = [one.id for one in held if not one.planned]
+def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> list[str]:
+    added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []
     more = f" and {len(added) - 1} more" if len(added) > 1 else ""

@@ -12,7 +12,10 @@ from tokentrail.events.values import hide_secrets
 from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
-_NESTED = ("iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings")
+_NESTED = (
+    "iamInstanceProfile", "roleArns", "targets", "instancesSet", "instanceIds", "roleMappings", "launchPermission",
+    "createVolumePermission", "valuesToAdd", "valuesToRemove", "accountIdsToAdd", "accountIdsToRemove",
+)  # fmt: skip
 _PARTS = {
     "overrides": ("taskRoleArn", "executionRoleArn"),
     "target": ("arn", "roleArn", "id"),
@@ -122,6 +125,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     instancesSet: _Instances | None = None
     iamInstanceProfileAssociation: _Association | None = None
     AssociateIamInstanceProfileResponse: _Wrapped | None = None
+    DisassociateIamInstanceProfileResponse: _Wrapped | None = None
     ReplaceIamInstanceProfileAssociationResponse: _Wrapped | None = None
     tasks: list[_Thing] = []
     taskDefinition: _Thing | str | None = None
@@ -144,7 +148,10 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     name: str | None = None
 
 
-_WRAPPED = ("AssociateIamInstanceProfileResponse", "ReplaceIamInstanceProfileAssociationResponse")
+_WRAPPED = (
+    "AssociateIamInstanceProfileResponse", "DisassociateIamInstanceProfileResponse",
+    "ReplaceIamInstanceProfileAssociationResponse",
+)  # fmt: skip
 
 
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,13 @@ OTHER_CHANGES = frozenset({
     "DisableOutboundWebIdentityFederation", "DeleteBucketPolicy", "DeleteBucket", "DeleteBucketReplication",
     "DeleteFunctionUrlConfig", "DeleteResourcePolicy", "DeleteRepositoryPolicy", "DeletePermissionSet",
     "DeleteLaunchTemplate", "DeleteResourceShare", "DeleteDocument", "DeleteAccessEntry",
+    "RevokeGrant", "RemovePermission20150331v2", "RemovePermission20150331", "RemovePermission", "DeleteTopic",
+    "DeleteQueue", "DeregisterImage", "ResetImageAttribute", "DeleteSnapshot", "ResetSnapshotAttribute",
+    "RestoreImageFromRecycleBin", "RestoreSnapshotFromRecycleBin", "DeleteRepository", "DeleteBackupVaultAccessPolicy",
+    "DeleteFileSystemPolicy", "DeleteFileSystem", "DeleteDestination", "DeleteSubscriptionFilter",
+    "RevokeSnapshotAccess", "DeauthorizeDataShare", "DeleteDBSnapshot", "DeleteDBClusterSnapshot",
+    "RemoveRoleFromDBInstance", "RemoveRoleFromDBCluster", "DeleteCertificate", "DeleteWebhook",
+    "DeregisterDelegatedAdministrator", "DisableAWSServiceAccess", "StopInstances", "DisassociateIamInstanceProfile",
 })  # fmt: skip
 """
 Calls whose result outlives the token that made them, that do away with such, or that blind the log.

@@ -158,6 +158,15 @@ _OWN: dict[str, tuple[str, ...]] = {
 """Names that several services use: whose calls are meant."""
 
 
+_SHARED = (
+    ("add", "remove", ("launchPermission",)), ("add", "remove", ("createVolumePermission",)),
+    ("valuesToAdd", "valuesToRemove", ()), ("accountIdsToAdd", "accountIdsToRemove", ()),
+)  # fmt: skip
+"""
+How a request names with whom a thing is shared from then on, and with whom no more: the members, and where they lie.
+
+Source: API References of Amazon EC2, Amazon RDS and AWS Systems Manager.
+"""
 NAMES = frozenset({*_MADE, *SERVICES_OF, "UpdateAccessKey"})
 """The calls that leave anything behind."""
 
@@ -172,6 +181,8 @@ def made(
     other services too (`transfer:CreateUser`), where they make nothing of the kind.
     """
     asked, answered = object_of(request), object_of(response)
+    if any(_takes_back(asked, given) for given in _SHARED):
+        return []
     handed = _handover(name, source)
     if handed is not None:
         what, told = handed
@@ -195,6 +206,15 @@ def made(
     sources = {_REQUEST: asked, _ANSWER: answered}
     found = next((text for path in paths if (text := _text(sources[path[0]], *path[1:]))), None)
     return [(what, found)]
+
+
+def _takes_back(asked: Mapping[str, Any], given: tuple[str, str, tuple[str, ...]]) -> bool:
+    """Whether a request only ends that something is shared."""
+    added, removed, inside = given
+    member: Any = asked
+    for name in inside:
+        member = member.get(name) if isinstance(member, Mapping) else None
+    return isinstance(member, Mapping) and bool(member.get(removed)) and not member.get(added)
 
 
 def _handover(name: str, source: str | None) -> tuple[str, tuple[str, ...]] | None:

@@ -50,10 +50,12 @@ SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
        coalesce(c.account, i.account) AS in_account
 FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
-  AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable)')
+  AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable|Remove|Revoke|Deregister|Deauthorize|Detach|Reset)'
+    || '|^Modify(Image|Snapshot|DBSnapshot|DBClusterSnapshot)Attribute$|^ModifyDocumentPermission$|FromRecycleBin$'
+    || '|^Disassociate')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 """
-"""The calls outside IAM that take something away, stop it or shut it."""
+"""The calls outside IAM that take something away, stop it or shut it, may share it no more, or bring it back."""
 
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"

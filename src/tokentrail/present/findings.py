@@ -93,7 +93,7 @@ def write_finding(one: Finding, paper: Paper, *, case: Path | str | None = None)
         (one.title, "bold"),
     )
     paper.wrapped(one.why, first=_label("what"))
-    paper.wrapped(_some(one.credentials), first=_label("credentials"))
+    paper.wrapped(_some(subject_first(one.subject, one.credentials)), first=_label("credentials"))
     if one.root is not None and one.root not in one.credentials:
         they = "it descends" if len(one.credentials) == 1 else "they descend"
         paper.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
@@ -108,6 +108,11 @@ def write_finding(one: Finding, paper: Paper, *, case: Path | str | None = None)
     paper.wrapped(by, first=_label("rule"))
     following = pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
     paper.wrapped(following, first=_label("next"), style="bold")
+
+
+def subject_first(subject: str | None, credentials: Sequence[str]) -> list[str]:
+    """A finding's credentials for a reader: what it is about, then the others by age."""
+    return sorted(credentials, key=lambda one: one != subject)
 
 
 def _address(one: Address) -> str:

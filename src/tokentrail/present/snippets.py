@@ -21,7 +21,7 @@ from tokentrail.present.safe import safe
 from tokentrail.prevention.model import Guardrail
 
 _TYPES = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
-_MOST = 5_120
+_MOST = {"scp": 10_240, "rcp": 5_120}
 """Characters of a policy of AWS Organizations, spaces and all (AWS Organizations User Guide, 'Quotas')."""
 
 
@@ -96,7 +96,7 @@ def _terraform(one: Guardrail, name: str) -> str:
     said = "".join(f"# {safe(text)}\n" for text in (one.title + ".", one.limits, one.attach))
     if one.policy is None:
         return f"{said}# {safe(json.dumps(one.setting))}\n"
-    content = _heredoc(one.policy, _MOST if one.kind in _TYPES else None)
+    content = _heredoc(one.policy, _MOST.get(one.kind))
     if one.kind in _TYPES:
         body = (
             f'  name    = "{_policy_name(name)}"\n  type    = "{_TYPES[one.kind]}"\n  content = {content}\n'

@@ -18,7 +18,10 @@ from tokentrail.present.safe import cut_head, safe
 _TAIL = 6
 _NAME, _CALL, _ADDRESS = 12, 27, 16
 _LEAST = 12
-"""Columns below which the end of a resource's name says nothing any more."""
+"""Columns below which the end of a resource's name says nothing any more: then it stands on a line of its own."""
+_TIME = 21
+_UNDER = _TIME + _NAME
+"""Where that begins; so too of several calls, since what is cut off would be that it is the first one's."""
 RUN = 4
 """Calls in a row of one credential, name, address and outcome, from which on they become one line."""
 
@@ -68,7 +71,7 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper) -> int:
     names, count = ShortNames(), 0
     for run in runs(events):
         if not count:
-            head = f"{'TIME':<21}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"
+            head = f"{'TIME':<{_TIME}}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"
             paper.line((head, "bold"))
         count += run.count
         if run.count >= RUN:
@@ -121,7 +124,7 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
     until = words.span(event.time, run.last.time).removeprefix(timestamp(event.time)) if run else ""
     times = f"x{run.count:,}{until} " if run else ""
     lead: list[Part] = [
-        f"{timestamp(event.time):<21}",
+        f"{timestamp(event.time):<{_TIME}}",
         (_column(names.short(event.credential), _NAME), "bold"),
         _column(words.call(event.event_source, event.event_name), _CALL),
         _column(event.source_ip or "-", _ADDRESS),
@@ -129,8 +132,12 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
         times,
     ]
     room = COLUMNS - sum(cell_len(part if isinstance(part, str) else part[0]) for part in lead)
-    about = on_what(event, run.count if run else 1)
-    paper.line(*lead, cut_head(safe(about), room) if room >= _LEAST else "")
+    about = safe(on_what(event, run.count if run else 1))
+    if cell_len(about) <= room or (run is None and room >= _LEAST):
+        paper.line(*lead, cut_head(about, room))
+        return
+    paper.line(*lead)
+    paper.line(" " * _UNDER, cut_head(about, COLUMNS - _UNDER))
 
 
 def _column(text: str, columns: int) -> str:

@@ -81,7 +81,7 @@ class Words:
     attach: str = field(default="")
 
 
-_ROOM = {"scp": 5_120, "rcp": 5_120, "trust-policy": 2_048, "identity-policy": 10_240}
+_ROOM = {"scp": 10_240, "rcp": 5_120, "trust-policy": 2_048, "identity-policy": 10_240}
 """
 Characters that surely fit, spaces apart; a user's inline policies have less room.
 

@@ -4,7 +4,7 @@ What AWS would refuse of the policies in a plan: grammar, sizes, names.
 Sources: "Grammar of the IAM JSON policy language" and "IAM and AWS STS quotas" (IAM User Guide): inline
 policies of a user hold 2,048 and of a role 10,240 characters together, a managed policy 6,144, white space
 not counted; a trust policy 2,048 by default. "Quotas and service limits for AWS Organizations": a service
-control policy holds 5,120 characters, and white space counts when it is saved through the API.
+control policy holds 10,240 characters, and white space counts when it is saved through the API.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from tokentrail.testing.names import Json
 
-USER_INLINE, ROLE_INLINE, MANAGED, SERVICE_CONTROL, TRUST = 2_048, 10_240, 6_144, 5_120, 2_048
+USER_INLINE, ROLE_INLINE, MANAGED, SERVICE_CONTROL, TRUST = 2_048, 10_240, 6_144, 10_240, 2_048
 NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 """`PolicyName` in the IAM API Reference."""
 OURS = "TokenTrail-"

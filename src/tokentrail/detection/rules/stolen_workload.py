@@ -11,10 +11,11 @@ from tokentrail.detection.wording import at, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
 _HOSTED = """
-    SELECT n, person, (ec2_delivery IS NOT NULL OR coalesce(caller_service, '') LIKE 'ec2.%' OR on_instance) AS instance
+    SELECT n, person, host,
+           (ec2_delivery IS NOT NULL OR coalesce(caller_service, '') LIKE 'ec2.%' OR on_instance) AS instance
     FROM (
-      SELECT k.*, regexp_matches(coalesce(k.session_name, split_part(k.principal_id, ':', 2), ''),
-                                 '^i-[0-9a-fA-F]{8,17}$') AS on_instance
+      SELECT k.*, coalesce(k.session_name, split_part(k.principal_id, ':', 2), '') AS host,
+             regexp_matches(host, '^i-[0-9a-fA-F]{8,17}$') AS on_instance
       FROM known k WHERE coalesce(k.issuer_arn, k.role_arn, '') NOT LIKE '%:role/aws-service-role/%'
     ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND on_instance)
        OR (kind = 'assumed_role_web_identity' AND subject LIKE 'system:serviceaccount:%')"""
@@ -36,20 +37,29 @@ _GUESTS = """
       AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
 """Addresses and tools of people and keys where one role's workloads are seen too; those of several are gateways."""
 _ABROAD = """
+    WITH tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
+                   FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent)
     SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
-           (f.first < v.first AND f.ip <> v.ip AND s.sessions = 1 AND coalesce(t.places, 1) = 1) AS strange,
-           f.ip AS home
+           (f.first < v.first AND f.ip <> v.ip AND coalesce(t.places, 1) = 1) AS strange, f.ip AS home,
+           s.hosts = 1 AS alone, (s.roles = 1 AND s.widest = 1) AS apart
     FROM visits v JOIN hosted h ON h.n = v.n
     JOIN (SELECT n, ip, first FROM (
             SELECT *, row_number() OVER (PARTITION BY n ORDER BY first, ip, agent) AS place FROM visits
           ) WHERE place = 1) f ON f.n = v.n
-    JOIN (SELECT ip, count(DISTINCT n) AS sessions FROM visits GROUP BY ip) s ON s.ip = v.ip
-    LEFT JOIN (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
-               FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent
-              ) t ON t.person = h.person AND t.agent = v.agent
+    JOIN (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts, count(DISTINCT p.person) AS roles,
+                 max(coalesce(w.places, 1)) AS widest
+          FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN tools w ON w.person = p.person AND w.agent = o.agent
+          GROUP BY o.ip) s ON s.ip = v.ip
+    LEFT JOIN tools t ON t.person = h.person AND t.agent = v.agent
     LEFT JOIN guests g ON g.ip = v.ip AND g.agent = v.agent
     ORDER BY v.n, v.first, v.ip, v.agent"""
-"""Counts, and no comparison of each with each: one role may have tens of thousands of sessions and addresses."""
+"""
+Counts, and no comparison of each with each: one role may have tens of thousands of sessions and addresses.
+
+A thief in a host gets its next sessions too, and uses these from the same address, and who reaches the hosts behind a
+load balancer those of each. Where several hosts are seen it may be their way out: surely if they use a tool there that
+they have elsewhere, too, or if hosts of another role are seen.
+"""
 _FIRST = """
     SELECT n, ip, event_id, event_id_text FROM (
       SELECT d.n, d.ip, d.event_id, d.event_id_text,
@@ -65,11 +75,14 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("guests", _GUESTS)
     visits = list(scene.rows(_ABROAD))
     inside = _inside(scene, visits)
+    strange = _strange(visits)
     found: dict[tuple[str, str], list[Row]] = {}
     for row in visits:
         outside = _outside(scene, row, inside)
-        if outside or row["shared"] or (row["strange"] and row["instance"]):
-            found.setdefault((row["person"] or "", row["ip"]), []).append({**row, "outside": outside})
+        odd = _odd(row) and (row["person"] or "", row["ip"]) in strange
+        if outside or row["shared"] or odd:
+            judged = {**row, "outside": outside, "strange": odd}
+            found.setdefault((row["person"] or "", row["ip"]), []).append(judged)
     known = scene.known(row["n"] for visits in found.values() for row in visits)
     if not found:
         return
@@ -80,6 +93,22 @@ def find(scene: Scene) -> Iterator[Hit]:
     for _, told in sorted(found.items()):
         told.sort(key=lambda row: (row["first"], row["n"]))
         yield _hit(scene, known, told, list(dict.fromkeys(first[row["n"], row["ip"]] for row in told)))
+
+
+def _odd(row: Row) -> bool:
+    """Whether an instance's credential was used where it may be a thief's: alone there, or with others of its kind."""
+    alike = row["alone"] or (row["apart"] and _comparable(row))
+    return bool(row["strange"] and row["instance"] and alike)
+
+
+def _strange(visits: list[Row]) -> set[tuple[str, str]]:
+    """By role, addresses that were strange from the first on: to a session that a thief had first, its host's is."""
+    first: dict[tuple[str, str], Row] = {}
+    for row in visits:
+        place = row["person"] or "", row["ip"]
+        if place not in first or (row["first"], row["n"]) < (first[place]["first"], first[place]["n"]):
+            first[place] = row
+    return {place for place, row in first.items() if _odd(row)}
 
 
 def _outside(scene: Scene, row: Row, inside: dict[str, int]) -> bool:
@@ -101,9 +130,10 @@ def _inside(scene: Scene, visits: list[Row]) -> dict[str, int]:
 
 def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[str]) -> Hit:
     shared = any(row["shared"] for row in visits)
-    strange = [row for row in visits if row["strange"] and row["instance"]]
+    strange = [row for row in visits if row["strange"]]
     outside = any(row["outside"] for row in visits)
-    severity: Severity = "high" if outside or any(map(_comparable, strange)) else "medium"
+    sure = outside or any(row["alone"] and _comparable(row) for row in strange)
+    severity: Severity = "high" if sure else "medium"
     reasons = []
     if outside:
         reasons.append("that is outside AWS, where its role had been used until then")
@@ -152,7 +182,8 @@ RULE = Rule(
     false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
     "gateway of your own network do so too. A host that leaves by a new NAT address keeps its tools, and so is left "
     "out; one that goes out by an endpoint of its VPC, too, or by IPv4 and IPv6, each with its own tools, is told at "
-    "medium severity. A person logged in on the host, with credentials of their own and the same tool, is not left "
+    "medium severity. So are several hosts at one address with a tool that they have nowhere else: it may be a proxy "
+    "of theirs. A person logged in on the host, with credentials of their own and the same tool, is not left "
     "out: look at whose address it is.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",

@@ -1,10 +1,12 @@
 """
 A role that one owner's repositories take up, taken up by another's: its trust policy lets in more than it should.
 
-Whose a token is stands at the beginning of its subject, as build services write it: `repo:OWNER/NAME:…` or
+Whose a token is stands in its subject, as build services write it: `repo:OWNER/NAME:…` or
 `repo:OWNER@NUMBER/NAME@NUMBER:…` (GitHub; the owner's number stays whatever its name, which somebody else may take
-up), `repository_owner:OWNER` (the same, customised), `project_path:GROUP/NAME:…` (GitLab),
-`organization:NAME:project:…` (HCP Terraform).
+up), `project_path:GROUP/NAME:…` (GitLab), `organization:NAME:project:…` (HCP Terraform). A subject of GitHub's that was
+customised holds claims in whichever order, of which `repo`, `repository`, `repository_owner`, `repository_owner_id` and
+`repository_id` tell it; a colon within one is written `%3A`. Not told by `job_workflow_ref`: anybody may call another's
+workflow. Subjects are compared by what both tell.
 Source: GitHub Docs, 'OpenID Connect reference', 'Immutable subject claims'; GitLab Docs, 'OpenID Connect (OIDC)
 Authentication Using ID Tokens'; HashiCorp, 'Workload identity tokens'.
 """
@@ -18,24 +20,32 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, named, short
 from tokentrail.lineage.rows import event_id
 
-_WHOSE = "^(?:repo|repository_owner|project_path|organization):([^/:@]+)(?:@([0-9]+))?"
+_NAMED = "(?:^|:)(?:repo|repository|repository_owner|project_path|organization):([^/:@]+)(?:@([0-9]+))?"
+_NUMBERED, _ITSELF = "(?:^|:)repository_owner_id:([0-9]+)", "(?:^|:)repository_id:([0-9]+)"
 _BUILDS = f"""
-    SELECT n, into_role, issued_time, subject, owner, number FROM (
-      SELECT n, into_role, issued_time, subject, lower(regexp_extract(subject, '{_WHOSE}', 1)) AS owner,
-             nullif(regexp_extract(subject, '{_WHOSE}', 2), '') AS number
+    SELECT * FROM (
+      SELECT n, into_role, issued_time, subject, nullif(lower(regexp_extract(subject, '{_NAMED}', 1)), '') AS owner,
+             coalesce(nullif(regexp_extract(subject, '{_NUMBERED}', 1), ''),
+                      nullif(regexp_extract(subject, '{_NAMED}', 2), '')) AS number,
+             CASE WHEN owner IS NULL AND number IS NULL
+                  THEN nullif(regexp_extract(subject, '{_ITSELF}', 1), '') END AS repository
       FROM (SELECT n, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM known
             WHERE api = 'AssumeRoleWithWebIdentity' AND into_role IS NOT NULL AND issued_time IS NOT NULL)
-    ) WHERE owner <> ''"""
+      WHERE subject NOT LIKE 'system:serviceaccount:%'
+    ) WHERE coalesce(owner, number, repository) IS NOT NULL"""
 _OWNERS = """
-    SELECT into_role, owner, number, min({'time': issued_time, 'n': n, 'subject': subject}) AS came,
+    SELECT into_role, owner, number, repository, min({'time': issued_time, 'n': n, 'subject': subject}) AS came,
            count(*) AS sessions, list_sort(list({'time': issued_time, 'n': n}))[:50] AS some
-    FROM builds GROUP BY into_role, owner, number"""
+    FROM builds GROUP BY into_role, owner, number, repository"""
+_SAME = "coalesce(b.number = o.number, b.owner = o.owner, b.repository = o.repository)"
 _STRANGE = f"""
     SELECT e.*, k.* EXCLUDE (subject) FROM (
-      SELECT o.came.n AS who, o.came.subject AS subject, o.owner, o.number, o.sessions, o.some, count(*) AS before,
-             list_sort(list(DISTINCT b.owner || coalesce('@' || b.number, '')))[:4] AS others,
-             bool_or(coalesce(b.number = o.number, b.owner = o.owner)) AS known_before
+      SELECT o.came.n AS who, o.came.subject AS subject, o.owner, o.number, o.repository, o.sessions, o.some,
+             count(*) AS before, bool_or({_SAME}) AS known_before,
+             list_sort(list(DISTINCT coalesce(b.owner || coalesce('@' || b.number, ''), 'owner ' || b.number,
+                                              'repository ' || b.repository)))[:4] AS others
       FROM ({_OWNERS}) o JOIN builds b ON b.into_role = o.into_role AND b.issued_time < o.came.time
+           AND {_SAME} IS NOT NULL
       WHERE o.came.time >= ? GROUP BY ALL
     ) e JOIN known k ON k.n = e.who
     WHERE NOT e.known_before AND e.before >= ? ORDER BY k.issued_time, k.n"""

@@ -1,9 +1,14 @@
-"""One credential in two hands: used from two networks in turn, or from two countries one right after the other."""
+"""
+One credential in two hands or more.
+
+It was used from two networks in turn, from two countries one right after the other, or from many networks in a day.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.many_hands import many_hands
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, named, span
@@ -67,15 +72,24 @@ _HOMES = "SELECT h.* FROM homes h JOIN known k ON k.person = h.person JOIN sough
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Look for a network that appears late and is used in turn with the old one."""
+    """Look for a network that appears late and is used in turn with the old one, then for many at once."""
     bars = scene.thresholds
     counts = {"most": bars.whole("most_networks"), "within": bars.whole("roams_within")}
-    if not (
-        scene.table("its_networks", _NETWORKS)
-        and scene.table("arrivals", _ARRIVALS.format(**counts))
-        and scene.table("two_homes", _CANDIDATES.format(**counts))
-    ):
+    if not scene.table("its_networks", _NETWORKS):
         return
+    told = set[int | None]()
+    if scene.table("arrivals", _ARRIVALS.format(**counts)) and scene.table(
+        "two_homes", _CANDIDATES.format(**counts)
+    ):
+        for hit in _in_turn(scene):
+            told.add(hit.subject)
+            yield hit
+    yield from (hit for hit in many_hands(scene) if hit.subject not in told)
+
+
+def _in_turn(scene: Scene) -> Iterator[Hit]:
+    """Those of one late network: the first that counts of each credential."""
+    bars = scene.thresholds
     turns: dict[int, list[Row]] = {}
     for row in scene.rows(_TURNS):
         turns.setdefault(row["n"], []).append(row)
@@ -157,14 +171,26 @@ RULE = Rule(
     title="A credential is used from two networks that do not fit together",
     severity="high",
     attack=("T1078.004", "T1552.001"),
-    why="One credential in two places at a time is in two hands.",
+    why="One credential in two places at a time is in two hands; one that is new to many networks and tools on one "
+    "day was published.",
     false_alarm="A laptop that changes between office and phone keeps its tool, and is left out; with --geoip it "
     "is told at low severity if the two are in different countries, as a gateway may put them. Who moves to another "
     "country and does not come back is told of with --geoip alone, and only with another tool. Networks are "
-    "compared by their first two numbers; with --geoip, one owner in one country makes two of them one.",
+    "compared by their first two numbers; with --geoip, one owner in one country makes two of them one. "
+    "A key that a team shares, or that many pipelines with tools of their own are given on one day, looks as one that "
+    "was published, unless --geoip tells that all of it lies in one or two countries.",
     references=(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
     ),
     find=find,
-    thresholds=("most_networks", "roams_within", "returns_within", "new_for", "habit_calls"),
+    thresholds=(
+        "most_networks",
+        "roams_within",
+        "returns_within",
+        "new_for",
+        "habit_calls",
+        "many_networks",
+        "many_tools",
+        "habit_after",
+    ),
 )

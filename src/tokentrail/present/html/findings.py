@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tokentrail.present import words
 from tokentrail.present.document import Document
+from tokentrail.present.findings import subject_first
 from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
@@ -77,7 +78,7 @@ def _rank(one: Document) -> tuple[int, str, str]:
 
 def _finding(one: Document, names: Names) -> Html:
     severity = str(one.get("severity") or "info")
-    ids = [str(each) for each in one.get("credentials") or ()]
+    ids = subject_first(one.get("subject"), [str(each) for each in one.get("credentials") or ()])
     count = int(one.get("count") or 1)
     attack = words.joined(str(each) for each in one.get("attack") or ())
     return tag(

@@ -1,0 +1,116 @@
+"""
+A credential that many use at once, as one that was published: networks and tools that are new to it, many in a day.
+
+Whoever roams brings one tool to many networks, and hosted runners the few that they have; a program on many machines
+comes to them over weeks. Here both are new, and come together. A tool is what `userAgent` begins with, and its version.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tokentrail.detection.model import Hit
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, listed, named, span
+from tokentrail.lineage.rows import Row, event_id
+
+THRESHOLDS = ("many_networks", "many_tools", "new_for", "habit_after")
+_CROWDED = """
+    SELECT DISTINCT w.n FROM (
+      SELECT n, count(*) OVER (PARTITION BY n ORDER BY first RANGE BETWEEN {within} PRECEDING AND CURRENT ROW) AS about
+      FROM its_networks
+    ) w JOIN known k ON k.n = w.n
+    WHERE w.about >= {many} AND k.kind NOT IN ('console_session', 'forwarded', 'service_role')"""
+_NETWORKS = """
+    SELECT w.n, w.first, d.ip, d.event_id, d.event_id_text
+    FROM its_networks w JOIN crowded c ON c.n = w.n
+    JOIN stays s ON s.n = w.n AND s.network = w.network AND s.first = w.first
+    JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND d.time = s.first AND NOT d.forwarded
+    QUALIFY row_number() OVER (PARTITION BY w.n, w.network ORDER BY d.ip, d.event_id) = 1
+    ORDER BY w.n, w.first, d.event_id"""
+_TOOLS = r"""
+    SELECT d.n, regexp_extract(d.agent, '^\[?([^ \]]+)', 1) AS tool, min(d.time) AS first
+    FROM deeds d JOIN crowded c ON c.n = d.n WHERE NOT d.forwarded AND d.agent IS NOT NULL
+    GROUP BY 1, 2 ORDER BY 1, 3"""
+_COUNTRIES = 3
+"""Countries that many hands are in at the least, where that can be looked up: a gateway has them in one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """What came to a credential within a day."""
+
+    networks: list[Row]
+    tools: int
+
+
+def many_hands(scene: Scene) -> Iterator[Hit]:
+    """Look for days on which many networks and tools were new to a credential; asks the table `its_networks`."""
+    bars = scene.thresholds
+    within = bars.whole("new_for")
+    if not scene.table("crowded", _CROWDED.format(within=within, many=bars.whole("many_networks"))):
+        return
+    networks, tools = dict[int, list[Row]](), dict[int, list[Row]]()
+    for row in scene.rows(_NETWORKS):
+        networks.setdefault(row["n"], []).append(row)
+    for row in scene.rows(_TOOLS):
+        tools.setdefault(row["n"], []).append(row)
+    known = scene.known(networks)
+    for n, arrived in sorted(networks.items()):
+        crowd = _crowd(scene, arrived, tools.get(n, []), within)
+        if crowd is not None:
+            yield _hit(scene, known[n], crowd)
+
+
+def _crowd(scene: Scene, networks: list[Row], tools: list[Row], within: int) -> _Crowd | None:
+    """The first day on which enough was new; where its first use is not a day past, all is new, and twice as much."""
+    bars = scene.thresholds
+    habit = networks[0]["first"] + bars["habit_after"]
+    for since, times in ((habit, 1), (networks[0]["first"], 2)):
+        came, brought = deque[Row](), deque[int]()
+        later = iter([row["first"] for row in tools if row["first"] >= since])
+        tool = next(later, None)
+        for row in networks:
+            if row["first"] < since:
+                continue
+            came.append(row)
+            while tool is not None and tool <= row["first"]:
+                brought.append(tool)
+                tool = next(later, None)
+            while came[0]["first"] < row["first"] - within:
+                came.popleft()
+            while brought and brought[0] < row["first"] - within:
+                brought.popleft()
+            if (
+                len(came) >= times * bars["many_networks"]
+                and len(brought) >= times * bars["many_tools"]
+                and _apart(scene, came)
+            ):
+                return _Crowd(list(came), len(brought))
+    return None
+
+
+def _apart(scene: Scene, came: deque[Row]) -> bool:
+    """Whether they lie in several countries, where that can be looked up."""
+    countries = {scene.addresses.of(row["ip"]).country for row in came} - {None}
+    return not countries or len(countries) >= _COUNTRIES
+
+
+def _hit(scene: Scene, known: Row, crowd: _Crowd) -> Hit:
+    first, last = crowd.networks[0]["first"], crowd.networks[-1]["first"]
+    addresses = listed((scene.addresses.told(row["ip"]) for row in crowd.networks), of=len(crowd.networks))
+    return Hit(
+        about=(known["id"], "many hands"),
+        time=first,
+        severity="high" if known["kind"] == "long_term_key" else "medium",
+        why=f"{named(known)} was used from {counted(len(crowd.networks), 'network')} and by "
+        f"{counted(crowd.tools, 'tool')} that were new to it within {span(max(last - first, 1))} from {at(first)}, "
+        f"as a key that was published: {addresses}.",
+        subject=known["n"],
+        places=(known["n"],),
+        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in crowd.networks),
+        count=len(crowd.networks),
+        thresholds=THRESHOLDS,
+    )
