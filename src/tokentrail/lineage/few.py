@@ -173,7 +173,7 @@ class Few:
     def _calling(self, places: Set[int], names: Set[str] | None) -> set[int]:
         """Those of some credentials that made a call, or one of some names: few did, which spares others a query."""
         called = self.rolled_up(places, APIS)
-        told = zip(called["n"].to_pylist(), called["name"].to_pylist(), strict=True)
+        told: Any = zip(called["n"].to_pylist(), called["name"].to_pylist(), strict=True)
         return {n for n, name in told if names is None or name in names}
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:

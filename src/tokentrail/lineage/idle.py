@@ -44,7 +44,7 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
 
     idle, whose = np.zeros(edits.num_rows, np.bool_), np.zeros(edits.num_rows, np.int64)
     put: Any = pc.and_(
-        pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), _IAM)
+        pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(_IAM))
     )
     told: Any = pc.and_(
         edits["document"].is_valid(), pc.and_(edits["time"].is_valid(), edits["event_id"].is_valid())
@@ -78,7 +78,7 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
 
 def _first_of_runs(edits: pa.Table, idle: Flags, whose: Codes) -> Flags:
     """Which of them are the first of their owner since any other change, or of one second with another."""
-    time: Codes = edits["time"].fill_null(0).to_numpy()
+    time: Codes = edits["time"].fill_null(pa.scalar(0)).to_numpy()
     others = np.unique(time[~idle])
     kind = np.searchsorted(others, time[idle]).astype(np.int64)
     kind = kind * (int(whose.max()) + 1) + whose[idle]

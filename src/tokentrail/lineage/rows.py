@@ -74,9 +74,10 @@ def event_ids(raws: pa.ChunkedArray[Any], texts: pa.ChunkedArray[Any]) -> list[s
     """The same of two columns, empty where neither tells one: spelled together, in a quarter of the time."""
     if raws.null_count or texts.null_count < len(texts):
         return [event_id(*one) or "" for one in zip(raws.to_pylist(), texts.to_pylist(), strict=True)]
-    told = np.frombuffer(b"".join(raws.cast(pa.binary()).to_pylist()), np.uint8)
+    joined: Any = raws.cast(pa.binary()).to_pylist()
+    told = np.frombuffer(b"".join(joined), np.uint8)
     if len(told) != _RAW * len(raws):
-        return [event_id(one, None) or "" for one in raws.to_pylist()]
+        return [event_id(one, None) or "" for one in joined]
     digits = np.empty((len(raws), 2 * _RAW), np.uint8)
     digits[:, 0::2], digits[:, 1::2] = (
         _HEX[half.reshape(len(raws), _RAW)] for half in (told >> 4, told & 15)
