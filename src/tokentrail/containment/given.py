@@ -2,7 +2,8 @@
 Sessions of roles that the attacker gave to what it made or opened: handed out since, and to whom no log tells.
 
 A function's or an instance's session bears its name, and a task's or a build's the id that its start was answered with.
-What pods, device aliases, identity pools and what else runs are given does not: of the sessions that a service or a web identity was given of such a role, some may be the attacker's.
+What pods, device aliases, identity pools and what else runs are given does not: of the sessions that a service or a web
+identity was given of such a role, some may be the attacker's.
 So may those of tasks, pods and builds that took the place of one which was stolen from: the thief comes in again the
 way that it came, and each of them has a name of its own.
 """
