@@ -92,13 +92,10 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, 
        unnest(regexp_extract_all(response, '"instanceId":"([^"]+)"', 1))
 FROM making WHERE what = 'instance'
 UNION ALL
--- A task's containers name it too; ECS names its sessions by the last part of its ARN.
-SELECT DISTINCT * FROM (
-  SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account,
-         CAST(NULL AS VARCHAR) AS document, CAST(NULL AS VARCHAR) AS owner,
-         unnest(regexp_extract_all(response, '"taskArn":"[^"]*/([^"/]+)"', 1)) AS id
-  FROM making WHERE what = 'task'
-);
+-- ECS names a task's sessions by the last part of its ARN.
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
+       unnest(regexp_extract_all(response, '"taskArn":"[^"]*/([^"/]+)"', 1))
+FROM making WHERE what = 'task';
 
 CREATE TABLE new_makings AS
 SELECT m.segment, m.object, m.ordinal, m.identity, m.event_id, m.event_id_text, m.time, m.api, m.what, m.account,
