@@ -48,7 +48,9 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
 
 
 def _hosted(one: TracedCredential) -> bool:
-    return one.kind == "service_role" and one.origin == "service" and one.principal is not None
+    """Whether a service gave it to what runs with a role, started by somebody who is known or not."""
+    given = one.origin == "service" or one.parent_link == "created"
+    return one.kind == "service_role" and given and one.principal is not None
 
 
 def _ends(step: Step, role: Principal | None, issued: datetime, record: StepRecord | None) -> bool:
