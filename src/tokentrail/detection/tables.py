@@ -28,6 +28,9 @@ TABLES = {
         FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
               FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
     "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
+    "started_hosts": """
+        SELECT n, depth, n + span AS ends, max(n + span) OVER (ORDER BY n) AS until
+        FROM known WHERE parent_link = 'created' AND kind = 'service_role'""",
     "changed": f"""
         SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, {SERVICE} AS by_service,
                coalesce(c.account, i.account) AS in_account
@@ -42,6 +45,10 @@ TABLES = {
         WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
+"""
+`started_hosts` are sessions of what a credential started: whose lineage is another's, yet begins anew there, as what
+runs has other hands in it. A place lies below some such session if it comes before `until` of the last one up to it.
+"""
 WHOLE = {
     "stays": """
         SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,
@@ -61,6 +68,7 @@ NEEDS = {
     "stays": ("actors",),
     "homes": ("stays", "known"),
     "makers": ("changed", "known"),
+    "started_hosts": ("known",),
 }
 OWN_FILES = ("identities", "events", "changes")
 """Tables of which each segment has a file: a query that names few files opens no others."""

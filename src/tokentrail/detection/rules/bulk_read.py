@@ -20,12 +20,14 @@ _READ_IN_ALL = """
            min(first) AS first, max(last) AS last
     FROM {parts} GROUP BY n"""
 _BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
-_MUCH = """
+_APART = "(m.root_n <> k.root_n OR m.kind = 'service_role' AND k.kind = 'service_role')"
+"""Of other lineages; so are all tasks or builds that one pipeline starts, as far as their own habits go."""
+_MUCH = f"""
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
            (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
-            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_objects,
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_objects,
            (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
-            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_bytes
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_bytes
     FROM busy r JOIN known k ON k.n = r.n
     WHERE k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
 _FIRST = f"""

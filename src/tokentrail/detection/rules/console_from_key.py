@@ -23,10 +23,11 @@ _SIGN_INS = f"""
     SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
+    ASOF LEFT JOIN started_hosts s ON k.n >= s.n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
     WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
-      OR (p.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
+      OR (p.kind IN ('assumed_role', 'scoped') AND (t.kind IN {_PORTABLE!r} OR k.n < s.until)))
     ORDER BY k.parent_n, k.issued_time, k.n"""
 _CARRIED = f"""
     SELECT k.n, k.root_n, k.person, d.time, d.event_id, d.event_id_text
@@ -34,8 +35,10 @@ _CARRIED = f"""
           WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
     JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
     JOIN known k ON k.n = a.n JOIN known t ON t.n = k.root_n
+    ASOF LEFT JOIN started_hosts s ON k.n >= s.n
     WHERE NOT a.forwarded
-      AND (k.kind IN {_PORTABLE!r} OR (k.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
+      AND (k.kind IN {_PORTABLE!r}
+           OR (k.kind IN ('assumed_role', 'scoped') AND (t.kind IN {_PORTABLE!r} OR k.n < s.until)))
       AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')
     ORDER BY d.time, d.event_id"""
 """
