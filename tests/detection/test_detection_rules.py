@@ -389,3 +389,17 @@ def test_whose_name_was_taken_up_is_told_by_the_number() -> None:
         [one] = case.detect(rules=["strange-repository"])
 
     assert "for 'repo:example@815/shop@1:" in one.why and one.why.endswith("for builds of example@4711.")
+
+
+def test_what_a_robbed_task_did_is_told_of_the_task_and_not_of_who_started_it() -> None:
+    """Whoever started tasks is the subject of no finding about what one did; each is a story of its own."""
+    world = World(START)
+    starter = world.user("ci").assumes("Deploy", "ci")
+    tasks = [starter.runs_task("Web") for _ in range(2)]
+    for task in tasks:
+        task.assumes("Admin", "x").gets_signin_token()
+    with held(world) as case:
+        told = [one for one in case.detect() if one.rule == "console-from-key"]
+
+    assert {one.subject for one in told} == {task.id for task in tasks}
+    assert starter.id not in {id for one in told for id in one.credentials}

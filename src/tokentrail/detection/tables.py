@@ -49,6 +49,8 @@ TABLES = {
 `started_hosts` are sessions of what a credential started: whose lineage is another's, yet begins anew there, as what
 runs has other hands in it. A place lies below some such session if it comes before `until` of the last one up to it.
 """
+BEGAN = "coalesce((SELECT max(h.n) FROM started_hosts h WHERE h.n <= k.n AND k.n < h.ends), k.root_n)"
+"""Where the lineage of a credential `k` begins: at what was started, else at its root."""
 WHOLE = {
     "stays": """
         SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,
