@@ -792,6 +792,24 @@ def returns_once(world: World) -> None:
     ada(world).assumes("Deploy", "x").assumes("Build", "x").assumes("Deploy", "x")
 
 
+@spares("role-juggling")
+def started_tasks_return_once(world: World) -> None:
+    """Each of the tasks that a key starts does so: none of them is another's chain."""
+    key = world.user("ci")
+    for _ in range(6):
+        key.runs_task("Deploy").assumes("Build", "x").assumes("Deploy", "x")
+
+
+@spares("minted-again")
+def the_next_task_takes_the_role_again(world: World) -> None:
+    """A task's session of a role is revoked, and the next task that the same key starts takes that role as before."""
+    key = world.user("ci")
+    key.runs_task("Web").assumes("Reader", "x").calls("s3:ListBuckets")
+    world.user("responder").revokes_sessions("Reader")
+    world.wait(120)
+    key.runs_task("Web").assumes("Reader", "x").calls("s3:ListBuckets")
+
+
 @fires("deep-chain")
 def four_hops(world: World) -> None:
     """A chain of four hops, where none was before."""
