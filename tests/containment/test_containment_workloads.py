@@ -106,6 +106,18 @@ def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their
     assert plan.proof.complete and not any("where a build was started" in one for one in plan.proof.holds_if)
 
 
+def test_a_task_that_found_no_place_leaves_no_host() -> None:
+    """ECS answers so without an error, and names what failed: nothing runs, and nobody has to stop it."""
+    answer = {
+        "tasks": [],
+        "failures": [{"arn": "arn:aws:ecs:container-instance/c", "reason": "RESOURCE:MEMORY"}],
+    }
+
+    assert "isolate-instance" not in actions(
+        plan_after(("ecs:RunTask", {"overrides": {"taskRoleArn": JOB}}, answer))
+    )
+
+
 @pytest.mark.parametrize("build", [False, True])
 def test_a_task_or_build_of_the_attacker_s_that_was_stopped_is_no_host_any_more(build: bool) -> None:
     """Nobody starts another in the place of one that was started by hand, whose own session tells it by its id."""
