@@ -8,13 +8,15 @@ from typing import NamedTuple, TypeAlias
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted
 
 Found: TypeAlias = tuple[Rule, Hit]
 _TOLD = 2
 """Sentences of a story, after which it is said how much more there is."""
-_NODES = f"SELECT k.n, k.parent_n, {BEGAN} AS root_n, k.span FROM known k WHERE k.n IN (SELECT n FROM sought)"
+_NODES = f"""
+    SELECT n, parent_n, began, span
+    FROM ({began("SELECT n, parent_n, root_n, span FROM known WHERE n IN (SELECT n FROM sought)")})"""
 _CLIMBED = 64
 """Steps up to what a story's credentials descend from: no chain of anybody's design is as long."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short, size
 from tokentrail.lineage.rows import Row, event_id
 
@@ -23,14 +23,16 @@ _READ_IN_ALL = """
 _BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
 _APART = "(m.root_n <> k.root_n OR m.kind = 'service_role' AND k.kind = 'service_role')"
 """Of other lineages; so are all tasks or builds that one pipeline starts, as far as their own habits go."""
-_MUCH = f"""
-    SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*, {BEGAN} AS began,
+_MUCH = (
+    began(f"""
+    SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
            (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_objects,
            (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_bytes
-    FROM busy r JOIN known k ON k.n = r.n
-    WHERE k.kind <> 'forwarded' ORDER BY began, r.first, k.n"""
+    FROM busy r JOIN known k ON k.n = r.n WHERE k.kind <> 'forwarded'""")
+    + " ORDER BY began, read_from, k.n"
+)
 _FIRST = f"""
     SELECT n, event_id, event_id_text FROM (
       SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place

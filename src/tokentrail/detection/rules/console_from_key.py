@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
@@ -20,28 +20,31 @@ _PORTABLE = (
 )
 """What is no person's sign-in: keys and their tokens, of which one whose minting was not seen is unknown, and the
 credentials of workloads, pods and pipelines among them."""
-_SIGN_INS = f"""
-    SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind, {BEGAN} AS began,
+_SIGNED_IN = began("""
+    SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
-    ASOF LEFT JOIN started_hosts s ON k.n >= s.n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
-    WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
-      OR (p.kind IN ('assumed_role', 'scoped') AND (t.kind IN {_PORTABLE!r} OR k.n < s.until)))
-    ORDER BY k.parent_n, k.issued_time, k.n"""
-_CARRIED = f"""
-    SELECT k.n, {BEGAN} AS began, k.person, d.time, d.event_id, d.event_id_text
+    WHERE k.api = 'GetSigninToken'""")
+_SIGN_INS = f"""
+    SELECT * FROM ({_SIGNED_IN})
+    WHERE parent_kind IN {_PORTABLE!r}
+       OR (parent_kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+    ORDER BY parent_n, issued_time, n"""
+_TAKEN_ALONG = began("""
+    SELECT k.n, k.root_n, k.person, k.kind, t.kind AS root_kind, d.time, d.event_id, d.event_id_text
     FROM (SELECT segment, identity, time, event_id, event_id_text FROM facts
           WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
     JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
     JOIN known k ON k.n = a.n JOIN known t ON t.n = k.root_n
-    ASOF LEFT JOIN started_hosts s ON k.n >= s.n
     WHERE NOT a.forwarded
-      AND (k.kind IN {_PORTABLE!r}
-           OR (k.kind IN ('assumed_role', 'scoped') AND (t.kind IN {_PORTABLE!r} OR k.n < s.until)))
-      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')
-    ORDER BY d.time, d.event_id"""
+      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')""")
+_CARRIED = f"""
+    SELECT * FROM ({_TAKEN_ALONG})
+    WHERE kind IN {_PORTABLE!r}
+       OR (kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+    ORDER BY time, event_id"""
 """
 Sign-ins that are no sessions of their own.
 

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
 
-_DEEPEST = """
-    WITH deep AS (SELECT n, root_n, depth, issued_time FROM known
-                  WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'),
-    began AS (SELECT d.n, max({{'n': s.n, 'depth': s.depth}}) AS host
-              FROM deep d JOIN started_hosts s ON d.n >= s.n AND d.n < s.ends GROUP BY d.n)
+_AT_LEAST = began(
+    "SELECT n, root_n, depth, issued_time FROM known "
+    "WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'"
+)
+_DEEPEST = f"""
     SELECT n FROM (
       SELECT d.n, d.depth, d.issued_time,
-             row_number() OVER (PARTITION BY coalesce(b.host.n, d.root_n)
-                                ORDER BY d.depth DESC, d.issued_time, d.n) AS place
-      FROM deep d LEFT JOIN began b ON b.n = d.n WHERE d.depth - coalesce(b.host.depth, 0) >= {deep}
+             row_number() OVER (PARTITION BY d.began ORDER BY d.depth DESC, d.issued_time, d.n) AS place
+      FROM ({_AT_LEAST}) d JOIN known b ON b.n = d.began WHERE d.depth - b.depth >= {{deep}}
     ) k
     LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
-    WHERE k.place = 1 AND d.first >= k.issued_time - {habit}"""
+    WHERE k.place = 1 AND d.first >= k.issued_time - {{habit}}"""
 _DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
 """The deepest of each lineage, unless that was a habit of some lineage; what was started begins one of its own."""
 

@@ -10,24 +10,26 @@ from tokentrail.detection.cuts import Cut
 from tokentrail.detection.homes import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
-_REVOKED = f"""
-    SELECT DISTINCT r.by_event, r.done_at, r.role, k.root_n, k.n AS cut, {BEGAN} AS began
-    FROM revoked r JOIN known k ON k.n = r.n"""
-_AGAIN = f"""
-    SELECT c.by_event, c.began, k.*, p.kind AS parent_kind, p.person AS parent_person,
-           h.first AS home_since, h.elsewhere,
-           (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
-            AND e.issued_time < c.done_at AND e.root_n = k.root_n) AS before
+_REVOKED = began(
+    "SELECT r.by_event, r.done_at, r.role, k.root_n, k.n FROM revoked r JOIN known k ON k.n = r.n"
+)
+_MINTED = began("""
+    SELECT c.by_event, c.done_at, c.began AS cut_began, k.*
     FROM (SELECT DISTINCT by_event, done_at, role, root_n, began FROM revoked_now) c
-    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at
+    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at""")
+_AGAIN = f"""
+    SELECT k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
+           (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
+            AND e.issued_time < k.done_at AND e.root_n = k.root_n) AS before
+    FROM ({_MINTED}) k
     LEFT JOIN known p ON p.n = k.parent_n
     LEFT JOIN homes h ON h.person = p.person AND h.ip = k.issue_ip
-    WHERE c.began = {BEGAN}
-    ORDER BY c.by_event, c.began, k.issued_time, k.n"""
+    WHERE k.began = k.cut_began
+    ORDER BY k.by_event, k.began, k.issued_time, k.n"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -45,14 +47,14 @@ def find(scene: Scene) -> Iterator[Hit]:
         },
     )
     scene.table("revoked_now", _REVOKED)
-    began = {row["cut"]: row["began"] for row in scene.rows("SELECT DISTINCT cut, began FROM revoked_now")}
+    whose = {row["n"]: row["began"] for row in scene.rows("SELECT DISTINCT n, began FROM revoked_now")}
     ended = {one.row["n"] for one in (*scene.cut_keys(), *scene.cut_sessions())}
     stories: dict[tuple[str, int], list[Row]] = {}
     for row in scene.rows(_AGAIN):
         if row["n"] not in ended:
             stories.setdefault((row["by_event"], row["began"]), []).append(row)
     for (by, root), found in sorted(stories.items()):
-        mine = [one for one in cuts if one.by == by and began[one.row["n"]] == root]
+        mine = [one for one in cuts if one.by == by and whose[one.row["n"]] == root]
         signs = _signs(scene, mine, found)
         if signs:
             yield _hit(scene, mine, found, signs, by)

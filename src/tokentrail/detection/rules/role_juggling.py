@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -26,11 +26,12 @@ _RETURNED = """
     LEFT JOIN hops h ON h.n = g.parent_n
     LEFT JOIN hops i ON i.n = h.parent_n
     WHERE c.taken AND c.role IN (coalesce(g.role, 0), coalesce(h.role, 0), coalesce(i.role, 0))"""
-_RETURNS = f"""
-    SELECT k.n, {BEGAN} AS began, k.into_role, k.issued_time, k.issue_event, k.issue_text,
-           r.into_role AS through, c.left_n
-    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through
-    ORDER BY began, k.issued_time, k.n"""
+_RETURNS = (
+    began("""
+    SELECT k.n, k.root_n, k.into_role, k.issued_time, k.issue_event, k.issue_text, r.into_role AS through, c.left_n
+    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through""")
+    + " ORDER BY began, issued_time, k.n"
+)
 """Sessions of a role that an ancestor, two to four hops up, was of too, with another role between."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import BEGAN
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -17,13 +17,15 @@ _MINTING = """
        OR (kind = 'unknown' AND NOT coalesce(mfa, TRUE) AND contains(coalesce(arn, ''), ':user/'))"""
 """The last: a user's temporary credential whose minting was not seen, and that is no console's. It has no second factor
 if it says so."""
-_MINTED = """
-    SELECT k.*, {began} AS began, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
+_MINTED = (
+    began("""
+    SELECT k.*, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
     FROM minting p JOIN known k ON k.parent_n = p.n
     WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
     QUALIFY coalesce(min(minted) OVER (PARTITION BY k.parent_n)
-                     < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)
-    ORDER BY minted, k.issue_event, k.n"""
+                     < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)""")
+    + " ORDER BY minted, issue_event, k.n"
+)
 """Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
     SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first
@@ -46,7 +48,7 @@ def _from_tokens(scene: Scene) -> Iterator[Hit]:
     """One finding a principal and lineage, however many tokens mint until that is a habit."""
     stories: dict[tuple[int, str], dict[int, list[Row]]] = {}
     settled = int(86_400 * scene.thresholds["habit_days"])
-    for row in scene.rows(_MINTED.format(settled=settled, began=BEGAN)):
+    for row in scene.rows(_MINTED.format(settled=settled)):
         stories.setdefault((row["began"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
     parents = scene.known(n for by_token in stories.values() for n in by_token)
     for _, by_token in sorted(stories.items()):
