@@ -31,16 +31,18 @@ def refused(now: Trace, plan: Plan, done: dict[int, StepRecord]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("strategy", ["standard", "surgical"])
-def test_a_hosts_next_session_is_ended_by_the_plan_as_it_is(strategy: Strategy) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "started"), [("standard", False), ("surgical", False), ("standard", True)]
+)
+def test_a_hosts_next_session_is_ended_by_the_plan_as_it_is(strategy: Strategy, started: bool) -> None:
     """
     Its role is denied up to a cutoff that lies after it, unless that was sent before, or the role is none of the plan's.
 
-    What the next session minted is ended by no step, and asks for another plan.
+    What the next session minted is ended by no step, and asks for another plan. Who started the host changes nothing.
     """
     world = World(START)
     world.instance("Web").calls("s3:ListBuckets")
-    first = world.instance("Web")
+    first = world.user("ci").runs_task("Web") if started else world.instance("Web")
     first.seen_from("203.0.113.77").calls("s3:ListBuckets")
     with held(world) as case:
         plan = case.contain([first.id], strategy=strategy)

@@ -102,16 +102,33 @@ def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their
 
     assert {task.id, build.id} < set(plan.tainted) and other.id not in plan.tainted
     project = f"site:{build.session_name.partition('-')[2]}"
-    assert set(step(plan, "isolate-instance").targets) == {task.session_name, build.session_name, project}
+    assert set(step(plan, "isolate-instance").targets) == {task.session_name, project}
     assert plan.proof.complete and not any("where a build was started" in one for one in plan.proof.holds_if)
 
 
-def test_a_task_of_the_attacker_s_that_was_stopped_is_no_host_any_more() -> None:
+def test_a_task_that_found_no_place_leaves_no_host() -> None:
+    """ECS answers so without an error, and names what failed: nothing runs, and nobody has to stop it."""
+    answer = {
+        "tasks": [],
+        "failures": [{"arn": "arn:aws:ecs:container-instance/c", "reason": "RESOURCE:MEMORY"}],
+    }
+
+    assert "isolate-instance" not in actions(
+        plan_after(("ecs:RunTask", {"overrides": {"taskRoleArn": JOB}}, answer))
+    )
+
+
+@pytest.mark.parametrize("build", [False, True])
+def test_a_task_or_build_of_the_attacker_s_that_was_stopped_is_no_host_any_more(build: bool) -> None:
     """Nobody starts another in the place of one that was started by hand, whose own session tells it by its id."""
     world, key, session = thief()
-    task = session.runs_task("WebServer")
-    arn = f"arn:aws:ecs:{HERE}:{session.account}:task/main/{task.session_name}"
-    session.calls("ecs:StopTask", {"cluster": "main", "task": arn}, read_only=False)
+    if build:
+        name = session.starts_build("site", "WebServer").session_name
+        stopped: dict[str, Any] = {"id": f"site:{name.partition('-')[2]}"}
+    else:
+        name = session.runs_task("WebServer").session_name
+        stopped = {"cluster": "main", "task": f"arn:aws:ecs:{HERE}:{session.account}:task/main/{name}"}
+    session.calls("codebuild:StopBuild" if build else "ecs:StopTask", stopped, read_only=False)
 
     assert "isolate-instance" not in actions(planned(world, key.id))
 

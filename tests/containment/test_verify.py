@@ -459,15 +459,19 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
     assert found.verdict == "not-yet-proven"
 
 
-@pytest.mark.parametrize("since", ["nothing", "renewed", "used", "handed"])
-def test_what_a_host_handed_out_is_looked_at_too(since: str) -> None:
+@pytest.mark.parametrize(
+    ("since", "started"),
+    [("nothing", False), ("renewed", False), ("used", False), ("handed", False), ("handed", True)],
+)
+def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> None:
     """
     A host's next sessions descend from no subject: used after the bite, or handed out then, they refute.
 
-    One that was handed out before is ended by the steps as they are, and asks for no other plan.
+    One that was handed out before is ended by the steps as they are, and asks for no other plan. Who started the host
+    changes nothing.
     """
     world = World(START)
-    first = world.instance("Web")
+    first = world.user("ci").runs_task("Web") if started else world.instance("Web")
     first.seen_from("203.0.113.77").calls("s3:ListBuckets")
     world.wait(600)
     second = first.rotates()

@@ -315,6 +315,15 @@ def copies_into_another_bucket(world: World) -> None:
     session.calls("s3:CopyObject", {"bucketName": "elsewhere", "key": "{n}"}, count=200)
 
 
+@fires("bulk-read")
+def a_pipelines_task_copies_all(world: World) -> None:
+    """Of the tasks that one key starts, one reads two hundred objects where those before read three."""
+    key = world.user("ci")
+    for count in (3, 200):
+        task = key.runs_task("Data")
+        task.calls("s3:GetObject", {"bucketName": "loot", "key": "k-{n}"}, count=count, bytes_out=5_000_000)
+
+
 @spares("bulk-read")
 def all_read_much(world: World) -> None:
     """Every session of the role reads two hundred objects."""
@@ -783,10 +792,35 @@ def returns_once(world: World) -> None:
     ada(world).assumes("Deploy", "x").assumes("Build", "x").assumes("Deploy", "x")
 
 
+@spares("role-juggling")
+def started_tasks_return_once(world: World) -> None:
+    """Each of the tasks that a key starts does so: none of them is another's chain."""
+    key = world.user("ci")
+    for _ in range(6):
+        key.runs_task("Deploy").assumes("Build", "x").assumes("Deploy", "x")
+
+
+@spares("minted-again")
+def the_next_task_takes_the_role_again(world: World) -> None:
+    """A task's session of a role is revoked, and the next task that the same key starts takes that role as before."""
+    key = world.user("ci")
+    key.runs_task("Web").assumes("Reader", "x").calls("s3:ListBuckets")
+    world.user("responder").revokes_sessions("Reader")
+    world.wait(120)
+    key.runs_task("Web").assumes("Reader", "x").calls("s3:ListBuckets")
+
+
 @fires("deep-chain")
 def four_hops(world: World) -> None:
     """A chain of four hops, where none was before."""
     ada(world).assumes("One", "x").assumes("Two", "x").assumes("Three", "x").assumes("Four", "x")
+
+
+@fires("deep-chain")
+def four_hops_from_a_started_task(world: World) -> None:
+    """What runs as a task begins a lineage of its own, whoever started that."""
+    task = ada(world).runs_task("Web")
+    task.assumes("One", "x").assumes("Two", "x").assumes("Three", "x").assumes("Four", "x")
 
 
 @spares("deep-chain")
@@ -1110,6 +1144,14 @@ def fleet_with_an_endpoint(world: World) -> None:
 
 
 @spares("stolen-workload")
+def started_task_that_takes_up_a_role(world: World) -> None:
+    """A task that a pipeline's key started takes up another role, from where it runs and with its own tool."""
+    task = world.user("ci").assumes("Deploy", "ci").runs_task("Web").seen_from("198.51.100.7", TOOL)
+    task.calls("s3:ListBuckets", count=3)
+    task.assumes("Reader", "x").seen_from("198.51.100.7", TOOL).calls("s3:ListBuckets")
+
+
+@spares("stolen-workload")
 def shared_gateway(world: World) -> None:
     """Two roles' workloads and a key in a program leave by one gateway, with the same tool."""
     world.user("mailer", ip=ELSEWHERE, user_agent=TOOL).calls("ses:SendEmail", count=3)
@@ -1186,6 +1228,13 @@ def pod_to_console(world: World) -> None:
 def instance_to_console_by_another_role(world: World) -> None:
     """An instance's session takes up a role, and that is carried into a browser."""
     world.instance("WebServer").assumes("Admin", "x").gets_signin_token()
+
+
+@fires("console-from-key")
+def started_task_to_console_by_another_role(world: World) -> None:
+    """So it is of a task that somebody has started who signed in."""
+    task = world.identity_center("bea@example.com", "Dev").runs_task("WebServer")
+    task.assumes("Admin", "x").gets_signin_token()
 
 
 @spares("console-from-key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,7 @@ from noisy_company import NoisyCompany
 
 from evidence import in_segments
 from tokentrail import Case
-from tokentrail.detection import ancestors, known, scene
+from tokentrail.detection import ancestors, known, scene, tables
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
@@ -199,3 +200,35 @@ def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
         engine.execute("CREATE TABLE guests AS SELECT '' AS ip, '' AS agent")
 
         assert 30_000 == len(engine.execute(stolen_workload._ABROAD).fetchall())
+
+
+def test_each_place_is_told_the_innermost_host_that_it_lies_below() -> None:
+    """Tasks that tasks started lie within one another, side by side and at the very end of what holds them."""
+    chance, rows = random.Random(7), list[tuple[int, int, int, str | None]]()
+
+    def grows(root: int | None, depth: int) -> None:
+        n = len(rows)
+        rows.append((n, n, 0, None))
+        while depth < 6 and chance.random() < 0.7:
+            grows(n if root is None else root, depth + 1)
+        made = "created" if root is not None and chance.random() < 0.5 else None
+        rows[n] = (n, n if root is None else root, len(rows) - n, made)
+
+    for _ in range(20):
+        grows(None, 0)
+    hosts = [(n, n + span) for n, _, span, made in rows if made]
+    with duckdb.connect() as engine:
+        engine.execute(
+            "CREATE TABLE known (n BIGINT, root_n BIGINT, span BIGINT, parent_link VARCHAR, "
+            "kind VARCHAR DEFAULT 'service_role')"
+        )
+        engine.executemany("INSERT INTO known (n, root_n, span, parent_link) VALUES (?, ?, ?, ?)", rows)
+        engine.execute(f"CREATE TABLE started_hosts AS {tables.TABLES['started_hosts']}")
+        told = dict(
+            engine.execute(f"SELECT n, began FROM ({tables.began('SELECT n, root_n FROM known')})").fetchall()
+        )
+
+    assert len(hosts) > 20
+    assert told == {
+        n: max([one for one, end in hosts if one <= n < end], default=root) for n, root, _, _ in rows
+    }

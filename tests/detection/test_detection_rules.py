@@ -389,3 +389,18 @@ def test_whose_name_was_taken_up_is_told_by_the_number() -> None:
         [one] = case.detect(rules=["strange-repository"])
 
     assert "for 'repo:example@815/shop@1:" in one.why and one.why.endswith("for builds of example@4711.")
+
+
+def test_what_a_robbed_task_did_is_told_of_the_task_and_not_of_who_started_it() -> None:
+    """Whoever started tasks is the subject of no finding about what one did; each is a story of its own."""
+    world = World(START)
+    starter = world.user("ci").assumes("Deploy", "ci")
+    tasks = [starter.runs_task("Web") for _ in range(2)]
+    for task in tasks:
+        task.assumes("Admin", "x").gets_signin_token()
+        task.gets_scoped_credentials().assumes("Reader", "x")
+    with held(world) as case:
+        told = case.detect(rules=(rules := ["console-from-key", "token-mints-tokens"]))
+
+    assert {(one.rule, one.subject) for one in told} == {(rule, task.id) for rule in rules for task in tasks}
+    assert starter.id not in {id for one in told for id in one.credentials}

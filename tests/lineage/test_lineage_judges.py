@@ -154,7 +154,11 @@ def test_policies_written_anew_change_nothing(rows: list[dict[str, Any]], second
 
 
 def test_of_a_run_of_policies_that_deny_nothing_the_first_is_entered() -> None:
-    """Each owner's first stays, and the first after any other change; a place that ever denied keeps all of its own."""
+    """
+    Each owner's first stays, and the first after any other change; a place that ever denied keeps all of its own.
+
+    So does one of which a record has lost what was put there, or whose id is none of AWS's.
+    """
     put = {"roleName": "ops", "policyName": "P"}
     rows = [edit(number, number, "PutRolePolicy", put | {"document": ALLOW}) for number in range(60)]
     rows[30] = edit(30, 30, "DeleteRole", {"roleName": "ops"})
@@ -163,6 +167,8 @@ def test_of_a_run_of_policies_that_deny_nothing_the_first_is_entered() -> None:
     assert [one - int(DAY.timestamp()) for one in kept["time"].to_pylist()] == [0, 30, 31, 40]
     rows[50] = edit(50, 50, "PutUserPolicy", {"userName": "ann", "policyName": "p", "document": DENY})
     assert without_idle(pa.Table.from_pylist(rows, EDITS)).num_rows == len(rows)
+    for odd in ({"document": None}, {"document": DENY, "event_id": None, "event_id_text": "odd"}):
+        assert without_idle(pa.Table.from_pylist([*rows[:50], {**rows[50], **odd}], EDITS)).num_rows == 51
     forged = [{**row, "event_id": rows[0]["event_id"]} for row in rows[:50]]
     assert without_idle(pa.Table.from_pylist(forged, EDITS)).num_rows == len(forged)
 

@@ -109,7 +109,7 @@ def test_an_account_is_bound_where_it_was_moved_to() -> None:
     """
     Quarantine by a move: what hangs on the unit ends it while it is there; whether it is below later is open.
 
-    Whatever unit it is in, it lies under their root.
+    Whatever unit it is in, it lies under their root; directly under that, it lies under no unit.
     """
     changes = [create(5, deny()), attach(10, UNIT), move(20, OTHER, UNIT), move(30, UNIT, OTHER)]
 
@@ -118,6 +118,8 @@ def test_an_account_is_bound_where_it_was_moved_to() -> None:
     assert ended([create(5, deny()), attach(10, UNIT), move(20, UNIT, OTHER)], session(), 15)
     assert ended([create(5, deny()), attach(10, "r-abcd"), move(20, UNIT, OTHER)], session(), 25)
     assert not ended([create(5, deny()), attach(10, "r-abcx"), move(20, UNIT, OTHER)], session(), 25)
+    out = [*changes[:3], move(30, UNIT, "r-abcd")]
+    assert not ended(out, session(), 35) and not certainties(out, session(), 35)
 
 
 def test_who_moves_accounts_is_bound_by_no_scp() -> None:

@@ -66,7 +66,7 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
     """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
     found: dict[Principal, Opening] = {}
     theirs = list(theirs)
-    seen = {rows.caller(row).session_name for row, _ in theirs}
+    seen, known = {rows.caller(row).session_name for row, _ in theirs}, {one.id for _, one in theirs}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
         if _called(deed) <= seen:  # then no others are
             continue
@@ -76,7 +76,7 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
         for role in roles_let_in(deed):
             found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
     for row, one in theirs:
-        if one.parent_link == "created":  # what was made is nobody else's, and nothing takes its place
+        if one.parent_link == "created" and one.parent in known:  # nothing takes the place of what they made
             continue
         service, begins, caller = _given_by(one), one.issued_at, rows.caller(row)
         if (

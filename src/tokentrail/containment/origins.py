@@ -15,7 +15,7 @@ from typing import Any
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Source
-from tokentrail.containment.workloads import gone_at
+from tokentrail.containment.workloads import gone_at, session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import principal_of
@@ -28,7 +28,8 @@ AWS access portal and IAM Identity Center integrated applications').
 _SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
-_TASKS = "ecs-tasks.amazonaws.com"
+_OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
+"""Services that give each thing that somebody starts a session name of its own, and what that is."""
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
@@ -78,13 +79,15 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 issued = credential.issued_by.source_ip if credential.issued_by else None
                 by = issued if issued and issued.endswith(".amazonaws.com") else None
-                # Of a task that nobody is known to have started, a service may have started another in its place.
-                task = by == _TASKS and credential.parent_link == "created"
-                what = "instance" if name.startswith("i-") else "task" if task else "function"
+                # Of what nobody is known to have started, a service may have started another in its place.
+                own = _OF_THEIR_OWN.get(by or "") if credential.parent_link == "created" else None
+                what = "instance" if name.startswith("i-") else own or "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
                 where = (None, seen.region)
                 until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
-                known = what if what != "function" else None
+                known = (
+                    what if what in ("instance", "task") else None
+                )  # by a build's id alone it can't be stopped
                 found = _source("host", name, one, why)
                 yield replace(found, what=known, until=until, region=seen.region, service=by)
             case "identity_center" if _lasts(one, _PORTAL, as_of):
@@ -197,7 +200,8 @@ def once(sources: Iterable[Source]) -> list[Source]:
     placed: dict[Any, list[Source]] = {}
     for one in found.values():
         if one.what and one.region:
-            placed.setdefault((one.name[:3], one.mints), []).append(one)
+            for called in {one.id, session_of(one.what, one.id) or one.id}:
+                placed.setdefault(((one.kind, one.account, called), one.mints), []).append(one)
     for name, one in list(found.items()):
         alike = [
             other

@@ -31,14 +31,14 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
         trace: What counts as the attacker's now.
         done: The steps that are done, whose cutoffs move no more.
     """
-    known = {one.principal for one in trace.credentials if one.id in plan.tainted and _hosted(one)}
+    known = {one.principal for one in trace.credentials if one.id in plan.tainted and hosted(one)}
     parents = {one.parent for one in trace.credentials}
     return frozenset(
         one.id
         for one in trace.credentials
         if one.tainted
         and one.id not in plan.tainted
-        and _hosted(one)
+        and hosted(one)
         and one.principal in known
         and one.id not in parents
         and one.issued_at is not None
@@ -47,8 +47,10 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
     )
 
 
-def _hosted(one: TracedCredential) -> bool:
-    return one.kind == "service_role" and one.origin == "service" and one.principal is not None
+def hosted(one: TracedCredential) -> bool:
+    """Whether a service gave it to what runs with a role, started by somebody who is known or not."""
+    given = one.origin == "service" or one.parent_link == "created"
+    return one.kind == "service_role" and given and one.principal is not None
 
 
 def _ends(step: Step, role: Principal | None, issued: datetime, record: StepRecord | None) -> bool:

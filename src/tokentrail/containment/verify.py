@@ -19,7 +19,7 @@ from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.principal import of_arn
-from tokentrail.containment.renewed import renewed
+from tokentrail.containment.renewed import hosted, renewed
 from tokentrail.containment.sending import together
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
@@ -300,11 +300,11 @@ def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> lis
         return []
     more = f" and {len(added) - 1} more" if len(added) > 1 else ""
     notes = [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
-    hosted = [one.id for one in trace.credentials if one.id in added and one.origin == "service"]
-    if hosted:
-        more = f" and {len(hosted) - 1} more" if len(hosted) > 1 else ""
+    theirs = [one.id for one in trace.credentials if one.id in added and hosted(one)]
+    if theirs:
+        more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
         notes.append(
-            f"{hosted[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
+            f"{theirs[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
             "again. If you did that, and nothing of the attacker's is left on it, this is its own."
         )
     return notes

@@ -170,7 +170,7 @@ def name_of(what: str, thing: str) -> str:
     if what == "function":
         found = _FUNCTION.fullmatch(thing)
         return (found[1] or found[2]) if found else thing
-    if what in ("build_project", "rule", "task") and thing.startswith("arn:"):
+    if what in ("build", "build_project", "rule", "task") and thing.startswith("arn:"):
         return thing.rpartition("/")[2]
     return thing
 
@@ -219,6 +219,11 @@ def gone_at(
     When somebody did away with a workload after it was made; `None` if nobody did.
 
     Args:
+        what: Which kind it is of.
+        name: What it goes by, or what its sessions are called.
+        account: Where it is.
+        since: When it was made, if known.
+        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
         where: Its service and region, if known: of another service or elsewhere, what has its name is something else.
     """
     source, region = where
@@ -229,7 +234,7 @@ def gone_at(
         and (since is None or change.time >= since)
         and (not source or change.event_source == source)
         and (region is None or change.region in (None, region))
-        and name in _removed(change, what)
+        and any(name in (one, session_of(what, one)) for one in _removed(change, what))
     )
     return min(found, default=None)
 

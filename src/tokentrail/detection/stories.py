@@ -8,11 +8,15 @@ from typing import NamedTuple, TypeAlias
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted
 
 Found: TypeAlias = tuple[Rule, Hit]
 _TOLD = 2
 """Sentences of a story, after which it is said how much more there is."""
+_NODES = f"""
+    SELECT n, parent_n, began, span
+    FROM ({began("SELECT n, parent_n, root_n, span FROM known WHERE n IN (SELECT n FROM sought)")})"""
 _CLIMBED = 64
 """Steps up to what a story's credentials descend from: no chain of anybody's design is as long."""
 
@@ -68,7 +72,7 @@ def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
     if not places:
         return {}
     scene.seek(places)
-    found = scene.arrow("SELECT n, parent_n, root_n, span FROM known WHERE n IN (SELECT n FROM sought)")
+    found = scene.arrow(_NODES)
     rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
     return {n: _Node(parent, root, span) for n, parent, root, span in rows}
 

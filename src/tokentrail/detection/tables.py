@@ -28,6 +28,16 @@ TABLES = {
         FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
               FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
     "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
+    "started_hosts": """
+        WITH ends AS (
+          SELECT n AS place, 1 AS step FROM known WHERE parent_link = 'created' AND kind = 'service_role'
+          UNION ALL SELECT n + span, -1 FROM known WHERE parent_link = 'created' AND kind = 'service_role'),
+        levels AS (
+          SELECT place, step, sum(step) OVER (ORDER BY place, step ROWS UNBOUNDED PRECEDING) AS level FROM ends),
+        places AS (SELECT * FROM levels QUALIFY row_number() OVER (PARTITION BY place ORDER BY step DESC, level) = 1)
+        SELECT p.place AS n, o.place AS host FROM places p
+        ASOF LEFT JOIN (SELECT place, level FROM levels WHERE step = 1) o
+          ON o.level = p.level AND p.place >= o.place""",
     "changed": f"""
         SELECT c.*, w.n, i.arn AS by_arn, i.type AS by_type, {SERVICE} AS by_service,
                coalesce(c.account, i.account) AS in_account
@@ -42,6 +52,11 @@ TABLES = {
         WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
+"""
+`started_hosts` tells, from each place on until the next, of which session of what somebody started a place is or lies
+below: the innermost, as these are ranges within ranges. Such a session's lineage is another's, yet begins anew there,
+as what runs has other hands in it.
+"""
 WHOLE = {
     "stays": """
         SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,
@@ -61,8 +76,17 @@ NEEDS = {
     "stays": ("actors",),
     "homes": ("stays", "known"),
     "makers": ("changed", "known"),
+    "started_hosts": ("known",),
 }
 OWN_FILES = ("identities", "events", "changes")
 """Tables of which each segment has a file: a query that names few files opens no others."""
 SPELLED = {"deeds": TABLES["deeds"].replace("facts", "some_facts").replace("actors", "some_actors")}
 """What lies in no file, of some segments."""
+
+
+def began(query: str) -> str:
+    """Ask of rows that have `n` and `root_n` where each one's lineage `began` too: what was started, else its root."""
+    return (
+        f"SELECT k.*, coalesce(s.host, k.root_n) AS began FROM ({query}) k "
+        "ASOF LEFT JOIN started_hosts s ON k.n >= s.n"
+    )

@@ -127,7 +127,9 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     AssociateIamInstanceProfileResponse: _Wrapped | None = None
     DisassociateIamInstanceProfileResponse: _Wrapped | None = None
     ReplaceIamInstanceProfileAssociationResponse: _Wrapped | None = None
-    tasks: list[_Thing] = []
+    tasks: list[_Thing] | None = (
+        None  # that there are none is told, too: ECS answers so where it could place none
+    )
     taskDefinition: _Thing | str | None = None
     service: _Thing | str | None = None
     stateMachineArn: str | None = None

@@ -46,30 +46,28 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
     put: Any = pc.and_(
         pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(_IAM))
     )
-    told: Any = pc.and_(
-        edits["document"].is_valid(), pc.and_(edits["time"].is_valid(), edits["event_id"].is_valid())
-    )
-    possible = pc.and_(pc.fill_null(put, False), told).to_numpy()
+    puts = pc.fill_null(put, False).to_numpy()
     ids: Any = edits["event_id"].filter(edits["event_id"].is_valid())
-    if not possible.any() or pc.count_distinct(ids).as_py() < len(
+    if not puts.any() or pc.count_distinct(ids).as_py() < len(
         ids
     ):  # two that claim one id are told apart by all
         return idle, whose
-    documents, document = _coded(edits, "document", possible)
-    if _REPEATED * len(documents) > int(possible.sum()):
+    documents, document = _coded(edits, "document", puts)
+    if _REPEATED * len(documents) > int(puts.sum()):
         return idle, whose
     read = Reader()
     taking = np.array([takes(read(text)) for text in documents], np.bool_)[document]
-    names, name = _coded(edits, "name", possible)
-    requests, request = _coded(edits, "request", possible)
+    names, name = _coded(edits, "name", puts)
+    requests, request = _coded(edits, "request", puts)
     asked = [object_of(text) for text in requests]
     policies = [_text(one, "policyName") for one in asked]
     takers = {policies[one] for one in request[taking].tolist()}
     harmless = np.array([one is not None and one not in takers for one in policies], np.bool_)[request]
-    idle[possible] = harmless & ~taking
+    told: Any = pc.and_(edits["time"].is_valid(), edits["event_id"].is_valid())
+    idle[puts] = harmless & ~taking & told.to_numpy()[puts]
     owners: dict[tuple[int, str | None], int] = {}
     members = [_PUT[one] for one in names]
-    whose[possible] = [
+    whose[puts] = [
         owners.setdefault((called, _text(asked[one], members[called])), len(owners))
         for called, one in zip(name.tolist(), request.tolist(), strict=True)
     ]

@@ -49,6 +49,10 @@ class Target:
         units = f"ou-{self.id.removeprefix('r-')}-" if self.id.startswith("r-") else None
         return parent is not None and (parent == self.id or bool(units and parent.startswith(units)))
 
+    def may_hold(self, parent: str | None) -> bool:
+        """Whether that is not known: what lies directly under a root lies under no unit."""
+        return not self.holds(parent) and not (parent or "").startswith("r-")
+
     def is_rid_of_all(self, change: Change) -> None:
         """Enter that nothing of what is attached binds any more: what allows everything stands for that."""
         for policy, steps in self.attached.items():
@@ -104,7 +108,7 @@ class Organisation:
         """
         When an account surely is a target or lies under it, and when it may lie under it, and why not.
 
-        It may at any time but when it surely does: a unit that it was moved to may itself lie under the target.
+        It may at any time when it lies in another unit, or is not known to lie anywhere: that may lie under the target.
         """
         own = None
         if account in target.callers:
@@ -117,12 +121,12 @@ class Organisation:
             yield [Step(_FOREVER, "", True)], own
             return
         moves = self._moves.get(account, [])
-        known = bool(moves) and target.holds(moves[0].asked("sourceParentId"))
-        sure, unsure = [Step(_FOREVER, "", known)], [Step(_FOREVER, "", not known)]
+        first = moves[0].asked("sourceParentId") if moves else None
+        sure, unsure = [Step(_FOREVER, "", target.holds(first))], [Step(_FOREVER, "", target.may_hold(first))]
         for move in moves:
-            there = target.holds(move.asked("destinationParentId"))
-            sure.append(step(move, there))
-            unsure.append(step(move, not there and move.event_name == _MOVES))
+            parent = move.asked("destinationParentId")
+            sure.append(step(move, target.holds(parent)))
+            unsure.append(step(move, target.may_hold(parent) and move.event_name == _MOVES))
         yield sure, own
         yield unsure, f"whether account {account} lies under {target.id} is not in the evidence"
 

@@ -27,7 +27,7 @@ from tokentrail.testing.minting import (
     sources,
 )
 from tokentrail.testing.names import Json
-from tokentrail.testing.simulated import Simulated
+from tokentrail.testing.simulated import Simulated, names_told
 from tokentrail.testing.stolen import outsiders
 
 _KINDS = {"sign_in": "sign-in"}
@@ -188,6 +188,7 @@ class _Stage:
             return signed_in(self._aws, str(arn)) if standing else None
         for source in self._sources:
             names = {source.like.entity.rpartition("/")[2]} if kind == "password" else source.names
-            if source.kind == kind and move["by"] in names and source.open(self._aws, at):
+            named = not names.isdisjoint(names_told(move["by"]))
+            if source.kind == kind and named and source.open(self._aws, at):
                 return source
         return None

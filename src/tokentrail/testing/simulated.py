@@ -37,6 +37,16 @@ _STOPPED = {"isolate-instance": "host", "disable-identity-center-user": "portal"
             "revoke-sign-in-sessions": "sign-in"}  # fmt: skip
 
 
+def build_session(build: str) -> str:
+    """Name the sessions of a build of CodeBuild, which goes by its project and a number of its own."""
+    return f"AWSCodeBuild-{build.rpartition(':')[2]}"
+
+
+def names_told(text: str) -> tuple[str, ...]:
+    """List what may be meant by the name that a plan has for a host, portal or sign-in session."""
+    return text, text.rpartition("/")[2], build_session(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """Something made or changed through which somebody may act later on."""
@@ -131,7 +141,7 @@ class Simulated:
         return any(
             self.settings.seen(place, at) == {True}
             for place in self.settings.places("stopped", source)
-            if place[2] in names or place[2].rpartition("/")[2] in names
+            if not names.isdisjoint(names_told(place[2]))
         )
 
     def valid(self, one: Held, at: datetime) -> bool:
@@ -209,7 +219,7 @@ class Simulated:
             for task in answer["tasks"]:
                 self.made.append(Made(kind="host", what=task["taskArn"].rpartition("/")[2], by=by, at=at))
         elif name == "StartBuild":
-            named = "AWSCodeBuild-" + answer["build"]["id"].rpartition(":")[2]
+            named = build_session(answer["build"]["id"])
             self.made.append(Made(kind="host", what=named, by=by, at=at))
         elif name in ("CreateFunction20150331", "UpdateFunctionCode20150331v2"):
             self.made.append(Made(kind="host", what=wanted["functionName"], by=by, at=at))

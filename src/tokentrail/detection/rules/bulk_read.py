@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short, size
 from tokentrail.lineage.rows import Row, event_id
 
@@ -20,14 +21,18 @@ _READ_IN_ALL = """
            min(first) AS first, max(last) AS last
     FROM {parts} GROUP BY n"""
 _BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
-_MUCH = """
+_APART = "(m.root_n <> k.root_n OR m.kind = 'service_role' AND k.kind = 'service_role')"
+"""Of other lineages; so are all tasks or builds that one pipeline starts, as far as their own habits go."""
+_MUCH = (
+    began(f"""
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
            (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
-            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_objects,
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_objects,
            (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
-            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND m.root_n <> k.root_n) AS most_bytes
-    FROM busy r JOIN known k ON k.n = r.n
-    WHERE k.kind <> 'forwarded' ORDER BY k.root_n, r.first, k.n"""
+            WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_bytes
+    FROM busy r JOIN known k ON k.n = r.n WHERE k.kind <> 'forwarded'""")
+    + " ORDER BY began, read_from, k.n"
+)
 _FIRST = f"""
     SELECT n, event_id, event_id_text FROM (
       SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
@@ -47,7 +52,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     stories: dict[tuple[int, str], list[Row]] = {}
     for row in scene.rows(_MUCH):
         if _too_much(scene, row):
-            stories.setdefault((row["root_n"], row["person"] or ""), []).append(row)
+            stories.setdefault((row["began"], row["person"] or ""), []).append(row)
     scene.known(row["n"] for found in stories.values() for row in found)
     first = {row["n"]: event_id(row["event_id"], row["event_id_text"]) or "" for row in scene.rows(_FIRST)}
     for found in stories.values():
@@ -82,7 +87,7 @@ def _hit(found: list[Row], first: dict[int, str]) -> Hit:
         severity=severity,
         why=f"{listed(named(row) for row in found)} read {counted(objects, 'object')} from S3, {size(volume)}, from "
         f"{at(start)} to {at(max(row['read_until'] for row in found))}; {habit}.",
-        subject=found[0]["n"] if len(found) == 1 else found[0]["root_n"],
+        subject=found[0]["n"] if len(found) == 1 else found[0]["began"],
         places=tuple(row["n"] for row in found),
         events=tuple(first[row["n"]] for row in found),
         count=objects,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
@@ -19,25 +20,31 @@ _PORTABLE = (
 )
 """What is no person's sign-in: keys and their tokens, of which one whose minting was not seen is unknown, and the
 credentials of workloads, pods and pipelines among them."""
-_SIGN_INS = f"""
+_SIGNED_IN = began("""
     SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
-    WHERE k.api = 'GetSigninToken' AND (p.kind IN {_PORTABLE!r}
-      OR (p.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
-    ORDER BY k.parent_n, k.issued_time, k.n"""
-_CARRIED = f"""
-    SELECT k.n, k.root_n, k.person, d.time, d.event_id, d.event_id_text
+    WHERE k.api = 'GetSigninToken'""")
+_SIGN_INS = f"""
+    SELECT * FROM ({_SIGNED_IN})
+    WHERE parent_kind IN {_PORTABLE!r}
+       OR (parent_kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+    ORDER BY parent_n, issued_time, n"""
+_TAKEN_ALONG = began("""
+    SELECT k.n, k.root_n, k.person, k.kind, t.kind AS root_kind, d.time, d.event_id, d.event_id_text
     FROM (SELECT segment, identity, time, event_id, event_id_text FROM facts
           WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
     JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
     JOIN known k ON k.n = a.n JOIN known t ON t.n = k.root_n
     WHERE NOT a.forwarded
-      AND (k.kind IN {_PORTABLE!r} OR (k.kind IN ('assumed_role', 'scoped') AND t.kind IN {_PORTABLE!r}))
-      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')
-    ORDER BY d.time, d.event_id"""
+      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')""")
+_CARRIED = f"""
+    SELECT * FROM ({_TAKEN_ALONG})
+    WHERE kind IN {_PORTABLE!r}
+       OR (kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+    ORDER BY time, event_id"""
 """
 Sign-ins that are no sessions of their own.
 
@@ -53,7 +60,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     first: dict[int | str, int] = {}
     by_token: dict[int, list[Row]] = {}
     for row in scene.rows(_CARRIED):
-        whose = (row["root_n"], row["person"] or "")  # a broker's users differ, and so do a host's sessions
+        whose = (row["began"], row["person"] or "")  # a broker's users differ, and so do a host's sessions
         since = min(first.setdefault(one, row["time"]) for one in whose)
         if since >= row["time"] - scene.thresholds.whole("habit_after"):
             by_token.setdefault(row["n"], []).append(row)
@@ -66,7 +73,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             severity=_severity(tokens[n]),
             why=f"{named(tokens[n])} was taken into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(found[0]['time'])}{_beyond(tokens[n])}",
-            subject=found[0]["root_n"],
+            subject=found[0]["began"],
             places=(n,),
             events=events,
             count=len(found),
@@ -99,7 +106,7 @@ def _of_their_own(scene: Scene) -> Iterator[Hit]:
             why=f"{named(parent)} was turned into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(when)}"
             f": {found[0]['id']}{_beyond(parent)}",
-            subject=found[0]["root_n"],
+            subject=found[0]["began"],
             places=(n, *(row["n"] for row in found)),
             events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
             count=len(found),

@@ -6,18 +6,24 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
 
-_DEEPEST = """
+_AT_LEAST = began(
+    "SELECT n, root_n, depth, issued_time FROM known "
+    "WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'"
+)
+_DEEPEST = f"""
     SELECT n FROM (
-      SELECT n, depth, issued_time, row_number() OVER (PARTITION BY root_n ORDER BY depth DESC, issued_time, n) AS place
-      FROM known WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'
+      SELECT d.n, d.depth, d.issued_time,
+             row_number() OVER (PARTITION BY d.began ORDER BY d.depth DESC, d.issued_time, d.n) AS place
+      FROM ({_AT_LEAST}) d JOIN known b ON b.n = d.began WHERE d.depth - b.depth >= {{deep}}
     ) k
     LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
-    WHERE k.place = 1 AND d.first >= k.issued_time - {habit}"""
+    WHERE k.place = 1 AND d.first >= k.issued_time - {{habit}}"""
 _DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
-"""The deepest of each lineage, unless that was a habit of some lineage."""
+"""The deepest of each lineage, unless that was a habit of some lineage; what was started begins one of its own."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -29,30 +35,32 @@ def find(scene: Scene) -> Iterator[Hit]:
     above = scene.known(scene.ancestors([row["n"] for row in deepest]))
     for row in deepest:
         path = _path(row, above)
-        if any(one["parent_link"] == "created" for one in (*path, row)):
+        if any(one["parent_link"] == "created" for one in (*path[1:], row)):
             continue  # it acts through what another made
         yield Hit(
-            about=(row["root_id"], str(row["depth"])),
+            about=(path[0]["id"], str(len(path))),
             time=row["issued_time"],
             severity="medium",
-            why=f"{named(row)}, minted at {at(row['issued_time'])}, is {row['depth']} hops below "
+            why=f"{named(row)}, minted at {at(row['issued_time'])}, is {len(path)} hops below "
             f"{named(path[0])}, by way of "
             f"{listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep "
             f"until {span(habit)} before.",
             subject=path[1]["n"],
             places=(*(one["n"] for one in path), row["n"]),
             events=tuple(event_id(one["issue_event"], one["issue_text"]) or "" for one in (*path, row)),
-            count=row["depth"],
+            count=len(path),
             thresholds=("deep", "habit_after"),
         )
 
 
 def _path(row: Row, above: dict[int, Row]) -> list[Row]:
-    """What stands above a credential, from the root down."""
+    """What stands above a credential, from the root down, or from what somebody started."""
     path: list[Row] = []
     while row["parent_n"] is not None:
         row = above[row["parent_n"]]
         path.append(row)
+        if (row["parent_link"], row["kind"]) == ("created", "service_role"):
+            break
     return path[::-1]
 
 

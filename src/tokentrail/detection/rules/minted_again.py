@@ -10,18 +10,26 @@ from tokentrail.detection.cuts import Cut
 from tokentrail.detection.homes import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
-_AGAIN = """
-    SELECT c.by_event, k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
+_REVOKED = began(
+    "SELECT r.by_event, r.done_at, r.role, k.root_n, k.n FROM revoked r JOIN known k ON k.n = r.n"
+)
+_MINTED = began("""
+    SELECT c.by_event, c.done_at, c.began AS cut_began, k.*
+    FROM (SELECT DISTINCT by_event, done_at, role, root_n, began FROM revoked_now) c
+    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at""")
+_AGAIN = f"""
+    SELECT k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
            (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
-            AND e.issued_time < c.done_at AND e.root_n = k.root_n) AS before
-    FROM (SELECT DISTINCT by_event, done_at, role, root_n FROM revoked) c
-    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at
+            AND e.issued_time < k.done_at AND e.root_n = k.root_n) AS before
+    FROM ({_MINTED}) k
     LEFT JOIN known p ON p.n = k.parent_n
     LEFT JOIN homes h ON h.person = p.person AND h.ip = k.issue_ip
-    ORDER BY c.by_event, k.root_n, k.issued_time, k.n"""
+    WHERE k.began = k.cut_began
+    ORDER BY k.by_event, k.began, k.issued_time, k.n"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -35,16 +43,18 @@ def find(scene: Scene) -> Iterator[Hit]:
             "by_event": pa.array([one.by for one in cuts], pa.string()),
             "done_at": pa.array([one.done_at for one in cuts], pa.int64()),
             "role": pa.array([one.row["into_role"] for one in cuts], pa.string()),
-            "root_n": pa.array([one.row["root_n"] for one in cuts], pa.int64()),
+            "n": pa.array([one.row["n"] for one in cuts], pa.int64()),
         },
     )
+    scene.table("revoked_now", _REVOKED)
+    whose = {row["n"]: row["began"] for row in scene.rows("SELECT DISTINCT n, began FROM revoked_now")}
     ended = {one.row["n"] for one in (*scene.cut_keys(), *scene.cut_sessions())}
     stories: dict[tuple[str, int], list[Row]] = {}
     for row in scene.rows(_AGAIN):
         if row["n"] not in ended:
-            stories.setdefault((row["by_event"], row["root_n"]), []).append(row)
+            stories.setdefault((row["by_event"], row["began"]), []).append(row)
     for (by, root), found in sorted(stories.items()):
-        mine = [one for one in cuts if one.by == by and one.row["root_n"] == root]
+        mine = [one for one in cuts if one.by == by and whose[one.row["n"]] == root]
         signs = _signs(scene, mine, found)
         if signs:
             yield _hit(scene, mine, found, signs, by)
@@ -55,7 +65,7 @@ def _signs(scene: Scene, mine: list[Cut], found: list[Row]) -> list[str]:
     parents = {one.row["parent_n"] for one in mine}
     keys = {one.row["n"]: one for one in scene.cut_keys()}
     signs = []
-    if mine[0].row["root_n"] in keys:
+    if found[0]["began"] in keys:
         signs.append("the key at the top of the lineage had been cut")
     if any(row["parent_n"] not in parents for row in found):
         signs.append("another credential of the lineage minted it than had minted the revoked one")
@@ -78,7 +88,7 @@ def _signs(scene: Scene, mine: list[Cut], found: list[Row]) -> list[str]:
 
 def _hit(scene: Scene, mine: list[Cut], found: list[Row], signs: list[str], by: str) -> Hit:
     severity: Severity = "critical" if len(signs) > 1 else "high"
-    root = scene.known([found[0]["root_n"]])[found[0]["root_n"]]
+    root = scene.known([found[0]["began"]])[found[0]["began"]]
     return Hit(
         about=(by, root["id"]),
         time=found[0]["issued_time"],

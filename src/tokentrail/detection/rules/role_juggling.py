@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -25,10 +26,12 @@ _RETURNED = """
     LEFT JOIN hops h ON h.n = g.parent_n
     LEFT JOIN hops i ON i.n = h.parent_n
     WHERE c.taken AND c.role IN (coalesce(g.role, 0), coalesce(h.role, 0), coalesce(i.role, 0))"""
-_RETURNS = """
+_RETURNS = (
+    began("""
     SELECT k.n, k.root_n, k.into_role, k.issued_time, k.issue_event, k.issue_text, r.into_role AS through, c.left_n
-    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through
-    ORDER BY k.root_n, k.issued_time, k.n"""
+    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through""")
+    + " ORDER BY began, issued_time, k.n"
+)
 """Sessions of a role that an ancestor, two to four hops up, was of too, with another role between."""
 
 
@@ -40,7 +43,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         return
     chains: dict[int, list[Row]] = {}
     for row in scene.rows(_RETURNS):
-        chains.setdefault(row["root_n"], []).append(row)
+        chains.setdefault(row["began"], []).append(row)
     starts = scene.known(found[0]["left_n"] for found in chains.values())
     for _, found in sorted(chains.items()):
         if len(found) >= scene.thresholds["juggled"]:

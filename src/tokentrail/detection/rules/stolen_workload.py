@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tokentrail.detection.addresses import public
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named
 from tokentrail.lineage.rows import Row, event_id
 
@@ -28,14 +29,20 @@ _VISITS = """
 _VISITS_IN_ALL = """
     SELECT n, ip, agent, CAST(sum(events) AS BIGINT) AS events, min(first) AS first
     FROM {parts} GROUP BY n, ip, agent"""
-_GUESTS = """
-    SELECT DISTINCT d.ip, d.agent FROM deeds d
-    JOIN (SELECT v.ip FROM visits v JOIN hosted h ON h.n = v.n GROUP BY v.ip HAVING count(DISTINCT h.person) = 1) v
-      ON v.ip = d.ip
-    JOIN known k ON k.n = d.n JOIN known t ON t.n = k.root_n
-    WHERE NOT d.forwarded AND t.kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')
-      AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)"""
-"""Addresses and tools of people and keys where one role's workloads are seen too; those of several are gateways."""
+_ALL_GUESTS = """
+    SELECT g.*, k.root_n, t.kind FROM (
+      SELECT DISTINCT d.n, d.ip, d.agent FROM deeds d
+      JOIN (SELECT v.ip FROM visits v JOIN hosted h ON h.n = v.n GROUP BY v.ip HAVING count(DISTINCT h.person) = 1) v
+        ON v.ip = d.ip
+      WHERE NOT d.forwarded AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)
+    ) g JOIN known k ON k.n = g.n JOIN known t ON t.n = k.root_n"""
+_GUESTS = f"""
+    SELECT DISTINCT ip, agent FROM ({began(_ALL_GUESTS)})
+    WHERE began = root_n AND kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')"""
+"""
+Addresses and tools of people and keys, and of nothing that a workload minted, where one role's workloads are seen too;
+those of several are gateways.
+"""
 _ABROAD = """
     WITH tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
                    FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent)

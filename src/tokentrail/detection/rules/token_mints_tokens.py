@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -16,13 +17,15 @@ _MINTING = """
        OR (kind = 'unknown' AND NOT coalesce(mfa, TRUE) AND contains(coalesce(arn, ''), ':user/'))"""
 """The last: a user's temporary credential whose minting was not seen, and that is no console's. It has no second factor
 if it says so."""
-_MINTED = """
+_MINTED = (
+    began("""
     SELECT k.*, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
     FROM minting p JOIN known k ON k.parent_n = p.n
     WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
     QUALIFY coalesce(min(minted) OVER (PARTITION BY k.parent_n)
-                     < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)
-    ORDER BY minted, k.issue_event, k.n"""
+                     < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)""")
+    + " ORDER BY minted, issue_event, k.n"
+)
 """Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
     SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first
@@ -44,8 +47,9 @@ def find(scene: Scene) -> Iterator[Hit]:
 def _from_tokens(scene: Scene) -> Iterator[Hit]:
     """One finding a principal and lineage, however many tokens mint until that is a habit."""
     stories: dict[tuple[int, str], dict[int, list[Row]]] = {}
-    for row in scene.rows(_MINTED.format(settled=int(86_400 * scene.thresholds["habit_days"]))):
-        stories.setdefault((row["root_n"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
+    settled = int(86_400 * scene.thresholds["habit_days"])
+    for row in scene.rows(_MINTED.format(settled=settled)):
+        stories.setdefault((row["began"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
     parents = scene.known(n for by_token in stories.values() for n in by_token)
     for _, by_token in sorted(stories.items()):
         yield _from_token([parents[n] for n in by_token], list(by_token.values()))
@@ -68,7 +72,7 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
         f"{counted(len(first), 'credential')}{into}: "
         f"{listed(row['id'] for row in first)}, first at {at(started['minted'] or 0)}"
         f"{more + in_all if len(tokens) > 1 else ''}.",
-        subject=tokens[0]["root_n"],
+        subject=started["began"],
         places=(*(token["n"] for token in tokens), *(row["n"] for row in every)),
         events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in every),
         count=len(every),
