@@ -199,6 +199,22 @@ def test_what_acts_through_created_things_is_offspring(world: World) -> None:
     }
 
 
+def test_a_log_of_writes_alone_tells_a_build_by_its_name(world: World) -> None:
+    """Without the AssumeRole that gave it out: the id that StartBuild was answered with is nobody else's."""
+    session = world.user("ada").assumes("Admin")
+    build = session.starts_build("site", "Work")
+    build.calls("s3:ListBuckets")
+    world.user("grace").assumes("Work", "AWSCodeBuild-by-hand").calls("s3:ListBuckets")
+    writes = [
+        one for one in world.records() if one["userIdentity"].get("invokedBy") != "codebuild.amazonaws.com"
+    ]
+    found = traced(writes, session.id, up=False)
+
+    assert [(one.id, one.kind, one.parent_link) for one in found.credentials if one.id != session.id] == [
+        (build.key_id, "assumed_role", "created")
+    ]
+
+
 def test_a_password_set_for_somebody_else_taints_the_sign_in(world: World) -> None:
     """UpdateLoginProfile by the subject: whoever signs in afterwards came through it."""
     session = world.user("ada").assumes("Admin")

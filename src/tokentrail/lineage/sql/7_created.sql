@@ -69,11 +69,16 @@ WHERE m.time <= n.issued_at AND m.ck <> n.ck AND (a.time IS NULL OR a.time >= m.
        OR contains(m.document, n.provider) AND NOT contains(coalesce(m.earlier, ''), n.provider)
        OR contains(m.document, '"*"') AND (n.caller_ck IS NULL OR n.outside IS NOT NULL));
 
+-- A build's session is known by its name, too, where a log of writes alone lacks the call that gave it out.
 CREATE TABLE hosts AS
-SELECT n.ck, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
-       coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
-FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
-WHERE n.kind = 'service_role' AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function', 'task', 'build'));
+SELECT * FROM (
+  SELECT n.ck, n.kind, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
+         coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
+  FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
+  WHERE (n.kind = 'service_role' OR (n.kind = 'assumed_role' AND n.call IS NULL))
+    AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function', 'task', 'build'))
+) n
+WHERE n.kind = 'service_role' OR n.host LIKE 'AWSCodeBuild-%';
 
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
