@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
@@ -251,3 +253,60 @@ def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None
     assert all(one["created"] for one in expected["identities"])
     [read] = [piece.raw for piece in pieces(out.getvalue().encode()) if b"ConsoleLogin" in piece.raw]
     assert json.loads(read)["additionalEventData"]["MFAUsed"] == "No"
+
+
+def parquet(**columns: Any) -> bytes:
+    """A Parquet file."""
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: pa.array(*column) for name, column in columns.items()}), out)
+    found: bytes = out.getvalue().to_pybytes()
+    return found
+
+
+def lake(value: dict[str, Any] | None) -> list[tuple[str, str]] | None:
+    """A request or an answer as CloudTrail Lake has it: a map of texts."""
+    if value is None:
+        return None
+    return [(name, one if isinstance(one, str) else json.dumps(one)) for name, one in value.items()]
+
+
+def columns(*records: dict[str, Any], maps: bool) -> bytes:
+    """A Parquet table of records with Athena's names; a column has nothing where a record lacks it."""
+    names = dict.fromkeys(name for one in records for name in one)
+    texts = pa.map_(pa.string(), pa.string()) if maps else pa.string()
+    opened = {
+        name: (
+            [(lake if maps else json.dumps)(value) if (value := one.get(name)) else None for one in records],
+            texts,
+        )
+        for name in ("requestParameters", "responseElements")
+    }
+    return parquet(
+        **{name.lower(): opened.get(name, ([one.get(name) for one in records],)) for name in names}
+    )
+
+
+PARQUET = {
+    "requests as JSON": lambda *records: columns(*records, maps=False),
+    "requests as maps of texts": lambda *records: columns(*records, maps=True),
+    "whole, as text": lambda *records: parquet(eventJson=[[json.dumps(one) for one in records]]),
+    "whole, in what EventBridge sent": lambda *records: parquet(
+        message=[[carriers.WRITERS["eventbridge"]([one]).decode() for one in records]]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET)
+def test_a_parquet_table_says_what_the_native_file_says(kind: str) -> None:
+    """Its columns keep their places where a row has nothing in one, and what is within a map of texts is read."""
+    policy = {"userName": "ada", "policyName": "p", "policyDocument": '{"Statement": []}'}
+    put = record(
+        eventSource="iam.amazonaws.com", eventName="PutUserPolicy", eventID="put", requestParameters=policy
+    )
+    failed = record(eventID="failed", errorCode="AccessDenied", readOnly=None)
+    records = [failed, CALL, put, record(eventID="plain", sharedEventID="s")]
+    found, expected = tables(PARQUET[kind](*records)), tables(native(records))
+
+    assert {name: expected[name] for name in (*TOLD, "changes")} == {
+        name: found[name] for name in (*TOLD, "changes")
+    }

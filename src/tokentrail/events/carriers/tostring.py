@@ -20,7 +20,7 @@ _JSON_TRIES = 200
 """How often a value may look like JSON and not be: each costs a look at what follows."""
 _MOST_VALUES = 50_000
 """How many values are told apart in one text; readings that had to be given up count too."""
-_DOCUMENTS = ("policydocument", "policy")
+DOCUMENTS = ("policydocument", "policy")
 """Members that hold JSON as text in CloudTrail's own records too."""
 _NAME = re.compile(r"\s*([A-Za-z_][\w.:$-]*)=")
 _IN_MAP = re.compile(r", (?=[A-Za-z_][\w.:$-]*=)|\}(?=[\]}]|, |\Z)")
@@ -80,7 +80,7 @@ class _Reader:
         found: dict[str, Any] = {}
         while name := _NAME.match(self._text, at):
             value, at = self.value(name.end(), depth + 1, _IN_MAP)
-            if isinstance(value, dict | list) and name[1].lower().endswith(_DOCUMENTS):
+            if isinstance(value, dict | list) and name[1].lower().endswith(DOCUMENTS):
                 value = self._text[name.end() : at]
             found.setdefault(name[1], value)
             if not self._text.startswith(", ", at):
