@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
-from tokentrail.events.carriers.tostring import DOCUMENTS, parse
+from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
 
 _ALIASES = {
@@ -178,19 +178,19 @@ def opened(members: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     A map of texts with JSON for what was an object or a list, as CloudTrail Lake's tables hold requests and answers.
 
-    Documents (policies) are text in CloudTrail's own records, too. AWS, 'CloudTrail Lake query samples':
-    `json_extract(element_at(requestparameters, …))`.
+    AWS, 'CloudTrail Lake query samples': `json_extract(element_at(requestparameters, …))`.
     """
     return None if members is None else {name: _opened(name, value) for name, value in members.items()}
 
 
 def _opened(name: str, value: Any) -> Any:
-    if not isinstance(value, str) or value[:1] not in ("{", "[") or name.lower().endswith(DOCUMENTS):
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     try:
-        return msgspec.json.decode(value)
+        found = msgspec.json.decode(value)
     except FAILURES:
         return value
+    return value if is_document(name, found) else found
 
 
 def _open_path(name: str) -> tuple[str, ...] | None:
