@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -81,6 +82,13 @@ def queried(time: str, created: str) -> bytes:
     return json.dumps([row | {"TableName": "PrimaryResult"}]).encode()
 
 
+def analytics(time: str, created: str) -> dict[str, Any]:
+    """A table of Azure's Log Analytics: `ErrorCode` and the like may be null there."""
+    row = {name.removesuffix(" [UTC]"): cell or None for name, cell in sentinel(time, created).items()}
+    columns = [{"name": name, "type": "string"} for name in row]
+    return {"name": "PrimaryResult", "columns": columns, "rows": [list(row.values())]}
+
+
 def athena(of: dict[str, Any]) -> dict[str, Any]:
     """Athena's answer for one row, after the row of the names."""
     row = cells(of, str.lower)
@@ -107,6 +115,10 @@ EXPORTS = {
     "CloudTrail Lake's answer": json.dumps(
         {"QueryStatus": "FINISHED", "QueryResultRows": [[{name: cell} for name, cell in cells(CALL).items()]]}
     ).encode(),
+    "Log Analytics' answer": json.dumps({"tables": [analytics("2024-03-01T00:00:00Z", "2024-02-01T23:00:00Z")]}).encode(),
+    "PowerShell's": b"#TYPE Amazon.CloudTrail.Model.Event\r\n" + as_csv(EventId="x", CloudTrailEvent=json.dumps(CALL)),
+    "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
+    "Sumo Logic's answer": json.dumps({"fields": [], "messages": [{"map": {"_raw": json.dumps(CALL)}}]}).encode(),
     "Athena's answer": json.dumps(athena(CALL)).encode(),
 }  # fmt: skip
 
@@ -130,6 +142,10 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an alert": lambda one: {"rule": {"id": "1"}, "data": {"integration": "aws", "aws": {**one, "source": "cloudtrail"}}},
     "an archive of alerts": lambda one: {"full_log": json.dumps({"integration": "aws", "aws": one})},
     "a container": lambda one: {"log": json.dumps(one) + "\n", "stream": "stdout"},
+    "a collector": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": one, "fields": {"x": "y"}},
+    "a collector of texts": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": json.dumps(one)},
+    "a stream that failed": lambda one: {"errorCode": "x", "rawData": base64.b64encode(json.dumps(one).encode()).decode()},
+    "a list": lambda one: {"records": [one]},
     "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
 }  # fmt: skip
 

@@ -19,6 +19,8 @@ from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.piece import Found, Piece
 
 _STAMPED = re.compile(rb"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[^\s{]+\s+){0,2}(?=\{)")
+_BEFORE_NAMES = (b"#TYPE ", b"sep=")
+"""What may stand above the names: Windows PowerShell's `Export-Csv` says what its rows are, Excel what parts cells."""
 _SEPARATORS = ",\t;"
 _MOST_LINES = 1_000
 """Lines that one row may take: a quotation mark too many costs so many at most."""
@@ -30,6 +32,8 @@ def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
     """The records of such a text; `None` if it is none."""
     if _STAMPED.match(data, 0, 400):
         return _stamped(data, room)
+    if data.startswith(_BEFORE_NAMES):
+        data = data.partition(b"\n")[2]
     head = data[: 1 << 16].partition(b"\n")[0]
     if not head or head[:1] in b"{[":
         return None

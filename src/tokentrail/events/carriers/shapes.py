@@ -83,6 +83,11 @@ class Shape(msgspec.Struct, gc=False):
     log: _Raw = ABSENT
     full_log: _Raw = ABSENT
     line: _Raw = ABSENT
+    records: _Raw = ABSENT
+    messages: _Raw = ABSENT
+    map: _Raw = ABSENT
+    rawData: _Raw = ABSENT
+    tables: _Raw = ABSENT
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -60,6 +61,18 @@ class _ResultSet(msgspec.Struct, gc=False):
     Rows: list[_Cells]
 
 
+class _Named(msgspec.Struct, gc=False):
+    name: str
+
+
+class _Table(msgspec.Struct, gc=False):
+    """Azure Monitor, 'Azure Monitor Log Analytics API response format'."""
+
+    columns: list[_Named]
+    rows: list[list[Any]]
+
+
+_decode_tables = msgspec.json.Decoder(list[_Table]).decode
 _decode_result = msgspec.json.Decoder(_ResultSet).decode
 _decode_rows = msgspec.json.Decoder(list[list[dict[str, str | None]]]).decode
 _encode = msgspec.json.Encoder().encode
@@ -129,7 +142,19 @@ def lake(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return _rows(rows, inside.within())
 
 
-def _rows(rows: Iterable[Mapping[str, str | None]], inside: Inside) -> Iterator[Found]:
+def azure(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of Azure's Log Analytics: tables, each with its columns' names and its rows."""
+    try:
+        found = _decode_tables(value)
+    except FAILURES:
+        return None
+    named = (([column.name for column in one.columns], one.rows) for one in found)
+    return _rows(
+        (dict(zip(names, row, strict=False)) for names, rows in named for row in rows), inside.within()
+    )
+
+
+def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
     for row in rows:
         if schema.is_row(row):
             made, old = schema.from_row(row)

@@ -129,5 +129,11 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("full_log", transports.laid_around),
     ("log", transports.laid_around),
     ("line", transports.laid_around),
+    ("event", transports.laid_around),
+    ("rawData", transports.compressed),
+    ("map", transports.envelope),
+    ("messages", transports.objects),
+    ("records", transports.objects),
+    ("tables", stores.azure),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""
