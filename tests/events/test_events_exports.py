@@ -246,13 +246,22 @@ def printed(value: Any) -> str:
 
 @pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.5"])
 def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None:
-    """When a session began and whether a sign-in had a factor, too: numbers and flags come as text there."""
+    """
+    When a session began and whether a sign-in had a factor, too: numbers and flags come as text there.
+
+    Names have places in lists, and a user agent in brackets is none.
+    """
     session = {"attributes": {"creationDate": "2024-02-01T23:00:00Z", "mfaAuthenticated": "false"}}
     login = record(
         userIdentity=USER | {"sessionContext": session}, eventName="ConsoleLogin", eventSource="signin.amazonaws.com",
         responseElements={"ConsoleLogin": "Success"}, additionalEventData={"MFAUsed": "No"}, eventID="login",
     )  # fmt: skip
-    lake = carriers.WRITERS[version]([CALL, login])
+    tagged = record(
+        userIdentity=USER | {"sessionContext": session}, eventName="CreateRole", eventSource="iam.amazonaws.com",
+        eventID="tagged", readOnly=False,
+        requestParameters={"tags": [{"key": "a", "value": "b"}]}, userAgent="[S3Console/0.4, aws-internal/3]",
+    )  # fmt: skip
+    lake = carriers.WRITERS[version]([CALL, login, tagged])
     documents = [json.loads(line) for line in lake.splitlines()]
     names = list(dict.fromkeys(name for one in documents for name in one))
     rows = [[printed(one.get(name)) for name in names] for one in documents]
@@ -269,6 +278,33 @@ def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None
     assert all(one["created"] for one in expected["identities"])
     [read] = [piece.raw for piece in pieces(out.getvalue().encode()) if b"ConsoleLogin" in piece.raw]
     assert json.loads(read)["additionalEventData"]["MFAUsed"] == "No"
+
+
+MAPS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "an object": dict,
+    "lists of two": lambda of: [[name, of[name]] for name in of],
+    "objects of two": lambda of: [{"key": name, "value": of[name]} for name in of],
+    "text": json.dumps,
+}
+
+
+@pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.1", "ocsf-1.5"])
+@pytest.mark.parametrize("spelled", MAPS)
+def test_security_lake_is_read_however_its_maps_are_spelled(version: str, spelled: str) -> None:
+    """Parquet's map of what has no field is pairs or text where JSON was made of it; and a caller without ARN has none."""
+    caller = {
+        "type": "WebIdentityUser",
+        "principalId": "provider:aud:sub",
+        "userName": "sub",
+        "identityProvider": "p",
+    }
+    federated = issuing(
+        "AssumeRoleWithWebIdentity", userIdentity=caller, eventID="federated", sharedEventID="s"
+    )
+    documents = [json.loads(line) for line in carriers.WRITERS[version]([CALL, federated]).splitlines()]
+    lines = [json.dumps(one | {"unmapped": MAPS[spelled](one["unmapped"])}).encode() for one in documents]
+
+    assert told(b"\n".join(lines)) == told(native([CALL, federated]))
 
 
 def parquet(**columns: Any) -> bytes:

@@ -23,6 +23,7 @@ from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 
 _DEEPEST = 12
+_PAIR = 2
 ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
@@ -77,7 +78,11 @@ def is_row(names: Iterable[str]) -> bool:
 
 def from_row(cells: Mapping[str, str | None]) -> tuple[bytes, bool]:
     """The same as `record` of a row of a table, whose cells are texts."""
-    return record({name: truth(_number(structured(cell or ""))) for name, cell in cells.items()})
+    members = {name: truth(_number(structured(cell or ""))) for name, cell in cells.items()}
+    client = members.get("http_request")
+    if isinstance(client, dict) and isinstance(agent := client.get("user_agent"), list):
+        client["user_agent"] = f"[{', '.join(map(str, agent))}]"  # S3 puts it in brackets, and it is no list
+    return record(members)
 
 
 def _number(value: Any) -> Any:
@@ -123,14 +128,32 @@ def record(members: Members) -> tuple[bytes, bool]:
         made["recipientAccountId"] = account
     if resources := members.get("resources"):
         made["resources"] = [_resource(one) for one in resources] if isinstance(resources, list) else []
-    unmapped = members.get("unmapped")
-    unmapped = unmapped if isinstance(unmapped, dict) else {}
+    unmapped = _entries(members.get("unmapped"))
     told = tuple((name, value) for name, value in unmapped.items() if name.startswith(OF_IDENTITY))
     made["userIdentity"] = who(members.get("actor"), told)
     _unmapped(unmapped, made)
     if old:
         give_back(members, made)
     return encoded(made), old
+
+
+def _entries(unmapped: Any) -> Members:
+    """
+    What a version has no field for, by dotted name.
+
+    It is a map in Parquet. Tools that know none in JSON write text, or pairs: pandas lists of two, others objects with
+    `key` and `value`.
+    """
+    if isinstance(unmapped, str):
+        unmapped = structured(unmapped)
+    if isinstance(unmapped, list):
+        pairs = [list(one.values()) if isinstance(one, dict) else one for one in unmapped]
+        unmapped = {one[0]: one[1] for one in pairs if isinstance(one, list) and len(one) == _PAIR}
+    return (
+        {name: one for name, one in unmapped.items() if isinstance(name, str)}
+        if isinstance(unmapped, dict)
+        else {}
+    )
 
 
 def decode(raw: bytes) -> Members:
@@ -159,7 +182,10 @@ def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
 def _identity(actor: Members) -> Members:
     user, session = _object(actor, "user"), _object(actor, "session")
     first, second = user.get("uid"), user.get("uuid")
-    arn, principal = (second, first) if second is not None else (first, user.get("uid_alt"))
+    old = second is not None or (
+        isinstance(first, str) and not first.startswith("arn:")
+    )  # then `uid` is no ARN
+    arn, principal = (second, first) if old else (first, user.get("uid_alt"))
     kind = user.get("type")
     found = {
         "type": kind,

@@ -20,8 +20,10 @@ _JSON_TRIES = 200
 """How often a value may look like JSON and not be: each costs a look at what follows."""
 _MOST_VALUES = 50_000
 """How many values are told apart in one text; readings that had to be given up count too."""
-_NAME = re.compile(r"\s*([A-Za-z_][\w.:$-]*)=")
-_IN_MAP = re.compile(r", (?=[A-Za-z_][\w.:$-]*=)|\}(?=[\]}]|, |\Z)")
+_PLAIN = r"[A-Za-z_](?:[\w.:$-]|\[\d*\])*"
+"""A name; Security Lake's have places in lists, as in `requestParameters.tags[0].key`."""
+_NAME = re.compile(rf"\s*({_PLAIN})=")
+_IN_MAP = re.compile(rf", (?={_PLAIN}=)|\}}(?=[\]}}]|, |\Z)")
 _IN_LIST = re.compile(r", |\](?=[\]}]|, |\Z)")
 _LOOKS_LIKE_JSON = re.compile(r'\{\s*["}]|\[\s*(?:["\[\]]|\{\s*["}])')
 _WHITE = re.compile(r"\s*")
