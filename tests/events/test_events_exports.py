@@ -112,6 +112,7 @@ EXPORTS = {
     "objects as text in a file like CloudTrail's": json.dumps({"Records": [cells(CALL)]}).encode(),
     "Logs Insights": json.dumps([{"@timestamp": "2024-03-01 00:00:09.000", "@message": CALL}]).encode(),
     "Logs Insights as text": json.dumps([{"@message": json.dumps(CALL), "@ptr": "x"}]).encode(),
+    "pandas": as_csv(**{name: str(value) for name, value in CALL.items() if value is not None}),
     "CloudTrail Lake's answer": json.dumps(
         {"QueryStatus": "FINISHED", "QueryResultRows": [[{name: cell} for name, cell in cells(CALL).items()]]}
     ).encode(),
@@ -174,6 +175,16 @@ def test_the_consoles_event_history_tells_whose_key_called() -> None:
     [event], [caller] = found["events"], found["identities"]
     assert ("ListBuckets", "192.0.2.10", ACCOUNT) == (event["name"], event["ip"], event["account"])
     assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
+
+
+@pytest.mark.parametrize(
+    "cell", ["{'a': 1j}", "{'a': '\\d'", "{'a':" * 300, "{'a': " + "(" * 5000, "{'a': 1e999}"]
+)
+def test_what_only_looks_like_python_stops_no_table(cell: str) -> None:
+    """A cell that Python can't have printed, or that no JSON can say, costs itself at most."""
+    assert ["ListBuckets"] == [
+        one["name"] for one in tables(as_csv(**dotted(record()), requestParameters=cell))["events"]
+    ]
 
 
 @pytest.mark.parametrize("time", ["13/13/2024, 00:00:00.000", "3/1/2024, 13:00:00.000 AM"])

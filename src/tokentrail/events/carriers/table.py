@@ -8,7 +8,9 @@ schemas for event data stores'.
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +68,9 @@ What Splunk's add-on for AWS puts in the place of an error code that isn't there
 NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
+_LITERALS = ("{'", "['", "[{'", '{"')
+_LONGEST_LITERAL = 1 << 20
+"""Python takes some hundred times as much memory to read one; a record has a quarter of this at most."""
 
 
 class Columns:
@@ -165,13 +170,24 @@ def _of_portal(found: re.Match[str]) -> str | None:
 
 
 def structured(text: str) -> Any:
-    """What a cell's text shows: JSON where it is JSON, else Java's `toString()`."""
+    """What a cell's text shows: JSON where it is JSON, else what Python or Java's `toString()` prints."""
     if text[:1] not in ("{", "["):
         return None if text in _NOTHING else text
     try:
         return msgspec.json.decode(text)
     except FAILURES:
-        return parse(text)
+        return parse(text) if (found := _literal(text)) is None else found
+
+
+def _literal(text: str) -> Any:
+    """The dict or list that Python printed, as pandas does into CSV; `None` where a text is none."""
+    if len(text) > _LONGEST_LITERAL or not text.startswith(_LITERALS):
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of escapes that Python doesn't know
+            return msgspec.json.decode(msgspec.json.encode(ast.literal_eval(text)))
+    except (*FAILURES, ValueError, TypeError, SyntaxError, MemoryError, OverflowError):
+        return None
 
 
 def opened(members: Mapping[str, Any] | None) -> dict[str, Any] | None:
