@@ -147,6 +147,9 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a collector of texts": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": json.dumps(one)},
     "a stream that failed": lambda one: {"errorCode": "x", "rawData": base64.b64encode(json.dumps(one).encode()).decode()},
     "a list": lambda one: {"records": [one]},
+    "nothing, with requests and answers as text": lambda one: {
+        name: json.dumps(value) if name in ("requestParameters", "responseElements") else value for name, value in one.items()
+    },
     "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
 }  # fmt: skip
 

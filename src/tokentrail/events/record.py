@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -199,6 +200,11 @@ def _number(value: Any, name: str, notes: list[Note]) -> float | None:
 
 
 def _additional(value: Any, notes: list[Note]) -> Additional | None:
+    if (
+        isinstance(value, str) and value[:1] == "{"
+    ):  # as pipelines write it that spare an index its many names
+        with suppress(*FAILURES):
+            value = msgspec.json.decode(value)
     if not isinstance(value, dict):
         if value is not None:
             notes.append(("additionalEventData", f"a {type(value).__name__} where an object is expected"))
