@@ -119,6 +119,7 @@ EXPORTS = {
     "Log Analytics' answer": json.dumps({"tables": [analytics("2024-03-01T00:00:00Z", "2024-02-01T23:00:00Z")]}).encode(),
     "PowerShell's": b"#TYPE Amazon.CloudTrail.Model.Event\r\n" + as_csv(EventId="x", CloudTrailEvent=json.dumps(CALL)),
     "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
+    "Splunk's rows": json.dumps({"fields": ["_time", "_raw"], "rows": [["x", json.dumps(CALL)]]}).encode(),
     "Sumo Logic's answer": json.dumps({"fields": [], "messages": [{"map": {"_raw": json.dumps(CALL)}}]}).encode(),
     "Athena's answer": json.dumps(athena(CALL)).encode(),
 }  # fmt: skip
@@ -147,6 +148,9 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a collector of texts": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": json.dumps(one)},
     "a stream that failed": lambda one: {"errorCode": "x", "rawData": base64.b64encode(json.dumps(one).encode()).decode()},
     "a list": lambda one: {"records": [one]},
+    "an event's text": lambda one: {"detail-type": "AWS API Call via CloudTrail", "detail": json.dumps(one)},
+    "an event without kind": lambda one: {"source": "aws.sts", "detail": one},
+    "a parsed event": lambda one: {"_time": 1, "_raw": one},
     "nothing, with requests and answers as text": lambda one: {
         name: json.dumps(value) if name in ("requestParameters", "responseElements") else value for name, value in one.items()
     },

@@ -88,6 +88,7 @@ class Shape(msgspec.Struct, gc=False):
     map: _Raw = ABSENT
     rawData: _Raw = ABSENT
     tables: _Raw = ABSENT
+    rows: _Raw = ABSENT
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -72,6 +72,8 @@ class _Table(msgspec.Struct, gc=False):
     rows: list[list[Any]]
 
 
+_decode_names = msgspec.json.Decoder(list[str]).decode
+_decode_lists = msgspec.json.Decoder(list[list[Any]]).decode
 _decode_tables = msgspec.json.Decoder(list[_Table]).decode
 _decode_result = msgspec.json.Decoder(_ResultSet).decode
 _decode_rows = msgspec.json.Decoder(list[list[dict[str, str | None]]]).decode
@@ -164,9 +166,20 @@ def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
 
 
 def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """An event as Splunk keeps it."""
+    """An event as Splunk keeps it; Cribl keeps it as an object once it was parsed."""
     found = string(value)
-    return None if found is None else text(found, inside.within(), raw)
+    if found is None:
+        return nested(value, inside.within(document=True)) if value[:1] == b"{" else None
+    return text(found, inside.within(), raw)
+
+
+def splunk_rows(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of Splunk's (`output_mode=json_rows`): the fields' names once, and each row's values."""
+    try:
+        names, rows = _decode_names(shape.fields), _decode_lists(value)
+    except FAILURES:
+        return None
+    return _rows((dict(zip(names, row, strict=False)) for row in rows), inside.within())
 
 
 def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:

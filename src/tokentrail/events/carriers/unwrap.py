@@ -135,5 +135,6 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("messages", transports.objects),
     ("records", transports.objects),
     ("tables", stores.azure),
+    ("rows", stores.splunk_rows),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""
