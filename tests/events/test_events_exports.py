@@ -246,6 +246,28 @@ def test_lists_in_lists_and_names_without_end_stop_no_table(column: str, expecte
     assert expected == json.loads(found.raw).get("requestParameters")
 
 
+@pytest.mark.parametrize(
+    ("cell", "account"),
+    [
+        ("12345678901", "012345678901"),
+        ("111122223333.0", ACCOUNT),
+        ("1.11122E+11", None),
+        ("", None),
+        ("x", "x"),
+    ],
+)
+def test_an_account_may_have_been_taken_for_a_number(cell: str, account: str | None) -> None:
+    """Spreadsheets and pandas drop zeroes before it and add fractions; what lost digits names no account."""
+    [caller] = tables(as_csv(**dotted(record()) | {"userIdentity.accountId": cell}))["identities"]
+    assert account == caller["account"]
+
+
+def test_an_account_that_is_a_number_has_twelve_digits() -> None:
+    """So in JSON that was read for numbers and written again."""
+    [event] = tables(native([record(recipientAccountId=12345678901)]))["events"]
+    assert event["account"] == "012345678901"
+
+
 def test_a_caller_may_call_itself_a_dash() -> None:
     """A user agent is what the caller says: a dash in a table is one."""
     found = told(as_csv(**dotted(record(userAgent="-"))))

@@ -65,6 +65,8 @@ _NO_ERROR = ("success", "Success")
 What Splunk's add-on for AWS puts in the place of an error code that isn't there: searches there say
 `errorCode=success` (Splunk, 'Security Content', detections on CloudTrail).
 """
+_ACCOUNTS = frozenset({"accountId", "recipientAccountId", "vpcEndpointAccountId", "sourceAccount"})
+_DIGITS = 12
 NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
@@ -126,6 +128,20 @@ def encoded(record: dict[str, Any]) -> bytes:
         return msgspec.json.encode(record)
     except (UnicodeError, TypeError):
         return msgspec.json.encode(clean(record))
+
+
+def account(value: Any) -> Any:
+    """
+    An account's id, which tools that take it for a number write without its zeroes, or with a fraction.
+
+    What is left of its digits (`1.23457E+11`, as a spreadsheet shows it) is no id, and names nobody.
+    """
+    if value is None or value in _NOTHING:
+        return None
+    text = str(value).removesuffix(".0")
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
+        return text.zfill(_DIGITS)
+    return None if number(text) is not None else value
 
 
 def truth(value: Any) -> Any:
@@ -228,6 +244,8 @@ def _open_path(name: str) -> tuple[str, ...] | None:
 
 def _value(cell: Any, path: tuple[str, ...]) -> Any:
     """A cell's value, in the shape that its place in a record has."""
+    if path[-1] in _ACCOUNTS:
+        return account(cell)
     if isinstance(cell, str):
         top = path[0]
         if path == ("userIdentity",):
