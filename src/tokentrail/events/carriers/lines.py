@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -59,10 +60,10 @@ def _message(row: bytes) -> bytes:
     return message if message.isascii() else message.decode("utf-8", "replace").encode()
 
 
-def _cells(row: str, separator: str) -> list[str] | None:
+def _cells(row: str, separator: str, **escaped: Any) -> list[str] | None:
     csv.field_size_limit(_LONGEST)  # the module's own default is less than what one event may hold
     try:
-        return next(csv.reader([row], delimiter=separator), None)
+        return next(csv.reader([row], delimiter=separator, **escaped), None)
     except (csv.Error, StopIteration):
         return None
 
@@ -95,6 +96,8 @@ class _Rows:
 
     def _row(self, row: str) -> Iterator[Found]:
         cells = _cells(row, self._separator)
+        if (cells is None or len(cells) != len(self._names)) and '\\"' in row:  # as Spark and Hive write it
+            cells = _cells(row, self._separator, escapechar="\\", doublequote=False) or cells
         if cells is None or len(cells) != len(self._names):
             many = 0 if cells is None else len(cells)
             yield Piece(row.encode(), f"a row of {many} cells under {len(self._names)} columns", TABLE)
