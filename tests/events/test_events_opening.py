@@ -150,7 +150,9 @@ def test_an_encrypted_member_is_named() -> None:
     assert ([], ["member a: encrypted: unpack it first"]) == names(encrypted(zipped([("a", native(ONE))])))
 
 
-@pytest.mark.parametrize("magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a"])
+@pytest.mark.parametrize(
+    "magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a", b"\x1f\x9d\x90", b"\xff\x06\x00\x00sNaPpY"]
+)
 def test_other_packings_are_named(magic: bytes) -> None:
     """What isn't unpacked says what it is, and what to do."""
     read, reasons = names(magic + b"rest")

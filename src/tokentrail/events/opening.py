@@ -36,7 +36,12 @@ _STREAMS: dict[bytes, tuple[str, Callable[[], bz2.BZ2Decompressor | lzma.LZMADec
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
     b"\xfd7zXZ": ("xz", partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY)),
 }
-_OTHERS = {b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
+_OTHERS = {
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x1f\x9d": "compress",
+    b"\xff\x06\x00\x00sNaPpY": "Snappy",
+}
 _STEP = 1 << 16
 _BLOCK = 512
 _NAME_SHOWN = 120

@@ -45,6 +45,8 @@ _FIRST_NAME = re.compile(_FIRST)
 _LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
+_FORMATS = {b"ORC": "ORC", b"Obj\x01": "Avro", b"SQLite format 3\0": "SQLite"}
+"""Files of other formats, by how they begin, which tools for data lakes write as readily as Parquet."""
 _RESOURCE_FORK = b"\x00\x05\x16\x07"
 _MOST_JOINED = 8
 """How many brackets that only look like the end of a document may stand in one."""
@@ -84,6 +86,9 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
         return
     if data[:4] == _RESOURCE_FORK:
         yield Piece(b"", RESOURCE_FORK)
+        return
+    if other := next((name for start, name in _FORMATS.items() if data.startswith(start)), None):
+        yield Piece(b"", f"a file of {other}, which is not read: write it as JSON, CSV or Parquet")
         return
     data = trim(data)
     if not data:
