@@ -149,6 +149,8 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a collector of texts": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": json.dumps(one)},
     "a stream that failed": lambda one: {"errorCode": "x", "rawData": base64.b64encode(json.dumps(one).encode()).decode()},
     "a list": lambda one: {"records": [one]},
+    "a list of texts": lambda one: {"Records": [json.dumps(one)]},
+    "a list of texts by name": lambda one: {"Events": [json.dumps(one)], "NextToken": None},
     "an event's text": lambda one: {"detail-type": "AWS API Call via CloudTrail", "detail": json.dumps(one)},
     "an event without kind": lambda one: {"source": "aws.sts", "detail": one},
     "a parsed event": lambda one: {"_time": 1, "_raw": one},
