@@ -60,6 +60,11 @@ PM, as in the United States, else the day. Microsoft, 'Azure-Sentinel', sample d
 _TRUTH = {"true": True, "false": False}
 _NOTHING = ("", "null", "-")
 """What tables show where there is nothing; who calls may call itself `-`."""
+_MISSING = ("None", "nan", "NaN", "NULL", "\\N", "(null)")
+"""
+What programs write into CSV for nothing: Python, pandas, databases, Hive. Within requests and answers it may be a
+value, and who calls may call itself so.
+"""
 _NO_ERROR = ("success", "Success")
 """
 What Splunk's add-on for AWS puts in the place of an error code that isn't there: searches there say
@@ -244,6 +249,8 @@ def _open_path(name: str) -> tuple[str, ...] | None:
 
 def _value(cell: Any, path: tuple[str, ...]) -> Any:
     """A cell's value, in the shape that its place in a record has."""
+    if (len(path) == 1 or path[0] not in OPEN) and cell in _MISSING and path != ("userAgent",):
+        return None
     if path[-1] in _ACCOUNTS:
         return account(cell)
     if isinstance(cell, str):
