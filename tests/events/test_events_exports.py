@@ -119,6 +119,7 @@ EXPORTS = {
     "Log Analytics' answer": json.dumps({"tables": [analytics("2024-03-01T00:00:00Z", "2024-02-01T23:00:00Z")]}).encode(),
     "PowerShell's": b"#TYPE Amazon.CloudTrail.Model.Event\r\n" + as_csv(EventId="x", CloudTrailEvent=json.dumps(CALL)),
     "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
+    "another zone's time": as_csv(**dotted(CALL) | {"eventTime": "2024-03-01 05:30:00.000 +05:30"}),
     "None for nothing": as_csv(**dotted(CALL), errorCode="None", sharedEventID="nan", serviceEventDetails="NULL"),
     "Spark's": as_csv(**cells(CALL)).replace(b'""', b'\\"'),
     "Splunk's rows": json.dumps({"fields": ["_time", "_raw"], "rows": [["x", json.dumps(CALL)]]}).encode(),

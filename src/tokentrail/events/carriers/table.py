@@ -52,6 +52,10 @@ a list (`{}{}`) it has those of all, and which were together it doesn't say.
 _DEEPEST = 200
 """Names that a column's may consist of: who calls chooses how deeply what he asks for is nested."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
+_ELSEWHERE = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?)\s+([+-]\d\d:?\d\d)\Z")
+"""
+A time of another zone as Athena prints it, its offset apart. A zone's name alone leaves an hour of each autumn open.
+"""
 _PORTAL = re.compile(r"(\d\d?)/(\d\d?)/(\d{4}), (\d\d?):(\d\d):(\d\d)(?:\.\d+)?(?:\s(AM|PM))?\Z", re.ASCII)
 """
 A time as Azure's portal writes it into CSV, in the way of whoever exports: the month first where the hour has AM or
@@ -176,6 +180,8 @@ def moment(value: Any) -> Any:
         return f"{found[1]}T{found[2]}Z"
     if isinstance(value, str) and (found := _PORTAL.match(value)):
         return _of_portal(found) or value
+    if isinstance(value, str) and (found := _ELSEWHERE.match(value)):
+        return f"{found[1]}{found[2]}"
     return value if value is None or isinstance(value, str) else str(value)
 
 
