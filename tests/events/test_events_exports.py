@@ -378,6 +378,9 @@ def columns(*records: dict[str, Any], maps: bool) -> bytes:
         )
         for name in ("requestParameters", "responseElements")
     }
+    if maps:
+        listed = [[list(resource.items()) for resource in one["resources"]] for one in records]
+        opened["resources"] = (listed, pa.list_(texts))
     return parquet(
         **{name.lower(): opened.get(name, ([one.get(name) for one in records],)) for name in names}
     )
@@ -401,7 +404,11 @@ def test_a_parquet_table_says_what_the_native_file_says(kind: str) -> None:
         eventSource="iam.amazonaws.com", eventName="PutUserPolicy", eventID="put", requestParameters=policy
     )
     failed = record(eventID="failed", errorCode="AccessDenied", readOnly=None)
-    records = [failed, CALL, put, record(eventID="plain", sharedEventID="s")]
+    touched = [{"ARN": "arn:aws:s3:::a", "type": "AWS::S3::Bucket"}, {"ARN": "arn:aws:s3:::b"}]
+    records = [
+        one | {"resources": touched}
+        for one in (failed, CALL, put, record(eventID="plain", sharedEventID="s"))
+    ]
     found, expected = tables(PARQUET[kind](*records)), tables(native(records))
 
     assert {name: expected[name] for name in (*TOLD, "changes")} == {
