@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,10 @@ EXPORTS = {
     "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
     "another zone's time": as_csv(**dotted(CALL) | {"eventTime": "2024-03-01 05:30:00.000 +05:30"}),
     "None for nothing": as_csv(**dotted(CALL), errorCode="None", sharedEventID="nan", serviceEventDetails="NULL"),
+    "in capitals": json.dumps([{name.upper(): value for name, value in CALL.items()}]).encode(),
+    "in small letters": json.dumps(
+        {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): value for name, value in CALL.items()}
+    ).encode(),
     "Spark's": as_csv(**cells(CALL)).replace(b'""', b'\\"'),
     "Splunk's rows": json.dumps({"fields": ["_time", "_raw"], "rows": [["x", json.dumps(CALL)]]}).encode(),
     "Sumo Logic's answer": json.dumps({"fields": [], "messages": [{"map": {"_raw": json.dumps(CALL)}}]}).encode(),

@@ -11,6 +11,7 @@ from tokentrail.events.carriers import elastic as ecs
 from tokentrail.events.carriers import ocsf as schema
 from tokentrail.events.carriers import table
 from tokentrail.events.carriers.lost import ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, OTHER_OCSF, TABLE
+from tokentrail.events.carriers.names import bare
 from tokentrail.events.carriers.shapes import (
     ABSENT,
     Inside,
@@ -77,6 +78,7 @@ _decode_lists = msgspec.json.Decoder(list[list[Any]]).decode
 _decode_tables = msgspec.json.Decoder(list[_Table]).decode
 _decode_result = msgspec.json.Decoder(_ResultSet).decode
 _decode_rows = msgspec.json.Decoder(list[list[dict[str, str | None]]]).decode
+_SPELLED = (b"eventname", b"eventtime", b"eventsource")
 _encode = msgspec.json.Encoder().encode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
@@ -187,6 +189,20 @@ def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     if shape.eventname is ABSENT and shape.TimeGenerated is ABSENT:
         return None
     return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
+
+
+def respelled(raw: bytes) -> Opened:
+    """A row of a database that has names of its own for CloudTrail's: in capitals as Snowflake, `event_name`..."""
+    lowered = raw.lower().replace(b"_", b"")
+    if not all(name in lowered for name in _SPELLED):
+        return None
+    try:
+        members = decode_object(raw)
+    except FAILURES:
+        return None
+    if not {name.decode() for name in _SPELLED} <= set(map(bare, members)):
+        return None
+    return iter([Piece(table.from_object(members), None, TABLE, None, raw)])
 
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:

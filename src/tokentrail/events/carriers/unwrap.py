@@ -60,7 +60,7 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
             found = opener(raw, shape, bytes(value), inside)
             if found is not None:
                 return found
-    return iter([Piece(raw, None, inside.carrier)])
+    return stores.respelled(raw) or iter([Piece(raw, None, inside.carrier)])
 
 
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
