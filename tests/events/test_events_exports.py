@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
+from tokentrail.events.carriers.lost import OTHER_OCSF
 from tokentrail.events.split import pieces
 from tokentrail.testing import carriers, native
 
@@ -344,7 +345,7 @@ def test_security_lake_is_read_however_its_maps_are_spelled(version: str, spelle
     """Parquet's map of what has no field is pairs or text where JSON was made of it; and a caller without ARN has none."""
     caller = {
         "type": "WebIdentityUser",
-        "principalId": "provider:aud:sub",
+        "principalId": "arn:aws:iam::1:oidc-provider/p:aud:sub",
         "userName": "sub",
         "identityProvider": "p",
     }
@@ -353,8 +354,27 @@ def test_security_lake_is_read_however_its_maps_are_spelled(version: str, spelle
     )
     documents = [json.loads(line) for line in carriers.WRITERS[version]([CALL, federated]).splitlines()]
     lines = [json.dumps(one | {"unmapped": MAPS[spelled](one["unmapped"])}).encode() for one in documents]
+    texts = [
+        json.dumps(
+            {name: json.dumps(one) if isinstance(one, dict | list) else one for name, one in row.items()}
+        )
+        for row in map(json.loads, lines)
+    ]
 
     assert told(b"\n".join(lines)) == told(native([CALL, federated]))
+    assert told("\n".join(texts).encode()) == told(native([CALL, federated]))
+
+
+@pytest.mark.parametrize("as_csv_", [True, False])
+def test_a_table_of_another_log_in_ocsf_holds_no_calls(as_csv_: bool) -> None:
+    """Security Lake keeps what EKS audits under the same class, by another product's name."""
+    row = {
+        "class_uid": "6003", "time": "1709251200000", "metadata": '{"product": {"name": "Amazon EKS"}, "uid": "x"}',
+        "api": '{"operation": "create", "service": {"name": "eks"}}',
+    }  # fmt: skip
+    found = tables(as_csv(**row) if as_csv_ else json.dumps(row).encode())
+
+    assert ([], [OTHER_OCSF]) == (found["events"], [one["reason"] for one in found["rejected"]])
 
 
 def parquet(**columns: Any) -> bytes:

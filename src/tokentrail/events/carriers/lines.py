@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers import elastic, ocsf, table
-from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, TABLE
+from tokentrail.events.carriers import elastic, ocsf, stores, table
+from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, TABLE
 from tokentrail.events.carriers.shapes import MANY, Room, nested, text, texts
 from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.piece import Found, Piece
@@ -115,8 +115,7 @@ class _Rows:
 
     def _document(self, cells: list[str], carried: bytes) -> Iterator[Found]:
         if self._ocsf:
-            made, odd = ocsf.from_row(dict(zip(self._names, cells, strict=True)))
-            yield Piece(made, None, OCSF_1_0 if odd else OCSF, None, carried)
+            yield stores.ocsf_row(dict(zip(self._names, cells, strict=True)), carried)
             return
         members = {
             name.removeprefix("_source."): cell

@@ -76,13 +76,14 @@ def is_row(names: Iterable[str]) -> bool:
     return {"class_uid", "api", "metadata"} <= set(names)
 
 
-def from_row(cells: Mapping[str, str | None]) -> tuple[bytes, bool]:
-    """The same as `record` of a row of a table, whose cells are texts."""
-    members = {name: truth(_number(structured(cell or ""))) for name, cell in cells.items()}
+def from_row(cells: Mapping[str, Any]) -> tuple[bytes, bool] | None:
+    """The same as `record` of a row of a table, whose cells are texts; `None` if another log's record made it."""
+    shown = {name: structured(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
+    members = {name: truth(_number(value)) for name, value in shown.items()}
     client = members.get("http_request")
     if isinstance(client, dict) and isinstance(agent := client.get("user_agent"), list):
         client["user_agent"] = f"[{', '.join(map(str, agent))}]"  # S3 puts it in brackets, and it is no list
-    return record(members)
+    return record(members) if is_document(members) else None
 
 
 def _number(value: Any) -> Any:
@@ -181,12 +182,9 @@ def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
 
 def _identity(actor: Members) -> Members:
     user, session = _object(actor, "user"), _object(actor, "session")
-    first, second = user.get("uid"), user.get("uuid")
-    old = second is not None or (
-        isinstance(first, str) and not first.startswith("arn:")
-    )  # then `uid` is no ARN
-    arn, principal = (second, first) if old else (first, user.get("uid_alt"))
-    kind = user.get("type")
+    first, second, kind = user.get("uid"), user.get("uuid"), user.get("type")
+    no_arn = isinstance(first, str) and (kind in _FEDERATED or not first.startswith("arn:"))
+    arn, principal = (second, first) if second is not None or no_arn else (first, user.get("uid_alt"))
     found = {
         "type": kind,
         "principalId": principal,

@@ -161,10 +161,18 @@ def azure(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
     for row in rows:
         if schema.is_row(row):
-            made, old = schema.from_row(row)
-            yield Piece(made, None, OCSF_1_0 if old else OCSF, None, _encode(row))
+            yield ocsf_row(row, _encode(row))
         else:
             yield from _row(_encode(row), inside)
+
+
+def ocsf_row(row: Mapping[str, Any], carried: bytes) -> Piece:
+    """The record of a row of a table of Security Lake's."""
+    found = schema.from_row(row)
+    if found is None:
+        return Piece(carried, OTHER_OCSF, OCSF)
+    made, old = found
+    return Piece(made, None, OCSF_1_0 if old else OCSF, None, carried)
 
 
 def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -221,6 +229,10 @@ def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 def ocsf(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event of Security Lake."""
     members = schema.decode(raw)
+    if isinstance(members["api"], str):  # a row of a table whose objects became text
+        return iter(
+            [ocsf_row({name: one for name, one in decode_object(raw).items() if name in schema.MEMBERS}, raw)]
+        )
     if not schema.is_document(members):
         return iter([Piece(raw, OTHER_OCSF, OCSF)])
     made, old = schema.record(members)
