@@ -286,6 +286,23 @@ def test_a_caller_may_call_itself_a_dash() -> None:
     assert ["-"] == [one["agent"] for one in found["events"]]
 
 
+def test_kibanas_table_of_fields_says_what_was_issued_and_touched() -> None:
+    """Each member has a column of its own there, also those of requests, answers and resources."""
+    key = {"accessKeyId": "ASIAEXAMPLE", "expiration": "Mar 1, 2024, 1:00:00 AM"}
+    call = CALL | {"responseElements": {"credentials": key}, "resources": [{"ARN": "arn:aws:iam::1:role/a"}]}
+    [document] = [json.loads(one) for one in carriers.WRITERS["elastic-flattened"]([call]).splitlines()]
+    trail = document["_source"]["aws"]["cloudtrail"]
+    del trail["response_elements"]
+    trail["resources"] = {"arn": trail["resources"][0]["arn"]}
+    found, expected = (
+        told(as_csv(**{n: str(v) for n, v in dotted(document["_source"]).items()})),
+        told(native([call])),
+    )
+
+    assert expected["issuances"] == found["issuances"]
+    assert [one["resource"] for one in expected["events"]] == [one["resource"] for one in found["events"]]
+
+
 def printed(value: Any) -> str:
     """A value as Athena prints structs and lists."""
     if isinstance(value, dict):
