@@ -137,6 +137,21 @@ def test_a_raw_record_of_any_carrier_comes_back_without_its_token(carrier: str, 
     assert FAKE_SESSION_TOKEN[:20] not in json.dumps([record for _, record in shown])
 
 
+def test_a_table_without_ids_says_that_its_calls_count_again(tmp_path: Path, records: list[Json]) -> None:
+    """Nothing tells that its calls are those of another file; a table that has the ids says nothing of the kind."""
+    told = []
+    for ids in (True, False):
+        path = tmp_path / f"{ids}.csv"
+        chosen = ["eventTime", "eventName", *(["eventID"] if ids else [])]
+        path.write_text(
+            "\n".join(",".join(map(str, row)) for row in [chosen, [records[0][name] for name in chosen]])
+        )
+        with Case.open(tmp_path / f"case {ids}") as case:
+            told.append(" ".join(case.ingest([str(path)], workers=1).lacking))
+
+    assert [False, True] == ["counts twice" in one for one in told]
+
+
 @pytest.mark.parametrize(
     ("carrier", "word"),
     [

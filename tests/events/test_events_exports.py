@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
+from tokentrail.events.carriers.lost import OTHER_OCSF
 from tokentrail.events.split import pieces
 from tokentrail.testing import carriers, native
 
@@ -79,6 +84,13 @@ def queried(time: str, created: str) -> bytes:
     return json.dumps([row | {"TableName": "PrimaryResult"}]).encode()
 
 
+def analytics(time: str, created: str) -> dict[str, Any]:
+    """A table of Azure's Log Analytics: `ErrorCode` and the like may be null there."""
+    row = {name.removesuffix(" [UTC]"): cell or None for name, cell in sentinel(time, created).items()}
+    columns = [{"name": name, "type": "string"} for name in row]
+    return {"name": "PrimaryResult", "columns": columns, "rows": [list(row.values())]}
+
+
 def athena(of: dict[str, Any]) -> dict[str, Any]:
     """Athena's answer for one row, after the row of the names."""
     row = cells(of, str.lower)
@@ -102,9 +114,22 @@ EXPORTS = {
     "objects as text in a file like CloudTrail's": json.dumps({"Records": [cells(CALL)]}).encode(),
     "Logs Insights": json.dumps([{"@timestamp": "2024-03-01 00:00:09.000", "@message": CALL}]).encode(),
     "Logs Insights as text": json.dumps([{"@message": json.dumps(CALL), "@ptr": "x"}]).encode(),
+    "pandas": as_csv(**{name: str(value) for name, value in CALL.items() if value is not None}),
     "CloudTrail Lake's answer": json.dumps(
         {"QueryStatus": "FINISHED", "QueryResultRows": [[{name: cell} for name, cell in cells(CALL).items()]]}
     ).encode(),
+    "Log Analytics' answer": json.dumps({"tables": [analytics("2024-03-01T00:00:00Z", "2024-02-01T23:00:00Z")]}).encode(),
+    "PowerShell's": b"#TYPE Amazon.CloudTrail.Model.Event\r\n" + as_csv(EventId="x", CloudTrailEvent=json.dumps(CALL)),
+    "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
+    "another zone's time": as_csv(**dotted(CALL) | {"eventTime": "2024-03-01 05:30:00.000 +05:30"}),
+    "None for nothing": as_csv(**dotted(CALL), errorCode="None", sharedEventID="nan", serviceEventDetails="NULL"),
+    "in capitals": json.dumps([{name.upper(): value for name, value in CALL.items()}]).encode(),
+    "in small letters": json.dumps(
+        {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): value for name, value in CALL.items()}
+    ).encode(),
+    "Spark's": as_csv(**cells(CALL)).replace(b'""', b'\\"'),
+    "Splunk's rows": json.dumps({"fields": ["_time", "_raw"], "rows": [["x", json.dumps(CALL)]]}).encode(),
+    "Sumo Logic's answer": json.dumps({"fields": [], "messages": [{"map": {"_raw": json.dumps(CALL)}}]}).encode(),
     "Athena's answer": json.dumps(athena(CALL)).encode(),
 }  # fmt: skip
 
@@ -128,6 +153,18 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an alert": lambda one: {"rule": {"id": "1"}, "data": {"integration": "aws", "aws": {**one, "source": "cloudtrail"}}},
     "an archive of alerts": lambda one: {"full_log": json.dumps({"integration": "aws", "aws": one})},
     "a container": lambda one: {"log": json.dumps(one) + "\n", "stream": "stdout"},
+    "a collector": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": one, "fields": {"x": "y"}},
+    "a collector of texts": lambda one: {"time": 1, "sourcetype": "aws:cloudtrail", "event": json.dumps(one)},
+    "a stream that failed": lambda one: {"errorCode": "x", "rawData": base64.b64encode(json.dumps(one).encode()).decode()},
+    "a list": lambda one: {"records": [one]},
+    "a list of texts": lambda one: {"Records": [json.dumps(one)]},
+    "a list of texts by name": lambda one: {"Events": [json.dumps(one)], "NextToken": None},
+    "an event's text": lambda one: {"detail-type": "AWS API Call via CloudTrail", "detail": json.dumps(one)},
+    "an event without kind": lambda one: {"source": "aws.sts", "detail": one},
+    "a parsed event": lambda one: {"_time": 1, "_raw": one},
+    "nothing, with requests and answers as text": lambda one: {
+        name: json.dumps(value) if name in ("requestParameters", "responseElements") else value for name, value in one.items()
+    },
     "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
 }  # fmt: skip
 
@@ -156,6 +193,16 @@ def test_the_consoles_event_history_tells_whose_key_called() -> None:
     [event], [caller] = found["events"], found["identities"]
     assert ("ListBuckets", "192.0.2.10", ACCOUNT) == (event["name"], event["ip"], event["account"])
     assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
+
+
+@pytest.mark.parametrize(
+    "cell", ["{'a': 1j}", "{'a': '\\d'", "{'a':" * 300, "{'a': " + "(" * 5000, "{'a': 1e999}"]
+)
+def test_what_only_looks_like_python_stops_no_table(cell: str) -> None:
+    """A cell that Python can't have printed, or that no JSON can say, costs itself at most."""
+    assert ["ListBuckets"] == [
+        one["name"] for one in tables(as_csv(**dotted(record()), requestParameters=cell))["events"]
+    ]
 
 
 @pytest.mark.parametrize("time", ["13/13/2024, 00:00:00.000", "3/1/2024, 13:00:00.000 AM"])
@@ -210,11 +257,50 @@ def test_lists_in_lists_and_names_without_end_stop_no_table(column: str, expecte
     assert expected == json.loads(found.raw).get("requestParameters")
 
 
+@pytest.mark.parametrize(
+    ("cell", "account"),
+    [
+        ("12345678901", "012345678901"),
+        ("111122223333.0", ACCOUNT),
+        ("1.11122E+11", None),
+        ("", None),
+        ("x", "x"),
+    ],
+)
+def test_an_account_may_have_been_taken_for_a_number(cell: str, account: str | None) -> None:
+    """Spreadsheets and pandas drop zeroes before it and add fractions; what lost digits names no account."""
+    [caller] = tables(as_csv(**dotted(record()) | {"userIdentity.accountId": cell}))["identities"]
+    assert account == caller["account"]
+
+
+def test_an_account_that_is_a_number_has_twelve_digits() -> None:
+    """So in JSON that was read for numbers and written again."""
+    [event] = tables(native([record(recipientAccountId=12345678901)]))["events"]
+    assert event["account"] == "012345678901"
+
+
 def test_a_caller_may_call_itself_a_dash() -> None:
     """A user agent is what the caller says: a dash in a table is one."""
     found = told(as_csv(**dotted(record(userAgent="-"))))
 
     assert ["-"] == [one["agent"] for one in found["events"]]
+
+
+def test_kibanas_table_of_fields_says_what_was_issued_and_touched() -> None:
+    """Each member has a column of its own there, also those of requests, answers and resources."""
+    key = {"accessKeyId": "ASIAEXAMPLE", "expiration": "Mar 1, 2024, 1:00:00 AM"}
+    call = CALL | {"responseElements": {"credentials": key}, "resources": [{"ARN": "arn:aws:iam::1:role/a"}]}
+    [document] = [json.loads(one) for one in carriers.WRITERS["elastic-flattened"]([call]).splitlines()]
+    trail = document["_source"]["aws"]["cloudtrail"]
+    del trail["response_elements"]
+    trail["resources"] = {"arn": trail["resources"][0]["arn"]}
+    found, expected = (
+        told(as_csv(**{n: str(v) for n, v in dotted(document["_source"]).items()})),
+        told(native([call])),
+    )
+
+    assert expected["issuances"] == found["issuances"]
+    assert [one["resource"] for one in expected["events"]] == [one["resource"] for one in found["events"]]
 
 
 def printed(value: Any) -> str:
@@ -228,13 +314,22 @@ def printed(value: Any) -> str:
 
 @pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.5"])
 def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None:
-    """When a session began and whether a sign-in had a factor, too: numbers and flags come as text there."""
+    """
+    When a session began and whether a sign-in had a factor, too: numbers and flags come as text there.
+
+    Names have places in lists, and a user agent in brackets is none.
+    """
     session = {"attributes": {"creationDate": "2024-02-01T23:00:00Z", "mfaAuthenticated": "false"}}
     login = record(
         userIdentity=USER | {"sessionContext": session}, eventName="ConsoleLogin", eventSource="signin.amazonaws.com",
         responseElements={"ConsoleLogin": "Success"}, additionalEventData={"MFAUsed": "No"}, eventID="login",
     )  # fmt: skip
-    lake = carriers.WRITERS[version]([CALL, login])
+    tagged = record(
+        userIdentity=USER | {"sessionContext": session}, eventName="CreateRole", eventSource="iam.amazonaws.com",
+        eventID="tagged", readOnly=False,
+        requestParameters={"tags": [{"key": "a", "value": "b"}]}, userAgent="[S3Console/0.4, aws-internal/3]",
+    )  # fmt: skip
+    lake = carriers.WRITERS[version]([CALL, login, tagged])
     documents = [json.loads(line) for line in lake.splitlines()]
     names = list(dict.fromkeys(name for one in documents for name in one))
     rows = [[printed(one.get(name)) for name in names] for one in documents]
@@ -251,3 +346,113 @@ def test_athena_over_security_lake_says_what_the_lake_says(version: str) -> None
     assert all(one["created"] for one in expected["identities"])
     [read] = [piece.raw for piece in pieces(out.getvalue().encode()) if b"ConsoleLogin" in piece.raw]
     assert json.loads(read)["additionalEventData"]["MFAUsed"] == "No"
+
+
+MAPS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "an object": dict,
+    "lists of two": lambda of: [[name, of[name]] for name in of],
+    "objects of two": lambda of: [{"key": name, "value": of[name]} for name in of],
+    "text": json.dumps,
+}
+
+
+@pytest.mark.parametrize("version", ["ocsf-1.0", "ocsf-1.1", "ocsf-1.5"])
+@pytest.mark.parametrize("spelled", MAPS)
+def test_security_lake_is_read_however_its_maps_are_spelled(version: str, spelled: str) -> None:
+    """Parquet's map of what has no field is pairs or text where JSON was made of it; and a caller without ARN has none."""
+    caller = {
+        "type": "WebIdentityUser",
+        "principalId": "arn:aws:iam::1:oidc-provider/p:aud:sub",
+        "userName": "sub",
+        "identityProvider": "p",
+    }
+    federated = issuing(
+        "AssumeRoleWithWebIdentity", userIdentity=caller, eventID="federated", sharedEventID="s"
+    )
+    documents = [json.loads(line) for line in carriers.WRITERS[version]([CALL, federated]).splitlines()]
+    lines = [json.dumps(one | {"unmapped": MAPS[spelled](one["unmapped"])}).encode() for one in documents]
+    texts = [
+        json.dumps(
+            {name: json.dumps(one) if isinstance(one, dict | list) else one for name, one in row.items()}
+        )
+        for row in map(json.loads, lines)
+    ]
+
+    assert told(b"\n".join(lines)) == told(native([CALL, federated]))
+    assert told("\n".join(texts).encode()) == told(native([CALL, federated]))
+
+
+@pytest.mark.parametrize("as_csv_", [True, False])
+def test_a_table_of_another_log_in_ocsf_holds_no_calls(as_csv_: bool) -> None:
+    """Security Lake keeps what EKS audits under the same class, by another product's name."""
+    row = {
+        "class_uid": "6003", "time": "1709251200000", "metadata": '{"product": {"name": "Amazon EKS"}, "uid": "x"}',
+        "api": '{"operation": "create", "service": {"name": "eks"}}',
+    }  # fmt: skip
+    found = tables(as_csv(**row) if as_csv_ else json.dumps(row).encode())
+
+    assert ([], [OTHER_OCSF]) == (found["events"], [one["reason"] for one in found["rejected"]])
+
+
+def parquet(**columns: Any) -> bytes:
+    """A Parquet file."""
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: pa.array(*column) for name, column in columns.items()}), out)
+    found: bytes = out.getvalue().to_pybytes()
+    return found
+
+
+def lake(value: dict[str, Any] | None) -> list[tuple[str, str]] | None:
+    """A request or an answer as CloudTrail Lake has it: a map of texts."""
+    if value is None:
+        return None
+    return [(name, one if isinstance(one, str) else json.dumps(one)) for name, one in value.items()]
+
+
+def columns(*records: dict[str, Any], maps: bool) -> bytes:
+    """A Parquet table of records with Athena's names; a column has nothing where a record lacks it."""
+    names = dict.fromkeys(name for one in records for name in one)
+    texts = pa.map_(pa.string(), pa.string()) if maps else pa.string()
+    opened = {
+        name: (
+            [(lake if maps else json.dumps)(value) if (value := one.get(name)) else None for one in records],
+            texts,
+        )
+        for name in ("requestParameters", "responseElements")
+    }
+    if maps:
+        listed = [[list(resource.items()) for resource in one["resources"]] for one in records]
+        opened["resources"] = (listed, pa.list_(texts))
+    return parquet(
+        **{name.lower(): opened.get(name, ([one.get(name) for one in records],)) for name in names}
+    )
+
+
+PARQUET = {
+    "requests as JSON": lambda *records: columns(*records, maps=False),
+    "requests as maps of texts": lambda *records: columns(*records, maps=True),
+    "whole, as text": lambda *records: parquet(eventJson=[[json.dumps(one) for one in records]]),
+    "whole, in what EventBridge sent": lambda *records: parquet(
+        message=[[carriers.WRITERS["eventbridge"]([one]).decode() for one in records]]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET)
+def test_a_parquet_table_says_what_the_native_file_says(kind: str) -> None:
+    """Its columns keep their places where a row has nothing in one, and what is within a map of texts is read."""
+    policy = {"userName": "ada", "policyName": "p", "policyDocument": '{"Statement": []}'}
+    put = record(
+        eventSource="iam.amazonaws.com", eventName="PutUserPolicy", eventID="put", requestParameters=policy
+    )
+    failed = record(eventID="failed", errorCode="AccessDenied", readOnly=None)
+    touched = [{"ARN": "arn:aws:s3:::a", "type": "AWS::S3::Bucket"}, {"ARN": "arn:aws:s3:::b"}]
+    records = [
+        one | {"resources": touched}
+        for one in (failed, CALL, put, record(eventID="plain", sharedEventID="s"))
+    ]
+    found, expected = tables(PARQUET[kind](*records)), tables(native(records))
+
+    assert {name: expected[name] for name in (*TOLD, "changes")} == {
+        name: found[name] for name in (*TOLD, "changes")
+    }

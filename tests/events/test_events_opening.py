@@ -25,9 +25,9 @@ from tokentrail.testing.wrapped import tarred, zipped
 ONE, TWO, THREE = raw(eventName="One"), raw(eventName="Two"), raw(eventName="Three")
 
 
-def zstd(data: bytes) -> bytes:
+def zstd(data: bytes, codec: str = "zstd") -> bytes:
     out = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(out, "zstd") as stream:
+    with pa.CompressedOutputStream(out, codec) as stream:
         stream.write(data)
     return out.getvalue().to_pybytes()
 
@@ -49,6 +49,7 @@ def names(data: bytes) -> tuple[list[str], list[str]]:
     [
         zstd(native(ONE, TWO, THREE)),
         zstd(ONE + b"\n") + zstd(TWO + b"\n" + THREE),
+        zstd(ONE + b"\n", "lz4") + zstd(TWO + b"\n" + THREE, "lz4"),
         zipped([("a.json", native(ONE)), ("b/c.json", native(TWO, THREE))]),
         zipped([("a.json.gz", gzip.compress(native(ONE))), ("b", zstd(native(TWO))), ("c", native(THREE))]),
         tarred([("a.json", native(ONE)), ("b.json", native(TWO, THREE))]),
@@ -149,7 +150,9 @@ def test_an_encrypted_member_is_named() -> None:
     assert ([], ["member a: encrypted: unpack it first"]) == names(encrypted(zipped([("a", native(ONE))])))
 
 
-@pytest.mark.parametrize("magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a"])
+@pytest.mark.parametrize(
+    "magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a", b"\x1f\x9d\x90", b"\xff\x06\x00\x00sNaPpY"]
+)
 def test_other_packings_are_named(magic: bytes) -> None:
     """What isn't unpacked says what it is, and what to do."""
     read, reasons = names(magic + b"rest")
@@ -225,6 +228,7 @@ BIG = native(*[raw(eventName=f"N{n}") for n in range(3_000)])
     [
         lambda: gzip.compress(bytes(50_000_000)),
         lambda: zstd(bytes(50_000_000)),
+        lambda: zstd(bytes(50_000_000), "lz4"),
         lambda: bz2.compress(bytes(1_100_000)),
         lambda: lzma.compress(bytes(1_100_000), preset=0),
         lambda: zipped([("a", bytes(50_000_000))]),
@@ -233,7 +237,7 @@ BIG = native(*[raw(eventName=f"N{n}") for n in range(3_000)])
         lambda: zipped([("a", zstd(bytes(50_000_000)))]),
         lambda: gzip.compress(tarred([("a", bytes(50_000_000))])),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_bombs_stop_at_the_bound(bomb: Callable[[], bytes]) -> None:
     """Whatever expands beyond the bound is cut there, and the option that raises it is named."""

@@ -96,10 +96,50 @@ def test_a_damaged_lookup_element_gives_its_record_up() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_byte_order_marks(encoding: str) -> None:
-    """A byte-order mark is skipped, UTF-16 with one is read."""
+    """A byte-order mark is skipped, UTF-16 with or without one is read."""
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
 
     assert [ONE, TWO] == raws(mark + native(ONE, TWO).decode().encode(encoding))
+    assert [ONE, TWO] == raws(native(ONE, TWO).decode().encode(encoding))
+
+
+QUOTED = json.dumps([ONE.decode(), TWO.decode()], indent=4).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        QUOTED,
+        QUOTED.replace(b"\n", b"\r\n"),
+        b"".join(json.dumps(one.decode()).encode() + b"\n" for one in (ONE, TWO)),
+        json.dumps(native(ONE, TWO).decode()).encode(),
+        json.dumps([native(ONE).decode(), native(TWO).decode()]).encode(),
+    ],
+)
+def test_records_that_stand_as_texts(data: bytes) -> None:
+    """What `--query 'Events[].CloudTrailEvent'` and `jq` print holds each record as a JSON text."""
+    assert [ONE, TWO] == raws(data)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "kept"),
+    [
+        (QUOTED[:-40], [ONE]),
+        (QUOTED[: QUOTED.rindex(b'"')], [ONE]),
+        (QUOTED.replace(b"[", b"[x", 1), []),
+        (QUOTED.replace(b'",\n', b'", x\n', 1), [ONE, TWO]),
+        (
+            QUOTED.replace(b"eventVersion", b"event\xffVersion", 1),
+            [ONE.replace(b"eventV", "event\ufffdV".encode()), TWO],
+        ),
+    ],
+)
+def test_a_damaged_text_costs_itself(damaged: bytes, kept: list[bytes]) -> None:
+    """The other texts are read, and what is none is named."""
+    found = list(pieces(damaged))
+
+    assert kept == [one.raw for one in found if not one.reason]
+    assert (b"\xff" in damaged) != any(one.reason for one in found)
 
 
 @pytest.mark.parametrize("cut", range(1, len(THREE) + 1, 23))
@@ -197,6 +237,7 @@ def test_a_list_named_records_inside_a_record_is_no_envelope() -> None:
     [
         (b"", "empty file"),
         (b" \n\0", "empty file"),
+        (b"Obj\x01\x04\x14avro.codec", "a file of Avro, which is not read: write it as JSON, CSV or Parquet"),
         (b"<Error><Code>AccessDenied</Code></Error>", "no JSON object in it"),
         (b'{"digestStartTime":"2024-03-01T00:00:00Z","logFiles":[]}', DIGEST),
     ],

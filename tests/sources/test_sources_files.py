@@ -14,7 +14,7 @@ import pytest
 from evidence import START, answers, by_id
 from tokentrail import Case, Credential
 from tokentrail.errors import SourceError
-from tokentrail.sources.files import FileObject, Skipped, objects
+from tokentrail.sources.files import BytesObject, FileObject, Skipped, objects
 from tokentrail.testing import World, json_array, json_lines, lookup_events, native
 from tokentrail.testing.names import Json
 
@@ -91,6 +91,20 @@ def test_a_broken_link_and_a_pipe_are_skipped(tmp_path: Path) -> None:
     found = list(objects([str(tmp_path)]))
 
     assert [Skipped, Skipped] == [type(one) for one in found]
+
+
+def test_a_pipe_that_is_named_is_read() -> None:
+    """The shell hands `<(command)` over as one."""
+    end, other = os.pipe()
+    os.write(other, b"{}")
+    os.close(other)
+    try:
+        [found] = objects([f"/dev/fd/{end}"])
+    finally:
+        os.close(end)
+
+    assert isinstance(found, BytesObject)
+    assert found.read() == b"{}"
 
 
 def test_an_object_travels_to_a_worker(tmp_path: Path) -> None:

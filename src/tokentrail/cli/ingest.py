@@ -60,7 +60,7 @@ def command(
 
     CloudTrail's own files and every usual carrier of its records are known by their content: LookupEvents,
     EventBridge, CloudWatch Logs, Athena, CloudTrail Lake, Elastic, Splunk and Security Lake (OCSF), plain, gzip,
-    zstd, bzip2, xz, or in zip and tar archives.
+    zstd, bzip2, xz, lz4, or in zip and tar archives.
     What the case holds already is not read twice, so that a run which ended too soon goes on when it is
     repeated; a record that can't be read is counted and listed.
     Days, accounts and regions choose folders and files by their names; a file is read whole.

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import pyarrow as pa
 
@@ -25,7 +26,9 @@ from tokentrail.events.carriers.shapes import BEYOND, Room
 from tokentrail.events.gunzip import GZIP_MAGIC
 
 DEEPEST = 5
+_Codec = Literal["zstd", "lz4"]
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BY_ARROW: dict[bytes, _Codec] = {ZSTD_MAGIC: "zstd", b"\x04\x22\x4d\x18": "lz4"}
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _XZ_MEMORY = 1 << 27
 """Bytes that an .xz file may ask for to unpack it: twice what the strongest preset of `xz` takes (xz(1))."""
@@ -33,7 +36,12 @@ _STREAMS: dict[bytes, tuple[str, Callable[[], bz2.BZ2Decompressor | lzma.LZMADec
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
     b"\xfd7zXZ": ("xz", partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY)),
 }
-_OTHERS = {b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
+_OTHERS = {
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x1f\x9d": "compress",
+    b"\xff\x06\x00\x00sNaPpY": "Snappy",
+}
 _STEP = 1 << 16
 _BLOCK = 512
 _NAME_SHOWN = 120
@@ -41,7 +49,7 @@ _MOST_SALVAGED = 100_000
 _MOST_STREAMS = 100_000
 _PADDED = 4
 """Bytes by which padding between streams of an .xz file grows."""
-_ZSTD_FAILURES = (pa.ArrowException, OSError, ValueError)
+_ARROW_FAILURES = (pa.ArrowException, OSError, ValueError)
 _LOCAL = struct.Struct("<6xHH8xI4xHH")
 """A member's own header: flags, method, packed size, lengths of name and extra field (PKWARE, APPNOTE, 4.3.7)."""
 _ZIP_FAILURES = (
@@ -73,8 +81,8 @@ def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterato
         return
     if data[:2] == GZIP_MAGIC:
         inner, broken = room.expand(data)
-    elif data[:4] == ZSTD_MAGIC:
-        inner, broken = _zstd(data, room)
+    elif what := _BY_ARROW.get(data[:4]):
+        inner, broken = _unpacked_by_arrow(data, room, what)
     elif found := next((how for magic, how in _STREAMS.items() if data.startswith(magic)), None):
         inner, broken = _streamed(data, room, *found)
     elif data[:4] in _ZIP_MAGICS:
@@ -108,7 +116,7 @@ def packed(data: bytes) -> bool:
     """Whether bytes are compressed or an archive."""
     return (
         data[:2] == GZIP_MAGIC
-        or data[:4] in (ZSTD_MAGIC, *_ZIP_MAGICS)
+        or data[:4] in (*_BY_ARROW, *_ZIP_MAGICS)
         or data.startswith((*_STREAMS, *_OTHERS))
         or _is_tar(data)
     )
@@ -153,31 +161,31 @@ def _streamed(
     return b"".join(parts), f"more than {_MOST_STREAMS:,} streams of {what}"
 
 
-def _zstd(data: bytes, room: Room) -> tuple[bytes, str | None]:
+def _unpacked_by_arrow(data: bytes, room: Room, what: _Codec) -> tuple[bytes, str | None]:
     parts: list[bytes] = []
     try:
-        for part in _unzstd(data, _STEP):
+        for part in _steps(data, what):
             parts.append(part)
             room.left -= len(part)
             if room.left < 0:
                 return b"".join(parts), BEYOND
-    except _ZSTD_FAILURES as error:
+    except _ARROW_FAILURES as error:
         whole = b"".join(parts)
-        return whole + _last_bytes(data, len(whole)), f"corrupt or truncated zstd: {str(error)[:100]}"
+        return whole + _last_bytes(data, len(whole), what), f"corrupt or truncated {what}: {str(error)[:100]}"
     return b"".join(parts), None
 
 
-def _unzstd(data: bytes, step: int) -> Iterator[bytes]:
+def _steps(data: bytes, what: _Codec) -> Iterator[bytes]:
     """Expand all frames, some bytes at a time."""
-    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        while part := stream.read(step):
+    with pa.CompressedInputStream(pa.BufferReader(data), what) as stream:
+        while part := stream.read(_STEP):
             yield part
 
 
-def _last_bytes(data: bytes, known: int) -> bytes:
+def _last_bytes(data: bytes, known: int, what: _Codec) -> bytes:
     """What stands before a break and after the bytes that are known: the library drops it with the last step."""
     found = bytearray()
-    with suppress(*_ZSTD_FAILURES), pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+    with suppress(*_ARROW_FAILURES), pa.CompressedInputStream(pa.BufferReader(data), what) as stream:
         stream.read(known)
         while (part := stream.read(1)) and len(found) < _STEP:
             found += part

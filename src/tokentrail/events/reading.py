@@ -15,6 +15,7 @@ import numpy as np
 
 from tokentrail.events.assemble import Codes, Moments, moments
 from tokentrail.events.carriers import parquet
+from tokentrail.events.carriers.lost import WITHOUT_IDS
 from tokentrail.events.carriers.shapes import Room, says_who, sound
 from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES, is_text
@@ -229,6 +230,7 @@ def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
     ordinals: list[int] = []
     times: list[int] = []
     refusals: list[Refusal] = []
+    carriers: set[str] = set()
     for ordinal, piece in enumerate(some, first):
         outcome = piece.reason or read(piece.raw)
         if isinstance(outcome, str):
@@ -241,12 +243,14 @@ def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
             continue
         if not record.eventID:
             record.eventID = "sha256:" + hashlib.sha256(_canonical(piece.raw)).hexdigest()
+            carriers.add(WITHOUT_IDS if piece.carrier else "")
         refusals.extend((ordinal, name, content.told(why)) for name, why in notes)
         records.append(record)
         ordinals.append(ordinal)
         times.append(when)
-    carriers = frozenset(one.carrier for one in some if one.carrier and not one.reason)
-    return Reading(records, np.array(ordinals, np.int32), np.array(times, np.int64), refusals, carriers)
+    carriers.update(one.carrier for one in some if not one.reason)
+    brought = frozenset(filter(None, carriers))
+    return Reading(records, np.array(ordinals, np.int32), np.array(times, np.int64), refusals, brought)
 
 
 def _refused(refusals: Sequence[Refusal]) -> Reading:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -97,6 +98,9 @@ _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
 _ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
 
+_ACCOUNT_DIGITS = 12
+"""What takes an account's id for a number drops the zeroes before it."""
+
 CUT_OFF = "cut off in the middle of a record"
 UNREADABLE = "unreadable"
 """The error code of a record whose own can't be read."""
@@ -176,7 +180,9 @@ def _text(value: Any, name: str, notes: list[Note]) -> str | None:
     if value is None or isinstance(value, str):
         return value
     notes.append((name, f"a {type(value).__name__} where text is expected"))
-    return str(value) if isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        return None
+    return str(value).zfill(_ACCOUNT_DIGITS) if name.endswith("AccountId") else str(value)
 
 
 def _flag(value: Any, name: str, notes: list[Note]) -> bool | None:
@@ -199,6 +205,11 @@ def _number(value: Any, name: str, notes: list[Note]) -> float | None:
 
 
 def _additional(value: Any, notes: list[Note]) -> Additional | None:
+    if (
+        isinstance(value, str) and value[:1] == "{"
+    ):  # as pipelines write it that spare an index its many names
+        with suppress(*FAILURES):
+            value = msgspec.json.decode(value)
     if not isinstance(value, dict):
         if value is not None:
             notes.append(("additionalEventData", f"a {type(value).__name__} where an object is expected"))

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tokentrail.events.carriers.table import structured
 from tokentrail.events.change import changes
 from tokentrail.events.issuance import issuances
+from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.record import Additional
 from tokentrail.events.touched import arns, held_secrets, named_resources
 from tokentrail.events.vocabulary import NAMED_BY_REQUEST, NAMED_WITH_SERVICE, Mark
 
 _FALSE = frozenset((False, "false", "False"))
 _NOTHING = Additional()
+_QUOTE = b'"'
+_decode_text = msgspec.json.Decoder(str).decode
 
 Fields = Mapping[str, Sequence[Any]]
 Marks = npt.NDArray[np.uint8]
@@ -51,9 +56,7 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compil
     if not rows:
         return Told([], ())
     details = _at(of["serviceEventDetails"], rows)
-    found, successes = issuances(
-        _at(of["requestParameters"], rows), _at(answers, rows), details, compiled=compiled
-    )
+    found, successes = issuances(_asked(of, rows), _answered(of, rows), details, compiled=compiled)
     additional: list[Additional] = [one or _NOTHING for one in _at(of["additionalEventData"], rows)]
     services = (NAMED_WITH_SERVICE.get(source, "") for source in _at(of["eventSource"], rows))
     columns = [
@@ -78,8 +81,7 @@ def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Told:
     rows = _where(succeeded & (marks & Mark.CHANGES > 0))
     if not rows:
         return Told([], ())
-    asked, answers = _at(of["requestParameters"], rows), _at(of["responseElements"], rows)
-    return Told(rows, changes(_at(of["eventName"], rows), asked, answers))
+    return Told(rows, changes(_at(of["eventName"], rows), _asked(of, rows), _answered(of, rows)))
 
 
 def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -87,7 +89,7 @@ def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.N
     held = np.zeros(len(marks), dtype=np.bool_)
     rows = _where(succeeded & (marks & Mark.READS_SECRET > 0))
     if rows:
-        held[rows] = held_secrets(_at(of["eventName"], rows), _at(of["requestParameters"], rows))
+        held[rows] = held_secrets(_at(of["eventName"], rows), _asked(of, rows))
     return held
 
 
@@ -108,7 +110,26 @@ def named(of: Fields, rows: list[int]) -> list[str | None]:
     if not rows:
         return []
     members = [NAMED_BY_REQUEST[source] for source in _at(of["eventSource"], rows)]
-    return named_resources(members, _at(of["requestParameters"], rows))
+    return named_resources(members, _asked(of, rows))
+
+
+def _asked(of: Fields, rows: list[int]) -> list[Raw]:
+    return list(map(_object, _at(of["requestParameters"], rows)))
+
+
+def _answered(of: Fields, rows: list[int]) -> list[Raw]:
+    return list(map(_object, _at(of["responseElements"], rows)))
+
+
+def _object(raw: Raw) -> Raw:
+    """A request or an answer; pipelines that spare their index its many names hand them on as JSON in a text."""
+    if memoryview(raw)[:1] != _QUOTE:
+        return raw
+    try:
+        found = structured(_decode_text(raw))
+    except FAILURES:
+        return raw
+    return msgspec.Raw(msgspec.json.encode(found)) if isinstance(found, dict) else raw
 
 
 def _where(chosen: npt.NDArray[np.bool_]) -> list[int]:

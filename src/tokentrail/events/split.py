@@ -16,7 +16,7 @@ from functools import partial
 
 import msgspec
 
-from tokentrail.events.carriers import lines, parquet
+from tokentrail.events.carriers import lines, parquet, quoted
 from tokentrail.events.carriers.lost import RESOURCE_FORK
 from tokentrail.events.carriers.names import OPEN
 from tokentrail.events.carriers.shapes import Inside, Room, nested, together
@@ -45,6 +45,8 @@ _FIRST_NAME = re.compile(_FIRST)
 _LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
+_FORMATS = {b"ORC": "ORC", b"Obj\x01": "Avro", b"SQLite format 3\0": "SQLite"}
+"""Files of other formats, by how they begin, which tools for data lakes write as readily as Parquet."""
 _RESOURCE_FORK = b"\x00\x05\x16\x07"
 _MOST_JOINED = 8
 """How many brackets that only look like the end of a document may stand in one."""
@@ -55,10 +57,20 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 SWALLOWED = "what looks like a record stands within another: read as part of it, as its brackets say"
 
 
+def _wide(data: bytes) -> str | None:
+    """The UTF-16 that bytes are, by their mark or by where the zeroes are (RFC 4627, 3); `None` if they are none."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    zeroes = [one == 0 for one in data[:4]]
+    if zeroes == [False, True] * 2:
+        return "utf-16-le"
+    return "utf-16-be" if zeroes == [True, False] * 2 else None
+
+
 def trim(data: bytes) -> bytes:
     """Drop a byte-order mark and white space around a document; UTF-16 becomes UTF-8."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        data = data.decode("utf-16", "replace").encode()
+    if wide := _wide(data):
+        data = data.decode(wide, "replace").encode()
     return data.removeprefix(_BOM).strip(_WHITE)
 
 
@@ -75,11 +87,19 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
     if data[:4] == _RESOURCE_FORK:
         yield Piece(b"", RESOURCE_FORK)
         return
+    if other := next((name for start, name in _FORMATS.items() if data.startswith(start)), None):
+        yield Piece(b"", f"a file of {other}, which is not read: write it as JSON, CSV or Parquet")
+        return
     data = trim(data)
     if not data:
         yield Piece(b"", "empty file")
         return
-    yield from _whole(data, room) or lines.pieces(data, room) or _lines_or_scan(data, room)
+    yield from (
+        quoted.pieces(data, room)
+        or _whole(data, room)
+        or lines.pieces(data, room)
+        or _lines_or_scan(data, room)
+    )
 
 
 def _whole(data: bytes, room: Room) -> Iterator[Found] | None:

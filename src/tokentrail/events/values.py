@@ -72,8 +72,9 @@ def seconds(text: str | None) -> int | None:
     """
     Read a time as seconds since 1970 UTC; `None` where it can't be read.
 
-    Accepts ISO 8601 in its extended and basic forms, epoch seconds or milliseconds, and the US form of STS
-    answers, with or without a comma after the year and with any kind of space before AM and PM.
+    Accepts ISO 8601 in its extended and basic forms, also with BigQuery's `UTC` behind it, epoch seconds or
+    milliseconds, and the US form of STS answers, with or without a comma after the year and with any kind of space
+    before AM and PM.
     """
     if not text:
         return None
@@ -82,7 +83,7 @@ def seconds(text: str | None) -> int | None:
             return _us(text)
         if _NUMBER.fullmatch(text):
             return _epoch(float(text))
-        when = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text.removesuffix(" UTC"))
         return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
     except (ValueError, KeyError, OverflowError):
         return None

@@ -85,7 +85,9 @@ def objects(
             continue
         see([source])
         path = Path(source)
-        if path.is_dir():
+        if path.is_fifo():  # that is named itself, as the shell's <(…) is; in a folder it might never end
+            yield BytesObject(source, path.read_bytes())
+        elif path.is_dir():
             yield from _folder(str(path)) if spread is None else _spread(str(path), spread)
         else:
             yield _file(str(path))

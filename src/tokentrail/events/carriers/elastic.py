@@ -14,7 +14,7 @@ from typing import Any
 
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
-from tokentrail.events.carriers.table import encoded, moment
+from tokentrail.events.carriers.table import encoded, moment, structured
 from tokentrail.events.carriers.tostring import parse
 
 _CLOUDTRAIL = "aws.cloudtrail."
@@ -62,6 +62,7 @@ _OPEN = {
     "additional_eventdata": "additionalEventData",
     "service_event_details": "serviceEventDetails",
 }
+_DEEPEST = 12
 _ORIGINAL = ("event.original", "message")
 
 
@@ -145,8 +146,11 @@ def record(members: dict[str, Any]) -> tuple[bytes, bool]:
             made[member] = value
     if isinstance(made.get("additionalEventData"), dict):
         made["additionalEventData"] = dict(made["additionalEventData"])
-    if (found := document.get(_CLOUDTRAIL + "resources")) is not None:
-        made["resources"] = listed(found)
+    found = document.get(_CLOUDTRAIL + "resources")
+    if found is None:  # as Kibana's fields have them, each member of all of them by itself
+        found = document.get(_CLOUDTRAIL + "resources.arn")
+    if found is not None:
+        made["resources"] = listed(structured(found) if isinstance(found, str) else found)
     _name(document, made)
     return encoded(made), from_text
 
@@ -168,15 +172,18 @@ def _open(document: Document, name: str) -> tuple[Any, bool]:
     if isinstance(text, str):
         found = parse(text)
         return (found if isinstance(found, dict) else None), True
-    dotted = dict(_below(document, f"{_CLOUDTRAIL}flattened.{name}."))
+    dotted: dict[str, Any] = {}
+    for path, value in _below(document, f"{_CLOUDTRAIL}flattened.{name}."):
+        place(dotted, path, value)
     return (dotted or None), False
 
 
-def _below(document: Document, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Members of a flattened object that a table of fields gives one by one; the first name of each path only."""
+def _below(document: Document, prefix: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Members of a flattened object that a table of fields gives one by one, by their paths."""
     for key, value in document._members.items():
         if key.startswith(prefix):
-            yield key.removeprefix(prefix), value[0] if isinstance(value, list) and len(value) == 1 else value
+            path = tuple(key.removeprefix(prefix).split(".", _DEEPEST))
+            yield path, value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _name(document: Document, made: dict[str, Any]) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers import elastic, ocsf, table
-from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, TABLE
+from tokentrail.events.carriers import elastic, ocsf, stores, table
+from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, TABLE
 from tokentrail.events.carriers.shapes import MANY, Room, nested, text, texts
 from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.piece import Found, Piece
 
 _STAMPED = re.compile(rb"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[^\s{]+\s+){0,2}(?=\{)")
+_BEFORE_NAMES = (b"#TYPE ", b"sep=")
+"""What may stand above the names: Windows PowerShell's `Export-Csv` says what its rows are, Excel what parts cells."""
 _SEPARATORS = ",\t;"
 _MOST_LINES = 1_000
 """Lines that one row may take: a quotation mark too many costs so many at most."""
@@ -30,6 +33,8 @@ def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
     """The records of such a text; `None` if it is none."""
     if _STAMPED.match(data, 0, 400):
         return _stamped(data, room)
+    if data.startswith(_BEFORE_NAMES):
+        data = data.partition(b"\n")[2]
     head = data[: 1 << 16].partition(b"\n")[0]
     if not head or head[:1] in b"{[":
         return None
@@ -55,10 +60,10 @@ def _message(row: bytes) -> bytes:
     return message if message.isascii() else message.decode("utf-8", "replace").encode()
 
 
-def _cells(row: str, separator: str) -> list[str] | None:
+def _cells(row: str, separator: str, **escaped: Any) -> list[str] | None:
     csv.field_size_limit(_LONGEST)  # the module's own default is less than what one event may hold
     try:
-        return next(csv.reader([row], delimiter=separator), None)
+        return next(csv.reader([row], delimiter=separator, **escaped), None)
     except (csv.Error, StopIteration):
         return None
 
@@ -91,6 +96,8 @@ class _Rows:
 
     def _row(self, row: str) -> Iterator[Found]:
         cells = _cells(row, self._separator)
+        if (cells is None or len(cells) != len(self._names)) and '\\"' in row:  # as Spark and Hive write it
+            cells = _cells(row, self._separator, escapechar="\\", doublequote=False) or cells
         if cells is None or len(cells) != len(self._names):
             many = 0 if cells is None else len(cells)
             yield Piece(row.encode(), f"a row of {many} cells under {len(self._names)} columns", TABLE)
@@ -108,8 +115,7 @@ class _Rows:
 
     def _document(self, cells: list[str], carried: bytes) -> Iterator[Found]:
         if self._ocsf:
-            made, odd = ocsf.from_row(dict(zip(self._names, cells, strict=True)))
-            yield Piece(made, None, OCSF_1_0 if odd else OCSF, None, carried)
+            yield stores.ocsf_row(dict(zip(self._names, cells, strict=True)), carried)
             return
         members = {
             name.removeprefix("_source."): cell

@@ -23,6 +23,7 @@ LOOKUP_EVENTS = "lookup-events"
 EVENTBRIDGE = "eventbridge"
 CLOUDWATCH_LOGS = "cloudwatch-logs"
 TABLE = "table"
+WITHOUT_IDS = "without-ids"
 ELASTIC = "elastic"
 ELASTIC_TEXT = "elastic-text"
 OCSF_1_0 = "ocsf-1.0"
@@ -33,6 +34,7 @@ _LABELS = {
     EVENTBRIDGE: "EventBridge events",
     CLOUDWATCH_LOGS: "CloudWatch Logs",
     TABLE: "Tables (Athena, CloudTrail Lake, Splunk)",
+    WITHOUT_IDS: "Tables and documents without eventID",
     ELASTIC: "Elastic documents without event.original",
     ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
     OCSF_1_0: "OCSF 1.0 documents",
@@ -51,6 +53,10 @@ LOST = {
     TABLE: (
         "the columns that somebody chose. Athena's usual ones lack sourceIdentity, inScopeOf, identityProvider and "
         "signInSessionArn: source identities and some origins are then unknown."
+    ),
+    WITHOUT_IDS: (
+        "a call that another file tells too counts twice, since nothing says that it is the same, and calls that look "
+        "alike in all that is told of them count once. Select eventID as well."
     ),
     ELASTIC: (
         "no sourceIdentity, federated provider, onBehalfOf, sharedEventID or, from older versions, console flag: "

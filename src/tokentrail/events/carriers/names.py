@@ -54,9 +54,15 @@ def identity(value: Any) -> Any:
 
 
 def resources(value: Any) -> Any:
-    """The same value as the list that `resources` is, names spelled as there; texts are ARNs."""
+    """The same value as the list that `resources` is, names spelled as there; texts are ARNs, pairs are an object's."""
     listed = value if isinstance(value, list) else [] if value is None else [value]
+    listed = [dict(one) if _is_pairs(one) else one for one in listed]
     return [{"ARN": one} if isinstance(one, str) else _spelled(one, _RESOURCE_NAMES) for one in listed]
+
+
+def _is_pairs(value: Any) -> bool:
+    """Whether a value is a map as Parquet's reader gives it within a list."""
+    return isinstance(value, list) and all(isinstance(one, tuple) for one in value)
 
 
 def _spelled(value: Any, names: dict[str, str]) -> Any:

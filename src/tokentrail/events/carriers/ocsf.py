@@ -23,6 +23,7 @@ from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 
 _DEEPEST = 12
+_PAIR = 2
 ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
@@ -75,9 +76,14 @@ def is_row(names: Iterable[str]) -> bool:
     return {"class_uid", "api", "metadata"} <= set(names)
 
 
-def from_row(cells: Mapping[str, str | None]) -> tuple[bytes, bool]:
-    """The same as `record` of a row of a table, whose cells are texts."""
-    return record({name: truth(_number(structured(cell or ""))) for name, cell in cells.items()})
+def from_row(cells: Mapping[str, Any]) -> tuple[bytes, bool] | None:
+    """The same as `record` of a row of a table, whose cells are texts; `None` if another log's record made it."""
+    shown = {name: structured(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
+    members = {name: truth(_number(value)) for name, value in shown.items()}
+    client = members.get("http_request")
+    if isinstance(client, dict) and isinstance(agent := client.get("user_agent"), list):
+        client["user_agent"] = f"[{', '.join(map(str, agent))}]"  # S3 puts it in brackets, and it is no list
+    return record(members) if is_document(members) else None
 
 
 def _number(value: Any) -> Any:
@@ -123,14 +129,32 @@ def record(members: Members) -> tuple[bytes, bool]:
         made["recipientAccountId"] = account
     if resources := members.get("resources"):
         made["resources"] = [_resource(one) for one in resources] if isinstance(resources, list) else []
-    unmapped = members.get("unmapped")
-    unmapped = unmapped if isinstance(unmapped, dict) else {}
+    unmapped = _entries(members.get("unmapped"))
     told = tuple((name, value) for name, value in unmapped.items() if name.startswith(OF_IDENTITY))
     made["userIdentity"] = who(members.get("actor"), told)
     _unmapped(unmapped, made)
     if old:
         give_back(members, made)
     return encoded(made), old
+
+
+def _entries(unmapped: Any) -> Members:
+    """
+    What a version has no field for, by dotted name.
+
+    It is a map in Parquet. Tools that know none in JSON write text, or pairs: pandas lists of two, others objects with
+    `key` and `value`.
+    """
+    if isinstance(unmapped, str):
+        unmapped = structured(unmapped)
+    if isinstance(unmapped, list):
+        pairs = [list(one.values()) if isinstance(one, dict) else one for one in unmapped]
+        unmapped = {one[0]: one[1] for one in pairs if isinstance(one, list) and len(one) == _PAIR}
+    return (
+        {name: one for name, one in unmapped.items() if isinstance(name, str)}
+        if isinstance(unmapped, dict)
+        else {}
+    )
 
 
 def decode(raw: bytes) -> Members:
@@ -158,9 +182,9 @@ def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
 
 def _identity(actor: Members) -> Members:
     user, session = _object(actor, "user"), _object(actor, "session")
-    first, second = user.get("uid"), user.get("uuid")
-    arn, principal = (second, first) if second is not None else (first, user.get("uid_alt"))
-    kind = user.get("type")
+    first, second, kind = user.get("uid"), user.get("uuid"), user.get("type")
+    no_arn = isinstance(first, str) and (kind in _FEDERATED or not first.startswith("arn:"))
+    arn, principal = (second, first) if second is not None or no_arn else (first, user.get("uid_alt"))
     found = {
         "type": kind,
         "principalId": principal,

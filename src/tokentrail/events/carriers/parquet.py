@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from tokentrail.events.carriers import ocsf, parquet_plain, table
 from tokentrail.events.carriers.lost import OCSF, OCSF_1_0, OTHER_OCSF, TABLE
-from tokentrail.events.carriers.shapes import BEYOND, Room
+from tokentrail.events.carriers.shapes import BEYOND, Room, text
+from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.piece import Found, Many, Piece
 
@@ -58,7 +59,7 @@ def pieces(data: bytes, room: Room) -> Iterator[Found]:
             if room.left < 0:
                 yield Piece(b"", BEYOND)
                 return
-            yield from _together(batch) if security_lake else _rows(batch, columns)
+            yield from _together(batch) if security_lake else _rows(batch, columns, room)
     except _FAILURES as error:
         yield Piece(b"", f"a damaged Parquet file ({_first_line(error)})")
 
@@ -86,14 +87,19 @@ def _documents(batch: pa.RecordBatch) -> Iterator[Piece]:
         yield Piece(made, None, OCSF_1_0 if old else OCSF)
 
 
-def _rows(batch: pa.RecordBatch, columns: table.Columns) -> Iterator[Piece]:
-    for row in _objects(batch):
-        cells = list(row.values())
+def _rows(batch: pa.RecordBatch, columns: table.Columns, room: Room) -> Iterator[Found]:
+    for cells in zip(*map(_told, batch.columns), strict=True):
         whole = cells[columns.whole] if columns.whole is not None else None
-        if isinstance(whole, str):
-            yield Piece(whole.encode("utf-8", "replace"), None, "")
+        if isinstance(whole, str) and whole.lstrip()[:1] == "{":
+            yield from text(whole, outside(room))
         else:
             yield Piece(columns.record(cells), None, TABLE)
+
+
+def _told(column: Any) -> Sequence[Any]:
+    """The cells of a table's column."""
+    cells = _values(column)
+    return [table.opened(one) for one in cells] if pa.types.is_map(column.type) else cells
 
 
 def _objects(batch: pa.RecordBatch) -> Iterator[Row]:

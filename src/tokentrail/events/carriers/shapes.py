@@ -83,6 +83,12 @@ class Shape(msgspec.Struct, gc=False):
     log: _Raw = ABSENT
     full_log: _Raw = ABSENT
     line: _Raw = ABSENT
+    records: _Raw = ABSENT
+    messages: _Raw = ABSENT
+    map: _Raw = ABSENT
+    rawData: _Raw = ABSENT
+    tables: _Raw = ABSENT
+    rows: _Raw = ABSENT
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -163,7 +169,10 @@ def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
 
 
 def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
-    """The records of an object; an envelope that is damaged is mended first, a record is left to be read."""
+    """The records of an object, or of a text in its place; a damaged envelope is mended first, a record is not."""
+    if raw[:1] == b'"' and (held := string(raw)) is not None:
+        yield from text(held, inside.within())
+        return
     try:
         found = inside.unwrap(raw, inside)
     except FAILURES:

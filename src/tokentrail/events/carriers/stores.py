@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from tokentrail.events.carriers import elastic as ecs
 from tokentrail.events.carriers import ocsf as schema
 from tokentrail.events.carriers import table
 from tokentrail.events.carriers.lost import ELASTIC, ELASTIC_TEXT, OCSF, OCSF_1_0, OTHER_OCSF, TABLE
+from tokentrail.events.carriers.names import bare
 from tokentrail.events.carriers.shapes import (
     ABSENT,
     Inside,
@@ -60,8 +62,23 @@ class _ResultSet(msgspec.Struct, gc=False):
     Rows: list[_Cells]
 
 
+class _Named(msgspec.Struct, gc=False):
+    name: str
+
+
+class _Table(msgspec.Struct, gc=False):
+    """Azure Monitor, 'Azure Monitor Log Analytics API response format'."""
+
+    columns: list[_Named]
+    rows: list[list[Any]]
+
+
+_decode_names = msgspec.json.Decoder(list[str]).decode
+_decode_lists = msgspec.json.Decoder(list[list[Any]]).decode
+_decode_tables = msgspec.json.Decoder(list[_Table]).decode
 _decode_result = msgspec.json.Decoder(_ResultSet).decode
 _decode_rows = msgspec.json.Decoder(list[list[dict[str, str | None]]]).decode
+_SPELLED = (b"eventname", b"eventtime", b"eventsource")
 _encode = msgspec.json.Encoder().encode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
@@ -129,19 +146,50 @@ def lake(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return _rows(rows, inside.within())
 
 
-def _rows(rows: Iterable[Mapping[str, str | None]], inside: Inside) -> Iterator[Found]:
+def azure(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of Azure's Log Analytics: tables, each with its columns' names and its rows."""
+    try:
+        found = _decode_tables(value)
+    except FAILURES:
+        return None
+    named = (([column.name for column in one.columns], one.rows) for one in found)
+    return _rows(
+        (dict(zip(names, row, strict=False)) for names, rows in named for row in rows), inside.within()
+    )
+
+
+def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
     for row in rows:
         if schema.is_row(row):
-            made, old = schema.from_row(row)
-            yield Piece(made, None, OCSF_1_0 if old else OCSF, None, _encode(row))
+            yield ocsf_row(row, _encode(row))
         else:
             yield from _row(_encode(row), inside)
 
 
+def ocsf_row(row: Mapping[str, Any], carried: bytes) -> Piece:
+    """The record of a row of a table of Security Lake's."""
+    found = schema.from_row(row)
+    if found is None:
+        return Piece(carried, OTHER_OCSF, OCSF)
+    made, old = found
+    return Piece(made, None, OCSF_1_0 if old else OCSF, None, carried)
+
+
 def raw_event(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """An event as Splunk keeps it."""
+    """An event as Splunk keeps it; Cribl keeps it as an object once it was parsed."""
     found = string(value)
-    return None if found is None else text(found, inside.within(), raw)
+    if found is None:
+        return nested(value, inside.within(document=True)) if value[:1] == b"{" else None
+    return text(found, inside.within(), raw)
+
+
+def splunk_rows(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An answer of Splunk's (`output_mode=json_rows`): the fields' names once, and each row's values."""
+    try:
+        names, rows = _decode_names(shape.fields), _decode_lists(value)
+    except FAILURES:
+        return None
+    return _rows((dict(zip(names, row, strict=False)) for row in rows), inside.within())
 
 
 def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -149,6 +197,20 @@ def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     if shape.eventname is ABSENT and shape.TimeGenerated is ABSENT:
         return None
     return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
+
+
+def respelled(raw: bytes) -> Opened:
+    """A row of a database that has names of its own for CloudTrail's: in capitals as Snowflake, `event_name`..."""
+    lowered = raw.lower().replace(b"_", b"")
+    if not all(name in lowered for name in _SPELLED):
+        return None
+    try:
+        members = decode_object(raw)
+    except FAILURES:
+        return None
+    if not {name.decode() for name in _SPELLED} <= set(map(bare, members)):
+        return None
+    return iter([Piece(table.from_object(members), None, TABLE, None, raw)])
 
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -167,6 +229,10 @@ def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 def ocsf(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event of Security Lake."""
     members = schema.decode(raw)
+    if isinstance(members["api"], str):  # a row of a table whose objects became text
+        return iter(
+            [ocsf_row({name: one for name, one in decode_object(raw).items() if name in schema.MEMBERS}, raw)]
+        )
     if not schema.is_document(members):
         return iter([Piece(raw, OTHER_OCSF, OCSF)])
     made, old = schema.record(members)

@@ -8,7 +8,9 @@ schemas for event data stores'.
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import msgspec
 
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
-from tokentrail.events.carriers.tostring import parse
+from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
 
 _ALIASES = {
@@ -50,6 +52,10 @@ a list (`{}{}`) it has those of all, and which were together it doesn't say.
 _DEEPEST = 200
 """Names that a column's may consist of: who calls chooses how deeply what he asks for is nested."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(?:Z|UTC|\+00:?00)?\Z")
+_ELSEWHERE = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?)\s+([+-]\d\d:?\d\d)\Z")
+"""
+A time of another zone as Athena prints it, its offset apart. A zone's name alone leaves an hour of each autumn open.
+"""
 _PORTAL = re.compile(r"(\d\d?)/(\d\d?)/(\d{4}), (\d\d?):(\d\d):(\d\d)(?:\.\d+)?(?:\s(AM|PM))?\Z", re.ASCII)
 """
 A time as Azure's portal writes it into CSV, in the way of whoever exports: the month first where the hour has AM or
@@ -58,14 +64,24 @@ PM, as in the United States, else the day. Microsoft, 'Azure-Sentinel', sample d
 _TRUTH = {"true": True, "false": False}
 _NOTHING = ("", "null", "-")
 """What tables show where there is nothing; who calls may call itself `-`."""
+_MISSING = ("None", "nan", "NaN", "NULL", "\\N", "(null)")
+"""
+What programs write into CSV for nothing: Python, pandas, databases, Hive. Within requests and answers it may be a
+value, and who calls may call itself so.
+"""
 _NO_ERROR = ("success", "Success")
 """
 What Splunk's add-on for AWS puts in the place of an error code that isn't there: searches there say
 `errorCode=success` (Splunk, 'Security Content', detections on CloudTrail).
 """
+_ACCOUNTS = frozenset({"accountId", "recipientAccountId", "vpcEndpointAccountId", "sourceAccount"})
+_DIGITS = 12
 NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
+_LITERALS = ("{'", "['", "[{'", '{"')
+_LONGEST_LITERAL = 1 << 20
+"""Python takes some hundred times as much memory to read one; a record has a quarter of this at most."""
 
 
 class Columns:
@@ -123,6 +139,20 @@ def encoded(record: dict[str, Any]) -> bytes:
         return msgspec.json.encode(clean(record))
 
 
+def account(value: Any) -> Any:
+    """
+    An account's id, which tools that take it for a number write without its zeroes, or with a fraction.
+
+    What is left of its digits (`1.23457E+11`, as a spreadsheet shows it) is no id, and names nobody.
+    """
+    if value is None or value in _NOTHING:
+        return None
+    text = str(value).removesuffix(".0")
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
+        return text.zfill(_DIGITS)
+    return None if number(text) is not None else value
+
+
 def truth(value: Any) -> Any:
     """A flag that may have come as text."""
     return _TRUTH.get(value.lower(), value) if isinstance(value, str) else value
@@ -150,6 +180,8 @@ def moment(value: Any) -> Any:
         return f"{found[1]}T{found[2]}Z"
     if isinstance(value, str) and (found := _PORTAL.match(value)):
         return _of_portal(found) or value
+    if isinstance(value, str) and (found := _ELSEWHERE.match(value)):
+        return f"{found[1]}{found[2]}"
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -165,13 +197,43 @@ def _of_portal(found: re.Match[str]) -> str | None:
 
 
 def structured(text: str) -> Any:
-    """What a cell's text shows: JSON where it is JSON, else Java's `toString()`."""
+    """What a cell's text shows: JSON where it is JSON, else what Python or Java's `toString()` prints."""
     if text[:1] not in ("{", "["):
         return None if text in _NOTHING else text
     try:
         return msgspec.json.decode(text)
     except FAILURES:
-        return parse(text)
+        return parse(text) if (found := _literal(text)) is None else found
+
+
+def _literal(text: str) -> Any:
+    """The dict or list that Python printed, as pandas does into CSV; `None` where a text is none."""
+    if len(text) > _LONGEST_LITERAL or not text.startswith(_LITERALS):
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of escapes that Python doesn't know
+            return msgspec.json.decode(msgspec.json.encode(ast.literal_eval(text)))
+    except (*FAILURES, ValueError, TypeError, SyntaxError, MemoryError, OverflowError):
+        return None
+
+
+def opened(members: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """
+    A map of texts with JSON for what was an object or a list, as CloudTrail Lake's tables hold requests and answers.
+
+    AWS, 'CloudTrail Lake query samples': `json_extract(element_at(requestparameters, …))`.
+    """
+    return None if members is None else {name: _opened(name, value) for name, value in members.items()}
+
+
+def _opened(name: str, value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return value
+    try:
+        found = msgspec.json.decode(value)
+    except FAILURES:
+        return value
+    return value if is_document(name, found) else found
 
 
 def _open_path(name: str) -> tuple[str, ...] | None:
@@ -193,6 +255,10 @@ def _open_path(name: str) -> tuple[str, ...] | None:
 
 def _value(cell: Any, path: tuple[str, ...]) -> Any:
     """A cell's value, in the shape that its place in a record has."""
+    if (len(path) == 1 or path[0] not in OPEN) and cell in _MISSING and path != ("userAgent",):
+        return None
+    if path[-1] in _ACCOUNTS:
+        return account(cell)
     if isinstance(cell, str):
         top = path[0]
         if path == ("userIdentity",):

@@ -20,14 +20,26 @@ _JSON_TRIES = 200
 """How often a value may look like JSON and not be: each costs a look at what follows."""
 _MOST_VALUES = 50_000
 """How many values are told apart in one text; readings that had to be given up count too."""
-_DOCUMENTS = ("policydocument", "policy")
-"""Members that hold JSON as text in CloudTrail's own records too."""
-_NAME = re.compile(r"\s*([A-Za-z_][\w.:$-]*)=")
-_IN_MAP = re.compile(r", (?=[A-Za-z_][\w.:$-]*=)|\}(?=[\]}]|, |\Z)")
+_PLAIN = r"[A-Za-z_](?:[\w.:$-]|\[\d*\])*"
+"""A name; Security Lake's have places in lists, as in `requestParameters.tags[0].key`."""
+_NAME = re.compile(rf"\s*({_PLAIN})=")
+_IN_MAP = re.compile(rf", (?={_PLAIN}=)|\}}(?=[\]}}]|, |\Z)")
 _IN_LIST = re.compile(r", |\](?=[\]}]|, |\Z)")
 _LOOKS_LIKE_JSON = re.compile(r'\{\s*["}]|\[\s*(?:["\[\]]|\{\s*["}])')
 _WHITE = re.compile(r"\s*")
 _decode = json.JSONDecoder(strict=False).raw_decode
+
+
+def is_document(name: str, value: Any) -> bool:
+    """
+    Whether a member holds a policy, which is text in CloudTrail's own records too.
+
+    What an answer tells of a policy that was made is called `policy` as well: a document alone has statements.
+    """
+    name = name.lower()
+    return (name.endswith("policydocument") and isinstance(value, dict | list)) or (
+        name.endswith("policy") and isinstance(value, dict) and "Statement" in value
+    )
 
 
 def parse(text: str) -> Any:
@@ -80,7 +92,7 @@ class _Reader:
         found: dict[str, Any] = {}
         while name := _NAME.match(self._text, at):
             value, at = self.value(name.end(), depth + 1, _IN_MAP)
-            if isinstance(value, dict | list) and name[1].lower().endswith(_DOCUMENTS):
+            if is_document(name[1], value):
                 value = self._text[name.end() : at]
             found.setdefault(name[1], value)
             if not self._text.startswith(", ", at):

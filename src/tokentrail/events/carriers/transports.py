@@ -78,15 +78,17 @@ def looked_up_one(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Ope
 
 
 def eventbridge(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """An event of EventBridge, whose `detail` is the record."""
+    """An event of EventBridge, whose `detail` is the record, as an object or, by an input transformer, as text."""
     if shape.detail_type is ABSENT:
-        return None
+        return laid_around(raw, shape, value, inside.within(EVENTBRIDGE))
     kind = string(bytes(shape.detail_type)) or ""
-    if not kind.endswith(_CLOUDTRAIL_DETAILS) or value[:1] != b"{":
+    if not kind.endswith(_CLOUDTRAIL_DETAILS) or value[:1] not in b'{"':
         return iter([Piece(raw, OTHER_EVENT, EVENTBRIDGE)])
     if "Insight" in kind:
         return iter([Piece(raw, INSIGHT, EVENTBRIDGE)])
     inside = inside.within(EVENTBRIDGE)
+    if (found := string(value)) is not None:
+        return text(found, inside)
     try:
         return iter([Piece(value, None, inside.carrier, sound(value))])
     except FAILURES:
@@ -185,7 +187,8 @@ def laid_around(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opene
 
     Seen of, or documented for, archives and answers of Datadog (`attributes`, `content`, `data`), CrowdStrike LogScale
     (`@rawstring`), Rapid7 InsightIDR (`source_json`), Wazuh (`data.aws`, `full_log`), Fluent Bit and Docker (`log`),
-    and Grafana's logcli (`line`). Members of other names are not searched: what strangers write stands in any log.
+    Grafana's logcli (`line`), and what is sent to Splunk's HTTP Event Collector (`event`). Members of other names are
+    not searched: what strangers write stands in any log.
     """
     if b"eventName" not in value:
         return None

@@ -60,7 +60,7 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
             found = opener(raw, shape, bytes(value), inside)
             if found is not None:
                 return found
-    return iter([Piece(raw, None, inside.carrier)])
+    return stores.respelled(raw) or iter([Piece(raw, None, inside.carrier)])
 
 
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
@@ -129,5 +129,12 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("full_log", transports.laid_around),
     ("log", transports.laid_around),
     ("line", transports.laid_around),
+    ("event", transports.laid_around),
+    ("rawData", transports.compressed),
+    ("map", transports.envelope),
+    ("messages", transports.objects),
+    ("records", transports.objects),
+    ("tables", stores.azure),
+    ("rows", stores.splunk_rows),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""
