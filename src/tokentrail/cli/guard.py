@@ -95,18 +95,21 @@ def command(
                 given=given,
             )
         if folder is not None:
-            count = write_files(found.guardrails, folder)
-            others = sum(1 for _ in folder.iterdir()) - count
-            beside = (
-                f" {words.number(others, 'other file')} there, which this answer has no part in."
-                if others
-                else ""
-            )
-            output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
+            _write(found, folder)
         _show(told, found, form, whole=history)
         output.insist(told, case)
     if found.findings:
         raise click.exceptions.Exit(FOUND)
+
+
+def _write(found: Guard, folder: Path) -> None:
+    """Write the guardrails, and say what else lies there, as policies of an earlier run do."""
+    count = write_files(found.guardrails, folder)
+    others = sum(1 for _ in folder.iterdir()) - count
+    beside = (
+        f" {words.number(others, 'other file')} there, which this answer has no part in." if others else ""
+    )
+    output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
 
 
 def _show(told: Common, found: Guard, form: str | None, *, whole: bool) -> None:
