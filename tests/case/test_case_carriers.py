@@ -291,3 +291,24 @@ def test_what_carriers_lost_counts_for_nothing_beside_a_whole_copy() -> None:
     whole, lossy = native(records), [carriers.WRITERS[carrier](records) for carrier in sorted(LOST)]
 
     assert rows(whole) == rows(*lossy, whole)
+
+
+@pytest.mark.parametrize(
+    "member", ["accessKeyId", "principalId", "accountId", "eventName", "eventTime", None]
+)
+def test_copies_that_contradict_each_other_are_told(member: str | None, tmp_path: Path) -> None:
+    """An event whose copies name different callers, calls or times was altered; one that says less was carried so."""
+    one, *_ = story().world.records()
+    other = json.loads(json.dumps(one))
+    if member is None:
+        del other["userIdentity"]["accessKeyId"]
+    else:
+        whole = other if member in other else other["userIdentity"]
+        whole[member] = "2026-11-24T00:00:00Z" if member == "eventTime" else f"{whole[member][:-1]}7"
+    for name, record in {"a": one, "b": other}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"Records": [record]}))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "a.json"), str(tmp_path / "b.json")], workers=1)
+        told = [text for text in case.status().warnings if "came in copies" in text]
+
+    assert ([] if member is None else [1]) == [1 for text in told if one["eventID"] in text]

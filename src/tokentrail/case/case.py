@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.bookkeeping import digest_of, foreign, holds_nothing, lacking, rejections, summary
+from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import opened
@@ -373,9 +374,12 @@ class Case(Lookups, Tracing, Guarding):
             last=rows.moment(view.grown.last),
             coverage=covered,
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
-            warnings=(*coverage.warnings(covered), *lacking(self._folder), *foreign(self._folder)),
+            warnings=(
+                *contradicting(view.engine), *coverage.warnings(covered), *lacking(self._folder),
+                *foreign(self._folder),
+            ),
             evidence_digest=digest_of(objects),
-        )
+        )  # fmt: skip
 
     def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:
         """
