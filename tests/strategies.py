@@ -145,6 +145,16 @@ def instance(play: Play, a: int, b: int) -> None:
         play.joins(play.world.instance(ROLES[a % 4], delivery=("1.0", "2.0")[b % 2]))
 
 
+def started(play: Play, a: int, b: int) -> None:
+    """Have somebody start an instance, a task, a build or a function, which acts through whoever did."""
+    if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
+        one = chosen[0]
+        starts = (
+            one.runs_instance, one.runs_task, partial(one.starts_build, "site"), partial(one.creates_function, f"f-{a}"),
+        )  # fmt: skip
+        play.joins(starts[b % 4](ROLES[a % 4]), chosen[1] + 1)
+
+
 def function(play: Play, a: int, b: int) -> None:
     """Let a function run."""
     play.joins(play.world.function(ROLES[a % 4], f"function-{b % 2}"))
@@ -282,6 +292,7 @@ COMMON: Sequence[Step] = (
     switch_role,
     identity_center,
     instance,
+    started,
     function,
     service,
     oidc,
