@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokentrail.lineage.rows import event_id
 from tokentrail.store.interface import Engine
 
-_MOST = 5_000_000
-"""Copies up to which they are compared with what counts, which takes a second for each two million events."""
+_MOST = 2_000_000
+"""Copies up to which they are compared with what counts: of half a million that takes a second."""
 _COUNT = "SELECT count(*) AS many FROM losers"
 _CONTRADICTING = """
 WITH lost AS (
