@@ -456,3 +456,16 @@ def test_a_parquet_table_says_what_the_native_file_says(kind: str) -> None:
     assert {name: expected[name] for name in (*TOLD, "changes")} == {
         name: found[name] for name in (*TOLD, "changes")
     }
+
+
+@pytest.mark.parametrize("column", ["userIdentity", "resources", "requestParameters"])
+def test_what_is_nested_without_end_stops_no_table(column: str) -> None:
+    """A file that somebody planted is read as far as it says anything: the next row, too."""
+    rows = [cells(record(eventID=f"0000000{n}-0000-4000-8000-000000000000")) for n in (1, 2)]
+    rows[0][column] = '{"a":' * 900 + "1" + "}" * 900
+    out = io.StringIO()
+    table = csv.DictWriter(out, sorted({name for row in rows for name in row}))
+    table.writeheader()
+    table.writerows(rows)
+
+    assert 2 == len(told(out.getvalue().encode())["events"])

@@ -45,6 +45,7 @@ PATHS = {bare(name): (name,) for name in TOP} | {
 }
 """Where a value of a bare name belongs in a record."""
 _IDENTITY_NAMES = {bare(part): part for path in _IDENTITY for part in path.split(".")}
+_DEEPEST = 20
 _RESOURCE_NAMES = {bare(name): name for name in ("ARN", "accountId", "type", "ARNPrefix")}
 
 
@@ -65,10 +66,13 @@ def _is_pairs(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, tuple) for one in value)
 
 
-def _spelled(value: Any, names: dict[str, str]) -> Any:
+def _spelled(value: Any, names: dict[str, str], depth: int = 0) -> Any:
+    """The same value with such names in it; what lies deeper than AWS ever writes stays as it is."""
+    if depth == _DEEPEST:
+        return value
     if isinstance(value, dict):
-        return {names.get(bare(name), name): _spelled(item, names) for name, item in value.items()}
-    return [_spelled(item, names) for item in value] if isinstance(value, list) else value
+        return {names.get(bare(name), name): _spelled(item, names, depth + 1) for name, item in value.items()}
+    return [_spelled(item, names, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def place(record: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
