@@ -12,12 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.containment.handed import NAMED_SO
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.changes import Change
 
 _CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
-_NAMED_SO = """
-session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +69,4 @@ def _handed(forest: Forest, instance: str, roles: Iterable[str], since: datetime
     """Whether an instance was handed a session in a second or after it: one that was seen in use alone counts, too."""
     names = [instance, *(one.rpartition("/")[2] for one in roles)]
     among = f"coalesce(f.issued_at, f.first, 0) >= {int(since.timestamp())}"
-    return bool(forest.called(names, _NAMED_SO, ([instance], [instance]), among))
+    return bool(forest.called(names, NAMED_SO, ([instance], [instance]), among))

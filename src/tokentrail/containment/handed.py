@@ -32,9 +32,9 @@ _KINDS = (
     "assumed_role_web_identity",
 )  # fmt: skip
 """What sources hand out."""
-_OF_THESE = """
-session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))
-OR kind IN ('console_session', 'oauth_login')"""
+NAMED_SO = """
+session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))"""
+_OF_THESE = f"{NAMED_SO} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
 _ALONE = frozenset({"host", "sign_in"})
 """Sources that nobody signs in to: they have one holder."""

@@ -16,6 +16,7 @@ import msgspec
 
 from tokentrail.events.fields import fields
 from tokentrail.events.loose import FAILURES, clean, is_text
+from tokentrail.events.values import ACCOUNT_DIGITS
 
 MISSING = msgspec.Raw(b"null")
 ABSENT = msgspec.Raw()
@@ -98,9 +99,6 @@ _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
 _ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
 
-_ACCOUNT_DIGITS = 12
-"""What takes an account's id for a number drops the zeroes before it."""
-
 CUT_OFF = "cut off in the middle of a record"
 UNREADABLE = "unreadable"
 """The error code of a record whose own can't be read."""
@@ -182,7 +180,7 @@ def _text(value: Any, name: str, notes: list[Note]) -> str | None:
     notes.append((name, f"a {type(value).__name__} where text is expected"))
     if not isinstance(value, int | float):
         return None
-    return str(value).zfill(_ACCOUNT_DIGITS) if name.endswith("AccountId") else str(value)
+    return str(value).zfill(ACCOUNT_DIGITS) if name.endswith("AccountId") else str(value)
 
 
 def _flag(value: Any, name: str, notes: list[Note]) -> bool | None:
@@ -205,9 +203,8 @@ def _number(value: Any, name: str, notes: list[Note]) -> float | None:
 
 
 def _additional(value: Any, notes: list[Note]) -> Additional | None:
-    if (
-        isinstance(value, str) and value[:1] == "{"
-    ):  # as pipelines write it that spare an index its many names
+    if isinstance(value, str) and value[:1] == "{":
+        # As pipelines write it that spare an index its many names.
         with suppress(*FAILURES):
             value = msgspec.json.decode(value)
     if not isinstance(value, dict):

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
+ACCOUNT_DIGITS = 12
+"""Of an account's id: what takes it for a number drops the zeroes before it."""
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: n + 1 for n, name in enumerate(_MONTH_NAMES)}
 _HALVES = {"AM": 0, "PM": 12 * 3600}

@@ -20,6 +20,7 @@ import msgspec
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
+from tokentrail.events.values import ACCOUNT_DIGITS
 
 _ALIASES = {
     "eventid": "eventid", "awseventid": "eventid", "sourceip": "sourceipaddress", "eventtypename": "eventtype",
@@ -75,7 +76,6 @@ What Splunk's add-on for AWS puts in the place of an error code that isn't there
 `errorCode=success` (Splunk, 'Security Content', detections on CloudTrail).
 """
 _ACCOUNTS = frozenset({"accountId", "recipientAccountId", "vpcEndpointAccountId", "sourceAccount"})
-_DIGITS = 12
 NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
@@ -148,8 +148,8 @@ def account(value: Any) -> Any:
     if value is None or value in _NOTHING:
         return None
     text = str(value).removesuffix(".0")
-    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
-        return text.zfill(_DIGITS)
+    if text.isascii() and text.isdigit() and len(text) <= ACCOUNT_DIGITS:
+        return text.zfill(ACCOUNT_DIGITS)
     return None if number(text) is not None else value
 
 
