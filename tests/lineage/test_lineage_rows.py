@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
-from tokentrail.lineage.rows import event_id, event_ids, object_of
+from tokentrail.lineage.model import SecretRead
+from tokentrail.lineage.rows import event_id, event_ids, made_of, object_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,17 @@ def test_event_ids_of_a_column_are_spelled_as_one_by_one(kind: pa.DataType) -> N
             assert event_ids(part["raw"], part["text"]) == [event_id(*one) or "" for one in told]
     short = pa.table({"raw": pa.array([b"ab", b"cd"], pa.binary()), "text": pa.nulls(2, pa.string())})
     assert event_ids(short["raw"], short["text"]) == [event_id(b"ab", None), event_id(b"cd", None)]
+
+
+def test_records_made_together_are_those_made_one_by_one() -> None:
+    """In the order that is asked for, and of no class whose members are other ones."""
+    some = [
+        SecretRead(credential=by, event_id=f"{place}", time=datetime(2026, 1, place, tzinfo=UTC), event_name="G", what=None)
+        for place, by in enumerate("abc", 1)
+    ]  # fmt: skip
+    members = {name: [getattr(one, name) for one in some] for name in SecretRead.__dataclass_fields__}
+
+    assert made_of(SecretRead, [2, 0], members) == (some[2], some[0])
+    assert made_of(SecretRead, [], members) == ()
+    with pytest.raises(TypeError, match="SecretRead"):
+        made_of(SecretRead, [0], {"what": [None]})

