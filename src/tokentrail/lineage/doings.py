@@ -46,7 +46,7 @@ def apis(forest: Forest, ids: Ids) -> tuple[ApiUse, ...]:
     """What each called, and how often."""
     n, source, name, count, errors, first, last = _columns(forest.rolled_up(ids, rollups.APIS), _OF_APIS)
     by = [ids[one] for one in n]
-    return made_of(ApiUse, _order(first, by, map(_at, source), map(_at, name)), {
+    return made_of(ApiUse, _order(first, by, _ranks(source), _ranks(name)), {
         "credential": by, "event_source": source, "event_name": name, "count": count, "errors": errors,
         "first": times_of(first), "last": times_of(last),
     })  # fmt: skip
@@ -58,7 +58,7 @@ def resources(forest: Forest, ids: Ids) -> tuple[ResourceUse, ...]:
         forest.rolled_up(ids, rollups.RESOURCES), _OF_RESOURCES
     )
     by = [ids[one] for one in n]
-    return made_of(ResourceUse, _order(first, by, arn, map(_at, name)), {
+    return made_of(ResourceUse, _order(first, by, arn, _ranks(name)), {
         "credential": by, "arn": arn, "event_name": name, "count": count, "errors": errors, "bytes_out": bytes_out,
         "first": times_of(first), "last": times_of(last),
     })  # fmt: skip
@@ -69,7 +69,7 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     read = forest.rolled_up(ids, rollups.SECRETS)
     n, time, name, what = _columns(read, ("n", "time", "name", "resource"))
     by, events = [ids[one] for one in n], event_ids(read["event_id"], read["event_id_text"])
-    return made_of(SecretRead, _order(time, events, by, map(_at, name), map(_at, what)), {
+    return made_of(SecretRead, _order(time, events, by, _ranks(name), _ranks(what)), {
         "credential": by, "event_id": events, "time": times_of(time), "event_name": name, "what": what,
     })  # fmt: skip
 
@@ -77,6 +77,11 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
 def _at(text: str | None) -> tuple[bool, str]:
     """Where a text stands among others: one that is empty, as a forged record may have it, after none."""
     return text is not None, text or ""
+
+
+def _ranks(texts: Iterable[str | None]) -> list[tuple[bool, str]]:
+    """The same of thousands: without a call for each."""
+    return [(text is not None, text or "") for text in texts]
 
 
 def time_of(seconds: int) -> datetime:
