@@ -47,7 +47,8 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
         pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(_IAM))
     )
     puts = pc.fill_null(put, False).to_numpy()
-    ids: Any = edits["event_id"].filter(edits["event_id"].is_valid())
+    # Of few changes the ids are labels, as files hold them, which are not counted as they are.
+    ids: Any = edits["event_id"].filter(edits["event_id"].is_valid()).cast(pa.binary())
     if not puts.any() or pc.count_distinct(ids).as_py() < len(
         ids
     ):  # two that claim one id are told apart by all
