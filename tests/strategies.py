@@ -245,8 +245,12 @@ def root(play: Play, a: int, b: int) -> None:
 
 
 def certificate(play: Play, a: int, b: int) -> None:
-    """Come in with a certificate."""
-    play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}"))
+    """Come in with a certificate, of an authority that somebody may have had trusted just before."""
+    anchor = f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/{b % 2}" if b % 3 else None
+    if anchor and (chosen := play.pick(a)):
+        answer = {"trustAnchor": {"trustAnchorArn": anchor}}
+        chosen[0].calls("rolesanywhere:CreateTrustAnchor", {"name": "ours"}, response=answer, read_only=False)
+    play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}", anchor=anchor))
 
 
 def trust(play: Play, a: int, b: int) -> None:

@@ -178,6 +178,29 @@ def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> N
     assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
 
 
+def test_who_came_in_by_the_attackers_trust_anchor_is_ended_and_stays_out() -> None:
+    """By one call that shuts the anchor, and no hand that revokes a certificate; another authority's are spared."""
+    world = World(START)
+    leaked = world.user("leaked")
+    anchor = f"{ANYWHERE}:trust-anchor/1-2"
+    answer = {"trustAnchor": {"trustAnchorArn": anchor}}
+    leaked.calls("rolesanywhere:CreateTrustAnchor", {"name": "t"}, response=answer, read_only=False)
+    world.wait(60)
+    session, other = (
+        world.roles_anywhere("Admin", name, anchor=one) for name, one in (("ours", anchor), ("host", None))
+    )
+    for one in (session, other):
+        one.calls("s3:ListBuckets")
+    plan = planned(world, leaked.id, strategy="surgical")
+
+    assert {leaked.id, session.id} == set(plan.tainted) and plan.proof.complete
+    assert [("DisableTrustAnchor", {"trustAnchorId": "1-2"})] == [
+        (call.operation, call.parameters) for call in step(plan, "revert-trust").calls
+    ]
+    assert ["revert-trust"] == [one for one in actions(plan) if one == "revert-trust"]
+    assert other.id not in {hit.credential for one in plan.steps for hit in one.collateral}
+
+
 @pytest.mark.parametrize(("ip", "theirs"), [("203.0.113.77", True), ("192.0.2.44", False)])
 def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: bool) -> None:
     """A certificate's session of a role in it, used from the thief's address, and all below it; another's is named."""

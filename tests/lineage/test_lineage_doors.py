@@ -13,6 +13,9 @@ LOGIN = "ASIAIOSFODNN7EXAMPL7"
 GITHUB = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
 CORPORATE = f"arn:aws:iam::{HOME}:saml-provider/corporate"
 
+SERVICE = "rolesanywhere.amazonaws.com"
+ANCHOR, OTHERS = (f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/{one * 8}" for one in "ab")
+
 
 @pytest.fixture(name="world")
 def _world() -> World:
@@ -34,6 +37,14 @@ def opens(thief: Credential, document: str, world: World) -> None:
     """Change whom the role Deploy trusts, and wait."""
     thief.iam("UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=document)
     world.wait(minutes=1)
+
+
+def anchors(thief: Credential, arn: str) -> None:
+    """Trust an authority of its own."""
+    thief.calls(
+        "rolesanywhere:CreateTrustAnchor", {"name": "ours"}, response={"trustAnchor": {"trustAnchorArn": arn}},
+        read_only=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("way", ["saml", "oidc"])
@@ -139,6 +150,65 @@ def test_a_saml_provider_that_was_made_is_a_way_in(world: World, thief: Credenti
     made = world.saml("Deploy", "bob")
 
     assert ("assumed_role_saml", thief.id, "created", None) == born(answers(world)[made.id])
+
+
+@pytest.mark.parametrize("logged", ["whole", "no answer", "writes alone", "service alone"])
+def test_a_trust_anchor_that_was_made_is_a_way_in(world: World, thief: Credential, logged: str) -> None:
+    """
+    CreateTrustAnchor by the subject: whoever comes in by certificates of that authority is its offspring, whether the
+    log of CreateSession shows the key (which is not documented) or not, and where it lacks the AssumeRole inside, which
+    is no write. What names no anchor is told to come from the service.
+    """
+    anchors(thief, ANCHOR)
+    world.wait(minutes=1)
+    made = world.roles_anywhere("Deploy", "host-1", anchor=ANCHOR)
+    made.calls("s3:ListBuckets")
+    world.wait(minutes=1)
+    other = world.roles_anywhere("Deploy", "host-1", anchor=OTHERS)
+    other.calls("s3:ListBuckets")
+    records = world.records()
+    if logged == "writes alone":
+        records = [
+            one
+            for one in records
+            if not (one["eventName"] == "AssumeRole" and one["sourceIPAddress"] == SERVICE)
+        ]
+    for record in records:
+        if record["eventName"] == "CreateSession" and logged in ("no answer", "writes alone"):
+            record["responseElements"] = None
+    if logged == "service alone":
+        records = [one for one in records if one["eventName"] != "CreateSession"]
+    found = answers(records)
+
+    by_thief = logged != "service alone"
+    assert born(found[made.id])[1:] == ((thief.id, "created", None) if by_thief else (None, None, "service"))
+    assert found[other.id].parent is None
+    if by_thief:
+        assert (
+            found[made.id].origin_detail
+            == f"acts through the trust anchor {ANCHOR} that its parent made or set"
+        )
+
+
+def test_of_two_anchors_of_one_second_none_is_guessed(world: World, thief: Credential) -> None:
+    """Where the log shows no key, and two came in as one role at once, it is not told who came by which."""
+    anchors(thief, ANCHOR)
+    world.wait(minutes=1)
+    both = [
+        world.roles_anywhere("Deploy", f"host-{number}", anchor=one)
+        for number, one in enumerate((ANCHOR, OTHERS))
+    ]
+    records = world.records()
+    first, second = (one for one in records if one["eventName"] == "CreateSession")
+    moment = first["eventTime"]
+    for record in records:
+        if record["eventName"] == "CreateSession":
+            record["responseElements"] = None
+        if record["sourceIPAddress"] == SERVICE or record is second:
+            record["eventTime"] = moment
+    found = answers(records)
+
+    assert {None} == {found[one.id].parent for one in both}
 
 
 @pytest.mark.parametrize("made", ["CreateUser", "CreateLoginProfile"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evidence import AWAY, START, assume_role, by_id, call, held, user
+from evidence import AWAY, HOME, START, assume_role, by_id, call, held, user
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage import grow
 from tokentrail.lineage.grow import DRIVEN, in_order
@@ -89,6 +89,11 @@ def _made() -> World:
     maker.deactivates(caller)
     world.wait(minutes=5)
     caller.assumes("Far", "late", account=AWAY, sides="role")
+    anchor = {"trustAnchorArn": f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/1"}
+    maker.calls(
+        "rolesanywhere:CreateTrustAnchor", {"name": "t"}, response={"trustAnchor": anchor}, read_only=False
+    )
+    world.roles_anywhere("Work", "host", anchor=anchor["trustAnchorArn"])
     return world
 
 

@@ -288,7 +288,7 @@ def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[H
     entered = {
         one.principal
         for one in held
-        if one.caller.federated_provider and one.caller.federated_provider in thing
+        if (name := one.anchor or one.caller.federated_provider) and name in thing
     }
     entered |= {role for one in _listed(deed, "roleArns") if (role := of_arn(one))}
     for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:

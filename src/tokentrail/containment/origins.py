@@ -60,7 +60,12 @@ class Seen:
     """Where AWS gave it to a function or host, if that is known."""
 
 
-def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime) -> Iterator[Source]:
+def behind(
+    tainted: Iterable[Seen],
+    removals: Sequence[Change],
+    as_of: datetime,
+    shut: Container[tuple[str | None, Principal]] = (),
+) -> Iterator[Source]:
     """
     What hands out more of tainted credentials, whether these live or not: all but passwords.
 
@@ -68,14 +73,16 @@ def behind(tainted: Iterable[Seen], removals: Sequence[Change], as_of: datetime)
         tainted: The tainted credentials.
         removals: Everybody's calls that took away, stopped or shut what is not IAM's.
         as_of: The moment of the plan.
+        shut: What of the attacker's is shut anyway, and whom it lets in as: then a certificate need not be revoked.
     """
     for seen in tainted:
         one, credential = seen.held, seen.credential
         name = one.caller.session_name or one.id
         match one.kind:
             case "service_role" if certified(credential):
-                why = f"whoever holds the certificate {name} is given a new session at any time"
-                yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
+                if (one.anchor, one.principal) not in shut:
+                    why = f"whoever holds the certificate {name} is given a new session at any time"
+                    yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 issued = credential.issued_by.source_ip if credential.issued_by else None
                 by = issued if issued and issued.endswith(".amazonaws.com") else None

@@ -39,6 +39,8 @@ class Held:
     """Its known end, or the latest possible one."""
     made: bool = False
     """Whether an attacker made it: a key that nobody else uses."""
+    anchor: str | None = None
+    """Of a certificate's holder: the trust anchor that it came in by, where an attacker made that."""
 
     @property
     def kind(self) -> CallerKind:

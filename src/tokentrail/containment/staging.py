@@ -81,9 +81,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, held, gone_since)
+    shut = {(one.id, one.mints) for one in left.sources}
     sources = [
         *left.sources,
-        *behind(ever, gone_since, forest.as_of),
+        *behind(ever, gone_since, forest.as_of, shut),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
@@ -217,6 +218,7 @@ def held_of(row: Row, one: Credential) -> Held:
         key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
         principal=of_caller(caller),
         expires=one.expires_at or one.expires_bound,
+        anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
     )
 
 

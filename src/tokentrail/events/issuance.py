@@ -62,6 +62,7 @@ class _Request(msgspec.Struct, gc=False):
     serialNumber: str | None = None
     targetPrincipal: str | None = None
     principalArn: str | None = None
+    trustAnchorArn: str | None = None
 
 
 def _forgiving_request(value: dict[str, Any]) -> _Request:
@@ -125,7 +126,7 @@ def issuances(
         [number(one) for one in durations],
         serials,
         _either(
-            _either([_member_account(one) for one in targets[0]], targets[1]),
+            _either(_either([_member_account(one) for one in targets[0]], targets[1]), targets[2]),
             [None if one is MISSING else _portal_target(decoded(one)) for one in details],
         ),
         _either(_either(web_subjects, subjects), subject_arns),

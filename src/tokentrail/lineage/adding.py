@@ -78,7 +78,7 @@ _THROUGH = (
         WHERE i.role_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
     _Through(
-        ("provider",),
+        ("provider", "trust_anchor"),
         f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = p.federated_provider WHERE {_LATER_PEOPLE}",
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.caller_provider WHERE {_LATER_CALL}",
     ),

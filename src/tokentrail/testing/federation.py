@@ -174,7 +174,7 @@ def web_identity(
 
 
 def roles_anywhere(
-    stage: Stage, role: Role, subject: str, *, duration: int, ip: str, user_agent: str
+    stage: Stage, role: Role, subject: str, *, anchor: str | None, duration: int, ip: str, user_agent: str
 ) -> Entry:
     """
     Mint for the holder of a certificate: CreateSession, and the AssumeRole by which the service gets the
@@ -203,7 +203,7 @@ def roles_anywhere(
             "cert": "HIDDEN_DUE_TO_SECURITY_REASONS",
             "profileArn": f"{arn}:profile/{stage.ids.uuid()}",
             "roleArn": role.arn,
-            "trustAnchorArn": f"{arn}:trust-anchor/{stage.ids.uuid()}",
+            "trustAnchorArn": anchor or f"{arn}:trust-anchor/{stage.ids.uuid()}",
             "durationSeconds": duration,
         },
         response={

@@ -224,13 +224,14 @@ class World(Stage):
         role: Role | str,
         subject: str,
         *,
+        anchor: str | None = None,
         duration: int = 3600,
         ip: str = OFFICE,
         user_agent: str = "CredHelper",
     ) -> Credential:
-        """Bring in the holder of a certificate, by the subject's common name."""
+        """Bring in the holder of a certificate, by the subject's common name; `anchor` is the trust anchor's ARN."""
         entry = federation.roles_anywhere(
-            self, self._as_role(role), subject, duration=duration, ip=ip, user_agent=user_agent
+            self, self._as_role(role), subject, anchor=anchor, duration=duration, ip=ip, user_agent=user_agent
         )
         return self._arrived(entry, ip, user_agent)
 

@@ -31,8 +31,9 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
        i.identity, p.type AS caller_type, p.account AS caller_account, p.class AS caller_class,
        p.forwarded AS caller_service, p.key AS caller_key, p.principal AS caller_principal, p.created AS caller_created,
        p.user_arn AS caller_user_arn,
-       -- Of a SAML provider the caller's identity tells no more than its qualifier; its ARN is in the request.
-       coalesce(CASE WHEN i.api = 'AssumeRoleWithSAML' THEN i.target END, p.federated_provider) AS caller_provider,
+       -- Of a SAML provider the caller's identity tells no more than its qualifier; its ARN is in the request, as is that of
+       -- the trust anchor by which a certificate's holder comes in (IAM Roles Anywhere User Guide, 'CreateSession API').
+       coalesce(CASE WHEN i.api IN ('AssumeRoleWithSAML', 'CreateSession') THEN i.target END, p.federated_provider) AS caller_provider,
        i.api = 'GetSigninToken' AND coalesce(i.key_id, '') = p.key AS echoed,  -- a token that bears its caller's key
        CASE WHEN i.api LIKE 'AssumeRole%' OR i.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
                  THEN coalesce(i.child_id, '')
@@ -51,6 +52,7 @@ SELECT h.*,
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
+            WHEN name = 'CreateTrustAnchor' THEN 'trust_anchor'
             WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
             WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
@@ -60,6 +62,7 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
          'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
+       OR h.source = 'rolesanywhere.amazonaws.com' AND h.name = 'CreateTrustAnchor'
        OR h.source = 'ecs.amazonaws.com' AND h.name IN ('RunTask', 'StartTask')
        OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
@@ -83,6 +86,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
+         WHEN 'trust_anchor' THEN nullif(regexp_extract(response, '"trustAnchorArn":"([^"]+)"', 1), '')
          -- CodeBuild names a build's session so, with the last part of the build's ARN.
          WHEN 'build' THEN 'AWSCodeBuild-' || nullif(regexp_extract(response, ':build/[^":]+:([^":]+)"', 1), '')
          ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id

@@ -1,4 +1,5 @@
--- What acts through something that a credential made: the key, user, password, role, trust, function, instance, task or build.
+-- What acts through something that a credential made: the key, user, password, role, trust, provider, trust anchor,
+-- function, instance, task or build.
 
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
@@ -25,12 +26,30 @@ LEFT JOIN calls c ON c.call = n.call;
 
 CREATE TABLE made_roles AS SELECT * FROM made WHERE what = 'role';
 
+-- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
+-- answer shows no key, it is of the same role, name and seconds.
+CREATE TABLE wrappers AS
+SELECT * FROM calls WHERE api = 'CreateSession' AND caller_provider IS NOT NULL
+  AND EXISTS (SELECT 1 FROM made WHERE what = 'trust_anchor');
+
+CREATE TABLE anchored AS
+SELECT call, min(provider) AS provider FROM (
+  SELECT c.call, w.caller_provider AS provider FROM wrappers w JOIN calls c ON c.key = w.key AND abs(c.time - w.time) <= 2
+  WHERE w.key <> '' AND c.call <> w.call
+  UNION ALL
+  SELECT c.call, w.caller_provider FROM wrappers w JOIN calls c ON c.role_arn = w.role_arn AND abs(c.time - w.time) <= 2
+  WHERE w.key = '' AND c.api = 'AssumeRole' AND c.caller_service
+    AND coalesce(nullif(w.child, ''), c.child) = coalesce(nullif(c.child, ''), w.child)
+    AND coalesce(w.session_name, c.session_name, '') = coalesce(c.session_name, w.session_name, '')
+) GROUP BY call HAVING count(DISTINCT provider) = 1;
+
 CREATE TABLE sessions AS
-SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account, nullif(coalesce(c.caller_provider, s.federated_provider), '') AS provider,
+SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account,
+       nullif(coalesce(c.caller_provider, w.provider, s.federated_provider), '') AS provider,
        regexp_extract(coalesce(c.role_arn, s.issuer_arn), '([^/]+)$', 1) AS role_name,
        split_part(coalesce(c.role_arn, s.issuer_arn), ':', 5) AS role_account
-FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
-WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider'));
+FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call LEFT JOIN anchored w ON w.call = n.call
+WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider', 'trust_anchor'));
 
 -- What a trust policy said before it was changed, where the evidence tells: it opened no door to whom it named then.
 CREATE TABLE trusts AS
@@ -99,7 +118,7 @@ FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_p
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM sessions n JOIN made m ON m.what = 'provider' AND m.id = n.provider
+FROM sessions n JOIN made m ON m.what IN ('provider', 'trust_anchor') AND m.id = n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 
 -- The latest maker before the credential came to be is its parent where nobody is recorded to have minted it.
