@@ -17,6 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from tokentrail.case import linking
+from tokentrail.case.asked import utc
 from tokentrail.case.bookkeeping import lacking
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
@@ -56,7 +57,7 @@ class View:
 
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest at a moment, which remembers what it was asked for as long as the moment is the same."""
-        as_of = as_of or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
+        as_of = utc(as_of) or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
             self._forest = Forest(self.engine, as_of, self.derived)
         return self._forest
@@ -124,7 +125,7 @@ class Views:
     def _until(self, as_of: datetime | None, view: View) -> int | None:
         if as_of is None:
             return None
-        seconds = int(as_of.timestamp())
+        seconds = int(utc(as_of).timestamp())
         newest = view.grown.last if view.until is None else None
         return None if newest is not None and seconds >= newest else seconds
 
