@@ -111,4 +111,7 @@ class Tracing:
         missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))
-        return replace(found, gaps=coverage.weightiest_first(unproven + missing + carried + found.gaps))
+        altered = coverage.left_out(view.contradicting())
+        return replace(
+            found, gaps=coverage.weightiest_first(altered + unproven + missing + carried + found.gaps)
+        )

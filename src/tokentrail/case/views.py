@@ -19,6 +19,7 @@ import msgspec
 from tokentrail.case import linking
 from tokentrail.case.asked import utc
 from tokentrail.case.bookkeeping import lacking
+from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.forest import Forest
@@ -53,6 +54,7 @@ class View:
     """Whether what was derived is for this view alone."""
     _covered: tuple[Coverage, ...] | None = None
     _lacking: tuple[str, ...] | None = None
+    _contradicting: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
     def forest(self, as_of: datetime | None) -> Forest:
@@ -73,6 +75,12 @@ class View:
         if self._lacking is None:
             self._lacking = lacking(folder)
         return self._lacking
+
+    def contradicting(self) -> tuple[str, ...]:
+        """Which events came in copies that contradict each other, where there are few copies; looked for once."""
+        if self._contradicting is None:
+            self._contradicting = contradicting(self.engine, SOME)
+        return self._contradicting
 
     def close(self) -> None:
         """Let go of the engine, and of a forest that was grown for this view alone."""
