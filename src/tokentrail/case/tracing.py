@@ -96,12 +96,12 @@ class Tracing:
         return self.trace(now, as_of=as_of, up=False, **told)
 
     def closed(
-        self, instances: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
+        self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
     ) -> dict[str, Closing]:
-        """Tell by what call of anybody's each of some instances, given with its roles, was shut and left so."""
+        """Tell by what call of anybody's each of some hosts, given with its roles, was shut and left so."""
         from tokentrail.containment.closed import closed  # takes its time to load, and few verbs verify
 
-        return closed(self._views.forest(as_of), instances, since)
+        return closed(self._views.forest(as_of), hosts, since)
 
     def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""
