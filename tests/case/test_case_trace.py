@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
@@ -688,3 +690,30 @@ def test_one_case_answers_all_questions_in_any_order(world: World) -> None:
     with held(world) as case:
         case.contain([key.id])
         assert case.guard([key.id]) == before
+
+
+def test_a_forked_process_asks_a_case_that_was_open(world: World, tmp_path: Path) -> None:
+    """As `multiprocessing` forks by default on Linux: the other process's engine is not waited for, nor closed."""
+    key = world.user("ada")
+    key.gets_session_token().calls("s3:ListBuckets")
+    world.write(tmp_path / "logs")
+    program = f"""
+import os, signal
+from tokentrail import Case
+from tokentrail.store import duck
+duck._FEW = 1  # as of a case with thousands of events, whose engine has threads
+case = Case.open("case")
+case.ingest(["logs"], workers=1)
+before = case.trace("{key.id}")
+child = os.fork()
+if not child:
+    signal.alarm(30)  # what hangs is killed
+    same = case.trace("{key.id}") == before
+    case.close()
+    os._exit(0 if same else 1)
+print(os.waitpid(child, 0)[1], case.trace("{key.id}") == before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert "0 True\n" == done.stdout, done.stderr

@@ -5,6 +5,7 @@ The case as it could be seen at a moment: the stored forest, or one grown from t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.tidying import SPILL
 
+_INHERITED: list[object] = []
+"""What belongs to the process that this one was forked from: to let go of it might wait for ever."""
 Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
@@ -96,6 +99,7 @@ class Views:
         self._folder = folder
         self._view: View | None = None
         self._linker: DuckEngine | None = None
+        self._process = os.getpid()
         self.link: Link | None = None
         """What derives the forest of all evidence, if it is not this process."""
         self.link_from = 0
@@ -103,6 +107,7 @@ class Views:
 
     def close(self) -> None:
         """Let go of the engine."""
+        self._see_whose()
         if self._view:
             self._view.close()
             self._view = None
@@ -117,6 +122,7 @@ class Views:
     def open(self, as_of: datetime | None) -> View:
         """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""
         snapshot = self._folder.snapshot()
+        self._see_whose()
         if self._view and self._view.fingerprint == snapshot.fingerprint:
             until = self._until(as_of, self._view)
             if until == self._view.until:
@@ -129,6 +135,13 @@ class Views:
             view = self._earlier(snapshot, until)
         self._view = view
         return view
+
+    def _see_whose(self) -> None:
+        """In a process that was forked meanwhile, begin anew: what the other one's engine waits for never comes."""
+        if self._process != os.getpid():
+            _INHERITED.append((self._view, self._linker))
+            self._view = self._linker = None
+            self._process = os.getpid()
 
     def _until(self, as_of: datetime | None, view: View) -> int | None:
         if as_of is None:
