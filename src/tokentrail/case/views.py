@@ -80,9 +80,10 @@ class View:
         return self._lacking
 
     def contradicting(self) -> tuple[str, ...]:
-        """Which events came in copies that contradict each other, where there are few copies; looked for once."""
+        """Which events came in copies that contradict each other, where that is soon found; looked for once."""
         if self._contradicting is None:
-            self._contradicting = contradicting(self.engine, SOME)
+            few = self.grown.records <= _MANY  # all of them are looked through, and a trace reads but some
+            self._contradicting = contradicting(self.engine, SOME) if few else ()
         return self._contradicting
 
     def close(self) -> None:
