@@ -310,5 +310,9 @@ def test_copies_that_contradict_each_other_are_told(member: str | None, tmp_path
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(tmp_path / "a.json"), str(tmp_path / "b.json")], workers=1)
         told = [text for text in case.status().warnings if "came in copies" in text]
+        traced = [gap.why for gap in case.trace([one["eventID"]]).gaps if "came in copies" in gap.why]
+        rests = [text for text in case.contain([one["eventID"]]).proof.holds_if if "came in copies" in text]
 
+    assert told == traced
+    assert len(rests) == len(told)
     assert ([] if member is None else [1]) == [1 for text in told if one["eventID"] in text]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -617,3 +622,98 @@ def test_damage_in_the_middle_of_a_table_is_said(world: World, table: str) -> No
         path.write_bytes(whole[:4] + b"\xff" * (len(whole) // 3) + whole[4 + len(whole) // 3 :])
         with Case.open(case.path) as other, pytest.raises(CaseError, match="damaged"):
             other.trace([session.id])
+
+
+# ------------------------------------------------------------------------------- as it is asked
+
+
+def test_a_time_without_a_zone_is_utc_whatever_the_machine_s_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Naive times mean UTC, as on the command line: `as_of` and `since` of every question."""
+    key = world.user("ada")
+    token = key.gets_session_token()
+    token.assumes("Deploy").calls("s3:ListBuckets")
+    naive = (START + timedelta(seconds=1)).replace(tzinfo=None)
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with held(world) as case:
+            for moment in (naive, naive.replace(tzinfo=UTC).astimezone()):
+                assert case.status(as_of=moment).records == 2
+                assert len(list(case.credentials(as_of=moment))) == 3
+                assert len(list(case.timeline([key.id], as_of=moment))) == 2
+                assert case.contain([key.id], as_of=moment).as_of.tzinfo is UTC
+                assert case.trace([key.id], since=moment) == case.trace(
+                    [key.id], since=START + timedelta(seconds=1)
+                )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_lone_name_is_no_list_of_letters(world: World, tmp_path: Path) -> None:
+    """Where several names are asked for, a text is one name, and a path one source."""
+    key = world.user("ada")
+    key.gets_session_token().calls("s3:ListBuckets")
+    with Case.open(tmp_path / "case") as case:
+        assert case.ingest(world.write(tmp_path / "logs")).records.new == 2
+        assert case.ingest(str(tmp_path / "logs")).records.repeated == 2
+        assert case.trace(key.id, trusted_ips="192.0.2.0/24") == case.trace(
+            [key.id], trusted_ips=["192.0.2.0/24"]
+        )
+        assert [*case.timeline(key.id)] == [*case.timeline([key.id])]
+        plan = case.contain(key.id, spare=key.id, without_access=world.account_id)
+        assert plan == case.contain([key.id], spare=[key.id], without_access=[world.account_id])
+
+
+def test_words_that_nothing_is_called_are_refused(case: Case, told: Story) -> None:
+    """A state, kind, severity or strategy that there is none of is wrong use, and no empty answer."""
+    for ask in (
+        lambda: list(case.credentials(state="Active")),  # type: ignore[arg-type]
+        lambda: list(case.credentials(kind="role")),  # type: ignore[arg-type]
+        lambda: case.detect(min_severity="HIGH"),  # type: ignore[arg-type]
+        lambda: case.contain([told.a.id], strategy="nuke"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UsageError, match="give one of"):
+            ask()
+
+
+def test_one_case_answers_all_questions_in_any_order(world: World) -> None:
+    """What a plan leaves in the engine is in the way of no guardrail, nor the other way round."""
+    key = world.user("ada")
+    key.gets_session_token().assumes("Deploy").calls("s3:ListBuckets")
+    with held(world) as case:
+        before = case.guard([key.id])
+        case.contain([key.id])
+        assert case.guard([key.id]) == before
+    with held(world) as case:
+        case.contain([key.id])
+        assert case.guard([key.id]) == before
+
+
+def test_a_forked_process_asks_a_case_that_was_open(world: World, tmp_path: Path) -> None:
+    """As `multiprocessing` forks by default on Linux: the other process's engine is not waited for, nor closed."""
+    key = world.user("ada")
+    key.gets_session_token().calls("s3:ListBuckets")
+    world.write(tmp_path / "logs")
+    program = f"""
+import os, signal
+from tokentrail import Case
+from tokentrail.store import duck
+duck._FEW = 1  # as of a case with thousands of events, whose engine has threads
+case = Case.open("case")
+case.ingest(["logs"], workers=1)
+before = case.trace("{key.id}")
+child = os.fork()
+if not child:
+    signal.alarm(30)  # what hangs is killed
+    same = case.trace("{key.id}") == before
+    case.close()
+    os._exit(0 if same else 1)
+print(os.waitpid(child, 0)[1], case.trace("{key.id}") == before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert "0 True\n" == done.stdout, done.stderr

@@ -92,7 +92,7 @@ def test_the_attacker_s_own_instance_and_function_are_stopped_by_calls() -> None
 
 
 def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their_role() -> None:
-    """They bear the ids that the log's answers name; another task of the role is not the attacker's."""
+    """They bear the ids that the log's answers name, and so does what stops them; another task is not the attacker's."""
     world, key, session = thief()
     task, build = session.runs_task("WebServer"), session.starts_build("site", "WebServer")
     other = world.task("WebServer")
@@ -103,6 +103,7 @@ def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their
     assert {task.id, build.id} < set(plan.tainted) and other.id not in plan.tainted
     project = f"site:{build.session_name.partition('-')[2]}"
     assert set(step(plan, "isolate-instance").targets) == {task.session_name, project}
+    assert f"--cluster=main --task={task.session_name}" in step(plan, "isolate-instance").why
     assert plan.proof.complete and not any("where a build was started" in one for one in plan.proof.holds_if)
 
 

@@ -545,3 +545,43 @@ def test_a_host_that_a_person_shut_is_proven_by_the_log(since: str) -> None:
 
     assert found.steps[0].verdict == ("proven" if since == "nothing" else "not-yet-proven")
     assert found.steps[0].why.startswith("the log shows StopInstances of i-") == (since == "nothing")
+
+
+@pytest.mark.parametrize(
+    ("kind", "since"),
+    [("task", "nothing"), ("build", "nothing"), ("task", "handed"), ("build", "another stopped")],
+)
+def test_a_task_or_build_of_the_attacker_s_that_a_person_stopped_is_proven_by_the_log(
+    kind: str, since: str
+) -> None:
+    """StopTask and StopBuild of the very one that was started by call, which nobody starts again."""
+    world = World(START)
+    thief = world.user("ada").seen_from("203.0.113.77")
+    first = thief.runs_task("Web") if kind == "task" else thief.starts_build("site", "Web")
+    first.calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([thief.id])
+    [shut] = [one for one in plan.steps if one.action == "isolate-instance"]
+    world.wait(60)
+    [name] = shut.targets if since != "another stopped" else ["site:0" if kind == "build" else "0"]
+    task = f"arn:aws:ecs:us-east-1:{world.account_id}:task/main/{name}"
+    world.user("responder").calls(
+        "ecs:StopTask" if kind == "task" else "codebuild:StopBuild",
+        {"cluster": "main", "task": task} if kind == "task" else {"id": name},
+        read_only=False,
+    )
+    world.wait(60)
+    if since == "handed":
+        first.rotates()
+    world.wait(3600)
+    world.user("bystander").calls("s3:ListBuckets")
+    bit = plan.as_of + timedelta(minutes=2)
+    done = StepRecord(outcome="by-person", at=bit, cutoff=None, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
+            record=case.record, closed=case.closed,
+        )  # fmt: skip
+        found = verify(plan, History(steps={shut.n: done}), None, looking, now=world.now)
+
+    assert found.steps[shut.n - 1].verdict == ("proven" if since == "nothing" else "not-yet-proven")

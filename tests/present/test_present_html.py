@@ -34,6 +34,7 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, child, credential, event, plain, trace
 
 from hostile import HOSTILE, Read, read
+from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Names
@@ -270,6 +271,16 @@ def test_a_picture_of_years_says_which_year() -> None:
     assert f"{old.expires_at:%d %b %Y %H:%M}" in page
     assert f"{old.issued_at:%d %b %Y %H:%M} by A" in page
     assert f"as of {NOW:%d %b %H:%M:%S}" in page
+
+
+def test_what_a_service_handed_to_what_was_started_was_not_taken_up_by_who_started_it() -> None:
+    """Of a task the picture says through whom it came: whoever ran it assumed nothing. Its line has room for its id."""
+    key, token, gone, alive = credentials()
+    issued = IssuedBy(api="AssumeRole", event_id="e", source_ip="ecs-tasks.amazonaws.com", user_agent=None)
+    task = replace(alive, kind="service_role", parent_link="created", issued_by=issued)
+    said = read(report_page(dossier(trace=trace(key, token, gone, task, as_of=NOW, subject=(KEY,))))).said
+    assert "AssumeRole 09:40:00 through B from ecs-tasks.amazonaws.com" in said
+    assert f"service's role {ALIVE}" in said
 
 
 @pytest.mark.parametrize(("name", "shown"), [

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from tokentrail.case.asked import known, listed, narrowed, utc
 from tokentrail.case.bookkeeping import digest_of, foreign, holds_nothing, lacking, rejections, summary
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
@@ -46,13 +47,7 @@ from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
-from tokentrail.lineage.trace import Narrowing, networks
-from tokentrail.results import (
-    IngestSummary,
-    LogVerification,
-    SkippedObject,
-    Status,
-)  # fmt: skip
+from tokentrail.results import IngestSummary, LogVerification, SkippedObject, Status
 from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
@@ -132,7 +127,7 @@ class Case(Lookups, Tracing, Guarding):
 
     def ingest(
         self,
-        sources: Sequence[str],
+        sources: Sequence[str | Path],
         *,
         reference: bool = False,
         workers: int | None = None,
@@ -175,7 +170,9 @@ class Case(Lookups, Tracing, Guarding):
         with sharing.around(reference=reference):
             before = self._records()
             sharing.begun()
-            for batch in given.batches(sources, ways, part, self._folder, reference=reference, spread=spread):
+            for batch in given.batches(
+                listed(sources), ways, part, self._folder, reference=reference, spread=spread
+            ):
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
                 sharing.read()
                 batch.kept()
@@ -191,7 +188,7 @@ class Case(Lookups, Tracing, Guarding):
 
     def verify_logs(
         self,
-        sources: Sequence[str],
+        sources: Sequence[str | Path],
         *,
         access: Access | None = None,
         wanted: Wanted | None = None,
@@ -212,7 +209,7 @@ class Case(Lookups, Tracing, Guarding):
             SourceError: a source can't be listed, or has no digests.
         """
         return verify_logs(
-            self._folder, sources, access or Access(), wanted or Wanted(), public_keys, progress
+            self._folder, listed(sources), access or Access(), wanted or Wanted(), public_keys, progress
         )
 
     def newest(self) -> datetime | None:
@@ -230,6 +227,8 @@ class Case(Lookups, Tracing, Guarding):
         search: str | None = None,
     ) -> Iterator[Credential]:
         """Every credential that the evidence shows, by time, then id; with `search`, those with that text in a name."""
+        known(state, State, "state")
+        known(kind, Kind, "kind")
         forest = self._views.forest(as_of)
         judge = forest.judge()
         for row in forest.inventory(kind, search):
@@ -280,10 +279,10 @@ class Case(Lookups, Tracing, Guarding):
 
         Raises:
             SubjectNotFound: nothing answers to a subject.
-            UsageError: a step, margin, address or prefix can't be used.
+            UsageError: a strategy, step, margin, address or prefix can't be used.
         """
         check_margin(margin, lag)
-        as_of = as_of.replace(microsecond=0) if as_of else None  # policies hold whole seconds
+        as_of = utc(as_of.replace(microsecond=0)) if as_of else None  # policies hold whole seconds
         found = self.family(
             subjects, as_of=as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips
         )
@@ -298,7 +297,7 @@ class Case(Lookups, Tracing, Guarding):
             as_of=as_of,
             margin=margin,
             lag=lag,
-            narrowing=Narrowing(since, networks(source_ips), networks(trusted_ips)),
+            narrowing=narrowed(since, source_ips, trusted_ips),
             spare=spare,
             snapshots=snapshots,
             without_access=without_access,
@@ -334,9 +333,10 @@ class Case(Lookups, Tracing, Guarding):
                 hit, as it comes.
 
         Raises:
-            UsageError: a rule does not exist.
+            UsageError: a rule or severity does not exist.
         """
-        chosen = detection.chosen(rules)
+        known(min_severity, Severity, "min_severity")
+        chosen = detection.chosen(rules if rules is None else listed(rules))
         forest = self._views.forest(as_of)
         lost: list[int] = []
         view = self._views.open(as_of)

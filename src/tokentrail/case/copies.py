@@ -7,6 +7,8 @@ from tokentrail.store.interface import Engine
 
 _MOST = 2_000_000
 """Copies up to which they are compared with what counts: of half a million that takes a second."""
+SOME = 200_000
+"""Copies up to which every trace looks: of more, `status` tells."""
 _COUNT = "SELECT count(*) AS many FROM losers"
 _CONTRADICTING = """
 WITH lost AS (
@@ -24,10 +26,16 @@ ORDER BY 1"""
 """What is left out of a copy contradicts nothing: a carrier may hold less than another."""
 
 
-def contradicting(engine: Engine) -> tuple[str, ...]:
-    """A sentence about events of which copies tell other callers, calls or times; none where there are none."""
+def contradicting(engine: Engine, most: int | None = None) -> tuple[str, ...]:
+    """
+    A sentence about events of which copies tell other callers, calls or times; none where there are none.
+
+    Args:
+        engine: Knows the case.
+        most: Copies beyond which nothing is looked for, nor said.
+    """
     [found] = engine.rows(_COUNT)
-    if not found["many"]:
+    if not found["many"] or (most is not None and found["many"] > most):
         return ()
     if found["many"] > _MOST:
         return (

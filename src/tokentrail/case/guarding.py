@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tokentrail.case.asked import listed, narrowed
 from tokentrail.case.views import Views
 from tokentrail.detection.model import Finding
-from tokentrail.lineage.trace import Narrowing, networks
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Guarding:
             guarded,  # takes its time to load, and other verbs need none of it
         )
 
-        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest, engine = view.forest(as_of), view.engine
         found = () if subjects else self.detect(as_of=as_of)
-        return guarded(self._folder, engine, forest, subjects, found, narrowing, given)
+        return guarded(self._folder, engine, forest, listed(subjects), found, narrowing, given)

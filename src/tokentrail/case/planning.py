@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from tokentrail.case.asked import known, listed
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
@@ -39,18 +40,24 @@ def plan(
     Raises:
         UsageError: a step or prefix can't be used.
     """
+    known(strategy, Strategy, "strategy")
+    steps = listed(what_if)
     asked = Asked(
         case_id=case_id,
         margin=margin,
         lag=lag,
         narrowing=narrowing,
         reach=Reach(snapshots) if snapshots else None,
-        without_access=frozenset(without_access),
+        without_access=frozenset(listed(without_access)),
         management_account=management_account,
-        also=whatif.named(what_if),
+        also=whatif.named(steps),
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
-    return prove_steps(scene, what_if, found.gaps) if what_if else contain(scene, strategy, spare, found.gaps)
+    return (
+        prove_steps(scene, steps, found.gaps)
+        if steps
+        else contain(scene, strategy, listed(spare), found.gaps)
+    )
 
 
 def subjects(

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tokentrail.case.asked import listed, narrowed
 from tokentrail.case.proofs import periods
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
-from tokentrail.lineage.trace import Narrowing, family, networks, people, trace
+from tokentrail.lineage.trace import family, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
-        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-        found = trace(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=())
+        found = trace(forest, listed(subjects), up=up, down=down, narrowing=narrowing, gaps=())
         return self._with_gaps(found, view, forest)
 
     def family(
@@ -72,10 +73,10 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
-        narrowing = Narrowing(since, networks(source_ips), networks(trusted_ips))
+        narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-        return self._with_gaps(family(forest, subjects, narrowing=narrowing, gaps=()), view, forest)
+        return self._with_gaps(family(forest, listed(subjects), narrowing=narrowing, gaps=()), view, forest)
 
     def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
         """
@@ -90,17 +91,17 @@ class Tracing:
 
         told = plan.narrowing
         found = self.family(plan.subjects, as_of=as_of, **told)
-        narrowing = Narrowing(told["since"], networks(told["source_ips"]), networks(told["trusted_ips"]))
+        narrowing = narrowed(told["since"], told["source_ips"], told["trusted_ips"])
         now = subjects(self._views, found, plan, narrowing, as_of)
         return self.trace(now, as_of=as_of, up=False, **told)
 
     def closed(
-        self, instances: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
+        self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
     ) -> dict[str, Closing]:
-        """Tell by what call of anybody's each of some instances, given with its roles, was shut and left so."""
+        """Tell by what call of anybody's each of some hosts, given with its roles, was shut and left so."""
         from tokentrail.containment.closed import closed  # takes its time to load, and few verbs verify
 
-        return closed(self._views.forest(as_of), instances, since)
+        return closed(self._views.forest(as_of), hosts, since)
 
     def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""
@@ -110,4 +111,7 @@ class Tracing:
         missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))
-        return replace(found, gaps=coverage.weightiest_first(unproven + missing + carried + found.gaps))
+        altered = coverage.left_out(view.contradicting())
+        return replace(
+            found, gaps=coverage.weightiest_first(altered + unproven + missing + carried + found.gaps)
+        )

@@ -5,6 +5,7 @@ The case as it could be seen at a moment: the stored forest, or one grown from t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ from typing import TypeAlias
 import msgspec
 
 from tokentrail.case import linking
+from tokentrail.case.asked import utc
 from tokentrail.case.bookkeeping import lacking
+from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.forest import Forest
@@ -29,6 +32,8 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.tidying import SPILL
 
+_INHERITED: list[object] = []
+"""What belongs to the process that this one was forked from: to let go of it might wait for ever."""
 Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
@@ -52,11 +57,12 @@ class View:
     """Whether what was derived is for this view alone."""
     _covered: tuple[Coverage, ...] | None = None
     _lacking: tuple[str, ...] | None = None
+    _contradicting: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest at a moment, which remembers what it was asked for as long as the moment is the same."""
-        as_of = as_of or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
+        as_of = utc(as_of) or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
             self._forest = Forest(self.engine, as_of, self.derived)
         return self._forest
@@ -73,6 +79,13 @@ class View:
             self._lacking = lacking(folder)
         return self._lacking
 
+    def contradicting(self) -> tuple[str, ...]:
+        """Which events came in copies that contradict each other, where that is soon found; looked for once."""
+        if self._contradicting is None:
+            few = self.grown.records <= _MANY  # all of them are looked through, and a trace reads but some
+            self._contradicting = contradicting(self.engine, SOME) if few else ()
+        return self._contradicting
+
     def close(self) -> None:
         """Let go of the engine, and of a forest that was grown for this view alone."""
         self.engine.close()
@@ -87,6 +100,7 @@ class Views:
         self._folder = folder
         self._view: View | None = None
         self._linker: DuckEngine | None = None
+        self._process = os.getpid()
         self.link: Link | None = None
         """What derives the forest of all evidence, if it is not this process."""
         self.link_from = 0
@@ -94,6 +108,7 @@ class Views:
 
     def close(self) -> None:
         """Let go of the engine."""
+        self._see_whose()
         if self._view:
             self._view.close()
             self._view = None
@@ -108,6 +123,7 @@ class Views:
     def open(self, as_of: datetime | None) -> View:
         """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""
         snapshot = self._folder.snapshot()
+        self._see_whose()
         if self._view and self._view.fingerprint == snapshot.fingerprint:
             until = self._until(as_of, self._view)
             if until == self._view.until:
@@ -121,10 +137,17 @@ class Views:
         self._view = view
         return view
 
+    def _see_whose(self) -> None:
+        """In a process that was forked meanwhile, begin anew: what the other one's engine waits for never comes."""
+        if self._process != os.getpid():
+            _INHERITED.append((self._view, self._linker))
+            self._view = self._linker = None
+            self._process = os.getpid()
+
     def _until(self, as_of: datetime | None, view: View) -> int | None:
         if as_of is None:
             return None
-        seconds = int(as_of.timestamp())
+        seconds = int(utc(as_of).timestamp())
         newest = view.grown.last if view.until is None else None
         return None if newest is not None and seconds >= newest else seconds
 

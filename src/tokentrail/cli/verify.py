@@ -73,5 +73,5 @@ def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:
         retrace=lambda: case.retrace(plan, as_of=told.as_of),
         timeline=lambda subjects: case.timeline(subjects, as_of=told.as_of),
         record=case.record,
-        closed=lambda instances, since: case.closed(instances, since, as_of=told.as_of),
+        closed=lambda hosts, since: case.closed(hosts, since, as_of=told.as_of),
     )

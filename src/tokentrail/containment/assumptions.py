@@ -147,6 +147,11 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
             yield f"{accounts} is a member account of the organisation, not its management account"
 
 
+def _altered(gap: Gap) -> bool:
+    """Whether something is not missing, but told in two ways."""
+    return "came in copies" in gap.why
+
+
 def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
     unknown = [source for source in scene.sources if source.mints.kind == "unknown"]
     still = [source for source in unknown if source.until is None]
@@ -159,7 +164,9 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
     if seconds:
         some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
-    silent = [gap for gap in gaps if "data events" not in gap.why]
+    if any(_altered(gap) for gap in gaps):
+        yield "of events that came in copies which contradict each other, those count that AWS wrote"
+    silent = [gap for gap in gaps if "data events" not in gap.why and not _altered(gap)]
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
         yield f"nothing was minted in the {len(silent)} {many} of the evidence that `trace` lists"

@@ -1,9 +1,11 @@
 """
-Whether the log shows that an instance was shut by a person, and has been handed no session since.
+Whether the log shows that a host was shut by a person, and has been handed no session since.
 
 A stopped or terminated instance, and one without a profile, is handed none; one that is started or given a profile
 again is handed one at once (Amazon EC2 User Guide, 'Instance metadata and user data', 'IAM roles for Amazon EC2'),
-which the log shows as an AssumeRole of the service's under the instance's name.
+which the log shows as an AssumeRole of the service's under the instance's name. A task or build that was stopped never
+runs again (Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'): whoever starts another
+starts another host.
 """
 
 from __future__ import annotations
@@ -13,45 +15,59 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.workloads import name_of, session_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.changes import Change
 
 _CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
+_STOPS = {("ecs.amazonaws.com", "StopTask"): "task", ("codebuild.amazonaws.com", "StopBuild"): "build"}
+"""What stops for good what somebody started by a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """The last call that shut an instance."""
+    """The last call that shut a host."""
 
     time: datetime
     call: str
     event_id: str
 
 
-def closed(forest: Forest, instances: Mapping[str, Collection[str]], since: datetime) -> dict[str, Closing]:
+def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime) -> dict[str, Closing]:
     """
-    Find what shut instances, by instance; none for one that has been handed a session since.
+    Find what shut hosts, by host; none for one that has been handed a session since.
 
     Args:
         forest: The evidence.
-        instances: Their ids, which no other instance ever has, and the ARNs of the roles that each was handed.
+        hosts: The ids of instances, tasks and builds, which no other ever has, and the ARNs of the roles that each was
+            handed.
         since: From when on.
     """
     found: dict[str, Closing] = {}
-    for change in forest.removals() if instances else ():
-        if (
-            change.event_source == "ec2.amazonaws.com"
-            and change.event_name in _CALLS
-            and change.time >= since
-        ):
-            for one in _instances(change):
-                if one in instances and (one not in found or found[one].time < change.time):
+    for change in forest.removals() if hosts else ():
+        if change.time >= since:
+            for one in _shut(change):
+                if one in hosts and (one not in found or found[one].time < change.time):
                     found[one] = Closing(time=change.time, call=change.event_name, event_id=change.event_id)
     return {
         one: closing
         for one, closing in found.items()
-        if not _handed(forest, one, instances[one], closing.time)
+        if not _handed(forest, _called(one, closing), hosts[one], closing.time)
     }
+
+
+def _shut(change: Change) -> Iterator[str]:
+    """What a change shut, by its id."""
+    if what := _STOPS.get((change.event_source, change.event_name)):
+        named = change.asked("task" if what == "task" else "id")
+        yield from (name_of(what, named),) if named else ()
+    elif change.event_source == "ec2.amazonaws.com" and change.event_name in _CALLS:
+        yield from _instances(change)
+
+
+def _called(host: str, closing: Closing) -> str:
+    """What the sessions of a host are called."""
+    return (closing.call == "StopBuild" and session_of("build", host)) or host
 
 
 def _instances(change: Change) -> Iterator[str]:
@@ -65,8 +81,8 @@ def _instances(change: Change) -> Iterator[str]:
             yield name
 
 
-def _handed(forest: Forest, instance: str, roles: Iterable[str], since: datetime) -> bool:
-    """Whether an instance was handed a session in a second or after it: one that was seen in use alone counts, too."""
-    names = [instance, *(one.rpartition("/")[2] for one in roles)]
+def _handed(forest: Forest, host: str, roles: Iterable[str], since: datetime) -> bool:
+    """Whether a host was handed a session in a second or after it: one that was seen in use alone counts, too."""
+    names = [host, *(one.rpartition("/")[2] for one in roles)]
     among = f"coalesce(f.issued_at, f.first, 0) >= {int(since.timestamp())}"
-    return bool(forest.called(names, NAMED_SO, ([instance], [instance]), among))
+    return bool(forest.called(names, NAMED_SO, ([host], [host]), among))

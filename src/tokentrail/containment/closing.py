@@ -14,7 +14,7 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS
+from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
@@ -104,7 +104,7 @@ def _provider(source: Source) -> Means:
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
-        stop = workload.stop.format(name=shlex.quote(source.id), region=_region(source) or "…")
+        stop = _stop(workload, source)
         return (), (
             f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
         )
@@ -168,13 +168,22 @@ def _host(source: Source) -> Means:
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
-        stop = workload.stop.format(name=name, region=region or "…")
+        stop = _stop(workload, source)
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
     stop = RUN_BY.get(source.service or "", RUN_BY["*"]).format(name=name, where=where)
     by = f", to which {source.service} gave its role," if source.service else ""
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
+
+
+def _stop(workload: Workload, source: Source) -> str:
+    """How a person stops a workload, as far as the evidence tells."""
+    return workload.stop.format(
+        name=shlex.quote(source.id),
+        region=_region(source) or "…",
+        cluster=shlex.quote(source.cluster) if source.cluster else "…",
+    )
 
 
 def _stopping(source: Source) -> Call | None:

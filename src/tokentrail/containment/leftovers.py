@@ -19,7 +19,7 @@ from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
-from tokentrail.containment.workloads import WORKLOADS, gone_at, name_of, roles_of, session_of
+from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
@@ -320,7 +320,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
-            region=deed.region, what=what, until=until,
+            region=deed.region, what=what, cluster=cluster_of(thing), until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip

@@ -21,6 +21,7 @@ from tokentrail.containment.outcome import Verification
 from tokentrail.containment.principal import of_arn
 from tokentrail.containment.renewed import hosted, renewed
 from tokentrail.containment.sending import together
+from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.results import Coverage
@@ -47,10 +48,8 @@ class Evidence:
     """The calls of some subjects and of all that descends from them."""
     record: Callable[[str, int], Any]
     """One raw record, by evidence object and place."""
-    closed: Callable[[Mapping[str, Collection[str]], datetime], Mapping[str, Closing]] = (
-        lambda instances, since: {}
-    )
-    """By what call each of some instances, given with its roles, was shut since a time, and handed no session after."""
+    closed: Callable[[Mapping[str, Collection[str]], datetime], Mapping[str, Closing]] = lambda hosts, since: {}
+    """By what call each of some hosts, given with its roles, was shut since a time, and handed no session after."""
 
 
 def verify(
@@ -79,7 +78,7 @@ def verify(
         held = _held(plan, trace)
         events = _seen(evidence, trace.subject, {one.id for one in held}, bites)
         notes += _unknown(held, trace, renewed(plan, trace, told.steps))
-        bites = _shown(plan, told, evidence, bites)
+        bites = _shown(plan, told, evidence, bites, _started(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -157,7 +156,20 @@ def _by_person(told: History, step: Step) -> bool:
     return record is not None and record.outcome == "by-person"
 
 
-def _shown(plan: Plan, told: History, evidence: Evidence, bites: Sequence[Bite]) -> tuple[Bite, ...]:
+def _started(trace: Trace) -> frozenset[str]:
+    """
+    The tasks and builds that the attacker started by call, by id.
+
+    What a service or pipeline runs is another matter: it starts others in the place of one that is stopped.
+    """
+    return frozenset(
+        name_of(one.what, one.id) for one in trace.created if one.id and one.what in ("task", "build")
+    )
+
+
+def _shown(
+    plan: Plan, told: History, evidence: Evidence, bites: Sequence[Bite], started: Container[str]
+) -> tuple[Bite, ...]:
     """The same steps, with what the log shows of hosts that a person shut: once it would show what came after, too."""
     wanted = {
         step.n: step.targets
@@ -165,7 +177,7 @@ def _shown(plan: Plan, told: History, evidence: Evidence, bites: Sequence[Bite])
         if step.action == "isolate-instance"
         and step.principals
         and _by_person(told, step)
-        and all(one.startswith("i-") for one in step.targets)
+        and all(one.startswith("i-") or one in started for one in step.targets)
     }
     roles = {one: step.principals for step in plan.steps for one in wanted.get(step.n, ())}
     found = evidence.closed(roles, plan.as_of) if roles else {}

@@ -37,7 +37,7 @@ class Workload:
     without_role: bool = True
     """Whether it is one even where no role is named: else it acts with nobody's."""
     stop: str
-    """How a person stops it; `{name}` and `{region}` stand for what they say."""
+    """How a person stops it; `{name}`, `{region}` and, of a task, `{cluster}` stand for what they say."""
     gone_by: Mapping[str, str]
     """The calls that do away with it, and the path that names it there."""
     door: bool = False
@@ -72,7 +72,7 @@ WORKLOADS: Mapping[str, Workload] = {
     ),
     "task": Workload(
         called="ECS task", roles=("overrides.taskRoleArn",),
-        stop="aws ecs stop-task --region {region} --cluster … --task={name}", gone_by={"StopTask": "task"},
+        stop="aws ecs stop-task --region {region} --cluster={cluster} --task={name}", gone_by={"StopTask": "task"},
     ),
     "task_definition": Workload(
         called="ECS task definition", roles=("taskRoleArn",), without_role=False,
@@ -173,6 +173,16 @@ def name_of(what: str, thing: str) -> str:
     if what in ("build", "build_project", "rule", "task") and thing.startswith("arn:"):
         return thing.rpartition("/")[2]
     return thing
+
+
+def cluster_of(thing: str) -> str | None:
+    """
+    The ECS cluster that a task's ARN names.
+
+    Only long ones do (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs').
+    """
+    kind, *named = thing.rpartition(":")[2].split("/")
+    return named[0] if kind == "task" and len(named) == 2 and ":ecs:" in thing else None
 
 
 def session_of(what: str, thing: str) -> str | None:

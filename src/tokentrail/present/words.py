@@ -36,6 +36,12 @@ def kind(one: Credential) -> str:
     return KINDS.get(one.kind, one.kind)
 
 
+def hand(one: Credential) -> str:
+    """The word between a credential and its parent: what the parent made or started was handed it by a service."""
+    made = one.parent_link == "created" and not (one.issued_by and one.issued_by.api.startswith("Create"))
+    return "through" if made else "by"
+
+
 def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:

@@ -181,14 +181,14 @@ class History:
         light = [one for one in proposals if grouping(one) is None]
         for name, chosen in (
             ("asked", [one for one in light if not _mints(one)]),
-            ("minted", [*filter(_mints, light)]),
+            ("mintings", [*filter(_mints, light)]),
         ):
             self._group(name, frozenset().union(*(one.needs for one in chosen)))
         columns = frozenset().union(*(one.needs for one in light))
         self._group_theirs("their_asked", columns)
         minting = "role_arn IS NOT NULL" if "role_arn" in columns else "FALSE"
         self._engine.run(
-            f"CREATE OR REPLACE TEMP TABLE their_minted AS SELECT * FROM their_asked WHERE {minting}"
+            f"CREATE OR REPLACE TEMP TABLE their_mintings AS SELECT * FROM their_asked WHERE {minting}"
         )
 
     def narrow(self, asked: Grouping) -> None:
@@ -221,7 +221,7 @@ class History:
     def _group(
         self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
     ) -> None:
-        minting = " AND s.role_arn IS NOT NULL" if table == "minted" else ""
+        minting = " AND s.role_arn IS NOT NULL" if table == "mintings" else ""
         selected = _selected(columns, *([extra] if extra else []), turns=turns)
         self._calls.keep(
             table,
@@ -343,7 +343,7 @@ def _same(columns: Iterable[str], other: str) -> str:
 
 def _table(one: Proposal) -> str:
     """Where the calls are grouped as a proposal asks for."""
-    return "narrowed" if grouping(one) is not None else "minted" if _mints(one) else "asked"
+    return "narrowed" if grouping(one) is not None else "mintings" if _mints(one) else "asked"
 
 
 def _dims(one: Proposal) -> list[str]:

@@ -29,7 +29,7 @@ def evidence_section(
         tag("p", told),
         _named(status.evidence_digest),
         tag("h3", "What this answer lacks"),
-        bullets([*notes, *(brief(words.gap(one), 600) for one in gaps[:_MOST]), *status.warnings])
+        bullets(dict.fromkeys([*notes, *(brief(words.gap(one), 600) for one in gaps[:_MOST]), *status.warnings]))
         or tag("p", "No gap in the evidence of these accounts is known."),
         and_more(len(gaps), _MOST, "`tokentrail trace --format json` has all of them"),
         tag("h3", "What was read"),

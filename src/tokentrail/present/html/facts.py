@@ -57,7 +57,7 @@ def until(one: Credential) -> str:
 def facts(doings: Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
     """Yield paragraphs: why it works or not, whence it came, what it did and made."""
     yield tag("p", brief(words.why(one), 600))
-    parent = join([" by ", reference(one.parent, names)]) if one.parent else None
+    parent = join([f" {words.hand(one)} ", reference(one.parent, names)]) if one.parent else None
     yield tag("p", brief(birth(one), 600), parent)
     yield from (tag("p", f"Tied to {link.parent} as well ({link.link}{': ' + link.why if link.why else ''})")
                 for link in doings.ties.get(one.id, ()))  # fmt: skip

@@ -11,6 +11,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 from tokentrail.containment.model import Plan
+from tokentrail.lineage.model import Kind
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
@@ -23,6 +24,12 @@ from tokentrail.present.safe import cut, cut_middle, safe
 _WIDE = 28
 """Columns of a name at the left end."""
 _NARROW, _BROAD = frozenset("fijlrtI-.,:;/|!' "), frozenset("mwMW@%")
+_BRIEF: dict[Kind, str] = {
+    "assumed_role_saml": "SAML session", "assumed_role_web_identity": "web identity", "service_role": "service's role",
+    "identity_center": "portal session", "oauth_login": "OAuth login", "scoped": "scoped", "forwarded": "forwarded",
+    "unknown": "unknown kind",
+}  # fmt: skip
+"""Kinds whose usual names and a key id lie over a bar that begins at the left end."""
 _SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_token": "tok"}
 
 
@@ -35,7 +42,7 @@ def told(row: Row, names: Names) -> str:
         )
     one = row.one
     birth = f", minted {timestamp(one.issued_at)}" if one.issued_at else ""
-    parent = f" by {names.short(one.parent)}" if one.parent else ""
+    parent = f" {words.hand(one)} {names.short(one.parent)}" if one.parent else ""
     return f"{names.called(one)}: {words.kind(one)} of {words.who(one)}, {side}{birth}{parent}; {words.state(one)}"
 
 
@@ -82,7 +89,7 @@ def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
             else f"{label} · {of}"
         )
         second, shown = (
-            words.KINDS.get(one.kind, one.kind),
+            _BRIEF.get(one.kind) or words.kind(one),
             one.id if "@" not in one.id else cut_middle(one.id, 20),
         )
     elif len({(other.role or other.principal, other.account) for other in row.members}) == 1:
@@ -106,7 +113,7 @@ def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
         )
     issued = one.issued_by
     by = f"{issued.api} " if issued else ""
-    parent = f" by {names.short(one.parent)}" if one.parent else ""
+    parent = f" {words.hand(one)} {names.short(one.parent)}" if one.parent else ""
     where = f" from {issued.source_ip}" if issued and issued.source_ip else ""
     text = cut(safe(f"{by}{clock(one.issued_at, window)}{parent}{where}"), 70)
     x, wide = window.at(one.issued_at), cell_len(text) * 5.9
