@@ -237,3 +237,15 @@ def test_all_real_evidence_in_one_case_is_the_same_in_any_order(tmp_path: Path) 
 
     assert found[0] == found[1]
     assert 100 < len(found[0])
+
+
+def test_each_credential_of_invictus_is_traced_and_some_are_contained(case: Case) -> None:
+    """Whatever an account went through within a day, no question about any of its credentials ends as a fault."""
+    ingested(case, *INVICTUS)
+    ids = [one.id for one in case.credentials()]
+    for one in ids:
+        assert one in [found.id for found in case.trace([one]).credentials]
+    for one in ids[::9]:
+        assert {one} <= set(case.contain([one]).tainted)
+        assert {one} <= set(case.contain([one], strategy="surgical").tainted)
+        case.guard([one])
