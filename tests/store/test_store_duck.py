@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,6 +50,30 @@ def test_a_query_can_be_ended_by_hand(engine: DuckEngine, ask: Callable[[DuckEng
     with pytest.raises(KeyboardInterrupt):
         ask(engine, LONG)
     hand.join()
+    assert [{"i": 1}] == engine.rows("SELECT 1 AS i")
+
+
+def test_a_second_thread_is_told_to_open_its_own(engine: DuckEngine) -> None:
+    """A connection answers one thread at a time, and says so in words; what the other asked is not disturbed."""
+    asked = threading.Event()
+
+    def ask() -> None:
+        asked.set()
+        with suppress(CaseError):  # where it is that one which came second
+            engine.rows(LONG)
+
+    def meanwhile() -> None:
+        while other.is_alive():
+            engine.register("some", pa.table({"a": [1]}))
+            engine.rows("SELECT 1 AS i")
+
+    other = threading.Thread(target=ask)
+    other.start()
+    asked.wait()
+    with pytest.raises(CaseError, match="open a `Case` for each thread"):
+        meanwhile()
+    engine._connection.interrupt()
+    other.join()
     assert [{"i": 1}] == engine.rows("SELECT 1 AS i")
 
 

@@ -217,7 +217,8 @@ class DuckEngine(Tuned, Keeping):
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""
-        self._connection.register(name, table)
+        with explained(f"register {name}"):
+            self._connection.register(name, table)
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a Parquet file."""
