@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
+from tokentrail.errors import UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
 from tokentrail.store.tasks import Options, tasks
@@ -25,6 +27,11 @@ from tokentrail.testing import World, native
             "Python has no tokentrail:",
         ),
         ("ModuleNotFoundError: No module named 'msgspec.json'", "Python has no msgspec:"),
+        (
+            "[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.13 than that in driver: 3.11, PySpark",
+            "Python is 3.13, this one is 3.11:",
+        ),
+        ('java.io.IOException: Cannot run program "/opt/python": error=2', "can't start /opt/python, which"),
         ("ExecutorLostFailure", "executors do not reach /shared/leak."),
     ],
 )
@@ -34,6 +41,39 @@ def test_executors_without_tokentrail_are_told_from_lost_ones(failed: str, told:
     from tokentrail.store.spark import _why
 
     assert told in _why(failed, "/shared/leak")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("connected", "one of Spark Connect"),
+        ("stopped", "was stopped"),
+        ("old", "of Spark 3.5.6, and .* needs 4.0"),
+    ],
+)
+def test_a_session_that_cannot_do_it_is_refused_in_words(
+    kind: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told that an executor had run out of memory, or ended in a fault of ours, once a case had been begun."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from pyspark.errors import PySparkAttributeError
+    from pyspark.sql import DataFrame
+
+    from tokentrail.spark import Cluster
+
+    class Session:
+        version = "3.5.6"
+
+        @property
+        def sparkContext(self) -> object:  # noqa: N802 - as Spark calls it
+            if kind == "connected":
+                raise PySparkAttributeError("[JVM_ATTRIBUTE_NOT_SUPPORTED]")
+            return SimpleNamespace(defaultParallelism=2) if kind == "old" else None
+
+    if kind == "old":
+        monkeypatch.delattr(DataFrame, "toArrow")
+    with pytest.raises(UsageError, match=told):
+        Cluster(Session())  # type: ignore[arg-type]
 
 
 def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class FolderShelf:
         try:
             yield
         except FAILED as error:
-            raise CaseError(f"a query on the case failed: {error}") from error
+            raise CaseError(f"a query on the case failed: {in_short(error)}.") from error
 
     def close(self) -> None:
         """Remove all."""
@@ -212,7 +212,8 @@ class BucketShelf:
                 yield
         except FAILED as error:
             raise CaseError(
-                f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: {error}"
+                f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: "
+                f"{in_short(error)}."
             ) from error
 
     def close(self) -> None:
@@ -264,6 +265,11 @@ def fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iter
         if not found:
             raise CaseError(f"{bucket.uri}/{key}: is gone. Run the same command again.")
         yield
+
+
+def in_short(error: Exception) -> str:
+    """What an error says: of one of Java's where it was met and what it was, without a hundred lines of stack."""
+    return " ".join(str(error).strip().split("\n", 2)[:2]).rstrip(". ")
 
 
 def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -31,6 +31,9 @@ from tokentrail.store.shelf import FAILED, Shelf
 
 _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 """What Python says on an executor that lacks TokenTrail, or something that it needs."""
+_OTHER = re.compile(r"Python in worker has different version:? (\S+) than that in driver:? ([^\s,]+)")
+"""What Spark says where executors' Python is of another minor version."""
+_NO_PROGRAM = re.compile(r'Cannot run program "([^"\n]+)"')
 _AT_ONCE = 4
 _JOBS = 2
 """Jobs of tasks that are under way at a time."""
@@ -58,6 +61,9 @@ _SERIES = 16
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enforceReservedKeywords": "false",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",  # it would take what can't be read for empty
+    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parquet.compression.codec": "zstd",
 }
 
@@ -90,7 +96,8 @@ class SparkEngine:
 
     def segments(self, snapshot: Snapshot) -> None:
         """Make the tables of a case's segments known under their names."""
-        self._shelf.segments(snapshot)
+        with self._shelf.told():  # one that is gone is missed here
+            self._shelf.segments(snapshot)
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
@@ -244,6 +251,13 @@ def _why(failed: str, where: object) -> str:
             f"The executors' Python has no {lacking[1]}: install TokenTrail there, or name a Python that has it before "
             "the session starts (PYSPARK_PYTHON, or spark.pyspark.python)."
         )
+    if other := _OTHER.search(failed):
+        return (
+            f"The executors' Python is {other[1]}, this one is {other[2]}: name one of the same version before the "
+            "session starts (PYSPARK_PYTHON, or spark.pyspark.python)."
+        )
+    if absent := _NO_PROGRAM.search(failed):
+        return f"Executors can't start {absent[1]}, which PYSPARK_PYTHON or spark.pyspark.python names."
     return f"Spark lost what did a task (out of memory?), or its executors do not reach {where}."
 
 
