@@ -32,6 +32,11 @@ from tokentrail.testing import World, native
             "Python is 3.13, this one is 3.11:",
         ),
         ('java.io.IOException: Cannot run program "/opt/python": error=2', "can't start /opt/python, which"),
+        (
+            "\ntokentrail.errors.CaseError: s3://cases/leak/spark/x: could not be read (NoCredentials). Set them.\n\nDuring",
+            "does not reach the case: s3://cases/leak/spark/x: could not be read (NoCredentials). Set them.",
+        ),
+        ("PermissionError: [Errno 13] Permission denied: '/x'", "may not write to /shared/leak, which"),
         ("ExecutorLostFailure", "executors do not reach /shared/leak."),
     ],
 )

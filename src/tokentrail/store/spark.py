@@ -34,6 +34,8 @@ _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 _OTHER = re.compile(r"Python in worker has different version:? (\S+) than that in driver:? ([^\s,]+)")
 """What Spark says where executors' Python is of another minor version."""
 _NO_PROGRAM = re.compile(r'Cannot run program "([^"\n]+)"')
+_UNREACHED = re.compile(r"tokentrail\.errors\.CaseError: (s3://[^\n]*: could not be [^\n]*)")
+"""What an executor raises that does not reach the bucket, and so can't leave its words there."""
 _AT_ONCE = 4
 _JOBS = 2
 """Jobs of tasks that are under way at a time."""
@@ -258,6 +260,13 @@ def _why(failed: str, where: object) -> str:
         )
     if absent := _NO_PROGRAM.search(failed):
         return f"Executors can't start {absent[1]}, which PYSPARK_PYTHON or spark.pyspark.python names."
+    if unreached := _UNREACHED.search(failed):
+        return f"An executor does not reach the case: {unreached[1]}"
+    if "PermissionError: [Errno 13]" in failed:
+        return (
+            f"Executors may not write to {where}, which is for its owner alone: have them run as the same user, or put "
+            "the case into a bucket."
+        )
     return f"Spark lost what did a task (out of memory?), or its executors do not reach {where}."
 
 
