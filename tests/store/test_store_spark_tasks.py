@@ -6,7 +6,9 @@ import itertools
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from fake_bucket import FakeBucket, Killed
 
@@ -15,6 +17,7 @@ from tokentrail import Case
 from tokentrail.errors import UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
+from tokentrail.store.errands import WORDS, InFolder, Told, sealed
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -79,6 +82,36 @@ def test_a_session_that_cannot_do_it_is_refused_in_words(
         monkeypatch.delattr(DataFrame, "toArrow")
     with pytest.raises(UsageError, match=told):
         Cluster(Session())  # type: ignore[arg-type]
+
+
+def test_executors_with_another_tokentrail_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version may read records otherwise: what it made went into the case without a word."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.store import spark
+
+    class Session:
+        sparkContext = SimpleNamespace(addJobTag=lambda _: None)  # noqa: N815 - as Spark calls it
+
+        def range(self, *_: int) -> Session:
+            return self
+
+        def mapInArrow(self, run: Any, _: str) -> Session:  # noqa: N802
+            self.run = run
+            return self
+
+        def toArrow(self) -> pa.Table:  # noqa: N802
+            monkeypatch.setattr("tokentrail.events.columns.SCHEMA_VERSION", 1)
+            return pa.Table.from_batches(self.run([pa.record_batch({"id": [0]})]))
+
+    place = InFolder(tmp_path / "errands")
+    place.begin()
+    place.leave(sealed(b"task"), b"task")
+    with pytest.raises(Told):
+        spark._job(Session(), "tag", [sealed(b"task")], place, bytes)  # type: ignore[arg-type]
+    [words] = [one for one in place.names() if one.endswith(WORDS)]
+    assert b"(columns of version 1), and this one is" in place.take(words)
 
 
 def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tokentrail.errors import SourceError
+from tokentrail import __version__
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
 from tokentrail.store.giving import each
 from tokentrail.store.interface import Snapshot, Step
@@ -286,9 +288,18 @@ def _job(
     session: SparkSession, tag: str, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
 ) -> list[dict[str, Any]]:
     """Do work on what was left under some names, a task each: what was `done`, or the name under which it is `left`."""
+    here = f"{__version__} (columns of version {SCHEMA_VERSION})"
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import tokentrail  # the executor's, as this function goes there as it stands here
+        from tokentrail.events import columns
+
         with leaving(place):
+            if (there := f"{tokentrail.__version__} (columns of version {columns.SCHEMA_VERSION})") != here:
+                raise UsageError(
+                    f"The executors' Python has TokenTrail {there}, and this one is {here}: install the same there, as "
+                    "another may read records otherwise."
+                )
             for batch in batches:
                 done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
                 left = [sealed(one) if len(one) > _SMALL else None for one in done]
