@@ -84,6 +84,29 @@ def test_a_session_that_cannot_do_it_is_refused_in_words(
         Cluster(Session())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("master", "ours"), [("spark://host:7077", False), ("local[*]", True)])
+def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
+    master: str, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a session of our own on this machine cut joins down to four parts, on however many machines."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    monkeypatch.setenv("PYSPARK_PYTHON", "python3")
+    given: dict[str, str] = {}
+    builder = SimpleNamespace(
+        master=lambda _: builder,
+        config=lambda name, value: given.update({name: value}) or builder,
+        getOrCreate=lambda: SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2)),
+    )
+    fake = SimpleNamespace(getActiveSession=lambda: None, builder=SimpleNamespace(appName=lambda _: builder))
+    monkeypatch.setattr("pyspark.sql.SparkSession", fake)
+    monkeypatch.setattr("pyspark.SparkContext", SimpleNamespace(_ensure_initialized=lambda: None))
+    monkeypatch.setattr("pyspark.SparkConf", lambda: {"spark.master": master})
+    Cluster.start()
+    assert ours == ("spark.sql.shuffle.partitions" in given)
+
+
 def test_executors_with_another_tokentrail_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
