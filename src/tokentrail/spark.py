@@ -49,6 +49,19 @@ _MISSING = (
     "Spark is not installed. Add it with `pip install 'tokentrail[spark]'`, or '.[spark]' in a clone; it needs Java 17 "
     "or later."
 )
+_NOT_STARTED = (
+    "Spark can't be started: {}. See that Java 17 or later is installed, and that the cluster is one that there is; "
+    "what Spark printed may say more."
+)
+_OLD = (
+    "This session is of Spark {}, and TokenTrail needs 4.0 or later. Choose a runtime that has it, or read the "
+    "evidence without Spark."
+)
+_CONNECTED = (
+    "This session is one of Spark Connect, as serverless Spark has, which shows nothing of its cluster. Run TokenTrail "
+    "on the driver of a cluster, or read the evidence without Spark."
+)
+_STOPPED = "This session was stopped. Start another one, and make a new Cluster of it."
 _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -56,6 +69,7 @@ _LOCAL = {
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_HERE = re.compile(r"local(\[.*\])?")
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
 _NO_NAME = (
     "{}: Spark takes *, ?, [, ], {{, }} and \\ in the name of a folder for a pattern of names. Put the case where no "
@@ -80,14 +94,18 @@ class Cluster:
         Args:
             session: As a notebook has it under the name `spark`.
             spread_from: Records of a case from which on the cluster links it; one of fewer is linked by this process.
+
+        Raises:
+            UsageError: the session was stopped, is of an older Spark, or one of Spark Connect.
         """
+        _see(session)
         self._session = session
         self.spread_from = spread_from
 
     @classmethod
     def start(cls, master: str | None = None) -> Cluster:
         """
-        Start or find a session.
+        Start a session, or find the one that this process has.
 
         Args:
             master: Such as `local[4]`, `yarn` or `spark://host:7077`; else what Spark is configured with.
@@ -96,21 +114,28 @@ class Cluster:
             UsageError: Spark is not installed, or can't be started.
         """
         try:
-            from pyspark.errors import PySparkException
+            from pyspark import SparkConf, SparkContext
             from pyspark.sql import SparkSession
+
+            from tokentrail.store.shelf import FAILED, in_short
         except ImportError as error:
             raise UsageError(_MISSING) from error
-        builder = SparkSession.builder.appName("tokentrail")
-        if master is not None:
-            builder = builder.master(master)
-        if master is None or master.startswith("local"):
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-            for name, value in _LOCAL.items():
-                builder = builder.config(name, value)
+        if (found := SparkSession.getActiveSession()) is not None:
+            return cls(found)
         try:
+            if master is None:  # which Spark itself knows, from its files or from `spark-submit`
+                SparkContext._ensure_initialized()
+                master = SparkConf().get("spark.master")
+            builder = SparkSession.builder.appName("tokentrail")
+            if master is not None:
+                builder = builder.master(master)
+            if master is None or _HERE.fullmatch(master):
+                os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+                for name, value in _LOCAL.items():
+                    builder = builder.config(name, value)
             return cls(builder.getOrCreate())
-        except (PySparkException, OSError) as error:
-            raise UsageError(f"Spark can't be started: {error} Is Java 17 or later installed?") from error
+        except (*FAILED, OSError) as error:
+            raise UsageError(_NOT_STARTED.format(in_short(error))) from error
 
     def stop(self) -> None:
         """End the session."""
@@ -204,6 +229,21 @@ class Cluster:
         place = errands(case, "marking")
         for answer in spread(self._session, payloads, place, partial(_mark, bucket or case.path.resolve())):
             yield pickle.loads(answer)  # noqa: S301 - our own executor wrote it
+
+
+def _see(session: SparkSession) -> None:
+    """Refuse a session that can't do what is asked of it, before anything is made for it."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import DataFrame, GroupedData
+
+    try:
+        session.sparkContext.defaultParallelism  # noqa: B018 - asks the driver
+    except PySparkException as error:
+        raise UsageError(_CONNECTED) from error
+    except AttributeError as error:
+        raise UsageError(_STOPPED) from error
+    if not (hasattr(DataFrame, "toArrow") and hasattr(GroupedData, "applyInArrow")):
+        raise UsageError(_OLD.format(session.version))
 
 
 def _named(case: CaseFolder) -> None:

@@ -58,6 +58,8 @@ def cluster() -> Iterator[Cluster]:
         "--conf spark.sql.shuffle.partitions=3 --conf spark.sql.autoBroadcastJoinThreshold=-1 "
         "--conf spark.default.parallelism=2 --conf spark.sql.files.openCostInBytes=4096 "
         "--conf spark.sql.adaptive.enabled=false --conf spark.sql.codegen.wholeStage=false "
+        "--conf spark.sql.ansi.doubleQuotedIdentifiers=true --conf spark.sql.files.ignoreCorruptFiles=true "
+        "--conf spark.sql.files.ignoreMissingFiles=true --conf spark.sql.session.timeZone=Asia/Kathmandu "
         "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
     )
     found = Cluster.start("local[2,2]")
@@ -147,6 +149,29 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
         shutil.rmtree(spread.path / "derived")
 
         assert expected == everything(spread), "what Spark read in is linked on this machine too"
+
+
+def test_a_segment_that_cannot_be_read_is_said_whatever_the_cluster_takes_for_empty(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """A cluster may pass over damaged and missing files in silence: a case would lack all that they hold."""
+    from tokentrail.store.shelf import FolderShelf
+    from tokentrail.store.spark import SparkEngine
+
+    (tmp_path / "log.json").write_bytes(native(story().world.records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(tmp_path / "log.json")])
+        snapshot = case.folder.snapshot()
+    [segment] = snapshot.folders.values()
+    engine = SparkEngine(cluster._session, partial(FolderShelf, scratch=tmp_path / "scratch"))
+    engine.segments(snapshot)
+    part = segment / "identities.parquet"
+    part.write_bytes(part.read_bytes()[:-40])
+    with pytest.raises(CaseError, match=r"identities\.parquet"):
+        engine.table("SELECT count(DISTINCT type) AS types FROM identities")
+    part.unlink()
+    with pytest.raises(CaseError, match=r"does not exist.*identities\.parquet"):
+        engine.segments(snapshot)
 
 
 def test_small_files_are_kept_by_executors_as_by_this_machine(

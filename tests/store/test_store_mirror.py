@@ -600,10 +600,15 @@ def test_what_cant_be_given_after_a_failure_is_said_with_it(logs: list[str], mac
         pytest.raises(UsageError, match=r"sqs:.*on this machine.*could not be written"),
     ):
         case.ingest(["sqs:nonsense"], workers=1)
+    with opened(denied) as case:
+        [said] = [one for one in case.status().warnings if "count here alone" in one]
+    assert said.startswith("s3://cases/leak: lacks 1 evidence object that this machine read in")
     ingest(bucket, [])
-    machine("two")
-    with opened(bucket) as case:
-        assert 1 == case.status().objects
+    for name in ("one", "two"):
+        machine(name)
+        with opened(bucket) as case:
+            assert 1 == case.status().objects
+            assert not [one for one in case.status().warnings if "count here alone" in one]
 
 
 def test_a_mirror_is_its_owners_and_no_case_by_itself(

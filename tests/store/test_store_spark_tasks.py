@@ -5,14 +5,19 @@ from __future__ import annotations
 import itertools
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
+from tokentrail.errors import UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
+from tokentrail.store.errands import WORDS, InFolder, Told, sealed
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -25,6 +30,16 @@ from tokentrail.testing import World, native
             "Python has no tokentrail:",
         ),
         ("ModuleNotFoundError: No module named 'msgspec.json'", "Python has no msgspec:"),
+        (
+            "[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.13 than that in driver: 3.11, PySpark",
+            "Python is 3.13, this one is 3.11:",
+        ),
+        ('java.io.IOException: Cannot run program "/opt/python": error=2', "can't start /opt/python, which"),
+        (
+            "\ntokentrail.errors.CaseError: s3://cases/leak/spark/x: could not be read (NoCredentials). Set them.\n\nDuring",
+            "does not reach the case: s3://cases/leak/spark/x: could not be read (NoCredentials). Set them.",
+        ),
+        ("PermissionError: [Errno 13] Permission denied: '/x'", "may not write to /shared/leak, which"),
         ("ExecutorLostFailure", "executors do not reach /shared/leak."),
     ],
 )
@@ -34,6 +49,92 @@ def test_executors_without_tokentrail_are_told_from_lost_ones(failed: str, told:
     from tokentrail.store.spark import _why
 
     assert told in _why(failed, "/shared/leak")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("connected", "one of Spark Connect"),
+        ("stopped", "was stopped"),
+        ("old", "of Spark 3.5.6, and .* needs 4.0"),
+    ],
+)
+def test_a_session_that_cannot_do_it_is_refused_in_words(
+    kind: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told that an executor had run out of memory, or ended in a fault of ours, once a case had been begun."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from pyspark.errors import PySparkAttributeError
+    from pyspark.sql import DataFrame
+
+    from tokentrail.spark import Cluster
+
+    class Session:
+        version = "3.5.6"
+
+        @property
+        def sparkContext(self) -> object:  # noqa: N802 - as Spark calls it
+            if kind == "connected":
+                raise PySparkAttributeError("[JVM_ATTRIBUTE_NOT_SUPPORTED]")
+            return SimpleNamespace(defaultParallelism=2) if kind == "old" else None
+
+    if kind == "old":
+        monkeypatch.delattr(DataFrame, "toArrow")
+    with pytest.raises(UsageError, match=told):
+        Cluster(Session())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("master", "ours"), [("spark://host:7077", False), ("local[*]", True)])
+def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
+    master: str, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a session of our own on this machine cut joins down to four parts, on however many machines."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    monkeypatch.setenv("PYSPARK_PYTHON", "python3")
+    given: dict[str, str] = {}
+    builder = SimpleNamespace(
+        master=lambda _: builder,
+        config=lambda name, value: given.update({name: value}) or builder,
+        getOrCreate=lambda: SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2)),
+    )
+    fake = SimpleNamespace(getActiveSession=lambda: None, builder=SimpleNamespace(appName=lambda _: builder))
+    monkeypatch.setattr("pyspark.sql.SparkSession", fake)
+    monkeypatch.setattr("pyspark.SparkContext", SimpleNamespace(_ensure_initialized=lambda: None))
+    monkeypatch.setattr("pyspark.SparkConf", lambda: {"spark.master": master})
+    Cluster.start()
+    assert ours == ("spark.sql.shuffle.partitions" in given)
+
+
+def test_executors_with_another_tokentrail_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version may read records otherwise: what it made went into the case without a word."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.store import spark
+
+    class Session:
+        sparkContext = SimpleNamespace(addJobTag=lambda _: None)  # noqa: N815 - as Spark calls it
+
+        def range(self, *_: int) -> Session:
+            return self
+
+        def mapInArrow(self, run: Any, _: str) -> Session:  # noqa: N802
+            self.run = run
+            return self
+
+        def toArrow(self) -> pa.Table:  # noqa: N802
+            monkeypatch.setattr("tokentrail.events.columns.SCHEMA_VERSION", 1)
+            return pa.Table.from_batches(self.run([pa.record_batch({"id": [0]})]))
+
+    place = InFolder(tmp_path / "errands")
+    place.begin()
+    place.leave(sealed(b"task"), b"task")
+    with pytest.raises(Told):
+        spark._job(Session(), "tag", [sealed(b"task")], place, bytes)  # type: ignore[arg-type]
+    [words] = [one for one in place.names() if one.endswith(WORDS)]
+    assert b"(columns of version 1), and this one is" in place.take(words)
 
 
 def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TYPE_CHECKING
 
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
@@ -92,14 +92,20 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
     return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
 
 
-def foreign(folder: CaseFolder) -> tuple[str, ...]:
-    """What lies in a case's bucket and is none of it: a sentence."""
-    if folder.mirror is None or not folder.mirror.foreign:
-        return ()
-    many = f"{folder.mirror.foreign:,} name{'s' if folder.mirror.foreign > 1 else ''}"
-    return (
-        f"{folder.mirror.bucket.uri}/manifests/: {many} that TokenTrail did not give, and does not look at.",
-    )
+def unlike(folder: CaseFolder) -> Iterator[str]:
+    """What a case's bucket holds that is none of it, and what of the case it does not hold: sentences."""
+    if folder.mirror is None:
+        return
+    uri = folder.mirror.bucket.uri
+    if many := folder.mirror.foreign:
+        names = f"{many:,} name{'s' if many > 1 else ''}"
+        yield f"{uri}/manifests/: {names} that TokenTrail did not give, and does not look at."
+    if many := len(folder.mirror.unshared()):
+        objects = f"{many:,} evidence object{'s' if many > 1 else ''}"
+        yield (
+            f"{uri}: lacks {objects} that this machine read in, as it could not put them there. They count here alone: "
+            "others who open the case get other answers. The next `tokentrail ingest` from here puts them there."
+        )
 
 
 def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection, ...]:

@@ -253,6 +253,11 @@ class Mirror:
         self._fetched(f"layers/{sha256}", path)
         return giving.digest_of(path) == sha256
 
+    def unshared(self) -> list[StoredObject]:
+        """The evidence that counts here alone, as it could not be put into the bucket yet."""
+        new = (one for one in self._folder.snapshot().manifests if not self._marks.has(one.segment))
+        return [each for one in new for each in one.objects]
+
     def give_new(self) -> None:
         """Put segments and notes into the bucket that are here and were never there."""
         giving.give_new(self.bucket, self._folder, self._marks)

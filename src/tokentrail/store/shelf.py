@@ -7,6 +7,7 @@ itself need not know of S3. A table's files are those that its writing told of, 
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -34,6 +35,8 @@ from tokentrail.store.keys import part_key
 
 FAILED = (PySparkException, Py4JError)
 """What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
+_NAMED = re.compile(r"\[[A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*\] [^\n]+")
+"""A condition of Spark's, and what it says of it."""
 _BLOCK = 1 << 20
 """Bytes of a group of rows in what answers are read from: few are read for a few rows."""
 _TOLD = "part int, file string, rows long, bytes long"
@@ -125,7 +128,7 @@ class FolderShelf:
         try:
             yield
         except FAILED as error:
-            raise CaseError(f"a query on the case failed: {error}") from error
+            raise CaseError(f"a query on the case failed: {in_short(error)}.") from error
 
     def close(self) -> None:
         """Remove all."""
@@ -212,7 +215,8 @@ class BucketShelf:
                 yield
         except FAILED as error:
             raise CaseError(
-                f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: {error}"
+                f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: "
+                f"{in_short(error)}."
             ) from error
 
     def close(self) -> None:
@@ -264,6 +268,13 @@ def fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iter
         if not found:
             raise CaseError(f"{bucket.uri}/{key}: is gone. Run the same command again.")
         yield
+
+
+def in_short(error: Exception) -> str:
+    """What an error says, without a hundred lines of stack: what Spark has a name for, else how Java begins."""
+    text = str(error).strip()
+    named = _NAMED.search(text)
+    return (named[0] if named else " ".join(text.split("\n", 2)[:2])).rstrip(". ")
 
 
 def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

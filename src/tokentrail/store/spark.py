@@ -22,7 +22,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tokentrail.errors import SourceError
+from tokentrail import __version__
+from tokentrail.errors import SourceError, UsageError
+from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
 from tokentrail.store.giving import each
 from tokentrail.store.interface import Snapshot, Step
@@ -31,6 +33,11 @@ from tokentrail.store.shelf import FAILED, Shelf
 
 _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 """What Python says on an executor that lacks TokenTrail, or something that it needs."""
+_OTHER = re.compile(r"Python in worker has different version:? (\S+) than that in driver:? ([^\s,]+)")
+"""What Spark says where executors' Python is of another minor version."""
+_NO_PROGRAM = re.compile(r'Cannot run program "([^"\n]+)"')
+_UNREACHED = re.compile(r"tokentrail\.errors\.CaseError: (s3://[^\n]*: could not be [^\n]*)")
+"""What an executor raises that does not reach the bucket, and so can't leave its words there."""
 _AT_ONCE = 4
 _JOBS = 2
 """Jobs of tasks that are under way at a time."""
@@ -58,6 +65,9 @@ _SERIES = 16
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enforceReservedKeywords": "false",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",  # it would take what can't be read for empty
+    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parquet.compression.codec": "zstd",
 }
 
@@ -90,7 +100,8 @@ class SparkEngine:
 
     def segments(self, snapshot: Snapshot) -> None:
         """Make the tables of a case's segments known under their names."""
-        self._shelf.segments(snapshot)
+        with self._shelf.told():  # one that is gone is missed here
+            self._shelf.segments(snapshot)
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
@@ -244,6 +255,20 @@ def _why(failed: str, where: object) -> str:
             f"The executors' Python has no {lacking[1]}: install TokenTrail there, or name a Python that has it before "
             "the session starts (PYSPARK_PYTHON, or spark.pyspark.python)."
         )
+    if other := _OTHER.search(failed):
+        return (
+            f"The executors' Python is {other[1]}, this one is {other[2]}: name one of the same version before the "
+            "session starts (PYSPARK_PYTHON, or spark.pyspark.python)."
+        )
+    if absent := _NO_PROGRAM.search(failed):
+        return f"Executors can't start {absent[1]}, which PYSPARK_PYTHON or spark.pyspark.python names."
+    if unreached := _UNREACHED.search(failed):
+        return f"An executor does not reach the case: {unreached[1]}"
+    if "PermissionError: [Errno 13]" in failed:
+        return (
+            f"Executors may not write to {where}, which is for its owner alone: have them run as the same user, or put "
+            "the case into a bucket."
+        )
     return f"Spark lost what did a task (out of memory?), or its executors do not reach {where}."
 
 
@@ -263,9 +288,18 @@ def _job(
     session: SparkSession, tag: str, names: Sequence[str], place: Errands, work: Callable[[bytes], bytes]
 ) -> list[dict[str, Any]]:
     """Do work on what was left under some names, a task each: what was `done`, or the name under which it is `left`."""
+    here = f"{__version__} (columns of version {SCHEMA_VERSION})"
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import tokentrail  # the executor's, as this function goes there as it stands here
+        from tokentrail.events import columns
+
         with leaving(place):
+            if (there := f"{tokentrail.__version__} (columns of version {columns.SCHEMA_VERSION})") != here:
+                raise UsageError(
+                    f"The executors' Python has TokenTrail {there}, and this one is {here}: install the same there, as "
+                    "another may read records otherwise."
+                )
             for batch in batches:
                 done = [work(unsealed(place, names[int(one)])) for one in batch.column("id").to_numpy()]
                 left = [sealed(one) if len(one) > _SMALL else None for one in done]
