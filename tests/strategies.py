@@ -125,9 +125,12 @@ def switch_role(play: Play, a: int, b: int) -> None:
 
 
 def identity_center(play: Play, a: int, b: int) -> None:
-    """Come in through Identity Center, by command line or browser."""
+    """Come in through Identity Center, by command line or browser, as somebody who may have been made known just before."""
+    name = f"{NAMES[a % 3]}@example.com"
+    if b % 4 == 1 and (chosen := play.pick(a)):
+        chosen[0].creates_directory_user(play.world.person(name, AWAY))
     session = play.world.identity_center(
-        f"{NAMES[a % 3]}@example.com",
+        name,
         ("Developer", "Support")[b % 2],
         directory_account=AWAY,
         console=b % 3 == 0,

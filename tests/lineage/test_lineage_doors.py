@@ -190,6 +190,34 @@ def test_a_trust_anchor_that_was_made_is_a_way_in(world: World, thief: Credentia
         )
 
 
+@pytest.mark.parametrize("by_console", [False, True])
+def test_a_user_of_the_directory_that_was_made_is_a_way_in(
+    world: World, thief: Credential, by_console: bool
+) -> None:
+    """
+    CreateUser of Identity Center by the subject: sessions of that user by the access portal, in whichever account, are
+    its offspring, as most of their calls tell whom they act for; those of others are not.
+    """
+    eve, bob = (world.person(f"{name}@example.com", AWAY) for name in ("eve", "bob"))
+    if by_console:
+        answer = {"user": {"userId": eve.user_id, "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"}}
+        thief.calls("sso-directory:CreateUser", {"identityStoreId": "d-1"}, response=answer, read_only=False)
+    else:
+        thief.creates_directory_user(eve)
+    world.wait(minutes=1)
+    made, other = (world.identity_center(one.name, "Admin") for one in (eve, bob))
+    for one in (made, other):
+        one.calls("s3:ListBuckets", count=20)
+    found = answers(world)
+
+    assert born(found[made.id]) == ("identity_center", thief.id, "created", None)
+    assert (
+        found[made.id].origin_detail
+        == f"acts through the directory user {eve.user_id} that its parent made or set"
+    )
+    assert born(found[other.id]) == ("identity_center", None, None, "identity_provider")
+
+
 def test_of_two_anchors_of_one_second_none_is_guessed(world: World, thief: Credential) -> None:
     """Where the log shows no key, and two came in as one role at once, it is not told who came by which."""
     anchors(thief, ANCHOR)

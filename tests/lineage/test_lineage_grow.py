@@ -94,6 +94,8 @@ def _made() -> World:
         "rolesanywhere:CreateTrustAnchor", {"name": "t"}, response={"trustAnchor": anchor}, read_only=False
     )
     world.roles_anywhere("Work", "host", anchor=anchor["trustAnchorArn"])
+    maker.creates_directory_user(world.person("eve"))
+    world.identity_center("eve", "Admin").calls("s3:ListBuckets", count=9)
     return world
 
 

@@ -133,6 +133,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     taskDefinition: _Thing | str | None = None
     service: _Thing | str | None = None
     stateMachineArn: str | None = None
+    userId: str | None = None
     functionArn: str | None = None
     functionName: str | None = None
     stackId: str | None = None

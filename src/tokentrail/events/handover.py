@@ -131,9 +131,9 @@ _ADMITS: tuple[Row, ...] = (
      "AssociateDirectory UpdateDirectoryAssociation EnableExternalIdPConfigurationForDirectory "
      "CreateExternalIdPConfigurationForDirectory UpdateExternalIdPConfigurationForDirectory",
      "applicationArn trustedTokenIssuerArn directoryId name"),
-    ("directory_user", "identitystore", "CreateUser UpdateUser CreateGroup", "userId userName displayName"),
+    ("directory_user", "identitystore", "CreateUser UpdateUser CreateGroup", "~userId userId userName displayName"),
     ("directory_user", "sso-directory", "CreateUser UpdateUser UpdatePassword AddMemberToGroup "
-     "CreateProvisioningTenant EnableUser", "userId groupId"),
+     "CreateProvisioningTenant EnableUser", "~user.userId userId groupId"),
     ("bucket_access", "s3", "PutBucketAcl PutAccessPointPolicy CreateAccessPoint DeleteBucketPublicAccessBlock "
      "PutBucketPublicAccessBlock PutAccountPublicAccessBlock DeleteAccountPublicAccessBlock CreateAccessGrant "
      "PutMultiRegionAccessPointPolicy", "bucketName name accessGrantsLocationId"),

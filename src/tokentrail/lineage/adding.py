@@ -78,6 +78,11 @@ _THROUGH = (
         WHERE i.role_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
     _Through(
+        ("directory_user",),
+        f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = p.person WHERE {_LATER_PEOPLE}",
+        "SELECT i.* FROM all_issuing i WHERE FALSE",
+    ),
+    _Through(
         ("provider", "trust_anchor"),
         f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = p.federated_provider WHERE {_LATER_PEOPLE}",
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.caller_provider WHERE {_LATER_CALL}",

@@ -12,6 +12,7 @@ import json
 from datetime import datetime
 from urllib.parse import quote
 
+from tokentrail.testing.federation import Person
 from tokentrail.testing.ids import Ids
 from tokentrail.testing.names import Json, Role, User
 from tokentrail.testing.records import create_date
@@ -224,6 +225,13 @@ def create_function(stage: Stage, account: str, name: str, role: Role) -> tuple[
     }
     code = {"s3Bucket": f"artifacts-{account}", "s3Key": f"{name}.zip"}
     return {**common, "code": code, "publish": False}, {**common, **_function_state(stage, account, name)}
+
+
+def create_directory_user(person: Person) -> tuple[Json, Json]:
+    """Write request and answer of Identity Store's CreateUser, whose log hides what people are called."""
+    hidden = dict.fromkeys(("userName", "displayName"), "HIDDEN_DUE_TO_SECURITY_REASONS")
+    directory = {"identityStoreId": person.store.rpartition("/")[2]}
+    return {**directory, **hidden}, {**directory, "userId": person.user_id}
 
 
 def update_function(stage: Stage, account: str, name: str) -> tuple[Json, Json]:

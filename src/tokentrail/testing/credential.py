@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tokentrail.testing import administration, signin, sts, workload
 from tokentrail.testing.actor import Actor
+from tokentrail.testing.federation import Person
 from tokentrail.testing.names import Json, Role, User, user_identity
 from tokentrail.testing.records import BROWSER, CLI, Call
 from tokentrail.testing.stage import Stage
@@ -185,6 +186,11 @@ class Credential(Actor):
         """Put other code into a Lambda function."""
         params, answer = administration.update_function(self.stage, self.account, name)
         return self._administers("lambda:UpdateFunctionCode20150331v2", params, answer)
+
+    def creates_directory_user(self, person: Person) -> Json:
+        """Make somebody known to Identity Center, who may then come in by `World.identity_center`."""
+        params, answer = administration.create_directory_user(person)
+        return self._administers("identitystore:CreateUser", params, answer)
 
     def deactivates(self, key: LongTermKey) -> Json:
         """Make a long-term key inactive."""

@@ -126,6 +126,16 @@ class World(Stage):
         self.pass_tick()
         return written
 
+    def person(self, name: str, directory_account: str | None = None) -> federation.Person:
+        """Give somebody of the Identity Center directory, who is made known to it before the evidence begins."""
+        if name not in self._people:
+            account = directory_account or self.account_id
+            self._people[name] = federation.Person(
+                name=name, user_id=self.ids.uuid(), directory_account=account,
+                store=f"arn:aws:identitystore::{account}:identitystore/{self._store}",
+            )  # fmt: skip
+        return self._people[name]
+
     def identity_center(
         self,
         person: str,
@@ -153,7 +163,7 @@ class World(Stage):
             ip: The person's address.
             user_agent: The person's tool.
         """
-        who = self._person(person, directory_account or self.account_id)
+        who = self.person(person, directory_account)
         role = self._reserved_role(permission_set, account or self.account_id)
         agent = BROWSER if console else user_agent
         entry = federation.identity_center(self, role, who, duration=duration, ip=ip, user_agent=agent)
@@ -297,16 +307,6 @@ class World(Stage):
 
     def _as_role(self, role: Role | str) -> Role:
         return self.role(role) if isinstance(role, str) else role
-
-    def _person(self, name: str, directory_account: str) -> federation.Person:
-        if name not in self._people:
-            self._people[name] = federation.Person(
-                name=name,
-                user_id=self.ids.uuid(),
-                store=f"arn:aws:identitystore::{directory_account}:identitystore/{self._store}",
-                directory_account=directory_account,
-            )
-        return self._people[name]
 
     def _reserved_role(self, permission_set: str, account: str) -> Role:
         key = (permission_set, account)

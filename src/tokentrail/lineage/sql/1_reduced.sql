@@ -14,6 +14,7 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
        -- Until 2020 or so, what a console session called bore the sign-in service as its caller, and no flag.
        nullif(i.invoked_by, 'signin.amazonaws.com') IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
        CASE WHEN coalesce(i.type, '') NOT IN ('AssumedRole', 'Role') THEN i.arn END AS user_arn,
+       CASE WHEN i.issuer_arn LIKE '%/AWSReservedSSO_%' THEN i.on_behalf_of END AS person,  -- the portal's user
        i.ec2_delivery IS NOT NULL OR i.in_scope_of IS NOT NULL AS hosted,
        u.console OR coalesce(i.invoked_by = 'signin.amazonaws.com', FALSE) AS console, u.events, u.errors, u.first, u.last,
        -- Nothing is older than AWS: a session of before 1970 tells no time.
@@ -48,7 +49,7 @@ WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.o
 CREATE TABLE making AS
 SELECT h.*,
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
-            WHEN name = 'CreateUser' THEN 'user'
+            WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
@@ -62,6 +63,8 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
          'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
+       -- By the API, and in the console.
+       OR h.source IN ('identitystore.amazonaws.com', 'sso-directory.amazonaws.com') AND h.name = 'CreateUser'
        OR h.source = 'rolesanywhere.amazonaws.com' AND h.name = 'CreateTrustAnchor'
        OR h.source = 'ecs.amazonaws.com' AND h.name IN ('RunTask', 'StartTask')
        OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
@@ -86,6 +89,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
+         WHEN 'directory_user' THEN nullif(regexp_extract(response, '"userId":"([^"]+)"', 1), '')
          WHEN 'trust_anchor' THEN nullif(regexp_extract(response, '"trustAnchorArn":"([^"]+)"', 1), '')
          -- CodeBuild names a build's session so, with the last part of the build's ARN.
          WHEN 'build' THEN 'AWSCodeBuild-' || nullif(regexp_extract(response, ':build/[^":]+:([^":]+)"', 1), '')

@@ -1,5 +1,5 @@
--- What acts through something that a credential made: the key, user, password, role, trust, provider, trust anchor,
--- function, instance, task or build.
+-- What acts through something that a credential made: the key, user, user of the directory, password, role, trust,
+-- provider, trust anchor, function, instance, task or build.
 
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
@@ -23,6 +23,15 @@ LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM who w JOIN people p ON p.seg
            WHERE w.ck IN (SELECT ck FROM acting)
            GROUP BY w.ck) a ON a.ck = n.ck
 LEFT JOIN calls c ON c.call = n.call;
+
+-- Whoever comes through the access portal as a user of the directory that was made: most calls of a session tell whom it
+-- acts for (IAM Identity Center User Guide, 'CloudTrail use cases for IAM Identity Center').
+CREATE TABLE made_people AS SELECT * FROM made WHERE what = 'directory_user';
+
+CREATE TABLE persons AS
+SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
+FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
+WHERE n.kind = 'identity_center' AND p.person IN (SELECT id FROM made_people);
 
 CREATE TABLE made_roles AS SELECT * FROM made WHERE what = 'role';
 
@@ -107,6 +116,10 @@ UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
                                AND (m.what <> 'user' OR m.owner IS NULL OR coalesce(n.principal, '') NOT LIKE 'AIDA%' OR n.principal = m.owner)
+WHERE m.time <= n.moment AND m.ck <> n.ck
+UNION ALL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
+FROM persons n JOIN made_people m ON m.id = n.person
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
