@@ -83,6 +83,19 @@ def test_an_instance_id_names_all_its_sessions(world: World) -> None:
     assert {first.id, second.id} == {one.id for one in found.credentials}
 
 
+def test_a_persons_id_names_all_their_sessions(world: World) -> None:
+    """In whichever account: most calls of a portal's session tell whom of the directory it acts for, and whose it is."""
+    sessions = [
+        world.identity_center("ada@example.com", "Admin", account=account) for account in (HOME, AWAY)
+    ]
+    other = world.identity_center("bob@example.com", "Admin")
+    for one in (*sessions, other):
+        one.calls("s3:ListBuckets", count=20)
+    found = traced(world, world.person("ada@example.com").user_id)
+
+    assert {one.id for one in sessions} == {one.id for one in found.credentials}
+
+
 def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
     """Two subjects, one answer."""
     found = case.trace([told.c.key_id, told.d.key_id], up=False)

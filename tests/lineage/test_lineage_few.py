@@ -205,7 +205,7 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
         rows = found.rows("TRUE")
         engine.run(f"CREATE TABLE everybody AS {described()}")
         names = {row[one] for row in rows for one in ("arn", "child_arn", "caller_arn", "role_arn", "issuer_arn",
-                 "principal_id", "child", "caller_principal", "session_name", "target")}  # fmt: skip
+                 "principal_id", "child", "caller_principal", "session_name", "target", "on_behalf_of")}  # fmt: skip
         names |= {str(one).partition(":")[0] for one in names}
         names |= {str(one).replace(":role/", ":role/service/") for one in names}
         for name in sorted(str(one) for one in names if one)[first::THIRD]:

@@ -29,7 +29,8 @@ def command(told: Common, subjects: tuple[str, ...]) -> None:
     List the calls of subjects and of all that descends from them, in order of time.
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
-    session, a principal id, an IP address, an instance id, or an event id.
+    session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
+    directory, or an event id.
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """

@@ -41,7 +41,8 @@ def command(
     Trace subjects: what they descend from, what descends from them, what all of it did, made and learned.
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
-    session, a principal id, an IP address, an instance id, or an event id.
+    session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
+    directory, or an event id.
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
     --since,
     --source-ip or --trusted-ip narrow it.

@@ -34,7 +34,7 @@ _IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
 HASHED = {
     "identities": (
         "split_part(arn, '/', -1)", "split_part(issuer_arn, '/', -1)", "split_part(principal_id, ':', 1)",
-        "split_part(principal_id, ':', 2)",
+        "split_part(principal_id, ':', 2)", "on_behalf_of",
     ),
     "issuances": (
         "split_part(child_arn, '/', -1)", "split_part(role_arn, '/', -1)", "session_name",
@@ -42,8 +42,8 @@ HASHED = {
     ),
     "(SELECT DISTINCT segment, ip FROM events)": ("ip",),
 }  # fmt: skip
-"""By table, the names that segments are found by: what stands behind an ARN's last slash, and both parts of a principal
-id."""
+"""By table, the names that segments are found by: what stands behind an ARN's last slash, both parts of a principal
+id, and whom of a directory somebody acts for."""
 _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 
 

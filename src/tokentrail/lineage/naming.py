@@ -1,5 +1,6 @@
 """
-Find credentials by what people call them: a key, an ARN, an address, an instance, an event, the beginning of an id.
+Find credentials by what people call them: a key, an ARN, an address, an instance, a person, an event, the beginning of
+an id.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from tokentrail.store.interface import Engine
 
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
-    "a principal id, an IP address, an instance id, or an event id; `tokentrail credentials` lists what there is."
+    "a principal id, an IP address, an instance id, the user id of somebody in Identity Center's directory, or an "
+    "event id; `tokentrail credentials` lists what there is."
 )
 _STRANGER = (
     "records of calls name this principal and no key, as logs do of whoever calls from another account, so that no "
@@ -62,6 +64,8 @@ _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _AT_ONCE = 20_000
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+_PERSON = re.compile(r"([0-9a-f]{10}-)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""How a directory names its users (Identity Store API Reference, 'User': `UserId`)."""
 
 
 class Naming:
@@ -287,6 +291,8 @@ def _meanings(subject: str) -> Iterator[Meaning]:
             "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
             subject,
         )  # fmt: skip
+    if _PERSON.fullmatch(subject):
+        yield Meaning("on_behalf_of = ?", (subject,), "i.on_behalf_of = ?", (subject,), "FALSE", (), subject)
     yield Meaning(
         "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')",
         (subject,) * 4,
