@@ -622,6 +622,22 @@ def test_an_account_that_the_portal_opened_and_whose_log_is_missing_is_a_gap(wor
         assert all("credentials of Breaker in this account, from 203.0.113.77" in one.why for one in found)
 
 
+@pytest.mark.parametrize("by_thief", [True, False])
+def test_an_account_that_the_portal_opened_to_a_user_that_was_made_is_a_gap(
+    world: World, by_thief: bool
+) -> None:
+    """Where no session of the user is in the case, the directory's own log tells that there was one."""
+    admin = world.user("ada").assumes("Admin")
+    thief = admin.assumes("Breaker")
+    (thief if by_thief else admin).creates_directory_user(world.person("eve"))
+    world.wait(minutes=1)
+    world.identity_center("eve", "Admin", account=AWAY)
+    records = [one for one in world.records() if one["recipientAccountId"] == HOME]
+    found = [one for one in traced(records, thief.id).gaps if "access portal" in one.why]
+
+    assert ([AWAY] if by_thief else []) == [one.account for one in found]
+
+
 @pytest.mark.parametrize("table", ["forest", "names", "who"])
 def test_damage_in_the_middle_of_a_table_is_said(world: World, table: str) -> None:
     """Its end is whole, so that only who reads on finds it: the file is named, and what to do."""

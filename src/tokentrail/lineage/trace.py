@@ -124,11 +124,15 @@ def _family(
 
 
 def people(forest: Forest, found: Trace) -> set[str]:
-    """Whom of a directory the sessions of a trace act for, by their ids there."""
+    """Whom of a directory the sessions of a trace act for, or tainted credentials made, by their ids there."""
     sessions = [one.id for one in found.credentials if one.kind == "identity_center"]
-    return (
-        {row["on_behalf_of"] for row in forest.named(sessions) if row["on_behalf_of"]} if sessions else set()
-    )
+    tainted = {one.id for one in found.credentials if one.tainted}
+    made = {
+        one.id for one in found.created
+        if one.what == "directory_user" and one.event_name == "CreateUser" and one.id and one.by in tainted
+    }  # fmt: skip
+    rows = forest.named(sessions) if sessions else ()
+    return made | {row["on_behalf_of"] for row in rows if row["on_behalf_of"]}
 
 
 def _traced(found: Any, tainted: bool) -> TracedCredential:
