@@ -193,6 +193,19 @@ def certified(one: Credential) -> bool:
     return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
 
 
+def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
+    """
+    What somebody has shut may hand out until that has taken effect everywhere.
+
+    What goes on for longer than any cutoff lies ahead, as a task may that has been told to stop, is open still.
+    """
+    if source.until is None or source.assumed:
+        return source
+    if source.lingers and source.until + source.lingers > as_of:
+        return replace(source, until=None)
+    return replace(source, until=source.until + margin)
+
+
 def once(sources: Iterable[Source]) -> list[Source]:
     """
     Each source once for each principal that it hands out; one that hands out longer stands for all alike.

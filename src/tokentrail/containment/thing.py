@@ -32,6 +32,8 @@ class Thing(ABC):
 
     compared: ClassVar[tuple[str, ...]]
     """The members of its state that tell whether it is as somebody left it."""
+    slow: ClassVar[bool] = False
+    """Whether it may take its time to become what was wanted of it, though nobody undoes that."""
     account: str
     region: str | None = None
 
