@@ -201,7 +201,11 @@ class Stub:
         name = asked.get("task") or asked.get("id") or (asked.get("tasks") or asked["ids"])[0]
         if path.startswith("Stop"):
             self.stopped.add((region, name))
-            return {}
+            settings = [{"name": "DATABASE_PASSWORD", "value": "hunter2"}]
+            overrides = {"containerOverrides": [{"name": "c", "environment": settings}]}
+            return {"task": {"overrides": overrides, "createdAt": 1.5}, "build": {"environment": {
+                "type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL",
+                "environmentVariables": settings}}}  # fmt: skip
         if name in self.gone:
             gone = {"failures": [{"arn": name, "reason": "MISSING"}], "tasks": []}
             return gone if path == "DescribeTasks" else {"builds": [], "buildsNotFound": [name]}
@@ -362,6 +366,7 @@ def test_what_was_stopped_is_waited_for_until_it_has_ended(
     }
     assert done.complete == (slow < 99) and bool(done.repeated) == (slow > 0)
     assert done.complete or "still runs, though it was told to stop" in (done.stopped or "")
+    assert "hunter2" not in json.dumps(stand.lines())
     if slow == 0:
         undone = taken_back(stand, plan, stub.url)
         assert ["irreversible", "restored"] == sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ from contain_cases import ROLE, actions, asked, checked, planned, step
 from evidence import START
 from tokentrail.containment.model import Call, Plan
 from tokentrail.containment.workloads import RUN_BY, name_of
-from tokentrail.testing import Credential, LongTermKey, World, workload
+from tokentrail.testing import Credential, LongTermKey, World, administration, workload
 from tokentrail.testing.credential import WorkloadSession
 
 JOB = f"{ROLE}Job"
@@ -161,6 +162,18 @@ def test_the_attacker_s_task_and_build_are_stopped_by_calls_in_a_step_of_their_o
     assert [[one] for one in stops] == [list(one.steps[0].calls) for one in given]
     assert plan.proof.complete and (50, 130) == (first.bites_within, last.bites_within)
     assert any("ended 130 seconds later" in one for one in plan.proof.holds_if)
+
+
+def test_a_task_is_one_host_wherever_its_session_was_logged() -> None:
+    """Its id is random: the session that is called so is its own, though another region's log tells of it."""
+    world, key, session = thief()
+    task = workload.task(world, world.role("WebServer"), "main")
+    params, answer = administration.run_task(world, session.account, task.role, "main", task.session_name)
+    there = json.loads(json.dumps(answer).replace(HERE, "eu-west-1"))
+    session.calls("ecs:RunTask", params, response=there, read_only=False, region="eu-west-1")
+    WorkloadSession.deliver(world, task).calls("s3:ListBuckets")
+
+    assert ["eu-west-1"] == [call.region for call in step(planned(world, key.id), "isolate-instance").calls]
 
 
 def test_a_build_that_was_tried_anew_is_stopped_by_its_own_id() -> None:

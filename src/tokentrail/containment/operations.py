@@ -266,12 +266,12 @@ def _reserve(call: Call) -> Change:
 def _stop_task(call: Call) -> Change:
     p = call.parameters
     thing = Task(account=call.account, cluster=p["cluster"], id=p["task"])
-    return Change(call=call, thing=thing, wanted={"running": False})
+    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
 
 
 def _stop_build(call: Call) -> Change:
     thing = Build(account=call.account, id=call.parameters["id"])
-    return Change(call=call, thing=thing, wanted={"running": False})
+    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
 
 
 def _shut_anywhere(kind: Literal["TrustAnchor", "Profile"], parameter: str) -> Callable[[Call], Change]:
