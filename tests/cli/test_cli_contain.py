@@ -221,12 +221,15 @@ def test_the_same_bytes_every_time_and_no_session_token(
 # ---------------------------------------------------------------- the plan as a script
 
 
-def carried_out(script: str, folder: Path) -> list[list[str]]:
-    """Run a script where `aws` writes down its arguments, and give them call by call."""
+def carried_out(script: str, folder: Path, *, refused: str = "none") -> list[list[str]]:
+    """Run a script where `aws` writes down its arguments, and give them call by call; one verb may be refused."""
     stubs = folder / "stubs"
     stubs.mkdir()
     for name, body in (
-        ("aws", 'printf "%s\\0" "$@" >>calls; printf "\\n\\0" >>calls; echo p-1'),
+        (
+            "aws",
+            f'printf "%s\\0" "$@" >>calls; printf "\\n\\0" >>calls; echo p-1; [[ " $* " != *" {refused} "* ]]',
+        ),
         ("sleep", ":"),
     ):
         (stubs / name).write_text(f"#!/bin/bash\n{body}\n")
@@ -284,6 +287,30 @@ def test_a_script_waits_for_what_is_done_by_hand(run: Run, tmp_path: Path) -> No
     make, attach = carried_out(ran.out, tmp_path)
     assert make[:4] == ["--profile", "ACCOUNT-999999999999", "organizations", "create-policy"]
     assert attach[3:] == ["attach-policy", "--policy-id=p-1", f"--target-id={HOME}"]
+
+
+def test_a_script_goes_on_where_a_task_has_ended_by_itself(run: Run, tmp_path: Path) -> None:
+    """ECS refuses to stop what it has forgotten: whoever runs the script is asked, and the roles are cut."""
+    world = World(START)
+    key = world.user("support")
+    task = key.runs_task("Job")
+    task.calls("s3:ListBuckets")
+    (tmp_path / "log.json").write_bytes(native(world.records()))
+    run("ingest", tmp_path / "log.json")
+    ran = run("contain", key.id, "--script")
+    calls = carried_out(ran.out, tmp_path, refused="stop-task")
+
+    assert [
+        "ecs",
+        "stop-task",
+        "--region=us-east-1",
+        "--cluster=main",
+        f"--task={task.session_name}",
+    ] == calls[1][2:]
+    assert ["update-access-key", "stop-task", "put-user-policy", "put-role-policy"] == [
+        one[3] for one in calls
+    ]
+    assert "sleep 130" in ran.out and "export AWS_PAGER=" in ran.out
 
 
 def test_hostile_names_are_inert_in_the_script(run: Run, hostile: tuple[Path, str], tmp_path: Path) -> None:

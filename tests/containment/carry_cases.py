@@ -122,7 +122,11 @@ class Wire:
                     content, status, kind = got.read(), got.status, got.headers["Content-Type"]
                     there.close()
                     answer = wire.after(action)
-                if answer is not None:
+                if answer is not None and self.headers["X-Amz-Target"]:
+                    status, code = answer
+                    kind = "application/x-amz-json-1.1"
+                    content = json.dumps({"__type": code, "message": "by the test"}).encode()
+                elif answer is not None:
                     status, code = answer
                     kind = "text/xml"
                     page = code if code.startswith("<") else (

@@ -130,13 +130,17 @@ def test_a_function_runs_no_more_until_it_is_taken_back(
 
 
 class Stub:
-    """AWS Sign-In and IAM Roles Anywhere, as far as plans call them: one state for each region, over HTTP."""
+    """AWS Sign-In, IAM Roles Anywhere, ECS and CodeBuild, as far as plans call them: one state for each region, over HTTP."""
 
     def __init__(self, sts: str) -> None:
         self.calls: list[tuple[str, str]] = []
         """Region and path of each call, as its signature and its request line say."""
         self.revoked: set[tuple[str, str]] = set()
         self.disabled: set[tuple[str, str]] = set()
+        self.stopped: set[tuple[str, str]] = set()
+        self.gone: set[str] = set()
+        self.stopping = 0
+        """How often what was stopped is still running when it is asked for."""
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -152,8 +156,9 @@ class Stub:
                 if service == "sts":
                     self._answers(sts.encode(), "text/xml")
                     return
-                stub.calls.append((region, self.path))
-                self._answers(json.dumps(stub.answer(region, self.path, json.loads(body or b"{}"))).encode())
+                path = (self.headers["X-Amz-Target"] or self.path).rpartition(".")[2]
+                stub.calls.append((region, path))
+                self._answers(json.dumps(stub.answer(region, path, json.loads(body or b"{}"))).encode())
 
             do_GET = do_POST  # noqa: N815  # as the base class wants it
 
@@ -180,6 +185,8 @@ class Stub:
         if path == "/batch-revoke-sessions":
             self.revoked |= {(region, arn) for arn in asked["sessionArns"]}
             return {"revokedSessions": [{"sessionArn": arn} for arn in asked["sessionArns"]], "errors": []}
+        if path in ("DescribeTasks", "StopTask", "BatchGetBuilds", "StopBuild"):
+            return self.runs(region, path, asked)
         kind, _, rest = path.lstrip("/").partition("/")
         number, _, verb = rest.partition("/")
         if verb == "disable":
@@ -188,6 +195,33 @@ class Stub:
             self.disabled.discard((region, number))
         told = {f"{kind}Id": number, "enabled": (region, number) not in self.disabled}
         return {"trustAnchor" if kind == "trustanchor" else "profile": told}
+
+    def runs(self, region: str, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """What ECS and CodeBuild answer of a task or build, which may take its time to stop."""
+        name = asked.get("task") or asked.get("id") or (asked.get("tasks") or asked["ids"])[0]
+        if path.startswith("Stop"):
+            self.stopped.add((region, name))
+            settings = [{"name": "DATABASE_PASSWORD", "value": "hunter2"}]
+            overrides = {"containerOverrides": [{"name": "c", "environment": settings}]}
+            return {"task": {"overrides": overrides, "createdAt": 1.5}, "build": {"environment": {
+                "type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL",
+                "environmentVariables": settings}}}  # fmt: skip
+        if name in self.gone:
+            gone = {"failures": [{"arn": name, "reason": "MISSING"}], "tasks": []}
+            return gone if path == "DescribeTasks" else {"builds": [], "buildsNotFound": [name]}
+        told = (region, name) in self.stopped
+        over = told and self.stopping <= 0
+        self.stopping -= told
+        if path == "DescribeTasks":
+            return {
+                "tasks": [{"lastStatus": "STOPPED" if over else "STOPPING" if told else "RUNNING"}],
+                "failures": [],
+            }
+        return {
+            "builds": [
+                {"id": name, "buildStatus": "STOPPED" if over else "IN_PROGRESS", "buildComplete": over}
+            ]
+        }
 
     def close(self) -> None:
         self._server.shutdown()
@@ -249,6 +283,105 @@ def test_a_trust_anchor_or_profile_is_shut_in_its_region(
     assert {(FAR, ANCHOR)} == stub.disabled
     assert taken_back(stand, plan, stub.url).complete
     assert set() == stub.disabled
+
+
+TASK, BUILD = "0af2e1c4d96b4f0d8a0b6a1d2f3e4c5b", "site:3f6a1c1e-0e0c-4b51-8d0f-7b0c2a7e9f10"
+STOPS = {
+    "task": regional("ecs", "StopTask", cluster="main", task=TASK),
+    "build": regional("codebuild", "StopBuild", id=BUILD),
+}
+
+
+def tasks(url: str, region: str) -> tuple[Any, str]:
+    """A client, and a task of that region that runs."""
+    ecs = boto3.client("ecs", endpoint_url=url, region_name=region)
+    ecs.create_cluster(clusterName="main")
+    ecs.register_task_definition(
+        family="miner", containerDefinitions=[{"name": "c", "image": "i", "memory": 64}]
+    )
+    made = ecs.run_task(cluster="main", taskDefinition="miner", launchType="FARGATE")["tasks"][0]
+    return ecs, made["taskArn"].rpartition("/")[2]
+
+
+def test_a_task_is_stopped_in_its_own_region(stand: Stand, moto_url: str) -> None:
+    """StopTask goes where the call says, to the one task, and what it did reads back."""
+    (far, wanted), (near, other) = tasks(moto_url, FAR), tasks(moto_url, NEAR)
+    plan = plan_of(step(1, "isolate-instance", regional("ecs", "StopTask", cluster="main", task=wanted)))
+
+    assert carried(stand, plan, moto_url).complete
+    assert "STOPPED" == far.describe_tasks(cluster="main", tasks=[wanted])["tasks"][0]["lastStatus"]
+    assert "RUNNING" == near.describe_tasks(cluster="main", tasks=[other])["tasks"][0]["desiredStatus"]
+    with stand.journal(plan) as journal, Accounts("run-1", endpoint_url=moto_url) as cloud:
+        verified = verify(plan, history(journal.lines), cloud, None, now=stand.clock.now)
+    assert verified.steps[0].reads_back and "proven" == verified.steps[0].verdict
+
+
+@pytest.mark.parametrize("over", ["ended", "forgotten", "cluster gone"])
+def test_a_task_that_is_over_needs_no_call(stand: Stand, moto_url: str, over: str) -> None:
+    """One that has ended, one that ECS knows no more, and one whose cluster is gone: each stands already."""
+    ecs, wanted = tasks(moto_url, FAR)
+    if over == "ended":
+        ecs.stop_task(cluster="main", task=wanted)
+    given = {
+        "cluster": "other" if over == "cluster gone" else "main",
+        "task": TASK if over == "forgotten" else wanted,
+    }
+    plan = plan_of(step(1, "isolate-instance", regional("ecs", "StopTask", **given)))
+    done = carried(stand, plan, moto_url)
+
+    assert done.complete
+    (deed,) = done.steps[0].deeds
+    assert "already" == deed.outcome and (over == "ended") == (deed.why is None)
+
+
+@pytest.mark.parametrize("refused", ["DescribeTasks", "StopTask"])
+def test_who_may_not_stop_a_task_is_told_and_nothing_goes_on(stand: Stand, refused: str) -> None:
+    """A session without ecs:DescribeTasks or ecs:StopTask ends the run there, with the permission's name."""
+    _, wanted = tasks(stand.wire.url, FAR)
+    stand.wire.before = lambda action: (400, "AccessDeniedException") if action == refused else None
+    plan = plan_of(step(1, "isolate-instance", regional("ecs", "StopTask", cluster="main", task=wanted)))
+    done = stand.apply(plan)
+
+    assert not done.complete and "AccessDeniedException" in (done.stopped or "")
+    assert [] == [one for one in done.steps[0].deeds if one.outcome != "failed"]
+
+
+@pytest.mark.parametrize("kind", STOPS)
+@pytest.mark.parametrize("slow", [0, 1, 99])
+def test_what_was_stopped_is_waited_for_until_it_has_ended(
+    stand: Stand, stub: Stub, kind: str, slow: int
+) -> None:
+    """
+    A container may pay no heed for minutes: it is told again, and one that never ends is no success.
+
+    What was stopped never runs again, and undo says so; what else the step did is taken back all the same.
+    """
+    stub.stopping = slow
+    shut = regional("rolesanywhere", "DisableTrustAnchor", trustAnchorId=ANCHOR)
+    plan = plan_of(step(1, "isolate-instance", STOPS[kind], shut))
+    done = carried(stand, plan, stub.url)
+
+    assert {(FAR, TASK if kind == "task" else BUILD)} == stub.stopped and {FAR} == {
+        one for one, _ in stub.calls
+    }
+    assert done.complete == (slow < 99) and bool(done.repeated) == (slow > 0)
+    assert done.complete or "still runs, though it was told to stop" in (done.stopped or "")
+    assert "hunter2" not in json.dumps(stand.lines())
+    if slow == 0:
+        undone = taken_back(stand, plan, stub.url)
+        assert ["irreversible", "restored"] == sorted(
+            one.outcome for one in undone.things
+        ) and undone.complete
+
+
+@pytest.mark.parametrize("kind", STOPS)
+def test_what_ended_by_itself_is_not_stopped(stand: Stand, stub: Stub, kind: str) -> None:
+    """It is forgotten after a while: nothing is sent but the question."""
+    stub.gone |= {TASK, BUILD}
+    done = carried(stand, plan_of(step(1, "isolate-instance", STOPS[kind])), stub.url)
+
+    assert done.complete and set() == stub.stopped
+    assert "has ended" in (done.steps[0].deeds[0].why or "")
 
 
 @pytest.mark.parametrize(

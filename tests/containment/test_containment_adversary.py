@@ -178,6 +178,21 @@ def test_what_the_story_tried_first_is_refuted(
     refuted(incident, actions, case)
 
 
+def test_what_is_handed_to_a_task_while_it_is_being_stopped_is_cut() -> None:
+    """Its containers have two minutes: the cutoff of its role lies after them, however fast the steps follow."""
+    world = World(START)
+    key = world.user("support")
+    key.runs_task("Job").calls("s3:ListBuckets")
+    aws = Simulated.of(world)
+    tainted = stolen(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    plan = planned(incident)
+    hasty = {**plan, "steps": [{**one, "bites_within": 50} for one in plan["steps"]]}
+
+    assert plan["proof"]["complete"] and () == judged(incident, plan).survivors
+    assert judged(incident, hasty).survivors
+
+
 def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:
     """
     A way that stands open only while a change of trust is under way is told where there is no other alone.

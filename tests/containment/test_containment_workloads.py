@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,9 +12,10 @@ from botocore.session import get_session
 from contain_cases import ROLE, actions, asked, checked, planned, step
 
 from evidence import START
-from tokentrail.containment.model import Plan
+from tokentrail.containment.model import Call, Plan
 from tokentrail.containment.workloads import RUN_BY, name_of
-from tokentrail.testing import Credential, LongTermKey, World
+from tokentrail.testing import Credential, LongTermKey, World, administration, workload
+from tokentrail.testing.credential import WorkloadSession
 
 JOB = f"{ROLE}Job"
 HERE = "us-east-1"
@@ -103,7 +105,6 @@ def test_sessions_of_the_attacker_s_task_and_build_are_told_from_others_of_their
     assert {task.id, build.id} < set(plan.tainted) and other.id not in plan.tainted
     project = f"site:{build.session_name.partition('-')[2]}"
     assert set(step(plan, "isolate-instance").targets) == {task.session_name, project}
-    assert f"--cluster=main --task={task.session_name}" in step(plan, "isolate-instance").why
     assert plan.proof.complete and not any("where a build was started" in one for one in plan.proof.holds_if)
 
 
@@ -130,8 +131,66 @@ def test_a_task_or_build_of_the_attacker_s_that_was_stopped_is_no_host_any_more(
         name = session.runs_task("WebServer").session_name
         stopped = {"cluster": "main", "task": f"arn:aws:ecs:{HERE}:{session.account}:task/main/{name}"}
     session.calls("codebuild:StopBuild" if build else "ecs:StopTask", stopped, read_only=False)
+    still = "isolate-instance" in actions(planned(world, key.id))
+    world.wait(130)
+    world.user("bystander").calls("s3:ListBuckets")
 
+    assert still != build, "a task has two minutes to end"
     assert "isolate-instance" not in actions(planned(world, key.id))
+
+
+def test_the_attacker_s_task_and_build_are_stopped_by_calls_in_a_step_of_their_own() -> None:
+    """Nothing takes these back, and what can be undone of the other hosts stays so; a step that is given says the same."""
+    world, key, session = thief()
+    task, build = session.runs_task("WebServer"), session.starts_build("site", "WebServer")
+    for one in (task, build, session.runs_instance("WebServer")):
+        one.calls("s3:ListBuckets")
+    id_ = f"site:{build.session_name.partition('-')[2]}"
+    with asked(world) as case:
+        plan = checked(case.contain([key.id]))
+        given = [
+            case.contain([key.id], what_if=[f"isolate-instance:{one}"]) for one in (task.session_name, id_)
+        ]
+
+    first, last = (one for one in plan.steps if one.action == "isolate-instance")
+    assert ["StopInstances"] == [call.operation for call in first.calls] and first.reversible and first.undo
+    stops = [Call(account=session.account, service="ecs", operation="StopTask", region=HERE,
+                  parameters={"cluster": "main", "task": task.session_name}),
+             Call(account=session.account, service="codebuild", operation="StopBuild", region=HERE,
+                  parameters={"id": id_})]  # fmt: skip
+    assert stops == list(last.calls) and () == last.undo and not last.reversible
+    assert [[one] for one in stops] == [list(one.steps[0].calls) for one in given]
+    assert plan.proof.complete and (50, 130) == (first.bites_within, last.bites_within)
+    assert any("ended 130 seconds later" in one for one in plan.proof.holds_if)
+
+
+def test_a_task_is_one_host_wherever_its_session_was_logged() -> None:
+    """Its id is random: the session that is called so is its own, though another region's log tells of it."""
+    world, key, session = thief()
+    task = workload.task(world, world.role("WebServer"), "main")
+    params, answer = administration.run_task(world, session.account, task.role, "main", task.session_name)
+    there = json.loads(json.dumps(answer).replace(HERE, "eu-west-1"))
+    session.calls("ecs:RunTask", params, response=there, read_only=False, region="eu-west-1")
+    WorkloadSession.deliver(world, task).calls("s3:ListBuckets")
+
+    assert ["eu-west-1"] == [call.region for call in step(planned(world, key.id), "isolate-instance").calls]
+
+
+def test_a_build_that_was_tried_anew_is_stopped_by_its_own_id() -> None:
+    """RetryBuild starts another, with an id of its own in the answer, whoever started the first; run out or not."""
+    world, key, session = thief()
+    build = workload.build(world, world.role("WebServer"))
+    id_ = f"site:{build.session_name.partition('-')[2]}"
+    answer = {"build": {"id": id_, "arn": f"arn:aws:codebuild:{HERE}:{session.account}:build/{id_}"}}
+    session.calls("codebuild:RetryBuild", {"id": "site:0"}, response=answer, read_only=False)
+    began = WorkloadSession.deliver(world, build)
+    began.calls("s3:ListBuckets")
+    world.wait(4 * 3600)
+    world.user("bystander").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert began.id in plan.tainted
+    assert [{"id": id_}] == [call.parameters for call in step(plan, "isolate-instance").calls]
 
 
 def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -> None:

@@ -192,13 +192,19 @@ class _Run:
                 return None
             if last:
                 break
-            self._repeated += [f"{key} (step {n})" for n, key in broken]
-            failed = self._repeat(min(n for n, _ in broken), {n for n, _ in broken})
+            self._repeated += [f"{key} (step {n})" for n, key, _ in broken]
+            failed = self._repeat(min(n for n, _, _ in broken), {n for n, _, _ in broken})
             if failed:
                 return failed
+        n, key, slow = min(broken, key=lambda one: one[2])
+        if slow:
+            return (
+                f"{key} (step {n}) still runs, though it was told to stop: end what it runs on, and run the same "
+                "command again to look, or deny its role all (`tokentrail contain … --strategy scorched`)"
+            )
         return (
-            f"somebody undoes it again and again: {broken[0][1]} (step {broken[0][0]}). Only a service control policy "
-            "stops one who may write IAM: plan again with --strategy scorched, or from the management account"
+            f"somebody undoes it again and again: {key} (step {n}). Only a service control policy stops one who may "
+            "write IAM: plan again with --strategy scorched, or from the management account"
         )
 
     def _wait(self) -> None:
@@ -209,13 +215,13 @@ class _Run:
             self._means.waiting(until)
             self._means.sleep(left)
 
-    def _broken(self) -> list[tuple[int, str]]:
-        """What is not as it was left, with the last step that touched it."""
+    def _broken(self) -> list[tuple[int, str, bool]]:
+        """What is not as it was left, with the last step that touched it, and whether it may only be slow."""
         records = list(self._history().things.values())
         changes = [change(one.call) for one in records]
         states = read_all(self._cloud, [one.thing for one in changes])
         return sorted(
-            (max(record.steps), record.key)
+            (max(record.steps), record.key, meant.thing.slow)
             for record, meant, state in zip(records, changes, states, strict=True)
             if not meant.stands(state)
         )

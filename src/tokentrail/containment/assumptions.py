@@ -32,6 +32,7 @@ def holds_if(
     yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
+    yield from _lingering(moves)
     yield from _ways_in(scene, moves)
     yield from _reach(scene)
     yield from _writers(scene, moves)
@@ -145,6 +146,18 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
         if move.action == "scp-deny":
             accounts = ", ".join(sorted({one.account for one in move.principals}))
             yield f"{accounts} is a member account of the organisation, not its management account"
+
+
+def _lingering(moves: Sequence[Move]) -> Iterator[str]:
+    """A task that is stopped goes on for as long as its definition, or the agent of its instance, lets it."""
+    slow = [(number, move) for number, move in enumerate(moves, 1) if move.lingers]
+    for number, move in slow[:1]:
+        yield (
+            f"each task that is stopped (step {number}) has ended {move.lingers.total_seconds():.0f} seconds later: "
+            "Fargate allows a container 120 (`stopTimeout`), on instances more may be set (ECS_CONTAINER_STOP_TIMEOUT "
+            "too). Until then it may be handed another session, which the steps after it cut; apply reads back that it "
+            "has ended"
+        )
 
 
 def _altered(gap: Gap) -> bool:

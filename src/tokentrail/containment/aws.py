@@ -43,7 +43,7 @@ _ANYWHERE = "us-east-1"
 _KINDS: dict[str, Failure] = {
     "NoSuchEntity": "missing", "NoSuchEntityException": "missing", "PolicyNotFoundException": "missing",
     "TargetNotFoundException": "missing", "PolicyNotAttachedException": "missing",
-    "ResourceNotFoundException": "missing",
+    "ResourceNotFoundException": "missing", "ClusterNotFoundException": "missing",
     "InvalidAssociationID.NotFound": "missing", "InvalidInstanceID.NotFound": "missing",
     "AccessDenied": "denied", "AccessDeniedException": "denied", "UnauthorizedOperation": "denied",
     "InvalidClientTokenId": "denied", "ExpiredToken": "denied", "UnrecognizedClientException": "denied",

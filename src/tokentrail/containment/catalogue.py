@@ -131,8 +131,10 @@ _ALL: Final = (
     ),
     _facts(
         "isolate-instance", "nothing: the host hands no further session to the thief", "sessions that it handed out",
-        "whatever runs on the host", "StartInstances, DeleteFunctionConcurrency; by hand what was done by hand", "",
-        "Amazon EC2 User Guide, 'Instance metadata and user data'; AWS Lambda API Reference, 'PutFunctionConcurrency'",
+        "whatever runs on the host", "StartInstances, DeleteFunctionConcurrency; none for a task or build, which never "
+        "runs again; by hand what was done by hand", "", "Amazon EC2 User Guide, 'Instance metadata and user data'; "
+        "AWS Lambda API Reference, 'PutFunctionConcurrency'; Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API "
+        "Reference, 'StopBuild'",
     ),
     _facts(
         "scp-deny", "all that the named principals of the account do, issued before the cutoff if there is one",

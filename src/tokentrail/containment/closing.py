@@ -4,6 +4,7 @@ How each thing that mints by itself is stopped: by a call where there is one, el
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,16 @@ from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
 Means = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
+_FOR_GOOD = frozenset({"StopTask", "StopBuild"})
+"""
+Calls after which a host never runs again: whoever starts another starts another host.
+
+Sources: Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'.
+"""
+_TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
+_BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""How CodeBuild spells the id of a build: its project, and a number of its own; a batch or project alone is none."""
 
 
 def close_source(scene: Scene, source: Source) -> Move:
@@ -147,6 +158,7 @@ def _host(source: Source) -> Means:
     """
     A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there.
 
+    A task or build that was started by a call is nobody's to start again, as one of a service or pipeline is.
     Connections that are open outlast a change of security groups, and a group replaces an instance that is stopped
     (Amazon EC2 User Guide, 'Amazon EC2 security group connection tracking'; Amazon EC2 Auto Scaling User Guide,
     'Health checks for instances in an Auto Scaling group').
@@ -201,6 +213,16 @@ def _stopping(source: Source) -> Call | None:
             account=source.account, service="lambda", operation="PutFunctionConcurrency", region=region,
             parameters={"FunctionName": source.id, "ReservedConcurrentExecutions": 0},
         )  # fmt: skip
+    if source.what == "task" and source.cluster and _TASK.fullmatch(source.id):
+        return Call(
+            account=source.account, service="ecs", operation="StopTask", region=region,
+            parameters={"cluster": source.cluster, "task": source.id},
+        )  # fmt: skip
+    if source.what == "build" and _BUILD.fullmatch(source.id):
+        return Call(
+            account=source.account, service="codebuild", operation="StopBuild", region=region,
+            parameters={"id": source.id},
+        )  # fmt: skip
     return None
 
 
@@ -228,7 +250,8 @@ def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ..
             one.name for one in (*scene.sources, source)
             if one.name == source.name or (one.kind == source.kind == "portal" and one.id == source.id)
         ),
-        reversible=CATALOGUE[action].reversible, why=why,
+        reversible=CATALOGUE[action].reversible and _FOR_GOOD.isdisjoint(call.operation for call in calls),
+        lingers=source.lingers, why=why,
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def left_behind(
     Args:
         deeds: The changes of tainted credentials.
         changes: Everybody's changes, by which something may have been put right.
-        held: The tainted credentials, of which some live on a host.
+        held: The tainted credentials, also those that have run out: whoever gave them out gives out others.
         removals: Everybody's calls that took away, stopped or shut what is not IAM's.
     """
     own = {deed.event_id for deed in deeds}
@@ -328,7 +328,7 @@ def _host(
 
 def _makes(deed: Deed) -> bool:
     """Whether a call makes something new, and not something else of what there was."""
-    return deed.name.startswith(("Create", "Run", "Start", "Register"))
+    return deed.name.startswith(("Create", "Run", "Start", "Register", "Retry"))
 
 
 def _roles(deed: Deed, what: str) -> list[str]:

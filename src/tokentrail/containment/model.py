@@ -28,7 +28,7 @@ class Call:
 
     account: str
     service: str
-    """As boto3 names its client: `iam`, `organizations`, `ec2`, `lambda`, `rolesanywhere`, `signin`."""
+    """As boto3 names its client: `iam`, `organizations`, `ec2`, `lambda`, `ecs`, `codebuild`, `signin` and others."""
     operation: str
     parameters: Mapping[str, Any]
     region: str | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.cutoff import moved
@@ -32,6 +32,8 @@ class Move:
     cutoff: datetime | None = None
     closes: frozenset[tuple[str, ...]] = frozenset()
     """Sources (by `Source.name`) that hand out nothing after it."""
+    lingers: timedelta = timedelta()
+    """How long what it stops may go on after it, and be handed sessions, where that is longer than the margin."""
     shuts: tuple[Principal, ...] = ()
     """Roles that nobody can assume after it."""
     spares: frozenset[tuple[Principal, datetime, str | None]] = frozenset()

@@ -233,6 +233,7 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         by_hand=tuple(call for one in moves for call in one.by_hand),
         cutoff=cutoffs[0] if cutoffs else None,
         closes=frozenset(pair for one in moves for pair in one.closes),
+        lingers=max(one.lingers for one in moves),
         shuts=tuple(principal for one in moves for principal in one.shuts),
         spares=frozenset(spared for one in moves for spared in one.spares),
         shields=any(one.shields for one in moves),

@@ -24,6 +24,7 @@ from tokentrail.containment.iam_things import (
 from tokentrail.containment.model import Call
 from tokentrail.containment.other_things import (
     SCP,
+    Build,
     FunctionConcurrency,
     Instances,
     OrganizationAttachment,
@@ -32,6 +33,7 @@ from tokentrail.containment.other_things import (
     Provider,
     RolesAnywhere,
     SignInSessions,
+    Task,
 )
 from tokentrail.containment.owner import Owner
 from tokentrail.containment.thing import Change, State, Thing
@@ -261,6 +263,17 @@ def _reserve(call: Call) -> Change:
     )  # fmt: skip
 
 
+def _stop_task(call: Call) -> Change:
+    p = call.parameters
+    thing = Task(account=call.account, cluster=p["cluster"], id=p["task"])
+    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
+
+
+def _stop_build(call: Call) -> Change:
+    thing = Build(account=call.account, id=call.parameters["id"])
+    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
+
+
 def _shut_anywhere(kind: Literal["TrustAnchor", "Profile"], parameter: str) -> Callable[[Call], Change]:
     def build(call: Call) -> Change:
         thing = RolesAnywhere(account=call.account, kind=kind, id=call.parameters[parameter])
@@ -309,6 +322,8 @@ _BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
     ("ec2", "DisassociateIamInstanceProfile"): _disassociate,
     ("ec2", "StopInstances"): _stop,
     ("lambda", "PutFunctionConcurrency"): _reserve,
+    ("ecs", "StopTask"): _stop_task,
+    ("codebuild", "StopBuild"): _stop_build,
     ("rolesanywhere", "DisableTrustAnchor"): _shut_anywhere("TrustAnchor", "trustAnchorId"),
     ("rolesanywhere", "DisableProfile"): _shut_anywhere("Profile", "profileId"),
     ("signin", "BatchRevokeSessions"): _revoke_sign_in,

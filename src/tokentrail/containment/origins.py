@@ -193,6 +193,19 @@ def certified(one: Credential) -> bool:
     return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
 
 
+def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
+    """
+    What somebody has shut may hand out until that has taken effect everywhere.
+
+    What goes on for longer than any cutoff lies ahead, as a task may that has been told to stop, is open still.
+    """
+    if source.until is None or source.assumed:
+        return source
+    if source.lingers and source.until + source.lingers > as_of:
+        return replace(source, until=None)
+    return replace(source, until=source.until + margin)
+
+
 def once(sources: Iterable[Source]) -> list[Source]:
     """
     Each source once for each principal that it hands out; one that hands out longer stands for all alike.
@@ -210,14 +223,17 @@ def once(sources: Iterable[Source]) -> list[Source]:
             for called in {one.id, session_of(one.what, one.id) or one.id}:
                 placed.setdefault(((one.kind, one.account, called), one.mints), []).append(one)
     for name, one in list(found.items()):
-        alike = [
-            other
-            for other in placed.get((one.name[:3], one.mints), [])
-            if not (one.what and one.region) and one.region in (None, other.region)
-        ]
+        alike = [other for other in placed.get((one.name[:3], one.mints), []) if _same(one, other)]
         if alike and not all(_longer(one, other) for other in alike):
             del found[name]
     return [found[name] for name in sorted(found, key=repr)]
+
+
+def _same(one: Source, other: Source) -> bool:
+    """Whether a source may be another, of which more is known: no region has a second task or build of one id."""
+    if other.made and not one.made and other.what and session_of(other.what, other.id):
+        return True
+    return not (one.what and one.region) and one.region in (None, other.region)
 
 
 def _longer(one: Source, other: Source) -> bool:

@@ -1,21 +1,24 @@
 """
-What the other calls of a plan act on: service control policies, instances, functions, trust anchors, sign-ins,
-identity providers.
+What the other calls of a plan act on: service control policies, instances, functions, tasks, builds, trust anchors,
+sign-ins, identity providers.
 
-Sources: the IAM, AWS Organizations, Amazon EC2, AWS Lambda, IAM Roles Anywhere and AWS Sign-In API References, the
-page of each operation.
+Sources: the IAM, AWS Organizations, Amazon EC2, AWS Lambda, Amazon ECS, AWS CodeBuild, IAM Roles Anywhere and AWS
+Sign-In API References, the page of each operation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from tokentrail.containment.cloud import Cloud
+from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
 from tokentrail.containment.thing import Irreversible, State, Thing
 
 SCP = "SERVICE_CONTROL_POLICY"
+_ENDED = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
+"""States of a task whose containers have ended (Amazon ECS Developer Guide, 'Amazon ECS task lifecycle')."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,63 @@ class FunctionConcurrency(Thing):
                 ReservedConcurrentExecutions=original["reserved"],
             ),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Thing):
+    """What runs once, until it has ended or is stopped: `running`, and `exists`, as what has ended is forgotten."""
+
+    compared: ClassVar = ("running",)
+    slow: ClassVar[bool] = True
+    id: str
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that nobody knows of it any more, as what has ended is forgotten after a while."""
+        return None if state["exists"] else f"{self.name} has ended, or its cluster or project is no more"
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Nothing makes it run on."""
+        raise Irreversible("what was stopped never runs again; whoever needs it starts another")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Run):
+    """A task of ECS. One that is being stopped runs still; it is forgotten an hour after, as 'DescribeTasks' says."""
+
+    cluster: str
+
+    @property
+    def name(self) -> str:
+        """The task."""
+        return f"ECS task {self.cluster}/{self.id}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether any of its containers may run; a cluster that is gone had none (see 'DeleteCluster')."""
+        found = self._ask(cloud, "ecs", "DescribeTasks", cluster=self.cluster, tasks=[self.id]) or {}
+        for failure in found.get("failures", ()):
+            if failure.get("reason") != "MISSING":
+                raise CallFailed(
+                    "refused", str(failure.get("reason")), f"{self.name}: {failure.get('detail')}"
+                )
+        tasks = found.get("tasks", ())
+        return {"exists": bool(tasks), "running": any(one.get("lastStatus") not in _ENDED for one in tasks)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build(Run):
+    """A build of CodeBuild."""
+
+    @property
+    def name(self) -> str:
+        """The build."""
+        return f"CodeBuild build {self.id}"
+
+    def read(self, cloud: Cloud) -> State:
+        """Read whether it is in progress; one that is can't be deleted (see 'BatchDeleteBuilds')."""
+        found = self._ask(cloud, "codebuild", "BatchGetBuilds", ids=[self.id]) or {}
+        builds = found.get("builds", ())
+        going = (one.get("buildStatus") == "IN_PROGRESS" and not one.get("buildComplete") for one in builds)
+        return {"exists": bool(builds), "running": any(going)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         undo=move.undo,
         safe_to_undo_after=_safe(scene, outcome, number, move),
         reversible=move.reversible and bool(move.undo),
-        bites_within=bites_within(scene.margin),
+        bites_within=max(bites_within(scene.margin), int(move.lingers.total_seconds())),
         needs=tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
         why=f"{move.why}{_says(scene, move)}{_beyond_the_trace(scene, outcome, number)}"
         f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",

@@ -96,8 +96,9 @@ def _sources(scene: Scene) -> Iterator[Move]:
     """
     Stop what mints by itself, all of one action in one step.
 
-    A person's portal is one and the same for all accounts. In an account without access only a portal can be shut, as
-    that is elsewhere; the rest is denied by `controls`.
+    Calls that nothing takes back are a step of their own, so that the others of the action can be undone. A person's
+    portal is one and the same for all accounts. In an account without access only a portal can be shut, as that is
+    elsewhere; the rest is denied by `controls`.
     """
     for kind in _CLOSING:
         once = {
@@ -110,7 +111,8 @@ def _sources(scene: Scene) -> Iterator[Move]:
         listed = [
             close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users
         ]
-        for alike in ([one for one in listed if one.calls], [one for one in listed if not one.calls]):
+        for sort in ((True, True), (True, False), (False, True), (False, False)):
+            alike = [one for one in listed if (bool(one.calls), one.reversible) == sort]
             if alike:
                 yield moves.merged(alike[0].action, alike)
 

@@ -101,7 +101,7 @@ class Game:
 
     def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
         self._scene, self._moves = scene, moves
-        self.times = tuple(_times(scene, len(moves)))
+        self.times = tuple(_times(scene, moves))
         changes = [
             change
             for number, (move, time) in enumerate(zip(moves, self.times, strict=True))
@@ -303,12 +303,12 @@ class Game:
         return (self.times[-1].bites if self.times else self._scene.as_of) + _PAUSE
 
 
-def _times(scene: Scene, count: int) -> Iterator[Moment]:
-    margin = timedelta(seconds=scene.margin)
+def _times(scene: Scene, moves: Sequence[Move]) -> Iterator[Moment]:
     sent = scene.as_of
-    for _ in range(count):
-        yield Moment(sent=sent, bites=sent + margin)
-        sent += margin + _PAUSE
+    for move in moves:
+        bites = sent + max(timedelta(seconds=scene.margin), move.lingers)
+        yield Moment(sent=sent, bites=bites)
+        sent = bites + _PAUSE
 
 
 def _takes_effect(scene: Scene, change: Change) -> bool:

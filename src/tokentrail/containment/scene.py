@@ -24,6 +24,14 @@ SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in
 WayKind = Literal["portal", "certificate", "saml"]
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
 """How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
+_STOPPING = timedelta(seconds=130)
+"""
+How long a container may go on once its ECS task is stopped: on Fargate 120 seconds at most, and a few until its agent
+knows; on instances whatever is set there.
+
+Source: Amazon ECS API Reference, 'StopTask' (a signal first, and only after a timeout the end), 'ContainerDefinition'
+(`stopTimeout`). Whether a task that is being stopped is handed a new session is nowhere said, so that it counts as if.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +145,12 @@ class Source:
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
     """Whether that is not in the evidence, but what the proof rests on."""
+
+    @property
+    def lingers(self) -> timedelta:
+        """How long it may go on, and be handed sessions, after it was stopped."""
+        ecs = self.what in ("task", "task_service") or self.service == "ecs-tasks.amazonaws.com"
+        return _STOPPING if self.kind == "host" and ecs else timedelta()
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -199,7 +199,7 @@ class Sender:
             request_id, answer = told.request_id, told.body
             if call.operation != entry.change.call.operation and entry.change.answer:
                 answer = entry.change.answer(entry.state)
-            self._after(seq, "done", answer=told)
+            self._after(seq, "done", answer=told if entry.change.keeps else replace(told, body={}))
         except CallFailed as failure:
             request_id = failure.request_id
             state = self._stands_after_all(entry, part, failure)

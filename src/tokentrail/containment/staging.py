@@ -17,7 +17,7 @@ from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
-from tokentrail.containment.origins import Seen, behind, once, passwords, providers, strangers
+from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import (
     PARTITIONS,
     Known,
@@ -28,7 +28,7 @@ from tokentrail.containment.principal import (
     partition_in,
 )
 from tokentrail.containment.removed import issued_where, removals
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source
+from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
 from tokentrail.containment.unknown import given_calls, unknown_calls
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
@@ -80,7 +80,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     around = list(forest.changes(accounts))
     named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
     gone_since = removals(forest, deeds, named)
-    left = left_behind(deeds, around, held, gone_since)
+    left = left_behind(deeds, around, [one.held for one in ever], gone_since)
     shut = {(one.id, one.mints) for one in left.sources}
     sources = [
         *left.sources,
@@ -89,8 +89,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         *providers(ever, around, forest.as_of),
     ]
     sources, held_there = taken_over(forest, sources, set(tainted))
-    settled = (_settled(one, timedelta(seconds=asked.margin)) for one in sources)
-    sources = [one for one in settled if one.until is None or one.until > unseen.get(one.account, earliest)]
+    shutting = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in sources)
+    sources = [one for one in shutting if one.until is None or one.until > unseen.get(one.account, earliest)]
     dead = gone(around)
     still = [
         one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
@@ -245,13 +245,6 @@ def _expired(one: Credential, since: datetime) -> bool:
     """Whether it had expired by then; what was ended in another way may be revived."""
     end = one.expires_at or one.expires_bound
     return one.kind != "long_term_key" and end is not None and end <= since
-
-
-def _settled(source: Source, margin: timedelta) -> Source:
-    """What somebody has shut may hand out until that has taken effect everywhere."""
-    if source.until is None or source.assumed:
-        return source
-    return replace(source, until=source.until + margin)
 
 
 def _deeds(

@@ -32,6 +32,8 @@ class Thing(ABC):
 
     compared: ClassVar[tuple[str, ...]]
     """The members of its state that tell whether it is as somebody left it."""
+    slow: ClassVar[bool] = False
+    """Whether it may take its time to become what was wanted of it, though nobody undoes that."""
     account: str
     region: str | None = None
 
@@ -115,6 +117,8 @@ class Change:
     """The calls that it takes from a state, if not itself alone; told whether what is there is of our own making."""
     answer: Callable[[State], Mapping[str, Any]] | None = None
     """What the call would have answered, for those that refer to it, once its effect stands."""
+    keeps: bool = True
+    """Whether what it answers is written down: settings of the owner's, which may hold secrets, are not."""
 
     def stands(self, state: State) -> bool:
         """Whether nothing is left to do: what is gone is as good as what was wanted of it."""

@@ -90,7 +90,6 @@ _ENTERED: tuple[Row, ...] = (
     ("job_run", "glue", "StartJobRun UpdateDevEndpoint", "jobName endpointName"),
     ("job_run", "batch", "SubmitJob", "jobDefinition"),
     ("job_run", "elasticmapreduce", "AddJobFlowSteps GetClusterSessionCredentials", "jobFlowId clusterId"),
-    ("job_run", "codebuild", "RetryBuild", "id"),
     ("notebook_link", "sagemaker", "CreatePresignedDomainUrl CreatePresignedMlflowTrackingServerUrl CreateApp "
      "CreateStudioLifecycleConfig CreateNotebookInstanceLifecycleConfig", "userProfileName trackingServerName "
      "studioLifecycleConfigName notebookInstanceLifecycleConfigName"),

@@ -87,7 +87,7 @@ def write_applied(applied: Applied, paper: Paper) -> None:
     for step in applied.steps:
         _write_done(step, paper)
     for one in applied.repeated:
-        paper.wrapped(one, first="Undone by somebody meanwhile, and done again: ")
+        paper.wrapped(one, first="Did not stand when read back, and done again: ")
     paper.line()
     if applied.complete:
         nothing = all(not step.deeds for step in applied.steps) and not applied.repeated

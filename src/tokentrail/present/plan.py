@@ -185,6 +185,7 @@ def _script(plan: Plan) -> Iterator[str]:
     yield "# Its cutoffs are set when it runs, so that sessions minted until then are covered."
     yield "# For each account use credentials of that account: the profile is named ACCOUNT-<id> below; change it."
     yield "set -euo pipefail"
+    yield "export AWS_PAGER= # else a long answer waits for a key"
     form = "+%Y-%m-%dT%H:%M:%SZ"
     gnu, bsd = f'date -u -d "+{plan.margin} seconds" {form}', f"date -u -v+{plan.margin}S {form}"
     yield f"cutoff() {{ {gnu} 2>/dev/null || {bsd}; }}"
@@ -220,6 +221,8 @@ def _command(step: Step, place: int, call: Call) -> Iterator[str]:
     for name, value in call.parameters.items():
         shown += f" --{_kebab(name)}={_argument(step, value)}"
     made = call.operation == "CreatePolicy" and call.service == "organizations"
+    if call.operation in _PERHAPS_OVER:
+        shown += ' || read -r -p "If it has ended already, press Enter; else stop here (Ctrl-C) and look. " _'
     yield f'POLICY_{place}="$({shown} --query Policy.PolicySummary.Id --output text)"' if made else shown
 
 
@@ -250,6 +253,8 @@ def _kebab(name: str) -> str:
     return _RUNS.get(name, spelled)
 
 
+_PERHAPS_OVER = frozenset({"StopTask", "StopBuild"})
+"""What ends by itself, and is refused for what AWS has forgotten by then, though nothing is left to do."""
 _RUNS = {
     "SAMLProviderArn": "saml-provider-arn", "DeleteSAMLProvider": "delete-saml-provider",
     "OpenIDConnectProviderArn": "open-id-connect-provider-arn",

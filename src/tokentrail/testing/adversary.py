@@ -136,12 +136,13 @@ class _Game:
         self.twins = not same_second_twins
         self.sent: list[datetime] = []
         self.steps: list[Json] = []
-        moment = self.start
+        moment = bitten = self.start
         for step, wait in zip(plan["steps"], pace.waits, strict=True):
             moment += timedelta(seconds=wait)
             self.sent.append(moment)
-            self.steps.append(as_sent(step, moment, self.margin))
+            self.steps.append(as_sent(step, max(moment, bitten - self.margin), self.margin))
             self.aws.perform(self.steps[-1], moment)
+            bitten = max(bitten, moment + timedelta(seconds=int(step.get("bites_within", 0))))
         self.bitten = (self.sent[-1] if self.sent else self.start) + self.aws.settings.bite
         self.end = max([self.bitten, *self._cutoffs()]) + timedelta(seconds=60)
 
@@ -238,8 +239,9 @@ class _Game:
 
 def as_sent(step: Mapping[str, Any], at: datetime, margin: timedelta) -> Json:
     """
-    Give a step as `apply` sends it: its cutoff moved to the margin after its own moment, never earlier.
+    Give a step as `apply` sends it: its cutoff moved to the margin after a moment, never earlier than the plan's.
 
+    That is its own moment, or as long before the last of the steps before it has taken effect if that is later.
     Every `aws:TokenIssueTime` that equals the plan's cutoff moves along.
     """
     if not step.get("cutoff"):

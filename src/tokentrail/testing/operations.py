@@ -197,6 +197,8 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     },
     **{("ec2", name): _nothing for name in ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances")},
     ("lambda", "PutFunctionConcurrency"): _nothing,
+    ("ecs", "StopTask"): _nothing,
+    ("codebuild", "StopBuild"): _nothing,
     ("rolesanywhere", "DisableTrustAnchor"): _nothing,
     ("rolesanywhere", "DisableProfile"): _nothing,
     ("signin", "BatchRevokeSessions"): _nothing,

@@ -12,7 +12,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from tokentrail.testing.held import Held, held
@@ -35,6 +35,8 @@ What a credential is tried with: it works while one of these is not denied. GetC
 """
 _STOPPED = {"isolate-instance": "host", "disable-identity-center-user": "portal",
             "revoke-sign-in-sessions": "sign-in"}  # fmt: skip
+_KILLED_AFTER = timedelta(seconds=120)
+"""How long a container may pay no heed to StopTask (Amazon ECS API Reference, 'ContainerDefinition', `stopTimeout`)."""
 
 
 def build_session(build: str) -> str:
@@ -118,16 +120,18 @@ class Simulated:
         """
         Carry out a step of a plan: its calls, and what a person does by hand.
 
-        Hosts, portals and sign-in sessions are stopped by the step's action, whatever calls go with it; an
-        SCP that has no calls is written by somebody in the management account.
+        Hosts, portals and sign-in sessions are stopped by the step's action, whatever calls go with it; a task of
+        ECS goes on until its containers are killed. An SCP that has no calls is written by somebody in the
+        management account.
         """
         for call in step["calls"]:
             self.do(call, at)
         named = {*step.get("targets", ()), *step.get("principals", ())}
         named |= {step["principal"]} if step.get("principal") else set()
         if source := _STOPPED.get(step["action"]):
+            slow = any(call["operation"] == "StopTask" for call in step["calls"])
             for text in named:
-                self.settings.put(("stopped", source, text), True, at)
+                self.settings.put(("stopped", source, text), True, at + slow * _KILLED_AFTER)
         elif not step["calls"]:
             if step["action"] != "scp-deny":
                 raise NotImplementedError(f"{step['action']} without calls")
