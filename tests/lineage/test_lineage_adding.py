@@ -120,6 +120,10 @@ def made(
     )
 
 
+ANCHOR = f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/aaaaaaaa"
+ANYWHERE = {"eventSource": "rolesanywhere.amazonaws.com"}
+SERVICE = {"type": "AWSService", "invokedBy": "rolesanywhere.amazonaws.com"}
+UNKNOWN = {"type": "Unknown", "principalId": "", "accountId": HOME}
 TOLD_FIRST = {"eventID": "11111111-0000-0000-0000-000000000000"}
 LATER: dict[str, Sequence[Sequence[Record]]] = {
     "a session is seen only now, and so may have called from its account": (
@@ -161,6 +165,16 @@ LATER: dict[str, Sequence[Sequence[Record]]] = {
     "of two that bear an id one is no more": (
         [uses(60, session(KEY, 0, issuer=SSO)), uses(100, session(f"{P}@{at(0)}", 50, "AROAEXAMPLEEXAMPLE003:q"))],
         [issues(0, user(), OTHER, role=SSO)],
+    ),
+    "a certificate's call, which shows no key, comes after the call inside, and nobody was seen in the session": (
+        [made(0, "CreateTrustAnchor", {"name": "x"}, {"trustAnchor": {"trustAnchorArn": ANCHOR}}) | ANYWHERE,
+         issues(60, SERVICE, KEY)],
+        [record(60, "CreateSession", UNKNOWN, "rolesanywhere", requestParameters={"roleArn": ROLE, "trustAnchorArn": ANCHOR})],
+    ),
+    "a trust anchor is told of after whoever came in by it, whose call shows no key": (
+        [record(60, "CreateSession", UNKNOWN, "rolesanywhere", requestParameters={"roleArn": ROLE, "trustAnchorArn": ANCHOR})],
+        [issues(61, SERVICE, KEY)],
+        [made(0, "CreateTrustAnchor", {"name": "x"}, {"trustAnchor": {"trustAnchorArn": ANCHOR}}) | ANYWHERE],
     ),
     "a session is older than AWS": (
         [uses(60, session("", BEFORE)), uses(60, session("", BEFORE, "AROAEXAMPLEEXAMPLE003:q"))],

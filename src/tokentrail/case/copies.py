@@ -15,9 +15,9 @@ WITH lost AS (
   SELECT e.event_id, e.segment, e.identity, e.name, e.time FROM events e
   JOIN losers l ON l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal),
 kept AS (
-  SELECT e.event_id, e.segment, e.identity, e.name, e.time FROM facts e
+  SELECT e.event_id, e.event_id_text, e.segment, e.identity, e.name, e.time FROM facts e
   WHERE e.event_id IN (SELECT event_id FROM lost))
-SELECT DISTINCT k.event_id FROM kept k JOIN lost l ON l.event_id = k.event_id
+SELECT DISTINCT k.event_id, k.event_id_text FROM kept k JOIN lost l ON l.event_id = k.event_id
 LEFT JOIN identities ik ON ik.segment = k.segment AND ik.identity = k.identity
 LEFT JOIN identities il ON il.segment = l.segment AND il.identity = l.identity
 WHERE k.name <> l.name OR k.time <> l.time OR ik.key_id <> il.key_id OR ik.principal_id <> il.principal_id
@@ -41,12 +41,12 @@ def contradicting(engine: Engine, most: int | None = None) -> tuple[str, ...]:
         return (
             f"{found['many']:,} records are copies of others, too many to look whether they contradict these.",
         )
-    events = [row["event_id"] for row in engine.rows(_CONTRADICTING)]
+    events = [event_id(row["event_id"], row["event_id_text"]) for row in engine.rows(_CONTRADICTING)]
     if not events:
         return ()
     many = f"{len(events):,} event{'s' if len(events) > 1 else ''}"
     return (
-        f"{many}, as {event_id(events[0], None)}, came in copies that tell different callers, calls or times. One of "
+        f"{many}, as {events[0]}, came in copies that tell different callers, calls or times. One of "
         "each counts, the fullest; another was altered, or planted: `tokentrail verify-logs` tells which files are as "
         "AWS wrote them.",
     )

@@ -17,11 +17,16 @@ from tokentrail.store.interface import Engine
 _MOMENT = "name VARCHAR, second BIGINT"
 _TIES = {
     "key": "name VARCHAR", "moment": _MOMENT, "birth": _MOMENT, "use": _MOMENT, "signin": _MOMENT, "issuer": _MOMENT,
-    "role": _MOMENT, "shared": "name BLOB",
+    "role": _MOMENT, "shared": "name BLOB", "wrapper": _MOMENT, "wrapped": _MOMENT,
 }  # fmt: skip
-"""What ties rows together, by name: `birth` and `role` tie sessions to calls, `use` and `issuer` calls to sessions."""
+"""
+What ties rows together, by name: `birth` and `role` tie sessions to calls, `use` and `issuer` calls to sessions,
+`wrapper` and `wrapped` a certificate's call, whose answer shows no key, to the service's call inside, and back.
+"""
 _ABOUT = "unnest([{0} - 2, {0} - 1, {0}, {0} + 1, {0} + 2])"
 _DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
+_OF_ROLE = f"SELECT role_arn, {_ABOUT.format('time')} FROM {{{{rows}}}} WHERE role_arn IS NOT NULL AND {{}}"
+_ANCHORED = "EXISTS (SELECT 1 FROM all_makings WHERE what = 'trust_anchor')"
 _OF: Mapping[str, Mapping[str, str]] = {
     "people": {
         "key": "SELECT key FROM {rows} WHERE class <> 'none' AND key <> ''",
@@ -37,6 +42,8 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "signin": "SELECT child, time FROM {rows} WHERE child <> '' AND api = 'GetSigninToken'",
         "role": f"SELECT role_arn, {_ABOUT.format('time')} FROM {{rows}} WHERE child = '' AND role_arn IS NOT NULL",
         "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
+        "wrapper": _OF_ROLE.format(f"api = 'CreateSession' AND key = '' AND {_ANCHORED}"),
+        "wrapped": _OF_ROLE.format(f"api = 'AssumeRole' AND caller_service AND {_ANCHORED}"),
     },
     "makings": {"key": "SELECT id FROM {rows} WHERE what = 'access_key' AND id IS NOT NULL"},
 }
@@ -98,7 +105,8 @@ _NEAR: Mapping[str, str] = {
         SELECT segment FROM all_issuing WHERE key IN (SELECT name FROM next_key)
         UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
         UNION SELECT segment FROM all_issuing WHERE time IN (
-          SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer)""",
+          SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer
+          UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)""",
 }
 """The segments of whatever may be tied, by a column or two: of most rows nothing else is read then."""
 _MANY = 1_000_000

@@ -1,4 +1,4 @@
--- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql` and `5_births.sql`.
+-- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql`, `5_births.sql` and `7_created.sql`.
 -- Where these allow for two seconds, a tie stands there with each of five; a sign-in URL is good for fifteen minutes.
 -- {among}: a condition that all that are tied meet, as to which segments they are in.
 
@@ -17,7 +17,11 @@ WHERE {among} AND (i.key IN (SELECT name FROM next_key)
        OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
        OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))
            AND (i.child, i.time) IN (SELECT (name, second) FROM next_use))
-       OR (i.child = '' AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_issuer)))
+       OR (i.child = '' AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_issuer))
+       OR (i.api = 'AssumeRole' AND i.caller_service
+           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_wrapper))
+       OR (i.api = 'CreateSession' AND i.key = ''
+           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_wrapped)))
   AND NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal);
 
