@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evidence import START, native
-from tokentrail import Case
+from tokentrail import Case, spark
 from tokentrail.errors import UsageError
 from tokentrail.spark import Cluster
 from tokentrail.store.duck import DuckEngine
@@ -101,8 +101,11 @@ def test_a_name_that_is_no_pattern_is_spelled_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["leak [1]", "leak*", "leak?", "{leak}", "le\\ak"])
-def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(case: Path, tmp_path: Path, name: str) -> None:
+def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(
+    case: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before anything is read: it would read the folders that the pattern fits."""
+    monkeypatch.setattr(spark, "_see", lambda _: None)  # whether or not Spark is installed
     shutil.copytree(case, tmp_path / name)
     session: Any = None
     with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):

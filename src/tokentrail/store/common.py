@@ -47,7 +47,7 @@ _WORDS = "|".join(re.escape(os.strerror(one)) for one in (errno.ENOSPC, errno.ED
 _FULL = re.compile(rf': (?:{_WORDS})(?:","errno":"[0-9]+"}})?\s*\Z')
 """How DuckDB ends where a disk is full, by what the system says of it."""
 _IN_USE = "connection is busy"
-_TWO_AT_ONCE = "this case answers another thread just now: open a `Case` for each thread"
+TWO_AT_ONCE = "this case answers another thread just now: open a `Case` for each thread"
 _INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
 """What DuckDB's binding says of Ctrl-C, and where it can't spell a name: neither is an error of DuckDB's own."""
 
@@ -61,7 +61,7 @@ def explained(sql: str) -> Iterator[None]:
         raise NoRoom(_NO_ROOM.format(sql.strip())) from error
     except duckdb.Error as error:
         if _IN_USE in str(error):
-            raise CaseError(_TWO_AT_ONCE) from error
+            raise CaseError(TWO_AT_ONCE) from error
         if isinstance(error, duckdb.IOException) and _FULL.search(str(error)):
             raise NoRoom(_NO_ROOM.format(sql.strip())) from error
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error

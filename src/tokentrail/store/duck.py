@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.common import COMMON, explained, opened
+from tokentrail.store.common import COMMON, TWO_AT_ONCE, explained, opened
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
@@ -80,6 +80,7 @@ class DuckEngine(Tuned, Keeping):
         self._ranges: dict[Path, Ranges] = {}
         self._index: Index | None = None
         self._apart = threading.local()
+        self._one = threading.RLock()
         self._is_aside = False
         many = records is not None and records >= _BUSY
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
@@ -111,6 +112,21 @@ class DuckEngine(Tuned, Keeping):
                 yield
             finally:
                 del self._apart.cursor
+
+    @contextmanager
+    def _asking(self, sql: str) -> Iterator[None]:
+        """Ask on a connection that no other thread asks on meanwhile: it would be handed the other's rows."""
+        if hasattr(self._apart, "cursor"):
+            with explained(sql):
+                yield
+        elif self._one.acquire(blocking=False):
+            try:
+                with explained(sql):
+                    yield
+            finally:
+                self._one.release()
+        else:
+            raise CaseError(TWO_AT_ONCE)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -146,12 +162,12 @@ class DuckEngine(Tuned, Keeping):
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
-        with explained(sql):
+        with self._asking(sql):
             self._connection.execute(self._parsed(sql))
 
     def made(self, sql: str) -> int:
         """Run a statement that makes a table or adds to one; how many rows it came to."""
-        with explained(sql):
+        with self._asking(sql):
             [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
             return int(rows)
 
@@ -179,7 +195,7 @@ class DuckEngine(Tuned, Keeping):
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
-        with explained(sql):
+        with self._asking(sql):
             found: pa.Table = self._connection.sql(
                 self._parsed(sql), params=list(parameters)
             ).to_arrow_table()
@@ -187,7 +203,7 @@ class DuckEngine(Tuned, Keeping):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
-        with explained(sql):
+        with self._asking(sql):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
@@ -217,7 +233,7 @@ class DuckEngine(Tuned, Keeping):
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name."""
-        with explained(f"register {name}"):
+        with self._asking(f"register {name}"):
             self._connection.register(name, table)
 
     def write(self, sql: str, path: Path) -> None:
