@@ -31,6 +31,7 @@ long *arguments:
 
 # That Spark gives the same answers as this machine, byte for byte: needs Java, takes minutes.
 parity *arguments:
+    uv run --locked --group test --extra spark pytest tests/store/test_store_spark_tasks.py
     uv run --locked --group test --extra spark pytest -m parity tests/parity {{ arguments }}
 
 # Fuzz every reader, ten minutes unless told otherwise (fuzz/readers.py says how).
