@@ -517,6 +517,18 @@ def test_a_call_that_a_person_made_in_our_stead_is_read_back(stand: Stand, reall
     assert ("proven" if really else "not-yet-proven") == found.credentials[0].verdict
 
 
+def after_a_person(world: World, plan: Plan, n: int) -> Verification:
+    """What the log proves of a plan of which a person carried out one step."""
+    bit = plan.as_of + timedelta(minutes=2)
+    done = StepRecord(outcome="by-person", at=bit, cutoff=None, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
+            record=case.record, closed=case.closed,
+        )  # fmt: skip
+        return verify(plan, History(steps={n: done}), None, looking, now=world.now)
+
+
 @pytest.mark.parametrize("since", ["nothing", "handed", "too early to tell"])
 def test_a_host_that_a_person_shut_is_proven_by_the_log(since: str) -> None:
     """StopInstances of the very host, and no session handed to it afterwards: no call of ours was made to read back."""
@@ -534,14 +546,7 @@ def test_a_host_that_a_person_shut_is_proven_by_the_log(since: str) -> None:
         first.rotates()
     world.wait(60 if since == "too early to tell" else 3600)
     world.user("bystander").calls("s3:ListBuckets")
-    bit = plan.as_of + timedelta(minutes=2)
-    done = StepRecord(outcome="by-person", at=bit, cutoff=None, sent_at=bit, bites_at=bit)
-    with held(world) as case:
-        looking = Evidence(
-            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
-            record=case.record, closed=case.closed,
-        )  # fmt: skip
-        found = verify(plan, History(steps={1: done}), None, looking, now=world.now)
+    found = after_a_person(world, plan, 1)
 
     assert found.steps[0].verdict == ("proven" if since == "nothing" else "not-yet-proven")
     assert found.steps[0].why.startswith("the log shows StopInstances of i-") == (since == "nothing")
@@ -575,13 +580,6 @@ def test_a_task_or_build_of_the_attacker_s_that_a_person_stopped_is_proven_by_th
         first.rotates()
     world.wait(3600)
     world.user("bystander").calls("s3:ListBuckets")
-    bit = plan.as_of + timedelta(minutes=2)
-    done = StepRecord(outcome="by-person", at=bit, cutoff=None, sent_at=bit, bites_at=bit)
-    with held(world) as case:
-        looking = Evidence(
-            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
-            record=case.record, closed=case.closed,
-        )  # fmt: skip
-        found = verify(plan, History(steps={shut.n: done}), None, looking, now=world.now)
+    found = after_a_person(world, plan, shut.n)
 
     assert found.steps[shut.n - 1].verdict == ("proven" if since == "nothing" else "not-yet-proven")
