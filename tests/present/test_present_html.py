@@ -283,6 +283,20 @@ def test_what_a_service_handed_to_what_was_started_was_not_taken_up_by_who_start
     assert f"service's role {ALIVE}" in said
 
 
+def test_a_session_of_the_access_portal_bears_the_person_and_the_permission_set() -> None:
+    """By the name of its role, which AWS makes up, nobody knows either; where both find no room, the person stays."""
+    key, token, gone, alive = credentials()
+    role = "role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_{}_0123456789abcdef"
+    for name, shown in (("x", "eve@x.example · Admin_x"), ("x" * 30, "eve@x.example")):
+        one = replace(
+            alive, kind="identity_center", session_name="eve@x.example",
+            role=f"arn:aws:iam::111122223333:{role.format(name)}",
+        )  # fmt: skip
+        said = read(report_page(dossier(trace=trace(key, token, gone, one, as_of=NOW, subject=(KEY,))))).said
+        assert f"{shown}portal session {ALIVE}" in said
+        assert f"Identity Center session of eve@x.example (Admin_{name})" in said
+
+
 @pytest.mark.parametrize(("name", "shown"), [
     ("MyBucketRole", "MyBucketRole"), ("stratus-red-team-l-role-xyz", "stratus-red-team-l-role-xyz"),
     ("PRODUCTION-ADMINISTRATORS-ROLE", 25), ("W" * 64, 17), ("m" * 64, 17), ("\u6f22" * 64, 13),

@@ -4,6 +4,7 @@ The words for what results hold: kinds, states, links, principals, numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -27,6 +28,10 @@ KINDS: dict[Kind, str] = {
     "unknown": "credential of unknown kind",
 }
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+_PERMISSION_SET = re.compile(
+    r"(?:aws-reserved/sso\.amazonaws\.com/(?:[^/]+/)?)?AWSReservedSSO_(.+)_[0-9a-f]{16}"
+)
+"""How IAM Identity Center names a role (User Guide, 'Referencing permission sets in resource policies')."""
 TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
@@ -48,6 +53,18 @@ def principal(arn: str | None) -> str:
         return "-"
     name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
     return name.removeprefix("assumed-role/")
+
+
+def part(arn: str | None) -> str:
+    """Name a role or user where there is little room: of a role of the access portal, its permission set."""
+    named = principal(arn).removeprefix("user/").removeprefix("role/")
+    found = _PERMISSION_SET.fullmatch(named)
+    return found[1] if found else named
+
+
+def person(one: Credential) -> str | None:
+    """Whoever came through the access portal, which names the session after them."""
+    return one.session_name if one.kind == "identity_center" else None
 
 
 def who(one: Credential, *, account: bool = True) -> str:

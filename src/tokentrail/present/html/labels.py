@@ -80,11 +80,12 @@ def _person(x: float, y: float) -> Html:
 def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
     """Say at the left end whose a line is, and below what it is, and its id."""
     one = row.one
-    speaks = words.principal(one.principal or one.role).removeprefix("user/").removeprefix("role/")
-    of = words.principal(one.role or one.principal).removeprefix("role/").removeprefix("user/")
+    of = words.part(one.role or one.principal)
+    person = words.person(one)
+    speaks = f"{person} · {of}" if person else words.part(one.principal or one.role)
     if row.single:
         first = (
-            (speaks if cell_len(speaks) <= _WIDE else of)
+            (speaks if cell_len(speaks) <= _WIDE else person or of)
             if row.attackers or label == of
             else f"{label} · {of}"
         )

@@ -92,12 +92,18 @@ def _works(alive: list[TracedCredential], names: Names) -> Html:
     items: list[Html] = []
     for group in _by_kind(alive):
         items += [_together(group)] if len(group) > _FEW else [
-            join([badge(one, names), " ", words.kind(one), " of ",
-                  brief(words.principal(one.role or one.principal), 60), " ", tag("span", _until(one), class_="soft")])
+            join([badge(one, names), " ", words.kind(one), " of ", brief(_of_whom(one), 60), " ",
+                  tag("span", _until(one), class_="soft")])
             for one in group
         ]  # fmt: skip
     body = bullets(items, "plain") or tag("p", "None of the attacker's credentials.")
     return tag("div", tag("h2", "What still works"), body, class_="works")
+
+
+def _of_whom(one: TracedCredential) -> str:
+    """The role or user; of a session of the access portal the person, and with which permission set."""
+    of = one.role or one.principal
+    return f"{words.person(one)} ({words.part(of)})" if words.person(one) else words.principal(of)
 
 
 def _by_kind(alive: list[TracedCredential]) -> list[list[TracedCredential]]:
