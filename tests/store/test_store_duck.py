@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,17 +54,27 @@ def test_a_query_can_be_ended_by_hand(engine: DuckEngine, ask: Callable[[DuckEng
     assert [{"i": 1}] == engine.rows("SELECT 1 AS i")
 
 
-def test_a_second_thread_is_told_to_open_its_own(engine: DuckEngine) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [
+        DuckEngine.rows,
+        lambda engine, sql: engine.table(sql).to_pylist(),
+        lambda engine, sql: list(engine.each(sql)),
+        lambda engine, sql: [row for batch in engine.batches(sql) for row in batch.to_pylist()],
+    ],
+    ids=["rows", "table", "each", "batches"],
+)
+def test_a_second_thread_is_told_to_open_its_own(
+    engine: DuckEngine, rows: Callable[[DuckEngine, str], list[dict[str, Any]]]
+) -> None:
     """One connection would hand one thread the other's rows: whoever comes second is told so, in words, and no more."""
     refused, found = [], []
 
     def ask(number: int) -> None:
         for _ in range(300):
             try:
-                found.append(
-                    [{"i": number}]
-                    == engine.rows(f"SELECT {number} AS i FROM range(3_000) HAVING count(*) > 0")
-                )
+                sql = f"SELECT {number} AS i FROM range(3_000) HAVING count(*) > 0"
+                found.append([{"i": number}] == rows(engine, sql))
             except CaseError as error:
                 refused.append(str(error))
 

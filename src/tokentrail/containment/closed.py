@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.containment.handed import NAMED_SO
-from tokentrail.containment.workloads import name_of, session_of
+from tokentrail.containment.workloads import WORKLOADS, name_of, session_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.changes import Change
 
 _CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
-_STOPS = {("ecs.amazonaws.com", "StopTask"): "task", ("codebuild.amazonaws.com", "StopBuild"): "build"}
-"""What stops for good what somebody started by a call."""
+_RUN_ONCE = {"ecs.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
+"""By the service, what somebody starts by a call and nobody starts again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,9 @@ def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime
 
 def _shut(change: Change) -> Iterator[str]:
     """What a change shut, by its id."""
-    if what := _STOPS.get((change.event_source, change.event_name)):
-        named = change.asked("task" if what == "task" else "id")
+    if what := _RUN_ONCE.get(change.event_source):
+        member = WORKLOADS[what].gone_by.get(change.event_name)
+        named = change.asked(member) if member else None
         yield from (name_of(what, named),) if named else ()
     elif change.event_source == "ec2.amazonaws.com" and change.event_name in _CALLS:
         yield from _instances(change)

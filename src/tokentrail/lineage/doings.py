@@ -37,7 +37,16 @@ def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
             )
     return tuple(
         sorted(
-            found, key=lambda one: (one.time, one.event_id, *_at(one.id), one.by, one.event_name, one.what)
+            found,
+            key=lambda one: (
+                one.time,
+                one.event_id,
+                one.id is not None,
+                one.id or "",
+                one.by,
+                one.event_name,
+                one.what,
+            ),
         )
     )
 
@@ -74,13 +83,8 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     })  # fmt: skip
 
 
-def _at(text: str | None) -> tuple[bool, str]:
-    """Where a text stands among others: one that is empty, as a forged record may have it, after none."""
-    return text is not None, text or ""
-
-
 def _ranks(texts: Iterable[str | None]) -> list[tuple[bool, str]]:
-    """The same of thousands: without a call for each."""
+    """Where texts stand among others: one that is empty, as a forged record may have it, after none."""
     return [(text is not None, text or "") for text in texts]
 
 

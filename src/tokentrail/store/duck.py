@@ -116,17 +116,15 @@ class DuckEngine(Tuned, Keeping):
     @contextmanager
     def _asking(self, sql: str) -> Iterator[None]:
         """Ask on a connection that no other thread asks on meanwhile: it would be handed the other's rows."""
-        if hasattr(self._apart, "cursor"):
+        shared = not hasattr(self._apart, "cursor")
+        if shared and not self._one.acquire(blocking=False):
+            raise CaseError(TWO_AT_ONCE)
+        try:
             with explained(sql):
                 yield
-        elif self._one.acquire(blocking=False):
-            try:
-                with explained(sql):
-                    yield
-            finally:
+        finally:
+            if shared:
                 self._one.release()
-        else:
-            raise CaseError(TWO_AT_ONCE)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -210,7 +208,7 @@ class DuckEngine(Tuned, Keeping):
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
-        with explained(sql):
+        with self._asking(sql):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             more = True
@@ -226,7 +224,7 @@ class DuckEngine(Tuned, Keeping):
 
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
-        with explained(sql):
+        with self._asking(sql):
             yield from self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_reader(
                 _BATCH
             )
