@@ -27,7 +27,7 @@ _PAIR = 2
 ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
-_FEDERATED = frozenset({"SAMLUser", "WebIdentityUser"})
+_FEDERATED = ("SAMLUser", "WebIdentityUser")  # a hostile type may be a list, which no set can be asked for
 OF_IDENTITY = "userIdentity."
 """How names under `unmapped` begin that say who called."""
 
