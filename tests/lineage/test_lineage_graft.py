@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -52,10 +53,11 @@ def test_what_is_placed_later_stands_where_it_would_have(forest: tuple[pa.Table,
             (one for one in before if told[one]["parent"] == parent),
             key=lambda one: (told[one]["moment"], told[one]["id"]),
         )
+        starts = np.array([there[one]["n"] for one in siblings], np.int64)
+        spans = np.array([there[one]["span"] for one in siblings], np.int64)
+        moments = np.array([told[one]["moment"] for one in siblings], np.int64)
         kin[parent] = Kin(
-            pa.array([there[one]["n"] + there[one]["span"] for one in siblings], pa.int64()).to_numpy(),
-            pa.array([told[one]["moment"] for one in siblings], pa.int64()).to_numpy(),
-            pa.array([told[one]["id"] for one in siblings], pa.string()),
+            starts, starts + spans, moments, {there[one]["n"]: told[one]["id"] for one in siblings}
         )
 
     came = {row["who"]: row for row in grafted(fresh, above, kin).to_pylist()}

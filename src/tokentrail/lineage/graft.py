@@ -17,18 +17,21 @@ from tokentrail.lineage.number import GAP, Integers, number
 
 
 class Kin(NamedTuple):
-    """Siblings that stay where they are, in order of age: where each tree ends, and how old its root is."""
+    """Siblings that stay where they are, in order of age: where each tree begins and ends, and how old its root is."""
 
+    starts: Integers
     ends: Integers
     moments: Integers
-    ids: pa.Array[Any] | pa.ChunkedArray[Any]
+    ids: Mapping[int, str]
+    """By where they begin, of those that are as old as any that is to be placed."""
 
     def before(self, moment: int, name: str) -> int | None:
         """Where the tree ends behind which one of that age has its place; `None` where it is the first."""
         first = int(np.searchsorted(self.moments, moment))
         last = int(np.searchsorted(self.moments, moment, side="right"))
-        ids: Any = self.ids  # of very many as old, few are looked at
-        place = bisect_left(range(last), name, lo=first, hi=last, key=lambda at: ids[at].as_py())
+        place = bisect_left(
+            range(last), name, lo=first, hi=last, key=lambda at: self.ids[int(self.starts[at])]
+        )
         return int(self.ends[place - 1]) if place else None
 
 
@@ -47,7 +50,7 @@ class NoPlace(Exception):
 _NOBODY = -1
 _TOP = Above(-1, -1, -1)
 """Above those that have no parent."""
-_NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()))
+_NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), {})
 
 
 def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> pa.Table:

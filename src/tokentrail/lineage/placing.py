@@ -20,11 +20,23 @@ from tokentrail.store.interface import Engine
 
 _MOST = 1_500_000
 """Credentials that find their places one by one, which takes half a kilobyte each."""
-_KIN = """
-SELECT b.parent_n, b.n + b.span AS ends, coalesce(b.issued_at, b.first, c.created_time, 0) AS moment, b.id
-FROM base_forest b LEFT JOIN base_creations c ON c.n = b.n
-WHERE (b.parent_n IN (SELECT n FROM above) {roots}) AND b.n NOT IN (SELECT n FROM unplaced)
-ORDER BY b.parent_n NULLS FIRST, b.n"""
+_AGE = "coalesce(b.issued_at, b.first, c.created_time, 0)"
+_SINCE = """
+CREATE TABLE since AS
+SELECT coalesce(a.n, -1) AS parent_n, min(l.moment) AS moment FROM leaving l LEFT JOIN above a ON a.parent = l.parent
+WHERE l.parent IS NULL OR a.n IS NOT NULL GROUP BY coalesce(a.n, -1)"""
+"""Below whom somebody gets a place (-1: nobody), and how old the eldest of these is."""
+_SIBLINGS = f"""
+SELECT s.parent_n, {{}} FROM base_forest b JOIN since s ON {{}} LEFT JOIN base_creations c ON c.n = b.n
+WHERE b.n NOT IN (SELECT n FROM unplaced) AND {_AGE} {{}} s.moment"""
+_ONE_BY_ONE = f"b.n, b.n + b.span AS ends, {_AGE} AS moment"
+_LAST = f"max(b.n), max(b.n + b.span), max({_AGE})"
+"""Of all that are older still, where the last one's tree ends is all that matters: a key may have millions."""
+_IDS = """
+SELECT b.n, b.id FROM base_forest b WHERE b.n IN (
+  SELECT k.n FROM kin k LEFT JOIN above a ON a.n = k.parent_n
+  JOIN leaving l ON l.moment = k.moment AND l.parent IS NOT DISTINCT FROM a.parent)"""
+"""Of two that are as old as each other the id tells who comes first."""
 _WRITTEN = {
     "forest": """
         SELECT * FROM ({linked})
@@ -102,25 +114,27 @@ def _grafted(engine: Engine) -> pa.Table:
     if found["many"] > _MOST:
         raise TooMuch(f"{found['many']} places are to be found anew")
     rows = engine.table("SELECT * FROM leaving")
+    engine.run(_SINCE)
     above = {
         row["parent"]: Above(row["n"], row["root_n"], row["depth"])
         for row in engine.rows("SELECT * FROM above")
     }
-    kin = engine.table(_KIN.format(roots="OR b.parent_n IS NULL" if rows["parent"].null_count else ""))
-    return grafted(rows, above, _kin(kin.combine_chunks(), {one.n: parent for parent, one in above.items()}))
+    return grafted(rows, above, _kin(engine, {one.n: parent for parent, one in above.items()}))
 
 
-def _kin(rows: pa.Table, called: Mapping[int, int]) -> dict[int | None, Kin]:
-    """Siblings by what their parent is called."""
-    parent, ends, moments = (
-        rows[name].fill_null(pa.scalar(0)).to_numpy() for name in ("parent_n", "ends", "moment")
-    )
-    starts = np.flatnonzero(np.diff(parent, prepend=-1))  # no place is less than one
+def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
+    """Siblings that matter, by what their parent is called."""
+    whose = ("b.parent_n = s.parent_n", "b.parent_n IS NULL AND s.parent_n = -1")
+    parts = [_SIBLINGS.format(_ONE_BY_ONE, one, ">=") for one in whose]
+    parts += [f"{_SIBLINGS.format(_LAST, one, '<')} GROUP BY s.parent_n" for one in whose]
+    engine.run(f"CREATE TABLE kin AS {' UNION ALL '.join(parts)}")
+    rows = engine.table("SELECT * FROM kin ORDER BY parent_n, n")
+    ids = {row["n"]: row["id"] for row in engine.rows(_IDS)}
+    parent, n, ends, moments = (rows[name].to_numpy() for name in ("parent_n", "n", "ends", "moment"))
+    starts = np.flatnonzero(np.diff(parent, prepend=-2)).tolist()
     return {
-        called.get(int(parent[start])): Kin(
-            ends[start:end], moments[start:end], rows["id"].slice(start, end - start)
-        )
-        for start, end in pairwise([*starts.tolist(), len(parent)])
+        called.get(int(parent[start])): Kin(n[start:end], ends[start:end], moments[start:end], ids)
+        for start, end in pairwise([*starts, len(parent)])
     }
 
 
