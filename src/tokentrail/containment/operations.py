@@ -36,7 +36,7 @@ from tokentrail.containment.other_things import (
     Task,
 )
 from tokentrail.containment.owner import Owner
-from tokentrail.containment.thing import Change, State, Thing
+from tokentrail.containment.thing import Change, State
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
@@ -328,8 +328,3 @@ _BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
     ("rolesanywhere", "DisableProfile"): _shut_anywhere("Profile", "profileId"),
     ("signin", "BatchRevokeSessions"): _revoke_sign_in,
 }
-
-
-def thing_of(call: Call) -> Thing:
-    """What a call acts on; see `change`."""
-    return change(call).thing

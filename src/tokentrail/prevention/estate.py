@@ -7,7 +7,7 @@ A weakness that a boundary, an SCP or a deny closes already is none: the same ev
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -157,10 +157,6 @@ class Estate:
             if one.kind == "long_term_key" and one.principal == user and one.state == "active"
         )
 
-    def mints_of(self, role: str) -> Sequence[str]:
-        """Who took a role up in the case, by ARN or service."""
-        return sorted({one.caller for one in self.evidence.callers(role) if one.caller})
-
     @property
     def span(self) -> int:
         """Seconds that the evidence covers."""
@@ -201,11 +197,3 @@ def some_of(items: Iterable[str], most: int = 4) -> str:
 def short(arn: str) -> str:
     """The name of a user or role with its kind, as sentences have it."""
     return arn.split(":", 5)[-1] if arn.count(":") >= 5 else arn
-
-
-def conditions_of(role: Role) -> Iterator[str]:
-    """The condition keys that a role's trust policy asks for."""
-    clauses = getattr(role.trust, "clauses", ())
-    for clause in clauses:
-        for condition in clause.statement.conditions:
-            yield condition.key
