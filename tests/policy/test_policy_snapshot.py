@@ -147,16 +147,6 @@ def test_sizes_are_counted_without_white_space() -> None:
     assert {"P0", "P1"} == {policy.name for policy in found.inline}
 
 
-def test_the_text_of_an_inline_policy_can_be_put_back() -> None:
-    """`undo` needs what stood there before, whoever held it."""
-    snapshot = read(WHOLE)
-
-    assert doc(may("s3:*"), never("ec2:*")) == json.loads(snapshot.inline_text("user", "Support", "P0") or "")
-    assert doc(never("*")) == json.loads(snapshot.inline_text("role", "MyBucketRole", "P1") or "")
-    assert doc(never("iam:*")) == json.loads(snapshot.inline_text("group", "ops", "P0") or "")
-    assert snapshot.inline_text("user", "support", "P9") is snapshot.inline_text("role", "none", "P0") is None
-
-
 def test_trust_policies_are_read() -> None:
     """A role tells whom it trusts, as text too; one that a service keeps is known by its path."""
     snapshot = read(WHOLE)

@@ -21,7 +21,7 @@ from tokentrail.errors import UsageError
 from tokentrail.policy.allow import Policy
 from tokentrail.policy.arn import Identity, identity_of
 from tokentrail.policy.document import Document, Malformed, parse, quoted
-from tokentrail.policy.holders import Group, Holder, HolderKind, Inline, Managed, Role, User
+from tokentrail.policy.holders import Group, Holder, Inline, Managed, Role, User
 from tokentrail.policy.managed import UNSEEN, aws_document
 from tokentrail.policy.operators import instant
 from tokentrail.policy.trust import Trust, parse_trust
@@ -53,7 +53,6 @@ class Snapshot:
     management: bool | None = None
     """Whether it is the organisation's management account, where the snapshot tells."""
     _index: Mapping[Identity, Holder] = field(repr=False)
-    _groups: Mapping[str, Group] = field(repr=False)
 
     @classmethod
     def read(cls, text: str | bytes, name: str) -> Snapshot:
@@ -84,16 +83,6 @@ class Snapshot:
         """The policies on a user or role that deny anything or could not be read; none if it is not known."""
         found = self.holder(arn)
         return found.denials if found else ()
-
-    def inline_text(self, kind: HolderKind, name: str, policy: str) -> str | None:
-        """The text of an inline policy, as `undo` would put it back; `None` if there is none of that name."""
-        holder: Holder | Group | None
-        if kind == "group":
-            holder = self._groups.get(name.casefold())
-        else:
-            holder = self._index.get(Identity(account=self.account, kind=kind, name=name.casefold()))
-        found = [item.text for item in holder.inline if item.name == policy] if holder else []
-        return found[0] if found else None
 
 
 def _pages(text: str | bytes, name: str) -> list[_Json]:
@@ -180,7 +169,6 @@ class _Reading:
             controls=controls,
             management=any(flags) if flags else None,
             _index={holder.identity: holder for holder in (*users.values(), *roles.values())},
-            _groups=self._groups,
         )
 
     def _account(self, pages: list[_Json], holders: Iterable[Holder]) -> str:
