@@ -6,7 +6,7 @@ import random
 import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +23,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.lineage import adding, later
+from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
@@ -45,9 +46,15 @@ def shared(share: float) -> Iterator[None]:
 
 
 @contextmanager
-def adding_always() -> Iterator[None]:
-    """However small a case is, and however much of it is touched, what is new is added to it."""
-    with mock.patch.object(linking, "_WORTH", 0), shared(1e9):
+def adding_always(*, marked: bool = False) -> Iterator[None]:
+    """
+    However small a case is, and however much of it is touched, what is new is added to it.
+
+    Args:
+        marked: Names are marked, as in a larger case, by which segments with keys are found.
+    """
+    few = mock.patch.object(duck, "_FEW", 0) if marked else nullcontext()
+    with mock.patch.object(linking, "_WORTH", 0), shared(1e9), few:
         yield
 
 
@@ -106,7 +113,8 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
     together in any way there is.
     """
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
-    with adding_always(), fed(*(cut(records, seed) if seed % 2 else shuffled(records, seed))) as case:
+    parts = cut(records, seed) if seed % 2 else shuffled(records, seed)
+    with adding_always(marked=seed % 3 > 0), fed(*parts) as case:
         found = linked(case)
         told = everything(case) if found["forest"] else ""
 

@@ -24,13 +24,23 @@ import pyarrow.parquet as pq
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import adding, busy, increment
 from tokentrail.lineage.candidates import hashes
-from tokentrail.lineage.grow import LINKING, REDUCED, Grown, link, made_by, reductions, set_aside
+from tokentrail.lineage.grow import (
+    KEPT,
+    KEYHOLDERS,
+    LINKING,
+    REDUCED,
+    Grown,
+    link,
+    made_by,
+    reductions,
+    set_aside,
+)
 from tokentrail.lineage.later import LATER, is_grown, sizes
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as kept
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
-from tokentrail.store.index import marks_of
+from tokentrail.store.index import Index, marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
 from tokentrail.store.repeats import Beginnings, Marks, among, distinct, sorted_marks, twice
@@ -66,7 +76,7 @@ class _Base:
 
     def known(self, engine: DuckEngine, layers: Sequence[Layer], called: str) -> None:
         """Make what some layers hold known under names that begin so."""
-        for name in REDUCED:
+        for name in KEPT:
             files = [(kept.table_file(self.folder, one, name), kept.numbers(one.gone)) for one in layers]
             engine.layered(f"{called}{name}", files)
 
@@ -135,7 +145,8 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
     with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
         _know_removed(engine, base, again)
-        grown = adding.add(engine, base.folder, into, first, records)
+        index = Index(into, snapshot.folders.keys(), engine.way_of_hashing())
+        grown = adding.add(engine, base.folder, into, first, records, partial(_naming, index))
     for name in LATER:
         kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
     for path in (
@@ -143,6 +154,11 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
     ):  # else some of what was rolled up counts no more
         kept.linked(path, into / path.name)
     return grown
+
+
+def _naming(index: Index, hashed: pa.Table) -> set[int]:
+    """The segments that may hold names of some hashes."""
+    return set(kept.numbers(index.of_names(hashed["hashed"].to_numpy())))
 
 
 def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
@@ -199,7 +215,8 @@ def _reduced(
         base.known(engine, taken, "older_")
         beside.append("older_")
     ends = {kept.IDS: kept.merge_marks(into, kept.IDS, _FRESH, sorted(fresh), new, base.folder, taken)}
-    listed, files = reductions(engine), {name: kept.table_file(into, new, name) for name in REDUCED}
+    listed = [*reductions(engine), KEYHOLDERS]
+    files = {name: kept.table_file(into, new, name) for name in KEPT}
     wide = {}
     if new.size >= _MANY and not taken:  # else a file holds what is of older segments, too
         wide = {f"new_{name}": files.pop(name) for name in _WIDE}

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokentrail.lineage import later, placing
-from tokentrail.lineage.grow import LINKING_FILES, REDUCED, Grown, in_order, listed_in, made_by, statements
-from tokentrail.lineage.touched import TooMuch, Touched
+from tokentrail.lineage.grow import KEPT, LINKING_FILES, Grown, in_order, listed_in, made_by, statements
+from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
 
 SHARE = 0.25
 """If twice that part of a case is touched, or that of a forest came later than the first, all is linked at once."""
-_GIVEN = " ".join(f"{begin}{name}" for name in REDUCED for begin in ("new_", "all_"))
+_GIVEN = " ".join(f"{begin}{name}" for name in KEPT for begin in ("new_", "all_"))
 _LINKED = "parents who makers made_by forms calls keyrings lost"
 _FOREIGN = """
 CREATE TABLE foreign_calls AS
@@ -133,7 +133,7 @@ _ODD = {
 """What can't be told from a part, and what shows it."""
 
 
-def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: int) -> Grown:
+def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: int, naming: Naming) -> Grown:
     """
     Derive the forest of all evidence from an earlier one.
 
@@ -142,8 +142,9 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
             `REDUCED`).
         base: The folder of the earlier one.
         into: Where to write what is to lie beside its first tables.
-        first: Statements that make the `REDUCED` of all segments (`all_`), and of new ones (`new_`).
+        first: Statements that make the `KEPT` of all segments (`all_`), and of new ones (`new_`).
         records: How many records there are, repeated ones counted each time.
+        naming: Answers in which segments keys are.
 
     Raises:
         TooMuch: it would not pay, or can't be done.
@@ -153,7 +154,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
     later.know(engine, base, "stored_")
     later.know_apart(engine, base)
     engine.run(_FOREIGN)
-    part = Touched(engine, _most(engine))
+    part = Touched(engine, _most(engine), naming)
     part.by_new()
     _link(engine)
     while part.further(*_further(engine), "touched_makings"):

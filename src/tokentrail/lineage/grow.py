@@ -19,7 +19,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 12
+LINKING = 13
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 CONSOLE = "signin.amazonaws.com"
@@ -28,6 +28,10 @@ SERVICE = f"nullif(i.invoked_by, '{CONSOLE}')"
 """The service that called in the name of an identity `i`."""
 REDUCED = ("people", "issuing", "makings", "losers")
 """What linking needs of records, and all that it needs: it is worked out for some segments as `new_<name>`."""
+KEYHOLDERS = "CREATE TABLE new_keyholders AS SELECT * FROM new_people WHERE class = 'long'"
+"""The few people with a long-term key by themselves: such a key may act in any segment."""
+KEPT = (*REDUCED, "keyholders")
+"""What is kept of segments, for what comes later to be added to."""
 
 _ROOM = 2_000
 """Records below which dropping a table takes longer than its room is worth: the engine closes in a moment."""

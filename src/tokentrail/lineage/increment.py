@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from tokentrail.lineage.grow import REDUCED
+from tokentrail.lineage.grow import KEPT
 from tokentrail.store.interface import Linker
 
 _PLACE = "segment, object, ordinal"
@@ -43,11 +43,11 @@ def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
 
 
 def rows(name: str, begins: Iterable[str]) -> str:
-    """The query for a table of `REDUCED`, from those whose names begin so, such as `new_` and `older_`."""
+    """The query for a table of `KEPT`, from those whose names begin so, such as `new_` and `older_`."""
     return " UNION ALL ".join(f"SELECT * FROM {one}{name}" for one in begins)
 
 
 def known(begins: Iterable[str], called: str = "") -> list[str]:
-    """The statements that make the `REDUCED` of all segments known, by names that begin so, from tables whose do so."""
+    """The statements that make the `KEPT` of all segments known, by names that begin so, from tables whose do so."""
     every = tuple(begins)
-    return [f"CREATE VIEW {called}{name} AS {rows(name, every)}" for name in REDUCED]
+    return [f"CREATE VIEW {called}{name} AS {rows(name, every)}" for name in KEPT]

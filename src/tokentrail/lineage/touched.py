@@ -9,7 +9,9 @@ on credentials that come out otherwise is found afterwards (`further`), and then
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
+
+import pyarrow as pa
 
 from tokentrail.lineage.grow import statements
 from tokentrail.store.interface import Engine
@@ -96,21 +98,25 @@ CREATE TABLE tied_issuing AS
 SELECT DISTINCT i.* FROM ({}) i
 WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
+_KEYS = "SELECT hash(name) AS hashed FROM next_key"
 _NEAR: Mapping[str, str] = {
     "people": """
-        SELECT segment FROM all_people WHERE key IN (SELECT name FROM next_key)
-        UNION SELECT segment FROM all_people WHERE created IN (
+        SELECT segment FROM all_people WHERE created IN (
           SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)""",
     "issuing": """
-        SELECT segment FROM all_issuing WHERE key IN (SELECT name FROM next_key)
-        UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
+        SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
         UNION SELECT segment FROM all_issuing WHERE time IN (
           SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer
           UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)""",
 }
-"""The segments of whatever may be tied, by a column or two: of most rows nothing else is read then."""
+"""
+The segments of whatever may be tied otherwise than by a key, by a column or two: of most rows nothing else is read
+then.
+"""
 _MANY = 1_000_000
 """Rows that may be touched, from which on it takes less time to look for these segments first."""
+Naming = Callable[[pa.Table], Set[int]]
+"""Answers which segments may hold some keys, by a column of their hashes as `candidates.HASHED` has them."""
 _FEW_SEGMENTS = 1_000
 """Segments up to which a query names them."""
 _STEPS = 40
@@ -124,15 +130,17 @@ class TooMuch(Exception):
 class Touched:
     """Grows `touched_people` and `touched_issuing` among `all_people` and `all_issuing`."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    def __init__(self, engine: Engine, most: int, naming: Naming) -> None:
         """
         Begin with nothing.
 
         Args:
             engine: Knows all rows, and those that are new (`new_`) and that count no more (`removed_`).
             most: Rows from which on it is too much.
+            naming: Answers where keys are.
         """
         self._engine = engine
+        self._naming = naming
         self._most = most
         self._rows = self._known = self._steps = 0
         for name in ("people", "issuing"):
@@ -194,10 +202,11 @@ class Touched:
         """A condition that whatever is tied meets."""
         if self._most < _MANY:
             return "TRUE"
-        near = self._engine.rows(f"SELECT * FROM ({_NEAR[name]}) LIMIT {_FEW_SEGMENTS + 1}")
+        found = self._engine.rows(f"SELECT * FROM ({_NEAR[name]}) LIMIT {_FEW_SEGMENTS + 1}")
+        near = {row["segment"] for row in found} | self._naming(self._engine.table(_KEYS))
         if len(near) > _FEW_SEGMENTS:
             return "TRUE"
-        return f"segment IN ({', '.join(str(row['segment']) for row in near)})" if near else "FALSE"
+        return f"segment IN ({', '.join(map(str, sorted(near)))})" if near else "FALSE"
 
     def _take_in(self) -> int:
         """Take in the rows that were found to be tied; how many there are."""

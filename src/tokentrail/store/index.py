@@ -51,7 +51,7 @@ class Index:
         """The segments that may hold events of some ids: those that do, and those of which it isn't known."""
         return self._holding(IDS, np.frombuffer(b"".join(one[:8] for one in ids), "<u8"), self._layers)
 
-    def of_names(self, hashes: Sequence[int]) -> set[str]:
+    def of_names(self, hashes: Sequence[int] | Marks) -> set[str]:
         """The segments in which names of some hashes may stand: those that do, and those of which it isn't known."""
         marked = [layer for layer in self._layers if layer.hashed == self._hashed]
         return self._holding(NAMES, np.array(hashes, np.uint64), marked)

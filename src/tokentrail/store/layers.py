@@ -31,7 +31,9 @@ _SUMMED = 16 << 20
 says that they are."""
 IDS, NAMES = "ids", "names"
 """What marks are kept of."""
-FOR_LINKING = frozenset({IDS, *(f"{one}.parquet" for one in ("people", "issuing", "makings", "losers"))})
+FOR_LINKING = frozenset(
+    {IDS, *(f"{one}.parquet" for one in ("people", "keyholders", "issuing", "makings", "losers"))}
+)
 """What files of a layer are called, after its name, that only an ingest goes on from; answers need the others."""
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 """What layers and segments are called."""
