@@ -62,6 +62,33 @@ def test_what_cant_be_read_stays_in_the_queue(line: Line) -> None:
     ]
 
 
+def test_what_cant_be_read_ends_no_draining(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much of it as one answer holds, given back at once, came in place of all that was to be read still."""
+    monkeypatch.setattr("tokentrail.sources.drain._MESSAGES", 10)
+    line.say(*["no notification"] * 10)
+    for number in range(3):
+        line.cloud.put(f"{number}.json.gz", log(number))
+        line.tell(f"{number}.json.gz")
+
+    summary = drained(line)
+
+    assert (3, 10, 10) == (summary.objects.read, line.left(), len(summary.skipped))
+    assert 10 == len(drained(line).skipped), "they are given back at the end"
+
+
+def test_messages_that_may_not_be_deleted_are_said_so(line: Line) -> None:
+    """In words, with what to do; what they name is in the case, and counts once when they come again."""
+    line.cloud.put("1.json.gz", log(1))
+    line.tell("1.json.gz")
+    line.cloud.wire.fault = lambda request: (
+        Refusal(403, "AccessDenied") if request.operation == "DeleteMessageBatch" else None
+    )
+    with pytest.raises(SourceError, match=r"could not be deleted \(AccessDenied: no\).*watch\.json"):
+        drained(line)
+    with Case.open(line.cloud.case) as case:
+        assert 2 == case.status().records
+
+
 def test_without_a_dead_letter_queue_poison_ends(line: Line) -> None:
     """
     What can't be read is deleted after five receives where the queue sends it nowhere, and that is said.

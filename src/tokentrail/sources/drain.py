@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Batch, Failed, Skipped, Wanted
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Told
-from tokentrail.sources.words import refused
+from tokentrail.sources.words import next_step, refused
 
 _MESSAGES = 500
 _BYTES = 48 << 20
@@ -50,36 +51,46 @@ def batches(source: str, access: Access, wanted: Wanted) -> Iterator[Batch]:
         )
     queue = Queue(source, access)
     settings = queue.checked()
-    failed: set[str] = set()
+    back: dict[str, Message] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             ended = False
             while not ended:
-                found = _received(queue, pool, failed)
+                found = _received(queue, pool, back)
                 ended = found.ended
                 if found.told:
-                    yield _batch(queue, found, failed, dead_letters=settings.dead_letters)
+                    yield _batch(queue, found, back, dead_letters=settings.dead_letters)
         except Failed as error:
             raise SourceError(refused(error, "read", source)) from error
+        finally:
+            with suppress(Failed):  # they come again by themselves
+                queue.hold(list(back.values()), 0)
 
 
-def _received(queue: Queue, pool: ThreadPoolExecutor, failed: set[str]) -> _Round:
+def _received(queue: Queue, pool: ThreadPoolExecutor, back: dict[str, Message]) -> _Round:
+    """
+    Receive a batch; `back` are messages that can't be read.
+
+    Those are kept from others until the end: given back before, they came again in place of what was not received yet.
+    """
     found = _Round()
     while len(found.told) < _MESSAGES and found.size < _BYTES and not found.ended:
         messages = queue.receive(_WAIT)
         queue.hold(messages, _HELD)
-        fresh = [one for one in messages if one.id not in failed]
+        fresh = [one for one in messages if one.id not in back]
+        back.update(
+            (one.id, one) for one in messages if one.id in back
+        )  # the last receipt is the one that counts
         for told in pool.map(queue.tell, fresh):
             found.told.append(told)
             found.size += sum(each.size for each in told.objects)
-        found.ended = not fresh
+        found.ended = not messages
     return found
 
 
-def _batch(queue: Queue, found: _Round, failed: set[str], *, dead_letters: bool) -> Batch:
+def _batch(queue: Queue, found: _Round, back: dict[str, Message], *, dead_letters: bool) -> Batch:
     skipped: list[Skipped] = []
     done: list[Message] = []
-    back: list[Message] = []
     ignored: Counter[str] = Counter()
     for one in found.told:
         ignored.update(one.ignored)
@@ -87,18 +98,26 @@ def _batch(queue: Queue, found: _Round, failed: set[str], *, dead_letters: bool)
             done.append(one.message)
             continue
         dropped = not dead_letters and one.given_up(GIVE_UP, time.time())
-        (done if dropped else back).append(one.message)
-        failed.add(one.message.id)
+        if dropped:
+            done.append(one.message)
+        else:
+            back[one.message.id] = one.message
         fate = f"deleted after {one.message.receives} receives" if dropped else "left in the queue"
         skipped.append(Skipped(f"{QUEUE}{queue.url}#{one.message.id}", f"{one.poison}; {fate}"))
     skipped += (
         Skipped(queue.url, f"{count:,} × {why}", lost=False) for why, count in sorted(ignored.items())
     )
     objects = [each for one in found.told for each in one.objects]
-    return Batch(objects, skipped, kept=partial(_kept, queue, done, back))
+    return Batch(objects, skipped, kept=partial(_kept, queue, done))
 
 
-def _kept(queue: Queue, done: Sequence[Message], back: Sequence[Message]) -> None:
-    """The case holds what could be read: delete those messages, and give the others back."""
-    queue.delete(done)
-    queue.hold(back, 0)
+def _kept(queue: Queue, done: Sequence[Message]) -> None:
+    """The case holds what could be read: delete those messages."""
+    try:
+        queue.delete(done)
+    except Failed as failed:
+        where = f"{QUEUE}{queue.url}"
+        raise SourceError(
+            f"{where}: messages that were read could not be deleted ({failed}). The case holds what they name; they "
+            f"come again, and nothing counts twice. {next_step(failed, where)}"
+        ) from failed
