@@ -18,18 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_bucket import DeniedBucket, FakeBucket, Killed
+from starlette.datastructures import QueryParams
 
 from evidence import START, copied, text
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.case.views import View
-from tokentrail.errors import CaseError, NoRoom, UsageError
+from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
 from tokentrail.lineage.grow import REDUCED
+from tokentrail.sources.bucket import S3Bucket
 from tokentrail.store import keys, mirror
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
+from tokentrail.web import answers
 
 DAY = 24 * 3600
 DEEP = b"[" * 200_000
@@ -656,6 +659,36 @@ def test_another_case_under_the_same_uri_has_a_mirror_of_its_own(logs: list[str]
     with opened(new) as case:
         assert 1 == case.status().objects
     assert 1 == len(list(keys_of(new, keys.MANIFEST)))
+
+
+def test_an_open_case_that_is_gone_or_another_by_now_is_said_so(
+    given: Given, logs: list[str], machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look empty, or mix two; nothing is put there, and the console opens what is there, mirror and all."""
+    bucket, other = given(1), FakeBucket()
+    with opened(other, create=True) as begun:
+        case_id = begun.case_id
+    monkeypatch.setattr(S3Bucket, "at", lambda *_: bucket)
+    monkeypatch.setattr(answers, "_LOOKED_AFTER", 0.0)
+    console = answers.Answers(bucket.uri)
+    with opened(bucket) as case:
+        bucket.held.clear()
+        for look in (case.refresh, console.refresh):
+            with pytest.raises(CaseError, match="no case is there any more"):
+                look()
+        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseError, match="any more"):
+            case.ingest(logs, workers=1)
+        bucket.held.update(other.held)
+        with pytest.raises(CaseReplaced, match="another case is there by now"):
+            case.refresh()
+        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseReplaced):
+            case.ingest(logs, workers=1)
+        assert other.held == bucket.held
+    for _ in range(2):
+        console.refresh()
+        assert case_id == console.evidence(QueryParams()).status.case_id
+        shutil.rmtree(tmp_path / "one")
+    console.close()
 
 
 def test_a_case_looks_for_what_others_put_there_when_it_is_told_to(logs: list[str], machine: Machine) -> None:

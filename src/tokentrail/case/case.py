@@ -30,7 +30,7 @@ from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejec
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
-from tokentrail.case.opening import opened
+from tokentrail.case.opening import looked_after, opened
 from tokentrail.case.proofs import periods, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
@@ -121,9 +121,8 @@ class Case(Lookups, Tracing, Guarding):
             self._folder.mirror.bucket.close()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look for what others put into a case in a bucket; a folder shows it by itself."""
-        if self._folder.mirror is not None:
-            self._folder.mirror.bring(older_than)
+        """Look whether it is there still, and for what others put into one in a bucket; a folder shows it by itself."""
+        looked_after(self._folder, older_than)
 
     def ingest(
         self,
