@@ -411,14 +411,36 @@ def test_a_denied_listing_is_explained(cloud: Cloud) -> None:
         cloud.ingest()
 
 
-def test_one_denied_object_costs_itself_only(cloud: Cloud) -> None:
-    """A single object under another key is named with the reason."""
+@pytest.mark.parametrize("denied", [0, 1, 2])
+def test_one_denied_object_costs_itself_only(denied: int, cloud: Cloud) -> None:
+    """A single object under another key is named with the reason, also if it is the first: a key may be disabled."""
     keys = fill(cloud, 3)
-    cloud.wire.fault = once({keys[2]: Refusal(403, "AccessDenied", "kms:Decrypt denied")})  # type: ignore[assignment]
+    cloud.wire.fault = lambda request: (
+        Refusal(403, "AccessDenied", "kms:Decrypt denied") if request.key == keys[denied] else None
+    )
     summary = cloud.ingest()
 
     assert 2 == summary.objects.read
     assert "kms:Decrypt" in summary.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Refusal(301, "PermanentRedirect"), r"PermanentRedirect.*AWS_DEFAULT_REGION"),
+        (Refusal(400, "AuthorizationHeaderMalformed"), "AWS_DEFAULT_REGION"),
+        (Refusal(500, "InternalError"), "Wait a little"),
+        (Refusal(400, "RequestTimeout"), "Look after the network"),
+    ],
+)
+def test_another_region_and_faults_of_aws_are_told_with_the_way_on(
+    cloud: Cloud, refusal: Refusal, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comes from a proxy too, which sends HTTP on to HTTPS and names no region: the SDK asked for ever."""
+    monkeypatch.setattr("tokentrail.sources.aws._ATTEMPTS", 1)
+    cloud.wire.fault = lambda _: refusal
+    with pytest.raises(SourceError, match=words):
+        cloud.ingest()
 
 
 def test_an_archived_object_is_named(cloud: Cloud) -> None:

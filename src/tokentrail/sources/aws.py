@@ -45,6 +45,7 @@ _CODES: dict[str, Kind] = {
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
     "PreconditionFailed": "changed", "412": "changed", "ConditionalRequestConflict": "changed",
+    "RequestTimeout": "network",
     "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
     "NotFoundException": "missing", "ResourceNotFoundException": "missing",
 }  # fmt: skip
@@ -199,6 +200,10 @@ def _explained() -> Iterator[None]:
         raise Failed("credentials", type(error).__name__, _line(error)) from error
     except (sdk.HTTPClientError, sdk.ConnectionError) as error:
         raise Failed("network", type(error).__name__, _line(error)) from error
+    except (
+        RecursionError
+    ) as error:  # the SDK asks which region a redirection means, and is redirected at that as well
+        raise Failed("other", "PermanentRedirect", "it is sent on, without a word where to") from error
     except (sdk.BotoCoreError, ResponseParserError) as error:
         raise Failed("other", type(error).__name__, _line(error)) from error
 

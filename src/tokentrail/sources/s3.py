@@ -138,22 +138,28 @@ def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None =
 
 
 def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
-    """Read one byte: what is denied for one object is denied for most, and should be said once."""
-    if not listed or not listed[0].size:
+    """
+    Read one byte: what is denied for objects apart from each other is denied for most, and should be said once.
+
+    What only some prefixes or keys deny, as where the key of older logs was disabled, costs itself alone.
+    """
+    apart = dict.fromkeys(listed[at] for at in (0, len(listed) // 2, -1) if listed)
+    denied: SourceError | None = None
+    for one in (one for one in apart if one.size):
+        try:
+            asked = {"Bucket": bucket, "Key": one.key, "Range": "bytes=0-0", **aws.payer(access)}
+            aws.ask(access, "s3", "get_object", **asked)["Body"].close()
+        except Failed as failed:
+            told = SourceError(refused(failed, "read", f"s3://{bucket}/{one.key}"))
+            if failed.kind in _ABORT:
+                raise told from failed
+            if failed.kind in ("denied", "kms"):
+                told.__cause__ = failed
+                denied = denied or told
+                continue
         return
-    try:
-        aws.ask(
-            access,
-            "s3",
-            "get_object",
-            Bucket=bucket,
-            Key=listed[0].key,
-            Range="bytes=0-0",
-            **aws.payer(access),
-        )["Body"].close()
-    except Failed as failed:
-        if failed.kind in _ABORT | {"denied", "kms"}:
-            raise SourceError(refused(failed, "read", f"s3://{bucket}/{listed[0].key}")) from failed
+    if denied is not None:
+        raise denied
 
 
 def _said(source: str, found: Contents) -> list[str]:
