@@ -262,7 +262,11 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
 def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is refused is tried again; whoever may write into the bucket can't have all older days passed over."""
+    """
+    What is refused is tried again; whoever may write into the bucket can't have all older days passed over.
+
+    What comes days late is found within the hour, as where an attacker had shut the bucket against CloudTrail.
+    """
     clock = [0.0]
     monkeypatch.setattr("tokentrail.watch.polling.time.monotonic", lambda: clock[0])
     day = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -286,6 +290,10 @@ def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
     monkeypatch.setattr("tokentrail.watch.polling.LARGEST", 2)
     cloud.put(keys[0], b"too large")
     assert ([], [True]) == (list(feed.look()), [one.final for one in feed.lost()])
+    cloud.put(keys[0].replace("/23/", "/20/").replace("20261123", "20261120"), b"{}")
+    assert not list(feed.look())
+    clock[0] += 3600.0
+    assert 1 == len(list(feed.look()))
     feed.stop()
 
 
