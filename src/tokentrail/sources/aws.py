@@ -119,9 +119,16 @@ def ask(access: Access, service: str, operation: str, region: str | None = None,
         return getattr(_clients.get(access, service, region), operation)(**asked)
 
 
-def body(access: Access, *, start: int, **asked: Any) -> Iterator[tuple[int, bytes]]:
+def body(access: Access, *, start: int, same: dict[str, str], **asked: Any) -> Iterator[tuple[int, bytes]]:
     """
     Read an object of S3 piece by piece, from a byte on; each piece comes with its place in the object.
+
+    Args:
+        access: How AWS is reached.
+        start: The first byte.
+        same: What asks for the very object that was begun; noted in here if it is not known yet, so that pieces of an
+            object and of another one that was put in its place are never joined.
+        asked: The parameters.
 
     Raises:
         Failed: it was refused, is gone or was changed; or it ended too soon (`cut`), and can be read on.
@@ -129,7 +136,9 @@ def body(access: Access, *, start: int, **asked: Any) -> Iterator[tuple[int, byt
     if start:
         asked["Range"] = f"bytes={start}-"
     with _explained():
-        answer = _clients.get(access, "s3", None).get_object(**asked, **payer(access))
+        answer = _clients.get(access, "s3", None).get_object(**asked, **same, **payer(access))
+        if "ETag" in answer:
+            same.setdefault("IfMatch", answer["ETag"])
         at = start if "ContentRange" in answer else 0
         stream = answer[
             "Body"

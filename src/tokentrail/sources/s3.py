@@ -77,11 +77,12 @@ class S3Object:
         if most is not None and self.size > most:
             raise OSError(errno.EFBIG, TOO_LARGE)
         parts: list[bytes] = []
+        same = {"IfMatch": self.etag} if self.etag else {}
         got = broken = 0
         for left in range(_TRIES)[::-1]:
             try:
                 for at, piece in aws.body(
-                    self.access, start=got, Bucket=self.bucket, Key=self.key, **self._same()
+                    self.access, start=got, same=same, Bucket=self.bucket, Key=self.key
                 ):
                     if at != got:  # a server that knows no ranges begins anew
                         parts, got = [], 0
@@ -99,9 +100,6 @@ class S3Object:
                 self.sleep(_PAUSE * 2**broken)
                 broken += 1
         raise AssertionError("the last try returns or raises")
-
-    def _same(self) -> dict[str, str]:
-        return {"IfMatch": self.etag} if self.etag else {}
 
     def _given_up(self, failed: Failed) -> Exception:
         if failed.kind in _ABORT:
