@@ -213,7 +213,7 @@ class Queue:
         if notice.event:
             name = f"{QUEUE}{self.url}#{message.id}"
             return Told(message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))])
-        told = Told(message, ignored=notice.ignored)
+        told = Told(message, ignored=notice.ignored, poison=notice.unreadable)
         for named in notice.objects:
             found = self._fetch(named)
             if isinstance(found, OSError):
