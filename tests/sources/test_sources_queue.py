@@ -13,7 +13,8 @@ from evidence import START
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.results import IngestSummary
-from tokentrail.sources.interface import Wanted
+from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.queue import Queue
 from tokentrail.testing import World, native
 
 
@@ -106,6 +107,20 @@ def test_without_a_dead_letter_queue_poison_ends(line: Line) -> None:
     assert {"deleted after 5 receives", "left in the queue"} == {*fates[4]}
     assert (["left in the queue"], 1) == (fates[5], line.left())
     assert (1, 0) == (drained(line).objects.read, line.left())
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("sqs.eu-west-1.amazonaws.com", "eu-west-1"), ("sqs.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("sqs-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"), ("eu-west-1.queue.amazonaws.com", "eu-west-1"),
+        ("vpce-0a1b-x.sqs.eu-west-1.vpce.amazonaws.com", "eu-west-1"), ("queue.amazonaws.com", "us-east-1"),
+        ("sqs.internal.example.org", None),
+    ],
+)  # fmt: skip
+def test_a_queue_is_asked_in_the_region_that_its_url_names(host: str, region: str | None) -> None:
+    """Endpoints of FIPS and of a VPC name theirs as well; in another region there is no such queue."""
+    assert region == Queue(f"sqs:https://{host}/111122223333/trail", Access()).region
 
 
 def test_a_queue_is_read_whole_or_not_at_all(line: Line) -> None:
