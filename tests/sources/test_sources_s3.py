@@ -23,6 +23,7 @@ from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.sources.listing import Lister
 from tokentrail.sources.s3 import S3Object
+from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 from tokentrail.testing.story import story
 
@@ -160,6 +161,18 @@ def test_a_folder_is_not_taken_for_one_that_merely_begins_like_it(cloud: Cloud) 
     cloud.ingest("trail")
 
     assert ["trail/a.json"] == cloud.fetched()
+
+
+def test_a_case_in_the_bucket_that_it_is_made_from_is_no_logs(cloud: Cloud) -> None:
+    """Its copies and columns were taken in as evidence anew with each run; what lies beside it is read."""
+    marker = CaseFolder.open(cloud.folder / "new").path / "case.json"
+    cloud.put("leak/case.json", marker.read_bytes())
+    for name in ("leak/logs.json", "other/case.json", "leak/objects/ab/c", "leak/segments/1/events.parquet"):
+        cloud.put(name, log())
+    summary = cloud.ingest()
+
+    assert ["leak/logs.json", "other/case.json"] == sorted(cloud.fetched())
+    assert [(f"s3://{BUCKET}/leak/", False)] == [(one.object, one.lost) for one in summary.skipped]
 
 
 def test_what_the_user_points_at_is_read(cloud: Cloud) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws, trail
-from tokentrail.sources.files import BytesObject
+from tokentrail.sources.files import BytesObject, without_case
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE, Fetched
@@ -301,7 +301,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as found:
-        for one in found:
+        for one in without_case(found):
             if one.is_dir(follow_symlinks=False):
                 folders.append(one.path)
             elif one.is_file():
