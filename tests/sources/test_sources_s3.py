@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.httpsession import URLLib3SSLError
+from botocore.response import StreamingBody
 from cloud_cases import BUCKET, Cloud, Cut, Refusal, Request
 
 from evidence import AWAY, HOME, START, kept, text
@@ -318,6 +320,21 @@ def test_a_cut_object_has_the_bytes_that_it_had(cloud: Cloud) -> None:
     aws.close(cloud.access)
 
 
+def test_what_tls_finds_damaged_is_read_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece that was changed on the way comes as an error that the SDK makes none of its own of."""
+    cloud.put("damaged", b"x" * 100)
+    read, damaged = StreamingBody.read, iter([True])
+
+    def broken(body: StreamingBody, amt: int | None = None) -> bytes:
+        if next(damaged, False):
+            raise URLLib3SSLError("record layer failure")
+        return bytes(read(body, amt))
+
+    monkeypatch.setattr(StreamingBody, "read", broken)
+    assert b"x" * 100 == S3Object(cloud.access, BUCKET, "damaged", 100, "", sleep=lambda _: None).read()
+    aws.close(cloud.access)
+
+
 def test_an_object_that_always_breaks_costs_itself_only(cloud: Cloud) -> None:
     """After some attempts it is named, and the others are read."""
     keys = fill(cloud, 3)
@@ -486,6 +503,25 @@ def test_a_role_is_assumed_for_reading(cloud: Cloud) -> None:
     assert 1 == cloud.ingest(access=access).objects.read
     assert {"POST"} == {one.method for one in cloud.wire.requests if one.path == "/"}
     assert all("run/r1" in one.headers["User-Agent"] for one in cloud.wire.requests)
+
+
+def test_a_profile_assumes_its_role_where_no_home_can_be_written(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that is read-only; a pod's token that is not there is a word about credentials."""
+    fill(cloud, 1)
+    (tmp_path / "config").write_text(
+        "[profile role]\nrole_arn = arn:aws:iam::111122223333:role/Reader\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = AKIARESPONDER0000001\naws_secret_access_key = none\n"
+        "[profile pod]\nrole_arn = arn:aws:iam::111122223333:role/Reader\nweb_identity_token_file = /none/token\n"
+    )
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloud.wire.url)
+
+    assert 1 == cloud.ingest(access=Access(endpoint_url=cloud.wire.url, profile="role")).objects.read
+    with pytest.raises(SourceError, match=r"/none/token.*no credentials that work"):
+        cloud.ingest(access=Access(endpoint_url=cloud.wire.url, profile="pod"))
 
 
 def test_references_to_s3_are_refused(cloud: Cloud) -> None:
