@@ -337,7 +337,11 @@ def test_a_segment_that_lacks_a_part_is_not_made_visible(logs: list[str], machin
 def test_what_is_gone_from_the_bucket_is_gone_here_and_does_not_come_back(
     logs: list[str], machine: Machine, tmp_path: Path
 ) -> None:
-    """A segment that was taken out of the bucket counts no more in mirrors that had it, and is not put there again."""
+    """
+    A segment that was taken out of the bucket counts no more in mirrors that had it, and is not put there again.
+
+    Who had it is told so, until its logs are read in again: a rule that lets objects expire may have removed it.
+    """
     bucket = FakeBucket()
     ingest(bucket, logs[:2])
     gone = next(keys_of(bucket, keys.MANIFEST))
@@ -352,7 +356,11 @@ def test_what_is_gone_from_the_bucket_is_gone_here_and_does_not_come_back(
         with opened(bucket, create=True) as case:
             assert 2 == len(case.folder.snapshot().manifests)
             case.ingest([logs[2]], workers=1)
+            assert any("1 evidence object no more that" in one for one in case.status().warnings)
     assert gone not in bucket.held
+    ingest(bucket, logs)
+    with opened(bucket) as case:
+        assert not any("no more that" in one for one in case.status().warnings)
 
 
 def test_merged_segments_count_as_in_a_folder(

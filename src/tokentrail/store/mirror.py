@@ -28,6 +28,8 @@ from tokentrail.store.segment import is_part
 
 _MARKS = "mirrored"
 """The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
+_GONE = "gone."
+"""How the manifest of a segment begins there that was in the bucket and is no more."""
 _PLACE = "TOKENTRAIL_MIRRORS"
 _FEW = 1_000
 """Names that are looked at before a case is started among them."""
@@ -142,7 +144,10 @@ class Mirror:
         names, self.foreign = keys.segments_in(self.bucket)
         there = set(names)
         for gone in had - there:
-            (self._folder.path / keys.manifest_key(gone)).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process does the same
+                (self._folder.path / keys.manifest_key(gone)).replace(
+                    self._folder.path / _MARKS / f"{_GONE}{gone}"
+                )
         here = self._folder.published()
         replaced = {name for one in self._folder.snapshot().manifests for name in one.replaces}
         new = list(_manifests(self.bucket, sorted(there - here - replaced)))
@@ -278,6 +283,16 @@ class Mirror:
         """The evidence that counts here alone, as it could not be put into the bucket yet."""
         new = (one for one in self._folder.snapshot().manifests if not self._marks.has(one.segment))
         return [each for one in new for each in one.objects]
+
+    def lost(self) -> list[StoredObject]:
+        """The evidence that this folder had from the bucket, which holds it no more."""
+        known = self._folder.snapshot().objects()
+        gone: dict[str, StoredObject] = {}
+        for path in sorted((self._folder.path / _MARKS).glob(f"{_GONE}*")):
+            with suppress(OSError, ValueError):
+                manifest = manifest_of(path.read_bytes(), path.name.removeprefix(_GONE))
+                gone.update((one.sha256, one) for one in manifest.objects if one.sha256 not in known)
+        return list(gone.values())
 
     def give_new(self) -> None:
         """
