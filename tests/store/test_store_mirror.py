@@ -27,7 +27,7 @@ from tokentrail.case.views import View
 from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
 from tokentrail.lineage.grow import REDUCED
 from tokentrail.sources.bucket import S3Bucket
-from tokentrail.store import keys, mirror
+from tokentrail.store import giving, keys, mirror
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
@@ -908,3 +908,9 @@ def test_a_full_disk_is_said_with_the_way_out(logs: list[str], machine: Machine)
     machine("two")
     with pytest.raises(CaseError, match=r"events\.parquet.*No space left.*TOKENTRAIL_MIRRORS"):
         mirror.opened(Full(held=bucket.held, times=bucket.times), create=False)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        mock.patch.object(giving.Marks, "set", side_effect=full),
+        pytest.raises(CaseError, match=r"No space left.*TOKENTRAIL_MIRRORS"),
+    ):
+        mirror.opened(bucket, create=False)

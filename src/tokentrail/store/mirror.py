@@ -140,6 +140,10 @@ class Mirror:
 
     def bring_all(self) -> None:
         """Fetch them from a case that was just seen to be this one."""
+        with self._writing(self._folder.path):
+            self._bring_all()
+
+    def _bring_all(self) -> None:
         had = {one for one in self._folder.published() if self._marks.has(one)}
         names, self.foreign = keys.segments_in(self.bucket)
         there = set(names)
