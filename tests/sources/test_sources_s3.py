@@ -435,9 +435,15 @@ def test_denials_are_explained_once_before_anything_is_read(
 
 
 def test_a_denied_listing_is_explained(cloud: Cloud) -> None:
-    """A bucket that may not be listed names the permission."""
+    """A bucket that may not be listed names the permission; where it is one folder in it, that is named."""
     cloud.wire.fault = lambda _: Refusal(403, "AccessDenied", "Access Denied")
-    with pytest.raises(SourceError, match="s3:ListBucket"):
+    with pytest.raises(SourceError, match=r"^s3://logs/: .*s3:ListBucket.*--role-arn\.$"):
+        cloud.ingest()
+    fill(cloud, 1)
+    cloud.wire.fault = lambda one: (
+        Refusal(403, "AccessDenied") if f"/{HOME}/" in one.asked.get("prefix", "") else None
+    )
+    with pytest.raises(SourceError, match=rf"^s3://logs/AWSLogs/{HOME}/: .*name the folders beside it"):
         cloud.ingest()
 
 

@@ -101,7 +101,10 @@ class Lister:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return self._contents(pool, prefix, spread)
         except Failed as failed:
-            raise SourceError(refused(failed, "listed", f"s3://{self._bucket}/{prefix}")) from failed
+            told = refused(failed, "listed", f"s3://{self._bucket}/{failed.folder or prefix}")
+            if failed.kind == "denied" and failed.folder and failed.folder.rstrip("/") != prefix.rstrip("/"):
+                told += " Or name the folders beside it, several if need be: they may be listed."
+            raise SourceError(told) from failed
 
     def _contents(self, pool: ThreadPoolExecutor, prefix: str, spread: Spread | None) -> Contents:
         first = self._given(prefix)
@@ -222,15 +225,12 @@ class Lister:
     def _pages(self, **asked: Any) -> Iterator[dict[str, Any]]:
         more: dict[str, str] = {}
         while True:
-            page = aws.ask(
-                self._access,
-                "s3",
-                "list_objects_v2",
-                Bucket=self._bucket,
-                **asked,
-                **more,
-                **aws.payer(self._access),
-            )
+            called = {"Bucket": self._bucket, **asked, **more, **aws.payer(self._access)}
+            try:
+                page = aws.ask(self._access, "s3", "list_objects_v2", **called)
+            except Failed as failed:
+                failed.folder = asked["Prefix"]
+                raise
             yield page
             if not page.get("IsTruncated"):
                 return
