@@ -8,6 +8,7 @@ forth in time does not grow the newest forest again.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
@@ -60,6 +61,8 @@ class Answers:
         self._snapshots = tuple(snapshots)
         self._folder = folder
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self.turn = threading.Lock()
+        """Held by whoever asks."""
         self._open()
 
     def _open(self) -> None:
