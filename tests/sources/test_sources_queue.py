@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 from cloud_cases import Cloud, Refusal
@@ -11,7 +12,7 @@ from queue_cases import Line
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.errors import SourceError, UsageError
+from tokentrail.errors import CaseError, SourceError, UsageError
 from tokentrail.results import IngestSummary
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.sources.queue import Queue
@@ -75,6 +76,21 @@ def test_what_cant_be_read_ends_no_draining(line: Line, monkeypatch: pytest.Monk
 
     assert (3, 10, 10) == (summary.objects.read, line.left(), len(summary.skipped))
     assert 10 == len(drained(line).skipped), "they are given back at the end"
+
+
+def test_messages_of_an_ingest_that_failed_can_be_read_at_once(line: Line) -> None:
+    """They were kept from the next one for ten minutes, which said that all was read; what others hold is told."""
+    line.cloud.put("1.json.gz", log(1))
+    line.tell("1.json.gz", "1.json.gz")
+    line.client.receive_message(QueueUrl=line.url, VisibilityTimeout=100)
+    with Case.open(line.cloud.case) as case:
+        failing = mock.patch("tokentrail.store.ingest.ingest", side_effect=CaseError("full"))
+        with failing, pytest.raises(CaseError):
+            case.ingest([line.source], access=[line.cloud.access])
+        summary = case.ingest([line.source], access=[line.cloud.access])
+
+    assert (1, 1) == (summary.objects.read, line.left())
+    assert [True] == [f"{line.source}: about 1 message held" in one for one in summary.asked]
 
 
 def test_messages_that_may_not_be_deleted_are_said_so(line: Line) -> None:

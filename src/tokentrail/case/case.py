@@ -166,12 +166,11 @@ class Case(Lookups, Tracing, Guarding):
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        with sharing.around(reference=reference):
+        found = given.batches(listed(sources), ways, part, self._folder, reference=reference, spread=spread)
+        with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.begun()
-            for batch in given.batches(
-                listed(sources), ways, part, self._folder, reference=reference, spread=spread
-            ):
+            for batch in found:
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
                 sharing.read()
                 batch.kept()
