@@ -7,6 +7,7 @@ Every error that TokenTrail raises, in one tree.
     ├── SourceError           evidence can't be listed or read at all
     ├── CaseError             the case folder is missing, foreign or damaged
     │   ├── CaseBusy          another process holds the case
+    │   ├── CaseReplaced      another case lies where an open one did
     │   └── NoRoom            a question needs more memory than it may take
     ├── EvidenceIncomplete    `--strict`: something was rejected or is missing (exit 3)
     └── ActionRefused         a change was refused or failed (exit 4)
@@ -42,6 +43,10 @@ class CaseError(TokenTrailError):
 
 class CaseBusy(CaseError):
     """Another process works on the case in a way that can't be shared."""
+
+
+class CaseReplaced(CaseError):
+    """What was opened is not there any more, and another case is in its place: it must be opened anew."""
 
 
 class NoRoom(CaseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tokentrail.errors import CaseError
 from tokentrail.sources import aws
 from tokentrail.sources.bucket import S3Bucket
 from tokentrail.sources.interface import Access
+from tokentrail.sources.s3 import S3Object
 
 KEY = "case.json"
 
@@ -107,6 +109,32 @@ def test_a_file_whose_connection_broke_is_read_on(bucket: S3Bucket, cloud: Cloud
             "layers/x", tmp_path / "y"
         )
     assert {"x"} == {one.name for one in tmp_path.iterdir()}
+
+
+def test_what_is_put_in_an_objects_place_is_not_joined_to_what_was_read_of_it(
+    bucket: S3Bucket, cloud: Cloud
+) -> None:
+    """A note is read anew, whole, and evidence that nobody named an ETag of is another object's by now."""
+
+    def replaced(request: Request) -> Cut | None:
+        if "Range" in request.headers:
+            cloud.put("a/leak/notes/x.json", b"B" * 1000)
+        return None if "Range" in request.headers or len(reads) else reads.append(1) or Cut(500)
+
+    reads: list[int] = []
+    found: list[object] = []
+    for read in (
+        lambda: bucket.read("notes/x.json"),
+        lambda: S3Object(bucket.access, BUCKET, "a/leak/notes/x.json", 0, "", lambda _: None).read(),
+    ):
+        bucket.put("notes/x.json", b"A" * 1000)
+        reads.clear()
+        cloud.wire.fault = replaced
+        try:
+            found.append(read())
+        except OSError as error:
+            found.append(error.errno)
+    assert [b"B" * 1000, errno.ESTALE] == found
 
 
 def test_a_large_file_is_put_in_parts(

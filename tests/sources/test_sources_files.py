@@ -14,7 +14,10 @@ import pytest
 from evidence import START, answers, by_id
 from tokentrail import Case, Credential
 from tokentrail.errors import SourceError
+from tokentrail.sources.cases import PARTS
 from tokentrail.sources.files import BytesObject, FileObject, Skipped, objects
+from tokentrail.store.keys import OURS
+from tokentrail.store.mirror import _MARKS
 from tokentrail.testing import World, json_array, json_lines, lookup_events, native
 from tokentrail.testing.names import Json
 
@@ -39,6 +42,20 @@ def test_a_folder_is_walked_in_order_of_name(tmp_path: Path) -> None:
     assert [str(tmp_path / name) for name in ("a.json", "b/1.json", "b/2.json", "c/d/e.json")] == names(
         tmp_path
     )
+
+
+def test_a_case_among_the_logs_is_no_logs(tmp_path: Path, records: list[Json]) -> None:
+    """`ingest .` beside the default case took in the case's own copies anew each time; a file of its name is read."""
+    (tmp_path / "sub").mkdir()
+    for name in ("logs.json", "sub/case.json"):
+        (tmp_path / name).write_bytes(native(records) + b"\n" * len(name))
+    for _ in range(2):
+        with Case.open(tmp_path / "case") as case:
+            summary = case.ingest([tmp_path], workers=1)
+            assert (2, 0) == (case.status().objects, summary.records.rejected)
+            assert [(str(tmp_path / "case"), False)] == [(one.object, one.lost) for one in summary.skipped]
+    assert {one.name for one in (tmp_path / "case").iterdir()} <= PARTS
+    assert {*OURS, _MARKS} == PARTS, "what the store calls them, which sources don't know"
 
 
 def test_sources_come_in_the_order_given(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_what_names_no_evidence_is_fine(said: dict[str, Any]) -> None:
     assert () == read(json.dumps(said)).objects
 
 
+@pytest.mark.parametrize(
+    "said", [{"Records": [{"id": 7}, *s3()["Records"]]}, {"s3Bucket": "logs", "s3ObjectKey": [KEY, 7]}]
+)
+def test_what_a_message_names_is_read_whatever_else_stands_in_it(said: dict[str, Any]) -> None:
+    """A relay may put several things into one; that a part can't be read is said all the same."""
+    found = read(json.dumps(said))
+    assert (Named("logs", KEY),) == found.objects
+    assert found.unreadable
+
+
 def test_an_event_that_event_bridge_sends_is_evidence_itself() -> None:
     """A message that holds a CloudTrail event needs no object."""
     said = {

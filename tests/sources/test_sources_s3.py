@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.httpsession import URLLib3SSLError
+from botocore.response import StreamingBody
 from cloud_cases import BUCKET, Cloud, Cut, Refusal, Request
 
 from evidence import AWAY, HOME, START, kept, text
@@ -23,6 +25,7 @@ from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.sources.listing import Lister
 from tokentrail.sources.s3 import S3Object
+from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 from tokentrail.testing.story import story
 
@@ -160,6 +163,18 @@ def test_a_folder_is_not_taken_for_one_that_merely_begins_like_it(cloud: Cloud) 
     cloud.ingest("trail")
 
     assert ["trail/a.json"] == cloud.fetched()
+
+
+def test_a_case_in_the_bucket_that_it_is_made_from_is_no_logs(cloud: Cloud) -> None:
+    """Its copies and columns were taken in as evidence anew with each run; what lies beside it is read."""
+    marker = CaseFolder.open(cloud.folder / "new").path / "case.json"
+    cloud.put("leak/case.json", marker.read_bytes())
+    for name in ("leak/logs.json", "other/case.json", "leak/objects/ab/c", "leak/segments/1/events.parquet"):
+        cloud.put(name, log())
+    summary = cloud.ingest()
+
+    assert ["leak/logs.json", "other/case.json"] == sorted(cloud.fetched())
+    assert [(f"s3://{BUCKET}/leak/", False)] == [(one.object, one.lost) for one in summary.skipped]
 
 
 def test_what_the_user_points_at_is_read(cloud: Cloud) -> None:
@@ -305,6 +320,21 @@ def test_a_cut_object_has_the_bytes_that_it_had(cloud: Cloud) -> None:
     aws.close(cloud.access)
 
 
+def test_what_tls_finds_damaged_is_read_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece that was changed on the way comes as an error that the SDK makes none of its own of."""
+    cloud.put("damaged", b"x" * 100)
+    read, damaged = StreamingBody.read, iter([True])
+
+    def broken(body: StreamingBody, amt: int | None = None) -> bytes:
+        if next(damaged, False):
+            raise URLLib3SSLError("record layer failure")
+        return bytes(read(body, amt))
+
+    monkeypatch.setattr(StreamingBody, "read", broken)
+    assert b"x" * 100 == S3Object(cloud.access, BUCKET, "damaged", 100, "", sleep=lambda _: None).read()
+    aws.close(cloud.access)
+
+
 def test_an_object_that_always_breaks_costs_itself_only(cloud: Cloud) -> None:
     """After some attempts it is named, and the others are read."""
     keys = fill(cloud, 3)
@@ -405,20 +435,48 @@ def test_denials_are_explained_once_before_anything_is_read(
 
 
 def test_a_denied_listing_is_explained(cloud: Cloud) -> None:
-    """A bucket that may not be listed names the permission."""
+    """A bucket that may not be listed names the permission; where it is one folder in it, that is named."""
     cloud.wire.fault = lambda _: Refusal(403, "AccessDenied", "Access Denied")
-    with pytest.raises(SourceError, match="s3:ListBucket"):
+    with pytest.raises(SourceError, match=r"^s3://logs/: .*s3:ListBucket.*--role-arn\.$"):
+        cloud.ingest()
+    fill(cloud, 1)
+    cloud.wire.fault = lambda one: (
+        Refusal(403, "AccessDenied") if f"/{HOME}/" in one.asked.get("prefix", "") else None
+    )
+    with pytest.raises(SourceError, match=rf"^s3://logs/AWSLogs/{HOME}/: .*name the folders beside it"):
         cloud.ingest()
 
 
-def test_one_denied_object_costs_itself_only(cloud: Cloud) -> None:
-    """A single object under another key is named with the reason."""
+@pytest.mark.parametrize("denied", [0, 1, 2])
+def test_one_denied_object_costs_itself_only(denied: int, cloud: Cloud) -> None:
+    """A single object under another key is named with the reason, also if it is the first: a key may be disabled."""
     keys = fill(cloud, 3)
-    cloud.wire.fault = once({keys[2]: Refusal(403, "AccessDenied", "kms:Decrypt denied")})  # type: ignore[assignment]
+    cloud.wire.fault = lambda request: (
+        Refusal(403, "AccessDenied", "kms:Decrypt denied") if request.key == keys[denied] else None
+    )
     summary = cloud.ingest()
 
     assert 2 == summary.objects.read
     assert "kms:Decrypt" in summary.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Refusal(301, "PermanentRedirect"), r"PermanentRedirect.*AWS_DEFAULT_REGION"),
+        (Refusal(400, "AuthorizationHeaderMalformed"), "AWS_DEFAULT_REGION"),
+        (Refusal(500, "InternalError"), "Wait a little"),
+        (Refusal(400, "RequestTimeout"), "Look after the network"),
+    ],
+)
+def test_another_region_and_faults_of_aws_are_told_with_the_way_on(
+    cloud: Cloud, refusal: Refusal, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comes from a proxy too, which sends HTTP on to HTTPS and names no region: the SDK asked for ever."""
+    monkeypatch.setattr("tokentrail.sources.aws._ATTEMPTS", 1)
+    cloud.wire.fault = lambda _: refusal
+    with pytest.raises(SourceError, match=words):
+        cloud.ingest()
 
 
 def test_an_archived_object_is_named(cloud: Cloud) -> None:
@@ -451,6 +509,25 @@ def test_a_role_is_assumed_for_reading(cloud: Cloud) -> None:
     assert 1 == cloud.ingest(access=access).objects.read
     assert {"POST"} == {one.method for one in cloud.wire.requests if one.path == "/"}
     assert all("run/r1" in one.headers["User-Agent"] for one in cloud.wire.requests)
+
+
+def test_a_profile_assumes_its_role_where_no_home_can_be_written(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that is read-only; a pod's token that is not there is a word about credentials."""
+    fill(cloud, 1)
+    (tmp_path / "config").write_text(
+        "[profile role]\nrole_arn = arn:aws:iam::111122223333:role/Reader\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = AKIARESPONDER0000001\naws_secret_access_key = none\n"
+        "[profile pod]\nrole_arn = arn:aws:iam::111122223333:role/Reader\nweb_identity_token_file = /none/token\n"
+    )
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloud.wire.url)
+
+    assert 1 == cloud.ingest(access=Access(endpoint_url=cloud.wire.url, profile="role")).objects.read
+    with pytest.raises(SourceError, match=r"/none/token.*no credentials that work"):
+        cloud.ingest(access=Access(endpoint_url=cloud.wire.url, profile="pod"))
 
 
 def test_references_to_s3_are_refused(cloud: Cloud) -> None:

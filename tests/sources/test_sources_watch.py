@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner
@@ -30,7 +31,7 @@ from tokentrail import Case
 from tokentrail.cli.root import root
 from tokentrail.present.document import document
 from tokentrail.sources.files import BytesObject
-from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.queue import Message, Queue, Told
 from tokentrail.testing import native
 from tokentrail.testing.story import story
@@ -262,7 +263,11 @@ def test_a_prefix_is_followed(cloud: Cloud) -> None:
 def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is refused is tried again; whoever may write into the bucket can't have all older days passed over."""
+    """
+    What is refused is tried again; whoever may write into the bucket can't have all older days passed over.
+
+    What comes days late is found within the hour, as where an attacker had shut the bucket against CloudTrail.
+    """
     clock = [0.0]
     monkeypatch.setattr("tokentrail.watch.polling.time.monotonic", lambda: clock[0])
     day = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -286,6 +291,10 @@ def test_an_object_that_is_denied_or_named_after_a_later_day_blinds_nobody(
     monkeypatch.setattr("tokentrail.watch.polling.LARGEST", 2)
     cloud.put(keys[0], b"too large")
     assert ([], [True]) == (list(feed.look()), [one.final for one in feed.lost()])
+    cloud.put(keys[0].replace("/23/", "/20/").replace("20261123", "20261120"), b"{}")
+    assert not list(feed.look())
+    clock[0] += 3600.0
+    assert 1 == len(list(feed.look()))
     feed.stop()
 
 
@@ -357,6 +366,21 @@ def test_what_is_only_denied_is_kept_for_a_day(refused: bool, hours: int, delete
 
     assert (deleted, [bool(deleted)]) == (len(queue.deleted), [one.final for one in feed.lost()])
     assert ([] if deleted else [900]) == queue.away
+
+
+def test_what_hinders_a_watch_of_a_queue_is_told_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`AccessDenied: no` alone said neither what was denied, nor where, nor what it takes."""
+    feed = QueueFeed("sqs:https://q", Access())
+    message = Message(id="m", receipt="r", body="{}", sent=0.0, receives=1)
+    feed._queue = queue = Recorded(Told(message))
+    monkeypatch.setattr(queue, "delete", mock.Mock(side_effect=Failed("denied", "AccessDenied", "no")))
+    with ThreadPoolExecutor(1) as pool:
+        feed._receive_once(pool)
+
+    assert [True] == [
+        bool(re.match(r"sqs:https://q: deleting messages failed \(AccessDenied: no\)\..*watch\.json", one))
+        for one in feed.troubles()
+    ]
 
 
 def test_a_message_that_comes_twice_is_deleted_once_all_of_it_is_kept() -> None:

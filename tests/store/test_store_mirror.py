@@ -18,18 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_bucket import DeniedBucket, FakeBucket, Killed
+from starlette.datastructures import QueryParams
 
 from evidence import START, copied, text
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.case.views import View
-from tokentrail.errors import CaseError, NoRoom, UsageError
+from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
 from tokentrail.lineage.grow import KEPT
-from tokentrail.store import keys, mirror
+from tokentrail.sources.bucket import S3Bucket
+from tokentrail.store import giving, keys, mirror
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
+from tokentrail.web import answers
 
 DAY = 24 * 3600
 DEEP = b"[" * 200_000
@@ -334,7 +337,11 @@ def test_a_segment_that_lacks_a_part_is_not_made_visible(logs: list[str], machin
 def test_what_is_gone_from_the_bucket_is_gone_here_and_does_not_come_back(
     logs: list[str], machine: Machine, tmp_path: Path
 ) -> None:
-    """A segment that was taken out of the bucket counts no more in mirrors that had it, and is not put there again."""
+    """
+    A segment that was taken out of the bucket counts no more in mirrors that had it, and is not put there again.
+
+    Who had it is told so, until its logs are read in again: a rule that lets objects expire may have removed it.
+    """
     bucket = FakeBucket()
     ingest(bucket, logs[:2])
     gone = next(keys_of(bucket, keys.MANIFEST))
@@ -349,7 +356,11 @@ def test_what_is_gone_from_the_bucket_is_gone_here_and_does_not_come_back(
         with opened(bucket, create=True) as case:
             assert 2 == len(case.folder.snapshot().manifests)
             case.ingest([logs[2]], workers=1)
+            assert any("1 evidence object no more that" in one for one in case.status().warnings)
     assert gone not in bucket.held
+    ingest(bucket, logs)
+    with opened(bucket) as case:
+        assert not any("no more that" in one for one in case.status().warnings)
 
 
 def test_merged_segments_count_as_in_a_folder(
@@ -659,6 +670,36 @@ def test_another_case_under_the_same_uri_has_a_mirror_of_its_own(logs: list[str]
     assert 1 == len(list(keys_of(new, keys.MANIFEST)))
 
 
+def test_an_open_case_that_is_gone_or_another_by_now_is_said_so(
+    given: Given, logs: list[str], machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look empty, or mix two; nothing is put there, and the console opens what is there, mirror and all."""
+    bucket, other = given(1), FakeBucket()
+    with opened(other, create=True) as begun:
+        case_id = begun.case_id
+    monkeypatch.setattr(S3Bucket, "at", lambda *_: bucket)
+    monkeypatch.setattr(answers, "_LOOKED_AFTER", 0.0)
+    console = answers.Answers(bucket.uri)
+    with opened(bucket) as case:
+        bucket.held.clear()
+        for look in (case.refresh, console.refresh):
+            with pytest.raises(CaseError, match="no case is there any more"):
+                look()
+        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseError, match="any more"):
+            case.ingest(logs, workers=1)
+        bucket.held.update(other.held)
+        with pytest.raises(CaseReplaced, match="another case is there by now"):
+            case.refresh()
+        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseReplaced):
+            case.ingest(logs, workers=1)
+        assert other.held == bucket.held
+    for _ in range(2):
+        console.refresh()
+        assert case_id == console.evidence(QueryParams()).status.case_id
+        shutil.rmtree(tmp_path / "one")
+    console.close()
+
+
 def test_a_case_looks_for_what_others_put_there_when_it_is_told_to(logs: list[str], machine: Machine) -> None:
     """And not again within the time that the one who asks can do with."""
     bucket = FakeBucket()
@@ -868,3 +909,9 @@ def test_a_full_disk_is_said_with_the_way_out(logs: list[str], machine: Machine)
     machine("two")
     with pytest.raises(CaseError, match=r"events\.parquet.*No space left.*TOKENTRAIL_MIRRORS"):
         mirror.opened(Full(held=bucket.held, times=bucket.times), create=False)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        mock.patch.object(giving.Marks, "set", side_effect=full),
+        pytest.raises(CaseError, match=r"No space left.*TOKENTRAIL_MIRRORS"),
+    ):
+        mirror.opened(bucket, create=False)

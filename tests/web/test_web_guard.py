@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from web_cases import TOKEN, Served
 
 from tokentrail.errors import UsageError
+from tokentrail.web.answers import Answers
 from tokentrail.web.guard import HEADERS
-from tokentrail.web.server import listening
+from tokentrail.web.server import listening, serve
 
 PATHS = (
     "/",
@@ -129,3 +132,22 @@ def test_a_port_that_is_taken_is_said(served: Served) -> None:
     """A port asked for by number is that one or none."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="Give another"):
         listening(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_it_ends_when_told_to_whatever_is_being_worked_out(
+    busy: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python waits for threads: Ctrl-C ended it no sooner than the question under way was answered."""
+    ended: list[int] = []
+
+    def stopped(answers: Answers, *_: object) -> mock.Mock:
+        if busy:
+            answers.turn.acquire()
+        return mock.Mock(run=mock.Mock(side_effect=KeyboardInterrupt))
+
+    monkeypatch.setattr("tokentrail.web.server.server", stopped)
+    monkeypatch.setattr("tokentrail.web.server.os._exit", ended.append)
+    with pytest.raises(KeyboardInterrupt):
+        serve(folder, None, None, lambda _: None)
+    assert ended == [0] * busy

@@ -100,6 +100,13 @@ def unlike(folder: CaseFolder) -> Iterator[str]:
     if many := folder.mirror.foreign:
         names = f"{many:,} name{'s' if many > 1 else ''}"
         yield f"{uri}/manifests/: {names} that TokenTrail did not give, and does not look at."
+    if many := len(folder.mirror.lost()):
+        objects = f"{many:,} evidence object{'s' if many > 1 else ''}"
+        yield (
+            f"{uri}: holds {objects} no more that this machine had from there, as its manifest was removed. They count "
+            "no more. If nobody meant that, look after lifecycle rules and who may write there, and put the manifests "
+            "back from earlier versions, or read the logs in again."
+        )
     if many := len(folder.mirror.unshared()):
         objects = f"{many:,} evidence object{'s' if many > 1 else ''}"
         yield (

@@ -30,7 +30,7 @@ from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejec
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
-from tokentrail.case.opening import opened
+from tokentrail.case.opening import looked_after, opened
 from tokentrail.case.proofs import periods, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
@@ -121,9 +121,8 @@ class Case(Lookups, Tracing, Guarding):
             self._folder.mirror.bucket.close()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look for what others put into a case in a bucket; a folder shows it by itself."""
-        if self._folder.mirror is not None:
-            self._folder.mirror.bring(older_than)
+        """Look whether it is there still, and for what others put into one in a bucket; a folder shows it by itself."""
+        looked_after(self._folder, older_than)
 
     def ingest(
         self,
@@ -167,12 +166,11 @@ class Case(Lookups, Tracing, Guarding):
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        with sharing.around(reference=reference):
+        found = given.batches(listed(sources), ways, part, self._folder, reference=reference, spread=spread)
+        with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.begun()
-            for batch in given.batches(
-                listed(sources), ways, part, self._folder, reference=reference, spread=spread
-            ):
+            for batch in found:
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
                 sharing.read()
                 batch.kept()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.place import folder_of, on_s3
 
@@ -34,3 +34,25 @@ def opened(where: str | Path, *, create: bool) -> CaseFolder:
             f"{path}: is the mirror of a case in a bucket, and lacks part of it. Say --case {uri}."
         )
     return CaseFolder.open(path, create=create)
+
+
+def looked_after(folder: CaseFolder, older_than: float) -> None:
+    """
+    See that an open case is there still, and bring what others put into one in a bucket; a folder shows it by itself.
+
+    Args:
+        folder: The case.
+        older_than: A bucket is asked only if it was last asked longer ago than so many seconds.
+
+    Raises:
+        CaseReplaced: another case is in its place by now, or its mirror is gone: it must be opened anew.
+        CaseError: no case is there, or it can't be reached.
+    """
+    gone = not (folder.path / "case.json").exists()
+    if gone and folder.mirror is None:
+        raise CaseError(f"no case is at {folder.path} any more. Once it is there again, ask again.")
+    if gone or CaseFolder.open(folder.path, create=False).case_id != folder.case_id:
+        where = folder.mirror.bucket.uri if folder.mirror else folder.path
+        raise CaseReplaced(f"{where}: what was opened is not there any more. Open it anew.")
+    if folder.mirror is not None:
+        folder.mirror.bring(older_than)

@@ -20,6 +20,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore import credentials as sdk_credentials
 from botocore import exceptions as sdk
 from botocore.config import Config
+from botocore.httpsession import URLLib3SSLError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 from botocore.utils import JSONFileCache
@@ -45,6 +46,7 @@ _CODES: dict[str, Kind] = {
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
     "PreconditionFailed": "changed", "412": "changed", "ConditionalRequestConflict": "changed",
+    "RequestTimeout": "network",
     "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
     "NotFoundException": "missing", "ResourceNotFoundException": "missing",
 }  # fmt: skip
@@ -55,7 +57,8 @@ _NO_CREDENTIALS = (
     sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.ProfileNotFound, sdk.CredentialRetrievalError,
     sdk.InvalidConfigError, sdk.ConfigParseError, sdk.ConfigNotFound,
 )  # fmt: skip
-_CUT = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError)
+_CUT = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError, URLLib3SSLError)
+"""The last is what a damaged piece within TLS comes as, which the SDK makes none of its own errors of."""
 
 
 class _Clients:
@@ -118,9 +121,16 @@ def ask(access: Access, service: str, operation: str, region: str | None = None,
         return getattr(_clients.get(access, service, region), operation)(**asked)
 
 
-def body(access: Access, *, start: int, **asked: Any) -> Iterator[tuple[int, bytes]]:
+def body(access: Access, *, start: int, same: dict[str, str], **asked: Any) -> Iterator[tuple[int, bytes]]:
     """
     Read an object of S3 piece by piece, from a byte on; each piece comes with its place in the object.
+
+    Args:
+        access: How AWS is reached.
+        start: The first byte.
+        same: What asks for the very object that was begun; noted in here if it is not known yet, so that pieces of an
+            object and of another one that was put in its place are never joined.
+        asked: The parameters.
 
     Raises:
         Failed: it was refused, is gone or was changed; or it ended too soon (`cut`), and can be read on.
@@ -128,7 +138,9 @@ def body(access: Access, *, start: int, **asked: Any) -> Iterator[tuple[int, byt
     if start:
         asked["Range"] = f"bytes={start}-"
     with _explained():
-        answer = _clients.get(access, "s3", None).get_object(**asked, **payer(access))
+        answer = _clients.get(access, "s3", None).get_object(**asked, **same, **payer(access))
+        if "ETag" in answer:
+            same.setdefault("IfMatch", answer["ETag"])
         at = start if "ContentRange" in answer else 0
         stream = answer[
             "Body"
@@ -160,7 +172,7 @@ def put_file(access: Access, path: Path, bucket: str, key: str) -> None:
     Raises:
         Failed: it was refused, or could not be made.
     """
-    with _explained(), path.open("rb") as file:
+    with path.open("rb") as file, _explained():
         client = _clients.get(access, "s3", None)
         if path.stat().st_size <= _PART:
             client.put_object(Bucket=bucket, Key=key, Body=file)
@@ -199,6 +211,14 @@ def _explained() -> Iterator[None]:
         raise Failed("credentials", type(error).__name__, _line(error)) from error
     except (sdk.HTTPClientError, sdk.ConnectionError) as error:
         raise Failed("network", type(error).__name__, _line(error)) from error
+    except (
+        RecursionError
+    ) as error:  # the SDK asks which region a redirection means, and is redirected at that as well
+        raise Failed("other", "PermanentRedirect", "it is sent on, without a word where to") from error
+    except (
+        OSError
+    ) as error:  # what credentials stand in, as a pod's token; a connection's come as the SDK's own
+        raise Failed("credentials", type(error).__name__, _line(error)) from error
     except (sdk.BotoCoreError, ResponseParserError) as error:
         raise Failed("other", type(error).__name__, _line(error)) from error
 
@@ -239,10 +259,18 @@ def _core(profile: str | None) -> CoreSession:
     core.register_component("data_loader", _descriptions())
     with suppress(sdk.BotoCoreError, KeyError):  # an unknown profile is told of when credentials are needed
         provider = core.get_component("credential_provider").get_provider("assume-role")
-        provider.cache = JSONFileCache(
+        provider.cache = _Sessions(
             str(_cache())
         )  # so that a code for MFA is asked for once, not by each worker
     return core
+
+
+class _Sessions(JSONFileCache):  # type: ignore[misc]  # the SDK ships no types
+    """Sessions of roles in a folder, where it can be written: in a container without a home they are asked for anew."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):
+            super().__setitem__(key, value)
 
 
 def _cache() -> Path:

@@ -131,13 +131,18 @@ class S3Bucket:
             fresh.unlink(missing_ok=True)
 
     def _stream(self, key: str, begin: Callable[[], None], take: Callable[[bytes], Any]) -> bool:
-        """Read an object piece by piece, on from where a connection broke: the SDK sees that none is missing."""
+        """
+        Read an object piece by piece, on from where a connection broke: the SDK sees that none is missing.
+
+        One that another was put in place of meanwhile, as notes are, is begun anew.
+        """
+        same: dict[str, str] = {}
         got = broken = 0
         with self._told("read", key):
             while True:
                 try:
                     for at, piece in aws.body(
-                        self.access, start=got, Bucket=self.bucket, Key=self.prefix + key
+                        self.access, start=got, same=same, Bucket=self.bucket, Key=self.prefix + key
                     ):
                         if at != got:  # a server that knows no ranges begins anew
                             begin()
@@ -148,8 +153,11 @@ class S3Bucket:
                 except Failed as failed:
                     if failed.code == "NoSuchKey":
                         return False
-                    if failed.kind != "cut" or broken >= _CUTS:
+                    if failed.kind not in ("cut", "changed") or broken >= _CUTS:
                         raise
+                    if failed.kind == "changed":
+                        begin()
+                        same, got = {}, 0
                     self.sleep(_PAUSE * 2**broken)
                     broken += 1
 

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Batch, Failed, Skipped, Wanted
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Told
-from tokentrail.sources.words import refused
+from tokentrail.sources.words import next_step, refused
 
 _MESSAGES = 500
 _BYTES = 48 << 20
@@ -50,36 +51,64 @@ def batches(source: str, access: Access, wanted: Wanted) -> Iterator[Batch]:
         )
     queue = Queue(source, access)
     settings = queue.checked()
+    held: dict[str, Message] = {}
     failed: set[str] = set()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             ended = False
             while not ended:
-                found = _received(queue, pool, failed)
+                found = _received(queue, pool, held, failed)
                 ended = found.ended
                 if found.told:
-                    yield _batch(queue, found, failed, dead_letters=settings.dead_letters)
+                    yield _batch(queue, found, held, failed, dead_letters=settings.dead_letters)
+            yield from _elsewhere(source, settings.in_flight, queue.settings().in_flight - len(held))
         except Failed as error:
             raise SourceError(refused(error, "read", source)) from error
+        finally:
+            with suppress(Failed):  # they come again by themselves
+                queue.hold(list(held.values()), 0)
 
 
-def _received(queue: Queue, pool: ThreadPoolExecutor, failed: set[str]) -> _Round:
+def _received(queue: Queue, pool: ThreadPoolExecutor, held: dict[str, Message], failed: Set[str]) -> _Round:
+    """
+    Receive a batch, of messages that are held until they are deleted, or it is all over.
+
+    Those that can't be read as well: given back before, they came again in place of what was not received yet.
+    """
     found = _Round()
     while len(found.told) < _MESSAGES and found.size < _BYTES and not found.ended:
         messages = queue.receive(_WAIT)
         queue.hold(messages, _HELD)
+        held.update((one.id, one) for one in messages)  # of several receipts, the last one counts
         fresh = [one for one in messages if one.id not in failed]
         for told in pool.map(queue.tell, fresh):
             found.told.append(told)
             found.size += sum(each.size for each in told.objects)
-        found.ended = not fresh
+        found.ended = not messages
     return found
 
 
-def _batch(queue: Queue, found: _Round, failed: set[str], *, dead_letters: bool) -> Batch:
+def _elsewhere(source: str, before: int, after: int) -> Iterator[Batch]:
+    """
+    Say what another reader holds, as an ingest that was killed does for some minutes: it is not read.
+
+    Only what was held before anything was received, as SQS tells late of what is deleted (SQS API Reference,
+    'GetQueueAttributes': the numbers are approximate).
+    """
+    if others := max(min(before, after), 0):
+        many = f"about {others:,} message{'s' if others > 1 else ''}"
+        told = (
+            f"{source}: {many} held by another reader, or by one that was killed: not read. Run it again in "
+            f"{_HELD // 60} minutes."
+        )
+        yield Batch([], said=[told])
+
+
+def _batch(
+    queue: Queue, found: _Round, held: dict[str, Message], failed: set[str], *, dead_letters: bool
+) -> Batch:
     skipped: list[Skipped] = []
     done: list[Message] = []
-    back: list[Message] = []
     ignored: Counter[str] = Counter()
     for one in found.told:
         ignored.update(one.ignored)
@@ -87,18 +116,28 @@ def _batch(queue: Queue, found: _Round, failed: set[str], *, dead_letters: bool)
             done.append(one.message)
             continue
         dropped = not dead_letters and one.given_up(GIVE_UP, time.time())
-        (done if dropped else back).append(one.message)
-        failed.add(one.message.id)
+        if dropped:
+            done.append(one.message)
+        else:
+            failed.add(one.message.id)
         fate = f"deleted after {one.message.receives} receives" if dropped else "left in the queue"
         skipped.append(Skipped(f"{QUEUE}{queue.url}#{one.message.id}", f"{one.poison}; {fate}"))
     skipped += (
         Skipped(queue.url, f"{count:,} × {why}", lost=False) for why, count in sorted(ignored.items())
     )
     objects = [each for one in found.told for each in one.objects]
-    return Batch(objects, skipped, kept=partial(_kept, queue, done, back))
+    return Batch(objects, skipped, kept=partial(_kept, queue, done, held))
 
 
-def _kept(queue: Queue, done: Sequence[Message], back: Sequence[Message]) -> None:
-    """The case holds what could be read: delete those messages, and give the others back."""
-    queue.delete(done)
-    queue.hold(back, 0)
+def _kept(queue: Queue, done: Sequence[Message], held: dict[str, Message]) -> None:
+    """The case holds what could be read: delete those messages."""
+    try:
+        queue.delete(done)
+    except Failed as failed:
+        where = f"{QUEUE}{queue.url}"
+        raise SourceError(
+            f"{where}: messages that were read could not be deleted ({failed}). The case holds what they name; they "
+            f"come again, and nothing counts twice. {next_step(failed, where)}"
+        ) from failed
+    for one in done:
+        held.pop(one.id, None)

@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from tokentrail.errors import SourceError
-from tokentrail.sources import trail
+from tokentrail.sources import cases, trail
 from tokentrail.sources.interface import SHARDS, Skipped, Spread
 
 _PART = 1 << 20
@@ -128,7 +128,10 @@ def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
     except OSError as error:
         yield Skipped(folder, f"can't be listed: {error.strerror}")
         return
-    for entry in entries:
+    wanted = without_case(entries)
+    if len(wanted) < len(entries):
+        yield Skipped(folder, cases.why(os.path.join(folder, "")), lost=False)
+    for entry in wanted:
         if entry.is_dir(follow_symlinks=False):
             yield entry.path
         elif entry.is_symlink() and os.path.isdir(entry.path):
@@ -137,6 +140,18 @@ def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
             yield Skipped(entry.path, _HALF)
         else:
             yield _file(entry.path)
+
+
+def without_case(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+    """What stands in a folder, but for what a case is made of, if it is one."""
+    found = list(entries)
+    marker = next((one for one in found if one.name == cases.MARKER), None)
+    try:
+        if marker is None or not marker.is_file() or not cases.marks(marker.name, marker.stat().st_size):
+            return found
+    except OSError:
+        return found
+    return [one for one in found if one.name not in cases.PARTS]
 
 
 def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:

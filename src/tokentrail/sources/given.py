@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
@@ -35,7 +35,7 @@ def batches(
     *,
     reference: bool = False,
     spread: Spread | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """
     List the evidence of some sources, in batches that go into the case one after the other.
 

@@ -94,6 +94,8 @@ class Failed(Exception):
         self.kind = kind
         self.code = code
         self.message = message
+        self.folder: str | None = None
+        """Which folder of a bucket could not be listed, if that is what failed."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code

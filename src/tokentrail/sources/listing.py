@@ -8,14 +8,14 @@ out is in order of name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
-from tokentrail.sources import aws, trail
+from tokentrail.sources import aws, cases, trail
 from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
 from tokentrail.sources.words import refused
 
@@ -101,7 +101,10 @@ class Lister:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return self._contents(pool, prefix, spread)
         except Failed as failed:
-            raise SourceError(refused(failed, "listed", f"s3://{self._bucket}/{prefix}")) from failed
+            told = refused(failed, "listed", f"s3://{self._bucket}/{failed.folder or prefix}")
+            if failed.kind == "denied" and failed.folder and failed.folder.rstrip("/") != prefix.rstrip("/"):
+                told += " Or name the folders beside it, several if need be: they may be listed."
+            raise SourceError(told) from failed
 
     def _contents(self, pool: ThreadPoolExecutor, prefix: str, spread: Spread | None) -> Contents:
         first = self._given(prefix)
@@ -125,8 +128,21 @@ class Lister:
                 raise part
             found.take_in(part)
         found.objects.sort(key=lambda one: one.key)
+        self._leave_out_cases(found)
         found.skipped.sort(key=lambda one: one.name)
         return found
+
+    def _leave_out_cases(self, found: Contents) -> None:
+        """Cases of our own are no logs, as where one lies in the bucket that it is made from."""
+        within = {
+            one.key.removesuffix(cases.MARKER)
+            for one in found.objects
+            if cases.marks(one.key.rpartition("/")[2], one.size)
+        }
+        if within:
+            found.objects = [one for one in found.objects if not _is_part(one.key, within)]
+            named = (f"s3://{self._bucket}/{one}" for one in within)
+            found.skipped += (Skipped(one, cases.why(one), lost=False) for one in named)
 
     def _finer(self, pool: ThreadPoolExecutor, found: Contents, folders: list[str]) -> list[str]:
         """Folders of years, months or days instead of a region's, as deep as it takes to have enough to spread."""
@@ -209,15 +225,12 @@ class Lister:
     def _pages(self, **asked: Any) -> Iterator[dict[str, Any]]:
         more: dict[str, str] = {}
         while True:
-            page = aws.ask(
-                self._access,
-                "s3",
-                "list_objects_v2",
-                Bucket=self._bucket,
-                **asked,
-                **more,
-                **aws.payer(self._access),
-            )
+            called = {"Bucket": self._bucket, **asked, **more, **aws.payer(self._access)}
+            try:
+                page = aws.ask(self._access, "s3", "list_objects_v2", **called)
+            except Failed as failed:
+                failed.folder = asked["Prefix"]
+                raise
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -239,6 +252,14 @@ class Lister:
         for (folder, why), count in others.items():
             shown = f"s3://{self._bucket}/{folder}/ ({count:,} object{'s' if count > 1 else ''})"
             found.skipped.append(Skipped(shown, why, lost=False))
+
+
+def _is_part(key: str, within: Set[str]) -> bool:
+    """Whether a key is that of a part of a case in one of some folders."""
+    names = key.split("/")
+    return any(
+        name in cases.PARTS and "/".join([*names[:depth], ""]) in within for depth, name in enumerate(names)
+    )
 
 
 def _contents_below(

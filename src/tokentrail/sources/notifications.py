@@ -41,6 +41,8 @@ class Notice:
     objects: tuple[Named, ...] = ()
     ignored: tuple[str, ...] = ()
     """Why there is nothing to read in it or in a part of it; each is fine."""
+    unreadable: str | None = None
+    """Why a part of it is no notification that we know; what else it names is no worse for that."""
     event: bool = False
     """Whether the message is itself an event of CloudTrail, sent by EventBridge."""
 
@@ -54,7 +56,7 @@ def read(body: str) -> Notice:
     Read the body of a message.
 
     Raises:
-        Unreadable: it is none that we know; the words say why.
+        Unreadable: nothing in it is one that we know; the words say why.
     """
     found = _content(body, _WRAPPED)
     if isinstance(found, str):
@@ -63,13 +65,23 @@ def read(body: str) -> Notice:
         return Notice(event=True)
     objects: list[Named] = []
     ignored: list[str] = []
+    unreadable: Unreadable | None = None
     for one in _named(found):
+        if isinstance(one, Unreadable):
+            unreadable = unreadable or one
+            continue
         why = one if isinstance(one, str) else _not_wanted(one.key)
         if why is not None:
             ignored.append(why)
         elif isinstance(one, Named):
             objects.append(one)
-    return Notice(objects=tuple(dict.fromkeys(objects)), ignored=tuple(ignored))
+    if unreadable is not None and not objects and not ignored:
+        raise unreadable
+    return Notice(
+        objects=tuple(dict.fromkeys(objects)),
+        ignored=tuple(ignored),
+        unreadable=str(unreadable) if unreadable else None,
+    )
 
 
 def _content(text: Any, depth: int) -> dict[str, Any] | str:
@@ -93,14 +105,20 @@ def _content(text: Any, depth: int) -> dict[str, Any] | str:
     return found
 
 
-def _named(found: dict[str, Any]) -> Iterator[Named | str]:
+def _named(found: dict[str, Any]) -> Iterator[Named | str | Unreadable]:
     if isinstance(found.get("Records"), list):
         for one in found["Records"]:
-            yield _from_s3(one)
+            try:
+                yield _from_s3(one)
+            except Unreadable as why:
+                yield why
     elif "s3ObjectKey" in found:
         bucket, keys = found.get("s3Bucket"), found["s3ObjectKey"]
         for key in keys if isinstance(keys, list) else [keys]:
-            yield _checked(bucket, key)
+            try:
+                yield _checked(bucket, key)
+            except Unreadable as why:
+                yield why
     elif found.get("source") == "aws.s3":
         yield _from_event_bridge(found)
     else:

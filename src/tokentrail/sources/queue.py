@@ -31,7 +31,11 @@ that was changed by mistake, or by an attacker, is mended within a day, and what
 """
 _MOST = 10
 """Messages in one call (SQS API Reference, 'ReceiveMessage' and 'DeleteMessageBatch')."""
-_REGION = re.compile(r"https://(?:sqs|queue)\.([a-z0-9-]+)\.|https://([a-z0-9-]+)\.queue\.")
+_REGION = re.compile(
+    r"https://(?:[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z]+(?:-[a-z]+)+-\d+)\.|https://([a-z0-9-]+)\.queue\."
+)
+_OLDEST = "https://queue.amazonaws.com/"
+"""The old name of us-east-1's endpoint, as other regions' are `REGION.queue.…` (the SDK's list of endpoints)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,10 @@ class Queue:
                 "sqs:https://sqs.eu-west-1.amazonaws.com/111122223333/trail."
             )
         found = _REGION.match(self.url)
-        self._region = (found[1] or found[2]) if found else None
+        self.region = (
+            (found[1] or found[2]) if found else "us-east-1" if self.url.startswith(_OLDEST) else None
+        )
+        """Where it is, as far as its URL says."""
         self._access = access
 
     def settings(self) -> Settings:
@@ -213,7 +220,7 @@ class Queue:
         if notice.event:
             name = f"{QUEUE}{self.url}#{message.id}"
             return Told(message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))])
-        told = Told(message, ignored=notice.ignored)
+        told = Told(message, ignored=notice.ignored, poison=notice.unreadable)
         for named in notice.objects:
             found = self._fetch(named)
             if isinstance(found, OSError):
@@ -234,7 +241,7 @@ class Queue:
         return failed
 
     def _ask(self, operation: str, **asked: Any) -> Any:
-        return aws.ask(self._access, "sqs", operation, self._region, QueueUrl=self.url, **asked)
+        return aws.ask(self._access, "sqs", operation, self.region, QueueUrl=self.url, **asked)
 
 
 def _quoted(etag: str) -> str:

@@ -77,11 +77,12 @@ class S3Object:
         if most is not None and self.size > most:
             raise OSError(errno.EFBIG, TOO_LARGE)
         parts: list[bytes] = []
+        same = {"IfMatch": self.etag} if self.etag else {}
         got = broken = 0
         for left in range(_TRIES)[::-1]:
             try:
                 for at, piece in aws.body(
-                    self.access, start=got, Bucket=self.bucket, Key=self.key, **self._same()
+                    self.access, start=got, same=same, Bucket=self.bucket, Key=self.key
                 ):
                     if at != got:  # a server that knows no ranges begins anew
                         parts, got = [], 0
@@ -99,9 +100,6 @@ class S3Object:
                 self.sleep(_PAUSE * 2**broken)
                 broken += 1
         raise AssertionError("the last try returns or raises")
-
-    def _same(self) -> dict[str, str]:
-        return {"IfMatch": self.etag} if self.etag else {}
 
     def _given_up(self, failed: Failed) -> Exception:
         if failed.kind in _ABORT:
@@ -138,22 +136,28 @@ def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None =
 
 
 def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
-    """Read one byte: what is denied for one object is denied for most, and should be said once."""
-    if not listed or not listed[0].size:
+    """
+    Read one byte: what is denied for objects apart from each other is denied for most, and should be said once.
+
+    What only some prefixes or keys deny, as where the key of older logs was disabled, costs itself alone.
+    """
+    apart = dict.fromkeys(listed[at] for at in (0, len(listed) // 2, -1) if listed)
+    denied: SourceError | None = None
+    for one in (one for one in apart if one.size):
+        try:
+            asked = {"Bucket": bucket, "Key": one.key, "Range": "bytes=0-0", **aws.payer(access)}
+            aws.ask(access, "s3", "get_object", **asked)["Body"].close()
+        except Failed as failed:
+            told = SourceError(refused(failed, "read", f"s3://{bucket}/{one.key}"))
+            if failed.kind in _ABORT:
+                raise told from failed
+            if failed.kind in ("denied", "kms"):
+                told.__cause__ = failed
+                denied = denied or told
+                continue
         return
-    try:
-        aws.ask(
-            access,
-            "s3",
-            "get_object",
-            Bucket=bucket,
-            Key=listed[0].key,
-            Range="bytes=0-0",
-            **aws.payer(access),
-        )["Body"].close()
-    except Failed as failed:
-        if failed.kind in _ABORT | {"denied", "kms"}:
-            raise SourceError(refused(failed, "read", f"s3://{bucket}/{listed[0].key}")) from failed
+    if denied is not None:
+        raise denied
 
 
 def _said(source: str, found: Contents) -> list[str]:

@@ -19,6 +19,18 @@ _NEXT = {
     "cut": "The answer ended too soon, several times. " + _AGAIN,
     "other": "Run it again with -v to see the cause.",
 }
+_ELSEWHERE = (
+    "The bucket is in another region than the one that was asked. Set AWS_DEFAULT_REGION to its region; an endpoint "
+    "that is set must be the one of that region, and with https:// where it sends others on to that."
+)
+_FAULT = "AWS failed, for longer than the SDK is patient. Wait a little. " + _AGAIN
+_OF_CODE = {
+    "InvalidObjectState": "It lies in an archive class. Restore it first (`aws s3api restore-object`).",
+    **dict.fromkeys(
+        ("PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"), _ELSEWHERE
+    ),
+    **dict.fromkeys(("InternalError", "InternalFailure", "InternalServerError", "500", "502", "503", "504"), _FAULT),
+}  # fmt: skip
 _DENIED = {
     "s3": "Access was denied. Reading needs s3:ListBucket and s3:GetObject (docs/policies/read.json); a bucket "
     "whose requester pays needs --request-payer; another account's may need --profile or --role-arn.",
@@ -37,6 +49,4 @@ def next_step(failed: Failed, where: str) -> str:
     """Say what to do about a failure."""
     if failed.kind == "denied":
         return _DENIED.get(where.partition(":")[0], _DENIED["other"])
-    if failed.code == "InvalidObjectState":
-        return "It lies in an archive class. Restore it first (`aws s3api restore-object`)."
-    return _NEXT[failed.kind]
+    return _OF_CODE.get(failed.code) or _NEXT[failed.kind]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.events.columns import TABLES
 from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
@@ -28,6 +28,8 @@ from tokentrail.store.segment import is_part
 
 _MARKS = "mirrored"
 """The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
+_GONE = "gone."
+"""How the manifest of a segment begins there that was in the bucket and is no more."""
 _PLACE = "TOKENTRAIL_MIRRORS"
 _FEW = 1_000
 """Names that are looked at before a case is started among them."""
@@ -60,8 +62,8 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
         folder = CaseFolder.open(path, create=False)
     except CaseError as error:
         raise CaseError(f"{bucket.uri}: {error}") from error
-    folder.mirror = Mirror(bucket, folder)
-    folder.mirror.bring()
+    folder.mirror = Mirror(bucket, folder, text)
+    folder.mirror.bring_all()
     return folder
 
 
@@ -100,8 +102,10 @@ def manifests_in(bucket: Bucket) -> list[Manifest]:
 class Mirror:
     """What keeps a folder and the bucket that it mirrors alike."""
 
-    def __init__(self, bucket: Bucket, folder: CaseFolder) -> None:
+    def __init__(self, bucket: Bucket, folder: CaseFolder, marker: bytes) -> None:
         self.bucket = bucket
+        self._marker = marker
+        """What the bucket says of the case; another case's says something else."""
         self.foreign = 0
         """Names among those of manifests that are none of a case's."""
         self._folder = folder
@@ -114,14 +118,40 @@ class Mirror:
 
         Args:
             older_than: Only if it was last done longer ago than so many seconds.
+
+        Raises:
+            CaseReplaced: another case is there by now.
+            CaseError: no case is there any more, or it can't be reached.
         """
         if older_than and time.monotonic() - self._brought < older_than:
             return
+        self._see()
+        self.bring_all()
+
+    def _see(self) -> None:
+        """See that the bucket holds this case: of one that was removed, or begun anew, nothing may be mixed with it."""
+        text = self.bucket.read(keys.CASE)
+        if text is None:
+            raise CaseError(
+                f"{self.bucket.uri}: no case is there any more. Once it is there again, ask again."
+            )
+        if text != self._marker:
+            raise CaseReplaced(f"{self.bucket.uri}: another case is there by now. Open it anew.")
+
+    def bring_all(self) -> None:
+        """Fetch them from a case that was just seen to be this one."""
+        with self._writing(self._folder.path):
+            self._bring_all()
+
+    def _bring_all(self) -> None:
         had = {one for one in self._folder.published() if self._marks.has(one)}
         names, self.foreign = keys.segments_in(self.bucket)
         there = set(names)
         for gone in had - there:
-            (self._folder.path / keys.manifest_key(gone)).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process does the same
+                (self._folder.path / keys.manifest_key(gone)).replace(
+                    self._folder.path / _MARKS / f"{_GONE}{gone}"
+                )
         here = self._folder.published()
         replaced = {name for one in self._folder.snapshot().manifests for name in one.replaces}
         new = list(_manifests(self.bucket, sorted(there - here - replaced)))
@@ -258,8 +288,25 @@ class Mirror:
         new = (one for one in self._folder.snapshot().manifests if not self._marks.has(one.segment))
         return [each for one in new for each in one.objects]
 
+    def lost(self) -> list[StoredObject]:
+        """The evidence that this folder had from the bucket, which holds it no more."""
+        known = self._folder.snapshot().objects()
+        gone: dict[str, StoredObject] = {}
+        for path in sorted((self._folder.path / _MARKS).glob(f"{_GONE}*")):
+            with suppress(OSError, ValueError):
+                manifest = manifest_of(path.read_bytes(), path.name.removeprefix(_GONE))
+                gone.update((one.sha256, one) for one in manifest.objects if one.sha256 not in known)
+        return list(gone.values())
+
     def give_new(self) -> None:
-        """Put segments and notes into the bucket that are here and were never there."""
+        """
+        Put segments and notes into the bucket that are here and were never there.
+
+        Raises:
+            CaseReplaced: another case is there by now.
+            CaseError: no case is there any more, or it can't be put there.
+        """
+        self._see()
         giving.give_new(self.bucket, self._folder, self._marks)
 
     def give(self, derived: str | None = None) -> None:

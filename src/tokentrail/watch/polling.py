@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws, trail
-from tokentrail.sources.files import BytesObject
+from tokentrail.sources.files import BytesObject, without_case
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE, Fetched
@@ -30,6 +30,12 @@ FOLDER_EVERY = 0.25
 BUCKET_EVERY = 5.0
 _OVERLAP = timedelta(days=1)
 """Days before the newest one are listed again: an object may be put late into the folder of the day before."""
+_BACK, _BACK_EVERY = timedelta(days=31), 3600.0
+"""
+Days that are listed again every so many seconds: where a bucket let nobody write, log files come for 30 days still.
+
+Source: AWS CloudTrail User Guide, 'Getting and viewing your CloudTrail log files'.
+"""
 _NAMED = 1_000
 _LOOKED_AT, _LIVELY, _RECENT = 5.0, 86_400.0, 10_000
 """Seconds between two looks whether files that were read have changed since: those that changed within so many seconds
@@ -295,7 +301,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as found:
-        for one in found:
+        for one in without_case(found):
             if one.is_dir(follow_symlinks=False):
                 folders.append(one.path)
             elif one.is_file():
@@ -327,6 +333,7 @@ class BucketFeed(PollingFeed):
         self._seen = {hash(one) for one in held}
         self._unread = Later[S3Object]()
         self._newest: datetime | None = None
+        self._looked_back = 0.0
 
     def check(self) -> None:
         """See that the bucket can be listed."""
@@ -342,11 +349,13 @@ class BucketFeed(PollingFeed):
 
     def look(self) -> Iterator[Arrival]:
         """List what is new, and fetch it, several objects at once."""
-        wanted = self._wanted
+        wanted, now = self._wanted, time.monotonic()
+        back = self._newest is None or now - self._looked_back >= _BACK_EVERY
         if self._newest is not None:
-            since = self._newest - _OVERLAP
+            since = self._newest - (_BACK if back else _OVERLAP)
             wanted = Wanted(since=since, accounts=wanted.accounts, regions=wanted.regions)
         contents = Lister(self._access, self._bucket, wanted).contents(self._prefix)
+        self._looked_back = now if back else self._looked_back
         listed = [
             S3Object(self._access, self._bucket, one.key, one.size, one.etag) for one in contents.objects
         ]
@@ -365,8 +374,9 @@ class BucketFeed(PollingFeed):
                         yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            self._newest = min(now, max(written))  # whoever may write there may name an object after any day
+            self._newest = min(
+                datetime.fromtimestamp(self._clock(), UTC), max(written)
+            )  # whoever may write there may name an object after any day
 
     def _not_read(self, there: S3Object, error: OSError) -> None:
         """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""

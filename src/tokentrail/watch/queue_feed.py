@@ -17,6 +17,7 @@ from tokentrail.errors import SourceError
 from tokentrail.sources import aws
 from tokentrail.sources.interface import QUEUE, Access, Failed
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Settings, Told
+from tokentrail.sources.words import next_step
 from tokentrail.watch.buffer import Buffer, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
@@ -126,7 +127,7 @@ class QueueFeed:
         try:
             self._settings = self._queue.settings()
         except (Failed, SourceError) as error:
-            self._troubles["asking"] = str(error)
+            self._troubles["asking"] = self._told("counting", error)
         else:
             self._troubles.pop("asking", None)
 
@@ -188,7 +189,7 @@ class QueueFeed:
                 try:
                     self._receive_once(pool)
                 except (Failed, SourceError) as error:
-                    self._troubles["receiving"] = str(error)
+                    self._troubles["receiving"] = self._told("receiving", error)
                     self._over.wait(patience.failed())
                 else:
                     patience.worked()
@@ -261,9 +262,16 @@ class QueueFeed:
         try:
             call()
         except (Failed, SourceError) as error:
-            self._troubles[doing] = str(error)
+            self._troubles[doing] = self._told(doing, error)
         else:
             self._troubles.pop(doing, None)
+
+    def _told(self, doing: str, error: Failed | SourceError) -> str:
+        """What hinders it, where, and what to do about it; an object's error says so itself."""
+        if isinstance(error, SourceError):
+            return str(error)
+        where = f"{QUEUE}{self._queue.url}"
+        return f"{where}: {doing} messages failed ({error}). {next_step(error, where)}"
 
     def _hold(self) -> None:
         """Keep what is held from others, well before its time is up."""

@@ -8,6 +8,7 @@ forth in time does not grow the newest forest again.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from starlette.datastructures import QueryParams
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
 from tokentrail.dossier import Question, about, gather, leads, turns
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import Document
@@ -58,10 +59,15 @@ class Answers:
 
     def __init__(self, folder: Path | str, snapshots: Iterable[Snapshot] = ()) -> None:
         self._snapshots = tuple(snapshots)
-        self._marker = None if str(folder).startswith("s3://") else Path(folder) / "case.json"
-        self._newest = Case.open(folder, create=False)
-        self._earlier = Case.open(folder, create=False)
+        self._folder = folder
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self.turn = threading.Lock()
+        """Held by whoever asks."""
+        self._open()
+
+    def _open(self) -> None:
+        self._newest = Case.open(self._folder, create=False)
+        self._earlier = Case.open(self._folder, create=False)
 
     def close(self) -> None:
         """Let go of the case."""
@@ -70,16 +76,17 @@ class Answers:
 
     def refresh(self) -> None:
         """
-        Look now and then for what others put into a case in a bucket; a folder shows it by itself.
+        Look now and then for what others put into a case in a bucket, and for another case in its place.
 
         Raises:
-            CaseError: the folder is no longer there, as when its evidence is read in again.
+            CaseError: it is no longer there, as when its evidence is read in again, or can't be reached.
         """
-        if self._marker is not None and not self._marker.exists():
-            raise CaseError(
-                f"no case is at {self._marker.parent} any more. Once it is there again, ask again."
-            )
-        self._newest.refresh(_LOOKED_AFTER)
+        try:
+            self._newest.refresh(_LOOKED_AFTER)
+        except CaseReplaced:
+            self.close()
+            self._kept.clear()
+            self._open()
 
     def start(self, query: QueryParams) -> StartPage:
         """The case at a glance."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
@@ -35,7 +34,6 @@ class Console:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self._turn = threading.Lock()
 
     def routes(self) -> list[Route]:
         """List the addresses: each page, and its twin."""
@@ -87,7 +85,7 @@ class Console:
 
     def _guarded(self, request: Request, answer: Callable[[], Response], *, html: bool) -> Response:
         """Answer, or say why there is no answer."""
-        with self._turn:
+        with self._answers.turn:
             try:
                 self._answers.refresh()
                 return answer()
