@@ -1124,6 +1124,25 @@ def instances_behind_a_balancer(world: World) -> None:
         host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
 
 
+@fires("stolen-workload")
+def instance_key_from_exit_to_exit(world: World) -> None:
+    """A thief with an instance's credential leaves a tunnel by one exit and then by another, with one tool."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    for place in (ELSEWHERE, "203.0.112.78"):
+        host.seen_from(place, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@spares("stolen-workload")
+def gateway_of_many_addresses(world: World) -> None:
+    """A rare tool of an instance leaves by two of its gateway's addresses, by which its ordinary one leaves, too."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    for place in (ELSEWHERE, "203.0.112.78"):
+        host.seen_from(place).calls("s3:ListBuckets")
+        host.seen_from(place, "aws-cli/2.15").calls("s3:ListBuckets")
+
+
 @spares("stolen-workload")
 def fleet_behind_another_gateway(world: World) -> None:
     """A role's instances leave by another gateway from some day on: with what they had used, and with something new."""
