@@ -238,6 +238,28 @@ def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> N
     assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
 
 
+def test_what_the_attacker_opened_and_started_with_a_role_of_its_own_making_is_shut_too() -> None:
+    """By calls where there are any; what a person must stop is named, and the proof waits for nobody to do it."""
+    world, key, session = thief()
+    role = session.creates_role(
+        "sync", {"Federated": (provider := "arn:aws:iam::111122223333:oidc-provider/idp.example")}
+    )
+    answer = {"openIDConnectProviderArn": provider}
+    session.calls("iam:CreateOpenIDConnectProvider", {"url": "idp.example"}, response=answer, read_only=False)
+    session.calls("sagemaker:CreateNotebookInstance", {"notebookInstanceName": "n", "roleArn": role.arn})
+    session.creates_function("send", role).calls("s3:ListBuckets")
+    session.runs_task(role).calls("s3:ListBuckets")
+    world.oidc(role, "x", provider="idp.example").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert {"DeleteOpenIDConnectProvider", "PutFunctionConcurrency", "StopTask"} <= {
+        call.operation for one in plan.steps for call in one.calls
+    }
+    assert role.arn in step(plan, "deny-role").principals and plan.proof.complete
+    assert any("SageMaker notebook n (111122223333, us-east-1)" in one for one in plan.residual_risks)
+    assert not any("by hand" in one or "lets the attacker in no more" in one for one in plan.proof.holds_if)
+
+
 def test_who_came_in_by_the_attackers_trust_anchor_is_ended_and_stays_out() -> None:
     """By one call that shuts the anchor, and no hand that revokes a certificate; another authority's are spared."""
     world = World(START)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from tokentrail.containment import documents
@@ -14,6 +14,7 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
@@ -25,6 +26,7 @@ Calls after which a host never runs again: whoever starts another starts another
 
 Sources: Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'.
 """
+_MOST = 12
 _TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
 _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -41,6 +43,37 @@ def close_source(scene: Scene, source: Source) -> Move:
         return _unused_key(scene, source)
     action, means = _CLOSING[source.kind]
     return _closing(action, scene, source, *means(source))
+
+
+def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[list[Source], list[str]]:
+    """
+    Split off what runs with a role of the attacker's making, or hands it out, and no call of ours stops.
+
+    That role is denied for good, so that no proof needs a person to stop it first; but it stays, and may run on.
+
+    Returns:
+        The other sources, and what is said of these.
+    """
+    left = [
+        one for one in sources
+        if one.kind in ("host", "provider") and one.mints in made and one.until is None and not _by_call(one)
+    ]  # fmt: skip
+    named = (
+        f"{f'{kind.called} ' if (kind := WORKLOADS.get(one.what or '')) else ''}{one.id} "
+        f"({', '.join(filter(None, (one.account, one.region)))})"
+        for one in left
+    )
+    told = list(dict.fromkeys(named))
+    more = f", and {len(told) - _MOST} more that `tokentrail trace` lists" if len(told) > _MOST else ""
+    said = (
+        "what has a role that the attacker made is handed nothing that works once that is denied, but is there, and "
+        f"may run on: stop or delete it by hand, {', '.join(told[:_MOST])}{more}"
+    )
+    return [one for one in sources if one not in left], [said] if left else []
+
+
+def _by_call(source: Source) -> bool:
+    return bool(_CLOSING[source.kind][1](source)[0])
 
 
 def _password(source: Source) -> Means:

@@ -18,7 +18,7 @@ from tokentrail.containment.gone import NAMED, gone, moved_on
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
+from tokentrail.containment.untold import ENDING, ENTERED, LEFT, some_of, told_as, with_article
 from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -136,7 +136,7 @@ def left_behind(
             f"plan for its role too (`tokentrail contain ROLE-ARN`): {some_of(deeds_told)}"
         )
     own_made = found.users | found.roles
-    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in own_made]
+    kept = [one for one in found.sources if one.kind not in ENDING or one.mints not in own_made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}
     found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
 from tokentrail.containment.given import beside, given, openings
@@ -82,8 +83,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
     shut = {(one.id, one.mints) for one in left.sources}
+    standing, idle = running_on(left.sources, left.roles)
+    left.risks += idle
     sources = [
-        *left.sources,
+        *standing,
         *behind(ever, gone_since, forest.as_of, shut),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
@@ -99,6 +102,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
     sources = [one for one in sources if one.mints not in dead]
+    doors = [one for one in standing if one.kind == "provider" and one.made]
+    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
+    foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
     starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
     ids = {row["n"]: row["id"] for row in listed}
     own = {name for n, name in ids.items() if n in starts}
@@ -132,7 +138,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
-        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in sources if one.assumed)),
+        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
         ways_in=tuple(ways_in(forest, pairs)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
