@@ -234,13 +234,45 @@ def test_calls_that_no_list_knows_are_named() -> None:
         key.calls(action, {"userName": "eve", "task": "t"}, read_only=False)
     for action in ("ec2:DescribeInstances", "ec2:CreateVpc", "s3:PutObject", "ssm:UpdateInstanceInformation"):
         key.calls(action, {"bucketName": "b", "key": "k"})
+    for action in ("ses:SendEmail", "ecr:PutImage"):
+        key.calls(action, {"repositoryName": "shop"}, read_only=False)
     key.calls("omics:CreateWorkflow", error="AccessDenied", read_only=False)
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times)")
+    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
+
+
+def test_what_deletes_data_later_is_named_with_what_takes_it_back() -> None:
+    """A ransom's rule empties a bucket, and a key's time runs out, days after all credentials were ended."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:PutBucketLifecycle", {"bucketName": "backups"}, read_only=False)
+    key.calls("s3:PutBucketLifecycle", {"bucketName": "spared"}, read_only=False, error="AccessDenied")
+    key.calls("kms:ScheduleKeyDeletion", {"keyId": "key-1", "pendingWindowInDays": 7}, read_only=False)
+    key.calls("logs:PutRetentionPolicy", {"logGroupName": "trail", "retentionInDays": 1}, read_only=False)
+    (said,) = [one for one in planned(world, key.id).residual_risks if "deletes data by itself" in one]
+
+    assert (
+        "s3:PutBucketLifecycle on arn:aws:s3:::backups (aws s3api put-bucket-lifecycle-configuration" in said
+    )
+    assert "kms:ScheduleKeyDeletion on key-1 (aws kms cancel-key-deletion" in said
+    assert "logs:PutRetentionPolicy (aws logs" in said and "spared" not in said
+
+
+def test_a_policy_of_a_user_that_a_step_deletes_is_not_said_to_stay() -> None:
+    """A change to a user or role that the attacker made goes with it; one to anybody else's is named."""
+    world = World(START)
+    key = world.user("support")
+    for user in (key.creates_user("mallory"), world.user("ria").user):
+        key.iam(
+            "AttachUserPolicy", userName=user.name, policyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+        )
+    (said,) = [one for one in planned(world, key.id).residual_risks if "a change to policies" in one]
+
+    assert "AttachUserPolicy on ria" in said and "mallory" not in said
 
 
 def test_what_a_service_handed_out_is_a_condition() -> None:

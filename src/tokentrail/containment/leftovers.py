@@ -112,7 +112,7 @@ def left_behind(
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in seen
-            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead)
+            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead, found)
             if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
             if what in _KEYLIKE:
@@ -224,10 +224,10 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime]) -> bool:
-    """Whether a change was one to a user or role that has been deleted since."""
+def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime], found: Leftovers) -> bool:
+    """Whether a change was one to a user or role that has been deleted since, or is deleted or denied as a whole."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := _asked(deed, member))]
-    return any(one in dead and dead[one] >= deed.time for one in named)
+    return any(one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
 
 
 def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
