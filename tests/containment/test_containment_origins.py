@@ -577,3 +577,27 @@ def test_the_certificates_later_sessions_are_the_thiefs_where_it_was_seen(ip: st
 
     assert (after.id in plan.tainted) == theirs
     assert rests_on(plan, f"^{after.id} is the rightful owner's, though the certificate {now}") != theirs
+
+
+@pytest.mark.parametrize(("first", "told"), [("thief", True), ("colleague", False), ("owner", False)])
+def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, told: bool) -> None:
+    """
+    A key that stood in a file descends from nothing of the attacker's; its working at the attacker's address tells.
+
+    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it.
+    """
+    world = World(START)
+    leaked, other = world.user("leaked", ip="192.0.2.10"), world.user("terraform", ip="192.0.2.20")
+    for key in (leaked, other):
+        key.calls("s3:ListBuckets")
+    address = {"thief": "198.51.100.7", "colleague": "192.0.2.20", "owner": "192.0.2.10"}[first]
+    leaked.seen_from("198.51.100.7").calls("s3:GetObject", {"bucketName": "state", "key": "k"})
+    stolen = other.seen_from(address)
+    session = stolen.assumes("Deploy", "x")
+    session.calls("s3:ListBuckets")
+    with asked(world) as case:
+        plan, both = checked(case.contain([leaked.id])), checked(case.contain([leaked.id, other.id]))
+
+    said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
+    assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
+    assert not any("was not stolen as well" in one for one in both.proof.holds_if)

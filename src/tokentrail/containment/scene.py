@@ -178,6 +178,15 @@ class WayIn(NamedTuple):
     """The roles besides the attacker's that it was seen to open, at any time."""
 
 
+class Neighbour(NamedTuple):
+    """A credential that descends from none of the attacker's, and works from an address that the attacker brought."""
+
+    id: str
+    address: str
+    by: str
+    """The attacker's credential that was used there first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """All that planner and prover look at."""
@@ -241,6 +250,8 @@ class Scene:
     """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""
     doubts: tuple[tuple[str, str], ...] = ()
     """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Others that live and were used from where the attacker had come first."""
 
     @property
     def cutoff(self) -> datetime:

@@ -18,9 +18,10 @@ from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.near import guests, of_principals
+from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import (
-    PARTITIONS,
     Known,
     Principal,
     arn_of,
@@ -116,7 +117,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         edges += allowed_edges(asked.reach, concerned, edges)
     reached = closure(concerned, edges)
     concerning = reached | asked.also
-    near = [*_of_principals(forest, concerning), *_guests(forest, concerning)]
+    near = [*of_principals(forest, concerning), *guests(forest, concerning)]
     judge = forest.judge_of(near)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
     judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs.ids]
@@ -159,6 +160,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
+        neighbours=tuple(neighbours(forest, pairs, starts, asked.narrowing)),
     )
 
 
@@ -284,29 +286,6 @@ def _deeds(
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )
-
-
-_NAMED = """
-split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
-OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
-
-
-def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
-    """The credentials of some principals that may live now."""
-    wanted = set(reached)
-    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
-    names = sorted({one.name for one in wanted if not one.is_root} | roots)
-    alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, _NAMED, (names, names), among=alive)
-    return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
-
-
-def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:
-    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
-    accounts = {one.account for one in reached if one.kind in ("user", "root")}
-    found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
-    users = [(row, of_caller(rows.caller(row))) for row in found]
-    return [row for row, user in users if user.account in accounts and user not in reached]
 
 
 def _known(
