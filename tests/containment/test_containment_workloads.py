@@ -205,6 +205,16 @@ def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -
     assert "put-function-concurrency --region us-east-1 --function-name=send" in host.why
 
 
+@pytest.mark.parametrize("action", ["codebuild:CreateProject", "codebuild:UpdateProject"])
+def test_what_the_attacker_only_changed_is_put_back_and_not_deleted(action: str) -> None:
+    """A project of the owner's that runs the attacker's commands is the owner's still."""
+    plan = plan_after((action, {"name": "site", "serviceRole": JOB}, None))
+    told = step(plan, "isolate-instance").why
+
+    assert ("Put the CodeBuild project site back to what it was" in told) == action.endswith("UpdateProject")
+    assert ("delete-project" in told) == action.endswith("CreateProject")
+
+
 def test_what_is_gone_is_no_host_any_more() -> None:
     """An instance that was terminated, and one whose role was deleted, hand out nothing: no step."""
     world, key, session = thief()

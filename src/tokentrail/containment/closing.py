@@ -27,6 +27,8 @@ Calls after which a host never runs again: whoever starts another starts another
 Sources: Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'.
 """
 _MOST = 12
+_FOUND = frozenset({"instance", "instance_profile", "task"})
+"""Hosts of the owner's that the attacker need not have changed."""
 _TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
 _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -149,6 +151,8 @@ def _provider(source: Source) -> Means:
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
         stop = _stop(workload, source)
+        if not source.made:
+            return _changed(workload, source, "hands out")
         return (), (
             f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
         )
@@ -214,12 +218,24 @@ def _host(source: Source) -> Means:
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
         stop = _stop(workload, source)
+        if not source.made and source.what not in _FOUND:
+            return _changed(workload, source, "is handed")
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
     stop = RUN_BY.get(source.service or "", RUN_BY["*"]).format(name=name, where=where)
     by = f", to which {source.service} gave its role," if source.service else ""
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
+
+
+def _changed(workload: Workload, source: Source, else_it: str) -> Means:
+    """What was somebody's before the attacker changed it is put back: no command is named that does away with it."""
+    stop = _stop(workload, source)
+    how = "" if re.search("delete-|deregister-|terminate-", stop) else f" ({stop})"
+    return (), (
+        f"Put the {workload.called} {source.id} back to what it was before the attacker changed it, or stop it{how}, "
+        f"and stop what runs of it, before its role is cut, or it {else_it} the next session. "
+    )
 
 
 def _stop(workload: Workload, source: Source) -> str:
