@@ -262,6 +262,30 @@ def test_what_deletes_data_later_is_named_with_what_takes_it_back() -> None:
     assert "logs:PutRetentionPolicy (aws logs" in said and "spared" not in said
 
 
+def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back() -> None:
+    """A second factor, a boundary, the log: no step gives them back, and a plan that ends all leaves them off."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    mfa = {"userName": "ria", "serialNumber": "arn:aws:iam::111122223333:mfa/ria"}
+    for user in ("ria", "joe"):
+        for name in ("DeactivateMFADevice", "EnableMFADevice"):
+            key.calls(f"iam:{name}", {**mfa, "userName": user}, read_only=False)
+    key.iam("PutUserPolicy", userName="joe", policyName="own", policyDocument="{}")
+    key.iam("DeleteUserPolicy", userName="joe", policyName="own")
+    key.iam("DetachRolePolicy", roleName="Prod", policyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    key.calls("cloudtrail:StopLogging", {"name": "main"}, read_only=False)
+    key.calls("frauddetector:DeleteDetector", {"detectorId": "d"}, read_only=False)
+    admin.calls("iam:EnableMFADevice", {**mfa, "userName": "joe", "serialNumber": "other"}, read_only=False)
+    found = [
+        one for one in planned(world, key.id).residual_risks if " took away " in one or "turned off" in one
+    ]
+    (factor, policy, log) = found
+
+    assert "DeactivateMFADevice on ria" in factor and "joe" not in factor
+    assert "a policy" in policy and "DetachRolePolicy on Prod, arn:aws:iam::aws:policy/AWSDenyAll" in policy
+    assert "own" not in policy and "StopLogging on main" in log and "DeleteDetector" not in log
+
+
 def test_a_policy_of_a_user_that_a_step_deletes_is_not_said_to_stay() -> None:
     """A change to a user or role that the attacker made goes with it; one to anybody else's is named."""
     world = World(START)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.leftovers import trusted
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
@@ -89,9 +90,11 @@ def _trust(source: Source) -> Means:
     if document:
         put = {"RoleName": source.id, "PolicyDocument": document}
         return (iam(source.account, "UpdateAssumeRolePolicy", **put),), ""
+    named = ", ".join(sorted(trusted(source.before.get("now"))))
+    now = f" Since the attacker changed it, it names {named}." if named else ""
     return (), (
         f"What the trust policy of {source.id} said before is not in the evidence: put it back by hand, from your "
-        "templates or AWS Config. "
+        f"templates or AWS Config.{now} "
     )
 
 

@@ -257,7 +257,7 @@ def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account,
         why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
-        before={"document": document} if document else {},
+        before={"document": document, "now": deed.document},
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from tokentrail.containment.principal import (
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
 from tokentrail.containment.unknown import given_calls, unknown_calls
+from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -85,7 +86,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += idle
+    left.risks += [*idle, *weakened(deeds, around)]
     sources = [
         *standing,
         *behind(ever, gone_since, forest.as_of, shut),
