@@ -79,9 +79,28 @@ def _by_call(source: Source) -> bool:
     return bool(_CLOSING[source.kind][1](source)[0])
 
 
+def centrally(account: str, command: str) -> str:
+    """
+    How the organisation deletes what a member account's root user has, also where nobody else can sign in as it.
+
+    Sources: IAM User Guide, 'Perform a privileged task on an AWS Organizations member account'; AWS STS API Reference,
+    'AssumeRoot'; IAM API Reference, 'DeleteLoginProfile' (without a name, in such a session).
+    """
+    return (
+        "Where you can't, as the attacker may have changed the address of its mail or the second factor: of a member "
+        "account whose root access is managed centrally, the management account or IAM's delegated administrator takes "
+        f"up a session (`aws sts assume-root --target-principal {account} --task-policy-arn "
+        "arn=arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials`, at a regional endpoint), and in that "
+        f"`aws iam {command}`. Nobody else can. "
+    )
+
+
 def _password(source: Source) -> Means:
     if source.mints.is_root:
-        return (), "Sign in as root, change the password and the MFA device: no IAM call can. "
+        how = centrally(
+            source.account, "delete-login-profile` and `aws iam deactivate-mfa-device --serial-number=…"
+        )
+        return (), f"Sign in as root, change the password and the MFA device. {how}"
     return (iam(source.account, "DeleteLoginProfile", UserName=source.id),), ""
 
 
