@@ -83,6 +83,25 @@ def stolen_key_in_turn(world: World) -> None:
 
 
 @fires("two-networks")
+def stolen_key_from_exit_to_exit(world: World) -> None:
+    """A thief leaves a tunnel by one exit and then by another, while the owner uses the key."""
+    key = ada(world)
+    for place in (ELSEWHERE, "198.51.100.7"):
+        key.seen_from(place, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def long_gone_to_another(world: World) -> None:
+    """Who moves on from the new network to another, and comes back to the old one the next day, is no two people."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.seen_from("198.51.100.7", TOOL).calls("sts:GetCallerIdentity")
+    world.wait(hours=14)
+    key.calls("ec2:DescribeInstances")
+
+
+@fires("two-networks")
 def stolen_key_of_years(world: World) -> None:
     """An owner who moved to another network each season, and a thief who uses the key while its owner does."""
     key = ada(world)
