@@ -329,6 +329,21 @@ def test_what_took_the_place_of_a_robbed_workload_may_be_robbed_too(kind: str, d
     assert rests_on(plan, f"{other.id} is the rightful owner's") and not rests_on(plan, before.id)
 
 
+def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() -> None:
+    """Where the evidence begins with the theft, no earlier task shows it: the robbed one's own first calls do."""
+    world = World(START)
+    robbed, after = (world.task("Web").seen_from(OFFICE) for _ in range(2))
+    for one in (robbed, after, robbed.seen_from(THIEF)):
+        one.calls("s3:ListBuckets")
+    made = after.creates_user("deployed")
+    plan = checked(planned(world, robbed.id, strategy="surgical"))
+
+    assert after.id not in {*plan.tainted, *hit(plan)} and rests_on(
+        plan, f"{after.id} is the rightful owner's"
+    )
+    assert made.arn not in {one for each in plan.steps for one in each.principals}
+
+
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
     with refreshed(World(START)) as (case, first, after):

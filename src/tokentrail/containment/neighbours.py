@@ -58,10 +58,10 @@ def _came_after(
             continue
         if not others or len(others) > _CROWD:
             continue
-        stays = [row for row in forest.done_by(others, _STAYS) if row["ip"] == address]
-        if any(row["first"] < first for row in stays):
+        there = [row for row in forest.done_by(others, _STAYS) if row["ip"] == address]
+        if any(row["first"] < first for row in there):
             continue
-        came = {row["n"] for row in stays} - told
+        came = {row["n"] for row in there} - told
         told |= came
         for row, one in _credentials(forest, came):
             if one.may_mint:
@@ -82,19 +82,25 @@ def _brought(
     Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
     used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's.
     """
-    stays: dict[int, list[Row]] = {}
-    for row in forest.done_by(own.keys(), _STAYS) if own else ():
-        stays.setdefault(row["n"], []).append(row)
     named = bool(narrowing.source_ips or narrowing.trusted_ips)
     found: dict[str, _First] = {}
-    for n, listed in stays.items():
-        listed.sort(key=lambda row: (row["first"], row["ip"]))
+    for n, listed in stays(forest, own.keys()).items():
         of_host = own[n].kind == "service_role"
         of_owner = n in starts and not named and len(listed) > 1
         for row in listed[of_host or of_owner :]:
             if _public(row["ip"]) and (n not in starts or narrowing.admits(_moment(row["last"]), row["ip"])):
                 at = row["ip"]
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
+    return found
+
+
+def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
+    """Where each of some credentials was used, the first address first."""
+    found: dict[int, list[Row]] = {}
+    for row in forest.done_by(places, _STAYS) if places else ():
+        found.setdefault(row["n"], []).append(row)
+    for listed in found.values():
+        listed.sort(key=lambda row: (row["first"], row["ip"]))
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import beside, given, openings
+from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
@@ -194,7 +194,7 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
         told = beside(forest, opened, set(tainted), unseen)
-        found = given(opened, told, [one for _, one in pairs], narrowing)
+        found = given(opened, told, [one for _, one in pairs], narrowing, homes(forest, pairs))
         if not found.certain:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
