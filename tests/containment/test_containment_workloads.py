@@ -50,6 +50,10 @@ MADE: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
     "machine": ("states:CreateStateMachine", {"name": "m", "roleArn": JOB}, None, "delete-state-machine"),
     "rule": ("events:PutTargets", {"rule": "r", "targets": [{"id": "1", "roleArn": JOB}]}, None, "events disable-rule"),
     "schedule": ("scheduler:CreateSchedule", {"name": "s", "target": {"roleArn": JOB}}, None, "delete-schedule"),
+    "service": (
+        "ecs:CreateService", {"cluster": "mine", "serviceName": "s", "taskRoleArn": JOB}, None,
+        "--cluster=mine --service=s --desired-count 0",
+    ),
     "profile": ("iam:AddRoleToInstanceProfile", {"instanceProfileName": "p", "roleName": "Job"}, None, "remove-role"),
 }  # fmt: skip
 

@@ -320,7 +320,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
-            region=deed.region, what=what, cluster=cluster_of(thing), until=until,
+            region=deed.region, what=what, cluster=cluster_of(thing) or _asked(deed, "cluster"), until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip

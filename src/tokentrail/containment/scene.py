@@ -140,7 +140,7 @@ class Source:
     person: str | None = field(default=None, compare=False)
     """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
     cluster: str | None = field(default=None, compare=False)
-    """Of an ECS task: where it runs, if that is known."""
+    """Of an ECS task or service: where it runs, if that is known."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
