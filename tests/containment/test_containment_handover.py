@@ -294,8 +294,11 @@ def test_a_policy_of_a_user_that_a_step_deletes_is_not_said_to_stay() -> None:
         key.iam(
             "AttachUserPolicy", userName=user.name, policyArn="arn:aws:iam::aws:policy/AdministratorAccess"
         )
+    quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    key.iam("AttachUserPolicy", userName="support", policyArn=quarantine)
     (said,) = [one for one in planned(world, key.id).residual_risks if "a change to policies" in one]
 
+    assert "on support" not in said  # whoever put it there: it takes power away
     assert "AttachUserPolicy on ria" in said and "mallory" not in said
 
 

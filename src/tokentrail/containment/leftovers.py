@@ -38,8 +38,7 @@ _NAMED = {
 _ANYBODYS = ("Delete", "Remove", "UpdateUser")
 PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
 _PUT_RIGHT = {
-    "user": ("DeleteUser",),
-    "role": ("DeleteRole",),
+    "user": ("DeleteUser",), "role": ("DeleteRole",),
     "password": PASSWORD_CHANGES,
     "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
     "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
@@ -225,9 +224,10 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
 
 
 def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime], found: Leftovers) -> bool:
-    """Whether a change was one to a user or role that has been deleted since, or is deleted or denied as a whole."""
+    """Whether a change was one to who has been deleted since or goes as a whole, or no more than AWS's quarantine."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := _asked(deed, member))]
-    return any(one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
+    gone_too = (one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
+    return any(gone_too) or ":aws:policy/AWSCompromisedKeyQuarantine" in (_asked(deed, "policyArn") or "")
 
 
 def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
