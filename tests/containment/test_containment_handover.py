@@ -234,13 +234,72 @@ def test_calls_that_no_list_knows_are_named() -> None:
         key.calls(action, {"userName": "eve", "task": "t"}, read_only=False)
     for action in ("ec2:DescribeInstances", "ec2:CreateVpc", "s3:PutObject", "ssm:UpdateInstanceInformation"):
         key.calls(action, {"bucketName": "b", "key": "k"})
+    for action in ("ses:SendEmail", "ecr:PutImage"):
+        key.calls(action, {"repositoryName": "shop"}, read_only=False)
     key.calls("omics:CreateWorkflow", error="AccessDenied", read_only=False)
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times)")
+    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
+
+
+def test_what_deletes_data_later_is_named_with_what_takes_it_back() -> None:
+    """A ransom's rule empties a bucket, and a key's time runs out, days after all credentials were ended."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:PutBucketLifecycle", {"bucketName": "backups"}, read_only=False)
+    key.calls("s3:PutBucketLifecycle", {"bucketName": "spared"}, read_only=False, error="AccessDenied")
+    key.calls("kms:ScheduleKeyDeletion", {"keyId": "key-1", "pendingWindowInDays": 7}, read_only=False)
+    key.calls("logs:PutRetentionPolicy", {"logGroupName": "trail", "retentionInDays": 1}, read_only=False)
+    (said,) = [one for one in planned(world, key.id).residual_risks if "deletes data by itself" in one]
+
+    assert (
+        "s3:PutBucketLifecycle on arn:aws:s3:::backups (aws s3api put-bucket-lifecycle-configuration" in said
+    )
+    assert "kms:ScheduleKeyDeletion on key-1 (aws kms cancel-key-deletion" in said
+    assert "logs:PutRetentionPolicy (aws logs" in said and "spared" not in said
+
+
+def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back() -> None:
+    """A second factor, a boundary, the log: no step gives them back, and a plan that ends all leaves them off."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    mfa = {"userName": "ria", "serialNumber": "arn:aws:iam::111122223333:mfa/ria"}
+    for user in ("ria", "joe"):
+        for name in ("DeactivateMFADevice", "EnableMFADevice"):
+            key.calls(f"iam:{name}", {**mfa, "userName": user}, read_only=False)
+    key.iam("PutUserPolicy", userName="joe", policyName="own", policyDocument="{}")
+    key.iam("DeleteUserPolicy", userName="joe", policyName="own")
+    key.iam("DetachRolePolicy", roleName="Prod", policyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    key.calls("cloudtrail:StopLogging", {"name": "main"}, read_only=False)
+    key.calls("frauddetector:DeleteDetector", {"detectorId": "d"}, read_only=False)
+    admin.calls("iam:EnableMFADevice", {**mfa, "userName": "joe", "serialNumber": "other"}, read_only=False)
+    found = [
+        one for one in planned(world, key.id).residual_risks if " took away " in one or "turned off" in one
+    ]
+    (factor, policy, log) = found
+
+    assert "DeactivateMFADevice on ria" in factor and "joe" not in factor
+    assert "a policy" in policy and "DetachRolePolicy on Prod, arn:aws:iam::aws:policy/AWSDenyAll" in policy
+    assert "own" not in policy and "StopLogging on main" in log and "DeleteDetector" not in log
+
+
+def test_a_policy_of_a_user_that_a_step_deletes_is_not_said_to_stay() -> None:
+    """A change to a user or role that the attacker made goes with it; one to anybody else's is named."""
+    world = World(START)
+    key = world.user("support")
+    for user in (key.creates_user("mallory"), world.user("ria").user):
+        key.iam(
+            "AttachUserPolicy", userName=user.name, policyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+        )
+    quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    key.iam("AttachUserPolicy", userName="support", policyArn=quarantine)
+    (said,) = [one for one in planned(world, key.id).residual_risks if "a change to policies" in one]
+
+    assert "on support" not in said  # whoever put it there: it takes power away
+    assert "AttachUserPolicy on ria" in said and "mallory" not in said
 
 
 def test_what_a_service_handed_out_is_a_condition() -> None:

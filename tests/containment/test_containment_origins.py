@@ -329,6 +329,21 @@ def test_what_took_the_place_of_a_robbed_workload_may_be_robbed_too(kind: str, d
     assert rests_on(plan, f"{other.id} is the rightful owner's") and not rests_on(plan, before.id)
 
 
+def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() -> None:
+    """Where the evidence begins with the theft, no earlier task shows it: the robbed one's own first calls do."""
+    world = World(START)
+    robbed, after = (world.task("Web").seen_from(OFFICE) for _ in range(2))
+    for one in (robbed, after, robbed.seen_from(THIEF)):
+        one.calls("s3:ListBuckets")
+    made = after.creates_user("deployed")
+    plan = checked(planned(world, robbed.id, strategy="surgical"))
+
+    assert after.id not in {*plan.tainted, *hit(plan)} and rests_on(
+        plan, f"{after.id} is the rightful owner's"
+    )
+    assert made.arn not in {one for each in plan.steps for one in each.principals}
+
+
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
     with refreshed(World(START)) as (case, first, after):
@@ -577,3 +592,27 @@ def test_the_certificates_later_sessions_are_the_thiefs_where_it_was_seen(ip: st
 
     assert (after.id in plan.tainted) == theirs
     assert rests_on(plan, f"^{after.id} is the rightful owner's, though the certificate {now}") != theirs
+
+
+@pytest.mark.parametrize(("first", "told"), [("thief", True), ("colleague", False), ("owner", False)])
+def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, told: bool) -> None:
+    """
+    A key that stood in a file descends from nothing of the attacker's; its working at the attacker's address tells.
+
+    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it.
+    """
+    world = World(START)
+    leaked, other = world.user("leaked", ip="192.0.2.10"), world.user("terraform", ip="192.0.2.20")
+    for key in (leaked, other):
+        key.calls("s3:ListBuckets")
+    address = {"thief": "198.51.100.7", "colleague": "192.0.2.20", "owner": "192.0.2.10"}[first]
+    leaked.seen_from("198.51.100.7").calls("s3:GetObject", {"bucketName": "state", "key": "k"})
+    stolen = other.seen_from(address)
+    session = stolen.assumes("Deploy", "x")
+    session.calls("s3:ListBuckets")
+    with asked(world) as case:
+        plan, both = checked(case.contain([leaked.id])), checked(case.contain([leaked.id, other.id]))
+
+    said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
+    assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
+    assert not any("was not stolen as well" in one for one in both.proof.holds_if)

@@ -181,6 +181,9 @@ def test_roots_key_is_deactivated_by_root_and_bound_by_the_organisation() -> Non
 
     key, control = step(member, "deactivate-key"), step(member, "scp-deny")
     assert () == key.calls and "as root" in key.why and ("AKIAIOSFODNN7EXAMPLE",) == key.ends
+    assert (
+        "IAMDeleteRootUserCredentials`" in key.why and "delete-access-key --access-key-id=AKIAIO" in key.why
+    )
     assert not manager.proof.complete and "AKIAIOSFODNN7EXAMPLE" not in {
         one.credential for one in manager.proof.survivors
     }

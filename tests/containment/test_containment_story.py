@@ -385,6 +385,15 @@ def test_what_the_attacker_left_behind_goes_too(action: str) -> None:
     refuted(without, named)
 
 
+def test_a_trust_that_a_person_puts_back_is_told() -> None:
+    """Where the evidence does not show what it said before, the step says whom the attacker's names."""
+    world = World(START)
+    key = world.user("support")
+    leaves_trust(world, key)
+
+    assert "it names arn:aws:iam::999999999999:root" in step(planned(world, key.id), "revert-trust").why
+
+
 def test_a_trust_is_put_back_as_it_was() -> None:
     """Where the log shows the trust policy from before the attacker's change, the step writes that one."""
     world = World(START)

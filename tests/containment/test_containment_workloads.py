@@ -50,6 +50,10 @@ MADE: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
     "machine": ("states:CreateStateMachine", {"name": "m", "roleArn": JOB}, None, "delete-state-machine"),
     "rule": ("events:PutTargets", {"rule": "r", "targets": [{"id": "1", "roleArn": JOB}]}, None, "events disable-rule"),
     "schedule": ("scheduler:CreateSchedule", {"name": "s", "target": {"roleArn": JOB}}, None, "delete-schedule"),
+    "service": (
+        "ecs:CreateService", {"cluster": "mine", "serviceName": "s", "taskRoleArn": JOB}, None,
+        "--cluster=mine --service=s --desired-count 0",
+    ),
     "profile": ("iam:AddRoleToInstanceProfile", {"instanceProfileName": "p", "roleName": "Job"}, None, "remove-role"),
 }  # fmt: skip
 
@@ -205,6 +209,16 @@ def test_a_colleague_s_function_with_the_attacker_s_code_is_left_to_a_person() -
     assert "put-function-concurrency --region us-east-1 --function-name=send" in host.why
 
 
+@pytest.mark.parametrize("action", ["codebuild:CreateProject", "codebuild:UpdateProject"])
+def test_what_the_attacker_only_changed_is_put_back_and_not_deleted(action: str) -> None:
+    """A project of the owner's that runs the attacker's commands is the owner's still."""
+    plan = plan_after((action, {"name": "site", "serviceRole": JOB}, None))
+    told = step(plan, "isolate-instance").why
+
+    assert ("Put the CodeBuild project site back to what it was" in told) == action.endswith("UpdateProject")
+    assert ("delete-project" in told) == action.endswith("CreateProject")
+
+
 def test_what_is_gone_is_no_host_any_more() -> None:
     """An instance that was terminated, and one whose role was deleted, hand out nothing: no step."""
     world, key, session = thief()
@@ -236,6 +250,28 @@ def test_a_trust_anchor_and_a_profile_are_shut_by_calls_and_its_roles_cut() -> N
     }
     assert {HERE} == {call.region for call in shut.calls} and not shut.reversible
     assert JOB in step(plan, "revoke-role-sessions").principals and plan.proof.complete
+
+
+def test_what_the_attacker_opened_and_started_with_a_role_of_its_own_making_is_shut_too() -> None:
+    """By calls where there are any; what a person must stop is named, and the proof waits for nobody to do it."""
+    world, key, session = thief()
+    role = session.creates_role(
+        "sync", {"Federated": (provider := "arn:aws:iam::111122223333:oidc-provider/idp.example")}
+    )
+    answer = {"openIDConnectProviderArn": provider}
+    session.calls("iam:CreateOpenIDConnectProvider", {"url": "idp.example"}, response=answer, read_only=False)
+    session.calls("sagemaker:CreateNotebookInstance", {"notebookInstanceName": "n", "roleArn": role.arn})
+    session.creates_function("send", role).calls("s3:ListBuckets")
+    session.runs_task(role).calls("s3:ListBuckets")
+    world.oidc(role, "x", provider="idp.example").calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert {"DeleteOpenIDConnectProvider", "PutFunctionConcurrency", "StopTask"} <= {
+        call.operation for one in plan.steps for call in one.calls
+    }
+    assert role.arn in step(plan, "deny-role").principals and plan.proof.complete
+    assert any("SageMaker notebook n (111122223333, us-east-1)" in one for one in plan.residual_risks)
+    assert not any("by hand" in one or "lets the attacker in no more" in one for one in plan.proof.holds_if)
 
 
 def test_who_came_in_by_the_attackers_trust_anchor_is_ended_and_stays_out() -> None:

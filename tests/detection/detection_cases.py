@@ -83,6 +83,25 @@ def stolen_key_in_turn(world: World) -> None:
 
 
 @fires("two-networks")
+def stolen_key_from_exit_to_exit(world: World) -> None:
+    """A thief leaves a tunnel by one exit and then by another, while the owner uses the key."""
+    key = ada(world)
+    for place in (ELSEWHERE, "198.51.100.7"):
+        key.seen_from(place, TOOL).calls("sts:GetCallerIdentity")
+    key.calls("ec2:DescribeInstances")
+
+
+@spares("two-networks")
+def long_gone_to_another(world: World) -> None:
+    """Who moves on from the new network to another, and comes back to the old one the next day, is no two people."""
+    key = ada(world)
+    key.seen_from(ELSEWHERE, TOOL).calls("sts:GetCallerIdentity")
+    key.seen_from("198.51.100.7", TOOL).calls("sts:GetCallerIdentity")
+    world.wait(hours=14)
+    key.calls("ec2:DescribeInstances")
+
+
+@fires("two-networks")
 def stolen_key_of_years(world: World) -> None:
     """An owner who moved to another network each season, and a thief who uses the key while its owner does."""
     key = ada(world)
@@ -1122,6 +1141,25 @@ def instances_behind_a_balancer(world: World) -> None:
         host = world.instance("Web", ip=f"198.51.100.{place + 7}")
         host.calls("s3:ListBuckets", count=3)
         host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@fires("stolen-workload")
+def instance_key_from_exit_to_exit(world: World) -> None:
+    """A thief with an instance's credential leaves a tunnel by one exit and then by another, with one tool."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    for place in (ELSEWHERE, "203.0.112.78"):
+        host.seen_from(place, "aws-cli/2.15").calls("sts:GetCallerIdentity")
+
+
+@spares("stolen-workload")
+def gateway_of_many_addresses(world: World) -> None:
+    """A rare tool of an instance leaves by two of its gateway's addresses, by which its ordinary one leaves, too."""
+    host = world.instance("Web", ip="198.51.100.7")
+    host.calls("s3:ListBuckets", count=3)
+    for place in (ELSEWHERE, "203.0.112.78"):
+        host.seen_from(place).calls("s3:ListBuckets")
+        host.seen_from(place, "aws-cli/2.15").calls("s3:ListBuckets")
 
 
 @spares("stolen-workload")

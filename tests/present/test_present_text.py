@@ -213,6 +213,16 @@ def test_a_subject_of_several_credentials_is_counted() -> None:
     assert "role/R: 2 credentials, of which 1 still works, 1 may." in text
 
 
+def test_a_trace_says_of_what_it_follows_no_further() -> None:
+    """A host's session that has run out says nothing of the thief's next: whoever asks is sent to where that is told."""
+    host = credential(origin="service", state="expired")
+    text = written(lambda paper: write_trace(trace(host, subject=(SESSION,)), paper))
+    alone = written(lambda paper: write_trace(trace(credential(), subject=(SESSION,)), paper))
+
+    assert f"{SESSION} was handed out by a host, a sign-in or an identity provider" in text
+    assert "`tokentrail contain` does" in " ".join(text.split()) and "handed out" not in alone
+
+
 def test_accounts_are_named_where_there_are_several() -> None:
     """A lineage across accounts says for each credential which account it is of."""
     text = written(

@@ -29,6 +29,7 @@ def holds_if(
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
         yield f"nor where it got in otherwise: {len(scene.entered) - _MOST} more (see `created` of `tokentrail trace`)"
+    yield from _beside(scene, outcome)
     yield from _carried_off(scene, outcome)
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
@@ -84,6 +85,20 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
                 f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
                 f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
             )
+
+
+def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """What works where the attacker came first may be in the same hands, though nothing of the attacker's minted it."""
+    left = [one for one in scene.neighbours
+            if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
+    for one in left[:_MOST]:
+        yield (
+            f"{one.id} was not stolen as well, though it was used from {one.address}, where nobody was before "
+            f"{one.by}: no step ends it (`tokentrail contain {shlex.quote(one.id)}` does)"
+        )
+    if len(left) > _MOST:
+        some = ", ".join(one.id for one in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
+        yield f"the same is so of {len(left) - _MOST} more: {some}"
 
 
 _WAYS = {

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.leftovers import trusted
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
@@ -25,6 +27,9 @@ Calls after which a host never runs again: whoever starts another starts another
 
 Sources: Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'.
 """
+_MOST = 12
+_FOUND = frozenset({"instance", "instance_profile", "task"})
+"""Hosts of the owner's that the attacker need not have changed."""
 _TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
 _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -43,9 +48,59 @@ def close_source(scene: Scene, source: Source) -> Move:
     return _closing(action, scene, source, *means(source))
 
 
+def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[list[Source], list[str]]:
+    """
+    Split off what runs with a role of the attacker's making, or hands it out, and no call of ours stops.
+
+    That role is denied for good, so that no proof needs a person to stop it first; but it stays, and may run on.
+
+    Returns:
+        The other sources, and what is said of these.
+    """
+    left = [
+        one for one in sources
+        if one.kind in ("host", "provider") and one.mints in made and one.until is None and not _by_call(one)
+    ]  # fmt: skip
+    named = (
+        f"{f'{kind.called} ' if (kind := WORKLOADS.get(one.what or '')) else ''}{one.id} "
+        f"({', '.join(filter(None, (one.account, one.region)))})"
+        for one in left
+    )
+    told = list(dict.fromkeys(named))
+    more = f", and {len(told) - _MOST} more that `tokentrail trace` lists" if len(told) > _MOST else ""
+    said = (
+        "what has a role that the attacker made is handed nothing that works once that is denied, but is there, and "
+        f"may run on: stop or delete it by hand, {', '.join(told[:_MOST])}{more}"
+    )
+    return [one for one in sources if one not in left], [said] if left else []
+
+
+def _by_call(source: Source) -> bool:
+    return bool(_CLOSING[source.kind][1](source)[0])
+
+
+def centrally(account: str, command: str) -> str:
+    """
+    How the organisation deletes what a member account's root user has, also where nobody else can sign in as it.
+
+    Sources: IAM User Guide, 'Perform a privileged task on an AWS Organizations member account'; AWS STS API Reference,
+    'AssumeRoot'; IAM API Reference, 'DeleteLoginProfile' (without a name, in such a session).
+    """
+    return (
+        "Where you can't, as the attacker may have changed the address of its mail or the second factor: of a member "
+        "account whose root access is managed centrally, the management account or IAM's delegated administrator takes "
+        f"up a session (`aws sts assume-root --target-principal {account} --task-policy-arn "
+        "arn=arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials`, at a regional endpoint), and in that "
+        f"`aws iam {command}`. Nobody else can. "
+    )
+
+
 def _password(source: Source) -> Means:
     if source.mints.is_root:
-        return (), "Sign in as root, change the password and the MFA device: no IAM call can. "
+        how = centrally(
+            source.account, "delete-login-profile` and `aws iam deactivate-mfa-device --serial-number=…"
+        )
+        return (), f"Sign in as root, change the password and the MFA device. {how}"
     return (iam(source.account, "DeleteLoginProfile", UserName=source.id),), ""
 
 
@@ -54,9 +109,11 @@ def _trust(source: Source) -> Means:
     if document:
         put = {"RoleName": source.id, "PolicyDocument": document}
         return (iam(source.account, "UpdateAssumeRolePolicy", **put),), ""
+    named = ", ".join(sorted(trusted(source.before.get("now"))))
+    now = f" Since the attacker changed it, it names {named}." if named else ""
     return (), (
         f"What the trust policy of {source.id} said before is not in the evidence: put it back by hand, from your "
-        "templates or AWS Config. "
+        f"templates or AWS Config.{now} "
     )
 
 
@@ -116,6 +173,8 @@ def _provider(source: Source) -> Means:
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
         stop = _stop(workload, source)
+        if not source.made:
+            return _changed(workload, source, "hands out")
         return (), (
             f"Shut the {workload.called} {source.id} before its role is cut, or it hands out the next session: {stop}. "
         )
@@ -181,12 +240,24 @@ def _host(source: Source) -> Means:
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:
         stop = _stop(workload, source)
+        if not source.made and source.what not in _FOUND:
+            return _changed(workload, source, "is handed")
         return (), (
             f"Stop the {workload.called} {source.id} before its role is cut, or it is handed the next session: {stop}. "
         )
     stop = RUN_BY.get(source.service or "", RUN_BY["*"]).format(name=name, where=where)
     by = f", to which {source.service} gave its role," if source.service else ""
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
+
+
+def _changed(workload: Workload, source: Source, else_it: str) -> Means:
+    """What was somebody's before the attacker changed it is put back: no command is named that does away with it."""
+    stop = _stop(workload, source)
+    how = "" if re.search("delete-|deregister-|terminate-", stop) else f" ({stop})"
+    return (), (
+        f"Put the {workload.called} {source.id} back to what it was before the attacker changed it, or stop it{how}, "
+        f"and stop what runs of it, before its role is cut, or it {else_it} the next session. "
+    )
 
 
 def _stop(workload: Workload, source: Source) -> str:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
+from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.workloads import session_of
@@ -129,6 +130,7 @@ def given(
     near: Sequence[tuple[Row, Credential]],
     theirs: Iterable[Credential],
     narrowing: Narrowing,
+    homes: Set[str] = frozenset(),
 ) -> Given:
     """
     Tell which of the sessions of such roles are the attacker's.
@@ -138,6 +140,7 @@ def given(
         near: The sessions of these roles, tainted ones aside.
         theirs: The tainted credentials: what was used from an address of theirs is the attacker's too.
         narrowing: Which addresses count.
+        homes: Where the attacker's began before they were used elsewhere: of a workload that was robbed, its own.
     """
     found = Given({}, {})
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
@@ -153,13 +156,24 @@ def given(
         shared = sorted(seen_at.intersection(used_from([one])) - own.get(role, set()))
         if way.service is not None:
             shared = [
-                one for one in shared if not any(ipaddress.ip_address(one) in inner for inner in _INNER)
-            ]
+                one for one in shared
+                if one not in homes and not any(ipaddress.ip_address(one) in inner for inner in _INNER)
+            ]  # fmt: skip
         if shared:
             found.certain[one.id] = f"{way.why}, and both were used from {shared[0]}"
         elif unsure(one, narrowing):
             found.doubtful[one.id] = way.why
     return found
+
+
+def homes(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
+    """
+    Where workloads that were robbed began their work, if their sessions were used elsewhere, too.
+
+    That is their host's address, or the gateway by which their like leave, whichever the evidence shows first.
+    """
+    places = {row["n"] for row, one in theirs if one.kind in _KINDS}
+    return {listed[0]["ip"] for listed in stays(forest, places).values() if len(listed) > 1}
 
 
 def _given_by(one: Credential) -> str | None:

@@ -18,7 +18,7 @@ from tokentrail.containment.gone import NAMED, gone, moved_on
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENTERED, LEFT, some_of, told_as, with_article
+from tokentrail.containment.untold import ENDING, ENTERED, LEFT, some_of, told_as, with_article
 from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -38,8 +38,7 @@ _NAMED = {
 _ANYBODYS = ("Delete", "Remove", "UpdateUser")
 PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
 _PUT_RIGHT = {
-    "user": ("DeleteUser",),
-    "role": ("DeleteRole",),
+    "user": ("DeleteUser",), "role": ("DeleteRole",),
     "password": PASSWORD_CHANGES,
     "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
     "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
@@ -112,7 +111,7 @@ def left_behind(
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in seen
-            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead)
+            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead, found)
             if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
             if what in _KEYLIKE:
@@ -136,7 +135,7 @@ def left_behind(
             f"plan for its role too (`tokentrail contain ROLE-ARN`): {some_of(deeds_told)}"
         )
     own_made = found.users | found.roles
-    kept = [one for one in found.sources if one.kind in ("user", "role") or one.mints not in own_made]
+    kept = [one for one in found.sources if one.kind not in ENDING or one.mints not in own_made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}
     found.sources = [one for one in kept if one.mints.kind != "unknown" or one.name not in known]
     return found
@@ -224,10 +223,11 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime]) -> bool:
-    """Whether a change was one to a user or role that has been deleted since."""
+def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime], found: Leftovers) -> bool:
+    """Whether a change was one to who has been deleted since or goes as a whole, or no more than AWS's quarantine."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := _asked(deed, member))]
-    return any(one in dead and dead[one] >= deed.time for one in named)
+    gone_too = (one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
+    return any(gone_too) or ":aws:policy/AWSCompromisedKeyQuarantine" in (_asked(deed, "policyArn") or "")
 
 
 def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
@@ -257,7 +257,7 @@ def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account,
         why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
-        before={"document": document} if document else {},
+        before={"document": document, "now": deed.document},
     )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
-            region=deed.region, what=what, cluster=cluster_of(thing), until=until,
+            region=deed.region, what=what, cluster=cluster_of(thing) or _asked(deed, "cluster"), until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip

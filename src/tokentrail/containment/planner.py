@@ -14,7 +14,7 @@ from datetime import datetime
 
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
-from tokentrail.containment.closing import close_source
+from tokentrail.containment.closing import centrally, close_source
 from tokentrail.containment.controls import controls
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
@@ -80,8 +80,8 @@ def _keys(needs: _Needs) -> Iterator[Move]:
         if one.principal.is_root:
             yield moves.merged(
                 "deactivate-key", [moves.of_keys("deactivate-key", [one])],
-                f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}: no other principal "
-                "can. ",
+                f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}. "
+                + centrally(one.principal.account, f"delete-access-key --access-key-id={one.key_id}"),
             )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ class Source:
     person: str | None = field(default=None, compare=False)
     """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
     cluster: str | None = field(default=None, compare=False)
-    """Of an ECS task: where it runs, if that is known."""
+    """Of an ECS task or service: where it runs, if that is known."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
@@ -176,6 +176,15 @@ class WayIn(NamedTuple):
     """When it was first seen in the attacker's hands."""
     others: tuple[Principal, ...]
     """The roles besides the attacker's that it was seen to open, at any time."""
+
+
+class Neighbour(NamedTuple):
+    """A credential that descends from none of the attacker's, and works from an address that the attacker brought."""
+
+    id: str
+    address: str
+    by: str
+    """The attacker's credential that was used there first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +250,8 @@ class Scene:
     """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""
     doubts: tuple[tuple[str, str], ...] = ()
     """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Others that live and were used from where the attacker had come first."""
 
     @property
     def cutoff(self) -> datetime:

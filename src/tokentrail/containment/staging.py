@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import beside, given, openings
+from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.near import guests, of_principals
+from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import (
-    PARTITIONS,
     Known,
     Principal,
     arn_of,
@@ -30,6 +32,7 @@ from tokentrail.containment.principal import (
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
 from tokentrail.containment.unknown import given_calls, unknown_calls
+from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -82,8 +85,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
     shut = {(one.id, one.mints) for one in left.sources}
+    standing, idle = running_on(left.sources, left.roles)
+    left.risks += [*idle, *weakened(deeds, around)]
     sources = [
-        *left.sources,
+        *standing,
         *behind(ever, gone_since, forest.as_of, shut),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
@@ -99,6 +104,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
     sources = [one for one in sources if one.mints not in dead]
+    doors = [one for one in standing if one.kind == "provider" and one.made]
+    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
+    foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
     starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
     ids = {row["n"]: row["id"] for row in listed}
     own = {name for n, name in ids.items() if n in starts}
@@ -110,7 +118,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         edges += allowed_edges(asked.reach, concerned, edges)
     reached = closure(concerned, edges)
     concerning = reached | asked.also
-    near = [*_of_principals(forest, concerning), *_guests(forest, concerning)]
+    near = [*of_principals(forest, concerning), *guests(forest, concerning)]
     judge = forest.judge_of(near)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
     judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs.ids]
@@ -132,7 +140,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         persons=_persons(held, innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
-        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in sources if one.assumed)),
+        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
         ways_in=tuple(ways_in(forest, pairs)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
         writing=frozenset(writing(deeds, listed, reached, asked.reach)),
@@ -153,6 +161,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
+        neighbours=tuple(neighbours(forest, pairs, starts, asked.narrowing)),
     )
 
 
@@ -185,7 +194,7 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
         told = beside(forest, opened, set(tainted), unseen)
-        found = given(opened, told, [one for _, one in pairs], narrowing)
+        found = given(opened, told, [one for _, one in pairs], narrowing, homes(forest, pairs))
         if not found.certain:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
@@ -278,29 +287,6 @@ def _deeds(
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )
-
-
-_NAMED = """
-split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
-OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
-
-
-def _of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
-    """The credentials of some principals that may live now."""
-    wanted = set(reached)
-    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
-    names = sorted({one.name for one in wanted if not one.is_root} | roots)
-    alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, _NAMED, (names, names), among=alive)
-    return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
-
-
-def _guests(forest: Forest, reached: set[Principal]) -> list[Row]:
-    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
-    accounts = {one.account for one in reached if one.kind in ("user", "root")}
-    found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
-    users = [(row, of_caller(rows.caller(row))) for row in found]
-    return [row for row, user in users if user.account in accounts and user not in reached]
 
 
 def _known(

@@ -38,9 +38,10 @@ _NETWORK = re.compile(
 _OF_DATA = frozenset({
     "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
     "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
-    "PutComplianceItems", "PutImage", "PutInventory", "PutLogEvents", "PutObject", "PutObjectTagging", "PutParameter",
-    "PutRetentionPolicy", "PutSecretValue", "RestoreObject", "StartQuery", "StartQueryExecution",
-    "UpdateInstanceAssociationStatus", "UpdateInstanceInformation",
+    "PutComplianceItems", "PutInventory", "PutLifecyclePolicy", "PutLogEvents", "PutObject", "PutObjectTagging",
+    "PutParameter", "PutRetentionPolicy", "PutSecretValue", "RestoreObject", "SendBulkEmail", "SendEmail",
+    "SendRawEmail", "StartQuery", "StartQueryExecution", "UpdateInstanceAssociationStatus",
+    "UpdateInstanceInformation",
 })  # fmt: skip
 
 
@@ -62,6 +63,29 @@ The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the I
 _ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
 _PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
 """Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
+_TIMED = {
+    ("s3", "PutBucketLifecycle"): "aws s3api put-bucket-lifecycle-configuration with the rules of before, or "
+    "delete-bucket-lifecycle",
+    ("kms", "ScheduleKeyDeletion"): "aws kms cancel-key-deletion, then enable-key",
+    (
+        "secretsmanager",
+        "DeleteSecret",
+    ): "aws secretsmanager restore-secret, unless it was deleted for good at once",
+    (
+        "ecr",
+        "PutLifecyclePolicy",
+    ): "aws ecr put-lifecycle-policy with the rules of before, or delete-lifecycle-policy",
+    ("logs", "PutRetentionPolicy"): "aws logs put-retention-policy with the days of before, or "
+    "delete-retention-policy",
+}
+"""
+Calls by which data goes days later, whoever is ended until then, and how each is taken back.
+
+Sources: Amazon S3 API Reference, 'PutBucketLifecycleConfiguration', which the log calls PutBucketLifecycle (Invictus);
+AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager API Reference, 'DeleteSecret' (7 to 30
+days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
+'PutRetentionPolicy'.
+"""
 _OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
 
@@ -105,6 +129,12 @@ def unknown_calls(
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand, {_listed(found)}"
         )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _TIMED)
+    if found:
+        yield (
+            "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
+            f"{'; '.join(_timed(forest, ids, found))}"
+        )
     found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
     if found:
         yield (
@@ -135,6 +165,20 @@ def _listed(found: Mapping[str, int]) -> str:
         else ""
     )
     return ", ".join(told[:_MOST]) + more
+
+
+def _timed(forest: Forest, ids: Mapping[int, str], found: Mapping[str, int]) -> Iterator[str]:
+    """Each call, what it was made for, as far as the log tells, and how it is taken back."""
+    touched: dict[str, dict[str, None]] = {}
+    for use in doings.resources(forest, ids):
+        if use.count > use.errors and use.event_name and use.arn:
+            touched.setdefault(use.event_name, {})[use.arn] = None
+    for call in found:
+        service, _, name = call.partition(":")
+        things = list(touched.get(name, ()))
+        more = f" and {len(things) - _MOST} more" if len(things) > _MOST else ""
+        on = f" on {', '.join(things[:_MOST])}{more}" if things else ""
+        yield f"{call}{on} ({_TIMED[service, name]})"
 
 
 def _is_unknown(service: str, name: str) -> bool:

@@ -40,6 +40,9 @@ ENTERED = {
 }  # fmt: skip
 """What happened to something of the owner's that has a role of its own: whose credentials may have been taken."""
 
+ENDING = frozenset({"key", "password", "trust"})
+"""Kinds of sources that end with the user or role that they stand for; hosts and providers stay when that is denied."""
+
 
 def told_as(made: str, request: Mapping[str, Any]) -> str:
     """

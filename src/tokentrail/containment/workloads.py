@@ -80,8 +80,8 @@ WORKLOADS: Mapping[str, Workload] = {
         gone_by={},
     ),
     "task_service": Workload(
-        called="ECS service", roles=("taskRoleArn",), stop="aws ecs update-service --region {region} --cluster … "
-        "--service={name} --desired-count 0", gone_by={"DeleteService": "service"},
+        called="ECS service", roles=("taskRoleArn",), stop="aws ecs update-service --region {region} "
+        "--cluster={cluster} --service={name} --desired-count 0", gone_by={"DeleteService": "service"},
     ),
     "job": Workload(
         called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name="

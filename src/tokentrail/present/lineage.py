@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tokentrail.lineage.model import Credential, Link, Trace
+from tokentrail.lineage.model import Credential, Link, Trace, TracedCredential
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family, Fold, Node
@@ -18,6 +18,8 @@ from tokentrail.present.safe import safe
 _DEEPEST = 12
 """Levels drawn with their branches; below that, the level is written instead."""
 _HIDDEN = 20
+_BEHIND = frozenset({"service", "identity_provider", "console_sign_in"})
+"""Origins of credentials that their like come from as well."""
 
 
 def write_trace(trace: Trace, paper: Paper, *, down: bool = True) -> None:
@@ -61,6 +63,12 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         paper.wrapped(f"{one.id} itself: {words.state(one)}.")
     else:
         paper.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
+    handed = _handed_out(subjects) if down else []
+    if handed:
+        paper.wrapped(
+            f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
+            "identity provider, and others may have been since: no trace follows that, `tokentrail contain` does."
+        )
     tainted = [one for one in below if one.tainted]
     if len(tainted) < len(below):
         noun = words.verb(len(tainted), "counts", "count")
@@ -68,6 +76,16 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
             f"{len(tainted):,} of the descendants {noun} as the attacker's ({words.TAINTED}), "
             f"{words.still_work(tainted)}."
         )
+
+
+def _handed_out(subjects: Sequence[TracedCredential]) -> list[str]:
+    """
+    Of the subject's own credentials, those whose like a host, a person or a provider is given or gives again.
+
+    Where such a session has run out, a thief may have another by now; of one that lives, another beside it.
+    """
+    kept = (one for one in subjects if one.parent is None and one.origin in _BEHIND)
+    return [one.id for one in kept if "/aws-service-role/" not in (one.role or "")]
 
 
 def _more_links(trace: Trace) -> dict[str, list[Link]]:

@@ -44,19 +44,25 @@ Addresses and tools of people and keys, and of nothing that a workload minted, w
 those of several are gateways.
 """
 _ABROAD = """
-    WITH tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places
-                   FROM visits o JOIN hosted p ON p.n = o.n GROUP BY p.person, o.agent)
-    SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
-           (f.first < v.first AND f.ip <> v.ip AND coalesce(t.places, 1) = 1) AS strange, f.ip AS home,
-           s.hosts = 1 AS alone, (s.roles = 1 AND s.widest = 1) AS apart
-    FROM visits v JOIN hosted h ON h.n = v.n
-    JOIN (SELECT n, ip, first FROM (
+    WITH firsts AS (SELECT n, ip, first FROM (
             SELECT *, row_number() OVER (PARTITION BY n ORDER BY first, ip, agent) AS place FROM visits
-          ) WHERE place = 1) f ON f.n = v.n
-    JOIN (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts, count(DISTINCT p.person) AS roles,
-                 max(coalesce(w.places, 1)) AS widest
-          FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN tools w ON w.person = p.person AND w.agent = o.agent
-          GROUP BY o.ip) s ON s.ip = v.ip
+          ) WHERE place = 1),
+    theirs AS (SELECT person, ip FROM (
+            SELECT p.person, o.ip, o.ip = f.ip AS own,
+                   row_number() OVER (PARTITION BY p.person, o.ip ORDER BY o.first, o.n, o.agent) AS place
+            FROM visits o JOIN hosted p ON p.n = o.n JOIN firsts f ON f.n = o.n
+          ) WHERE place = 1 AND own),
+    tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places, bool_or(a.ip IS NOT NULL) AS theirs
+              FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN theirs a ON a.person = p.person AND a.ip = o.ip
+              GROUP BY p.person, o.agent),
+    about AS (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts, count(DISTINCT p.person) AS roles,
+                     max(coalesce(w.places, 1)) AS widest, bool_or(coalesce(w.theirs, FALSE)) AS theirs
+              FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN tools w ON w.person = p.person AND w.agent = o.agent
+              GROUP BY o.ip)
+    SELECT v.*, h.instance, h.person, (g.ip IS NOT NULL) AS shared,
+           (f.first < v.first AND f.ip <> v.ip AND (coalesce(t.places, 1) = 1 OR NOT s.theirs)) AS strange,
+           f.ip AS home, s.hosts = 1 AS alone, (s.roles = 1 AND (s.widest = 1 OR NOT s.theirs)) AS apart
+    FROM visits v JOIN hosted h ON h.n = v.n JOIN firsts f ON f.n = v.n JOIN about s ON s.ip = v.ip
     LEFT JOIN tools t ON t.person = h.person AND t.agent = v.agent
     LEFT JOIN guests g ON g.ip = v.ip AND g.agent = v.agent
     ORDER BY v.n, v.first, v.ip, v.agent"""
@@ -65,7 +71,8 @@ Counts, and no comparison of each with each: one role may have tens of thousands
 
 A thief in a host gets its next sessions too, and uses these from the same address, and who reaches the hosts behind a
 load balancer those of each. Where several hosts are seen it may be their way out: surely if they use a tool there that
-they have elsewhere, too, or if hosts of another role are seen.
+they have elsewhere, too, or if hosts of another role are seen. But a thief who changes his address has his tools
+elsewhere, too: what is used nowhere where a session of the role began its work is no tool of the host's (`theirs`).
 """
 _FIRST = """
     SELECT n, ip, event_id, event_id_text FROM (

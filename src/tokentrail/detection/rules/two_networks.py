@@ -112,23 +112,37 @@ def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row,
     """
     First calls from a network that came later, each with the return to the one before it; then those without one.
 
+    Whoever came may go on to other new networks before the old one is used again, as a thief does from exit to exit.
     The latter are from another country, soon after the last from the one before, which nobody travels as quickly.
     """
     came = [
-        (row, later)
-        for row, later in zip(turns[1:], [*turns[2:], None], strict=True)
-        if row["settled"]
+        (row, turns[place + 1 :])
+        for place, row in enumerate(turns)
+        if place
+        and row["settled"]
         and row["time"] == row["first_of_network"]
         and row["before"] not in (None, row["network"])
     ]
-    for row, later in came:
-        if later and later["network"] == row["before"] and later["time"] - row["time"] <= within:
-            yield row, later
+    for row, after in came:
+        if (back := _back(row, after, within)) is not None:
+            yield row, back
     for row, _ in came:
         if row["time"] - row["time_before"] <= within and scene.addresses.far_apart(
             row["ip"], row["ip_before"]
         ):
             yield row, None
+
+
+def _back(came: Row, after: list[Row], within: float) -> Row | None:
+    """The return to the network before one that came, with nothing but other new ones in between."""
+    for row in after:
+        if row["time"] - came["time"] > within:
+            return None
+        if row["network"] == came["before"]:
+            return row
+        if row["first_of_network"] < came["time"]:
+            return None
+    return None
 
 
 def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Hit | None:

@@ -1,0 +1,32 @@
+"""Who else lives of the principals that a plan is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentrail.containment.principal import PARTITIONS, Principal, arn_of, of_caller
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.rows import Row
+
+_NAMED = """
+split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
+
+
+def of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
+    """The credentials of some principals that may live now."""
+    wanted = set(reached)
+    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
+    names = sorted({one.name for one in wanted if not one.is_root} | roots)
+    alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
+    found = forest.called(names, _NAMED, (names, names), among=alive)
+    return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
+
+
+def guests(forest: Forest, reached: set[Principal]) -> list[Row]:
+    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
+    accounts = {one.account for one in reached if one.kind in ("user", "root")}
+    found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
+    users = [(row, of_caller(rows.caller(row))) for row in found]
+    return [row for row, user in users if user.account in accounts and user not in reached]

@@ -1,0 +1,123 @@
+"""
+What was used from where the attacker had come first: it may have been stolen otherwise than by minting it.
+
+A key that stood in a file, or the session of an instance that commands ran on, descends from nothing of the attacker's,
+and no log tells that it was taken. That it works from an address which nobody had but the attacker does.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import UTC, datetime
+
+from tokentrail.containment.scene import Neighbour
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential
+from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trace import Narrowing
+
+_ADDRESSES = 50
+"""Addresses of the attacker's that are looked at, the first ones."""
+_CROWD = 200
+"""Credentials of others at one address beyond which it is a gateway."""
+_STAYS = "SELECT n, ip, min(time) AS first, max(time) AS last FROM acts WHERE ip IS NOT NULL GROUP BY n, ip"
+
+_First = tuple[int, int]
+"""When somebody was first at an address, and by which credential, by its place."""
+
+
+def neighbours(
+    forest: Forest, theirs: Sequence[tuple[Row, Credential]], starts: Set[int], narrowing: Narrowing
+) -> Iterator[Neighbour]:
+    """
+    Whoever lives, is not the attacker's, and came to an address after the attacker had brought it.
+
+    Args:
+        forest: Where.
+        theirs: The attacker's credentials.
+        starts: The places of the subjects, which may have an owner, too.
+        narrowing: Which addresses count.
+    """
+    found = list(_came_after(forest, {row["n"]: one for row, one in theirs}, starts, narrowing))
+    ids = {one.id for one, _ in found}
+    yield from (told for one, told in found if one.parent not in ids)  # whose plan ends what it minted, too
+
+
+def _came_after(
+    forest: Forest, own: Mapping[int, Credential], starts: Set[int], narrowing: Narrowing
+) -> Iterator[tuple[Credential, Neighbour]]:
+    told: set[int] = set()
+    for address, (first, by) in sorted(
+        _brought(forest, own, starts, narrowing).items(), key=lambda one: one[1]
+    )[:_ADDRESSES]:
+        try:
+            others = forest.resolve(address) - own.keys()
+        except (SubjectNotFound, UsageError):  # as of a call whose time is told in two ways
+            continue
+        if not others or len(others) > _CROWD:
+            continue
+        there = [row for row in forest.done_by(others, _STAYS) if row["ip"] == address]
+        if any(row["first"] < first for row in there):
+            continue
+        came = {row["n"] for row in there} - told
+        told |= came
+        for row, one in _credentials(forest, came):
+            if one.may_mint:
+                yield one, Neighbour(row["id"], address, own[by].id)
+
+
+def _credentials(forest: Forest, places: Set[int]) -> Iterator[tuple[Row, Credential]]:
+    listed = forest.chosen_rows(places) if places else ()
+    return zip(listed, forest.credentials(listed), strict=True)
+
+
+def _brought(
+    forest: Forest, own: Mapping[int, Credential], starts: Set[int], narrowing: Narrowing
+) -> dict[str, _First]:
+    """
+    The addresses that the attacker brought, with the first of the attacker's credentials there.
+
+    Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
+    used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's.
+    """
+    named = bool(narrowing.source_ips or narrowing.trusted_ips)
+    found: dict[str, _First] = {}
+    for n, listed in stays(forest, own.keys()).items():
+        of_host = own[n].kind == "service_role"
+        of_owner = n in starts and not named and len(listed) > 1
+        for row in listed[of_host or of_owner :]:
+            if _public(row["ip"]) and (n not in starts or narrowing.admits(_moment(row["last"]), row["ip"])):
+                at = row["ip"]
+                found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
+    return found
+
+
+def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
+    """Where each of some credentials was used, the first address first."""
+    found: dict[int, list[Row]] = {}
+    for row in forest.done_by(places, _STAYS) if places else ():
+        found.setdefault(row["n"], []).append(row)
+    for listed in found.values():
+        listed.sort(key=lambda row: (row["first"], row["ip"]))
+    return found
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _public(text: str) -> bool:
+    """Whether a text is an address, and not a service's name, and none that networks use within themselves."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not any(address in one for one in _INNER if one.version == address.version)
+
+
+_INNER = tuple(
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7")
+)

@@ -1,0 +1,102 @@
+"""
+What the attacker took away that protected: second factors, boundaries, policies, the log. No step gives it back.
+
+What was the attacker's own, and what somebody gave back since, is not told. Sources: IAM API Reference, AWS CloudTrail
+API Reference and Amazon GuardDuty API Reference, the page of each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.untold import some_of
+from tokentrail.lineage.rows import object_of
+from tokentrail.policy.changes import Change
+
+_ROWS = (
+    ("DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
+    ("DeleteUserPermissionsBoundary", "a permissions boundary", "userName", "PutUserPermissionsBoundary"),
+    ("DeleteRolePermissionsBoundary", "a permissions boundary", "roleName", "PutRolePermissionsBoundary"),
+    ("DeleteUserPolicy", "a policy", "userName policyName", "PutUserPolicy"),
+    ("DeleteRolePolicy", "a policy", "roleName policyName", "PutRolePolicy"),
+    ("DeleteGroupPolicy", "a policy", "groupName policyName", "PutGroupPolicy"),
+    ("DetachUserPolicy", "a policy", "userName policyArn", "AttachUserPolicy"),
+    ("DetachRolePolicy", "a policy", "roleName policyArn", "AttachRolePolicy"),
+    ("DetachGroupPolicy", "a policy", "groupName policyArn", "AttachGroupPolicy"),
+    ("RemoveUserFromGroup", "a group membership", "userName groupName", "AddUserToGroup"),
+    ("DeleteLoginProfile", "a password", "userName", "CreateLoginProfile"),
+)
+_TAKEN = {name: (what, members.split(), giver) for name, what, members, giver in _ROWS}
+"""By call: what it takes away, the parameters that name it, and the call that gives it, with the same ones."""
+_BLINDS = {
+    "cloudtrail": "StopLogging DeleteTrail UpdateTrail PutEventSelectors DeleteEventDataStore "
+    "StopEventDataStoreIngestion",
+    "guardduty": "DeleteDetector UpdateDetector",
+}
+"""By service: the calls that turn off the log, or what watches it, or may narrow it."""
+_NAMES = ("name", "trailName", "eventDataStore", "detectorId")
+
+
+def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
+    """
+    The sentences about what deeds took away, by whom and of which kind.
+
+    Args:
+        deeds: The changes of tainted credentials.
+        changes: Everybody's changes to IAM, by which it may have been given back.
+    """
+    told: dict[tuple[str, str], list[str]] = {}
+    own = {deed.event_id for deed in deeds}
+    others = [one for one in changes if one.event_id not in own]
+    for deed in deeds:
+        if deed.source.startswith("iam.") and deed.name in _TAKEN:
+            what, members, giver = _TAKEN[deed.name]
+            named = [_asked(deed, one) or "" for one in members]
+            if not _had_given(deed, members, giver, deeds) and not _given_back(deed, members, giver, others):
+                told.setdefault((deed.by, what), []).append(_said(deed, [one for one in named if one]))
+        elif deed.name in _BLINDS.get(deed.source.partition(".")[0], "").split():
+            named = [one for each in _NAMES if (one := _asked(deed, each))]
+            told.setdefault((deed.by, ""), []).append(_said(deed, named))
+    for (by, what), calls in told.items():
+        if what:
+            yield f"{by} took away {what}, which no step gives back; look at it by hand: {some_of(calls)}"
+        else:
+            yield (
+                f"{by} turned off the log or what watches it, or changed what it holds, and no step turns it on again: "
+                f"what happens there may be in no evidence, of `verify` neither; look at it first: {some_of(calls)}"
+            )
+
+
+def _had_given(deed: Deed, members: Sequence[str], giver: str, deeds: Iterable[Deed]) -> bool:
+    """Whether the attacker took away what it had given."""
+    return any(
+        one.name == giver
+        and one.time <= deed.time
+        and one.account == deed.account
+        and all(_asked(one, each) == _asked(deed, each) for each in members)
+        for one in deeds
+    )
+
+
+def _given_back(deed: Deed, members: Sequence[str], giver: str, others: Iterable[Change]) -> bool:
+    """Whether somebody else gave it back since; a second factor may be another device."""
+    wanted = members[:1] if giver == "EnableMFADevice" else members
+    return any(
+        one.event_name == giver
+        and one.time > deed.time
+        and one.account == deed.account
+        and all(one.asked(each) == _asked(deed, each) for each in wanted)
+        for one in others
+    )
+
+
+def _said(deed: Deed, named: Sequence[str]) -> str:
+    where = ", ".join(one for one in (deed.account, deed.region) if one)
+    on = f" on {', '.join(named)}" if named else ""
+    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
+
+
+def _asked(deed: Deed, name: str) -> str | None:
+    value = object_of(deed.request).get(name)
+    return value if isinstance(value, str) else None
