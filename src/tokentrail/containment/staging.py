@@ -17,6 +17,7 @@ from tokentrail.containment.given import beside, given, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.logins import logins
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import (
     PARTITIONS,
@@ -81,10 +82,14 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
+    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
+    ids = {row["n"]: row["id"] for row in listed}
+    own = {name for n, name in ids.items() if n in starts}
     shut = {(one.id, one.mints) for one in left.sources}
     sources = [
         *left.sources,
         *behind(ever, gone_since, forest.as_of, shut),
+        *logins(forest, ever, ids, own, asked.narrowing),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
@@ -99,9 +104,6 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
     ]
     sources = [one for one in sources if one.mints not in dead]
-    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
-    ids = {row["n"]: row["id"] for row in listed}
-    own = {name for n, name in ids.items() if n in starts}
     left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
     left.entered += given_calls(forest, ids, own, asked.narrowing.since)
     edges = list(seen_edges(forest))
