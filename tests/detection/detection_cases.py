@@ -1202,6 +1202,14 @@ def instance_to_console(world: World) -> None:
     taken_into_a_browser(world.instance("WebServer"))
 
 
+@fires("console-from-key")
+def instance_of_unseen_delivery_to_console(world: World) -> None:
+    """So it does where the evidence shows neither the session's minting nor how it was delivered: its name tells."""
+    with world.unlogged():
+        session = world.user("eve").assumes("WebServer", "i-0abcdef1234567890")
+    taken_into_a_browser(session)
+
+
 @becomes_habit("console-from-key")
 def broker_of_federated_users(world: World) -> None:
     """A broker has done so for days."""
