@@ -1177,6 +1177,16 @@ def shared_way_out(world: World) -> None:
     world.user("ada", ip="198.51.100.7").calls("s3:ListBuckets")
 
 
+@spares("stolen-workload")
+def application_that_acts_for_people(world: World) -> None:
+    """A function asks for a person's token, and opens that person's session from where it runs, with its own tool."""
+    function = world.function("App", "send").seen_from("198.51.100.7", TOOL)
+    function.calls(
+        "sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    )
+    world.identity_center("ada", "Admin", ip="198.51.100.7", user_agent=TOOL).calls("s3:ListBuckets")
+
+
 @fires("console-from-key")
 def key_to_console(world: World) -> None:
     """A key becomes a federated user, and that a browser session."""
