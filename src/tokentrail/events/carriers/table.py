@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
@@ -102,6 +103,9 @@ class Columns:
                 placed.append((len(path), plain != said, at, path))
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
         self.known = self.whole is not None or found >= _NEEDED
+        answers = any(path[0] == "responseElements" for _, path in self._paths)
+        self.carrier = TABLE if answers else WITHOUT_ANSWERS
+        """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:
         """A row's cells as a record's JSON."""
