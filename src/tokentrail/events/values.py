@@ -69,6 +69,8 @@ _SECRET_HINTS = (
 )  # fmt: skip
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
+WITHHELD = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""What AWS writes in place of what it hides (CloudTrail User Guide, 'Data events', its example): nobody's key id."""
 
 
 def seconds(text: str | None) -> int | None:
