@@ -1666,6 +1666,18 @@ def quarantined(world: World) -> None:
     world.user("aws").iam("AttachUserPolicy", userName="ada", policyArn=arn)
 
 
+@fires("key-quarantined")
+def quarantined_as_of_old(world: World) -> None:
+    """Until 2020, AWS wrote the policy into the user, as the user itself."""
+    key, deny = (
+        ada(world),
+        {"Effect": "Deny", "Action": ["iam:CreateUser", "ec2:RunInstances"], "Resource": "*"},
+    )
+    name = "AWSExposedCredentialPolicy_DO_NOT_REMOVE"
+    document = {"Version": "2012-10-17", "Statement": [deny]}
+    key.iam("PutUserPolicy", userName="ada", policyName=name, policyDocument=document)
+
+
 @spares("key-quarantined")
 def another_policy(world: World) -> None:
     """Another policy is attached to a user."""
