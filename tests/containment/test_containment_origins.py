@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from contain_cases import actions, as_given, asked, checked, hit, planned, step
@@ -353,6 +354,26 @@ def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     assert ["revoke-sign-in-sessions", "deny-sessions", "deny-sessions"] == actions(plan)
     assert {first.id, after.id} == set(plan.steps[1].ends) and 1 == len(plan.steps[2].ends)
     assert plan.proof.complete
+
+
+@pytest.mark.parametrize(
+    ("since", "hours", "closed"), [(None, 0, True), (4 * HOUR, 0, False), (None, 15, False)]
+)
+def test_a_sign_in_session_counts_though_nobody_acted_through_it_yet(
+    since: int | None, hours: float, closed: bool
+) -> None:
+    """Its refresh token works when the browser's session is cut: it is revoked, but for its owner's, and for 12 hours."""
+    world = World(START)
+    browser = world.console_sign_in(world.user("ada"), ip=THIEF)
+    browser.calls("s3:ListBuckets")
+    arn = browser.logs_in().identity.sign_in_session
+    rested(world, hours)
+    options = {} if since is None else {"since": START + timedelta(seconds=since)}
+    plan = planned(world, browser.id, **options)
+
+    assert plan.proof.complete
+    assert closed == ("revoke-sign-in-sessions" in actions(plan))
+    assert not closed or [arn] == step(plan, "revoke-sign-in-sessions").calls[0].parameters["sessionArns"]
 
 
 def two_sign_ins(world: World, ip: str, way: str = "password") -> tuple[Credential, Credential, Credential]:

@@ -1215,6 +1215,16 @@ def shared_way_out(world: World) -> None:
     world.user("ada", ip="198.51.100.7").calls("s3:ListBuckets")
 
 
+@spares("stolen-workload")
+def application_that_acts_for_people(world: World) -> None:
+    """A function asks for a person's token, and opens that person's session from where it runs, with its own tool."""
+    function = world.function("App", "send").seen_from("198.51.100.7", TOOL)
+    function.calls(
+        "sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    )
+    world.identity_center("ada", "Admin", ip="198.51.100.7", user_agent=TOOL).calls("s3:ListBuckets")
+
+
 @fires("console-from-key")
 def key_to_console(world: World) -> None:
     """A key becomes a federated user, and that a browser session."""
@@ -1238,6 +1248,14 @@ def federated_user_to_console(world: World) -> None:
 def instance_to_console(world: World) -> None:
     """An instance's own session goes into a browser."""
     taken_into_a_browser(world.instance("WebServer"))
+
+
+@fires("console-from-key")
+def instance_of_unseen_delivery_to_console(world: World) -> None:
+    """So it does where the evidence shows neither the session's minting nor how it was delivered: its name tells."""
+    with world.unlogged():
+        session = world.user("eve").assumes("WebServer", "i-0abcdef1234567890")
+    taken_into_a_browser(session)
 
 
 @becomes_habit("console-from-key")
@@ -1684,6 +1702,18 @@ def quarantined(world: World) -> None:
     ada(world)
     arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
     world.user("aws").iam("AttachUserPolicy", userName="ada", policyArn=arn)
+
+
+@fires("key-quarantined")
+def quarantined_as_of_old(world: World) -> None:
+    """Until 2020, AWS wrote the policy into the user, as the user itself."""
+    key, deny = (
+        ada(world),
+        {"Effect": "Deny", "Action": ["iam:CreateUser", "ec2:RunInstances"], "Resource": "*"},
+    )
+    name = "AWSExposedCredentialPolicy_DO_NOT_REMOVE"
+    document = {"Version": "2012-10-17", "Statement": [deny]}
+    key.iam("PutUserPolicy", userName="ada", policyName=name, policyDocument=document)
 
 
 @spares("key-quarantined")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
-from tokentrail.events.carriers.lost import OTHER_OCSF
+from tokentrail.events.carriers.lost import OTHER_OCSF, TABLE, WITHOUT_ANSWERS, sentences
 from tokentrail.events.split import pieces
 from tokentrail.testing import carriers, native
 
@@ -193,6 +193,40 @@ def test_the_consoles_event_history_tells_whose_key_called() -> None:
     [event], [caller] = found["events"], found["identities"]
     assert ("ListBuckets", "192.0.2.10", ACCOUNT) == (event["name"], event["ip"], event["account"])
     assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
+
+
+def test_members_of_a_caller_that_a_query_asked_for_are_its_own() -> None:
+    """Athena names the column of `useridentity.arn` just `arn`; what a resource is called so makes no caller."""
+    call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
+    who = {
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/Dev/ada", "accesskeyid": "ASIAEXAMPLEEXAMPLE01",
+        "principalid": "AROADEV:ada", "type": "AssumedRole", "creationdate": "2024-03-01T00:00:00Z",
+        "mfaauthenticated": "true", "sourceidentity": "ada",
+    }  # fmt: skip
+    [caller] = tables(as_csv(**call, **who))["identities"]
+    [other] = tables(
+        as_csv(**call, arn="arn:aws:s3:::box", type="AWS::S3::Bucket", accesskeyid=who["accesskeyid"])
+    )["identities"]
+
+    told = ("account", "arn", "key_id", "principal_id", "type", "mfa", "source_identity")
+    assert [ACCOUNT, who["arn"], who["accesskeyid"], "AROADEV:ada", "AssumedRole", True, "ada"] == [
+        caller[one] for one in told
+    ]
+    assert (None, None, who["accesskeyid"]) == (other["arn"], other["type"], other["key_id"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "carrier"),
+    [("responseElements", TABLE), ("responseElements.user.userName", TABLE), ("errorCode", WITHOUT_ANSWERS)],
+)
+def test_a_table_without_answers_says_so(answers: str, carrier: str) -> None:
+    """What was issued stands in answers alone: without a column of them, nothing seems to descend from anything."""
+    rows = as_csv(eventName="AssumeRole", eventTime="2024-03-01T00:00:00Z", **{answers: ""})
+
+    assert [carrier] == [one.carrier for one in pieces(rows)]
+    assert ["Tables without responseElements"] * (carrier == WITHOUT_ANSWERS) == [
+        said.partition(" (")[0] for said in sentences({carrier: 1}, 1) if "issued" in said
+    ]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def row(who: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("key", ["Unknown", "AROAEXAMPLE:ada", ""])
+@pytest.mark.parametrize("key", ["Unknown", "AROAEXAMPLE:ada", "", "HIDDEN_DUE_TO_SECURITY_REASONS"])
 def test_what_stands_in_place_of_a_key_is_none(key: str) -> None:
     """Some services log "Unknown" or the caller's own id as its access key: no key of that name works anywhere."""
     assert row({**SESSION, "accessKeyId": key})["key_id"] is None

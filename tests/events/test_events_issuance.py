@@ -115,6 +115,8 @@ KEYLESS = [
     ("signin.amazonaws.com", "CreateOAuth2TokenWithIAM", {}),
     ("sso.amazonaws.com", "GetRoleCredentials", {"serviceEventDetails": {"role_name": "Admin", "account_id": ACCOUNT}}),
     ("rolesanywhere.amazonaws.com", "CreateSession", {}),
+    ("rolesanywhere.amazonaws.com", "CreateSession", {"responseElements": {"credentialSet": [{
+        "credentials": {"accessKeyId": "HIDDEN_DUE_TO_SECURITY_REASONS"}}]}}),
     ("eks-auth.amazonaws.com", "AssumeRoleForPodIdentity", {}),
     ("cognito-identity.amazonaws.com", "GetCredentialsForIdentity", {}),
 ]  # fmt: skip

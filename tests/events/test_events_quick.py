@@ -66,6 +66,25 @@ def assert_same(*objects: bytes) -> None:
     assert read(*objects, compiled=False) == read(*objects, compiled=True)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_an_endpoint_saw_of_a_call_is_not_the_call_once_more(*, compiled: bool) -> None:
+    """A network activity event has neither request nor answer, which the call's own record has: it tells no secret."""
+    parts = {"eventSource": "iam.amazonaws.com", "vpcEndpointId": "vpce-0123456789abcdef0"}
+    calls = [
+        {**parts, "eventName": "CreateUser", "requestParameters": {"userName": "eve"}, "readOnly": False},
+        {**parts, "eventName": "GetSecretValue", "eventSource": "secretsmanager.amazonaws.com",
+         "requestParameters": {"secretId": "s"}},
+        {**parts, "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "requestParameters": {"roleArn": "r"}},
+    ]  # fmt: skip
+    seen = [
+        {**one, "requestParameters": None, "readOnly": None, "eventType": "AwsVpceEvent"} for one in calls
+    ]
+    _, rows = read(native(*(raw(**one) for one in (*calls, *seen))), compiled=compiled)
+
+    assert [False, True, False, False, False, False] == [one["secret"] for one in rows["events"]]
+    assert (1, 1) == (len(rows["changes"]), len(rows["issuances"]))
+
+
 def assert_same_place_by_place(*objects: bytes) -> None:
     """So must the way that takes a carrier apart place by place."""
     quick = read(*objects, compiled=True)

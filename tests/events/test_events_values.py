@@ -101,7 +101,7 @@ SPELLINGS = [
     "sessionToken", "SessionToken", "session_token", "secretAccessKey", "SecretAccessKey", "x-amz-security-token",
     "X-Amz-Security-Token", "password", "newPassword", "masterUserPassword", "secretString", "webIdentityToken",
     "sAMLAssertion", "tradeInToken", "access_token", "refreshToken", "idToken", "authorizationToken", "client-secret",
-    "token",
+    "token", "secret", "authToken", "activationCode", "activation_code", "privateKey", "certificatePrivateKey",
 ]  # fmt: skip
 
 
@@ -161,6 +161,7 @@ def test_the_value_of_a_variable_that_is_named_as_a_secret_is_hidden(name: str, 
         '{"passwordResetRequired":true}',
         '{"roleName":"Secretary"}',
         '{"tokenCode":1}',
+        '{"secretId":"a","authCode":"b","errorCode":"secret"}',
         '{"clientToken":"a"}',
         '{"nextToken":"a"}',
         '{"accessTokenValidity":60}',

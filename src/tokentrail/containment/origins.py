@@ -25,7 +25,7 @@ _PORTAL = timedelta(days=90)
 How long a sign-in to the access portal may last (IAM Identity Center User Guide, 'Configure the session duration of the
 AWS access portal and IAM Identity Center integrated applications').
 """
-_SIGN_IN = timedelta(hours=12)
+SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
@@ -101,9 +101,14 @@ def behind(
                 person = credential.identity or name
                 why = f"the access portal hands {person} a new session at any time"
                 yield replace(_source("portal", person, one, why), person=name)
-            case "oauth_login" if _lasts(one, _SIGN_IN, as_of):
-                arn = one.caller.sign_in_session_arn or f"sign-in of {one.id}"
-                yield _source("sign_in", arn, one, "the sign-in session refreshes its credentials by itself")
+            case "oauth_login" if _lasts(one, SIGN_IN, as_of):
+                yield refreshing(one, one.caller.sign_in_session_arn)
+
+
+def refreshing(one: Held, arn: str | None) -> Source:
+    """The sign-in session that gave a credential, or that it opened, which speaks for the same principal."""
+    why = "the sign-in session refreshes its credentials by itself"
+    return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
 
 
 def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[Change]) -> Iterator[Source]:

@@ -18,6 +18,7 @@ from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.logins import logins
 from tokentrail.containment.near import guests, of_principals
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
@@ -84,12 +85,16 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
+    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
+    ids = {row["n"]: row["id"] for row in listed}
+    own = {name for n, name in ids.items() if n in starts}
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
     left.risks += [*idle, *weakened(deeds, around)]
     sources = [
         *standing,
         *behind(ever, gone_since, forest.as_of, shut),
+        *logins(forest, ever, ids, own, asked.narrowing),
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
@@ -107,9 +112,6 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
-    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
-    ids = {row["n"]: row["id"] for row in listed}
-    own = {name for n, name in ids.items() if n in starts}
     left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
     left.entered += given_calls(forest, ids, own, asked.narrowing.since)
     edges = list(seen_edges(forest))

@@ -54,11 +54,18 @@ _GIVEN = {
     "AssumeQueueRoleForWorker",
     "codepipeline": "GetJobDetails GetThirdPartyJobDetails PollForJobs",
     "ssm": "GetAccessToken",
+    "eks-auth": "AssumeRoleForPodIdentity",
+    "gamelift": "GetComputeAccess",
+    **dict.fromkeys(
+        ("cloudwatch", "cloudwatch-omni"), "GetSpaceCredentialsForOrganization GetSpaceDataAccess"
+    ),
 }
 """
 By service: the calls whose answer holds temporary credentials of a role that the service takes up for the caller.
 
 The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
+That of EKS Pod Identity is made by the node's agent, and by whoever else has a node's credentials and pods' tokens.
+Which of its two names CloudWatch Omni logs under, its reference does not say.
 """
 _ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
 _PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})

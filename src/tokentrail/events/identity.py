@@ -13,6 +13,7 @@ import msgspec
 
 from tokentrail.events.loose import filled, text
 from tokentrail.events.members import Members
+from tokentrail.events.values import WITHHELD
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -108,7 +109,7 @@ def _key_ids(keys: Sequence[str | None], principals: Sequence[str | None]) -> Se
     log "Unknown", or the principal's id once more: neither works anywhere, and would pass for a long-term key.
     """
     return [
-        None if key in ("", "Unknown") or key == principal else key
+        None if key in ("", "Unknown", WITHHELD) or key == principal else key
         for key, principal in zip(keys, principals, strict=True)
     ]
 

@@ -11,7 +11,7 @@ import msgspec
 from tokentrail.events.loose import Raw, decoded, number, text
 from tokentrail.events.members import Members
 from tokentrail.events.record import MISSING
-from tokentrail.events.values import seconds
+from tokentrail.events.values import WITHHELD, seconds
 
 _DEEPEST = 6
 _ROOT = re.compile(r"arn:[^:]+:iam::(\d{12}):root", re.ASCII)
@@ -113,7 +113,7 @@ def issuances(
     ids = _either(ids, misspelled_ids)
     keys, expirations = _anywhere(keys, expirations, answers)
     return [
-        [key or None for key in keys],
+        [None if key in ("", WITHHELD) else key for key in keys],
         [own or federated or None for own, federated in zip(ids, federated_ids, strict=True)],
         [
             arn if own else other if federated else arn or other

@@ -172,6 +172,8 @@ class Segment:
         codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
         marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
         succeeded = codes["error"] == self._labels["error"].get(None, -1)
+        through = enumerate(zip(of["readOnly"], of["vpcEndpointId"], strict=True))
+        succeeded[special.untold(of, [at for at, (flag, one) in through if flag is None and one])] = False
         ids, id_texts = event_ids(of["eventID"])
         additional = of["additionalEventData"]
         columns: dict[str, Any] = codes | {

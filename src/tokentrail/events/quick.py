@@ -71,8 +71,8 @@ class Taken:
 class Quick:
     """Reads clean native files into rows; `add` refuses all others."""
 
-    def __init__(self, scanner: Scanner) -> None:
-        self._scanner = scanner
+    def __init__(self, scanner: Scanner, endpoints: Labels) -> None:
+        self._scanner, self._endpoints = scanner, endpoints
 
     @classmethod
     def start(cls, labels: dict[str, Labels], identities: Labels) -> Quick | None:
@@ -82,7 +82,8 @@ class Quick:
             return None
         own = tuple(labels[name] for name in _SCANNED)
         seed = secrets.randbits(64)  # so that nobody can make up labels that all fall into one place
-        return cls(scanner(own, identities, (source_marks, name_marks), _WANTED, _decode_text, MISSING, seed))
+        made = scanner(own, identities, (source_marks, name_marks), _WANTED, _decode_text, MISSING, seed)
+        return cls(made, labels["endpoint"])
 
     def add(self, data: bytes, number: int) -> tuple[int, int, int] | None:
         """Read an object: its records, first and last second; `None` where the ordinary way must do it."""
@@ -109,7 +110,8 @@ class Quick:
         for name in ("read_only", "management", "console"):
             columns[name] = assemble.known_flags(rows[name])
         columns["bytes_out"] = assemble.counts(rows["bytes_out"])
-        looked_into = _Calls(calls)
+        passing = (rows["read_only"] > 1) & (columns["endpoint"] != self._endpoints.get(None, -1))
+        looked_into = _Calls(calls, passing)
         columns["secret"] = np.zeros(len(rows), np.bool_)
         columns["secret"][looked_into.rows] = looked_into.secrets()
         ends = rows["resource_end"]
@@ -120,7 +122,7 @@ class Quick:
 class _Calls:
     """The calls that are looked into, as `special` wants them."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, passing: npt.NDArray[np.bool_]) -> None:
         rows, marks, succeeded, *rest = calls
         self.rows = np.array(rows, np.int64)
         self._marks = np.array(marks, np.uint8)
@@ -128,6 +130,7 @@ class _Calls:
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
         additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]
         self._of = fields | {"additionalEventData": additional}
+        self._succeeded[special.untold(self._of, np.flatnonzero(passing[self.rows]).tolist())] = False
 
     def secrets(self) -> npt.NDArray[np.bool_]:
         """Which answers held a secret."""

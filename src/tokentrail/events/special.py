@@ -43,6 +43,18 @@ CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
 
 
+def untold(of: Fields, passing: Sequence[int]) -> list[int]:
+    """
+    Of calls that passed an endpoint and don't say whether they only read: those without what was asked and answered.
+
+    Network activity events are records of a call beside its own, which tells what came of it: counted as well, they
+    would be secrets, changes and sessions of which nobody knows anything (CloudTrail User Guide, 'Logging network
+    activity events').
+    """
+    members = of["requestParameters"], of["responseElements"]
+    return [at for at in passing if all(bytes(one[at]) == b"null" for one in members)]
+
+
 def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compiled: bool = True) -> Told:
     """The credentials that successful calls issued: the columns `ISSUANCE` and `issuance.ISSUED`."""
     named = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER

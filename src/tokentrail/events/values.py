@@ -24,7 +24,7 @@ _SECRETS = (
     ("session", "token"), ("security", "token"), ("secret", "access", "key"), ("secret", "string"),
     ("secret", "binary"), ("web", "identity", "token"), ("saml", "assertion"), ("trade", "in", "token"),
     ("access", "token"), ("refresh", "token"), ("id", "token"), ("authorization", "token"), ("client", "secret"),
-    ("password",),
+    ("auth", "token"), ("activation", "code"), ("private", "key"), ("password",),
 )  # fmt: skip
 SECRET_ENDINGS = tuple("".join(words) for words in _SECRETS)
 """
@@ -33,8 +33,8 @@ How names end whose values are secrets, in small letters and without what separa
 AWS hides most of these in its logs (CloudTrail User Guide, 'CloudTrail record contents'); what it does not say is
 hidden is not relied upon.
 """
-SECRET_NAMES = ("token",)
-"""Whole names of the same kind (AWS CodeBuild API Reference, 'ImportSourceCredentials')."""
+SECRET_NAMES = ("token", "secret")
+"""Whole names of the same kind (AWS CodeBuild API Reference, 'ImportSourceCredentials' and 'Webhook')."""
 _LONGEST_NAME = 24
 _ENDINGS = "|".join("[-_]?".join(words) for words in _SECRETS)
 _MEMBER = re.compile(
@@ -64,10 +64,13 @@ Sources: Amazon ECS API Reference, 'KeyValuePair'; AWS CodeBuild API Reference, 
 _OF_PAIRS = "environment"
 """How all members begin that hold such pairs."""
 _SECRET_HINTS = (
-    "ntoken", "ytoken", "stoken", "htoken", "dtoken", "_token", "-token", '"token', "secret", "password", "assertion"
+    "ntoken", "ytoken", "stoken", "htoken", "dtoken", "_token", "-token", '"token', "secret", "password",
+    "assertion", "activationc", "activation_c", "activation-c", "privatek", "private_k", "private-k",
 )  # fmt: skip
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
+WITHHELD = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""What AWS writes in place of what it hides (CloudTrail User Guide, 'Data events', its example): nobody's key id."""
 
 
 def seconds(text: str | None) -> int | None:

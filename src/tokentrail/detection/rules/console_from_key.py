@@ -20,8 +20,13 @@ _PORTABLE = (
 )
 """What is no person's sign-in: keys and their tokens, of which one whose minting was not seen is unknown, and the
 credentials of workloads, pods and pipelines among them."""
-_SIGNED_IN = began("""
-    SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind,
+_INSTANCE = (
+    "regexp_matches(coalesce({0}.session_name, split_part({0}.principal_id, ':', 2), ''), "
+    "'^i-[0-9a-fA-F]{{8,17}}$')"
+)
+"""An instance's session, though the evidence does not show its delivery: it is named as the instance."""
+_SIGNED_IN = began(f"""
+    SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind, {_INSTANCE.format("p")} AS on_instance,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
     FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
     LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
@@ -30,10 +35,12 @@ _SIGNED_IN = began("""
 _SIGN_INS = f"""
     SELECT * FROM ({_SIGNED_IN})
     WHERE parent_kind IN {_PORTABLE!r}
-       OR (parent_kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+       OR (parent_kind IN ('assumed_role', 'scoped')
+           AND (root_kind IN {_PORTABLE!r} OR began <> root_n OR on_instance))
     ORDER BY parent_n, issued_time, n"""
-_TAKEN_ALONG = began("""
-    SELECT k.n, k.root_n, k.person, k.kind, t.kind AS root_kind, d.time, d.event_id, d.event_id_text
+_TAKEN_ALONG = began(f"""
+    SELECT k.n, k.root_n, k.person, k.kind, t.kind AS root_kind, {_INSTANCE.format("k")} AS on_instance,
+           d.time, d.event_id, d.event_id_text
     FROM (SELECT segment, identity, time, event_id, event_id_text FROM facts
           WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
     JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
@@ -43,7 +50,7 @@ _TAKEN_ALONG = began("""
 _CARRIED = f"""
     SELECT * FROM ({_TAKEN_ALONG})
     WHERE kind IN {_PORTABLE!r}
-       OR (kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n))
+       OR (kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n OR on_instance))
     ORDER BY time, event_id"""
 """
 Sign-ins that are no sessions of their own.

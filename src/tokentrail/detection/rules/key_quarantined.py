@@ -13,11 +13,19 @@ _QUARANTINED = """
     SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who,
            coalesce(nullif(regexp_extract(c.request, '"policyArn":"arn:([a-z-]+):iam:', 1), ''), 'aws') AS partition
     FROM changed c
-    WHERE c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%'
+    WHERE (c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%')
+       OR (c.name = 'PutUserPolicy' AND c.request LIKE '%"AWSExposedCredentialPolicy_DO_NOT_REMOVE"%')
     ORDER BY c.time, c.event_id"""
+"""The second is what AWS did until 2020: it wrote the policy into the user, in the user's own name."""
 _KEYS = """
     SELECT n, id FROM known WHERE kind = 'long_term_key' AND coalesce(seen_account, key_account) = ?
       AND regexp_extract(coalesce(arn, ''), ':user/(?:.*/)?([^/]+)$', 1) = ? ORDER BY last DESC, n"""
+
+
+_FORBIDS = {
+    "AttachUserPolicy": "GetSessionToken and much else, but neither AssumeRole nor reading data",
+    "PutUserPolicy": "new users, keys and instances, but neither minting tokens nor reading data",
+}
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -38,8 +46,7 @@ def _hit(row: Row, who: tuple[str, str], keys: list[int]) -> Hit:
         time=row["time"],
         severity="critical",
         why=f"{short(row['by_arn'])} attached AWS's quarantine policy to user {name} of {account} at "
-        f"{at(row['time'])}. It forbids "
-        "GetSessionToken and much else, but neither AssumeRole nor reading data.",
+        f"{at(row['time'])}. It forbids {_FORBIDS[row['name']]}.",
         subject=keys[0] if keys else None,
         places=tuple(keys),
         events=(event,),
@@ -60,5 +67,5 @@ RULE = Rule(
     false_alarm="Somebody may try the policy out by hand; AWS's own comes with a mail and a support case.",
     references=("AWSCompromisedKeyQuarantineV2 and V3 (MAMIP archive)", "Panther, aws_key_compromised"),
     find=find,
-    marks=frozenset({"AttachUserPolicy"}),
+    marks=frozenset({"AttachUserPolicy", "PutUserPolicy"}),
 )

@@ -38,10 +38,14 @@ _ALL_GUESTS = """
     ) g JOIN known k ON k.n = g.n JOIN known t ON t.n = k.root_n"""
 _GUESTS = f"""
     SELECT DISTINCT ip, agent FROM ({began(_ALL_GUESTS)})
-    WHERE began = root_n AND kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')"""
+    WHERE began = root_n AND kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')
+      AND (kind <> 'identity_center' OR ip NOT IN (
+        SELECT d.ip FROM deeds d JOIN hosted h ON h.n = d.n
+        WHERE d.name = 'CreateTokenWithIAM' AND d.error IS NULL AND d.ip IS NOT NULL))"""
 """
 Addresses and tools of people and keys, and of nothing that a workload minted, where one role's workloads are seen too;
-those of several are gateways.
+those of several are gateways. Where a workload asks for people's tokens, it acts for them itself: an application that
+Identity Center trusts (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM').
 """
 _ABROAD = """
     WITH firsts AS (SELECT n, ip, first FROM (

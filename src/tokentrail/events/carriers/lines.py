@@ -109,7 +109,7 @@ class _Rows:
         elif self._elastic or self._ocsf:
             yield from self._document(cells, carried)
         elif self._columns.known and self._columns.whole is None:
-            yield Piece(self._columns.record(cells), None, TABLE, None, carried)
+            yield Piece(self._columns.record(cells), None, self._columns.carrier, None, carried)
         else:
             yield from nested(carried, outside(self._room))
 

@@ -23,6 +23,7 @@ LOOKUP_EVENTS = "lookup-events"
 EVENTBRIDGE = "eventbridge"
 CLOUDWATCH_LOGS = "cloudwatch-logs"
 TABLE = "table"
+WITHOUT_ANSWERS = "table-without-answers"
 WITHOUT_IDS = "without-ids"
 ELASTIC = "elastic"
 ELASTIC_TEXT = "elastic-text"
@@ -34,6 +35,7 @@ _LABELS = {
     EVENTBRIDGE: "EventBridge events",
     CLOUDWATCH_LOGS: "CloudWatch Logs",
     TABLE: "Tables (Athena, CloudTrail Lake, Splunk)",
+    WITHOUT_ANSWERS: "Tables without responseElements",
     WITHOUT_IDS: "Tables and documents without eventID",
     ELASTIC: "Elastic documents without event.original",
     ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
@@ -53,6 +55,11 @@ LOST = {
     TABLE: (
         "the columns that somebody chose. Athena's usual ones lack sourceIdentity, inScopeOf, identityProvider and "
         "signInSessionArn: source identities and some origins are then unknown."
+    ),
+    WITHOUT_ANSWERS: (
+        "no credential is seen issued and no key made, so that nothing seems to descend from a credential that minted "
+        "others, and sessions seem to come from nowhere. Select responseElements and requestParameters as well; "
+        "CloudTrail's event history has them where it is downloaded as JSON."
     ),
     WITHOUT_IDS: (
         "a call that another file tells too counts twice, since nothing says that it is the same, and calls that look "

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.events.carriers import ocsf, parquet_plain, table
-from tokentrail.events.carriers.lost import OCSF, OCSF_1_0, OTHER_OCSF, TABLE
+from tokentrail.events.carriers.lost import OCSF, OCSF_1_0, OTHER_OCSF
 from tokentrail.events.carriers.shapes import BEYOND, Room, text
 from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.loose import FAILURES, clean
@@ -93,7 +93,7 @@ def _rows(batch: pa.RecordBatch, columns: table.Columns, room: Room) -> Iterator
         if isinstance(whole, str) and whole.lstrip()[:1] == "{":
             yield from text(whole, outside(room))
         else:
-            yield Piece(columns.record(cells), None, TABLE)
+            yield Piece(columns.record(cells), None, columns.carrier)
 
 
 def _told(column: Any) -> Sequence[Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
@@ -35,11 +36,30 @@ _ALIASES = {
     "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
     "useridentityonbehalfofidentitystorearn",
+} | {
+    "accesskeyid": "useridentityaccesskeyid", "principalid": "useridentityprincipalid", "arn": "useridentityarn",
+    "type": "useridentitytype", "invokedby": "useridentityinvokedby", "identityprovider":
+    "useridentityidentityprovider", "creationdate": "useridentitysessioncontextattributescreationdate",
+    "mfaauthenticated": "useridentitysessioncontextattributesmfaauthenticated", "sourceidentity":
+    "useridentitysessioncontextsourceidentity", "federatedprovider":
+    "useridentitysessioncontextwebidfederationdatafederatedprovider",
 }  # fmt: skip
 """
 Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
-event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+event history (CloudTrail User Guide, 'Filtering CloudTrail events'). Athena calls a column by a member's own name where
+a query asks for the member, as for `useridentity.arn`, and LookupEvents names the caller's key so (AWS CloudTrail API
+Reference, 'Event').
 """
+_FITTING = {
+    "arn": re.compile(
+        r"arn:[\w-]+:(?:iam|sts)::(\d{12}):(?:root|(?:user|assumed-role|federated-user)/.+)", re.ASCII
+    ),
+    "type": re.compile(
+        "Root|IAMUser|AssumedRole|Role|FederatedUser|Directory|AWSAccount|AWSService|IdentityCenterUser|Unknown"
+        "|SAMLUser|WebIdentityUser"
+    ),
+}
+"""Of names that a resource's members have too: which values are a caller's (CloudTrail User Guide, 'userIdentity')."""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
 """Columns whose cell is a whole record as text."""
 _NEEDED = frozenset({"eventname", "eventtime"})
@@ -90,6 +110,7 @@ class Columns:
     def __init__(self, names: Sequence[str]) -> None:
         self.whole: int | None = None
         """The column that holds whole records, if there is one."""
+        self._fitting: dict[int, re.Pattern[str]] = {}
         placed: list[tuple[int, bool, int, tuple[str, ...]]] = []
         found = set()
         for at, name in enumerate(names):
@@ -98,16 +119,27 @@ class Columns:
             if plain in _WHOLE and self.whole is None:
                 self.whole = at
             found.add(plain)
+            if said in _FITTING:
+                self._fitting[at] = _FITTING[said]
             if path := PATHS.get(plain) or _open_path(name):
                 placed.append((len(path), plain != said, at, path))
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
         self.known = self.whole is not None or found >= _NEEDED
+        answers = any(path[0] == "responseElements" for _, path in self._paths)
+        self.carrier = TABLE if answers else WITHOUT_ANSWERS
+        """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:
         """A row's cells as a record's JSON."""
         record: dict[str, Any] = {}
         for at, path in self._paths:
             if at < len(cells) and (value := _value(cells[at], path)) is not None:
+                if pattern := self._fitting.get(at):
+                    fits = pattern.fullmatch(str(value))
+                    if fits is None:
+                        continue
+                    if fits.lastindex:
+                        place(record, ("userIdentity", "accountId"), fits[1])
                 if _EACH in path:
                     _place_each(record, path, value)
                 else:

@@ -1,0 +1,52 @@
+"""
+Sessions of `aws login` that tainted credentials opened and that nobody was seen to act through yet.
+
+The grant names no key, so that no credential stands for it before one is used; its refresh token is good for twelve
+hours, and what it is traded for later is newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS CLI').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+
+import pyarrow.compute as pc
+
+from tokentrail.containment.origins import SIGN_IN, Seen, refreshing
+from tokentrail.containment.scene import Source
+from tokentrail.lineage import rollups, rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.trace import Narrowing
+
+_CALL = "CreateOAuth2Token"
+_GRANTS = """
+SELECT a.n, a.time, a.ip, i.sign_in_session FROM acts a JOIN issuances i
+  ON i.segment = a.segment AND i.object = a.object AND i.ordinal = a.ordinal
+WHERE i.api LIKE 'CreateOAuth2Token%' ORDER BY a.time, a.event_id"""
+
+
+def logins(
+    forest: Forest, tainted: Iterable[Seen], ids: Mapping[int, str], own: Set[str], narrowing: Narrowing
+) -> Iterator[Source]:
+    """
+    The sign-in sessions; one of which a credential tells is `origins.behind`'s as well, and counts once.
+
+    Args:
+        forest: Where.
+        tainted: The tainted credentials.
+        ids: The same, by their places.
+        own: Those of them that are their owner's too.
+        narrowing: What of these is the attacker's.
+    """
+    seen = {one.held.id: one for one in tainted}
+    calls: Any = forest.rolled_up(ids, rollups.APIS)
+    places = set(calls.filter(pc.starts_with(calls["name"], _CALL))["n"].to_pylist())
+    told = {one.credential.parent for one in seen.values() if one.held.kind == "oauth_login"}
+    for row in forest.done_by(places, _GRANTS) if places else ():
+        one, time = ids[row["n"]], rows.moment(row["time"])
+        if time is None or time + SIGN_IN <= forest.as_of:
+            continue
+        if one in own and not narrowing.admits(time, row["ip"]):
+            continue
+        if row["sign_in_session"] or one not in told:
+            yield refreshing(seen[one].held, row["sign_in_session"])
