@@ -607,14 +607,18 @@ def test_a_subject_that_only_records_without_a_key_name_is_told_what_is_missing(
             traced(world, subject)
 
 
-def test_an_account_that_the_portal_opened_and_whose_log_is_missing_is_a_gap(world: World) -> None:
+@pytest.mark.parametrize("call", ["GetRoleCredentials", "Federate"])
+def test_an_account_that_the_portal_opened_and_whose_log_is_missing_is_a_gap(world: World, call: str) -> None:
     """The directory tells whose credentials were handed out; in which session they are used, that account's log alone."""
     directory = "999999999999"
     session = world.identity_center("ria", "Admin", directory_account=directory)
     session.calls("s3:ListBuckets", count=3)
     world.identity_center("ria", "Breaker", account=AWAY, directory_account=directory, ip="203.0.113.77")
     world.identity_center("tom", "Other", account="777788889999", directory_account=directory)
-    whole = world.records()
+    whole = [
+        one | {"eventName": call} if one["eventName"] == "GetRoleCredentials" else one
+        for one in world.records()
+    ]
     missing = [one for one in whole if one["recipientAccountId"] in (HOME, directory)]
     for records, expected in ((whole, []), (missing, [AWAY])):
         found = [one for one in traced(records, session.id).gaps if "access portal" in one.why]

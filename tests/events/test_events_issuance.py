@@ -151,12 +151,11 @@ def test_an_answer_that_was_left_out(name: str) -> None:
     assert "key_id" not in found
 
 
-def test_the_portal_names_account_and_role() -> None:
-    """`GetRoleCredentials` tells account and permission set only in `serviceEventDetails`."""
+@pytest.mark.parametrize("name", ["GetRoleCredentials", "Federate"])
+def test_the_portal_names_account_and_role(name: str) -> None:
+    """It tells account and permission set only in `serviceEventDetails`."""
     details = {"role_name": "Admin", "account_id": ACCOUNT}
-    found = issued(
-        record(eventSource="sso.amazonaws.com", eventName="GetRoleCredentials", serviceEventDetails=details)
-    )
+    found = issued(record(eventSource="sso.amazonaws.com", eventName=name, serviceEventDetails=details))
 
     assert f"{ACCOUNT}/Admin" == (found or {})["target"]
 

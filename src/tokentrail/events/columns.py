@@ -91,7 +91,7 @@ ISSUANCES = _schema(
     ("expires", pa.int64()),
     ("duration", pa.int64()),
     ("mfa_serial", _label),
-    ("target", _label),  # AssumeRoot's account; SAML provider; trust anchor; GetRoleCredentials' account and role
+    ("target", _label),  # AssumeRoot's account; SAML provider; trust anchor; the portal's account and role
     ("sign_in_session", _label),
     ("subject", pa.string()),  # the person or workload that federated in
     ("explicit_trust", pa.bool_()),  # false: a role assumed itself though its trust policy does not say so

@@ -191,6 +191,6 @@ def _member_account(target: str | None) -> str | None:
 
 
 def _portal_target(details: dict[str, Any]) -> str | None:
-    """Account and permission set that `sso:GetRoleCredentials` names in `serviceEventDetails`."""
+    """Account and permission set that `sso:GetRoleCredentials` and `sso:Federate` name in `serviceEventDetails`."""
     account, role = text(details, "account_id"), text(details, "role_name")
     return f"{account}/{role}" if account and role else None

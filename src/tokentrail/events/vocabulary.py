@@ -19,7 +19,7 @@ ISSUING_SOURCES = frozenset({
 
 KEYLESS_ISSUERS = frozenset({
     "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
-    "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "CreateSession", "AssumeRoleForPodIdentity",
+    "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "Federate", "CreateSession", "AssumeRoleForPodIdentity",
     "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken",
     "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
     "GetSessionToken", "GetFederationToken",

@@ -3,8 +3,8 @@ What IAM Identity Center's access portal gave to people for accounts of which th
 
 The directory's own log tells which account's and permission set's credentials somebody was given; the session itself
 shows in the log of that account alone.
-Source: IAM Identity Center User Guide, 'IAM Identity Center information in CloudTrail' (`GetRoleCredentials`, which
-names both in `serviceEventDetails`).
+Source: IAM Identity Center User Guide, 'IAM Identity Center information in CloudTrail' (`GetRoleCredentials`, and
+`Federate` where somebody goes on to the console; both name account and permission set in `serviceEventDetails`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OPENED = """
 SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first,
        max(s.time) AS last
 FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
-WHERE s.api = 'GetRoleCredentials' AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
+WHERE s.api IN ('GetRoleCredentials', 'Federate') AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
 GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
 _ADDRESSES = 3
 
@@ -55,5 +55,5 @@ def _gap(account: str, role: str, person: str, seen: list[tuple[int, int, str]])
         start=moment(min(first for first, _, _ in seen)),
         end=moment(max(last for _, last, _ in seen)),
         why=f"the access portal gave {person} credentials of {role} in this account{listed and f', from {listed}'} "
-        "(GetRoleCredentials); the case has no log of the account, so that their session shows nowhere",
+        "(GetRoleCredentials, Federate); the case has no log of the account, so that their session shows nowhere",
     )

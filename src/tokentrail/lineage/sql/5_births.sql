@@ -5,7 +5,7 @@ CREATE TABLE unissued AS
 SELECT s.*, f.form FROM seen s JOIN seen_forms f ON f.ck = s.ck WHERE f.form <> 'long';
 
 CREATE TABLE keyless AS
-SELECT * FROM calls WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials');
+SELECT * FROM calls WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials', 'Federate');
 
 CREATE TABLE unkeyed AS
 SELECT s.ck, c.call, c.event_id, c.time, 'matched' AS link,
