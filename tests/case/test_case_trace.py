@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tokentrail.errors import CaseError, SubjectNotFound, UsageError
 from tokentrail.present.damage import unkeyed
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
+from tokentrail.testing.credential import OFFICE
 from tokentrail.testing.story import ATTACKER, ATTACKER_LATER, Story, story
 
 
@@ -624,6 +626,37 @@ def test_an_account_that_the_portal_opened_and_whose_log_is_missing_is_a_gap(wor
         found = [one for one in traced(records, session.id).gaps if "access portal" in one.why]
         assert expected == [one.account for one in found]
         assert all("credentials of Breaker in this account, from 203.0.113.77" in one.why for one in found)
+
+
+@pytest.mark.parametrize(
+    ("used", "hours", "narrowed", "told"),
+    [
+        (False, 1, {}, True),
+        (True, 1, {}, False),
+        (False, 13, {}, False),
+        (False, 1, {"trusted_ips": [OFFICE]}, False),
+    ],
+)
+def test_what_was_minted_without_an_answer_and_never_used_may_still_work(
+    world: World, used: bool, hours: int, narrowed: dict[str, Any], told: bool
+) -> None:
+    """CloudTrail leaves out long answers: no credential is there to be listed, and a trace says that there is one."""
+    key = world.user("ada").key()
+    session = key.assumes("Deploy")
+    if used:
+        session.calls("s3:ListBuckets")
+    world.wait(hours=hours)
+    key.calls("s3:ListBuckets")
+    records = [
+        one | ({"responseElements": None} if one["eventName"] == "AssumeRole" else {})
+        for one in world.records()
+    ]
+    found = [
+        one.why for one in traced(records, key.id, **narrowed).gaps if "nobody is seen to use" in one.why
+    ]
+
+    assert told == bool(found)
+    assert all(one.startswith(f"1 call (AssumeRole of role/Deploy) by {key.id} issued") for one in found)
 
 
 @pytest.mark.parametrize("by_thief", [True, False])

@@ -13,7 +13,7 @@ from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
-from tokentrail.lineage.trace import family, people, trace
+from tokentrail.lineage.trace import Narrowing, family, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Tracing:
         view = self._views.open(as_of)
         forest = view.forest(as_of)
         found = trace(forest, listed(subjects), up=up, down=down, narrowing=narrowing, gaps=())
-        return self._with_gaps(found, view, forest)
+        return self._with_gaps(found, view, forest, narrowing)
 
     def family(
         self,
@@ -76,7 +76,8 @@ class Tracing:
         narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-        return self._with_gaps(family(forest, listed(subjects), narrowing=narrowing, gaps=()), view, forest)
+        found = family(forest, listed(subjects), narrowing=narrowing, gaps=())
+        return self._with_gaps(found, view, forest, narrowing)
 
     def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
         """
@@ -103,12 +104,13 @@ class Tracing:
 
         return closed(self._views.forest(as_of), hosts, since)
 
-    def _with_gaps(self, found: Trace, view: View, forest: Forest) -> Trace:
+    def _with_gaps(self, found: Trace, view: View, forest: Forest, narrowing: Narrowing) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""
         accounts = {one.account for one in found.credentials if one.account}
         covered = view.covered()
         missing = coverage.ended(covered, accounts, forest.as_of) + coverage.gaps(covered, accounts)
         missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
+        missing += tuple(forest.unanswered.unused(found.credentials, narrowing.admits, forest.as_of))
         unproven = proofs.gaps(periods(self._folder), accounts)
         carried = coverage.left_out(view.lacking(self._folder))
         altered = coverage.left_out(view.contradicting())

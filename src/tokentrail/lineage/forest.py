@@ -30,6 +30,7 @@ from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.state import Judge
+from tokentrail.lineage.unanswered import Unanswered
 from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.policy.changes import Change
 from tokentrail.policy.effects import accounts
@@ -90,6 +91,7 @@ class Forest(Naming):
         self._part = Part(engine, folder)
         self.unkeyed = Unkeyed(engine, folder)
         self.portal = Portal(engine, folder)
+        self.unanswered = Unanswered(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
         self._linked: bool | None = None
@@ -143,6 +145,7 @@ class Forest(Naming):
         self._know_edits()
         self.unkeyed.callers.know()
         self.portal.opened.know()
+        self.unanswered.calls.know()
 
     def _know_edits(self) -> None:
         if not self._edited:

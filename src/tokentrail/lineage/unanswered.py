@@ -1,0 +1,97 @@
+"""
+Calls that issued a credential whose key the log does not show, and that nobody is seen to use.
+
+CloudTrail leaves out an answer that is too long, and tools that copy logs leave out others. What such a call issued
+stands nowhere until it is used, and works all the same.
+Source: CloudTrail User Guide, 'CloudTrail record contents' (`responseElements`); how long each lasts: AWS STS API
+Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken' (DurationSeconds), 'AssumeRoot'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tokentrail.lineage.kept import Kept
+from tokentrail.lineage.model import Gap, TracedCredential
+from tokentrail.lineage.rows import event_id, moment
+from tokentrail.store.interface import Engine
+
+_LONGEST = {
+    "AssumeRole": 43_200,
+    "AssumeRoot": 900,
+    "GetFederationToken": 129_600,
+    "GetSessionToken": 129_600,
+}
+"""Seconds that what each issues lasts at most."""
+_ASKED = f"""
+SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
+FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
+WHERE s.key_id IS NULL AND i.key_id IS NOT NULL AND s.api IN {tuple(_LONGEST)!r}"""
+_LISTED = 3
+"""Callers, and calls, that a sentence names."""
+
+
+class Unanswered:
+    """Looks up what some credentials minted so."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
+        self.calls = Kept(engine, folder, "unanswered", _ASKED, "caller, time, segment, event_id")
+        """Such calls, used or not, by the caller's key."""
+
+    def unused(
+        self,
+        credentials: Sequence[TracedCredential],
+        admits: Callable[[datetime | None, str | None], bool],
+        as_of: datetime,
+    ) -> Iterator[Gap]:
+        """
+        What tainted credentials of a trace minted that may still work and is none of the trace, by account.
+
+        Args:
+            credentials: All that the trace has found.
+            admits: Whether what a subject minted then, and from there, is the attacker's (`Narrowing.admits`).
+            as_of: The moment.
+        """
+        tainted = {one.id: one for one in credentials if one.tainted}
+        keys = {key: one for one in tainted.values() for key in (one.id, *one.access_key_ids)}
+        seen = {one.issued_by.event_id for one in credentials if one.issued_by}
+        # Of a call across accounts two records tell: the other one issued the same.
+        seen_then = {(one.parent, one.issued_at) for one in credentials}
+        found: dict[str | None, dict[str | None, tuple[datetime, datetime, str, str]]] = {}
+        for row in self.calls.of(keys):
+            by, time = keys[row["caller"]], moment(row["time"])
+            event = event_id(row["event_id"], row["event_id_text"])
+            assert time is not None
+            until = time + timedelta(seconds=row["duration"] or _LONGEST[row["api"]])
+            theirs = by.parent in tainted or admits(time, row["ip"])
+            if event in seen or (by.id, time) in seen_then or not theirs or not time <= as_of < until:
+                continue
+            found.setdefault(by.account, {})[event] = time, until, _named(row), by.id
+        for account, calls in sorted(found.items(), key=str):
+            yield _gap(account, sorted(calls.values()))
+
+
+def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str]]) -> Gap:
+    many = len(calls)
+    times, ends, named, callers = zip(*calls, strict=True)
+    why = (
+        f"{many:,} call{'s' if many > 1 else ''} ({_some(named)}) by {_some(callers)} issued credentials whose keys "
+        "the log does not show and that nobody is seen to use: listed nowhere, they may work until "
+        f"{max(ends):%Y-%m-%dT%H:%M:%SZ}"
+    )
+    return Gap(account=account, region=None, start=min(times), end=max(times), why=why)
+
+
+def _named(row: dict[str, Any]) -> str:
+    role = (row["role_arn"] or "").split(":", 5)[-1]
+    return f"{row['api']} of {role}" if role else str(row["api"])
+
+
+def _some(names: Sequence[str]) -> str:
+    every = list(dict.fromkeys(names))
+    more = len(every) - _LISTED
+    return ", ".join(every[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
