@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from events_cases import record, tables_of
 
-from tokentrail.events.vocabulary import NAMED_BY_REQUEST
+from tokentrail.events.vocabulary import NAMED_BY_CALL, NAMED_BY_REQUEST
 
 
 def event(**members: Any) -> dict[str, Any]:
@@ -37,6 +37,20 @@ def test_a_request_names_what_a_record_does_not_list(source: str) -> None:
     )
     assert event(eventSource=source, requestParameters={member: ["odd"]})["resource"] is None
     assert event(eventSource=source)["resource"] is None
+
+
+@pytest.mark.parametrize("name", NAMED_BY_CALL)
+def test_a_call_names_whose_secret_it_read(name: str) -> None:
+    """An instance's password and user data are that instance's; other requests to EC2 are not looked into."""
+    asked = {"instanceId": "i-0123456789abcdef0"}
+    source = "ec2.amazonaws.com"
+
+    assert (
+        "i-0123456789abcdef0"
+        == event(eventSource=source, eventName=name, requestParameters=asked)["resource"]
+    )
+    assert event(eventSource=source, eventName=name)["resource"] is None
+    assert event(eventSource=source, eventName="RebootInstance", requestParameters=asked)["resource"] is None
 
 
 def test_several_parameters() -> None:

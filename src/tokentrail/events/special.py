@@ -19,7 +19,7 @@ from tokentrail.events.issuance import issuances
 from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.record import Additional
 from tokentrail.events.touched import arns, held_secrets, named_resources
-from tokentrail.events.vocabulary import NAMED_BY_REQUEST, NAMED_WITH_SERVICE, Mark
+from tokentrail.events.vocabulary import NAMED_BY_CALL, NAMED_BY_REQUEST, NAMED_WITH_SERVICE, Mark
 
 _FALSE = frozenset((False, "false", "False"))
 _NOTHING = Additional()
@@ -118,10 +118,11 @@ def resources(of: Fields, marks: Marks) -> list[str | None]:
 
 
 def named(of: Fields, rows: list[int]) -> list[str | None]:
-    """What the requests at some places name; their sources must be marked for it."""
+    """What the requests at some places name; their sources or names must be marked for it."""
     if not rows:
         return []
-    members = [NAMED_BY_REQUEST[source] for source in _at(of["eventSource"], rows)]
+    called = zip(_at(of["eventSource"], rows), _at(of["eventName"], rows), strict=True)
+    members = [NAMED_BY_REQUEST.get(source) or NAMED_BY_CALL[name] for source, name in called]
     return named_resources(members, _asked(of, rows))
 
 

@@ -28,6 +28,7 @@ class _Asked(msgspec.Struct, gc=False):
     bucketName: str | None = None
     keyId: str | None = None
     dBInstanceIdentifier: str | None = None
+    instanceId: str | None = None
     repositoryName: str | None = None
     queueUrl: str | None = None
     topicArn: str | None = None
@@ -49,7 +50,7 @@ _requests = Each(_Asked, _forgiving)
 
 
 def named_resources(members: Sequence[str], requests: Sequence[Raw]) -> list[str | None]:
-    """The resource that each request names in its member of `vocabulary.NAMED_BY_REQUEST`."""
+    """The resource that each request names in its member of `vocabulary.NAMED_BY_REQUEST` or `NAMED_BY_CALL`."""
     every = zip(members, _requests(requests), strict=True)
     return [_named(member, asked) if asked is not None else None for member, asked in every]
 

@@ -138,6 +138,8 @@ NAMED_BY_REQUEST = {
     "sns.amazonaws.com": "topicArn",
 }
 """Where the request names the resource of a call whose record has no `resources`."""
+NAMED_BY_CALL = {"GetPasswordData": "instanceId", "DescribeInstanceAttribute": "instanceId"}
+"""The same of single calls, of EC2, most of whose requests need not be looked into."""
 
 
 class Mark(IntFlag):
@@ -157,6 +159,7 @@ def name_marks(name: str | None) -> int:
         Mark.NAMES_ISSUER * (name in KEYLESS_ISSUERS)
         | Mark.CHANGES * (name in CHANGES)
         | Mark.READS_SECRET * (name in SECRET_READS)
+        | Mark.NAMES_RESOURCE * (name in NAMED_BY_CALL)
     )
 
 
