@@ -90,8 +90,9 @@ _ENTERED: tuple[Row, ...] = (
     ("job_run", "glue", "StartJobRun UpdateDevEndpoint", "jobName endpointName"),
     ("job_run", "batch", "SubmitJob", "jobDefinition"),
     ("job_run", "elasticmapreduce", "AddJobFlowSteps GetClusterSessionCredentials", "jobFlowId clusterId"),
-    ("notebook_link", "sagemaker", "CreatePresignedDomainUrl CreatePresignedMlflowTrackingServerUrl CreateApp "
-     "CreateStudioLifecycleConfig CreateNotebookInstanceLifecycleConfig", "userProfileName trackingServerName "
+    ("notebook_link", "sagemaker", "CreatePresignedNotebookInstanceUrl CreatePresignedDomainUrl "
+     "CreatePresignedMlflowTrackingServerUrl CreateApp CreateStudioLifecycleConfig "
+     "CreateNotebookInstanceLifecycleConfig", "notebookInstanceName userProfileName trackingServerName "
      "studioLifecycleConfigName notebookInstanceLifecycleConfigName"),
     ("notebook_link", "airflow", "CreateWebLoginToken CreateCliToken", "name"),
     ("deployment", "codedeploy", "CreateDeployment", "deploymentGroupName applicationName"),

@@ -78,7 +78,7 @@ OTHER_CHANGES = frozenset({
     "RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute",
     "SendCommand", "StartSession", "CreateAssociation", "CreateActivation",
     "CreateStack", "UpdateStack", "CreateProject", "CreateDevEndpoint", "CreateNotebookInstance",
-    "CreatePresignedNotebookInstanceUrl", "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
+    "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
     "CreateSchedule", "CreatePermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
     "CreateGroupMembership", "CreateGrant", "PutBucketPolicy", "PutResourcePolicy", "PutKeyPolicy",
     "SetRepositoryPolicy", "PutRepositoryPolicy",

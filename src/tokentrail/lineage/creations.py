@@ -97,7 +97,6 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "CreateProcessingJob": ("training_job", ((_REQUEST, "processingJobName"),)),
     "CreateDevEndpoint": ("dev_endpoint", ((_REQUEST, "endpointName"),)),
     "CreateNotebookInstance": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
-    "CreatePresignedNotebookInstanceUrl": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
     "UpdateNotebookInstance": ("notebook", ((_REQUEST, "notebookInstanceName"),)),
     "UpdateSchedule": ("schedule", ((_REQUEST, "name"),)),
     "PutRule": ("rule", ((_ANSWER, "ruleArn"), (_REQUEST, "name"))),
