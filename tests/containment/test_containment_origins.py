@@ -431,6 +431,25 @@ def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way:
     )
 
 
+def test_a_sign_in_that_has_run_out_still_tells_the_thiefs_second_address() -> None:
+    """It is used from both and left nothing to end; the next one, from the second alone, is the thief's for sure."""
+    world, moved = World(START), "203.0.113.99"
+    session = world.saml("Dev", "ada", ip=THIEF, duration=HOUR)
+    session.calls("s3:ListBuckets")
+    world.wait(HOUR)
+    between = world.saml("Dev", "ada", ip=THIEF, duration=HOUR)
+    between.calls("s3:ListBuckets")
+    between.seen_from(moved).calls("s3:ListBuckets")
+    world.wait(8 * HOUR)
+    after = world.saml("Dev", "ada", ip=moved)
+    after.calls("s3:ListBuckets")
+    world.user("bystander").calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+
+    assert {session.id, after.id} == set(plan.tainted)
+    assert not rests_on(plan, after.id)
+
+
 def test_a_later_sign_in_that_the_plan_ends_is_not_named() -> None:
     """Standard ends the owner's session with the thief's: what is left is what it minted, and that alone is named."""
     world = World(START)

@@ -212,6 +212,13 @@ def followed(
     return (*more.more.subjects, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
 
 
+def beyond_trace(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
+) -> Handed:
+    """What a plan for a trace would count as the attacker's beyond it, for other answers to count the same."""
+    return _theirs(forest, found, _unseen(covered, lag, forest.as_of), narrowing).more
+
+
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
