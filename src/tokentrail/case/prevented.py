@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tokentrail.containment.handed import Handed
-from tokentrail.containment.margin import LAG
-from tokentrail.containment.staging import beyond_trace
+from tokentrail.case.beyond import MOST, beyond, roots
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
@@ -18,9 +16,6 @@ from tokentrail.prevention.model import Guard
 from tokentrail.results import Coverage
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Engine
-
-_MOST = 100_000
-"""Tainted credentials up to which their sources are followed: that makes an object of each, which takes memory."""
 
 
 def guarded(
@@ -39,10 +34,13 @@ def guarded(
     attacker = Attacker()
     if named:
         places = tainted(engine, forest, named, narrowing)
-        since = Since(followed=len(places) <= _MOST)
-        if since.followed:
-            more = _beyond(forest, named, narrowing, covered())
-            since = Since((*more.subjects[len(named) :], *more.spent), len(more.doubts))
+        since = Since(followed=len(places) <= MOST)
+        if (
+            since.followed
+        ):  # else a thief's next session makes the ordinary ways that guardrails are made from
+            found = family(forest, named, narrowing=narrowing, gaps=())
+            more = beyond(forest, found, covered, narrowing)
+            since = Since(roots(found, more), len(more.doubts)) if more else Since(followed=False)
             places = tainted(engine, forest, (*named, *since.handed), narrowing) if since.handed else places
         attacker = (
             of_subjects(engine, forest, named, places, narrowing, since)
@@ -52,11 +50,3 @@ def guarded(
     objects = [one.name for one in folder.snapshot().objects().values()]
     with folder.scratch() as scratch:
         return guard(engine, forest, attacker, objects, given or Given(), scratch)
-
-
-def _beyond(
-    forest: Forest, named: Sequence[str], narrowing: Narrowing, covered: Sequence[Coverage]
-) -> Handed:
-    """Follow hosts, portals and sign-ins as a plan does: else a thief's next session makes the ordinary ways."""
-    found = family(forest, named, narrowing=narrowing, gaps=())
-    return beyond_trace(forest, found, covered, LAG, narrowing)
