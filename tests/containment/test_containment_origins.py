@@ -431,22 +431,27 @@ def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way:
     )
 
 
-def test_a_sign_in_that_has_run_out_still_tells_the_thiefs_second_address() -> None:
+@pytest.mark.parametrize("way", ["provider", "task"])
+def test_what_has_run_out_still_tells_the_thiefs_second_address(way: str) -> None:
     """It is used from both and left nothing to end; the next one, from the second alone, is the thief's for sure."""
     world, moved = World(START), "203.0.113.99"
-    session = world.saml("Dev", "ada", ip=THIEF, duration=HOUR)
-    session.calls("s3:ListBuckets")
-    world.wait(HOUR)
-    between = world.saml("Dev", "ada", ip=THIEF, duration=HOUR)
-    between.calls("s3:ListBuckets")
-    between.seen_from(moved).calls("s3:ListBuckets")
-    world.wait(8 * HOUR)
-    after = world.saml("Dev", "ada", ip=moved)
-    after.calls("s3:ListBuckets")
+
+    def given(*addresses: str) -> Credential:
+        found = world.saml("Dev", "ada", duration=HOUR) if way == "provider" else world.task("Web")
+        for ip in addresses:
+            found.seen_from(ip).calls("s3:ListBuckets")
+        world.wait(8 * HOUR if ip != moved or len(addresses) > 1 else 1)
+        return found
+
+    given(OFFICE)
+    session, between, after = given(OFFICE, THIEF), given(THIEF, moved), given(moved)
     world.user("bystander").calls("s3:ListBuckets")
-    plan = checked(planned(world, session.id))
+    with asked(world) as case:
+        plan = checked(case.contain([session.id], trusted_ips=[OFFICE]))
+        handed = case.trace([session.id], trusted_ips=[OFFICE]).handed or ()
 
     assert {session.id, after.id} == set(plan.tainted)
+    assert {between.id, after.id} == {one.credential for one in handed}
     assert not rests_on(plan, after.id)
 
 
