@@ -95,11 +95,17 @@ class Tracing:
             found = _beyond(found, view, forest, narrowing, traced)
         return self._with_gaps(found, view, forest)
 
-    def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
+    def retrace(self, plan: Plan, *, as_of: datetime | None = None, spent: bool = False) -> Trace:
         """
         Trace downward what counts as the attacker's now, as a plan does.
 
         That is more than `trace` shows of its subjects: what hosts, portals and sign-ins handed out since, too.
+
+        Args:
+            plan: The plan.
+            as_of: The moment.
+            spent: Whether what was handed out after the plan was made counts though it has run out and left nothing to
+                end: that it was used tells whether the plan held.
 
         Raises:
             SubjectNotFound: nothing answers to a subject any more.
@@ -109,7 +115,7 @@ class Tracing:
         told = plan.narrowing
         found = self.family(plan.subjects, as_of=as_of, **told)
         narrowing = narrowed(told["since"], told["source_ips"], told["trusted_ips"])
-        now = subjects(self._views, found, plan, narrowing, as_of)
+        now = subjects(self._views, found, plan, narrowing, as_of, spent=spent)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
         found = trace(forest, now, up=False, down=True, narrowing=narrowing, gaps=())

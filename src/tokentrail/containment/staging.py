@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from tokentrail.containment.closing import running_on
@@ -211,11 +212,18 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
 
 
 def followed(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str]
-) -> tuple[str, ...]:
-    """A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan."""
+    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str],
+    spent_after: float = inf,
+) -> tuple[str, ...]:  # fmt: skip
+    """
+    A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan.
+
+    Of what leaves nothing to end, what began after a second: that it was used tells whether a plan held.
+    """
     more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
-    return (*more.more.subjects, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
+    spent = forest.named(sorted(more.more.spent))
+    late = (row["id"] for row in spent if (row["issued_at"] or row["first"] or 0) > spent_after)
+    return (*more.more.subjects, *late, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
 
 
 def beyond_trace(
@@ -386,9 +394,5 @@ def _responders(
     )
 
 
-def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
-    return {
-        "since": narrowing.since,
-        "source_ips": list(narrowing.source_ips),
-        "trusted_ips": list(narrowing.trusted_ips),
-    }
+def _narrowing(told: Narrowing) -> dict[str, Any]:
+    return {"since": told.since, "source_ips": list(told.source_ips), "trusted_ips": list(told.trusted_ips)}
