@@ -57,3 +57,22 @@ def test_a_sign_in_that_may_be_the_owners_is_said_to_count_as_ordinary() -> None
 
     assert (stolen.id,) == found.attackers
     assert "1 more, handed out since, counts as the owner's" in found.assumed
+
+
+def test_of_what_findings_name_the_hosts_next_session_is_in_two_hands_too() -> None:
+    """Without a subject: its calls from where the first was used until the theft are the owner's, all others the thief's."""
+    world = World(START)
+    first = world.instance("Web", ip=OFFICE)
+    first.calls("s3:ListBuckets")
+    first.seen_from(THIEF, "aws-cli/2.15").calls("s3:GetObject", {"bucketName": "data", "key": "x"}, count=3)
+    world.wait(8 * HOUR)
+    after = first.rotates()
+    after.calls("s3:ListBuckets", count=4)
+    after.seen_from(THIEF).calls("ec2:DescribeInstances", count=5)
+    found = guarded(world, only=("role-as-used", "roles-from-known-networks"))
+
+    assert (first.id,) == found.subjects and {first.id, after.id} == set(found.attackers)
+    assert {(8, 7)} == {
+        (one.backtest.attacker_events, one.backtest.ordinary_events) for one in found.guardrails
+    }
+    assert not any(THIEF in json.dumps(one.policy) for one in found.guardrails)
