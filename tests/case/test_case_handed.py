@@ -95,3 +95,15 @@ def test_a_lead_counts_what_works_behind_its_host(robbed: Robbed) -> None:
     (lead,) = leads(case, json.loads(json.dumps(told)), None).shown
 
     assert (lead.subject, lead.credentials, lead.alive) == (first.id, 4, 2)
+
+
+def test_what_may_work_is_not_told_as_working_beside_the_picture() -> None:
+    """Nobody knows how long a console session lasts: the head of the page said that it may work, its picture that it does."""
+    world = World(START)
+    session = world.console_sign_in(world.user("ada"), ip=THIEF)
+    session.calls("s3:ListBuckets")
+    with held(world) as case:
+        page = html.unescape(report_page(gather(case, Question(subjects=(session.id,)))))
+
+    assert "The attacker's credential may still work" in page
+    assert "A may work." in page and "A works" not in page
