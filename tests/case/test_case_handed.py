@@ -59,6 +59,7 @@ def test_a_trace_names_what_was_handed_out_since(robbed: Robbed) -> None:
     assert states == {between.id: "expired", after.id: "active", minted.id: "active"}
     assert "3 credentials more count as the attacker's, 2 still work: " in written(trace)
     assert case.trace([first.id], down=False).handed is None
+    assert "the evidence shows no other since" in written(case.trace([after.id]))
 
 
 def test_a_page_counts_what_its_plan_ends(robbed: Robbed) -> None:

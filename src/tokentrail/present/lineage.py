@@ -83,11 +83,18 @@ def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) ->
     for sentence in words.handed(trace):
         paper.wrapped(sentence)
     handed = () if trace.handed else _handed_out(subjects)
-    if handed:
-        paper.wrapped(
-            f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
-            "identity provider, and others may have been since: no trace follows that, `tokentrail contain` does."
-        )
+    if not handed:
+        return
+    told = (
+        "others may have been since: they were not looked for, `tokentrail contain` does"
+        if trace.handed is None
+        else "the evidence shows no other since that is surely the attacker's: `tokentrail contain` names those that "
+        "may be, and closes what hands them out"
+    )
+    paper.wrapped(
+        f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
+        f"identity provider, and {told}."
+    )
 
 
 def _handed_out(subjects: Sequence[TracedCredential]) -> list[str]:
