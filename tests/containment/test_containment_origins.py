@@ -661,3 +661,22 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
     assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
     assert not any("was not stolen as well" in one for one in both.proof.holds_if)
+
+
+def test_what_works_where_only_a_session_that_has_run_out_brought_the_attacker_is_named() -> None:
+    """A robbed host's next session, used from a second address, leaves nothing to end; a key that works there is told."""
+    world, moved = World(START), "203.0.113.99"
+    session = world.instance("Web", ip=OFFICE)
+    session.calls("s3:ListBuckets")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(8 * HOUR)
+    after = session.rotates()
+    after.calls("s3:ListBuckets")
+    after.seen_from(moved).calls("s3:ListBuckets")
+    world.wait(8 * HOUR)
+    key = world.user("terraform", ip=moved)
+    key.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+
+    assert after.id not in plan.tainted
+    assert rests_on(plan, f"^{key.id} was not stolen as well, .*{moved}, where nobody was before {after.id}")

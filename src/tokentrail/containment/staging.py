@@ -73,7 +73,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     earliest = forest.as_of - LONGEST["user"]
     theirs = _theirs(forest, trace, unseen, asked.narrowing)
     more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
-    listed = [row for row, _ in pairs]
+    listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
+    spent = zip(run_out, forest.credentials(run_out), strict=True)
     where = issued_where(forest, [one for _, one in pairs])
     ever = [Seen(held_of(row, one), one, row["target"], where.get(one.id)) for row, one in pairs]
     held = [
@@ -164,7 +165,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
-        neighbours=tuple(neighbours(forest, pairs, starts, asked.narrowing)),
+        neighbours=tuple(neighbours(forest, [*pairs, *spent], starts, asked.narrowing)),
     )
 
 
