@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from evidence import START, held
+from shell import ran
 from tokentrail import Case
+from tokentrail.case import beyond, prevented
 from tokentrail.dossier import Question, gather, leads, turns
 from tokentrail.lineage.model import Trace
 from tokentrail.present.html.page import report_page
@@ -108,3 +110,28 @@ def test_what_may_work_is_not_told_as_working_beside_the_picture() -> None:
 
     assert "The attacker's credential may still work" in page
     assert "A may work." in page and "A works" not in page
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "dot", "mermaid"])
+def test_a_format_without_a_place_for_it_has_it_beside(
+    robbed: Robbed, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A table of one session that has run out would be all that a script sees: what works besides goes to stderr."""
+    case, first, *_ = robbed
+    told = ran(monkeypatch, ["trace", first.id, "--case", case.path, "--format", form])
+
+    assert "3 credentials more count as the attacker's" in " ".join(told.err.split())
+    assert "more count" not in told.out
+
+
+def test_of_too_large_a_lineage_it_is_said_that_nobody_looked(
+    robbed: Robbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To follow sources makes an object of each credential: beyond a number none is, and no answer passes for whole."""
+    case, first, *_ = robbed
+    for room in (beyond, prevented):
+        monkeypatch.setattr(room, "MOST", 0)
+    trace = case.trace([first.id])
+
+    assert trace.handed is None and "they were not looked for" in written(trace)
+    assert "handed out since is not counted" in case.guard([first.id]).assumed
