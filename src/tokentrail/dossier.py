@@ -86,7 +86,7 @@ def gather(
     asked = question
     trace = case.trace(
         asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips,
+        trusted_ips=asked.trusted_ips, followed=True,
     )  # fmt: skip
     plan = case.contain(
         asked.subjects, strategy=asked.strategy, as_of=asked.as_of, since=asked.since,
@@ -100,7 +100,7 @@ def gather(
     return Dossier(
         case_id=case.case_id,
         trace=trace,
-        calls=_Calls(case, asked.subjects, tuple(drawn), asked.as_of),
+        calls=_Calls(case, wide(trace, asked.subjects), tuple(drawn), asked.as_of),
         status=case.status(as_of=asked.as_of),
         version=__version__,
         plan=plan,
@@ -113,6 +113,11 @@ def gather(
         source_ips=asked.source_ips,
         trusted_ips=asked.trusted_ips,
     )  # fmt: skip
+
+
+def wide(trace: Trace, subjects: Sequence[str]) -> tuple[str, ...]:
+    """Name the subjects of a followed trace, and what was handed out since: whose calls are told with theirs."""
+    return (*subjects, *(one.credential for one in trace.handed or ()))
 
 
 def about(trace: Trace, findings: Sequence[Document]) -> tuple[Document, ...]:
@@ -139,7 +144,9 @@ def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> L
             (top for top, family in families.items() if any(one.id == subject for one in family)), None
         )
         if top is None and len(families) < _LEADS:
-            family = [one for one in case.family([subject], as_of=as_of).credentials if one.tainted]
+            family = [
+                one for one in case.family([subject], as_of=as_of, followed=True).credentials if one.tainted
+            ]
             members = {one.id for one in family}
             within |= {name: subject for name, of in within.items() if of in members}
             families = {name: of for name, of in families.items() if name not in members}
@@ -177,12 +184,15 @@ def _lead(subject: str, told: Sequence[Document], family: Sequence[TracedCredent
 def turns(trace: Trace) -> tuple[Turn, ...]:
     """List the moments at which something about the attacker's credentials changed."""
     names, mine = Names.of(trace), [one for one in trace.credentials if one.tainted]
+    handed = {one.credential: one.why for one in trace.handed or ()}
     found = [Turn(time=one.time, what=f"{one.what}: {consequence(one, names)}") for one in actions(trace, ())]
     for one in mine:
         if one.issued_at and one.parent:
             api = one.issued_by.api if one.issued_by else "minted"
             told = f"{names.short(one.parent)} minted {names.short(one.id)} ({api}, {words.kind(one)})"
             found.append(Turn(time=one.issued_at, what=told))
+        elif one.issued_at and one.id in handed:
+            found.append(Turn(time=one.issued_at, what=f"{names.short(one.id)} begins: {handed[one.id]}"))
         elif one.first_used and one.id in trace.subject:
             found.append(Turn(time=one.first_used, what=f"{names.short(one.id)} is first seen"))
     return spread(found, _TURNS)

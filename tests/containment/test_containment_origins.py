@@ -431,6 +431,30 @@ def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way:
     )
 
 
+@pytest.mark.parametrize("way", ["provider", "task"])
+def test_what_has_run_out_still_tells_the_thiefs_second_address(way: str) -> None:
+    """It is used from both and left nothing to end; the next one, from the second alone, is the thief's for sure."""
+    world, moved = World(START), "203.0.113.99"
+
+    def given(*addresses: str) -> Credential:
+        found = world.saml("Dev", "ada", duration=HOUR) if way == "provider" else world.task("Web")
+        for ip in addresses:
+            found.seen_from(ip).calls("s3:ListBuckets")
+        world.wait(8 * HOUR if ip != moved or len(addresses) > 1 else 1)
+        return found
+
+    given(OFFICE)
+    session, between, after = given(OFFICE, THIEF), given(THIEF, moved), given(moved)
+    world.user("bystander").calls("s3:ListBuckets")
+    with asked(world) as case:
+        plan = checked(case.contain([session.id], trusted_ips=[OFFICE]))
+        handed = case.trace([session.id], trusted_ips=[OFFICE]).handed or ()
+
+    assert {session.id, after.id} == set(plan.tainted)
+    assert {between.id, after.id} == {one.credential for one in handed}
+    assert not rests_on(plan, after.id)
+
+
 def test_a_later_sign_in_that_the_plan_ends_is_not_named() -> None:
     """Standard ends the owner's session with the thief's: what is left is what it minted, and that alone is named."""
     world = World(START)
@@ -637,3 +661,22 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
     assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
     assert not any("was not stolen as well" in one for one in both.proof.holds_if)
+
+
+def test_what_works_where_only_a_session_that_has_run_out_brought_the_attacker_is_named() -> None:
+    """A robbed host's next session, used from a second address, leaves nothing to end; a key that works there is told."""
+    world, moved = World(START), "203.0.113.99"
+    session = world.instance("Web", ip=OFFICE)
+    session.calls("s3:ListBuckets")
+    session.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(8 * HOUR)
+    after = session.rotates()
+    after.calls("s3:ListBuckets")
+    after.seen_from(moved).calls("s3:ListBuckets")
+    world.wait(8 * HOUR)
+    key = world.user("terraform", ip=moved)
+    key.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+
+    assert after.id not in plan.tainted
+    assert rests_on(plan, f"^{key.id} was not stolen as well, .*{moved}, where nobody was before {after.id}")

@@ -461,11 +461,19 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
 
 @pytest.mark.parametrize(
     ("since", "started"),
-    [("nothing", False), ("renewed", False), ("used", False), ("handed", False), ("handed", True)],
+    [
+        ("nothing", False),
+        ("renewed", False),
+        ("used", False),
+        ("handed", False),
+        ("handed", True),
+        ("over", False),
+    ],
 )
 def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> None:
     """
-    A host's next sessions descend from no subject: used after the bite, or handed out then, they refute.
+    A host's next sessions descend from no subject: used after the bite, or handed out then, they refute, also once
+    they have run out.
 
     One that was handed out before is ended by the steps as they are, and asks for no other plan. Who started the host
     changes nothing.
@@ -485,22 +493,23 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> N
     world.wait(3540)
     if since == "used":
         second.calls("s3:ListBuckets")
-    elif since == "handed":
+    elif since in ("handed", "over"):
         second.rotates().calls("s3:ListBuckets")
+    world.wait(8 * 3600 if since == "over" else 0)
     world.user("bystander").calls("s3:ListBuckets")
     bit = plan.as_of + timedelta(minutes=5)
     done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
     with held(world) as case:
         looking = Evidence(
-            covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
             record=case.record,
         )  # fmt: skip
         told = History(steps={one.n: done for one in plan.steps})
         found = verify(plan, told, None, looking, now=world.now)
 
     assert found.verdict == ("not-yet-proven" if since in ("nothing", "renewed") else "refuted")
-    assert any("plan again" in one for one in found.notes) == (since == "handed")
-    assert any("opened again" in one for one in found.notes) == (since == "handed")
+    assert any("plan again" in one for one in found.notes) == (since in ("handed", "over"))
+    assert any("opened again" in one for one in found.notes) == (since in ("handed", "over"))
 
 
 @pytest.mark.parametrize("really", [True, False])

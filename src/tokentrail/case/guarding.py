@@ -54,4 +54,6 @@ class Guarding:
         view = self._views.open(as_of)
         forest, engine = view.forest(as_of), view.engine
         found = () if subjects else self.detect(as_of=as_of)
-        return guarded(self._folder, engine, forest, listed(subjects), found, narrowing, given)
+        return guarded(
+            self._folder, engine, forest, listed(subjects), found, narrowing, given, covered=view.covered
+        )

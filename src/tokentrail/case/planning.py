@@ -61,8 +61,13 @@ def plan(
 
 
 def subjects(
-    views: Views, found: Trace, made: Plan, narrowing: Narrowing, as_of: datetime | None
+    views: Views, found: Trace, made: Plan, narrowing: Narrowing, as_of: datetime | None, *, spent: bool
 ) -> tuple[str, ...]:
-    """What a plan's subjects are by now: what was handed out since is the attacker's too, as when it was made."""
+    """
+    What a plan's subjects are by now: what was handed out since is the attacker's too, as when it was made.
+
+    With what was `spent` since, which nothing is left to end of.
+    """
     asked = Asked(case_id=made.case_id, margin=made.margin, lag=made.lag, narrowing=narrowing)
-    return followed(views.forest(as_of), found, views.open(as_of).covered(), asked, made.tainted)
+    told = (views.forest(as_of), found, views.open(as_of).covered(), asked, made.tainted)
+    return followed(*told, made.as_of.timestamp()) if spent else followed(*told)

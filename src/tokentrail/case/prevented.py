@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from tokentrail.case.beyond import MOST, beyond, roots
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.taint import tainted
-from tokentrail.lineage.trace import Narrowing
-from tokentrail.prevention.attacker import Attacker, of_findings, of_subjects, worst_subjects
+from tokentrail.lineage.trace import Narrowing, family
+from tokentrail.prevention.attacker import Attacker, Since, of_findings, of_subjects, worst_subjects
 from tokentrail.prevention.guard import Given, guard
 from tokentrail.prevention.model import Guard
+from tokentrail.results import Coverage
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Engine
 
 
 def guarded(
     folder: CaseFolder, engine: Engine, forest: Forest, subjects: Sequence[str], findings: Sequence[Finding],
-    narrowing: Narrowing, given: Given | None,
+    narrowing: Narrowing, given: Given | None, *, covered: Callable[[], Sequence[Coverage]],
 ) -> Guard:  # fmt: skip
     """
     Answer for subjects, or for what findings name.
@@ -32,10 +34,18 @@ def guarded(
     attacker = Attacker()
     if named:
         places = tainted(engine, forest, named, narrowing)
+        since = Since(followed=len(places) <= MOST)
+        if (
+            since.followed
+        ):  # else a thief's next session makes the ordinary ways that guardrails are made from
+            found = family(forest, named, narrowing=narrowing, gaps=())
+            more = beyond(forest, found, covered, narrowing)
+            since = Since(roots(found, more), len(more.doubts)) if more else Since(followed=False)
+            places = tainted(engine, forest, (*named, *since.handed), narrowing) if since.handed else places
         attacker = (
-            of_subjects(engine, forest, named, places, narrowing)
+            of_subjects(engine, forest, named, places, narrowing, since)
             if subjects
-            else of_findings(engine, forest, named, places, findings)
+            else of_findings(engine, forest, named, places, findings, since)
         )
     objects = [one.name for one in folder.snapshot().objects().values()]
     with folder.scratch() as scratch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ class Tracing:
         since: datetime | None = None,
         source_ips: Sequence[str] = (),
         trusted_ips: Sequence[str] = (),
+        followed: bool = False,
     ) -> Trace:
         """
         Trace subjects: what they descend from, what descends from them, what all of them did and made.
@@ -46,6 +47,8 @@ class Tracing:
             since: Only what was minted from the subject at or after this time counts as the attacker's, ...
             source_ips: ... and only from these addresses or networks, ...
             trusted_ips: ... and not from these.
+            followed: Whether what hosts, portals and sign-ins behind them handed out since is traced with them, as a
+                plan does; else `handed` names it.
 
         Raises:
             SubjectNotFound: nothing answers to a subject.
@@ -54,7 +57,13 @@ class Tracing:
         narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-        found = trace(forest, listed(subjects), up=up, down=down, narrowing=narrowing, gaps=())
+
+        def traced(named: Sequence[str]) -> Trace:
+            return trace(forest, named, up=up, down=down, narrowing=narrowing, gaps=())
+
+        found = traced(listed(subjects))
+        if down:
+            found = _beyond(found, view, forest, narrowing, traced if followed else None, whole=True)
         return self._with_gaps(found, view, forest, narrowing)
 
     def family(
@@ -65,6 +74,7 @@ class Tracing:
         since: datetime | None = None,
         source_ips: Sequence[str] = (),
         trusted_ips: Sequence[str] = (),
+        followed: bool = False,
     ) -> Trace:
         """
         Trace subjects downward as `trace` does, without what any of them did or made, which costs the most.
@@ -76,14 +86,26 @@ class Tracing:
         narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-        found = family(forest, listed(subjects), narrowing=narrowing, gaps=())
+
+        def traced(named: Sequence[str]) -> Trace:
+            return family(forest, named, narrowing=narrowing, gaps=())
+
+        found = traced(listed(subjects))
+        if followed:
+            found = _beyond(found, view, forest, narrowing, traced)
         return self._with_gaps(found, view, forest, narrowing)
 
-    def retrace(self, plan: Plan, *, as_of: datetime | None = None) -> Trace:
+    def retrace(self, plan: Plan, *, as_of: datetime | None = None, spent: bool = False) -> Trace:
         """
         Trace downward what counts as the attacker's now, as a plan does.
 
         That is more than `trace` shows of its subjects: what hosts, portals and sign-ins handed out since, too.
+
+        Args:
+            plan: The plan.
+            as_of: The moment.
+            spent: Whether what was handed out after the plan was made counts though it has run out and left nothing to
+                end: that it was used tells whether the plan held.
 
         Raises:
             SubjectNotFound: nothing answers to a subject any more.
@@ -93,8 +115,11 @@ class Tracing:
         told = plan.narrowing
         found = self.family(plan.subjects, as_of=as_of, **told)
         narrowing = narrowed(told["since"], told["source_ips"], told["trusted_ips"])
-        now = subjects(self._views, found, plan, narrowing, as_of)
-        return self.trace(now, as_of=as_of, up=False, **told)
+        now = subjects(self._views, found, plan, narrowing, as_of, spent=spent)
+        view = self._views.open(as_of)
+        forest = view.forest(as_of)
+        found = trace(forest, now, up=False, down=True, narrowing=narrowing, gaps=())
+        return self._with_gaps(found, view, forest, narrowing)
 
     def closed(
         self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
@@ -117,3 +142,24 @@ class Tracing:
         return replace(
             found, gaps=coverage.weightiest_first(altered + unproven + missing + carried + found.gaps)
         )
+
+
+def _beyond(
+    found: Trace,
+    view: View,
+    forest: Forest,
+    narrowing: Narrowing,
+    again: Callable[[Sequence[str]], Trace] | None,
+    *,
+    whole: bool = False,
+) -> Trace:
+    """Name what was handed out since, and trace it `again` with the subjects; `whole` as in `beyond`."""
+    from tokentrail.case.beyond import beyond, roots, told  # takes its time to load
+
+    more = beyond(forest, found, view.covered, narrowing, whole=whole)
+    if more is None:
+        return found
+    wide = roots(found, more)
+    if wide and again is not None:
+        found = replace(again((*found.subject, *wide)), subject=found.subject)
+    return replace(found, handed=told(forest, more))

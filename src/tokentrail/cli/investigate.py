@@ -21,7 +21,7 @@ from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question
+from tokentrail.dossier import Question, wide
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 from tokentrail.sources.given import see
@@ -87,12 +87,12 @@ def _look_into(
     with output.waiting("Tracing and planning"):
         trace = case.trace(
             asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-            trusted_ips=asked.trusted_ips,
+            trusted_ips=asked.trusted_ips, followed=True,
         )  # fmt: skip
         plan = case.contain(
             asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
             trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
         )  # fmt: skip
-        events = list(case.timeline(asked.subjects, as_of=asked.as_of))
+        events = list(case.timeline(wide(trace, asked.subjects), as_of=asked.as_of))
     look_into(told, Told(summary, findings, trace, events, plan))
     return plan

@@ -14,6 +14,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
+from tokentrail.present import words
 from tokentrail.present.document import columns, document
 from tokentrail.present.graph import write_dot, write_mermaid
 from tokentrail.present.lineage import write_trace
@@ -59,7 +60,10 @@ def command(
 
 
 def _show(told: Common, found: Trace, *, down: bool) -> None:
-    """Print a trace."""
+    """Print a trace; where the format has no place for what was handed out since, that is said beside it."""
+    if told.format not in ("text", "json"):
+        for sentence in words.handed(found):
+            output.say(sentence)
     if told.format in ("dot", "mermaid"):
         write = write_dot if told.format == "dot" else write_mermaid
         return write(found, sys.stdout)

@@ -70,7 +70,7 @@ def _tell(told: Common, found: Verification) -> None:
 def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:
     return Evidence(
         covered=case.status(as_of=told.as_of).coverage,
-        retrace=lambda: case.retrace(plan, as_of=told.as_of),
+        retrace=lambda: case.retrace(plan, as_of=told.as_of, spent=True),
         timeline=lambda subjects: case.timeline(subjects, as_of=told.as_of),
         record=case.record,
         closed=lambda hosts, since: case.closed(hosts, since, as_of=told.as_of),

@@ -20,7 +20,7 @@ from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
-from tokentrail.containment.workloads import session_of
+from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
@@ -52,6 +52,17 @@ class Given(NamedTuple):
 
     certain: dict[str, str]
     doubtful: dict[str, str]
+    spent: dict[str, str]
+    """Certain ones that leave nothing to end, as in `handed`."""
+
+
+class Near(NamedTuple):
+    """A session of a role that the attacker gave away."""
+
+    row: Row
+    one: Credential
+    spent: bool
+    """Whether it neither lives nor minted or changed something."""
 
 
 class Opening(NamedTuple):
@@ -95,6 +106,11 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
     return found
 
 
+def may_open(what: str) -> bool:
+    """Whether to make or change a thing of a kind may give a role to something whose sessions don't bear its name."""
+    return what in WORKLOADS or what == "anywhere_profile"
+
+
 def _called(deed: Deed) -> set[str]:
     """What the sessions are called of all that a deed started; nobody's name where one of these is not told."""
     made = creations.made(deed.name, deed.request, deed.response, deed.source)
@@ -103,8 +119,8 @@ def _called(deed: Deed) -> set[str]:
 
 def beside(
     forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
-) -> list[tuple[Row, Credential]]:
-    """The sessions of such roles, those `known` as tainted aside: what lives, minted or changed something."""
+) -> list[Near]:
+    """The sessions of such roles, those `known` as the attacker's aside."""
     names = sorted({one.name for one in opened})
     if not names:
         return []
@@ -122,12 +138,12 @@ def beside(
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {row["n"] for row, one in pairs if over(one, since)}
     busy = doing(forest, dead)
-    return [(row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy]
+    return [Near(row, one, row["n"] in dead - busy) for row, one in pairs]
 
 
 def given(
     opened: Mapping[Principal, Opening],
-    near: Sequence[tuple[Row, Credential]],
+    near: Sequence[Near],
     theirs: Iterable[Credential],
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
@@ -142,10 +158,10 @@ def given(
         narrowing: Which addresses count.
         homes: Where the attacker's began before they were used elsewhere: of a workload that was robbed, its own.
     """
-    found = Given({}, {})
+    found = Given({}, {}, {})
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
     own = _own_addresses(opened, near)
-    for row, one in near:
+    for row, one, spent in near:
         role = of_caller(rows.caller(row))
         way = opened.get(role)
         begins = one.issued_at or one.first_used
@@ -160,8 +176,9 @@ def given(
                 if one not in homes and not any(ipaddress.ip_address(one) in inner for inner in _INNER)
             ]  # fmt: skip
         if shared:
-            found.certain[one.id] = f"{way.why}, and both were used from {shared[0]}"
-        elif unsure(one, narrowing):
+            told = found.spent if spent else found.certain
+            told[one.id] = f"{way.why}, and both were used from {shared[0]}"
+        elif unsure(one, narrowing) and not spent:
             found.doubtful[one.id] = way.why
     return found
 
@@ -188,15 +205,13 @@ def _of_service(gave: str | None, service: str) -> bool:
     return gave == service or (service == _SOME and gave is not None and gave not in _NAMED)
 
 
-def _own_addresses(
-    opened: Mapping[Principal, Opening], near: Iterable[tuple[Row, Credential]]
-) -> dict[Principal, set[str]]:
+def _own_addresses(opened: Mapping[Principal, Opening], near: Iterable[Near]) -> dict[Principal, set[str]]:
     """Where workloads that were stolen from call from by themselves: as their like did before the theft."""
     found: dict[Principal, set[str]] = {}
-    for row, one in near:
+    for row, one, spent in near:
         role = of_caller(rows.caller(row))
         way, begins = opened.get(role), one.issued_at or one.first_used
-        if way is not None and way.service is not None and _before(begins, way.time):
+        if not spent and way is not None and way.service is not None and _before(begins, way.time):
             found.setdefault(role, set()).update(used_from([one]))
     return found
 

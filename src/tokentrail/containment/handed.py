@@ -6,6 +6,9 @@ hands out. All that a host or a sign-in session (`aws login`) hands out from the
 attacker's, as it has no other holder. A person may come in again by password, portal, certificate or identity provider:
 what was used from an address that the attacker was seen at is the attacker's, and a proof rests on the rest being the
 owner's.
+
+What had run out before the log stops telling all, and did nothing but call, leaves nothing to end: a plan does without
+it. It was the attacker's all the same, and so were the addresses that it was used from.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.origins import certified
@@ -53,6 +57,8 @@ class Handed:
     """By credential id, beyond what the trace calls tainted: why it counts."""
     doubts: list[tuple[str, str]] = field(default_factory=list)
     """Living credentials, and what makes them the owner's or the attacker's."""
+    spent: dict[str, str] = field(default_factory=dict)
+    """By credential id, what was handed out too and leaves nothing to end: why it counts. No plan lists it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,16 @@ class _First:
 
     id: str
     begins: int
+
+
+class _Told(NamedTuple):
+    """Something that a source handed out."""
+
+    one: Credential
+    why: str
+    certain: bool
+    """Whether it is the attacker's for sure."""
+    spent: bool
 
 
 def follow(
@@ -77,20 +93,25 @@ def follow(
         forest: Where.
         trace: What was minted and made.
         narrowing: What of the subjects counts; it holds for whoever signs in too.
-        since: By account, from when on the log may not tell all: what had run out before, and did nothing, is left out.
+        since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
         also: What else counts as the attacker's, by credential id, and why.
     """
     found = Handed(list(trace.subject))
-    theirs = {one.id: one for one in trace.credentials if one.tainted}
+    theirs: dict[str, Credential] = {one.id: one for one in trace.credentials if one.tainted}
     first, doubtful = dict[Key, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
         told = list(_told(forest, first, theirs, narrowing, since))
-        doubtful |= {id: why for id, why, certain in told if not certain}
-        fresh = {id: why for id, why, certain in told if certain}
+        doubtful |= {each.one.id: each.why for each in told if not each.certain}
+        spent = {each.one.id: each.one for each in told if each.certain and each.spent}
+        found.spent |= {each.one.id: each.why for each in told if each.one.id in spent}
+        theirs |= spent
+        fresh = {each.one.id: each.why for each in told if each.certain and not each.spent}
         fresh |= {id: why for id, why in (also or {}).items() if id not in theirs}
-        if not fresh:
+        if not fresh and not spent:
             break
+        if not fresh:
+            continue
         found.why |= fresh
         found.subjects += sorted(fresh)
         for one in family(forest, found.subjects, narrowing=narrowing, gaps=()).credentials:
@@ -101,16 +122,21 @@ def follow(
     return found
 
 
+def has_source(one: Credential) -> bool:
+    """Whether something may have handed a credential out that hands out others."""
+    return one.kind in _KINDS or certified(one)
+
+
 def _told(
     forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
     since: Mapping[str, datetime],
-) -> Iterator[tuple[str, str, bool]]:  # fmt: skip
-    """What sources handed out from their first tainted credential on, why it counts, and whether that is certain."""
+) -> Iterator[_Told]:  # fmt: skip
+    """What sources handed out from their first tainted credential on, and why it counts."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)}
     candidates = list(_candidates(forest, first, theirs, since))
-    places = _functions(forest, (one for _, one in candidates))
-    for row, one in candidates:
+    places = _functions(forest, (one for _, one, _ in candidates))
+    for row, one, spent in candidates:
         begins = _begins(row)
         for key in _keys(row, one, places.get(one.id)):
             known = first.get(key)
@@ -118,13 +144,13 @@ def _told(
                 continue
             why = f"{_called(key)} handed it out after {known.id}"
             if key[0] in _ALONE:
-                yield one.id, why, True
+                yield _Told(one, why, True, spent)
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
                 shared = sorted(seen_at.intersection(used_from([one])))
                 if shared:
-                    yield one.id, f"{why}, and both were used from {shared[0]}", True
+                    yield _Told(one, f"{why}, and both were used from {shared[0]}", True, spent)
                 elif unsure(one, narrowing) and not _renewed(changes, key, known, begins):
-                    yield one.id, why, False
+                    yield _Told(one, why, False, spent)
 
 
 def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
@@ -185,8 +211,8 @@ def _candidates(
     first: Mapping[Key, _First],
     theirs: Mapping[str, Credential],
     since: Mapping[str, datetime],
-) -> Iterator[tuple[Row, Credential]]:
-    """What some sources may have handed out, tainted ones aside: what lives, minted or changed something."""
+) -> Iterator[tuple[Row, Credential, bool]]:
+    """What some sources may have handed out, tainted ones aside, and whether it neither lives nor minted or changed."""
     if not first:
         return
     sessions = sorted({key[-1] for key in first if key[0] != "password"})
@@ -203,7 +229,7 @@ def _candidates(
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {row["n"] for row, one in pairs if over(one, since)}
     busy = doing(forest, dead)
-    yield from ((row, one) for row, one in pairs if row["n"] not in dead or row["n"] in busy)
+    yield from ((row, one, row["n"] in dead - busy) for row, one in pairs)
 
 
 def doing(forest: Forest, places: set[int]) -> set[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from tokentrail.containment.closing import running_on
@@ -72,7 +73,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     earliest = forest.as_of - LONGEST["user"]
     theirs = _theirs(forest, trace, unseen, asked.narrowing)
     more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
-    listed = [row for row, _ in pairs]
+    listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
+    spent = zip(run_out, forest.credentials(run_out), strict=True)
     where = issued_where(forest, [one for _, one in pairs])
     ever = [Seen(held_of(row, one), one, row["target"], where.get(one.id)) for row, one in pairs]
     held = [
@@ -163,7 +165,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         held_there=tuple(held_there),
         handed=more.why,
         doubts=tuple(more.doubts),
-        neighbours=tuple(neighbours(forest, pairs, starts, asked.narrowing)),
+        neighbours=tuple(neighbours(forest, [*pairs, *spent], starts, asked.narrowing)),
     )
 
 
@@ -188,28 +190,48 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
     Again until nothing is found anew, since what was given a role may have passed on another.
     """
     also: dict[str, str] = {}
+    spent: dict[str, tuple[str, Credential]] = {}
     while True:
         more = follow(forest, trace, narrowing, unseen, also)
+        more.spent |= {id: why for id, (why, _) in spent.items()}
         tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
         listed = forest.named(tainted)
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
-        told = beside(forest, opened, set(tainted), unseen)
-        found = given(opened, told, [one for _, one in pairs], narrowing, homes(forest, pairs))
-        if not found.certain:
+        told = beside(forest, opened, {*tainted, *more.spent}, unseen)
+        theirs = [*(one for _, one in pairs), *(one for _, one in spent.values())]
+        found = given(opened, told, theirs, narrowing, homes(forest, pairs))
+        if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
             return _Theirs(more, tainted, pairs, deeds)
         also |= found.certain
+        spent |= {
+            near.one.id: (found.spent[near.one.id], near.one) for near in told if near.one.id in found.spent
+        }
 
 
 def followed(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str]
-) -> tuple[str, ...]:
-    """A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan."""
+    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str],
+    spent_after: float = inf,
+) -> tuple[str, ...]:  # fmt: skip
+    """
+    A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan.
+
+    Of what leaves nothing to end, what began after a second: that it was used tells whether a plan held.
+    """
     more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
-    return (*more.more.subjects, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
+    spent = forest.named(sorted(more.more.spent))
+    late = (row["id"] for row in spent if (row["issued_at"] or row["first"] or 0) > spent_after)
+    return (*more.more.subjects, *late, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
+
+
+def beyond_trace(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
+) -> Handed:
+    """What a plan for a trace would count as the attacker's beyond it, for other answers to count the same."""
+    return _theirs(forest, found, _unseen(covered, lag, forest.as_of), narrowing).more
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
@@ -373,9 +395,5 @@ def _responders(
     )
 
 
-def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
-    return {
-        "since": narrowing.since,
-        "source_ips": list(narrowing.source_ips),
-        "trusted_ips": list(narrowing.trusted_ips),
-    }
+def _narrowing(told: Narrowing) -> dict[str, Any]:
+    return {"since": told.since, "source_ips": list(told.source_ips), "trusted_ips": list(told.trusted_ips)}

@@ -191,6 +191,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOut:
+    """A credential that counts as the attacker's though it descends from no subject."""
+
+    credential: str
+    state: State
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """A subject's lineage: ancestors, descendants, what they did, made and learned."""
 
@@ -206,6 +215,8 @@ class Trace:
     gaps: tuple[Gap, ...]
     by_principal: tuple[PrincipalUse, ...] = ()
     """What is counted nowhere else."""
+    handed: tuple[HandedOut, ...] | None = None
+    """What sources behind the tainted ones handed out since, as a plan counts it; `None`: that was not looked for."""
 
     @property
     def minters(self) -> tuple[str, ...]:

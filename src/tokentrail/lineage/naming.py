@@ -63,6 +63,10 @@ JOIN named_identities i ON i.segment = c.segment AND i.identity = c.identity WHE
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _AT_ONCE = 20_000
+_SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/([^/]+)")
+_DELIVERED = """
+arn IS NULL AND child_arn IS NULL AND session_name = ? AND regexp_matches(coalesce(issuer_arn, role_arn), ?)"""
+"""A session whose ARN no record tells: where a service took it up, the answer may not name it, and none has used it."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 _PERSON = re.compile(r"([0-9a-f]{10}-)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """How a directory names its users (Identity Store API Reference, 'User': `UserId`)."""
@@ -271,10 +275,13 @@ def _meanings(subject: str) -> Iterator[Meaning]:
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
         owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
         made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
+        session = _SESSION.fullmatch(subject)
+        name = session[3] if session else subject
         yield Meaning(
-            f"arn = ? OR child_arn = ? OR ({unused}) OR ({made})",
-            (*(subject,) * 3, *(owner.groups() if owner else (None, None))),
-            "i.arn = ?", (subject,), "c.child_arn = ?", (subject,), last, owner[2] if owner else None,
+            f"arn = ? OR child_arn = ? OR ({unused}) OR ({made}) OR ({_DELIVERED})",
+            (*(subject,) * 3, *(owner.groups() if owner else (None, None)), name, _role(session) if session else "^$"),
+            "i.arn = ?", (subject,), "c.child_arn = ? OR c.session_name = ?", (subject, name), last,
+            owner[2] if owner else None,
         )  # fmt: skip
         yield Meaning(
             "issuer_arn = ? OR role_arn = ? OR (kind = 'federation_token' AND caller_arn = ?)",
@@ -283,7 +290,7 @@ def _meanings(subject: str) -> Iterator[Meaning]:
         )  # fmt: skip
         role = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):role/(?:.*/)?([^/]+)", subject)
         if role:  # a role named without its path, or the other way round
-            ending = (f"^arn:[^:]+:iam::{role[1]}:role/(.*/)?{re.escape(role[2])}$",)
+            ending = (_role(role),)
             yield Meaning(
                 "regexp_matches(coalesce(issuer_arn, role_arn), ?)", ending,
                 "regexp_matches(i.issuer_arn, ?)", ending, "regexp_matches(c.role_arn, ?)", ending, last,
@@ -302,6 +309,11 @@ def _meanings(subject: str) -> Iterator[Meaning]:
         "starts_with(i.principal_id, ?)", (subject,),
         "starts_with(c.child_id, ?) OR starts_with(c.target, ?)", (subject,) * 2, subject.partition(":")[0],
     )  # fmt: skip
+
+
+def _role(named: re.Match[str]) -> str:
+    """What fits the ARN of a role whose account and name were found, whatever its path."""
+    return f"^arn:[^:]+:iam::{named[1]}:role/(.*/)?{re.escape(named[2])}$"
 
 
 def _aliases(principal: str) -> Iterator[str]:

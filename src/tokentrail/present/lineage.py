@@ -20,6 +20,8 @@ _DEEPEST = 12
 _HIDDEN = 20
 _BEHIND = frozenset({"service", "identity_provider", "console_sign_in"})
 """Origins of credentials that their like come from as well."""
+_GIVEN_AGAIN = frozenset({"service_role", "oauth_login"})
+"""Kinds of which hosts and sign-ins give the next, wherever the first is seen to come from."""
 
 
 def write_trace(trace: Trace, paper: Paper, *, down: bool = True) -> None:
@@ -48,7 +50,9 @@ def write_trace(trace: Trace, paper: Paper, *, down: bool = True) -> None:
 
 
 def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
-    subjects, below = family.subjects(), family.descendants()
+    since = {one.credential for one in trace.handed or ()}
+    subjects = [one for one in family.subjects() if one.id not in since]
+    below = [one for one in family.descendants() if one.id not in since]
     name = words.listed(trace.subject, 3)
     verdict = f"As of {timestamp(trace.as_of)}: "
     if down:
@@ -63,12 +67,8 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         paper.wrapped(f"{one.id} itself: {words.state(one)}.")
     else:
         paper.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
-    handed = _handed_out(subjects) if down else []
-    if handed:
-        paper.wrapped(
-            f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
-            "identity provider, and others may have been since: no trace follows that, `tokentrail contain` does."
-        )
+    if down:
+        _beyond(trace, subjects, paper)
     tainted = [one for one in below if one.tainted]
     if len(tainted) < len(below):
         noun = words.verb(len(tainted), "counts", "count")
@@ -78,13 +78,34 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         )
 
 
+def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) -> None:
+    """Say what counts as the attacker's though it descends from nothing here: else all might seem to be over."""
+    for sentence in words.handed(trace):
+        paper.wrapped(sentence)
+    handed = () if trace.handed else _handed_out(subjects)
+    if not handed:
+        return
+    told = (
+        "others may have been since: they were not looked for, `tokentrail contain` does"
+        if trace.handed is None
+        else "the evidence shows no other since that is surely the attacker's: `tokentrail contain` names those that "
+        "may be, and closes what hands them out"
+    )
+    paper.wrapped(
+        f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
+        f"identity provider, and {told}."
+    )
+
+
 def _handed_out(subjects: Sequence[TracedCredential]) -> list[str]:
     """
     Of the subject's own credentials, those whose like a host, a person or a provider is given or gives again.
 
     Where such a session has run out, a thief may have another by now; of one that lives, another beside it.
     """
-    kept = (one for one in subjects if one.parent is None and one.origin in _BEHIND)
+    kept = (
+        one for one in subjects if (one.parent is None and one.origin in _BEHIND) or one.kind in _GIVEN_AGAIN
+    )
     return [one.id for one in kept if "/aws-service-role/" not in (one.role or "")]
 
 

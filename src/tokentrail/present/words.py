@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from tokentrail.lineage.model import Credential, Gap, Kind, State
+from tokentrail.lineage.model import Credential, Gap, HandedOut, Kind, State, Trace
 from tokentrail.present.document import timestamp
 
 KINDS: dict[Kind, str] = {
@@ -107,7 +107,7 @@ def until(one: Credential) -> str:
     return f"<={timestamp(one.expires_bound)}" if one.expires_bound else "  -"
 
 
-def still_work(credentials: Iterable[Credential]) -> str:
+def still_work(credentials: Iterable[Credential | HandedOut]) -> str:
     """Count those that work, and those that may: `3 still work and 1 may`."""
     states = [one.state for one in credentials]
     sure, unsure = states.count("active"), states.count("unknown")
@@ -115,6 +115,20 @@ def still_work(credentials: Iterable[Credential]) -> str:
     if unsure:
         return f"{text}, {unsure:,} may"
     return text if sure else "none still works"
+
+
+def handed(trace: Trace) -> list[str]:
+    """Say what sources behind a trace handed out since, and whether it is traced with it."""
+    if not trace.handed:
+        return []
+    here = {one.id for one in trace.credentials}
+    listed_here = all(one.credential in here for one in trace.handed)
+    count = len(trace.handed)
+    of = f"{number(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
+    told = "; ".join(f"{one.credential}, as {one.why}" for one in trace.handed[:3])
+    rest = f"; and {count - 3:,} more" if count > 3 else ""
+    end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
+    return [f"{of}, {still_work(trace.handed)}: {told}{rest}.{end}"]
 
 
 def number(count: int, singular: str, plural: str | None = None) -> str:

@@ -1,6 +1,9 @@
 """
 Whose calls are the attacker's: tainted credentials of a subject, or what findings name and descends from it.
 
+What hosts, portals and sign-ins behind them handed out since is the attacker's too, as in a plan: counted as ordinary,
+it would lend the thief's addresses and calls to the guardrails that are made from ordinary ones.
+
 A credential that was stolen is in two hands. With `since` and addresses its own calls are told apart by these;
 where a finding says that it is in two hands, what it did before that, and from the addresses where it was used until
 then, counts as its owner's.
@@ -46,6 +49,39 @@ class Attacker:
     assumed: str = "There is no attacker in sight: no subject was given, and no finding names a credential."
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What sources behind the subjects have handed out since, as a plan counts it."""
+
+    handed: tuple[str, ...] = ()
+    """The attacker's, by id; what descends from them aside."""
+    doubts: int = 0
+    """How many live that may be the attacker's or the owner's, and count as ordinary."""
+    followed: bool = True
+    """Whether that was looked for."""
+
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        if not self.followed:
+            return (
+                " What a host, a sign-in or an identity provider behind them handed out since is not counted, as they "
+                "are too many to look for it."
+            )
+        told = ""
+        if self.handed:
+            told = (
+                f" The calls of {_few(self.handed)} count likewise, as a host, a sign-in or an identity provider "
+                "behind the attacker's handed that out since; `tokentrail contain` counts so, too."
+            )
+        if self.doubts:
+            many = "1 more, handed out since, counts" if self.doubts == 1 else (
+                f"{self.doubts:,} more, handed out since, count"
+            )  # fmt: skip
+            told += f" {many} as the owner's, which no log tells for sure: `tokentrail contain` names it."
+        return told
+
+
 def worst_subjects(findings: Sequence[Finding]) -> tuple[str, ...]:
     """What the findings that matter start from."""
     named = [one for one in findings if at_least(one.severity, "medium")]
@@ -53,19 +89,24 @@ def worst_subjects(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def of_subjects(
-    engine: Engine, forest: Forest, subjects: tuple[str, ...], places: Places, narrowing: Narrowing
+    engine: Engine,
+    forest: Forest,
+    subjects: tuple[str, ...],
+    places: Places,
+    narrowing: Narrowing,
+    since: Since,
 ) -> Attacker:
     """The attacker as a subject and what narrows it say."""
     narrow = narrowing != Narrowing()
     starts: tuple[Start, ...] = ()
     if narrow:
-        own = set().union(*(forest.resolve(one) for one in subjects))
-        since = int(narrowing.since.timestamp()) if narrowing.since else 0
+        own = set().union(*(forest.resolve(one) for one in (*subjects, *since.handed)))
+        begins = int(narrowing.since.timestamp()) if narrowing.since else 0
         found = _addresses(engine, dict.fromkeys(own, 0), early=False)
         starts = tuple(
             Start(
                 n=n,
-                since=since,
+                since=begins,
                 owners=frozenset(ip for ip in found.get(n, ()) if not narrowing.admits(None, ip)),
             )
             for n in sorted(own)
@@ -80,11 +121,16 @@ def of_subjects(
             "uses it too, "
             "--since, --source-ip or --trusted-ip tell the two apart."
         )
-    return _attacker(engine, subjects, places, starts, said)
+    return _attacker(engine, subjects, places, starts, said + since.said)
 
 
 def of_findings(
-    engine: Engine, forest: Forest, subjects: tuple[str, ...], places: Places, findings: Sequence[Finding]
+    engine: Engine,
+    forest: Forest,
+    subjects: tuple[str, ...],
+    places: Places,
+    findings: Sequence[Finding],
+    since: Since,
 ) -> Attacker:
     """The attacker as findings name it."""
     shared = [one for one in findings if one.rule in _TWO_HANDS and one.subject in subjects]
@@ -101,11 +147,14 @@ def of_findings(
     starts = tuple(
         Start(n=n, since=when, owners=frozenset(owners.get(n, ()))) for n, when in sorted(first.items())
     )
-    listed = ", ".join(subjects[:4]) + (" and others" if len(subjects) > 4 else "")
+    if starts:
+        before = frozenset[str]().union(*(one.owners for one in starts))
+        own = set[int]().union(*(forest.resolve(one) for one in since.handed)) - first.keys()
+        starts += tuple(Start(n=n, since=0, owners=before) for n in sorted(own))
     said = (
-        f"No --subject was given: the attacker's are the calls of {listed}, which findings name, and of all that "
-        "descends from it."
-    )
+        f"No --subject was given: the attacker's are the calls of {_few(subjects)}, which findings name, and of all "
+        "that descends from it."
+    ) + since.said
     if starts:
         said += (
             " Where a finding says that a credential is in two hands, what it did before that, or from the "
@@ -139,3 +188,7 @@ def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[in
     for row in engine.table(_ADDRESSES).to_pylist():
         found.setdefault(row["n"], set()).add(row["ip"])
     return found
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (" and others" if len(names) > 4 else "")

@@ -60,7 +60,7 @@ def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> lis
         found: What descends from all that it knows of.
     """
     asked = Asked(case_id=plan.case_id, margin=plan.margin, lag=plan.lag, narrowing=narrowing)
-    subjects = followed(sight.forest, found, sight.covered(), asked, plan.tainted)
+    subjects = followed(sight.forest, found, sight.covered(), asked, plan.tainted, plan.as_of.timestamp())
     known = {one.id for one in found.credentials if one.tainted} | {*plan.tainted}
     if known.issuperset(subjects):
         return []

@@ -21,7 +21,7 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import Question, about, gather, leads, turns
+from tokentrail.dossier import Question, about, gather, leads, turns, wide
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
@@ -151,7 +151,8 @@ class Answers:
     def timeline(self, query: QueryParams) -> TimelinePage:
         """A subject's calls, some at a time."""
         question, search = asked.question(query), query.get("search", "").strip()
-        events = self._case(question.as_of).timeline(question.subjects, as_of=question.as_of)
+        subjects = wide(self._sheet(query).dossier.trace, question.subjects)
+        events = self._case(question.as_of).timeline(subjects, as_of=question.as_of)
         found, more = _page(_with(events, search), asked.page(query))
         return TimelinePage(
             events=found, subjects=question.subjects, search=search, page=asked.page(query), more=more,
@@ -222,6 +223,7 @@ class Answers:
             since=question.since,
             source_ips=question.source_ips,
             trusted_ips=question.trusted_ips,
+            followed=True,
         )
 
     def _case(self, when: datetime | None) -> Case:

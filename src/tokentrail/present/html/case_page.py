@@ -147,7 +147,10 @@ def first(leads: Leads, names: Names) -> Html:
             tag("p", tag("strong", works, class_="bad" if one.alive else "good"), ". ",
                 brief("; ".join(one.titles) + more, 600), "."),
         ))  # fmt: skip
-    note = "Subjects that findings point to, the gravest first, with all that descends from each."
+    note = (
+        "Subjects that findings point to, the gravest first, with all that descends from each, and what hosts and "
+        "sign-ins behind it handed out since."
+    )
     return section(
         "first", "Look at this first", tag("ol", *items, class_="findings"), _others(leads), note=note
     )

@@ -160,7 +160,8 @@ def _counted(row: Row, step: int) -> str:
     alive = row.alive(step)
     if not alive:
         return "none works"
-    return f"{len(alive):,} of {len(row.members):,} {words.verb(len(alive), 'works', 'work')}"
+    sure = any(one.state == "active" for one in alive)
+    return f"{len(alive):,} of {len(row.members):,} {words.verb(len(alive), 'works', 'work') if sure else 'may work'}"
 
 
 def _ends(end: datetime, row: Row, window: Window) -> str:

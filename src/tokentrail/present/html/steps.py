@@ -75,13 +75,12 @@ def _switch(plan: Plan) -> Html:
 def _sentences(picture: Picture) -> Iterator[Html]:
     names, plan = picture.names, picture.plan
     tainted = [one for one in picture.trace.credentials if one.tainted]
-    alive = [one.id for one in tainted if one.state in ("active", "unknown")]
+    sure = [one.id for one in tainted if one.state == "active"]
+    maybe = [one.id for one in tainted if one.state == "unknown"]
     gone = [one.id for one in tainted if one.state not in ("active", "unknown")]
-    now = (
-        f"{names.listed(alive)} {words.verb(len(alive), 'works', 'work')}"
-        if alive
-        else "nothing works any more"
-    )
+    told = [f"{names.listed(sure)} {words.verb(len(sure), 'works', 'work')}"] if sure else []
+    told += [f"{names.listed(maybe)} may work"] if maybe else []
+    now = "; ".join(told) or "nothing works any more"
     ended = f"{names.listed(gone)} {words.verb(len(gone), 'has', 'have')} ended; " if gone else ""
     yield tag("p", tag("b", "Now: "), f"{ended}{now}.", class_="v0")
     for step in plan.steps if plan else ():

@@ -32,6 +32,7 @@ def summary(dossier: Dossier, names: Names) -> Html:
             class_="kicker"),
         tag("h1", verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
+        *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
         _narrowed(dossier),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
