@@ -620,11 +620,12 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     """
     A key that stood in a file descends from nothing of the attacker's; its working at the attacker's address tells.
 
-    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it.
+    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it,
+    though what the owner minted there counts as the attacker's.
     """
     world = World(START)
     leaked, other = world.user("leaked", ip="192.0.2.10"), world.user("terraform", ip="192.0.2.20")
-    for key in (leaked, other):
+    for key in (leaked, other, leaked.assumes("Ops", "y")):
         key.calls("s3:ListBuckets")
     address = {"thief": "198.51.100.7", "colleague": "192.0.2.20", "owner": "192.0.2.10"}[first]
     leaked.seen_from("198.51.100.7").calls("s3:GetObject", {"bucketName": "state", "key": "k"})
