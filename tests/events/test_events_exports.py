@@ -216,6 +216,21 @@ def test_members_of_a_caller_that_a_query_asked_for_are_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    "beside",
+    [
+        {"responseElements": json.dumps({"credentials": {"accessKeyId": "ASIAEXAMPLEEXAMPLE01"}})},
+        {"userIdentity": "{type=AWSAccount, principalid=AIDAMAX, accountid=111122223333}"},
+    ],
+)
+def test_a_key_that_a_query_took_out_of_an_answer_is_not_the_callers(beside: dict[str, str]) -> None:
+    """Queries call what a call issued `accesskeyid`, too: who called would have that key, and nobody have issued it."""
+    call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
+    callers = tables(as_csv(**call, **beside, accesskeyid="ASIAEXAMPLEEXAMPLE01"))["identities"]
+
+    assert [None] * len(callers) == [one["key_id"] for one in callers]
+
+
+@pytest.mark.parametrize(
     ("answers", "carrier"),
     [("responseElements", TABLE), ("responseElements.user.userName", TABLE), ("errorCode", WITHOUT_ANSWERS)],
 )

@@ -36,7 +36,12 @@ _ALIASES = {
     "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
     "useridentityonbehalfofidentitystorearn",
-} | {
+}  # fmt: skip
+"""
+Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
+event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+"""
+_MEMBERS = {
     "accesskeyid": "useridentityaccesskeyid", "principalid": "useridentityprincipalid", "arn": "useridentityarn",
     "type": "useridentitytype", "invokedby": "useridentityinvokedby", "identityprovider":
     "useridentityidentityprovider", "creationdate": "useridentitysessioncontextattributescreationdate",
@@ -45,11 +50,11 @@ _ALIASES = {
     "useridentitysessioncontextwebidfederationdatafederatedprovider",
 }  # fmt: skip
 """
-Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
-event history (CloudTrail User Guide, 'Filtering CloudTrail events'). Athena calls a column by a member's own name where
-a query asks for the member, as for `useridentity.arn`, and LookupEvents names the caller's key so (AWS CloudTrail API
-Reference, 'Event').
+Athena calls a column by a member's own name where a query asks for the member, as for `useridentity.arn`, and
+LookupEvents names the caller's key so (AWS CloudTrail API Reference, 'Event'). Beside a column of all members such
+names are something else's.
 """
+_ALL_ALIASES = _ALIASES | _MEMBERS
 _FITTING = {
     "arn": re.compile(
         r"arn:[\w-]+:(?:iam|sts)::(\d{12}):(?:root|(?:user|assumed-role|federated-user)/.+)", re.ASCII
@@ -111,16 +116,21 @@ class Columns:
         self.whole: int | None = None
         """The column that holds whole records, if there is one."""
         self._fitting: dict[int, re.Pattern[str]] = {}
+        self._key: int | None = None
+        """The column of a name that may be meant for the key that a call issued as well."""
+        said_so = [bare(_UNIT.sub("", name)) for name in names]
+        called = _ALIASES if "useridentity" in said_so else _ALL_ALIASES
         placed: list[tuple[int, bool, int, tuple[str, ...]]] = []
         found = set()
-        for at, name in enumerate(names):
-            said = bare(_UNIT.sub("", name))
-            plain = _ALIASES.get(said, said)
+        for at, (name, said) in enumerate(zip(names, said_so, strict=True)):
+            plain = called.get(said, said)
             if plain in _WHOLE and self.whole is None:
                 self.whole = at
             found.add(plain)
             if said in _FITTING:
                 self._fitting[at] = _FITTING[said]
+            if said == "accesskeyid":
+                self._key = at
             if path := PATHS.get(plain) or _open_path(name):
                 placed.append((len(path), plain != said, at, path))
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
@@ -134,6 +144,8 @@ class Columns:
         record: dict[str, Any] = {}
         for at, path in self._paths:
             if at < len(cells) and (value := _value(cells[at], path)) is not None:
+                if at == self._key and str(value) in str(record.get("responseElements")):
+                    continue
                 if pattern := self._fitting.get(at):
                     fits = pattern.fullmatch(str(value))
                     if fits is None:
