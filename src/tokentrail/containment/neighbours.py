@@ -79,20 +79,19 @@ def _brought(
     used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's, and so may
     what was minted there.
     """
-    named = bool(narrowing.source_ips or narrowing.trusted_ips)
     stayed = stays(forest, own.keys())
     homes = {
         listed[0]["ip"]
         for n, listed in stayed.items()
-        if own[n].kind == "service_role" or (n in starts and not named and len(listed) > 1)
+        if own[n].kind == "service_role" or (n in starts and len(listed) > 1)
     }
+    trusted = Narrowing(trusted_ips=narrowing.trusted_ips)
     found: dict[str, _First] = {}
     for n, listed in stayed.items():
         for row in listed:
             at = row["ip"]
-            if n in starts and not narrowing.admits(_moment(row["last"]), at):
-                continue
-            if at not in homes and _public(at):
+            admitted = (narrowing if n in starts else trusted).admits(_moment(row["last"]), at)
+            if admitted and (at not in homes or narrowing.names(at)) and _public(at):
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
     return found
 
