@@ -65,6 +65,8 @@ _FITTING = {
     ),
 }
 """Of names that a resource's members have too: which values are a caller's (CloudTrail User Guide, 'userIdentity')."""
+_BY_ENDPOINT = ("AwsVpceEvent", "NetworkActivity")
+"""Type and category of network activity events (CloudTrail User Guide, 'Logging network activity events')."""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
 """Columns whose cell is a whole record as text."""
 _NEEDED = frozenset({"eventname", "eventtime"})
@@ -135,7 +137,10 @@ class Columns:
                 placed.append((len(path), plain != said, at, path))
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
         self.known = self.whole is not None or found >= _NEEDED
-        answers = any(path[0] == "responseElements" for _, path in self._paths)
+        members = {path[0] for _, path in self._paths}
+        answers = "responseElements" in members
+        self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
+        """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
         self.carrier = TABLE if answers else WITHOUT_ANSWERS
         """By the names of `lost`."""
 
@@ -158,6 +163,9 @@ class Columns:
                     place(record, path, value)
         if record.get("errorCode") in _NO_ERROR:
             del record["errorCode"]
+        kind = record.get("eventType"), record.get("eventCategory")
+        if self._unsaid and record.get("vpcEndpointId") and not any(one in _BY_ENDPOINT for one in kind):
+            record.setdefault("requestParameters", {})
         return encoded(record)
 
 
