@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ CALLS = (
     ("CreateFunction20150331", "lambda"), ("AssociateIamInstanceProfile", "ec2"), ("RunTask", "ecs"),
     ("CreateProject", "codebuild"), ("PutTargets", "events"), ("CreateStateMachine", "states"),
     ("AddRoleToInstanceProfile", "iam"), ("CreateTrustAnchor", "rolesanywhere"), ("TerminateInstances", "ec2"),
+    ("UpdateService", "ecs"), ("UpdateProject", "codebuild"), ("StopLogging", "cloudtrail"),
+    ("DeactivateMFADevice", "iam"), ("PutBucketLifecycle", "s3"), ("ScheduleKeyDeletion", "kms"),
+    ("AssumeRoleForPodIdentity", "eks-auth"), ("GetComputeAccess", "gamelift"), ("CreateOAuth2Token", "signin"),
 )  # fmt: skip
 ASKED = (
     "userName",
@@ -35,6 +39,11 @@ ASKED = (
     "instancesSet",
     "stateMachineArn",
     "tasks",
+    "cluster",
+    "service",
+    "bucketName",
+    "keyId",
+    "serialNumber",
 )
 
 
@@ -55,3 +64,19 @@ def test_odd_values_in_a_tainted_call_are_planned_around(odd: Any) -> None:
     write_script(plan, script)
     assert "\x1b" not in text.getvalue() + script.getvalue() and "\u202e" not in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("account", "key"), [("111122223333", "AKIA;touch x"), ("1;touch x", "AKIAIOSFODNN7EXAMPLE")]
+)
+def test_what_is_copied_from_a_plan_for_root_runs_nothing_else(account: str, key: str) -> None:
+    """A planted record may call a root user's key or account what it likes: the command that names it quotes it."""
+    root = {
+        "type": "Root", "accountId": account, "principalId": account, "arn": f"arn:aws:iam::{account}:root",
+        "accessKeyId": key,
+    }  # fmt: skip
+    with held([call("ListBuckets", "2026-11-23T09:00:00Z", root, sourceIPAddress="192.0.2.77")]) as case:
+        (why,) = [one.why for one in case.contain(["192.0.2.77"]).steps if one.action == "deactivate-key"]
+
+    words = [word for command in why.split("`")[1::2] for word in shlex.split(command)]
+    assert {f"--target-principal={account}", f"--access-key-id={key}"} <= set(words)

@@ -345,6 +345,18 @@ def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() 
     assert made.arn not in {one for each in plan.steps for one in each.principals}
 
 
+@pytest.mark.parametrize("narrowing", [{"source_ips": [THIEF]}, {"trusted_ips": [OFFICE]}])
+def test_an_address_that_is_named_as_the_thiefs_is_no_gateway(narrowing: dict[str, list[str]]) -> None:
+    """Where the evidence shows the thief before the robbed workload itself, whoever says whose address it is, is heard."""
+    world = World(START)
+    robbed, after, healthy = (world.task("Web") for _ in range(3))
+    for one, ip in ((robbed, THIEF), (robbed, OFFICE), (after, THIEF), (healthy, OFFICE)):
+        one.seen_from(ip).calls("s3:ListBuckets")
+    plan = checked(planned(world, robbed.id, strategy="surgical", **narrowing))
+
+    assert {robbed.id, after.id} == set(plan.tainted) and healthy.id not in hit(plan)
+
+
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
     with refreshed(World(START)) as (case, first, after):
@@ -644,11 +656,12 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     """
     A key that stood in a file descends from nothing of the attacker's; its working at the attacker's address tells.
 
-    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it.
+    An address that somebody else had before, or from which the leaked key's owner first worked, is no sign of it,
+    though what the owner minted there counts as the attacker's.
     """
     world = World(START)
     leaked, other = world.user("leaked", ip="192.0.2.10"), world.user("terraform", ip="192.0.2.20")
-    for key in (leaked, other):
+    for key in (leaked, other, leaked.assumes("Ops", "y")):
         key.calls("s3:ListBuckets")
     address = {"thief": "198.51.100.7", "colleague": "192.0.2.20", "owner": "192.0.2.10"}[first]
     leaked.seen_from("198.51.100.7").calls("s3:GetObject", {"bucketName": "state", "key": "k"})

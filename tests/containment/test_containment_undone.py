@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from contain_cases import planned
 
 from evidence import START
-from tokentrail.containment.undone import _CALLS
+from tokentrail.containment import undone
+from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.undone import _CALLS, Undoings
 from tokentrail.events.vocabulary import CHANGES
+from tokentrail.policy.changes import Change
 from tokentrail.testing import World
 
 _ARN = "arn:aws:iam::111122223333:policy/p"
@@ -133,3 +139,29 @@ def test_what_is_shared_with_another_still_or_again_stays_listed() -> None:
 def test_what_takes_back_is_kept() -> None:
     """What a plan counts as a taking back, reading in keeps."""
     assert set() == _CALLS - CHANGES
+
+
+def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pipeline attaches and detaches one policy for years: a plan against its key compared each with each."""
+    looked: list[str] = []
+    told = undone._told
+    monkeypatch.setattr(undone, "_told", lambda value, path: looked.append(path) or told(value, path))
+    named = [{"roleName": f"r{number}", "policyArn": _ARN} for number in range(200)]
+    where = {"account": "111122223333", "event_id": "e"}
+    gone = [
+        Change(
+            time=START, event_source="iam.amazonaws.com", event_name="DetachRolePolicy", request=one, **where
+        )
+        for one in named
+    ]
+    deeds = [
+        Deed(by="AKIA", time=START - timedelta(1), source="iam.amazonaws.com", name="AttachRolePolicy", request=json.dumps(one),
+             response=None, region=None, **where)
+        for one in named
+    ]  # fmt: skip
+    known = Undoings(gone, [])
+
+    assert [START] * len(deeds) == [known.of(one) for one in deeds]
+    assert len(looked) < 10 * len(deeds)

@@ -1153,6 +1153,15 @@ def instance_key_from_exit_to_exit(world: World) -> None:
 
 
 @spares("stolen-workload")
+def fleet_whose_hosts_take_their_own_addresses(world: World) -> None:
+    """Each instance takes an elastic address as it starts, with a tool that it has for that, and works from there."""
+    for number in (7, 8):
+        host = world.instance("Web", ip=f"198.51.{number}.7")
+        host.calls("ec2:AssociateAddress", {"allocationId": "eipalloc-1"}, read_only=False)
+        host.seen_from(f"203.0.{number}.7", "aws-sdk-java/1.12").calls("s3:ListBuckets", count=3)
+
+
+@spares("stolen-workload")
 def gateway_of_many_addresses(world: World) -> None:
     """A rare tool of an instance leaves by two of its gateway's addresses, by which its ordinary one leaves, too."""
     host = world.instance("Web", ip="198.51.100.7")

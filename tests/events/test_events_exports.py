@@ -216,6 +216,36 @@ def test_members_of_a_caller_that_a_query_asked_for_are_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "secret"),
+    [({}, True), ({"eventType": "AwsVpceEvent"}, False), ({"eventCategory": "NetworkActivity"}, False)],
+)
+def test_a_call_through_an_endpoint_is_one_though_a_query_left_out_what_it_asked(
+    kind: dict[str, str], *, secret: bool
+) -> None:
+    """Without columns of requests and `readOnly` it looked like what the endpoint saw of a call: secrets were lost."""
+    call = dotted({name: record()[name] for name in ("eventTime", "eventID")})
+    where = {"eventSource": "secretsmanager.amazonaws.com", "eventName": "GetSecretValue"}
+    [event] = tables(as_csv(**call, **where, **kind, vpcEndpointId="vpce-1"))["events"]
+
+    assert (secret, "vpce-1") == (event["secret"], event["endpoint"])
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"responseElements": json.dumps({"credentials": {"accessKeyId": "ASIAEXAMPLEEXAMPLE01"}})},
+        {"userIdentity": "{type=AWSAccount, principalid=AIDAMAX, accountid=111122223333}"},
+    ],
+)
+def test_a_key_that_a_query_took_out_of_an_answer_is_not_the_callers(beside: dict[str, str]) -> None:
+    """Queries call what a call issued `accesskeyid`, too: who called would have that key, and nobody have issued it."""
+    call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
+    callers = tables(as_csv(**call, **beside, accesskeyid="ASIAEXAMPLEEXAMPLE01"))["identities"]
+
+    assert [None] * len(callers) == [one["key_id"] for one in callers]
+
+
+@pytest.mark.parametrize(
     ("answers", "carrier"),
     [("responseElements", TABLE), ("responseElements.user.userName", TABLE), ("errorCode", WITHOUT_ANSWERS)],
 )

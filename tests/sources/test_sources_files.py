@@ -58,6 +58,16 @@ def test_a_case_among_the_logs_is_no_logs(tmp_path: Path, records: list[Json]) -
     assert {*OURS, _MARKS} == PARTS, "what the store calls them, which sources don't know"
 
 
+@pytest.mark.parametrize("text", ['{"id": 1}', "[]", "{", "\0", ""])
+def test_a_file_that_is_only_called_like_a_case_s_hides_no_logs(tmp_path: Path, text: str) -> None:
+    """Other tools keep a `case.json`: what lies beside it went unread, under --strict too."""
+    (tmp_path / "objects").mkdir()
+    for name in ("case.json", "objects/a.json"):
+        (tmp_path / name).write_text(text)
+
+    assert [str(tmp_path / name) for name in ("case.json", "objects/a.json")] == names(tmp_path)
+
+
 def test_sources_come_in_the_order_given(tmp_path: Path) -> None:
     """A file named is an object, whatever its name."""
     for name in ("b", "a"):

@@ -169,11 +169,16 @@ def test_a_case_in_the_bucket_that_it_is_made_from_is_no_logs(cloud: Cloud) -> N
     """Its copies and columns were taken in as evidence anew with each run; what lies beside it is read."""
     marker = CaseFolder.open(cloud.folder / "new").path / "case.json"
     cloud.put("leak/case.json", marker.read_bytes())
-    for name in ("leak/logs.json", "other/case.json", "leak/objects/ab/c", "leak/segments/1/events.parquet"):
+    cloud.put("foreign/case.json", b'{"id": 1}')
+    for name in (
+        "leak/logs.json", "other/case.json", "leak/objects/ab/c", "leak/segments/1/events.parquet", "foreign/notes/a",
+    ):  # fmt: skip
         cloud.put(name, log())
     summary = cloud.ingest()
 
-    assert ["leak/logs.json", "other/case.json"] == sorted(cloud.fetched())
+    assert {"leak/logs.json", "other/case.json", "foreign/case.json", "foreign/notes/a"} == set(
+        cloud.fetched()
+    ) - {"leak/case.json"}
     assert [(f"s3://{BUCKET}/leak/", False)] == [(one.object, one.lost) for one in summary.skipped]
 
 

@@ -53,7 +53,7 @@ def test_files_are_brought_as_they_come_and_once(feed: FolderFeed, tmp_path: Pat
     logs = tmp_path / "logs"
     (logs / "case" / "manifests").mkdir(parents=True)
     for name in ("case/case.json", "case/manifests/1.json"):
-        (logs / name).write_bytes(b"{}")
+        (logs / name).write_bytes(b'{"format": 3, "case_id": "1"}')
     (logs / "a.json").write_bytes(b"a")
     assert {"a.json": b"a"} == brought(feed)
     (logs / "deep" / "er").mkdir(parents=True)

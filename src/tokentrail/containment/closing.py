@@ -89,7 +89,7 @@ def centrally(account: str, command: str) -> str:
     return (
         "Where you can't, as the attacker may have changed the address of its mail or the second factor: of a member "
         "account whose root access is managed centrally, the management account or IAM's delegated administrator takes "
-        f"up a session (`aws sts assume-root --target-principal {account} --task-policy-arn "
+        f"up a session (`aws sts assume-root --target-principal={shlex.quote(account)} --task-policy-arn "
         "arn=arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials`, at a regional endpoint), and in that "
         f"`aws iam {command}`. Nobody else can. "
     )

@@ -173,7 +173,8 @@ def given(
         if way.service is not None:
             shared = [
                 one for one in shared
-                if one not in homes and not any(ipaddress.ip_address(one) in inner for inner in _INNER)
+                if (one not in homes or narrowing.names(one))
+                and not any(ipaddress.ip_address(one) in inner for inner in _INNER)
             ]  # fmt: skip
         if shared:
             told = found.spent if spent else found.certain
@@ -187,7 +188,8 @@ def homes(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
     """
     Where workloads that were robbed began their work, if their sessions were used elsewhere, too.
 
-    That is their host's address, or the gateway by which their like leave, whichever the evidence shows first.
+    That is their host's address, or the gateway by which their like leave, whichever the evidence shows first. If it
+    begins with the thief it is the thief's: whoever knows better names the attacker's addresses.
     """
     places = {row["n"] for row, one in theirs if one.kind in _KINDS}
     return {listed[0]["ip"] for listed in stays(forest, places).values() if len(listed) > 1}

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from tokentrail.containment.scene import Neighbour
-from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
@@ -48,24 +47,21 @@ def neighbours(
 def _came_after(
     forest: Forest, own: Mapping[int, Credential], starts: Set[int], narrowing: Narrowing
 ) -> Iterator[tuple[Credential, Neighbour]]:
-    told: set[int] = set()
-    for address, (first, by) in sorted(
-        _brought(forest, own, starts, narrowing).items(), key=lambda one: one[1]
-    )[:_ADDRESSES]:
-        try:
-            others = forest.resolve(address) - own.keys()
-        except (SubjectNotFound, UsageError):  # as of a call whose time is told in two ways
-            continue
-        if not others or len(others) > _CROWD:
-            continue
-        there = [row for row in forest.done_by(others, _STAYS) if row["ip"] == address]
-        if any(row["first"] < first for row in there):
-            continue
-        came = {row["n"] for row in there} - told
-        told |= came
-        for row, one in _credentials(forest, came):
-            if one.may_mint:
-                yield one, Neighbour(row["id"], address, own[by].id)
+    brought = dict(
+        sorted(_brought(forest, own, starts, narrowing).items(), key=lambda one: one[1])[:_ADDRESSES]
+    )
+    came = forest.first_from(list(brought), _CROWD + len(own)) if brought else {}
+    where: dict[int, str] = {}
+    for address, (first, _) in brought.items():
+        others = {n: time for n, time in came.get(address, {}).items() if n not in own}
+        if len(others) <= _CROWD and all(time >= first for time in others.values()):
+            where = dict.fromkeys(others, address) | where
+    there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
+    there.sort(
+        key=lambda each: (each[0].kind != "long_term_key", brought[each[2]])
+    )  # of many, some are spelled out
+    for one, row, address in there:
+        yield one, Neighbour(row["id"], address, own[brought[address][1]].id)
 
 
 def _credentials(forest: Forest, places: Set[int]) -> Iterator[tuple[Row, Credential]]:
@@ -80,16 +76,22 @@ def _brought(
     The addresses that the attacker brought, with the first of the attacker's credentials there.
 
     Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
-    used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's.
+    used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's, and so may
+    what was minted there.
     """
-    named = bool(narrowing.source_ips or narrowing.trusted_ips)
+    stayed = stays(forest, own.keys())
+    homes = {
+        listed[0]["ip"]
+        for n, listed in stayed.items()
+        if own[n].kind == "service_role" or (n in starts and len(listed) > 1)
+    }
+    trusted = Narrowing(trusted_ips=narrowing.trusted_ips)
     found: dict[str, _First] = {}
-    for n, listed in stays(forest, own.keys()).items():
-        of_host = own[n].kind == "service_role"
-        of_owner = n in starts and not named and len(listed) > 1
-        for row in listed[of_host or of_owner :]:
-            if _public(row["ip"]) and (n not in starts or narrowing.admits(_moment(row["last"]), row["ip"])):
-                at = row["ip"]
+    for n, listed in stayed.items():
+        for row in listed:
+            at = row["ip"]
+            admitted = (narrowing if n in starts else trusted).admits(_moment(row["last"]), at)
+            if admitted and (at not in homes or narrowing.names(at)) and _public(at):
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
     return found
 

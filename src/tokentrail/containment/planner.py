@@ -8,6 +8,7 @@ proved by `prover`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,10 +79,11 @@ def _keys(needs: _Needs) -> Iterator[Move]:
         yield moves.of_keys("delete-created-key", made)
     for one in needs.keys:
         if one.principal.is_root:
+            named = shlex.quote(one.key_id or one.id)
             yield moves.merged(
                 "deactivate-key", [moves.of_keys("deactivate-key", [one])],
                 f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}. "
-                + centrally(one.principal.account, f"delete-access-key --access-key-id={one.key_id}"),
+                + centrally(one.principal.account, f"delete-access-key --access-key-id={named}"),
             )  # fmt: skip
 
 

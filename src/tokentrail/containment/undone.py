@@ -8,7 +8,7 @@ IAM, Amazon S3, AWS Lambda and the other services, the page of each call; their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -156,12 +156,14 @@ class Undoings:
             changes: The calls to IAM and Organizations.
             removals: Those to others, with the regions of those that `named` tells.
         """
-        self._by: dict[tuple[str, str, str], list[Change]] = {}
+        self._by: dict[tuple[str, str, str, str], list[Change]] = {}
+        """By service, account, call, and each text by which it names something: a year of a pipeline's are many."""
         self._renames: list[Change] = []
         self._restored: dict[str, datetime] = {}
         for one in (*changes, *removals):
             if one.event_name in _CALLS:
-                self._by.setdefault((one.event_source, one.account, one.event_name), []).append(one)
+                for text in {"", *named(one)}:
+                    self._by.setdefault((one.event_source, one.account, one.event_name, text), []).append(one)
             elif one.event_name in _RENAMES:
                 self._renames.append(one)
             elif thing := one.asked(_RESTORES.get(one.event_name, "")):
@@ -175,7 +177,8 @@ class Undoings:
             wanted = _wanted(deed, pairs)
             if wanted is None or (not anywhere and deed.region is None):
                 continue
-            for one in (one for name in names for one in self._by.get((deed.source, deed.account, name), ())):
+            texts = {"", *(value for _, value in wanted)}
+            for one in (one for name in sorted(names) for one in self._naming(deed, name, texts)):
                 if (
                     (one.time > deed.time or (one.time == deed.time and one.event_name in _FOR_GOOD))
                     and (anywhere or one.region == deed.region)
@@ -186,6 +189,10 @@ class Undoings:
                 ):
                     return one.time
         return None
+
+    def _naming(self, deed: Deed, name: str, texts: Set[str]) -> Sequence[Change]:
+        """Those of a call that name the rarest of some texts."""
+        return min((self._by.get((deed.source, deed.account, name, one), ()) for one in texts), key=len)
 
     def _renamed(self, deed: Deed, until: datetime) -> bool:
         """Whether what it was done to has another name since, so that what bears the old one is something else."""

@@ -15,6 +15,7 @@ from datetime import datetime
 from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import ApiUse, ResourceUse
 
 _MOST = 12
 _CHANGING = re.compile(
@@ -140,7 +141,7 @@ def unknown_calls(
     if found:
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_timed(forest, ids, found))}"
+            f"{'; '.join(_timed(forest, ids, subjects, since, found))}"
         )
     found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
     if found:
@@ -157,11 +158,17 @@ def _counted(
     """How often the attacker made each call that is wanted, without those that failed."""
     found: Counter[str] = Counter()
     for use in doings.apis(forest, ids):
-        before = since is not None and use.credential in subjects and use.last < since
         service, name = (use.event_source or "").partition(".")[0], use.event_name or ""
-        if use.count > use.errors and not before and wanted(service, name):
+        if _done(use, subjects, since) and wanted(service, name):
             found[f"{service}:{name}"] += use.count - use.errors
     return found
+
+
+def _done(use: ApiUse | ResourceUse, subjects: Set[str], since: datetime | None) -> bool:
+    """Whether something was done at all, and not by a subject's owner alone."""
+    return use.count > use.errors and not (
+        since is not None and use.credential in subjects and use.last < since
+    )
 
 
 def _listed(found: Mapping[str, int]) -> str:
@@ -174,11 +181,17 @@ def _listed(found: Mapping[str, int]) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _timed(forest: Forest, ids: Mapping[int, str], found: Mapping[str, int]) -> Iterator[str]:
+def _timed(
+    forest: Forest,
+    ids: Mapping[int, str],
+    subjects: Set[str],
+    since: datetime | None,
+    found: Mapping[str, int],
+) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
     touched: dict[str, dict[str, None]] = {}
     for use in doings.resources(forest, ids):
-        if use.count > use.errors and use.event_name and use.arn:
+        if use.event_name and use.arn and _done(use, subjects, since):
             touched.setdefault(use.event_name, {})[use.arn] = None
     for call in found:
         service, _, name = call.partition(":")

@@ -7,7 +7,8 @@ API Reference and Amazon GuardDuty API Reference, the page of each call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from datetime import datetime
 
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.untold import some_of
@@ -29,6 +30,10 @@ _ROWS = (
 )
 _TAKEN = {name: (what, members.split(), giver) for name, what, members, giver in _ROWS}
 """By call: what it takes away, the parameters that name it, and the call that gives it, with the same ones."""
+_GIVEN = {giver: members for _, members, giver in _TAKEN.values()}
+_FACTOR, _WHOSE = "EnableMFADevice", 3
+"""A second factor is given back by another device, too: by the call, account and user."""
+_Thing = tuple[str | None, ...]
 _BLINDS = {
     "cloudtrail": "StopLogging DeleteTrail UpdateTrail PutEventSelectors DeleteEventDataStore "
     "StopEventDataStoreIngestion",
@@ -48,16 +53,19 @@ def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
     """
     told: dict[tuple[str, str], list[str]] = {}
     own = {deed.event_id for deed in deeds}
-    others = [one for one in changes if one.event_id not in own]
+    before, since = _given(deeds, changes, own)
     for deed in deeds:
         if deed.source.startswith("iam.") and deed.name in _TAKEN:
             what, members, giver = _TAKEN[deed.name]
-            named = [_asked(deed, one) or "" for one in members]
-            if not _had_given(deed, members, giver, deeds) and not _given_back(deed, members, giver, others):
+            named = [_asked(deed, one) for one in members]
+            thing = giver, deed.account, *named
+            back = thing[:_WHOSE] if giver == _FACTOR else thing
+            first, last = before.get(thing), since.get(back)
+            if (first is None or first > deed.time) and (last is None or last <= deed.time):
                 told.setdefault((deed.by, what), []).append(_said(deed, [one for one in named if one]))
         elif deed.name in _BLINDS.get(deed.source.partition(".")[0], "").split():
-            named = [one for each in _NAMES if (one := _asked(deed, each))]
-            told.setdefault((deed.by, ""), []).append(_said(deed, named))
+            named = [_asked(deed, each) for each in _NAMES]
+            told.setdefault((deed.by, ""), []).append(_said(deed, [one for one in named if one]))
     for (by, what), calls in told.items():
         if what:
             yield f"{by} took away {what}, which no step gives back; look at it by hand: {some_of(calls)}"
@@ -68,27 +76,22 @@ def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
             )
 
 
-def _had_given(deed: Deed, members: Sequence[str], giver: str, deeds: Iterable[Deed]) -> bool:
-    """Whether the attacker took away what it had given."""
-    return any(
-        one.name == giver
-        and one.time <= deed.time
-        and one.account == deed.account
-        and all(_asked(one, each) == _asked(deed, each) for each in members)
-        for one in deeds
-    )
-
-
-def _given_back(deed: Deed, members: Sequence[str], giver: str, others: Iterable[Change]) -> bool:
-    """Whether somebody else gave it back since; a second factor may be another device."""
-    wanted = members[:1] if giver == "EnableMFADevice" else members
-    return any(
-        one.event_name == giver
-        and one.time > deed.time
-        and one.account == deed.account
-        and all(one.asked(each) == _asked(deed, each) for each in wanted)
-        for one in others
-    )
+def _given(
+    deeds: Iterable[Deed], changes: Iterable[Change], own: Set[str]
+) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime]]:
+    """What the attacker gave first of all, and what anybody else gave last; of second factors, to whom alone."""
+    before: dict[_Thing, datetime] = {}
+    since: dict[_Thing, datetime] = {}
+    for deed in deeds:
+        if deed.name in _GIVEN:
+            thing = deed.name, deed.account, *(_asked(deed, one) for one in _GIVEN[deed.name])
+            before[thing] = min(before.get(thing, deed.time), deed.time)
+    for one in changes:
+        if one.event_name in _GIVEN and one.event_id not in own:
+            thing = one.event_name, one.account, *(one.asked(each) for each in _GIVEN[one.event_name])
+            thing = thing[:_WHOSE] if one.event_name == _FACTOR else thing
+            since[thing] = max(since.get(thing, one.time), one.time)
+    return before, since
 
 
 def _said(deed: Deed, named: Sequence[str]) -> str:

@@ -37,6 +37,13 @@ _KEYLESS = (
 _CALLED = """
 SELECT DISTINCT e.segment, e.identity, i.key_id, i.created FROM ({}) e
 LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity WHERE {}"""
+_CAME = """
+SELECT * FROM (
+  SELECT e.ip, e.segment, e.identity, any_value(i.key_id) AS key_id, any_value(i.created) AS created,
+         min(e.time) AS first
+  FROM ({}) e LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity
+  WHERE e.ip IN (SELECT unnest(?)) GROUP BY e.ip, e.segment, e.identity)
+QUALIFY count(DISTINCT coalesce(key_id, created::VARCHAR)) OVER (PARTITION BY ip) <= ?"""
 _WHO = "SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
@@ -128,6 +135,25 @@ class Naming:
             best[row["principal"]] = rank, found
         return set[int]().union(*(found for _, found in best.values()))
 
+    def first_from(self, addresses: Sequence[str], most: int) -> dict[str, dict[int, int]]:
+        """
+        Whoever called from some addresses, all looked for in one go, and when first; not from those with a crowd.
+
+        Args:
+            addresses: Where.
+            most: Credentials beyond which it is a crowd.
+        """
+        some = self._engine.holding(names=addresses)
+        events = facts_of(self._engine, some["some_events"])
+        came = self._engine.table(_CAME.format(events, some["some_identities"]), (list(addresses), most))
+        found: dict[str, dict[int, int]] = {}
+        owners = self._owners(came)
+        for row in came.to_pylist():
+            there = found.setdefault(row["ip"], {})
+            for n in owners.get((row["segment"], row["identity"]), ()):
+                there[n] = min(there.get(n, row["first"]), row["first"])
+        return found
+
     def known(self, among: str) -> Iterator[Sequence[Row]]:
         """
         The rows of credentials of which the forest itself says something, in their order, but for their addresses.
@@ -207,13 +233,22 @@ class Naming:
         """Who made the calls that meet a condition, of facts `e` in some segments."""
         facts = facts_of(self._engine, some["some_events"])
         called = self._engine.table(_CALLED.format(facts, some["some_identities"], where), (value,))
+        return set[int]().union(*self._owners(called).values())
+
+    def _owners(self, called: pa.Table) -> dict[tuple[int, int], list[int]]:
+        """The credentials that some callers are, by segment and identity."""
         self._engine.register("named_identities", called)
         bearing = self._bearing(called, _WHO)
+        found: dict[tuple[int, int], list[int]] = {}
         if not bearing:
-            return bearing
-        theirs = {(row["segment"], row["identity"]) for row in called.to_pylist()}
-        owned = self._engine.ranges("who", "n", [(n, n) for n in sorted(bearing)]).to_pylist()
-        return {row["n"] for row in owned if (row["segment"], row["identity"]) in theirs}
+            return found
+        theirs = {
+            (row["segment"], row["identity"]) for row in called.select(["segment", "identity"]).to_pylist()
+        }
+        for row in self._engine.ranges("who", "n", [(n, n) for n in sorted(bearing)]).to_pylist():
+            if (whose := (row["segment"], row["identity"])) in theirs:
+                found.setdefault(whose, []).append(row["n"])
+        return found
 
     def _named(self, name: str) -> set[int]:
         """The credentials of a name or key, and those that are told apart by what follows it."""

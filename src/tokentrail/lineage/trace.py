@@ -31,6 +31,10 @@ class Narrowing:
             return False
         return not (self.trusted_ips and address is not None and _within(address, self.trusted_ips))
 
+    def names(self, address: str) -> bool:
+        """Whether somebody has said which addresses are the attacker's, and this is one."""
+        return bool(self.source_ips or self.trusted_ips) and self.admits(None, address)
+
 
 def networks(texts: Sequence[str]) -> tuple[str, ...]:
     """Check addresses and networks.

@@ -6,6 +6,10 @@ Read as such, a case took in its own copies and columns anew with each run. Who 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
+
 MARKER = "case.json"
 PARTS = frozenset(
     {
@@ -18,9 +22,22 @@ _SMALL = 128
 """Bytes of a marker at most; of a record of CloudTrail's, whatever its file is called, there are more."""
 
 
-def marks(name: str, size: int) -> bool:
-    """Whether a file is what marks the folder that it lies in as a case."""
-    return name == MARKER and size <= _SMALL
+def marks(name: str, size: int, read: Callable[[], bytes]) -> bool:
+    """
+    Whether a file is what marks the folder that it lies in as a case, and not another one of that name.
+
+    Args:
+        name: What it is called.
+        size: In bytes.
+        read: Reads it, if that is all that tells.
+    """
+    if name != MARKER or size > _SMALL:
+        return False
+    try:
+        found = msgspec.json.decode(read(), type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeError, OSError):
+        return False
+    return {"format", "case_id"} <= found.keys()
 
 
 def why(where: str) -> str:

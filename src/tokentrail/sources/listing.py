@@ -137,12 +137,19 @@ class Lister:
         within = {
             one.key.removesuffix(cases.MARKER)
             for one in found.objects
-            if cases.marks(one.key.rpartition("/")[2], one.size)
+            if cases.marks(one.key.rpartition("/")[2], one.size, partial(self._read, one.key))
         }
         if within:
             found.objects = [one for one in found.objects if not _is_part(one.key, within)]
             named = (f"s3://{self._bucket}/{one}" for one in within)
             found.skipped += (Skipped(one, cases.why(one), lost=False) for one in named)
+
+    def _read(self, key: str) -> bytes:
+        try:
+            found = aws.body(self._access, start=0, same={}, Bucket=self._bucket, Key=key)
+            return b"".join(piece for _, piece in found)
+        except Failed:
+            return b""
 
     def _finer(self, pool: ThreadPoolExecutor, found: Contents, folders: list[str]) -> list[str]:
         """Folders of years, months or days instead of a region's, as deep as it takes to have enough to spread."""

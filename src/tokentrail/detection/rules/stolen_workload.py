@@ -56,7 +56,9 @@ _ABROAD = """
                    row_number() OVER (PARTITION BY p.person, o.ip ORDER BY o.first, o.n, o.agent) AS place
             FROM visits o JOIN hosted p ON p.n = o.n JOIN firsts f ON f.n = o.n
           ) WHERE place = 1 AND own),
-    tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places, bool_or(a.ip IS NOT NULL) AS theirs
+    tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places,
+                     bool_or(a.ip IS NOT NULL) OR (count(DISTINCT p.host) > 1
+                       AND count(DISTINCT o.ip) = count(DISTINCT concat(p.host, ' ', o.ip))) AS theirs
               FROM visits o JOIN hosted p ON p.n = o.n LEFT JOIN theirs a ON a.person = p.person AND a.ip = o.ip
               GROUP BY p.person, o.agent),
     about AS (SELECT o.ip, count(DISTINCT concat(p.host, ' ', p.person)) AS hosts, count(DISTINCT p.person) AS roles,
@@ -76,7 +78,8 @@ Counts, and no comparison of each with each: one role may have tens of thousands
 A thief in a host gets its next sessions too, and uses these from the same address, and who reaches the hosts behind a
 load balancer those of each. Where several hosts are seen it may be their way out: surely if they use a tool there that
 they have elsewhere, too, or if hosts of another role are seen. But a thief who changes his address has his tools
-elsewhere, too: what is used nowhere where a session of the role began its work is no tool of the host's (`theirs`).
+elsewhere, too: what is used nowhere where a session of the role began its work is none of the host's (`theirs`), unless
+several hosts use it, each where no other does: such are given an address of their own once they run.
 """
 _FIRST = """
     SELECT n, ip, event_id, event_id_text FROM (

@@ -36,7 +36,12 @@ _ALIASES = {
     "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
     "useridentityonbehalfofidentitystorearn",
-} | {
+}  # fmt: skip
+"""
+Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
+event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+"""
+_MEMBERS = {
     "accesskeyid": "useridentityaccesskeyid", "principalid": "useridentityprincipalid", "arn": "useridentityarn",
     "type": "useridentitytype", "invokedby": "useridentityinvokedby", "identityprovider":
     "useridentityidentityprovider", "creationdate": "useridentitysessioncontextattributescreationdate",
@@ -45,11 +50,11 @@ _ALIASES = {
     "useridentitysessioncontextwebidfederationdatafederatedprovider",
 }  # fmt: skip
 """
-Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
-event history (CloudTrail User Guide, 'Filtering CloudTrail events'). Athena calls a column by a member's own name where
-a query asks for the member, as for `useridentity.arn`, and LookupEvents names the caller's key so (AWS CloudTrail API
-Reference, 'Event').
+Athena calls a column by a member's own name where a query asks for the member, as for `useridentity.arn`, and
+LookupEvents names the caller's key so (AWS CloudTrail API Reference, 'Event'). Beside a column of all members such
+names are something else's.
 """
+_ALL_ALIASES = _ALIASES | _MEMBERS
 _FITTING = {
     "arn": re.compile(
         r"arn:[\w-]+:(?:iam|sts)::(\d{12}):(?:root|(?:user|assumed-role|federated-user)/.+)", re.ASCII
@@ -60,6 +65,8 @@ _FITTING = {
     ),
 }
 """Of names that a resource's members have too: which values are a caller's (CloudTrail User Guide, 'userIdentity')."""
+_BY_ENDPOINT = ("AwsVpceEvent", "NetworkActivity")
+"""Type and category of network activity events (CloudTrail User Guide, 'Logging network activity events')."""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
 """Columns whose cell is a whole record as text."""
 _NEEDED = frozenset({"eventname", "eventtime"})
@@ -111,21 +118,29 @@ class Columns:
         self.whole: int | None = None
         """The column that holds whole records, if there is one."""
         self._fitting: dict[int, re.Pattern[str]] = {}
+        self._key: int | None = None
+        """The column of a name that may be meant for the key that a call issued as well."""
+        said_so = [bare(_UNIT.sub("", name)) for name in names]
+        called = _ALIASES if "useridentity" in said_so else _ALL_ALIASES
         placed: list[tuple[int, bool, int, tuple[str, ...]]] = []
         found = set()
-        for at, name in enumerate(names):
-            said = bare(_UNIT.sub("", name))
-            plain = _ALIASES.get(said, said)
+        for at, (name, said) in enumerate(zip(names, said_so, strict=True)):
+            plain = called.get(said, said)
             if plain in _WHOLE and self.whole is None:
                 self.whole = at
             found.add(plain)
             if said in _FITTING:
                 self._fitting[at] = _FITTING[said]
+            if said == "accesskeyid":
+                self._key = at
             if path := PATHS.get(plain) or _open_path(name):
                 placed.append((len(path), plain != said, at, path))
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
         self.known = self.whole is not None or found >= _NEEDED
-        answers = any(path[0] == "responseElements" for _, path in self._paths)
+        members = {path[0] for _, path in self._paths}
+        answers = "responseElements" in members
+        self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
+        """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
         self.carrier = TABLE if answers else WITHOUT_ANSWERS
         """By the names of `lost`."""
 
@@ -134,6 +149,8 @@ class Columns:
         record: dict[str, Any] = {}
         for at, path in self._paths:
             if at < len(cells) and (value := _value(cells[at], path)) is not None:
+                if at == self._key and str(value) in str(record.get("responseElements")):
+                    continue
                 if pattern := self._fitting.get(at):
                     fits = pattern.fullmatch(str(value))
                     if fits is None:
@@ -146,6 +163,9 @@ class Columns:
                     place(record, path, value)
         if record.get("errorCode") in _NO_ERROR:
             del record["errorCode"]
+        kind = record.get("eventType"), record.get("eventCategory")
+        if self._unsaid and record.get("vpcEndpointId") and not any(one in _BY_ENDPOINT for one in kind):
+            record.setdefault("requestParameters", {})
         return encoded(record)
 
 
