@@ -50,7 +50,8 @@ _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 
 def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[int]:
     """
-    Those of whom an ARN ends in one of some names: their own, their role's, or that of whoever had them issued.
+    Those of whom an ARN ends in one of some names: their own, their role's, or that of whoever had them issued; and
+    those whose session was named so when it was asked for.
 
     Args:
         engine: Knows the derived tables and the evidence.
@@ -59,7 +60,7 @@ def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[
     """
     engine.register("asked_names", pa.table({"name": pa.array(names, pa.string())}))
     seen, issued = (
-        " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:2])
+        " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:3])
     )
     others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
     know_recorded(engine, seen, issued, some=engine.holding(names=names))

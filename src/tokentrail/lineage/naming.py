@@ -52,6 +52,10 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
     {'rank': 1, 'name': CASE WHEN arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') THEN caller_arn END},
     {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what = 'access_key'
                              THEN 'user ' || key_account || '/' || created_owner END},
+    {'rank': 1, 'name': CASE WHEN arn IS NULL AND child_arn IS NULL
+                             THEN regexp_replace(coalesce(issuer_arn, role_arn),
+                                                 '^arn:[^:]+:iam::(\d{12}):role/(.*/)?([^/]+)$', 'session \1/\3/')
+                                  || session_name END},
     {'rank': 2, 'name': issuer_arn}, {'rank': 2, 'name': role_arn},
     {'rank': 2, 'name': CASE WHEN kind = 'federation_token' THEN caller_arn END},
     {'rank': 3, 'name': regexp_replace(coalesce(issuer_arn, role_arn),
@@ -352,8 +356,15 @@ def _role(named: re.Match[str]) -> str:
 
 
 def _aliases(principal: str) -> Iterator[str]:
-    """What a principal may be found by: its ARN, and what is left of a user's or role's without its path."""
+    """
+    What a principal may be found by.
+
+    Its ARN, what is left of a user's or role's without its path, and of a session's that was not used yet.
+    """
     yield principal
+    session = _SESSION.fullmatch(principal)
+    if session:
+        yield f"session {session[1]}/{session[2]}/{session[3]}"
     pathless = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):(user|role)/(?:.*/)?([^/]+)", principal)
     if pathless:
         yield f"{pathless[2]} {pathless[1]}/{pathless[3]}"

@@ -115,6 +115,11 @@ class Recollection:
         self._makers_before: dict[str, list[Row]] = {}
         self._count = 0
 
+    @property
+    def remembered(self) -> int:
+        """How many steps from name to name are remembered."""
+        return sum(map(len, self._led.values()))
+
     def note(self, tables: Tables) -> Touched:
         """Note who made what in the records of a new segment; answers what they touch."""
         callers: dict[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
