@@ -51,9 +51,10 @@ def brought(feed: FolderFeed) -> dict[str, bytes]:
 def test_files_are_brought_as_they_come_and_once(feed: FolderFeed, tmp_path: Path) -> None:
     """New files and new folders with files are seen; what was brought is not brought again; digests and cases never are."""
     logs = tmp_path / "logs"
-    (logs / "case" / "manifests").mkdir(parents=True)
+    (tmp_path / "case" / "manifests").mkdir(parents=True)
     for name in ("case/case.json", "case/manifests/1.json"):
-        (logs / name).write_bytes(b'{"format": 3, "case_id": "1"}')
+        (tmp_path / name).write_bytes(b'{"format": 3, "case_id": "1"}')
+    (tmp_path / "case").rename(logs / "case")  # at once, as a case's marker is put in place
     (logs / "a.json").write_bytes(b"a")
     assert {"a.json": b"a"} == brought(feed)
     (logs / "deep" / "er").mkdir(parents=True)
