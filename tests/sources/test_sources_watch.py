@@ -144,6 +144,7 @@ def killed_at_random(line: Line, stored: list[bytes], *, kills: int, seed: int) 
     assert answers(whole) == answers(line.cloud.case)
 
 
+@pytest.mark.long
 def test_once_waits_for_what_a_killed_watch_held(line: Line) -> None:
     """A watch dies with messages in its hands; the next one, which is to stop when all is read, reads those too."""
     stored = files(story(ordinary_day=False).world.records(), 25)
