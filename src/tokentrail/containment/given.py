@@ -10,14 +10,14 @@ way that it came, and each of them has a name of its own.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.neighbours import stays
+from tokentrail.containment.near import NAMED
+from tokentrail.containment.neighbours import is_public, stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.workloads import WORKLOADS, session_of
@@ -28,19 +28,9 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
 
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
-_INNER = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
-"""Addresses within a VPC, as calls through its endpoints show: neighbours may share one."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
 """Services whose sessions bear the name of what holds them, for as long as that is there: `handed` follows these."""
-
-
-_NEAR = """
-split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
-OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 
 
 _SOME = "some service"
@@ -127,7 +117,7 @@ def beside(
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
     first = int(min(one.time for one in opened.values()).timestamp())
     places = forest.called(
-        names, _NEAR, (names, names),
+        names, NAMED, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
         f"OR coalesce(f.issued_at, f.first, 0) >= {first})",
     )  # fmt: skip
@@ -173,8 +163,7 @@ def given(
         if way.service is not None:
             shared = [
                 one for one in shared
-                if (one not in homes or narrowing.names(one))
-                and not any(ipaddress.ip_address(one) in inner for inner in _INNER)
+                if (one not in homes or narrowing.names(one)) and is_public(one)
             ]  # fmt: skip
         if shared:
             told = found.spent if spent else found.certain

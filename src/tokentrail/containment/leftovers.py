@@ -144,8 +144,8 @@ def left_behind(
 def _said(deed: Deed, thing: str | None) -> str:
     """One call that left something, and where that is."""
     where = ", ".join(one for one in (deed.account, deed.region) if one)
-    admitted = unquote(_asked(deed, "principalArn") or "")  # as EKS has it in an address
-    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), _asked(deed, "target"), admitted])
+    admitted = unquote(asked(deed, "principalArn") or "")  # as EKS has it in an address
+    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), asked(deed, "target"), admitted])
     on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
     return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
 
@@ -205,7 +205,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
         if not deed.certain:
             found.uncertain.add(thing)
         return
-    user = _asked(deed, "userName") or deed.user or ""
+    user = asked(deed, "userName") or deed.user or ""
     yield Source(
         kind="key", id=thing or f"a key of {user}", account=deed.account, made=made,
         mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
@@ -215,7 +215,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
 
 def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     """Something of a user's that acts for ever and that no call of ours takes back."""
-    user = _asked(deed, "userName") or deed.user
+    user = asked(deed, "userName") or deed.user
     return Source(
         kind="key", id=thing or f"what {deed.name} made", account=deed.account,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
@@ -225,14 +225,14 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
 
 def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime], found: Leftovers) -> bool:
     """Whether a change was one to who has been deleted since or goes as a whole, or no more than AWS's quarantine."""
-    named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := _asked(deed, member))]
+    named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := asked(deed, member))]
     gone_too = (one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
-    return any(gone_too) or ":aws:policy/AWSCompromisedKeyQuarantine" in (_asked(deed, "policyArn") or "")
+    return any(gone_too) or ":aws:policy/AWSCompromisedKeyQuarantine" in (asked(deed, "policyArn") or "")
 
 
 def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
     """A role that instances get through their profile, or an instance that gets one."""
-    role, profile = _asked(deed, "roleName"), _asked(deed, "instanceProfileName")
+    role, profile = asked(deed, "roleName"), asked(deed, "instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     yield Source(
@@ -320,7 +320,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
-            region=deed.region, what=what, cluster=cluster_of(thing) or _asked(deed, "cluster"), until=until,
+            region=deed.region, what=what, cluster=cluster_of(thing) or asked(deed, "cluster"), until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip
@@ -394,7 +394,7 @@ def trusted(document: str | None) -> set[str]:
     return found
 
 
-def _asked(deed: Deed, name: str) -> str | None:
+def asked(deed: Deed, name: str) -> str | None:
     """A request parameter, if it is text: whoever made the call chose what it is."""
     value = object_of(deed.request).get(name)
     return value if isinstance(value, str) else None

@@ -44,7 +44,7 @@ def logins(
     told = {one.credential.parent for one in seen.values() if one.held.kind == "oauth_login"}
     for row in forest.done_by(places, _GRANTS) if places else ():
         one, time = ids[row["n"]], rows.moment(row["time"])
-        if time is None or time + SIGN_IN <= forest.as_of:
+        if time is None or forest.as_of - time >= SIGN_IN:
             continue
         if one in own and not narrowing.admits(time, row["ip"]):
             continue

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence, Set
-from datetime import UTC, datetime
 
 from tokentrail.containment.scene import Neighbour
+from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
@@ -90,8 +90,8 @@ def _brought(
     for n, listed in stayed.items():
         for row in listed:
             at = row["ip"]
-            admitted = (narrowing if n in starts else trusted).admits(_moment(row["last"]), at)
-            if admitted and (at not in homes or narrowing.names(at)) and _public(at):
+            admitted = (narrowing if n in starts else trusted).admits(rows.moment(row["last"]), at)
+            if admitted and (at not in homes or narrowing.names(at)) and is_public(at):
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
     return found
 
@@ -106,12 +106,12 @@ def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
     return found
 
 
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def is_public(text: str) -> bool:
+    """
+    Whether a text is an address, and not a service's name, and none that networks use within themselves.
 
-
-def _public(text: str) -> bool:
-    """Whether a text is an address, and not a service's name, and none that networks use within themselves."""
+    Calls through a VPC's endpoints show such, which others may share.
+    """
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import datetime
 
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.leftovers import Deed, asked
 from tokentrail.containment.untold import some_of
-from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
 
 _ROWS = (
@@ -57,14 +56,14 @@ def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
     for deed in deeds:
         if deed.source.startswith("iam.") and deed.name in _TAKEN:
             what, members, giver = _TAKEN[deed.name]
-            named = [_asked(deed, one) for one in members]
+            named = [asked(deed, one) for one in members]
             thing = giver, deed.account, *named
             back = thing[:_WHOSE] if giver == _FACTOR else thing
             first, last = before.get(thing), since.get(back)
             if (first is None or first > deed.time) and (last is None or last <= deed.time):
                 told.setdefault((deed.by, what), []).append(_said(deed, [one for one in named if one]))
         elif deed.name in _BLINDS.get(deed.source.partition(".")[0], "").split():
-            named = [_asked(deed, each) for each in _NAMES]
+            named = [asked(deed, each) for each in _NAMES]
             told.setdefault((deed.by, ""), []).append(_said(deed, [one for one in named if one]))
     for (by, what), calls in told.items():
         if what:
@@ -84,7 +83,7 @@ def _given(
     since: dict[_Thing, datetime] = {}
     for deed in deeds:
         if deed.name in _GIVEN:
-            thing = deed.name, deed.account, *(_asked(deed, one) for one in _GIVEN[deed.name])
+            thing = deed.name, deed.account, *(asked(deed, one) for one in _GIVEN[deed.name])
             before[thing] = min(before.get(thing, deed.time), deed.time)
     for one in changes:
         if one.event_name in _GIVEN and one.event_id not in own:
@@ -98,8 +97,3 @@ def _said(deed: Deed, named: Sequence[str]) -> str:
     where = ", ".join(one for one in (deed.account, deed.region) if one)
     on = f" on {', '.join(named)}" if named else ""
     return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
-
-
-def _asked(deed: Deed, name: str) -> str | None:
-    value = object_of(deed.request).get(name)
-    return value if isinstance(value, str) else None
