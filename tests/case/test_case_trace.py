@@ -659,6 +659,35 @@ def test_what_was_minted_without_an_answer_and_never_used_may_still_work(
     assert all(one.startswith(f"1 call (AssumeRole of role/Deploy) by {key.id} issued") for one in found)
 
 
+@pytest.mark.parametrize("lasts", [2**62, -5, 0])
+def test_a_forged_duration_is_none(world: World, lasts: int) -> None:
+    """What a planted record asked for lasts no longer, nor shorter, than such a session may: it ended a trace as a fault."""
+    key = world.user("ada").key()
+    key.assumes("Deploy")
+    records = world.records()
+    for one in records:
+        if one["eventName"] == "AssumeRole":
+            one |= {"responseElements": None}
+            one["requestParameters"] = one["requestParameters"] | {"durationSeconds": lasts}
+    [found] = [one.why for one in traced(records, key.id).gaps if "nobody is seen to use" in one.why]
+
+    assert found.endswith(
+        f"may work until {START + timedelta(hours=12, seconds=1):%Y-%m-%dT%H:%M}" + found[-4:]
+    )
+
+
+def test_a_time_at_the_end_of_the_calendar_leaves_room_for_no_plan(world: World) -> None:
+    """A forged event may be the newest one: what to do is said, and a plan as of another moment is made."""
+    key = world.user("ada").key()
+    key.calls("s3:ListBuckets")
+    [last] = world.records()[-1:]
+    forged = last | {"eventTime": "9999-12-31T23:59:59Z", "eventID": "00000000-0000-4000-8000-000000000001"}
+    with held([*world.records(), forged]) as case:
+        with pytest.raises(UsageError, match="--as-of now"):
+            case.contain([key.id])
+        assert case.contain([key.id], as_of=START + timedelta(hours=1)).steps
+
+
 @pytest.mark.parametrize("by_thief", [True, False])
 def test_an_account_that_the_portal_opened_to_a_user_that_was_made_is_a_gap(
     world: World, by_thief: bool

@@ -12,10 +12,14 @@ from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
 from tokentrail.containment.staging import Asked, followed, stage
+from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.snapshot import Snapshot
+
+_LAST = 9_990
+"""A year from which on a plan's times, and how long tokens last, would lie beyond those that there are."""
 
 
 def plan(
@@ -38,8 +42,14 @@ def plan(
     Plan what ends the tainted credentials of a family, as `Case.contain` says.
 
     Raises:
-        UsageError: a step or prefix can't be used.
+        UsageError: a step or prefix can't be used, or no time is left for steps before the calendar ends.
     """
+    moment = views.forest(as_of).as_of
+    if moment.year >= _LAST:
+        raise UsageError(
+            f"as of {moment:%Y-%m-%dT%H:%M:%SZ}, by the newest event, which may be forged, no plan can be made: give "
+            "--as-of, as `--as-of now`."
+        )
     known(strategy, Strategy, "strategy")
     steps = listed(what_if)
     asked = Asked(

@@ -10,7 +10,7 @@ Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken' (DurationSecond
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ _ASKED = f"""
 SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
 FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
 WHERE s.key_id IS NULL AND i.key_id IS NOT NULL AND s.api IN {tuple(_LONGEST)!r}"""
+_END = datetime.max.replace(tzinfo=UTC)
 _LISTED = 3
 """Callers, and calls, that a sentence names."""
 
@@ -65,10 +66,15 @@ class Unanswered:
         for row in self.calls.of(keys):
             by, time = keys[row["caller"]], moment(row["time"])
             event = event_id(row["event_id"], row["event_id_text"])
-            assert time is not None
-            until = time + timedelta(seconds=row["duration"] or _LONGEST[row["api"]])
+            if time is None or time > as_of:
+                continue
+            longest = _LONGEST[row["api"]]
+            lasts = row["duration"] if 0 < (row["duration"] or 0) < longest else longest
+            until = time + min(
+                timedelta(seconds=lasts), _END - time
+            )  # a forged time may be the calendar's last
             theirs = by.parent in tainted or admits(time, row["ip"])
-            if event in seen or (by.id, time) in seen_then or not theirs or not time <= as_of < until:
+            if event in seen or (by.id, time) in seen_then or not theirs or until <= as_of:
                 continue
             found.setdefault(by.account, {})[event] = time, until, _named(row), by.id
         for account, calls in sorted(found.items(), key=str):
