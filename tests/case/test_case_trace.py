@@ -671,9 +671,7 @@ def test_a_forged_duration_is_none(world: World, lasts: int) -> None:
             one["requestParameters"] = one["requestParameters"] | {"durationSeconds": lasts}
     [found] = [one.why for one in traced(records, key.id).gaps if "nobody is seen to use" in one.why]
 
-    assert found.endswith(
-        f"may work until {START + timedelta(hours=12, seconds=1):%Y-%m-%dT%H:%M}" + found[-4:]
-    )
+    assert f"may work until {START + timedelta(hours=12):%Y-%m-%dT%H:%M}" in found
 
 
 def test_a_time_at_the_end_of_the_calendar_leaves_room_for_no_plan(world: World) -> None:
