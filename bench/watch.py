@@ -266,7 +266,7 @@ class Run:
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
         self.watch = subprocess.Popen(
-            [sys.executable, "-c", "from tokentrail.cli.root import main; main()", "watch", f"sqs:{url}/1/trail",
+            [sys.executable, "-m", "tokentrail", "watch", f"sqs:{url}/1/trail",
              "--endpoint-url", url, "--case", str(case), "--format", "jsonl", "--hot", str(asked.hot)],
             stdout=subprocess.PIPE, env=environment, text=True,
         )  # fmt: skip

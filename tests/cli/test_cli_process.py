@@ -20,7 +20,7 @@ from tokentrail.cli import output
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
 
-PROGRAM = [sys.executable, "-c", "from tokentrail.cli.root import main; main()"]
+PROGRAM = [sys.executable, "-m", "tokentrail"]
 
 
 def on_a_terminal(*arguments: str) -> str:

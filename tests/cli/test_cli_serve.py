@@ -19,7 +19,7 @@ import pytest
 from patience import PATIENCE
 from shell import Run
 
-PROGRAM = [sys.executable, "-c", "from tokentrail.cli.root import main; main()"]
+PROGRAM = [sys.executable, "-m", "tokentrail"]
 
 
 def test_it_serves_until_ctrl_c(case: Path) -> None:

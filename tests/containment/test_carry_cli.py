@@ -319,9 +319,8 @@ def test_a_process_that_is_killed_is_taken_up(shell: Shell, action: str, when: s
             os.kill(started[0].pid, signal.SIGKILL)
 
     setattr(shell.stand.wire, when, kill)
-    script = "from tokentrail.cli.root import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", script, *shell.arguments("apply", YES)[1:]], text=True, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "tokentrail", *shell.arguments("apply", YES)[1:]], text=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, env=dict(os.environ),
     ) as process:  # fmt: skip
         started.append(process)

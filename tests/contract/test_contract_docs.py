@@ -40,7 +40,7 @@ def named(page: Path) -> str:
 def run(*arguments: str, folder: Path) -> str:
     """What `tokentrail` prints."""
     done = subprocess.run(
-        [sys.executable, "-c", "from tokentrail.cli.root import main; main()", *arguments],
+        [sys.executable, "-m", "tokentrail", *arguments],
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout

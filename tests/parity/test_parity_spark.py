@@ -383,7 +383,7 @@ def test_the_command_tells_an_error_of_an_executor_as_on_one_machine(tmp_path: P
     ran = [
         subprocess.run(
             [
-                *(sys.executable, "-c", "from tokentrail.cli.root import main; main()", "ingest", "-v"),
+                *(sys.executable, "-m", "tokentrail", "ingest", "-v"),
                 *("--endpoint-url", f"http://127.0.0.1:{server.server_port}", "s3://logs/"),
                 *("--case", str(tmp_path / "case"), *engine),
             ],

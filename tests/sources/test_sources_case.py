@@ -149,7 +149,7 @@ def test_two_machines_ingest_into_it_at_once(
     [first, second, *_] = sorted(one for one in (logs / "AWSLogs").iterdir())
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", "from tokentrail.cli.root import main; main()", "ingest", str(part), "--case", CASE],
+            [sys.executable, "-m", "tokentrail", "ingest", str(part), "--case", CASE],
             env=os.environ | {"TOKENTRAIL_MIRRORS": str(cloud.folder / f"at-once-{number}")},
             stderr=subprocess.PIPE,
         )

@@ -42,7 +42,7 @@ from tokentrail.watch.queue_feed import QueueFeed
 Json = dict[str, Any]
 _VISIBLE = 60
 """Seconds for which who received a message has it for himself."""
-PROGRAM = "from tokentrail.cli.root import main; main()"
+PROGRAM = [sys.executable, "-m", "tokentrail"]
 
 
 @pytest.fixture(name="line")
@@ -59,7 +59,7 @@ def started(cloud: Cloud, source: str, *options: str) -> subprocess.Popen[bytes]
     """A watch that adds its lines to a file."""
     with (cloud.folder / "out.jsonl").open("ab") as out, (cloud.folder / "err.txt").open("ab") as err:
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "watch", source, "--case", str(cloud.case), "--format", "jsonl",
+            [*PROGRAM, "watch", source, "--case", str(cloud.case), "--format", "jsonl",
              "--endpoint-url", cloud.access.endpoint_url or "", *options],
             stdout=out, stderr=err, env=os.environ | {"TOKENTRAIL_CASE": ""},
         )  # fmt: skip
@@ -224,7 +224,7 @@ def test_it_stops_on_a_signal_before_anything_answered(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "watch", f"s3://{BUCKET}/AWSLogs/", "--case", str(tmp_path / "case"),
+            [*PROGRAM, "watch", f"s3://{BUCKET}/AWSLogs/", "--case", str(tmp_path / "case"),
              "--endpoint-url", source], stderr=subprocess.PIPE,
             env=os.environ | {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"},
         )  # fmt: skip
