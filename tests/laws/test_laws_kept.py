@@ -16,6 +16,7 @@ from test_laws_increments import SEEDS, days, fed
 from evidence import copied, held
 from strategies import worlds
 from tokentrail import Case
+from tokentrail.case import views
 from tokentrail.store import layers
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.merge import merge_small
@@ -82,6 +83,24 @@ def test_after_an_ingest_only_new_segments_are_asked_what_they_cover(
         assert [True] == [new in one for one in asked]
         assert not any(one in sql for sql in asked for one in before)
         assert 5 == sum(one.hours_seen for one in found) // len(found)
+
+
+def test_the_first_trace_of_a_large_case_asks_no_segment_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten million credentials that takes ten seconds: who links all has it asked."""
+    asked: list[str] = []
+    write = DuckEngine.write
+
+    def noted(self: DuckEngine, sql: str, path: Path) -> None:
+        asked.append(path.name)
+        write(self, sql, path)
+
+    with mock.patch.object(views, "_MANY", 0), fed(*days(1)) as case:
+        subject = next(iter(case.credentials())).id
+        monkeypatch.setattr(DuckEngine, "write", noted)
+        case.close()
+        with Case.open(case.path) as again:
+            again.trace([subject])
+        assert [] == asked
 
 
 @pytest.fixture(name="of_three_days", scope="module")

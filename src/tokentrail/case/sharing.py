@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,5 @@ class Sharing:
             self._mirror.give()
             return
         view = self._views.open(None)
-        with suppress(CaseError):  # then each who asks finds out for himself
-            view.covered()
-            self._views.forest(None).know()
+        view.know()
         self._mirror.give(view.derived.name)

@@ -38,7 +38,10 @@ Link: TypeAlias = Callable[[Snapshot, Path], Grown]
 _FEW = 3_000_000
 """Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
 _MANY = 3_000_000
-"""Records from which on it is kept what busy credentials did: of fewer, that is read soon enough."""
+"""
+Records from which on it is kept what busy credentials did, and what a first trace asks all of them: of fewer, that is
+read soon enough.
+"""
 
 _ALL = 1 << 60
 """Bytes of memory: more than a machine has, of which an engine takes half at most."""
@@ -85,6 +88,12 @@ class View:
             few = self.grown.records <= _MANY  # all of them are looked through, and a trace reads but some
             self._contradicting = contradicting(self.engine, SOME) if few else ()
         return self._contradicting
+
+    def know(self) -> None:
+        """Have at hand what the first trace would ask all evidence about; where that can't be had, it asks itself."""
+        with suppress(CaseError):
+            self.covered()
+            self.forest(None).know()
 
     def close(self) -> None:
         """Let go of the engine, and of a forest that was grown for this view alone."""
@@ -162,7 +171,8 @@ class Views:
         try:
             far = self.link if _records(snapshot) >= self.link_from else None
             grown = (far or self._grown)(snapshot, fresh)
-            if far is None and not grown.added and grown.records >= _MANY:
+            whole = far is None and not grown.added and grown.records >= _MANY
+            if whole:
                 self._roll_up(snapshot, fresh)
             (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
         except BaseException:
@@ -170,7 +180,10 @@ class Views:
             raise
         if damaged is not None:
             self._folder.forget_derived(damaged)
-        return self._stored(snapshot, self._folder.place_derived(fresh, name))
+        view = self._stored(snapshot, self._folder.place_derived(fresh, name))
+        if whole:  # of what was added only that is asked, which is soon done
+            view.know()
+        return view
 
     def _roll_up(self, snapshot: Snapshot, folder: Path) -> None:
         """Keep what busy credentials did; where that can't be, it is read from where it lies."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Keeping:
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
-        self._written([sql], path)
+        self._written(sql, [lambda: sql], path)
         self.view(name, path)
 
     def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
@@ -75,23 +76,32 @@ class Keeping:
 
     def _keep_layers(self, name: str, sql: str, folder: Path, by: str, layers: Sequence[Layer]) -> None:
         files = [(table_file(folder, layer, name), layer) for layer in layers]
+        columns = sql.format_map(self.narrow(set()))
         for path, layer in files:
             every = numbers(layer.records)
             pieces = [every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER)]
-            self._written([sql.format_map(self.narrow(set(piece))) for piece in pieces], path, by)
+            # Spelled where they are asked: to name thousands of files takes longer than to find that nothing is new.
+            asked = [partial(self._of_some, sql, piece) for piece in pieces]
+            self._written(columns, asked, path, by)
         self.layered(name, [(path, numbers(layer.gone)) for path, layer in files])
 
-    def _written(self, pieces: Sequence[str], path: Path, by: str | None = None) -> None:
-        """Write the rows of some queries to a file, in an order, if it is not there with their columns."""
-        if path.exists() and self._holds(path, pieces[0]):
+    def _of_some(self, sql: str, segments: Sequence[int]) -> str:
+        return sql.format_map(self.narrow(set(segments)))
+
+    def _written(
+        self, columns: str, pieces: Sequence[Callable[[], str]], path: Path, by: str | None = None
+    ) -> None:
+        """Write the rows of some queries to a file, in an order, if it is not there with the columns of one of them."""
+        if path.exists() and self._holds(path, columns):
             return
         fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         if len(pieces) == 1:
-            self.write(in_order(pieces[0], by) if by else pieces[0], fresh)
+            sql = pieces[0]()
+            self.write(in_order(sql, by) if by else sql, fresh)
         else:  # all at once would bring together what no memory holds
-            self.run(f"CREATE OR REPLACE TEMP TABLE pieces AS {pieces[0]}")
+            self.run(f"CREATE OR REPLACE TEMP TABLE pieces AS {pieces[0]()}")
             for piece in pieces[1:]:
-                self.run(f"INSERT INTO pieces {piece}")
+                self.run(f"INSERT INTO pieces {piece()}")
             self.write(in_order("SELECT * FROM pieces", by or "ALL"), fresh)
             self.run("DROP TABLE pieces")
         fresh.replace(path)
