@@ -70,12 +70,12 @@ def test_a_report_as_of_an_earlier_moment_knows_no_more(
 def test_a_report_without_subject_starts_from_the_worst_finding(
     run: Run, case: Path, told: Story, tmp_path: Path
 ) -> None:
-    """It is the page of that subject, and says on stderr which it chose."""
+    """It is the page of the key that the worst findings lead to, and says on stderr which it chose."""
     ran = run("report", "--case", case, "-o", "found.html")
     page = (tmp_path / "found.html").read_text("utf-8")
     assert ran.code == 0
     assert told.key_ids["B"] in page
-    assert "as the worst finding does" in " ".join(ran.err.split())
+    assert f"starts from {told.a.key_id}, to which 3 of the worst findings lead" in " ".join(ran.err.split())
 
 
 def test_a_report_of_a_quiet_case_says_where_to_start(run: Run, case: Path, tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ def test_an_answer_that_the_log_left_out_hides_no_workload() -> None:
     key = world.user("support")
     [event] = key.calls("ec2:RunInstances", {"instanceType": "t3.micro"}, read_only=False)
 
-    assert event["eventID"] in step(planned(world, key.id), "isolate-instance").why
+    why = step(planned(world, key.id), "isolate-instance").why
+    assert event["eventID"] in why
+    assert "--instance-ids=…" in why  # no command takes what stands for the name
 
 
 @pytest.mark.parametrize(

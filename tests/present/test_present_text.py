@@ -13,6 +13,7 @@ from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, p
 from rich.cells import cell_len
 
 from tokentrail.lineage.model import (
+    SILENT,
     ApiUse,
     Created,
     Gap,
@@ -22,6 +23,7 @@ from tokentrail.lineage.model import (
     TimelineEvent,
     Trace,
 )
+from tokentrail.present import words
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
 from tokentrail.present.lineage import write_trace
@@ -277,6 +279,66 @@ Credentials
   AKIA…XAMPLE AKIAIOSFODNN7EXAMPLE
 """
     )
+
+
+def test_what_a_call_failed_with_is_never_cut() -> None:
+    """EC2's codes are too long for the line of a long call: they stand below it, and nothing stands below others."""
+    code = "Client.InvalidInstanceID.NotFound"
+    events = [
+        event(error_code=code, event_name="GetObject", resources=()),
+        event(error_code=code, event_name="PutObject", resources=(f"{BUCKET}/plans/1",)),
+        event(event_name="PutObject", resources=()),
+    ]
+    text = written(lambda paper: write_timeline(events, paper))
+
+    assert (
+        text.partition("\n")[2].partition("\nCredentials")[0]
+        == """\
+2026-11-23T09:00:00Z ASIA…ESSION s3:GetObject               203.0.113.77
+                                 ! Client.InvalidInstanceID.NotFound
+2026-11-23T09:00:00Z ASIA…ESSION s3:PutObject               203.0.113.77
+                                 ! Client.InvalidInstanceID.NotFound loot/plans/1
+2026-11-23T09:00:00Z ASIA…ESSION s3:PutObject               203.0.113.77
+"""
+    )
+
+
+def test_of_a_long_timeline_its_ends_are_written_where_that_is_enough() -> None:
+    """How many events stand between is told, and the command that lists them; a run of like calls is one line."""
+    events = [event(event_name=f"Get{number}", resources=()) for number in range(1_200)]
+    events[600:600] = [event(event_name="PutObject", resources=())] * 50
+    text = written(lambda paper: write_timeline(events, paper, whole="tokentrail timeline AKIA"))
+
+    assert "… 250 events between; all: tokentrail timeline AKIA\n" in text
+    assert ["Get0 ", "Get499 ", "Get700 ", "Get1199 "] == [
+        name
+        for name in ("Get0 ", "Get499 ", "Get500 ", "PutObject", "Get699 ", "Get700 ", "Get1199 ")
+        if name in text
+    ]
+    assert text.replace("\n", "").count("PutObject") == 0
+    whole = written(lambda paper: write_timeline(events[:900], paper, whole="tokentrail timeline AKIA"))
+    assert whole == written(lambda paper: write_timeline(events[:900], paper))
+
+
+def test_the_silent_hours_of_a_region_are_one_sentence_where_there_are_many() -> None:
+    """Where little goes on there are thousands, which would hide what else is missing; a few are listed."""
+    lacking = Gap(account="111122223333", region=None, start=None, end=None, why="no data events")
+    silent = [
+        Gap(account="111122223333", region=region, start=NINE, end=NINE + timedelta(hours=hours), why=SILENT)
+        for hours in (9, 5)
+        for region in ("eu-west-1", "us-east-1")
+    ]
+    alone = Gap(account="111122223333", region="eu-west-3", start=NINE, end=None, why=SILENT)
+
+    assert 6 == len(words.gaps([lacking, *silent, alone], most=6))
+    told = words.gaps([lacking, *silent, alone], most=5)
+    assert [
+        "111122223333: no data events",
+        "111122223333/eu-west-1, 2026-11-23T09:00:00Z to 2026-11-23T18:00:00Z: no events in these hours, the longest "
+        "of 2 such stretches",
+    ] == told[:2]
+    assert "111122223333/eu-west-3, 2026-11-23T09:00:00Z: no events in these hours" == told[-1]
+    assert 4 == len(told)
 
 
 def test_a_run_over_days_says_the_day_of_its_end() -> None:

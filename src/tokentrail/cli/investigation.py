@@ -13,9 +13,10 @@ from tokentrail.cli import output
 from tokentrail.cli.options import Common, named_case
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
+from tokentrail.dossier import wide
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
-from tokentrail.present.findings import worst_first, write_findings
+from tokentrail.present.findings import pasted, to_start_from, write_findings
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import Candidate, overview, write_overview
 from tokentrail.present.paper import Paper
@@ -36,15 +37,20 @@ class Told:
 
 
 def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Choose the subject of the worst finding that has one, and say so."""
-    for one in worst_first(findings):
-        if one.subject is not None:
-            said = f"No --subject was given: the trace starts from {one.subject}, as the worst finding does."
-            if one.root not in (None, one.subject):
-                said += f" It descends from {one.root}: if that leaked, give it as --subject."
-            output.say(said)
-            return (one.subject,)
-    return ()
+    """Choose the subject that most of the worst findings lead to, and say so."""
+    leading = to_start_from(findings)
+    if not leading or (subject := leading[0].subject) is None:
+        return ()
+    many = (
+        f"to which {len(leading):,} of the worst findings lead"
+        if len(leading) > 1
+        else "as the worst finding does"
+    )
+    said = f"No --subject was given: the trace starts from {subject}, {many}."
+    if leading[0].root not in (None, subject):
+        said += f" It descends from {leading[0].root}: if that leaked, give it as --subject."
+    output.say(said)
+    return (subject,)
 
 
 def look_into(told: Common, found: Told) -> None:
@@ -57,7 +63,8 @@ def look_into(told: Common, found: Told) -> None:
         paper.heading("Lineage")
         write_trace(found.trace, paper)
         paper.heading("Timeline")
-        write_timeline(found.events, paper)
+        named = " ".join(map(shlex.quote, wide(found.trace, found.trace.subject)))
+        write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", told.case))
         paper.heading("Containment")
         write_plan(found.plan, paper)
         paper.line()

@@ -197,7 +197,7 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
     silent = [gap for gap in gaps if "data events" not in gap.why and not _altered(gap)]
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
-        yield f"nothing was minted in the {len(silent)} {many} of the evidence that `trace` lists"
+        yield f"nothing was minted in the {len(silent):,} {many} of the evidence that `trace` lists"
     if any(source.kind == "password" for source in scene.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
     yield from _let_in(scene)

@@ -17,6 +17,7 @@ from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Scene, Source, SourceKind
+from tokentrail.containment.untold import is_unnamed
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
 Means = tuple[tuple[Call, ...], str]
@@ -263,7 +264,7 @@ def _changed(workload: Workload, source: Source, else_it: str) -> Means:
 def _stop(workload: Workload, source: Source) -> str:
     """How a person stops a workload, as far as the evidence tells."""
     return workload.stop.format(
-        name=shlex.quote(source.id),
+        name="…" if is_unnamed(source.id) else shlex.quote(source.id),
         region=_region(source) or "…",
         cluster=shlex.quote(source.cluster) if source.cluster else "…",
     )

@@ -18,7 +18,7 @@ from tokentrail.containment.gone import NAMED, gone, moved_on
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENDING, ENTERED, LEFT, some_of, told_as, with_article
+from tokentrail.containment.untold import ENDING, ENTERED, LEFT, some_of, told_as, unnamed, with_article
 from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -309,7 +309,7 @@ def _host(
     deed: Deed, what: str, thing: str, held: Iterable[Held], others: Iterable[Change]
 ) -> Iterator[Source]:
     """One source for each role that it runs with; one of no known role where nobody was seen in one."""
-    name = name_of(what, thing) or f"(not named: {deed.name}, event {deed.event_id})"
+    name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
     until = gone_at(what, name, deed.account, deed.time, others, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}

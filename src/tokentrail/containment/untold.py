@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_UNNAMED = "(not named: "
 LEFT = {
     "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
     "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
@@ -62,3 +63,13 @@ def with_article(called: str) -> str:
 def some_of(told: Sequence[str]) -> str:
     """The first few of several, and how many more there are."""
     return ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+
+
+def unnamed(call: str, event_id: str) -> str:
+    """What stands for the name of something that a call made, where the log leaves the name out."""
+    return f"{_UNNAMED}{call}, event {event_id})"
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a name is such a stand-in, which no command takes."""
+    return name.startswith(_UNNAMED)

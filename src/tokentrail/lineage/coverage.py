@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.kept import kept_rows
-from tokentrail.lineage.model import Gap
+from tokentrail.lineage.model import SILENT, Gap
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
@@ -39,7 +39,6 @@ _ORDERED = """
 SELECT account, region, hour, min(first) AS first, max(last) AS last, bool_or(read_only_events) AS read_only_events,
        bool_or(data_events) AS data_events
 FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, hour"""
-_SILENT = "no events in these hours"
 _LATE = timedelta(hours=1)
 """Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
@@ -102,7 +101,7 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
             region=one.region,
             start=gap.start,
             end=gap.end,
-            why=_SILENT,
+            why=SILENT,
         )
         for one in concerned
         for gap in one.gaps
@@ -146,7 +145,7 @@ def weightiest_first(found: Iterable[Gap]) -> tuple[Gap, ...]:
 
 
 def _weight(one: Gap) -> tuple[bool, timedelta]:
-    if one.why != _SILENT or one.start is None or one.end is None:
+    if one.why != SILENT or one.start is None or one.end is None:
         return False, timedelta()
     return True, one.start - one.end
 

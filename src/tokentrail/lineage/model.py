@@ -179,6 +179,10 @@ class PrincipalUse:
     """How many more of the trace may have: at most twenty are listed, the tainted ones first."""
 
 
+SILENT = "no events in these hours"
+"""What a gap says that is nothing but silence: where little goes on, there are thousands of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Evidence that the answer lacks."""

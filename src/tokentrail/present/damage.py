@@ -80,11 +80,12 @@ def write_damage(trace: Trace, paper: Paper) -> None:
 def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
     """Write what evidence the answer lacks."""
     paper.heading("What this answer lacks")
-    for one in gaps[:_MOST]:
-        paper.wrapped(words.gap(one), first="  - ")
-    if not gaps:
+    told = words.gaps(gaps, _MOST)
+    for one in told[:_MOST]:
+        paper.wrapped(one, first="  - ")
+    if not told:
         paper.line("  No gap in the evidence of these accounts is known.")
-    _and_more(len(gaps), _MOST, paper)
+    _and_more(len(told), _MOST, paper)
 
 
 def resources(trace: Trace, tainted: set[str]) -> list[Tally]:

@@ -64,6 +64,22 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (-SEVERITIES.index(one.severity), one.time, one.id))
 
 
+def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
+    """
+    Of the worst findings that name a subject those that lead to one, to which most of them do: one about it first.
+
+    They lead to their own subject and to what that descends from: the first that was found may be about an old
+    session, and a later one about the key that this and many others came from.
+    """
+    named = [one for one in worst_first(findings) if one.subject is not None]
+    worst = [one for one in named if one.severity == named[0].severity]
+    led = Counter(lead for one in worst for lead in {one.subject, one.root})
+    start = max(worst, key=lambda one: led[one.subject], default=None)
+    if start is None:
+        return []
+    return [start, *(one for one in worst if one is not start and start.subject in (one.subject, one.root))]
+
+
 def pasted(command: str, case: Path | str | None) -> str:
     """A command as it can be pasted: with the case, where it must be named."""
     return command if case is None else f"{command} --case {shlex.quote(str(case))}"
@@ -80,12 +96,16 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
     counts = Counter(one.severity for one in listed)
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
+    told_before: set[str] = set()
     for one in listed:
-        write_finding(one, paper, case=case)
+        write_finding(one, paper, case=case, doubted=one.false_alarm in told_before)
+        told_before.add(one.false_alarm)
 
 
-def write_finding(one: Finding, paper: Paper, *, case: Path | str | None = None) -> None:
-    """Write one finding."""
+def write_finding(
+    one: Finding, paper: Paper, *, case: Path | str | None = None, doubted: bool = False
+) -> None:
+    """Write one finding; what may make it a false alarm not again, if one by its rule was `doubted` above."""
     paper.line()
     paper.line(
         (f"{one.severity.upper():<9}", _STYLES[one.severity]),
@@ -101,7 +121,8 @@ def write_finding(one: Finding, paper: Paper, *, case: Path | str | None = None)
     paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
         paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
-    paper.wrapped(one.false_alarm, first=_label("false alarm?"))
+    doubt = f"as said above of the first finding by {one.rule}" if doubted else one.false_alarm
+    paper.wrapped(doubt, first=_label("false alarm?"))
     by = f"{one.rule}  {' '.join(one.attack)}" + (
         f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
     )

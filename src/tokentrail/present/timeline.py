@@ -4,7 +4,7 @@ A timeline as text: a line for a call, and one line for a run of calls that are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -24,6 +24,9 @@ _UNDER = _TIME + _NAME
 """Where that begins; so too of several calls, since what is cut off would be that it is the first one's."""
 RUN = 4
 """Calls in a row of one credential, name, address and outcome, from which on they become one line."""
+
+_END = 500
+"""Lines at either end of a long timeline."""
 
 
 @dataclass(slots=True)
@@ -61,15 +64,23 @@ class ShortNames:
         return credential
 
 
-def write_timeline(events: Iterable[TimelineEvent], paper: Paper) -> int:
+def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str | None = None) -> int:
     """
     Write a timeline, then what the short names stand for.
 
+    Args:
+        events: In order.
+        paper: Where to.
+        whole: The command that tells all of it, where of a long one its two ends are enough.
+
     Returns:
-        How many events there were.
+        How many events were written.
     """
     names, count = ShortNames(), 0
-    for run in runs(events):
+    for run in runs(events) if whole is None else _ends(list(runs(events))):
+        if isinstance(run, int):
+            paper.wrapped(f"{words.number(run, 'event')} between; all: {whole}", first="… ", style="bold")
+            continue
         if not count:
             head = f"{'TIME':<{_TIME}}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"
             paper.line((head, "bold"))
@@ -84,6 +95,17 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper) -> int:
         for short, credential in names.legend():
             paper.line(f"  {_column(short, max(_NAME, widest + 1))}{safe(credential)}")
     return count
+
+
+def _ends(listed: Sequence[Run]) -> Iterator[Run | int]:
+    """The first and the last of many lines, and how many events are between; of others, all."""
+    between = listed[_END:-_END] if len(listed) > 2 * _END else ()
+    if not between:
+        yield from listed
+        return
+    yield from listed[:_END]
+    yield sum(run.count for run in between)
+    yield from listed[-_END:]
 
 
 def runs(events: Iterable[TimelineEvent]) -> Iterator[Run]:
@@ -128,16 +150,22 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
         (_column(names.short(event.credential), _NAME), "bold"),
         _column(words.call(event.event_source, event.event_name), _CALL),
         _column(event.source_ip or "-", _ADDRESS),
-        (safe(error), "yellow"),
-        times,
     ]
-    room = COLUMNS - sum(cell_len(part if isinstance(part, str) else part[0]) for part in lead)
+    result: list[Part] = [(safe(error), "yellow"), times]
     about = safe(on_what(event, run.count if run else 1))
+    room = COLUMNS - _cells(lead) - _cells(result)
     if cell_len(about) <= room or (run is None and room >= _LEAST):
-        paper.line(*lead, cut_head(about, room))
-        return
-    paper.line(*lead)
-    paper.line(" " * _UNDER, cut_head(about, COLUMNS - _UNDER))
+        paper.line(*lead, *result, cut_head(about, room))
+    elif room >= 0:
+        paper.line(*lead, *result)
+        paper.line(" " * _UNDER, cut_head(about, COLUMNS - _UNDER))
+    else:
+        paper.line(*lead)
+        paper.line(" " * _UNDER, *result, cut_head(about, COLUMNS - _UNDER - _cells(result)))
+
+
+def _cells(parts: Iterable[Part]) -> int:
+    return sum(cell_len(part if isinstance(part, str) else part[0]) for part in parts)
 
 
 def _column(text: str, columns: int) -> str:

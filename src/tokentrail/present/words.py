@@ -5,10 +5,10 @@ The words for what results hold: kinds, states, links, principals, numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tokentrail.lineage.model import Credential, Gap, HandedOut, Kind, State, Trace
+from tokentrail.lineage.model import SILENT, Credential, Gap, HandedOut, Kind, State, Trace
 from tokentrail.present.document import timestamp
 
 KINDS: dict[Kind, str] = {
@@ -173,8 +173,23 @@ def call(event_source: str | None, event_name: str | None) -> str:
     return f"{service(event_source)}:{event_name or '?'}"
 
 
-def gap(one: Gap) -> str:
-    """Say what evidence is missing, where and when."""
+def gaps(found: Sequence[Gap], most: int) -> list[str]:
+    """Say what evidence is missing, where and when; of more than `most`, a region's silent hours are one sentence."""
+    silent: dict[tuple[str | None, str | None], list[Gap]] = {}
+    for one in found if len(found) > most else ():
+        if one.why == SILENT:
+            silent.setdefault((one.account, one.region), []).append(one)
+    told = []
+    for one in found:
+        alike = silent.get((one.account, one.region), []) if one.why == SILENT else []
+        if len(alike) < 2:
+            told.append(_gap(one, one.why))
+        elif one is alike[0]:  # the longest, as they come
+            told.append(_gap(one, f"{one.why}, the longest of {len(alike):,} such stretches"))
+    return told
+
+
+def _gap(one: Gap, why: str) -> str:
     where = "/".join(part for part in (one.account, one.region) if part)
     span = " to ".join(timestamp(moment) for moment in (one.start, one.end) if moment)
-    return ", ".join(part for part in (where, span) if part) + (": " if where or span else "") + one.why
+    return ", ".join(part for part in (where, span) if part) + (": " if where or span else "") + why

@@ -23,13 +23,13 @@ def evidence_section(
         f"{words.number(status.records, 'event')} from {words.number(status.objects, 'evidence object')}, "
         f"{words.number(status.credentials, 'credential')} in all{span}."
     )
-    gaps = trace.gaps if trace else ()
+    gaps = words.gaps(trace.gaps, _MOST) if trace else []
     return section(
         "evidence", "Evidence",
         tag("p", told),
         _named(status.evidence_digest),
         tag("h3", "What this answer lacks"),
-        bullets(dict.fromkeys([*notes, *(brief(words.gap(one), 600) for one in gaps[:_MOST]), *status.warnings]))
+        bullets(dict.fromkeys([*notes, *(brief(one, 600) for one in gaps[:_MOST]), *status.warnings]))
         or tag("p", "No gap in the evidence of these accounts is known."),
         and_more(len(gaps), _MOST, "`tokentrail trace --format json` has all of them"),
         tag("h3", "What was read"),
