@@ -76,7 +76,8 @@ def command(
     Write one HTML file that shows a subject's lineage, what still works, what ends it, and what was taken.
 
     The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
-    page starts from the worst finding; where there is none, it shows what the case holds and where to start.
+    page starts from what most of the worst findings lead to; where there is none, it shows what the case holds and
+    where to start.
     """
     if page is None and picture is None:
         raise UsageError(

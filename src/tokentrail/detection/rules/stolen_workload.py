@@ -198,14 +198,12 @@ RULE = Rule(
     severity="high",
     attack=("T1552.005", "T1078.004"),
     why="Credentials that are delivered to an instance, task, function or pod belong nowhere else. Who has them "
-    "elsewhere has a "
-    "hole in the host, and gets the next ones too.",
-    false_alarm="With --aws-ranges, whatever calls from outside AWS where its role had not; machines that leave by the "
-    "gateway of your own network do so too. A host that leaves by a new NAT address keeps its tools, and so is left "
-    "out; one that goes out by an endpoint of its VPC, too, or by IPv4 and IPv6, each with its own tools, is told at "
-    "medium severity. So are several hosts at one address with a tool that they have nowhere else: it may be a proxy "
-    "of theirs. A person logged in on the host, with credentials of their own and the same tool, is not left "
-    "out: look at whose address it is.",
+    "elsewhere has a hole in the host, and gets the next ones too.",
+    false_alarm="Look at whose address it is. A host behind a new NAT address keeps its tools, and is left out. Told "
+    "at medium severity are a host that goes out by a VPC endpoint too, or by IPv4 and IPv6, each with its own "
+    "tools, and several hosts at one address with a tool that they have nowhere else, which may be their proxy. "
+    "Not left out is a person on the host with credentials of their own and the same tool. With --aws-ranges, "
+    "whatever calls from outside AWS where its role had not is told, also by the gateway of your own network.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
         "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",

@@ -187,12 +187,11 @@ RULE = Rule(
     attack=("T1078.004", "T1552.001"),
     why="One credential in two places at a time is in two hands; one that is new to many networks and tools on one "
     "day was published.",
-    false_alarm="A laptop that changes between office and phone keeps its tool, and is left out; with --geoip it "
-    "is told at low severity if the two are in different countries, as a gateway may put them. Who moves to another "
-    "country and does not come back is told of with --geoip alone, and only with another tool. Networks are "
-    "compared by their first two numbers; with --geoip, one owner in one country makes two of them one. "
-    "A key that a team shares, or that many pipelines with tools of their own are given on one day, looks as one that "
-    "was published, unless --geoip tells that all of it lies in one or two countries.",
+    false_alarm="A laptop between office and phone keeps its tool, and is left out; with --geoip it is told at low "
+    "severity where the two are in different countries. A key that a team shares, or that many pipelines are given "
+    "on one day, looks as one that was published, unless --geoip tells that all of it lies in one or two countries. "
+    "Networks are compared by their first two numbers; with --geoip, one owner in one country is one network. Who "
+    "moves to another country and does not come back is told with --geoip alone, and only with another tool.",
     references=(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
     ),

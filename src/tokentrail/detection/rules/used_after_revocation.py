@@ -58,7 +58,7 @@ RULE = Rule(
     severity="high",
     attack=("T1550.001", "T1562"),
     why="The step that was to end it did not bite, or was undone and put back: whoever holds it is still in.",
-    false_alarm="IAM takes seconds, rarely minutes, until a change holds everywhere; calls later than that are none. "
+    false_alarm="IAM takes seconds, rarely minutes, until a change holds everywhere; later calls are no false alarm. "
     "A policy of another service (a bucket's, a key's) can't override an explicit deny.",
     references=(
         "IAM User Guide, 'Troubleshoot IAM': changes are not always immediately visible",
