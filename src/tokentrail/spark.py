@@ -69,6 +69,7 @@ _LOCAL = {
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
+_SAFE_PATH = "spark.executorEnv.PYTHONSAFEPATH"
 _HERE = re.compile(r"local(\[.*\])?")
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
 _NO_NAME = (
@@ -126,7 +127,8 @@ class Cluster:
             if master is None:  # which Spark itself knows, from its files or from `spark-submit`
                 SparkContext._ensure_initialized()
                 master = SparkConf().get("spark.master")
-            builder = SparkSession.builder.appName("tokentrail")
+            # Executors start where there may be evidence, and would look for modules there (`store.workers.started`).
+            builder = SparkSession.builder.appName("tokentrail").config(_SAFE_PATH, "1")
             if master is not None:
                 builder = builder.master(master)
             if master is None or _HERE.fullmatch(master):

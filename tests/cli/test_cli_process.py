@@ -57,6 +57,16 @@ def test_a_terminal_and_a_pipe_get_the_same_text(run: Run, case: Path, told: Sto
     assert max(map(len, piped.splitlines())) <= 100
 
 
+def test_the_program_runs_nothing_that_lies_in_the_current_folder(tmp_path: Path) -> None:
+    """As a module it is looked for there, by Python; what it needs itself is not: evidence may lie there."""
+    for name in ("click", "rich", "signal"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    done = subprocess.run([*PROGRAM, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("tokentrail ")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_closed_pipe_is_no_error(case: Path) -> None:
     """`tokentrail ... | head` ends without a word."""
     command = [*PROGRAM, "credentials", "--case", str(case), "--format", "json"]

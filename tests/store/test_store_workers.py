@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_a_worker_has_it() -> None:
         assert worker.run("GLIBC_TUNABLES") == environment().get("GLIBC_TUNABLES")
     finally:
         worker.end()
+
+
+def test_a_worker_runs_nothing_that_lies_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence may lie there, and an attacker's `org.py` in it: `pickle` asks for a module of that name."""
+    for name in ("org", "pickle", "signal", "tokentrail"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    worker: Worker[str, int] = Worker(len, str)
+    try:
+        assert worker.run("four") == 4
+    finally:
+        worker.end()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_worker_loads_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,16 @@ _COUNTS_FAR = (2, 30)
 """The first glibc that counts them further than to 127 (its NEWS, bug 24531)."""
 
 
+def started(program: str) -> list[str]:
+    """
+    The command that starts a process of ours, which finds modules where this one does.
+
+    Python would look for them in the current folder first (`-P` forbids it: Python Setup and Usage, 'Command line and
+    environment'), which may hold evidence: `pickle` asks for a module `org`, and an attacker's `org.py` would be run.
+    """
+    return [sys.executable, "-P", "-c", program]
+
+
 def environment() -> dict[str, str]:
     """What a process of ours is started with; what the user has tuned of the C library stays so."""
     theirs = os.environ.get(_TUNABLES, "")
@@ -77,7 +87,7 @@ class Worker(Generic[Task, Outcome]):
 
     def __init__(self, work: Callable[[Task], Outcome], prepare: Callable[[], None]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-c", _PROGRAM],
+            started(_PROGRAM),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),

@@ -34,7 +34,7 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.merge import merge_small
 from tokentrail.store.tidying import SPILL
-from tokentrail.store.workers import environment
+from tokentrail.store.workers import environment, started
 from tokentrail.watch.backlog import keep_all, merged
 from tokentrail.watch.carrying import Pinned, carried
 from tokentrail.watch.intake import TABLES, Tables
@@ -138,7 +138,7 @@ class SweepProcess:
     def __init__(self, asked: Sweeping) -> None:
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-c", _PROGRAM],
+            started(_PROGRAM),
             stdin=subprocess.PIPE,
             stdout=self._answer,
             process_group=0,

@@ -19,7 +19,9 @@ else no instance with an encrypted volume starts (Amazon EBS User Guide, 'Requir
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Compare the VPC of the call with that of the instance which the credentials were given to."""
     if not any(way.ec2 is not None for way in evidence.ways):
-        return Nothing("no record in the evidence says that its credential is an instance's (ec2RoleDelivery)")
+        return Nothing(
+            "no record in the evidence says that its credential is an instance's (ec2RoleDelivery)"
+        )
     document = policy(
         deny(
             "InstancesFromTheirVpc", "*",

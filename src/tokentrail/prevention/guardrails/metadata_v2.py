@@ -13,7 +13,9 @@ from tokentrail.prevention.rule import Maker, Nothing
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Deny what was delivered by the old service."""
     if not any(way.ec2 is not None for way in evidence.ways):
-        return Nothing("no record in the evidence says that its credential is an instance's (ec2RoleDelivery)")
+        return Nothing(
+            "no record in the evidence says that its credential is an instance's (ec2RoleDelivery)"
+        )
     document = policy(deny("MetadataVersion2", "*", {"NumericLessThan": {"ec2:RoleDelivery": "2.0"}}))
     return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
 
