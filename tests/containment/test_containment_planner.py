@@ -360,6 +360,13 @@ def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
     assert f"mints a new role/Admin session of account {HOME}" in told
     assert "user/support of account" not in told
 
+    cut = planned(world, key.id).steps[-1]
+    page = io.StringIO()
+    write_plan(replace(plan, steps=(cut,)), Paper(page))
+    one, other = sorted((HOME, AWAY))
+    for shown in (cut.why, page.getvalue()):
+        assert f"role/Admin in {one}, role/Admin in {other}" in " ".join(shown.split())
+
 
 def test_a_denial_that_holds_off_whoever_still_mints_is_never_safe_to_lift() -> None:
     """Of a role that is denied for as long as the policy stands no later session works; lifted, it would again."""

@@ -421,6 +421,41 @@ def test_the_status_names_the_longest_gaps() -> None:
     assert "2 more gaps, none of them longer" in told
 
 
+def test_the_status_of_an_organisation_has_a_line_for_an_account() -> None:
+    """Its regions would be thousands of lines; what many accounts lack alike is one sentence."""
+    [one] = status().coverage
+    gap = HourGap(start=NINE, end=NINE + timedelta(hours=2))
+    regions = [
+        replace(
+            one, account=f"{account:012}", region=region, first=NINE + timedelta(hours=hour), last=NINE, gaps=(gap,) * hour,
+            data_events=region == "b", digest=digest,
+        )
+        for account in range(250)
+        for hour, (region, digest) in enumerate((("a", "complete"), ("b", "complete"), ("c", "altered by somebody")))
+    ]  # fmt: skip
+    lacking = [f"{account:012}: no data events." for account in range(4)]
+    lacking += [f"{account:012}: no reads." for account in range(2)]
+    told = written(
+        lambda paper: write_status(status(coverage=tuple(regions), warnings=(*lacking, "No ids.")), paper)
+    )
+
+    assert (
+        "000000000007  3 regions       2026-11-23T09:00:00Z  2026-11-23T09:00:00Z       6     3  no    yes"
+        in told
+    )
+    assert 200 == told.count("digests: 1 altered, 2 complete")
+    assert "… and 50 more accounts\n" in told
+    assert "nothing in" not in told
+    assert (
+        told.partition("What the evidence lacks\n")[2].partition("\n\n")[0]
+        == """\
+  - 4 accounts (000000000000, 000000000001, 000000000002 and 1 more): no data events.
+  - 000000000000: no reads.
+  - 000000000001: no reads.
+  - No ids."""
+    )
+
+
 def test_the_status_reads_in_words() -> None:
     """What is held, by account and region, what is missing, and what could not be read."""
     assert (

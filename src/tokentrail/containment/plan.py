@@ -23,7 +23,7 @@ from tokentrail.containment.model import (
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
-from tokentrail.containment.principal import short
+from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap
@@ -112,7 +112,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
 
 def _says(scene: Scene, move: Move) -> str:
     facts = CATALOGUE[move.action]
-    named = [short(one) for one in move.targets]
+    named = short_apart(move.targets)
     what = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
 

@@ -8,7 +8,7 @@ A name is unique in its account whatever its path, and not every ARN in a trail 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,3 +149,11 @@ def partition_in(arns: Iterable[str], account: str) -> str:
 def short(arn: str) -> str:
     """The part of an ARN that people say: `role/MyBucketRole`; other ids, in which colons may stand, as they are."""
     return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
+
+
+def short_apart(arns: Sequence[str]) -> list[str]:
+    """The same of several, with their accounts where these are more than one: roles there are often called alike."""
+    accounts = {arn.split(":")[4] for arn in arns if arn.startswith("arn:") and arn.count(":") > 4} - {""}
+    if len(accounts) < 2:
+        return [short(one) for one in arns]
+    return [f"{short(one)} in {one.split(':')[4]}" if one.startswith("arn:") else one for one in arns]

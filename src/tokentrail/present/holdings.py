@@ -4,7 +4,9 @@ What a case holds, lacks and could not read, and what an ingest did, as text.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -12,6 +14,9 @@ from tokentrail.present.paper import Paper, pad
 from tokentrail.results import Coverage, IngestSummary, Rejection, SkippedObject, Status
 
 _MOST = 20
+_PLACES, _ACCOUNTS = 100, 200
+"""Regions up to which each has a line, and of more, accounts."""
+_HEADS = "READS: read-only management events occur. DATA: data events occur."
 
 
 def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> None:
@@ -33,7 +38,7 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
         _coverage(status.coverage, paper)
     if status.warnings:
         paper.heading("What the evidence lacks")
-    for sentence in status.warnings:
+    for sentence in words.alike(status.warnings):
         paper.wrapped(sentence, first="  - ")
     paper.line()
     paper.wrapped(_lost(status.rejected) + _how_to_list(status.rejected, rejected))
@@ -95,12 +100,11 @@ def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
     paper.line()
     head = f"{'ACCOUNT':<14}{'REGION':<16}{'FIRST':<22}{'LAST':<22}{'HOURS':>6}{'GAPS':>6}  READS DATA"
     paper.line((head, "bold"))
+    if len(coverage) > _PLACES:
+        _by_account(coverage, paper)
+        return
     for one in coverage:
-        reads, data = ("yes" if found else "no" for found in (one.read_only_events, one.data_events))
-        paper.line(
-            pad(one.account or "-", 14), pad(one.region or "-", 16), f"{timestamp(one.first):<22}",
-            f"{timestamp(one.last):<22}{one.hours_seen:>6,}{len(one.gaps):>6,}  {reads:<6}{data}",
-        )  # fmt: skip
+        _covered(one, one.region or "-", paper)
         if one.digest:
             paper.line(f"    digests: {one.digest}")
         for gap in sorted(one.gaps, key=lambda gap: gap.start - gap.end)[:3]:
@@ -108,7 +112,41 @@ def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
         if len(one.gaps) > 3:
             more = words.number(len(one.gaps) - 3, "more gap")
             paper.line(f"    … and {more}, none of them longer; --format json lists them")
-    paper.line("READS: read-only management events occur. DATA: data events occur.")
+    paper.line(_HEADS)
+
+
+def _by_account(coverage: Sequence[Coverage], paper: Paper) -> None:
+    """A line for an account, whose hours and gaps are those of its regions together."""
+    accounts: dict[str | None, list[Coverage]] = {}
+    for one in coverage:
+        accounts.setdefault(one.account, []).append(one)
+    for regions in list(accounts.values())[:_ACCOUNTS]:
+        together = replace(
+            regions[0], first=min(one.first for one in regions), last=max(one.last for one in regions),
+            hours_seen=sum(one.hours_seen for one in regions), gaps=tuple(gap for one in regions for gap in one.gaps),
+            read_only_events=any(one.read_only_events for one in regions),
+            data_events=any(one.data_events for one in regions),
+        )  # fmt: skip
+        _covered(together, words.number(len(regions), "region"), paper)
+        digests = Counter(one.digest.partition(" ")[0] for one in regions if one.digest)
+        if digests:
+            paper.line(
+                f"    digests: {', '.join(f'{count:,} {said}' for said, count in sorted(digests.items()))}"
+            )
+    if len(accounts) > _ACCOUNTS:
+        paper.line(f"… and {words.number(len(accounts) - _ACCOUNTS, 'more account')}")
+    paper.wrapped(
+        f"{_HEADS} Of an account, hours and gaps are those of its regions together; --format json tells each "
+        "region, and which hours are silent."
+    )
+
+
+def _covered(one: Coverage, where: str, paper: Paper) -> None:
+    reads, data = ("yes" if found else "no" for found in (one.read_only_events, one.data_events))
+    paper.line(
+        pad(one.account or "-", 14), pad(where, 16), f"{timestamp(one.first):<22}",
+        f"{timestamp(one.last):<22}{one.hours_seen:>6,}{len(one.gaps):>6,}  {reads:<6}{data}",
+    )  # fmt: skip
 
 
 def _skipped(skipped: Sequence[SkippedObject], paper: Paper) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.principal import short_apart
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
@@ -58,7 +59,7 @@ def _write_step(step: Step, paper: Paper) -> None:
     where = f"account {step.account}" if step.account else "several accounts"
     by_hand = "" if step.calls else ", by hand"
     paper.heading(f"Step {step.n}  {step.action}  ({where}{by_hand})")
-    _list(paper, "on", [_short(one) for one in step.targets])
+    _list(paper, "on", short_apart(step.targets))
     nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)
     _list(paper, "still alive", step.alive_after, none="none of the tainted")

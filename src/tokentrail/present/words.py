@@ -28,6 +28,8 @@ KINDS: dict[Kind, str] = {
     "unknown": "credential of unknown kind",
 }
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+_OF_ACCOUNT = re.compile(r"(\d{12}): (.+)")
+_ALIKE = 3
 _PERMISSION_SET = re.compile(
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[^/]+/)?)?AWSReservedSSO_(.+)_[0-9a-f]{16}"
 )
@@ -171,6 +173,21 @@ def service(event_source: str | None) -> str:
 def call(event_source: str | None, event_name: str | None) -> str:
     """Name a call: `s3:GetObject`."""
     return f"{service(event_source)}:{event_name or '?'}"
+
+
+def alike(sentences: Iterable[str]) -> list[str]:
+    """Sentences of which many say the same of one account each: of more than three such, one that names three."""
+    told: dict[str, list[str]] = {}
+    for one in sentences:
+        found = _OF_ACCOUNT.fullmatch(one)
+        told.setdefault(found[2] if found else one, []).append(found[1] if found else "")
+    each = []
+    for said, accounts in told.items():
+        if len(accounts) > _ALIKE:
+            each.append(f"{len(accounts):,} accounts ({listed(accounts, _ALIKE)}): {said}")
+        else:
+            each += [f"{account}: {said}" if account else said for account in accounts]
+    return each
 
 
 def gaps(found: Sequence[Gap], most: int) -> list[str]:

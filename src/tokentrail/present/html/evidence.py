@@ -29,7 +29,7 @@ def evidence_section(
         tag("p", told),
         _named(status.evidence_digest),
         tag("h3", "What this answer lacks"),
-        bullets(dict.fromkeys([*notes, *(brief(one, 600) for one in gaps[:_MOST]), *status.warnings]))
+        bullets(dict.fromkeys([*notes, *(brief(one, 600) for one in gaps[:_MOST]), *words.alike(status.warnings)]))
         or tag("p", "No gap in the evidence of these accounts is known."),
         and_more(len(gaps), _MOST, "`tokentrail trace --format json` has all of them"),
         tag("h3", "What was read"),
@@ -69,7 +69,7 @@ def _coverage(coverage: tuple[Coverage, ...]) -> Html:
         "Digests",
     )
     return tag("div", table(heads, rows, caption="What the evidence covers", numbers=(4, 5)),
-               and_more(len(coverage), _MOST, "`tokentrail status` has all of them"))  # fmt: skip
+               and_more(len(coverage), _MOST, "`tokentrail status --format json` has all of them"))  # fmt: skip
 
 
 def _rejected(status: Status) -> Html:
