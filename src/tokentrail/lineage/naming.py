@@ -16,6 +16,7 @@ from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
 from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.meant import meant
 from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.unkeyed import Unkeyed
@@ -119,7 +120,7 @@ class Naming:
         some = self._engine.holding(events=(raw,))["some_events"] if raw else ""
         if raw and self._engine.rows(f"SELECT 1 AS one FROM {some} WHERE event_id = ? LIMIT 1", (raw,)):
             return _KEYLESS
-        return f"nothing in the case answers to that. {_FORMS}"
+        return f"nothing in the case answers to that. {meant(self._engine, subject) or _FORMS}"
 
     def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
         """The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go."""
@@ -261,7 +262,9 @@ class Naming:
 
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:
-            raise UsageError(f"{subject!r}: too short to name a credential. {_FORMS}")
+            raise UsageError(
+                f"{subject!r}: too short to name a credential. {meant(self._engine, subject) or _FORMS}"
+            )
         found = self._engine.table(
             "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
             (subject, f"{subject}{_LAST}"),

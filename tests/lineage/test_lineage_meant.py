@@ -1,0 +1,60 @@
+"""What somebody may have meant whose subject answers to nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from evidence import AWAY, HOME, START, held
+from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.testing import World
+
+USER, ROLE = f"arn:aws:iam::{HOME}:user/support", f"arn:aws:iam::{HOME}:role/Admin"
+SESSION = f"arn:aws:sts::{HOME}:assumed-role/Admin/ria"
+
+
+def test_a_short_name_is_no_subject_and_whose_it_is_is_said() -> None:
+    """Outputs print such names. None is taken for whoever bears it: an attacker may call a session so tomorrow."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("Admin", "ria", account=HOME).calls("s3:ListBuckets")
+    key.assumes("Admin", "ria", account=AWAY)  # which nobody used
+    key.creates_access_key(key.creates_user("eve"))
+    abroad = (ROLE.replace(HOME, AWAY), SESSION.replace(HOME, AWAY))
+    asked = {
+        "support": (USER,), "user/support": (USER,), "eve": (f"arn:aws:iam::{HOME}:user/eve",),
+        "role/Admin": sorted((ROLE, abroad[0])), "Admin/ria": sorted((SESSION, abroad[1])),
+        "ria": sorted((SESSION, abroad[1])), key.id.lower(): (key.id,),
+    }  # fmt: skip
+    with held(world) as case:
+        for name, meant in asked.items():
+            with pytest.raises(UsageError) as error:
+                case.trace([name])
+            assert f"Did you mean {', '.join(meant)}?" in str(error.value)
+            for one in meant:
+                case.trace([one])
+        for name in ("user/Admin", "Support", "role/ria", key.id.lower()[:-1], "nobody", "/"):
+            with pytest.raises(UsageError) as error:
+                case.trace([name])
+            assert "Did you mean" not in str(error.value)
+
+
+def test_an_account_or_network_is_told_to_be_no_subject() -> None:
+    """What to give instead is said."""
+    world = World(START)
+    world.user("support").calls("s3:ListBuckets")
+    with held(world) as case:
+        with pytest.raises(SubjectNotFound, match=f"credentials --account {HOME}"):
+            case.trace([HOME])
+        for network in ("203.0.113.0/24", "2001:db8::/32"):
+            with pytest.raises(SubjectNotFound, match="A network is no subject"):
+                case.trace([network])
+
+
+def test_many_that_bear_a_name_are_counted() -> None:
+    """An organisation has a role of one name in each of a thousand accounts."""
+    world = World(START)
+    key = world.user("support")
+    for number in range(8):
+        key.assumes("Admin", "ria", account=f"{number:012}")
+    with held(world) as case, pytest.raises(SubjectNotFound, match=r"000000000004:role/Admin and 3 more\?"):
+        case.trace(["role/Admin"])
