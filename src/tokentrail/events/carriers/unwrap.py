@@ -87,6 +87,7 @@ def _category(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 OPENERS: tuple[tuple[str, Opener], ...] = (
     ("CloudTrailEvent", transports.looked_up_one),
+    ("cloud_trail_event", transports.laid_around),
     ("detail", transports.eventbridge),
     ("class_uid", stores.ocsf),
     ("source_", stores.hit),
