@@ -34,11 +34,11 @@ _IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
 HASHED = {
     "identities": (
         "split_part(arn, '/', -1)", "split_part(issuer_arn, '/', -1)", "split_part(principal_id, ':', 1)",
-        "split_part(principal_id, ':', 2)", "on_behalf_of", "CASE WHEN key_id NOT LIKE 'AKIA%' THEN key_id END",
+        "split_part(principal_id, ':', -1)", "on_behalf_of", "CASE WHEN key_id NOT LIKE 'AKIA%' THEN key_id END",
     ),
     "issuances": (
         "split_part(child_arn, '/', -1)", "split_part(role_arn, '/', -1)", "session_name",
-        "split_part(child_id, ':', 1)", "split_part(child_id, ':', 2)", "split_part(target, ':', 1)",
+        "split_part(child_id, ':', 1)", "split_part(child_id, ':', -1)", "split_part(target, ':', 1)",
         "key_id",
     ),
     "(SELECT DISTINCT segment, ip FROM events)": ("ip",),

@@ -336,7 +336,7 @@ def _meanings(subject: str) -> Iterator[Meaning]:
             )  # fmt: skip
     if _INSTANCE.fullmatch(subject):
         yield Meaning(
-            "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject,) * 2,
+            "session_name = ? OR split_part(principal_id, ':', -1) = ?", (subject,) * 2,
             "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
             subject,
         )  # fmt: skip

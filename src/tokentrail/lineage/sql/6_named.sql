@@ -109,7 +109,7 @@ SELECT caller_account, caller_principal, ck, bool_or(certain) AS certain FROM (
   -- What a service was given bears a session's name alone: it may be another role's.
   SELECT t.caller_account, t.caller_principal, l.ck, FALSE
   FROM strangers t
-  JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', 2) AND split_part(c.role_arn, ':', 5) = t.caller_account
+  JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', -1) AND split_part(c.role_arn, ':', 5) = t.caller_account
   JOIN lives l ON l.call = c.call
   WHERE c.child = '' AND l.events IS NULL
   UNION ALL
