@@ -169,6 +169,10 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a timeline": lambda one: {
         "data_type": "aws:cloudtrail:entry", "message": f"Event: {one['eventName']}", "cloud_trail_event": json.dumps(one),
     },
+    "a query's row": lambda one: {"event_name": "AssumeRole", "cloudtrail_event": one},
+    "a query's answer": lambda one: {"columns": [{"name": "event_name", "data_type": "text"}], "rows": [{
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): value for name, value in one.items()
+    }]},
     "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
 }  # fmt: skip
 

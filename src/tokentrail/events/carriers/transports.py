@@ -187,8 +187,9 @@ def laid_around(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opene
 
     Seen of, or documented for, archives and answers of Datadog (`attributes`, `content`, `data`), CrowdStrike LogScale
     (`@rawstring`), Rapid7 InsightIDR (`source_json`), Wazuh (`data.aws`, `full_log`), Fluent Bit and Docker (`log`),
-    Grafana's logcli (`line`), timelines of Plaso and Timesketch (`cloud_trail_event`), and what is sent to Splunk's
-    HTTP Event Collector (`event`). Members of other names are not searched: what strangers write stands in any log.
+    Grafana's logcli (`line`), timelines of Plaso and Timesketch (`cloud_trail_event`), tables of Steampipe
+    (`cloudtrail_event`), and what is sent to Splunk's HTTP Event Collector (`event`). Members of other names are not
+    searched: what strangers write stands in any log.
     """
     if b"eventName" not in value:
         return None
