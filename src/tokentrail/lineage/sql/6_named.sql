@@ -38,6 +38,7 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
             THEN issued_time + CASE WHEN caller_type = 'Root' AND duration > 3600 THEN 3600 ELSE duration END
        WHEN kind LIKE 'assumed_role%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
   CASE WHEN kind IN ('session_token', 'federation_token') AND caller_type = 'Root' THEN 3600
+       WHEN api = 's3express:CreateSession' THEN 300  -- Amazon S3 API Reference, 'CreateSession'
        WHEN kind IN ('session_token', 'federation_token', 'scoped', 'unknown') THEN 129600
        WHEN kind = 'root_session' THEN 900
        WHEN kind = 'oauth_login' THEN 900
