@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from evidence import HOME, START, Json, held
@@ -42,3 +44,21 @@ def test_the_role_that_a_call_names_is_told_as_it_names_it() -> None:
 
         assert told.role == PATHED
         assert session.id in [one.id for one in case.trace([ROLE]).credentials]
+
+
+@pytest.mark.parametrize("later", ["issued", "used", "neither"])
+def test_a_roles_session_has_no_long_term_key_whatever_its_key_begins_with(later: str) -> None:
+    """Users and root have such keys alone (IAM User Guide, 'IAM identifiers'); names of keys are made up in samples."""
+    world = World(START)
+    session = world.user("ada").assumes(ROLE, "night")
+    session.calls("s3:ListBuckets")
+    sample = session.id.replace("ASIA", "AKIA")
+    issued, used = json.loads(json.dumps(world.records()).replace(session.id, sample))
+    with held(
+        [issued] if later == "used" else [used], *([[issued, used]] if later != "neither" else ())
+    ) as case:
+        told = {one.id: one for one in case.credentials()}[sample]
+
+        assert (told.kind, told.role, told.used) == ("assumed_role", ROLE, True)
+        assert told.parent_link == ("recorded" if later != "neither" else None)
+        assert sample in [one.id for one in case.trace([sample]).credentials]

@@ -37,7 +37,8 @@ HASHED = {
         "CASE WHEN issuer_arn IS NOT NULL THEN split_part(issuer_arn, '/', -1) "
         "WHEN arn LIKE '%:assumed-role/%' THEN split_part(arn, '/', 2) END",
         "split_part(principal_id, ':', 1)",
-        "split_part(principal_id, ':', -1)", "on_behalf_of", "CASE WHEN key_id NOT LIKE 'AKIA%' THEN key_id END",
+        "split_part(principal_id, ':', -1)", "on_behalf_of",
+        "CASE WHEN key_id NOT LIKE 'AKIA%' OR type IN ('AssumedRole', 'Role', 'FederatedUser') THEN key_id END",
     ),
     "issuances": (
         "split_part(child_arn, '/', -1)", "split_part(role_arn, '/', -1)", "session_name",
