@@ -166,6 +166,12 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "nothing, with requests and answers as text": lambda one: {
         name: json.dumps(value) if name in ("requestParameters", "responseElements") else value for name, value in one.items()
     },
+    "an answer whose texts were decoded": lambda one: {"Events": [{
+        "EventId": one["eventID"], "EventName": one["eventName"], "EventTime": one["eventTime"], "CloudTrailEvent": one,
+    }]},
+    "an element whose text was decoded": lambda one: {
+        "EventName": one["eventName"], "EventTime": one["eventTime"], "CloudTrailEvent": one,
+    },
     "a timeline": lambda one: {
         "data_type": "aws:cloudtrail:entry", "message": f"Event: {one['eventName']}", "cloud_trail_event": json.dumps(one),
     },

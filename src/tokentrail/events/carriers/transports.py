@@ -72,9 +72,12 @@ def lookup_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Ope
 
 
 def looked_up_one(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """One element of such an answer."""
+    """One element of such an answer: the record is a text, or the object that somebody decoded it to."""
+    inside = inside.within(LOOKUP_EVENTS)
     found = string(value)
-    return None if found is None else text(found, inside.within(LOOKUP_EVENTS))
+    if found is not None:
+        return text(found, inside)
+    return nested(value, inside) if value[:1] == b"{" else None
 
 
 def eventbridge(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
