@@ -172,6 +172,8 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an element whose text was decoded": lambda one: {
         "EventName": one["eventName"], "EventTime": one["eventTime"], "CloudTrailEvent": one,
     },
+    "a log's events whose texts were decoded": lambda one: {"events": [{"timestamp": 1, "message": one, "ingestionTime": 1}]},
+    "a message that was decoded": lambda one: {"@timestamp": "x", "message": one},
     "a timeline": lambda one: {
         "data_type": "aws:cloudtrail:entry", "message": f"Event: {one['eventName']}", "cloud_trail_event": json.dumps(one),
     },

@@ -108,10 +108,12 @@ def log_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened
 
 
 def message(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """One event of a log."""
-    if shape.event is not ABSENT or (found := string(value)) is None:
+    """One event of a log, as text, or as the object that somebody decoded it to."""
+    if shape.event is not ABSENT:
         return None
-    return text(found, inside.within(CLOUDWATCH_LOGS if b'"ingestionTime"' in raw else ""))
+    inside = inside.within(CLOUDWATCH_LOGS if b'"ingestionTime"' in raw else "")
+    found = string(value)
+    return laid_around(raw, shape, value, inside) if found is None else text(found, inside)
 
 
 def insight(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
