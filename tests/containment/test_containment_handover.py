@@ -318,6 +318,7 @@ def test_what_a_service_handed_out_is_a_condition() -> None:
     key.calls("eks-auth:AssumeRoleForPodIdentity", {"clusterName": "shop"})
     key.calls("gamelift:GetComputeAccess", {"fleetId": "fleet-1", "computeName": "i-1"})
     key.calls("cloudwatch-omni:GetSpaceDataAccess", {"spaceId": "s-1"})
+    key.calls("ssm:RequestManagedInstanceRoleToken", {"fingerprint": "i-1"})
     key.calls("sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"})
     key.calls("sts:GetWebIdentityToken", {"audience": ["https://example.com"]})
     plan = planned(world, key.id)
@@ -325,7 +326,10 @@ def test_what_a_service_handed_out_is_a_condition() -> None:
     role, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
     (outside,) = set(plan.residual_risks) - set(before.residual_risks)
     gave = "eks-auth:AssumeRoleForPodIdentity, gamelift:GetComputeAccess, cloudwatch-omni:GetSpaceDataAccess"
-    assert f"s3:GetDataAccess, {gave}. The service's own AssumeRole in that second names the role" in role
+    assert (
+        f"s3:GetDataAccess, {gave}, ssm:RequestManagedInstanceRoleToken. The service's own AssumeRole in that second names the role"
+        in role
+    )
     assert "sso-oauth:CreateTokenWithIAM. With it sessions are opened in every account of theirs" in person
     assert "to others than AWS" in outside and "sts:GetWebIdentityToken" in outside
     assert plan.proof.complete

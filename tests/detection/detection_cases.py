@@ -1379,6 +1379,14 @@ def same_secret(world: World) -> None:
 
 
 @spares("secrets-swept")
+def tokens_are_made(world: World) -> None:
+    """A key asks twelve times for a token of an outside service, as an agent does for each of its users."""
+    ada(world).calls(
+        "bedrock-agentcore:GetResourceOauth2Token", {"resourceCredentialProviderName": "x"}, count=12
+    )
+
+
+@spares("secrets-swept")
 def pod_starts(world: World) -> None:
     """A pod by web identity reads its settings when it starts, on the first day of the evidence."""
     pod = world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS)

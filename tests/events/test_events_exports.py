@@ -120,6 +120,7 @@ EXPORTS = {
     ).encode(),
     "Log Analytics' answer": json.dumps({"tables": [analytics("2024-03-01T00:00:00Z", "2024-02-01T23:00:00Z")]}).encode(),
     "PowerShell's": b"#TYPE Amazon.CloudTrail.Model.Event\r\n" + as_csv(EventId="x", CloudTrailEvent=json.dumps(CALL)),
+    "a timeline's": as_csv(message="Event: AssumeRole", timestamp_desc="Event Recorded", cloud_trail_event=json.dumps(CALL)),
     "a CSV that says what parts its cells": b"sep=,\r\n" + as_csv(**dotted(CALL)),
     "another zone's time": as_csv(**dotted(CALL) | {"eventTime": "2024-03-01 05:30:00.000 +05:30"}),
     "None for nothing": as_csv(**dotted(CALL), errorCode="None", sharedEventID="nan", serviceEventDetails="NULL"),
@@ -165,6 +166,21 @@ LAID_AROUND: dict[str, Callable[[dict[str, Any]], Any]] = {
     "nothing, with requests and answers as text": lambda one: {
         name: json.dumps(value) if name in ("requestParameters", "responseElements") else value for name, value in one.items()
     },
+    "an answer whose texts were decoded": lambda one: {"Events": [{
+        "EventId": one["eventID"], "EventName": one["eventName"], "EventTime": one["eventTime"], "CloudTrailEvent": one,
+    }]},
+    "an element whose text was decoded": lambda one: {
+        "EventName": one["eventName"], "EventTime": one["eventTime"], "CloudTrailEvent": one,
+    },
+    "a log's events whose texts were decoded": lambda one: {"events": [{"timestamp": 1, "message": one, "ingestionTime": 1}]},
+    "a message that was decoded": lambda one: {"@timestamp": "x", "message": one},
+    "a timeline": lambda one: {
+        "data_type": "aws:cloudtrail:entry", "message": f"Event: {one['eventName']}", "cloud_trail_event": json.dumps(one),
+    },
+    "a query's row": lambda one: {"event_name": "AssumeRole", "cloudtrail_event": one},
+    "a query's answer": lambda one: {"columns": [{"name": "event_name", "data_type": "text"}], "rows": [{
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): value for name, value in one.items()
+    }]},
     "a line": lambda one: {"labels": {}, "line": json.dumps(one), "timestamp": "x"},
 }  # fmt: skip
 

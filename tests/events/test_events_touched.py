@@ -79,6 +79,10 @@ def test_several_parameters() -> None:
         ("DescribeInstanceAttribute", {"attribute": "userData"}, True),
         ("DescribeInstanceAttribute", {"attribute": "instanceType"}, False),
         ("GetPasswordData", {}, True),
+        ("GetCredentials", {"workgroupName": "w"}, True),
+        ("GetResourceOauth2Token", {"resourceCredentialProviderName": "github"}, True),
+        ("GetResourceApiKey", {"resourceCredentialProviderName": "github"}, True),
+        ("ExportCertificate", {"certificateArn": "c"}, True),
         ("ListSecrets", {}, False),
     ],
 )

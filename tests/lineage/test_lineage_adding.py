@@ -24,6 +24,7 @@ ROLE, SSO = (
 )
 IDP = f"arn:aws:iam::{HOME}:saml-provider/Corp"
 KEY, OTHER, THIRD = (f"ASIAIOSFODNN7EXAMPL{one}" for one in "123")
+SAMPLE = "AKIAIOSFODNN7EXAMPL4"
 BEFORE = -T.timestamp() - 1
 """The second before 1970."""
 P = "AROAEXAMPLEEXAMPLE001:s"
@@ -129,6 +130,18 @@ LATER: dict[str, Sequence[Sequence[Record]]] = {
     "a session is seen only now, and so may have called from its account": (
         [issues(0, user(), KEY), issues(60, abroad(P, HOME), OTHER, "AROAEXAMPLEEXAMPLE002:s", recipientAccountId=AWAY)],
         [uses(90, session(KEY, 0))],
+    ),
+    "a role's session that bears a key as users have is used only now": (
+        [issues(0, user(), SAMPLE)], [uses(60, session(SAMPLE, 0))],
+    ),
+    "a role's session that bears a key as users have is issued only now": (
+        [uses(60, session(SAMPLE, 0))], [issues(0, user(), SAMPLE)],
+    ),
+    "an instance's identity role calls before its launch is told": (
+        [uses(60, session(KEY, 30, principal=f"{HOME}:aws:ec2-instance:i-02854e4bf85aaaaaa", issuer=None) | {
+            "sessionContext": {"attributes": {"creationDate": at(30)}, "ec2RoleDelivery": "2.0"}})],
+        [record(0, "RunInstances", user(), "ec2", requestParameters={}, responseElements={
+            "instancesSet": {"items": [{"instanceId": "i-02854e4bf85aaaaaa"}]}})],
     ),
     "a fuller copy of a record tells the account": (
         [uses(60, session(KEY, 0, account=None), **TOLD_FIRST)],

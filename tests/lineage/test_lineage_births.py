@@ -99,6 +99,17 @@ def test_a_session_for_a_directory_bucket_hangs_below_its_caller() -> None:
     assert (at("09:10:00"), 1) == (found.expires_at, found.events)
 
 
+def test_a_session_for_a_directory_bucket_lives_five_minutes_where_nothing_says_when_it_ends() -> None:
+    """Amazon S3 API Reference, 'CreateSession'."""
+    answer = {"credentials": {"accessKeyId": "ASIACHILD"}}
+    found = answers([
+        call("CreateSession", "2026-11-23T09:05:00Z", session("ASIAPARENT"), source="s3express.amazonaws.com",
+             responseElements=answer),
+    ])["ASIACHILD"]  # fmt: skip
+
+    assert at("09:10:00") == found.expires_bound
+
+
 def test_access_grants_make_no_session_of_the_caller() -> None:
     """GetDataAccess gives a location's role: another session of the caller's, begun in that second, is not from it."""
     first, second = session("ASIAFIRST"), session("ASIASECOND", "2026-11-23T14:00:01Z")

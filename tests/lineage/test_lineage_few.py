@@ -87,6 +87,25 @@ def test_the_story_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
         both_ways(case, monkeypatch, first=0, each=8)
 
 
+def test_a_session_without_issuer_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its role is read from its own ARN, however odd that is."""
+    records = []
+    for arn in (
+        "arn:aws:sts::111122223333:assumed-role/Deploy/a", "assumed-role/x", "x:assumed-role/y/z", "arn:::::assumed-role/",
+        "arn:a:b:sts::1:assumed-role/x/y", "arn:aws:sts::1:2:assumed-role/x/y/z", "arn:aws:sts:::assumed-role//", None,
+    ):  # fmt: skip
+        world = World(START)
+        world.user("ada").assumes("Deploy", f"s{len(records)}").calls("s3:ListBuckets")
+        (*_, record) = world.records()
+        record["userIdentity"].update(
+            arn=arn, principalId=f"AROADEPLOY:s{len(records)}", accessKeyId=f"ASIA{len(records):016}"
+        )
+        record["userIdentity"]["sessionContext"].pop("sessionIssuer")
+        records.append({**record, "eventID": f"e{len(records)}"})
+    with held(records) as case:
+        both_ways(case, monkeypatch, first=0, each=1)
+
+
 @pytest.mark.parametrize("few_ones", [200, -1])
 def test_a_record_that_names_very_many_resources_is_told(
     monkeypatch: pytest.MonkeyPatch, few_ones: int

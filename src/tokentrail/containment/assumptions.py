@@ -239,7 +239,14 @@ def residual_risks(scene: Scene) -> Iterator[str]:
     yield from scene.residual_risks
     for principal in sorted({one.principal for one in scene.held}):
         known = scene.known.get(principal)
-        if known and known.service_linked:
+        if known and known.is_host:
+            yield (
+                f"{short(known.arn)} is an instance identity role, which no policy binds: its sessions can't be "
+                "revoked, and end by themselves; while the instance runs it is given more, with an instance profile or "
+                "without. With one, a thief tells who the instance is, may change the host keys that EC2 "
+                "Instance Connect knows, and is given the role of Default Host Management where Systems Manager has one"
+            )
+        elif known and known.service_linked:
             yield (
                 f"{short(known.arn)} is a service-linked role, which AWS's service alone acts as: its sessions can't "
                 "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "

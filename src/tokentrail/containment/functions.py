@@ -17,7 +17,7 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 
 _NAMED = """
-session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))"""
+session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
 
 
 def taken_over(

@@ -37,7 +37,7 @@ _KINDS = (
 )  # fmt: skip
 """What sources hand out."""
 NAMED_SO = """
-session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', 2) IN (SELECT unnest(?))"""
+session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
 _OF_THESE = f"{NAMED_SO} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
 _ALONE = frozenset({"host", "sign_in"})

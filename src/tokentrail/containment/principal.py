@@ -53,7 +53,17 @@ class Known:
     @property
     def service_linked(self) -> bool:
         """Whether AWS alone may change it (IAM User Guide, 'Using service-linked roles')."""
-        return _SERVICE_LINKED in self.arn
+        return _SERVICE_LINKED in self.arn or self.is_host
+
+    @property
+    def is_host(self) -> bool:
+        """
+        Whether it stands for instances themselves, as `aws:ec2-instance` does: no identity or resource policy binds it.
+
+        IAM has no role of such a name. Sources: Amazon EC2 User Guide, 'Instance identity roles'; IAM User Guide,
+        'IAM and AWS STS quotas' (names).
+        """
+        return self.principal.kind == "role" and _ROLE_NAME.fullmatch(self.principal.name) is None
 
     @property
     def reserved(self) -> bool:

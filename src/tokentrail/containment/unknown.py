@@ -54,7 +54,7 @@ _GIVEN = {
     "deadline": "AssumeFleetRoleForRead AssumeFleetRoleForWorker AssumeQueueRoleForRead AssumeQueueRoleForUser "
     "AssumeQueueRoleForWorker",
     "codepipeline": "GetJobDetails GetThirdPartyJobDetails PollForJobs",
-    "ssm": "GetAccessToken",
+    "ssm": "GetAccessToken RequestManagedInstanceRoleToken",
     "eks-auth": "AssumeRoleForPodIdentity",
     "gamelift": "GetComputeAccess",
     **dict.fromkeys(
@@ -65,7 +65,9 @@ _GIVEN = {
 By service: the calls whose answer holds temporary credentials of a role that the service takes up for the caller.
 
 The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
-That of EKS Pod Identity is made by the node's agent, and by whoever else has a node's credentials and pods' tokens.
+That by which a node of Systems Manager is given its role is none of the reference's, but is logged (AWS Systems Manager
+User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail'). That of EKS Pod Identity is made by
+the node's agent, and by whoever else has a node's credentials and pods' tokens.
 Which of its two names CloudWatch Omni logs under, its reference does not say.
 """
 _ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
@@ -203,7 +205,7 @@ def _timed(
 
 def _is_unknown(service: str, name: str) -> bool:
     source = f"{service}.amazonaws.com"
-    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS
+    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS | _ROLES
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)
     return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(

@@ -147,3 +147,14 @@ def _blanked(found: re.Match[str]) -> str:
     )
     whole = found[1].lower() in SECRET_NAMES and found.string[found.start() - 1 : found.start()] == '"'
     return f"{found[1]}{found[2]}{HIDDEN}" if whole or name.lower().endswith(SECRET_ENDINGS) else found[0]
+
+
+def session_of(principal_id: str | None) -> str:
+    """
+    A session's name, which stands behind the last colon of a principal id; empty where there is none.
+
+    It holds no colon, while the role's id before it may: an instance identity role's is `ACCOUNT:aws:ec2-instance` (AWS
+    STS API Reference, 'AssumeRole'; Amazon EC2 User Guide, 'Instance identity roles').
+    """
+    _, colon, name = (principal_id or "").rpartition(":")
+    return name if colon else ""

@@ -115,14 +115,28 @@ POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
 
 CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES | SERVICES_OF.keys() | GONE
 
-SECRET_READS = frozenset({
-    "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
-    "GetParameterHistory", "GetClusterCredentials", "GetClusterCredentialsWithIAM",
-    "GetRelationalDatabaseMasterUserPassword",
-    "GetPasswordData", "GetAuthorizationToken", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
-    "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
-    "GetServiceBearerToken", "CreateBearerToken", "DescribeInstanceAttribute", "GetLoginProfile20150331",
+HANDED_OUT = frozenset({
+    "GetAuthorizationToken", "GetServiceBearerToken", "CreateBearerToken",
+    "GetClusterCredentials", "GetClusterCredentialsWithIAM", "GetCredentials",  # Amazon Redshift, and its Serverless
+    "GetOpenIdTokenForDeveloperIdentity",  # Amazon Cognito, for anybody of a pool
+    "GetResourceOauth2Token", "GetWorkloadAccessToken", "GetWorkloadAccessTokenForJWT",
+    "GetWorkloadAccessTokenForUserId",  # Amazon Bedrock AgentCore
+    "GetManagedEndpointSessionCredentials",  # Amazon EMR on EKS
 })  # fmt: skip
+"""
+Calls whose answer is a token that a service makes for whoever asks, each time another one.
+
+Source: the API Reference of each service, the page of each call.
+"""
+SECRET_READS = HANDED_OUT | {
+    "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
+    "GetParameterHistory", "GetRelationalDatabaseMasterUserPassword", "DownloadDefaultKeyPair",  # Amazon Lightsail
+    "GetInstanceAccess",  # Amazon GameLift Servers
+    "GetPasswordData", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
+    "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
+    "DescribeInstanceAttribute", "GetLoginProfile20150331", "GetResourceApiKey",  # AgentCore
+    "ExportCertificate",  # with its private key (AWS Certificate Manager API Reference)
+}  # fmt: skip
 """Calls whose answer is, or may hold, a secret; Parameter Store only with decryption, user data only when asked."""
 
 NAMED_BY_REQUEST = {

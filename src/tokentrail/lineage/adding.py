@@ -34,7 +34,7 @@ SELECT i.* FROM all_issuing i JOIN (
   WHERE f.time >= c.start AND f.time < coalesce(c.finish, f.time + 1)
   UNION
   SELECT f.segment, f.object, f.ordinal FROM foreign_calls f
-  JOIN nameless c ON c.session_name = split_part(f.caller_principal, ':', 2)
+  JOIN nameless c ON c.session_name = split_part(f.caller_principal, ':', -1)
     AND split_part(c.role_arn, ':', 5) = f.caller_account
   UNION
   SELECT f.segment, f.object, f.ordinal FROM foreign_calls f
@@ -89,7 +89,8 @@ _THROUGH = (
     ),
     _Through(
         ("instance", "instance_profile", "function", "task", "build"),
-        f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = split_part(p.principal, ':', 2) WHERE {_LATER_PEOPLE}",
+        "SELECT p.* FROM all_people p JOIN {made} m ON m.id = split_part(p.principal, ':', -1) "
+        f"WHERE {_LATER_PEOPLE}",
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.session_name WHERE {_LATER_CALL}",
     ),
 )

@@ -33,18 +33,23 @@ _IN_IDENTITY = ("i.arn", "i.issuer_arn", "i.principal_id")
 _IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
 HASHED = {
     "identities": (
-        "split_part(arn, '/', -1)", "split_part(issuer_arn, '/', -1)", "split_part(principal_id, ':', 1)",
-        "split_part(principal_id, ':', 2)", "on_behalf_of", "CASE WHEN key_id NOT LIKE 'AKIA%' THEN key_id END",
+        "split_part(arn, '/', -1)",
+        "CASE WHEN issuer_arn IS NOT NULL THEN split_part(issuer_arn, '/', -1) "
+        "WHEN arn LIKE '%:assumed-role/%' THEN split_part(arn, '/', 2) END",
+        "split_part(principal_id, ':', 1)",
+        "split_part(principal_id, ':', -1)", "on_behalf_of",
+        "CASE WHEN key_id NOT LIKE 'AKIA%' OR type IN ('AssumedRole', 'Role', 'FederatedUser') THEN key_id END",
     ),
     "issuances": (
         "split_part(child_arn, '/', -1)", "split_part(role_arn, '/', -1)", "session_name",
-        "split_part(child_id, ':', 1)", "split_part(child_id, ':', 2)", "split_part(target, ':', 1)",
+        "split_part(child_id, ':', 1)", "split_part(child_id, ':', -1)", "split_part(target, ':', 1)",
         "key_id",
     ),
     "(SELECT DISTINCT segment, ip FROM events)": ("ip",),
 }  # fmt: skip
-"""By table, the names that segments are found by: what stands behind an ARN's last slash, both parts of a principal
-id, whom of a directory somebody acts for, and the keys of calls, but for long-term ones, which are in most segments."""
+"""By table, the names that segments are found by: what stands behind an ARN's last slash, the role's name in the ARN of
+a session without issuer, both parts of a principal id, whom of a directory somebody acts for, and the keys of calls,
+but for long-term ones, which are in most segments."""
 _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 
 

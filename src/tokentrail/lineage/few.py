@@ -8,6 +8,7 @@ to the next: a long-term key that acts all day is above many of the sessions tha
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -36,6 +37,7 @@ _PAIRS = 20
 """Identities from which on a query is told of them as pairs: by their numbers alone it would find those of others too,
 who have the same numbers in other segments."""
 _IDENTITIES = ("type", "user_name", "invoked_by", *SEEN)
+_SESSION = re.compile("arn:.*:sts::.*:assumed-role/.*/.*", re.DOTALL)
 _NAMES_SEEN = SEEN[SEEN.index("arn") :]
 _CALL = {
     "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
@@ -338,6 +340,9 @@ def _told(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -
     caller: Row = by or {}
     return {
         **seen,
+        "issuer_arn": seen["issuer_arn"]
+        if call.get("role_arn")
+        else seen["issuer_arn"] or _role_of(seen["arn"]),
         "source_identity": next(
             (one for one in _identities_set(seen, call, caller) if one is not None), None
         ),
@@ -350,6 +355,14 @@ def _told(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -
         "caller_name": caller.get("user_name"),
         "caller_service": None if caller.get("invoked_by") == CONSOLE else caller.get("invoked_by"),
     }
+
+
+def _role_of(arn: str | None) -> str | None:
+    """The role of a session, as far as its own ARN tells it: by its name, without path."""
+    if arn is None or _SESSION.fullmatch(arn) is None:
+        return None
+    parts = arn.split(":")
+    return f"arn:{parts[1]}:iam::{parts[4]}:role/{arn.split('/')[1]}"
 
 
 def _identities_set(seen: Mapping[str, Any], call: Row, caller: Row) -> Iterator[str | None]:

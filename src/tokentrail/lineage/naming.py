@@ -79,6 +79,8 @@ _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/([^/]+)")
 _DELIVERED = """
 arn IS NULL AND child_arn IS NULL AND session_name = ? AND regexp_matches(coalesce(issuer_arn, role_arn), ?)"""
 """A session whose ARN no record tells: where a service took it up, the answer may not name it, and none has used it."""
+_OF_ROLE = "split_part(i.arn, ':', 5) = ? AND starts_with(split_part(i.arn, ':assumed-role/', 2), ? || '/')"
+"""Whether a session's own ARN is of an account's role of some name."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 _PERSON = re.compile(r"([0-9a-f]{10}-)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """How a directory names its users (Identity Store API Reference, 'User': `UserId`)."""
@@ -335,11 +337,12 @@ def _meanings(subject: str) -> Iterator[Meaning]:
             ending = (_role(role),)
             yield Meaning(
                 "regexp_matches(coalesce(issuer_arn, role_arn), ?)", ending,
-                "regexp_matches(i.issuer_arn, ?)", ending, "regexp_matches(c.role_arn, ?)", ending, last,
+                f"regexp_matches(i.issuer_arn, ?) OR (i.issuer_arn IS NULL AND {_OF_ROLE})", (*ending, *role.groups()),
+                "regexp_matches(c.role_arn, ?)", ending, last,
             )  # fmt: skip
     if _INSTANCE.fullmatch(subject):
         yield Meaning(
-            "session_name = ? OR split_part(principal_id, ':', 2) = ?", (subject,) * 2,
+            "session_name = ? OR split_part(principal_id, ':', -1) = ?", (subject,) * 2,
             "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
             subject,
         )  # fmt: skip

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.events.values import session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.lineage.state import Judge, Judgement
 from tokentrail.policy.context import Caller
@@ -180,7 +181,7 @@ def caller(row: Row) -> Caller:
         asked = row["issuer_arn"] or (row["caller_arn"] if kind == "federation_token" else None)
         behind = (row["issuer_arn"] or "").partition(":user/")[2].rpartition("/")[2]
         user = behind or (row["caller_name"] if kind == "federation_token" else None)
-        session = (principal_id or "").partition(":")[2] or row["session_name"]
+        session = session_of(principal_id) or row["session_name"]
     first = moment(row["first"])
     return Caller(
         kind=kind,
@@ -218,7 +219,7 @@ def owner(row: Row) -> tuple[str | None, str | None]:
 def _who(row: Row) -> tuple[str | None, str | None, str | None, str | None]:
     """Account and ARN of a credential, and of a role's session the role and the name."""
     role = _role(row)
-    session = role and ((row["principal_id"] or row["child"] or "").partition(":")[2] or row["session_name"])
+    session = role and (session_of(row["principal_id"] or row["child"]) or row["session_name"])
     account = row["seen_account"] or _account(row, role)
     return account, row["arn"] or _principal(row, role, session, account), role, session
 

@@ -74,7 +74,7 @@ CREATE TABLE tied_issuing AS
 SELECT * FROM (
   SELECT i.* FROM all_issuing i WHERE i.child IN (SELECT caller_principal FROM unnamed)
   UNION
-  SELECT i.* FROM all_issuing i JOIN unnamed f ON i.session_name = split_part(f.caller_principal, ':', 2)
+  SELECT i.* FROM all_issuing i JOIN unnamed f ON i.session_name = split_part(f.caller_principal, ':', -1)
     AND split_part(i.role_arn, ':', 5) = f.caller_account WHERE i.child = ''
 ) i
 WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t

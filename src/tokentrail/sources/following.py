@@ -15,6 +15,7 @@ from typing import Any
 
 from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
+from tokentrail.events.values import session_of
 from tokentrail.events.vocabulary import IAM_CHANGES
 from tokentrail.sources.interface import joined
 from tokentrail.sources.spans import Span
@@ -170,7 +171,7 @@ class Following:
         if child:
             self._follow(child, when)
             return
-        name = who["user_name"] if who["type"] == "IAMUser" else (who["principal_id"] or "").partition(":")[2]
+        name = who["user_name"] if who["type"] == "IAMUser" else session_of(who["principal_id"])
         if name:
             self._users[name] = min(when, self._users.get(name, when))
         if who["principal_id"]:

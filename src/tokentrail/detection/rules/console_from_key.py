@@ -21,7 +21,7 @@ _PORTABLE = (
 """What is no person's sign-in: keys and their tokens, of which one whose minting was not seen is unknown, and the
 credentials of workloads, pods and pipelines among them."""
 _INSTANCE = (
-    "regexp_matches(coalesce({0}.session_name, split_part({0}.principal_id, ':', 2), ''), "
+    "regexp_matches(coalesce({0}.session_name, split_part({0}.principal_id, ':', -1), ''), "
     "'^i-[0-9a-fA-F]{{8,17}}$')"
 )
 """An instance's session, though the evidence does not show its delivery: it is named as the instance."""

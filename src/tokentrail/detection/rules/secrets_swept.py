@@ -9,11 +9,12 @@ from operator import itemgetter
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, span
+from tokentrail.events.vocabulary import HANDED_OUT
 from tokentrail.lineage.rows import Row, event_id
 
-_READ = """d.secret AND d.error IS NULL AND NOT d.forwarded
-      AND d.name NOT IN ('GetAuthorizationToken', 'GetServiceBearerToken', 'CreateBearerToken')
-      AND d.name NOT LIKE 'GetFunction%' AND d.name NOT LIKE 'GetClusterCredentials%'"""
+_READ = f"""d.secret AND d.error IS NULL AND NOT d.forwarded
+      AND d.name NOT IN ({", ".join(f"'{name}'" for name in sorted(HANDED_OUT))})
+      AND d.name NOT LIKE 'GetFunction%'"""
 _COUNTS = f"""
     SELECT d.n, sum(len(string_split(coalesce(d.resource, ''), chr(10)))) AS secrets
     FROM some_deeds d WHERE {_READ} GROUP BY d.n"""

@@ -15,7 +15,7 @@ _HOSTED = """
     SELECT n, person, host,
            (ec2_delivery IS NOT NULL OR coalesce(caller_service, '') LIKE 'ec2.%' OR on_instance) AS instance
     FROM (
-      SELECT k.*, coalesce(k.session_name, split_part(k.principal_id, ':', 2), '') AS host,
+      SELECT k.*, coalesce(k.session_name, split_part(k.principal_id, ':', -1), '') AS host,
              regexp_matches(host, '^i-[0-9a-fA-F]{8,17}$') AS on_instance
       FROM known k WHERE coalesce(k.issuer_arn, k.role_arn, '') NOT LIKE '%:role/aws-service-role/%'
     ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND on_instance)

@@ -36,6 +36,8 @@ class Shape(msgspec.Struct, gc=False):
     userIdentity: _Raw = ABSENT
     Records: _Raw = ABSENT
     CloudTrailEvent: _Raw = ABSENT
+    cloud_trail_event: _Raw = ABSENT
+    cloudtrail_event: _Raw = ABSENT
     Events: _Raw = ABSENT
     detail: _Raw = ABSENT
     detail_type: _Raw = msgspec.field(default=ABSENT, name="detail-type")

@@ -68,7 +68,7 @@ _FITTING = {
 _BY_ENDPOINT = ("AwsVpceEvent", "NetworkActivity")
 """Type and category of network activity events (CloudTrail User Guide, 'Logging network activity events')."""
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
-"""Columns whose cell is a whole record as text."""
+"""Columns whose cell is a whole record as text; in a timeline of Plaso's, `message` is a sentence beside one."""
 _NEEDED = frozenset({"eventname", "eventtime"})
 _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
 _OTHER_INDEX = re.compile(r"\[\d*\]")
@@ -126,7 +126,7 @@ class Columns:
         found = set()
         for at, (name, said) in enumerate(zip(names, said_so, strict=True)):
             plain = called.get(said, said)
-            if plain in _WHOLE and self.whole is None:
+            if plain in _WHOLE and (self.whole is None or plain == "cloudtrailevent"):
                 self.whole = at
             found.add(plain)
             if said in _FITTING:

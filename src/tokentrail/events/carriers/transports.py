@@ -72,9 +72,12 @@ def lookup_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Ope
 
 
 def looked_up_one(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """One element of such an answer."""
+    """One element of such an answer: the record is a text, or the object that somebody decoded it to."""
+    inside = inside.within(LOOKUP_EVENTS)
     found = string(value)
-    return None if found is None else text(found, inside.within(LOOKUP_EVENTS))
+    if found is not None:
+        return text(found, inside)
+    return nested(value, inside) if value[:1] == b"{" else None
 
 
 def eventbridge(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -105,10 +108,12 @@ def log_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened
 
 
 def message(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
-    """One event of a log."""
-    if shape.event is not ABSENT or (found := string(value)) is None:
+    """One event of a log, as text, or as the object that somebody decoded it to."""
+    if shape.event is not ABSENT:
         return None
-    return text(found, inside.within(CLOUDWATCH_LOGS if b'"ingestionTime"' in raw else ""))
+    inside = inside.within(CLOUDWATCH_LOGS if b'"ingestionTime"' in raw else "")
+    found = string(value)
+    return laid_around(raw, shape, value, inside) if found is None else text(found, inside)
 
 
 def insight(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -187,8 +192,9 @@ def laid_around(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opene
 
     Seen of, or documented for, archives and answers of Datadog (`attributes`, `content`, `data`), CrowdStrike LogScale
     (`@rawstring`), Rapid7 InsightIDR (`source_json`), Wazuh (`data.aws`, `full_log`), Fluent Bit and Docker (`log`),
-    Grafana's logcli (`line`), and what is sent to Splunk's HTTP Event Collector (`event`). Members of other names are
-    not searched: what strangers write stands in any log.
+    Grafana's logcli (`line`), timelines of Plaso and Timesketch (`cloud_trail_event`), tables of Steampipe
+    (`cloudtrail_event`), and what is sent to Splunk's HTTP Event Collector (`event`). Members of other names are not
+    searched: what strangers write stands in any log.
     """
     if b"eventName" not in value:
         return None

@@ -87,6 +87,8 @@ def _category(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 OPENERS: tuple[tuple[str, Opener], ...] = (
     ("CloudTrailEvent", transports.looked_up_one),
+    ("cloud_trail_event", transports.laid_around),
+    ("cloudtrail_event", transports.laid_around),
     ("detail", transports.eventbridge),
     ("class_uid", stores.ocsf),
     ("source_", stores.hit),
@@ -136,5 +138,6 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("records", transports.objects),
     ("tables", stores.azure),
     ("rows", stores.splunk_rows),
+    ("rows", transports.objects),
 )
 """By member, in this order: what an object that has it may be; an opener that finds something else declines."""

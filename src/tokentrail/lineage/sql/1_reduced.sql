@@ -21,6 +21,8 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
        CASE WHEN coalesce(i.key_id, '') = '' AND
                  (coalesce(i.created, -1) < 0 OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))
                  THEN 'none'
+            -- Users and root have long-term keys, whose names a sample's sessions may bear.
+            WHEN i.type IN ('AssumedRole', 'Role', 'FederatedUser') THEN 'temporary'
             WHEN i.key_id LIKE 'AKIA%' OR (coalesce(i.created, -1) < 0 AND i.key_id NOT LIKE 'ASIA%') THEN 'long'
             ELSE 'temporary' END AS class
 FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identity;

@@ -11,7 +11,7 @@ FROM sightings s JOIN issued i ON i.key = s.key
 WHERE s.class = 'temporary'
   AND (s.created = -1 OR abs(s.created - i.time) <= 2)
   AND (i.child = s.principal OR s.principal = ''
-       OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', 2)) = split_part(s.principal, ':', 2)))
+       OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', -1)) = split_part(s.principal, ':', -1)))
 GROUP BY s.sighting;
 
 CREATE TABLE unclear AS
@@ -57,7 +57,7 @@ SELECT principal, created, count(DISTINCT key) AS candidates, min_by(call, key) 
   WHERE i.child <> ''
   UNION ALL
   SELECT s.principal, s.created, i.key, i.call, i.api FROM issued i
-  JOIN circles s ON s.issuer_arn = i.role_arn AND s.created = i.time AND split_part(s.principal, ':', 2) = i.session_name
+  JOIN circles s ON s.issuer_arn = i.role_arn AND s.created = i.time AND split_part(s.principal, ':', -1) = i.session_name
   WHERE i.child = ''
 ) GROUP BY principal, created;
 

@@ -19,7 +19,7 @@ UNION ALL
 SELECT s.ck, c.call, c.event_id, c.time, 'matched', 1, abs(c.time - s.created)
 FROM unissued s JOIN keyless c ON c.role_arn = s.issuer_arn AND abs(c.time - s.created) <= 2
 WHERE NOT s.forwarded AND c.key = '' AND c.child = ''
-  AND coalesce(c.session_name, split_part(s.principal_id, ':', 2)) = split_part(s.principal_id, ':', 2)
+  AND coalesce(c.session_name, split_part(s.principal_id, ':', -1)) = split_part(s.principal_id, ':', -1)
 UNION ALL
 -- A sign-in URL is good for 15 minutes (IAM User Guide, 'Enabling custom identity broker access to the AWS console').
 SELECT ck, call, event_id, time, 'inferred', 2, apart FROM (

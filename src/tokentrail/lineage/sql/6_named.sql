@@ -38,6 +38,7 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
             THEN issued_time + CASE WHEN caller_type = 'Root' AND duration > 3600 THEN 3600 ELSE duration END
        WHEN kind LIKE 'assumed_role%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
   CASE WHEN kind IN ('session_token', 'federation_token') AND caller_type = 'Root' THEN 3600
+       WHEN api = 's3express:CreateSession' THEN 300  -- Amazon S3 API Reference, 'CreateSession'
        WHEN kind IN ('session_token', 'federation_token', 'scoped', 'unknown') THEN 129600
        WHEN kind = 'root_session' THEN 900
        WHEN kind = 'oauth_login' THEN 900
@@ -109,7 +110,7 @@ SELECT caller_account, caller_principal, ck, bool_or(certain) AS certain FROM (
   -- What a service was given bears a session's name alone: it may be another role's.
   SELECT t.caller_account, t.caller_principal, l.ck, FALSE
   FROM strangers t
-  JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', 2) AND split_part(c.role_arn, ':', 5) = t.caller_account
+  JOIN calls c ON c.session_name = split_part(t.caller_principal, ':', -1) AND split_part(c.role_arn, ':', 5) = t.caller_account
   JOIN lives l ON l.call = c.call
   WHERE c.child = '' AND l.events IS NULL
   UNION ALL

@@ -100,7 +100,7 @@ WHERE m.time <= n.issued_at AND m.ck <> n.ck AND (a.time IS NULL OR a.time >= m.
 -- A build's session is known by its name, too, where a log of writes alone lacks the call that gave it out.
 CREATE TABLE hosts AS
 SELECT * FROM (
-  SELECT n.ck, n.kind, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', 2)) AS host,
+  SELECT n.ck, n.kind, n.issued_at, coalesce(c.session_name, split_part(s.principal_id, ':', -1)) AS host,
          coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
   FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
   WHERE (n.kind = 'service_role' OR (n.kind = 'assumed_role' AND n.call IS NULL))

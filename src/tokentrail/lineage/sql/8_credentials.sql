@@ -3,7 +3,10 @@
 
 SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, t.created_what,
        t.created_thing, t.created_api, t.created_event, t.created_text, t.created_time, t.created_owner, t.created_ip,
-       t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type, s.issuer_arn,
+       t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type,
+       -- Some records tell of a session without its issuer: its own ARN has the role's name, and not its path.
+       coalesce(s.issuer_arn, CASE WHEN c.role_arn IS NULL AND s.arn LIKE 'arn:%:sts::%:assumed-role/%/%' THEN
+         'arn:' || split_part(s.arn, ':', 2) || ':iam::' || split_part(s.arn, ':', 5) || ':role/' || split_part(s.arn, '/', 2) END) AS issuer_arn,
        s.federated_provider, coalesce(s.source_identity, c.source_identity, CASE WHEN c.api = 'AssumeRole' THEN p.source_identity END) AS source_identity, s.ec2_delivery,
        s.sign_in_session, s.on_behalf_of, s.in_scope_of, c.api, c.event_id AS issue_event, c.event_id_text AS issue_text,
        c.ip AS issue_ip, c.agent AS issue_agent, c.account AS issue_account, f.issued_time,

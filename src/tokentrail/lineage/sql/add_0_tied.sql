@@ -2,11 +2,11 @@
 -- Where these allow for two seconds, a tie stands there with each of five; a sign-in URL is good for fifteen minutes.
 -- {among}: a condition that all that are tied meet, as to which segments they are in.
 
--- Those with a long-term key are few beside all, and may be in any segment; whoever has one that begins so is among them.
+-- Those with a long-term key are few beside all, and may be in any segment.
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
 WHERE {among} AND p.class = 'temporary'
-  AND (p.key IN (SELECT name FROM next_key WHERE name NOT LIKE 'AKIA%')
+  AND (p.key IN (SELECT name FROM next_key)
        OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM next_birth)
        OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role))
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)

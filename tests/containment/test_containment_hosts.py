@@ -1,0 +1,27 @@
+"""Plans for what an instance is given besides its instance profile's credential."""
+
+from __future__ import annotations
+
+from contain_cases import actions, planned, refuted
+
+from evidence import HOME, START
+from tokentrail.testing import World
+from tokentrail.testing.names import Role
+
+INSTANCE = "i-02854e4bf85aaaaaa"
+IDENTITY = Role(name="aws:ec2-instance", account=HOME, id=f"{HOME}:aws:ec2-instance")
+"""EC2 User Guide, 'Instance identity roles'."""
+
+
+def test_no_policy_is_put_on_an_instance_identity_role() -> None:
+    """Nobody can edit it, and no policy binds it: its host is isolated, and the proof says what lives on."""
+    world = World(START)
+    with world.unlogged():
+        identity = world.instance(IDENTITY, instance_id=INSTANCE)
+    identity.calls("sts:GetCallerIdentity")
+    plan = planned(world, identity.id)
+
+    assert actions(plan) == ["isolate-instance"]
+    assert plan.steps[0].targets == (INSTANCE,)
+    refuted(plan, identity.id)
+    assert any("instance identity role" in one for one in plan.residual_risks)
