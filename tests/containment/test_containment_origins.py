@@ -17,7 +17,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy
 
-THIEF, OFFICE = "203.0.113.77", "198.51.100.10"
+THIEF, OFFICE, GATEWAY = "203.0.113.77", "198.51.100.10", "198.51.100.11"
 HOUR = 3600
 
 
@@ -345,12 +345,48 @@ def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() 
     assert made.arn not in {one for each in plan.steps for one in each.principals}
 
 
+@pytest.mark.parametrize("hours", [0, 8])
+def test_where_healthy_tasks_called_from_is_known_when_they_have_run_out(hours: int) -> None:
+    """A gateway with two addresses is none of the thief's hours later either: what healthy tasks made was deleted."""
+    world = World(START)
+    before, robbed, after = (world.task("Web") for _ in range(3))
+    for one in (before, robbed):
+        one.seen_from(OFFICE).calls("s3:ListBuckets")
+        one.seen_from(GATEWAY).calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    made = after.seen_from(GATEWAY).creates_user("deployed")
+    rested(world, hours)
+    plan = planned(world, robbed.id, strategy="surgical")
+
+    assert (robbed.id,) == plan.tainted
+    assert made.arn not in {one for each in plan.steps for one in each.principals}
+
+
+@pytest.mark.parametrize("hours", [0, 8])
+def test_an_earlier_session_of_a_robbed_task_makes_the_thiefs_address_none_of_its_own(hours: int) -> None:
+    """The thief had that one, too: what the next task's session did from there is the thief's, not the role's work."""
+    world = World(START)
+    earlier = world.task("Web").seen_from(THIEF)
+    earlier.calls("s3:ListBuckets")
+    world.wait(HOUR)
+    later = earlier.rotates().seen_from(OFFICE)
+    later.calls("s3:ListBuckets")
+    later.seen_from(THIEF).calls("s3:ListBuckets")
+    after = world.task("Web").seen_from(THIEF)
+    made = after.creates_user("backdoor")
+    rested(world, hours)
+    plan = planned(world, later.id, strategy="surgical")
+
+    assert {later.id, after.id} == set(plan.tainted)
+    assert made.arn in {one for each in plan.steps for one in (each.principal, *each.principals)}
+
+
 @pytest.mark.parametrize("narrowing", [{"source_ips": [THIEF]}, {"trusted_ips": [OFFICE]}])
 def test_an_address_that_is_named_as_the_thiefs_is_no_gateway(narrowing: dict[str, list[str]]) -> None:
     """Where the evidence shows the thief before the robbed workload itself, whoever says whose address it is, is heard."""
     world = World(START)
-    robbed, after, healthy = (world.task("Web") for _ in range(3))
-    for one, ip in ((robbed, THIEF), (robbed, OFFICE), (after, THIEF), (healthy, OFFICE)):
+    older, robbed, after, healthy = (world.task("Web") for _ in range(4))
+    for one, ip in ((older, OFFICE), (older, THIEF), (robbed, THIEF), (robbed, OFFICE), (after, THIEF), (healthy, OFFICE)):
         one.seen_from(ip).calls("s3:ListBuckets")
     plan = checked(planned(world, robbed.id, strategy="surgical", **narrowing))
 
