@@ -386,7 +386,14 @@ def test_an_address_that_is_named_as_the_thiefs_is_no_gateway(narrowing: dict[st
     """Where the evidence shows the thief before the robbed workload itself, whoever says whose address it is, is heard."""
     world = World(START)
     older, robbed, after, healthy = (world.task("Web") for _ in range(4))
-    for one, ip in ((older, OFFICE), (older, THIEF), (robbed, THIEF), (robbed, OFFICE), (after, THIEF), (healthy, OFFICE)):
+    for one, ip in (
+        (older, OFFICE),
+        (older, THIEF),
+        (robbed, THIEF),
+        (robbed, OFFICE),
+        (after, THIEF),
+        (healthy, OFFICE),
+    ):
         one.seen_from(ip).calls("s3:ListBuckets")
     plan = checked(planned(world, robbed.id, strategy="surgical", **narrowing))
 
