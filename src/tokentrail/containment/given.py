@@ -112,7 +112,7 @@ def _called(deed: Deed) -> set[str]:
 def beside(
     forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
 ) -> list[Near]:
-    """The sessions of such roles from a day before, where they tell who called from where; those `known` are left out."""
+    """The sessions of such roles from a day before, so that they tell who called from where; without those `known`."""
     names = sorted({one.name for one in opened})
     if not names:
         return []
