@@ -219,11 +219,11 @@ def followed(
     """
     A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan.
 
-    Of what leaves nothing to end, what began after a second: that it was used tells whether a plan held.
+    Of what leaves nothing to end, what was used, or began, after a second: that tells whether a plan held.
     """
     more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
     spent = forest.named(sorted(more.more.spent))
-    late = (row["id"] for row in spent if (row["issued_at"] or row["first"] or 0) > spent_after)
+    late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
     return (*more.more.subjects, *late, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
 
 
