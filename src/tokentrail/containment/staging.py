@@ -92,7 +92,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     own = {name for n, name in ids.items() if n in starts}
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += [*idle, *weakened(deeds, around)]
+    dead = gone(around)
+    left.risks += [*idle, *weakened(deeds, around, dead, left.users | left.roles)]
     sources = [
         *standing,
         *behind(ever, gone_since, forest.as_of, shut),
@@ -103,7 +104,6 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     sources, held_there = taken_over(forest, sources, set(tainted))
     shutting = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in sources)
     sources = [one for one in shutting if one.until is None or one.until > unseen.get(one.account, earliest)]
-    dead = gone(around)
     still = [
         one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
     ]

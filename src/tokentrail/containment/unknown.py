@@ -94,6 +94,30 @@ AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager
 days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
 'PutRetentionPolicy'.
 """
+_WATCHES = {
+    "config": "DeleteConfigRule DeleteConfigurationRecorder DeleteDeliveryChannel StopConfigurationRecorder",
+    "ec2": "DeleteFlowLogs",
+    "route53resolver": "DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
+    "wafv2": "DeleteLoggingConfiguration",
+    "logs": "DeleteLogGroup DeleteLogStream DeleteMetricFilter DeleteSubscriptionFilter",
+    "monitoring": "DeleteAlarms DisableAlarmActions",
+    "guardduty": "CreateFilter CreateIPSet DeleteMembers DeletePublishingDestination "
+    "DisassociateFromAdministratorAccount DisassociateFromMasterAccount DisassociateMembers StopMonitoringMembers "
+    "UpdateFilter UpdateIPSet",
+    "securityhub": "BatchDisableStandards DisableSecurityHub DisassociateFromAdministratorAccount",
+    "macie2": "DisableMacie",
+    "inspector2": "Disable",
+    "detective": "DeleteGraph",
+    "access-analyzer": "DeleteAnalyzer",
+}
+_WATCHING = frozenset((service, name) for service, names in _WATCHES.items() for name in names.split())
+"""
+Calls that turn off what tells or watches besides CloudTrail, or let it pass over something.
+
+Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
+Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
+Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
+"""
 _OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
 
@@ -142,6 +166,12 @@ def unknown_calls(
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
             f"{'; '.join(_timed(forest, ids, subjects, since, found))}"
+        )
+    found = _counted(forest, ids, subjects, since, lambda *call: call in _WATCHING)
+    if found:
+        yield (
+            "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
+            f"no step turns it on again, look at each by hand: {_listed(found)}"
         )
     found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
     if found:
@@ -203,6 +233,8 @@ def _timed(
 
 def _is_unknown(service: str, name: str) -> bool:
     source = f"{service}.amazonaws.com"
+    if (service, name) in _WATCHING:
+        return False
     issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)
