@@ -719,6 +719,25 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     assert not any("was not stolen as well" in one for one in both.proof.holds_if)
 
 
+def test_where_a_key_was_before_the_theft_nobody_brought_it_to() -> None:
+    """Colleagues at its owner's second address, which the owner used before and since, are not told as perhaps stolen."""
+    world = World(START)
+    leaked = world.user("leaked", ip="192.0.2.10")
+    leaked.calls("s3:ListBuckets")
+    leaked.seen_from(OFFICE).calls("s3:ListBuckets")
+    world.user("ria", ip=OFFICE).calls("s3:ListBuckets")
+    world.wait(HOUR)
+    since = world.now
+    for address in (THIEF, OFFICE):
+        leaked.seen_from(address).calls("s3:ListBuckets")
+    stolen = world.user("terraform", ip=THIEF)
+    stolen.calls("s3:ListBuckets")
+    plan = planned(world, leaked.id, since=since)
+    (said,) = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
+
+    assert said.startswith(stolen.id)
+
+
 def test_what_works_where_only_a_session_that_has_run_out_brought_the_attacker_is_named() -> None:
     """A robbed host's next session, used from a second address, leaves nothing to end; a key that works there is told."""
     world, moved = World(START), "203.0.113.99"

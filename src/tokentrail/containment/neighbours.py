@@ -77,7 +77,7 @@ def _brought(
 
     Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
     used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's, and so may
-    what was minted there.
+    what was minted there. Where a subject was before the theft nobody brought it to, but who is named for it.
     """
     stayed = stays(forest, own.keys())
     homes = {
@@ -90,8 +90,10 @@ def _brought(
     for n, listed in stayed.items():
         for row in listed:
             at = row["ip"]
-            admitted = (narrowing if n in starts else trusted).admits(rows.moment(row["last"]), at)
-            if admitted and (at not in homes or narrowing.names(at)) and is_public(at):
+            named = narrowing.names(at)
+            came = rows.moment(row["last" if named else "first"])
+            admitted = (narrowing if n in starts else trusted).admits(came, at)
+            if admitted and (named or at not in homes) and is_public(at):
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
     return found
 
