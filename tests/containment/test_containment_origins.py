@@ -400,6 +400,36 @@ def test_an_address_that_is_named_as_the_thiefs_is_no_gateway(narrowing: dict[st
     assert {robbed.id, after.id} == set(plan.tainted) and healthy.id not in hit(plan)
 
 
+@pytest.mark.parametrize("kind", ["portal", "saml", "password", "task"])
+def test_where_a_session_was_before_the_theft_its_owner_is_since(kind: str) -> None:
+    """With `--since` alone its owner's next sign-in from the office was the thief's, and what it made was deleted."""
+    world = World(START)
+
+    def opened(ip: str) -> Credential:
+        new: dict[str, Callable[[], Credential]] = {
+            "portal": lambda: world.identity_center("ada", "Admin", duration=12 * HOUR),
+            "saml": lambda: world.saml("Dev", "zoe"),
+            "password": lambda: world.console_sign_in(world.user("ada"), ip=ip),
+            "task": lambda: world.task("Web"),
+        }
+        session = new[kind]().seen_from(ip)
+        session.calls("s3:ListBuckets")
+        return session
+
+    stolen = opened(OFFICE)
+    stolen.seen_from(GATEWAY).calls("s3:ListBuckets")
+    world.wait(600)
+    since = world.now
+    stolen.seen_from(THIEF).calls("s3:ListBuckets")
+    owners, thiefs = opened(GATEWAY), opened(THIEF)
+    made = owners.creates_user("deployed")
+    plan = planned(world, stolen.id, strategy="surgical", since=since)
+
+    assert {stolen.id, thiefs.id} == set(plan.tainted)
+    assert made.arn not in {one for each in plan.steps for one in (each.principal, *each.principals)}
+    assert owners.id in hit(plan) or rests_on(plan, f"{owners.id} is the rightful owner's")
+
+
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     """One session of `aws login` has one holder: its later credentials and what they minted are ended by name."""
     with refreshed(World(START)) as (case, first, after):

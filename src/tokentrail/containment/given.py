@@ -139,6 +139,7 @@ def given(
     theirs: Iterable[Credential],
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
+    owners: Set[str] = frozenset(),
 ) -> Given:
     """
     Tell which of the sessions of such roles are the attacker's.
@@ -149,10 +150,11 @@ def given(
         theirs: The tainted credentials: what was used from an address of theirs is the attacker's too.
         narrowing: Which addresses count.
         homes: Where the attacker's began before they were used elsewhere: of a workload that was robbed, its own.
+        owners: Addresses that are the owner's of a subject, as `Handed` has them.
     """
     found = Given({}, {}, {})
     theirs = list(theirs)
-    seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
+    seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)} - owners
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
     for row, one, spent in near:
         role = of_caller(rows.caller(row))

@@ -201,7 +201,7 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         opened = openings(deeds, pairs)
         told = beside(forest, opened, {*tainted, *more.spent}, unseen)
         theirs = [*(one for _, one in pairs), *(one for _, one in spent.values())]
-        found = given(opened, told, theirs, narrowing, homes(forest, pairs))
+        found = given(opened, told, theirs, narrowing, homes(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
