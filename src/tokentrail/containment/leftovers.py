@@ -73,6 +73,12 @@ class Deed:
         value = object_of(self.request).get(name)
         return value if isinstance(value, str) else None
 
+    def said(self, things: Iterable[str | None]) -> str:
+        """The call, what it was done to, and where."""
+        where = ", ".join(one for one in (self.account, self.region) if one)
+        on = f" on {', '.join(named)}" if (named := [one for one in things if one]) else ""
+        return f"{self.name}{on} ({where}{', ' if where else ''}event {self.event_id})"
+
     @property
     def writes_iam(self) -> bool:
         """Whether it shows that the credential may write IAM or Organizations."""
@@ -152,11 +158,8 @@ def left_behind(
 
 def _said(deed: Deed, thing: str | None) -> str:
     """One call that left something, and where that is."""
-    where = ", ".join(one for one in (deed.account, deed.region) if one)
     admitted = unquote(deed.asked("principalArn") or "")  # as EKS has it in an address
-    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), deed.asked("target"), admitted])
-    on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
-    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
+    return deed.said(dict.fromkeys([thing, *_listed(deed, "instanceIds"), deed.asked("target"), admitted]))
 
 
 def _works_by_itself(deed: Deed, what: str) -> bool:

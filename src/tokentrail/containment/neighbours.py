@@ -57,9 +57,8 @@ def _came_after(
         if len(others) <= _CROWD and all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
     there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
-    there.sort(
-        key=lambda each: (each[0].kind != "long_term_key", brought[each[2]])
-    )  # of many, some are spelled out
+    # Of many, some are spelled out.
+    there.sort(key=lambda each: (each[0].kind != "long_term_key", brought[each[2]]))
     for one, row, address in there:
         yield one, Neighbour(row["id"], address, own[brought[address][1]].id)
 

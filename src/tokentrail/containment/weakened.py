@@ -81,10 +81,10 @@ def weakened(
             back = since.get(_back(thing))
             own = thing in given and given[thing] <= first[thing]
             if not own and (back is None or back <= deed.time) and not to_the_gone(deed, dead, going):
-                told.setdefault((deed.by, what), []).append(_said(deed, thing[2:]))
+                told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
         elif deed.name in _BLINDS.get(service, "").split():
             named = [deed.asked(each) for each in _NAMES]
-            told.setdefault((deed.by, ""), []).append(_said(deed, named))
+            told.setdefault((deed.by, ""), []).append(deed.said(named))
     for (by, what), calls in told.items():
         if what:
             yield f"{by} took away {what}, which no step gives back; look at it by hand: {some_of(calls)}"
@@ -128,9 +128,3 @@ def _taken(deed: Deed) -> _Thing:
 def _back(thing: _Thing) -> _Thing:
     """What tells that a thing is there again."""
     return thing[:_WHOSE] if thing[0] == _FACTOR else thing
-
-
-def _said(deed: Deed, names: Iterable[str | None]) -> str:
-    where = ", ".join(one for one in (deed.account, deed.region) if one)
-    on = f" on {', '.join(named)}" if (named := [one for one in names if one]) else ""
-    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"

@@ -72,9 +72,8 @@ class Unanswered:
                 continue
             longest = _longest(row["api"], by)
             lasts = row["duration"] if 0 < (row["duration"] or 0) < longest else longest
-            until = time + min(
-                timedelta(seconds=lasts), _END - time
-            )  # a forged time may be the calendar's last
+            # A forged time may be the calendar's last.
+            until = time + min(timedelta(seconds=lasts), _END - time)
             theirs = by.parent in tainted or admits(time, row["ip"])
             if event in seen or (by.id, time) in seen_then or not theirs or until <= as_of:
                 continue
