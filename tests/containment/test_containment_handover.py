@@ -290,6 +290,28 @@ def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back()
     assert "own" not in policy and "StopLogging on main" in log and "DeleteDetector" not in log
 
 
+@pytest.mark.parametrize("narrowing", [{"source_ips": ["203.0.113.77"]}, {"trusted_ips": ["192.0.2.0/24"]}])
+def test_what_the_owner_called_from_elsewhere_is_not_told_as_the_attackers(narrowing: dict[str, Any]) -> None:
+    """A pipeline's key sets up and deletes all day: who names the thief's address was told to take all of it back."""
+    world = World(START)
+    key = world.user("ci", ip="192.0.2.10")
+    calls = (
+        "s3:PutBucketLifecycle",
+        "ec2:DeleteFlowLogs",
+        "eks-auth:AssumeRoleForPodIdentity",
+        "novel:CreateThing",
+    )
+    for name in calls:
+        key.calls(name, {"bucketName": "owners"}, read_only=False)
+    key.seen_from("203.0.113.77").calls("s3:PutBucketLifecycle", {"bucketName": "robbed"}, read_only=False)
+    key.seen_from("192.0.2.11").calls("s3:ListBuckets")
+    plan, whole = planned(world, key.id, **narrowing), planned(world, key.id)
+    told, all_told = (" ".join((*one.residual_risks, *one.proof.holds_if)) for one in (plan, whole))
+
+    assert "arn:aws:s3:::robbed" in told and "owners" not in told and "arn:aws:s3:::owners" in all_told
+    assert all(name in all_told and name not in told for name in calls[1:])
+
+
 def test_what_was_replaced_or_went_with_its_owner_was_not_taken_away() -> None:
     """A pipeline's key that leaked attaches anew what it detached, and deletes users with all that they have."""
     world = World(START)

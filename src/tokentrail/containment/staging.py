@@ -33,7 +33,7 @@ from tokentrail.containment.principal import (
 )
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
-from tokentrail.containment.unknown import given_calls, unknown_calls
+from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
@@ -114,8 +114,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
-    left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
-    left.entered += given_calls(forest, ids, own, asked.narrowing.since)
+    calls = calls_of(forest, ids, own, asked.narrowing)
+    left.risks += unknown_calls(calls)
+    left.entered += given_calls(calls)
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:
