@@ -349,6 +349,18 @@ def test_a_policy_of_the_organisation_that_was_detached_is_told_unless_it_is_bac
     assert any("UpdatePolicy on p-2" in one for one in said) and "iot" not in str(said)
 
 
+def test_what_the_log_does_not_name_is_not_taken_for_given_back() -> None:
+    """Where logs were copied without what was asked, an administrator's other policies hid what the attacker took."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.calls("iam:AttachRolePolicy", {}, read_only=False)
+    key.calls("iam:DetachRolePolicy", {}, read_only=False)
+    admin.calls("iam:AttachRolePolicy", {}, read_only=False)
+    said = [one for one in planned(world, key.id).residual_risks if " took away a policy" in one]
+
+    assert 1 == len(said) and "DetachRolePolicy (" in said[0]
+
+
 def test_what_watches_and_was_turned_off_is_named() -> None:
     """Flow logs, Config, alarms: plans told of the trail alone, and a call that failed turned nothing off."""
     world = World(START)

@@ -111,12 +111,14 @@ def _in_turn(
             first[thing] = min(first.get(thing, deed.time), deed.time)
         elif call in _GIVEN:
             thing = deed.name, deed.account, *(deed.asked(one) for one in _GIVEN[call])
-            given[thing] = min(given.get(thing, deed.time), deed.time)
+            if None not in thing:  # else it may be another
+                given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
         if members and (one.event_id not in own or one.event_name in _ALIKE):
             back = _back((one.event_name, one.account, *(one.asked(each) for each in members)))
-            since[back] = max(since.get(back, one.time), one.time)
+            if None not in back:
+                since[back] = max(since.get(back, one.time), one.time)
     return first, given, since
 
 
