@@ -17,12 +17,13 @@ from typing import NamedTuple
 from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.near import NAMED
-from tokentrail.containment.neighbours import is_public, stays
+from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing

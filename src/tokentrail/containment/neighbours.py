@@ -7,12 +7,12 @@ and no log tells that it was taken. That it works from an address which nobody h
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from tokentrail.containment.scene import Neighbour
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -105,22 +105,3 @@ def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
     for listed in found.values():
         listed.sort(key=lambda row: (row["first"], row["ip"]))
     return found
-
-
-def is_public(text: str) -> bool:
-    """
-    Whether a text is an address, and not a service's name, and none that networks use within themselves.
-
-    Calls through a VPC's endpoints show such, which others may share.
-    """
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return not any(address in one for one in _INNER if one.version == address.version)
-
-
-_INNER = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7")
-)

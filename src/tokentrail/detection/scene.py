@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.detection import known
-from tokentrail.detection.addresses import Addresses, parsed
+from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.heap import Heap, through_files
@@ -38,6 +38,7 @@ from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.stretches import Stretch, stretches
 from tokentrail.policy.context import Caller
