@@ -345,6 +345,28 @@ def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() 
     assert made.arn not in {one for each in plan.steps for one in each.principals}
 
 
+@pytest.mark.parametrize("hours", [0, 8, 16])
+def test_the_task_that_only_a_session_which_has_run_out_shows_robbed_is_followed(hours: int) -> None:
+    """The thief went on to a second task: what that is handed is the thief's, also once the session has run out."""
+    world = World(START)
+    first, second = (world.task("Web").seen_from(OFFICE) for _ in range(2))
+    for one in (first, second):
+        one.calls("s3:ListBuckets")
+    first.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(5 * HOUR)
+    robbed = second.seen_from(OFFICE).rotates()
+    robbed.calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(5 * HOUR)
+    after = robbed.seen_from(OFFICE).rotates()
+    after.calls("s3:ListBuckets")
+    rested(world, hours)
+    with asked(world) as case:
+        trace = case.trace([first.id])
+
+    assert {robbed.id, after.id} == {one.credential for one in trace.handed or ()}
+
+
 @pytest.mark.parametrize("hours", [0, 8])
 def test_where_healthy_tasks_called_from_is_known_when_they_have_run_out(hours: int) -> None:
     """A gateway with two addresses is none of the thief's hours later either: what healthy tasks made was deleted."""

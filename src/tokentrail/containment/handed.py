@@ -88,6 +88,7 @@ def follow(
     narrowing: Narrowing,
     since: Mapping[str, datetime],
     also: Mapping[str, str] | None = None,
+    spent: Mapping[str, str] | None = None,
 ) -> Handed:
     """
     Follow a theft through its sources, and what they handed out through theirs.
@@ -98,20 +99,22 @@ def follow(
         narrowing: What of the subjects counts; it holds for whoever signs in too.
         since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
         also: What else counts as the attacker's, by credential id, and why.
+        spent: What else does, and leaves nothing to end: its sources hand out the next all the same.
     """
-    found = Handed(list(trace.subject), owners=_owners(forest, trace, narrowing))
+    found = Handed(list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing))
     theirs: dict[str, Credential] = {one.id: one for one in trace.credentials if one.tainted}
+    theirs |= {one.id: one for one in forest.credentials(forest.named(sorted(found.spent)))}
     first, doubtful = dict[Key, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
         told = list(_told(forest, first, theirs, narrowing, since, found.owners))
         doubtful |= {each.one.id: each.why for each in told if not each.certain}
-        spent = {each.one.id: each.one for each in told if each.certain and each.spent}
-        found.spent |= {each.one.id: each.why for each in told if each.one.id in spent}
-        theirs |= spent
+        over_now = {each.one.id: each.one for each in told if each.certain and each.spent}
+        found.spent |= {each.one.id: each.why for each in told if each.one.id in over_now}
+        theirs |= over_now
         fresh = {each.one.id: each.why for each in told if each.certain and not each.spent}
         fresh |= {id: why for id, why in (also or {}).items() if id not in theirs}
-        if not fresh and not spent:
+        if not fresh and not over_now:
             break
         if not fresh:
             continue

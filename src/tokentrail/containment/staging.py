@@ -191,26 +191,23 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
     Again until nothing is found anew, since what was given a role may have passed on another.
     """
     also: dict[str, str] = {}
-    spent: dict[str, tuple[str, Credential]] = {}
+    spent: dict[str, str] = {}
     while True:
-        more = follow(forest, trace, narrowing, unseen, also)
-        more.spent |= {id: why for id, (why, _) in spent.items()}
+        more = follow(forest, trace, narrowing, unseen, also, spent)
         tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
         listed = forest.named(tainted)
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
         told = beside(forest, opened, {*tainted, *more.spent}, unseen)
-        theirs = [*(one for _, one in pairs), *(one for _, one in spent.values())]
+        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
         found = given(opened, told, theirs, narrowing, homes(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
             return _Theirs(more, tainted, pairs, deeds)
         also |= found.certain
-        spent |= {
-            near.one.id: (found.spent[near.one.id], near.one) for near in told if near.one.id in found.spent
-        }
+        spent |= found.spent
 
 
 def followed(
