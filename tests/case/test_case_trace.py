@@ -659,6 +659,29 @@ def test_what_was_minted_without_an_answer_and_never_used_may_still_work(
     assert all(one.startswith(f"1 call (AssumeRole of role/Deploy) by {key.id} issued") for one in found)
 
 
+@pytest.mark.parametrize(("minutes", "told"), [(59, True), (61, False)])
+@pytest.mark.parametrize("by_root", [False, True])
+def test_what_a_role_or_root_minted_without_an_answer_is_over_within_the_hour(
+    world: World, by_root: bool, minutes: int, told: bool
+) -> None:
+    """The same that state says of a session that was used: it was told to work for eleven, or 35, hours more."""
+    key = world.user("ada").key()
+    minting = key if by_root else key.assumes("Deploy")
+    key.gets_session_token() if by_root else minting.assumes("Admin")
+    world.wait(minutes=minutes)
+    key.calls("s3:ListBuckets")
+    root = {"type": "Root", "arn": f"arn:aws:iam::{HOME}:root", "principalId": HOME, "userName": None}
+    records = world.records()
+    for one in records:
+        if one["userIdentity"].get("accessKeyId") == minting.id and one["responseElements"]:
+            one |= {"responseElements": None}
+        if by_root:
+            one["userIdentity"] = one["userIdentity"] | root
+    found = [one.why for one in traced(records, key.id).gaps if "nobody is seen to use" in one.why]
+
+    assert told == bool(found)
+
+
 @pytest.mark.parametrize("lasts", [2**62, -5, 0])
 def test_a_forged_duration_is_none(world: World, lasts: int) -> None:
     """What a planted record asked for lasts no longer, nor shorter, than such a session may: it ended a trace as a fault."""

@@ -292,6 +292,90 @@ def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back()
     assert "own" not in policy and "StopLogging on main" in log and "DeleteDetector" not in log
 
 
+@pytest.mark.parametrize("narrowing", [{"source_ips": ["203.0.113.77"]}, {"trusted_ips": ["192.0.2.0/24"]}])
+def test_what_the_owner_called_from_elsewhere_is_not_told_as_the_attackers(narrowing: dict[str, Any]) -> None:
+    """A pipeline's key sets up and deletes all day: who names the thief's address was told to take all of it back."""
+    world = World(START)
+    key = world.user("ci", ip="192.0.2.10")
+    calls = (
+        "s3:PutBucketLifecycle",
+        "ec2:DeleteFlowLogs",
+        "eks-auth:AssumeRoleForPodIdentity",
+        "novel:CreateThing",
+    )
+    for name in calls:
+        key.calls(name, {"bucketName": "owners"}, read_only=False)
+    key.seen_from("203.0.113.77").calls("s3:PutBucketLifecycle", {"bucketName": "robbed"}, read_only=False)
+    key.seen_from("192.0.2.11").calls("s3:ListBuckets")
+    plan, whole = planned(world, key.id, **narrowing), planned(world, key.id)
+    told, all_told = (" ".join((*one.residual_risks, *one.proof.holds_if)) for one in (plan, whole))
+
+    assert "arn:aws:s3:::robbed" in told and "owners" not in told and "arn:aws:s3:::owners" in all_told
+    assert all(name in all_told and name not in told for name in calls[1:])
+
+
+def test_what_was_replaced_or_went_with_its_owner_was_not_taken_away() -> None:
+    """A pipeline's key that leaked attaches anew what it detached, and deletes users with all that they have."""
+    world = World(START)
+    key, admin = world.user("ci"), world.user("admin")
+    held = {"roleName": "Web", "policyArn": "arn:aws:iam::111122223333:policy/App"}
+    for name in ("Detach", "Attach", "Detach", "Attach"):
+        key.iam(f"{name}RolePolicy", **held)
+    for name in ("Detach", "Attach", "Detach"):
+        key.iam(f"{name}RolePolicy", **held | {"roleName": "Shop"})
+    gone = {"userName": "old"}
+    key.iam("RemoveUserFromGroup", **gone, groupName="devs")
+    key.iam("DeleteLoginProfile", **gone)
+    admin.iam("DeleteUser", **gone)
+    (said,) = [one for one in planned(world, key.id).residual_risks if " took away " in one]
+
+    assert 1 == said.count("DetachRolePolicy on Shop") and "Web" not in said and "old" not in said
+
+
+@pytest.mark.parametrize(("back", "who"), [(False, ""), (True, "admin"), (True, "attacker")])
+def test_a_policy_of_the_organisation_that_was_detached_is_told_unless_it_is_back(
+    back: bool, who: str
+) -> None:
+    """It bound every account below, and a plan that ends all else leaves them without it; so does a new text."""
+    world = World(START)
+    key, admin = world.user("root-ops"), world.user("admin")
+    named = {"policyId": "p-1", "targetId": "ou-1"}
+    key.calls("organizations:DetachPolicy", named, read_only=False)
+    key.calls("iot:DetachPolicy", {"policyName": "x", "target": "y"}, read_only=False)
+    key.calls("organizations:UpdatePolicy", {"policyId": "p-2", "content": "{}"}, read_only=False)
+    if back:
+        (admin if who == "admin" else key).calls("organizations:AttachPolicy", named, read_only=False)
+    said = [one for one in planned(world, key.id).residual_risks if " took away " in one]
+
+    assert back != any("DetachPolicy on p-1, ou-1" in one for one in said)
+    assert any("UpdatePolicy on p-2" in one for one in said) and "iot" not in str(said)
+
+
+def test_what_the_log_does_not_name_is_not_taken_for_given_back() -> None:
+    """Where logs were copied without what was asked, an administrator's other policies hid what the attacker took."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.calls("iam:AttachRolePolicy", {}, read_only=False)
+    key.calls("iam:DetachRolePolicy", {}, read_only=False)
+    admin.calls("iam:AttachRolePolicy", {}, read_only=False)
+    said = [one for one in planned(world, key.id).residual_risks if " took away a policy" in one]
+
+    assert 1 == len(said) and "DetachRolePolicy (" in said[0]
+
+
+def test_what_watches_and_was_turned_off_is_named() -> None:
+    """Flow logs, Config, alarms: plans told of the trail alone, and a call that failed turned nothing off."""
+    world = World(START)
+    key = world.user("support")
+    for name in ("ec2:DeleteFlowLogs", "config:StopConfigurationRecorder", "guardduty:CreateFilter"):
+        key.calls(name, {}, read_only=False)
+    key.denied("securityhub:DisableSecurityHub")
+    said = [one for one in planned(world, key.id).residual_risks if "DeleteFlowLogs" in one]
+
+    assert 1 == len(said) and "config:StopConfigurationRecorder" in said[0]
+    assert "guardduty:CreateFilter" in said[0] and "securityhub" not in said[0]
+
+
 def test_a_policy_of_a_user_that_a_step_deletes_is_not_said_to_stay() -> None:
     """A change to a user or role that the attacker made goes with it; one to anybody else's is named."""
     world = World(START)

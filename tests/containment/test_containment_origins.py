@@ -17,7 +17,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy
 
-THIEF, OFFICE = "203.0.113.77", "198.51.100.10"
+THIEF, OFFICE, GATEWAY = "203.0.113.77", "198.51.100.10", "198.51.100.11"
 HOUR = 3600
 
 
@@ -345,16 +345,111 @@ def test_the_gateway_that_a_robbed_workload_left_by_is_not_the_thiefs_address() 
     assert made.arn not in {one for each in plan.steps for one in each.principals}
 
 
+@pytest.mark.parametrize("hours", [0, 8, 16])
+def test_the_task_that_only_a_session_which_has_run_out_shows_robbed_is_followed(hours: int) -> None:
+    """The thief went on to a second task: what that is handed is the thief's, also once the session has run out."""
+    world = World(START)
+    first, second = (world.task("Web").seen_from(OFFICE) for _ in range(2))
+    for one in (first, second):
+        one.calls("s3:ListBuckets")
+    first.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(5 * HOUR)
+    robbed = second.seen_from(OFFICE).rotates()
+    robbed.calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    world.wait(5 * HOUR)
+    after = robbed.seen_from(OFFICE).rotates()
+    after.calls("s3:ListBuckets")
+    rested(world, hours)
+    with asked(world) as case:
+        trace = case.trace([first.id])
+
+    assert {robbed.id, after.id} == {one.credential for one in trace.handed or ()}
+
+
+@pytest.mark.parametrize("hours", [0, 8])
+def test_where_healthy_tasks_called_from_is_known_when_they_have_run_out(hours: int) -> None:
+    """A gateway with two addresses is none of the thief's hours later either: what healthy tasks made was deleted."""
+    world = World(START)
+    before, robbed, after = (world.task("Web") for _ in range(3))
+    for one in (before, robbed):
+        one.seen_from(OFFICE).calls("s3:ListBuckets")
+        one.seen_from(GATEWAY).calls("s3:ListBuckets")
+    robbed.seen_from(THIEF).calls("s3:ListBuckets")
+    made = after.seen_from(GATEWAY).creates_user("deployed")
+    rested(world, hours)
+    plan = planned(world, robbed.id, strategy="surgical")
+
+    assert (robbed.id,) == plan.tainted
+    assert made.arn not in {one for each in plan.steps for one in each.principals}
+
+
+@pytest.mark.parametrize("hours", [0, 8])
+def test_an_earlier_session_of_a_robbed_task_makes_the_thiefs_address_none_of_its_own(hours: int) -> None:
+    """The thief had that one, too: what the next task's session did from there is the thief's, not the role's work."""
+    world = World(START)
+    earlier = world.task("Web").seen_from(THIEF)
+    earlier.calls("s3:ListBuckets")
+    world.wait(HOUR)
+    later = earlier.rotates().seen_from(OFFICE)
+    later.calls("s3:ListBuckets")
+    later.seen_from(THIEF).calls("s3:ListBuckets")
+    after = world.task("Web").seen_from(THIEF)
+    made = after.creates_user("backdoor")
+    rested(world, hours)
+    plan = planned(world, later.id, strategy="surgical")
+
+    assert {later.id, after.id} == set(plan.tainted)
+    assert made.arn in {one for each in plan.steps for one in (each.principal, *each.principals)}
+
+
 @pytest.mark.parametrize("narrowing", [{"source_ips": [THIEF]}, {"trusted_ips": [OFFICE]}])
 def test_an_address_that_is_named_as_the_thiefs_is_no_gateway(narrowing: dict[str, list[str]]) -> None:
     """Where the evidence shows the thief before the robbed workload itself, whoever says whose address it is, is heard."""
     world = World(START)
-    robbed, after, healthy = (world.task("Web") for _ in range(3))
-    for one, ip in ((robbed, THIEF), (robbed, OFFICE), (after, THIEF), (healthy, OFFICE)):
+    older, robbed, after, healthy = (world.task("Web") for _ in range(4))
+    for one, ip in (
+        (older, OFFICE),
+        (older, THIEF),
+        (robbed, THIEF),
+        (robbed, OFFICE),
+        (after, THIEF),
+        (healthy, OFFICE),
+    ):
         one.seen_from(ip).calls("s3:ListBuckets")
     plan = checked(planned(world, robbed.id, strategy="surgical", **narrowing))
 
     assert {robbed.id, after.id} == set(plan.tainted) and healthy.id not in hit(plan)
+
+
+@pytest.mark.parametrize("kind", ["portal", "saml", "password", "task"])
+def test_where_a_session_was_before_the_theft_its_owner_is_since(kind: str) -> None:
+    """With `--since` alone its owner's next sign-in from the office was the thief's, and what it made was deleted."""
+    world = World(START)
+
+    def opened(ip: str) -> Credential:
+        new: dict[str, Callable[[], Credential]] = {
+            "portal": lambda: world.identity_center("ada", "Admin", duration=12 * HOUR),
+            "saml": lambda: world.saml("Dev", "zoe"),
+            "password": lambda: world.console_sign_in(world.user("ada"), ip=ip),
+            "task": lambda: world.task("Web"),
+        }
+        session = new[kind]().seen_from(ip)
+        session.calls("s3:ListBuckets")
+        return session
+
+    stolen = opened(OFFICE)
+    stolen.seen_from(GATEWAY).calls("s3:ListBuckets")
+    world.wait(600)
+    since = world.now
+    stolen.seen_from(THIEF).calls("s3:ListBuckets")
+    owners, thiefs = opened(GATEWAY), opened(THIEF)
+    made = owners.creates_user("deployed")
+    plan = planned(world, stolen.id, strategy="surgical", since=since)
+
+    assert {stolen.id, thiefs.id} == set(plan.tainted)
+    assert made.arn not in {one for each in plan.steps for one in (each.principal, *each.principals)}
+    assert owners.id in hit(plan) or rests_on(plan, f"{owners.id} is the rightful owner's")
 
 
 def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
@@ -674,6 +769,25 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
     assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
     assert not any("was not stolen as well" in one for one in both.proof.holds_if)
+
+
+def test_where_a_key_was_before_the_theft_nobody_brought_it_to() -> None:
+    """Colleagues at its owner's second address, which the owner used before and since, are not told as perhaps stolen."""
+    world = World(START)
+    leaked = world.user("leaked", ip="192.0.2.10")
+    leaked.calls("s3:ListBuckets")
+    leaked.seen_from(OFFICE).calls("s3:ListBuckets")
+    world.user("ria", ip=OFFICE).calls("s3:ListBuckets")
+    world.wait(HOUR)
+    since = world.now
+    for address in (THIEF, OFFICE):
+        leaked.seen_from(address).calls("s3:ListBuckets")
+    stolen = world.user("terraform", ip=THIEF)
+    stolen.calls("s3:ListBuckets")
+    plan = planned(world, leaked.id, since=since)
+    (said,) = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
+
+    assert said.startswith(stolen.id)
 
 
 def test_what_works_where_only_a_session_that_has_run_out_brought_the_attacker_is_named() -> None:

@@ -512,6 +512,35 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> N
     assert any("opened again" in one for one in found.notes) == (since in ("handed", "over"))
 
 
+@pytest.mark.parametrize(("used", "hours"), [(True, 0), (True, 14), (False, 14)])
+def test_what_was_handed_out_unseen_before_the_plan_refutes_it_once_used(used: bool, hours: int) -> None:
+    """Its delivery was not in the log yet: used after the bite it refutes the plan, and hours later it does so still."""
+    world = World(START)
+    first = world.instance("Web")
+    first.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    with world.unlogged():
+        second = first.rotates()
+    world.wait(60)
+    world.user("bystander").calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([first.id])
+    world.wait(3600 if used else -30)
+    second.calls("s3:ListBuckets")
+    world.wait(hours * 3600)
+    world.user("bystander").calls("s3:ListBuckets")
+    bit = plan.as_of + timedelta(minutes=5)
+    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
+            record=case.record,
+        )  # fmt: skip
+        told = History(steps={one.n: done for one in plan.steps})
+        found = verify(plan, told, None, looking, now=world.now)
+
+    assert second.id not in plan.tainted and used == (found.verdict == "refuted")
+
+
 @pytest.mark.parametrize("really", [True, False])
 def test_a_call_that_a_person_made_in_our_stead_is_read_back(stand: Stand, really: bool) -> None:
     """Where nothing is left to do of it, it stands; else nobody knows what was done, and it is not told as undone."""

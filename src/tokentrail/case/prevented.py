@@ -35,9 +35,8 @@ def guarded(
     if named:
         places = tainted(engine, forest, named, narrowing)
         since = Since(followed=len(places) <= MOST)
-        if (
-            since.followed
-        ):  # else a thief's next session makes the ordinary ways that guardrails are made from
+        if since.followed:
+            # Else a thief's next session makes the ordinary ways that guardrails are made from.
             found = family(forest, named, narrowing=narrowing, gaps=())
             more = beyond(forest, found, covered, narrowing)
             since = Since(roots(found, more), len(more.doubts)) if more else Since(followed=False)

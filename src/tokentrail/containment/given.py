@@ -17,12 +17,13 @@ from typing import NamedTuple
 from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.near import NAMED
-from tokentrail.containment.neighbours import is_public, stays
+from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -35,6 +36,8 @@ _NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
 
 _SOME = "some service"
 """What gave a session whose delivery the log does not show, as it lies before the evidence begins."""
+_LOOKED_BACK = 86_400
+"""Seconds before the theft in which what runs with the role is looked at, for where it calls from: twice a session."""
 
 
 class Given(NamedTuple):
@@ -52,7 +55,7 @@ class Near(NamedTuple):
     row: Row
     one: Credential
     spent: bool
-    """Whether it neither lives nor minted or changed something."""
+    """Whether it neither lives nor minted or changed something; of those that began before, that is not asked."""
 
 
 class Opening(NamedTuple):
@@ -110,23 +113,23 @@ def _called(deed: Deed) -> set[str]:
 def beside(
     forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
 ) -> list[Near]:
-    """The sessions of such roles, those `known` as the attacker's aside."""
+    """The sessions of such roles from a day before, so that they tell who called from where; without those `known`."""
     names = sorted({one.name for one in opened})
     if not names:
         return []
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
-    first = int(min(one.time for one in opened.values()).timestamp())
+    first = min(one.time for one in opened.values())
     places = forest.called(
         names, NAMED, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
-        f"OR coalesce(f.issued_at, f.first, 0) >= {first})",
+        f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})",
     )  # fmt: skip
     listed = [
         row for row in forest.chosen_rows(places)
         if row["id"] not in known and of_caller(rows.caller(row)) in opened
     ]  # fmt: skip
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if over(one, since)}
+    dead = {row["n"] for row, one in pairs if not _before(one, first) and over(one, since)}
     busy = doing(forest, dead)
     return [Near(row, one, row["n"] in dead - busy) for row, one in pairs]
 
@@ -137,6 +140,7 @@ def given(
     theirs: Iterable[Credential],
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
+    owners: Set[str] = frozenset(),
 ) -> Given:
     """
     Tell which of the sessions of such roles are the attacker's.
@@ -147,24 +151,23 @@ def given(
         theirs: The tainted credentials: what was used from an address of theirs is the attacker's too.
         narrowing: Which addresses count.
         homes: Where the attacker's began before they were used elsewhere: of a workload that was robbed, its own.
+        owners: Addresses that are the owner's of a subject, as `Handed` has them.
     """
     found = Given({}, {}, {})
-    seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)}
-    own = _own_addresses(opened, near)
+    theirs = list(theirs)
+    seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)} - owners
+    own = _own_addresses(opened, near, {one.session_name for one in theirs})
     for row, one, spent in near:
         role = of_caller(rows.caller(row))
         way = opened.get(role)
-        begins = one.issued_at or one.first_used
-        if way is None or one.kind not in _KINDS or _before(begins, way.time):
+        if way is None or one.kind not in _KINDS or _before(one, way.time):
             continue
         if way.service is not None and not _of_service(_given_by(one), way.service):
             continue
-        shared = sorted(seen_at.intersection(used_from([one])) - own.get(role, set()))
+        shared = sorted(seen_at.intersection(used_from([one])))
         if way.service is not None:
-            shared = [
-                one for one in shared
-                if (one not in homes or narrowing.names(one)) and is_public(one)
-            ]  # fmt: skip
+            at_home = homes | own.get(role, set())
+            shared = [at for at in shared if is_public(at) and (at not in at_home or narrowing.names(at))]
         if shared:
             told = found.spent if spent else found.certain
             told[one.id] = f"{way.why}, and both were used from {shared[0]}"
@@ -196,16 +199,25 @@ def _of_service(gave: str | None, service: str) -> bool:
     return gave == service or (service == _SOME and gave is not None and gave not in _NAMED)
 
 
-def _own_addresses(opened: Mapping[Principal, Opening], near: Iterable[Near]) -> dict[Principal, set[str]]:
-    """Where workloads that were stolen from call from by themselves: as their like did before the theft."""
+def _own_addresses(
+    opened: Mapping[Principal, Opening], near: Iterable[Near], robbed: Set[str | None]
+) -> dict[Principal, set[str]]:
+    """
+    Where workloads that were stolen from call from by themselves: as their like did before the theft.
+
+    Whether these have run out since changes nothing. What is called as a `robbed` one is no like of it, but itself.
+    """
     found: dict[Principal, set[str]] = {}
-    for row, one, spent in near:
+    for row, one, _ in near:
         role = of_caller(rows.caller(row))
-        way, begins = opened.get(role), one.issued_at or one.first_used
-        if not spent and way is not None and way.service is not None and _before(begins, way.time):
+        way = opened.get(role)
+        if way is None or way.service is None or one.session_name in robbed:
+            continue
+        if _before(one, way.time):
             found.setdefault(role, set()).update(used_from([one]))
     return found
 
 
-def _before(one: datetime | None, other: datetime) -> bool:
-    return one is not None and one < other
+def _before(one: Credential, other: datetime) -> bool:
+    began = one.issued_at or one.first_used
+    return began is not None and began < other

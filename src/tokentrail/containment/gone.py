@@ -4,11 +4,15 @@ Which users and roles are no more, or go by another name: what was left on those
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokentrail.containment.principal import Principal, PrincipalKind
 from tokentrail.policy.changes import Change
+
+if TYPE_CHECKING:
+    from tokentrail.containment.leftovers import Deed
 
 NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "userName"))
 """The kinds of principal that IAM calls name, and the parameter by which they do."""
@@ -31,6 +35,12 @@ def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
                 last[Principal(change.account, kind, name)] = change
     dead = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
     return {one: time for one, time in dead.items() if one not in away}
+
+
+def to_the_gone(deed: Deed, dead: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
+    """Whether a deed was done to who has been deleted since, or is among those that are `going` as a whole."""
+    named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := deed.asked(member))]
+    return any(one in going or (one in dead and dead[one] >= deed.time) for one in named)
 
 
 def _moved(change: Change) -> Principal | None:

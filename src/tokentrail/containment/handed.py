@@ -14,12 +14,13 @@ it. It was the attacker's all the same, and so were the addresses that it was us
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES
+from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
@@ -59,6 +60,8 @@ class Handed:
     """Living credentials, and what makes them the owner's or the attacker's."""
     spent: dict[str, str] = field(default_factory=dict)
     """By credential id, what was handed out too and leaves nothing to end: why it counts. No plan lists it."""
+    owners: frozenset[str] = frozenset()
+    """Addresses that are their owner's, though the subjects were used from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def follow(
     narrowing: Narrowing,
     since: Mapping[str, datetime],
     also: Mapping[str, str] | None = None,
+    spent: Mapping[str, str] | None = None,
 ) -> Handed:
     """
     Follow a theft through its sources, and what they handed out through theirs.
@@ -95,20 +99,22 @@ def follow(
         narrowing: What of the subjects counts; it holds for whoever signs in too.
         since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
         also: What else counts as the attacker's, by credential id, and why.
+        spent: What else does, and leaves nothing to end: its sources hand out the next all the same.
     """
-    found = Handed(list(trace.subject))
+    found = Handed(list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing))
     theirs: dict[str, Credential] = {one.id: one for one in trace.credentials if one.tainted}
+    theirs |= {one.id: one for one in forest.credentials(forest.named(sorted(found.spent)))}
     first, doubtful = dict[Key, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
-        told = list(_told(forest, first, theirs, narrowing, since))
+        told = list(_told(forest, first, theirs, narrowing, since, found.owners))
         doubtful |= {each.one.id: each.why for each in told if not each.certain}
-        spent = {each.one.id: each.one for each in told if each.certain and each.spent}
-        found.spent |= {each.one.id: each.why for each in told if each.one.id in spent}
-        theirs |= spent
+        over_now = {each.one.id: each.one for each in told if each.certain and each.spent}
+        found.spent |= {each.one.id: each.why for each in told if each.one.id in over_now}
+        theirs |= over_now
         fresh = {each.one.id: each.why for each in told if each.certain and not each.spent}
         fresh |= {id: why for id, why in (also or {}).items() if id not in theirs}
-        if not fresh and not spent:
+        if not fresh and not over_now:
             break
         if not fresh:
             continue
@@ -122,6 +128,16 @@ def follow(
     return found
 
 
+def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str]:
+    """Where the subjects were used before the theft, if that is all that is known of whose an address is."""
+    if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
+        return frozenset()
+    begins = narrowing.since.timestamp()
+    places = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    used = (row for listed in stays(forest, places).values() for row in listed)
+    return frozenset(row["ip"] for row in used if row["first"] < begins)
+
+
 def has_source(one: Credential) -> bool:
     """Whether something may have handed a credential out that hands out others."""
     return one.kind in _KINDS or certified(one)
@@ -129,11 +145,11 @@ def has_source(one: Credential) -> bool:
 
 def _told(
     forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
-    since: Mapping[str, datetime],
+    since: Mapping[str, datetime], owners: Set[str],
 ) -> Iterator[_Told]:  # fmt: skip
     """What sources handed out from their first tainted credential on, and why it counts."""
     changes = _passwords(forest, first, theirs)
-    seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)}
+    seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
     candidates = list(_candidates(forest, first, theirs, since))
     places = _functions(forest, (one for _, one, _ in candidates))
     for row, one, spent in candidates:

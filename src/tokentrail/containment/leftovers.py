@@ -8,13 +8,13 @@ but may have handed out until then what no log shows yet.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import NAMED, gone, moved_on
+from tokentrail.containment.gone import gone, moved_on, to_the_gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
@@ -30,6 +30,7 @@ _BY_NAME = frozenset({"function", "instance", "instance_profile"})
 """Workloads by whose name their sessions are told."""
 _HOSTING = ("AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 """Changes by which a host is handed a role's sessions from then on."""
+_QUARANTINE = ":aws:policy/AWSCompromisedKeyQuarantine"
 _NAMED = {
     "user": ("user", "userName"), "role": ("role", "roleName"), "login_profile": ("password", "userName"),
     "trust": ("trust", "roleName"),
@@ -66,6 +67,17 @@ class Deed:
     certain: bool = True
     """Whether it is the attacker's, and not perhaps that of the owner of the key that leaked."""
     region: str | None = None
+
+    def asked(self, name: str) -> str | None:
+        """A request parameter, if it is text: whoever made the call chose what it is."""
+        value = object_of(self.request).get(name)
+        return value if isinstance(value, str) else None
+
+    def said(self, things: Iterable[str | None]) -> str:
+        """The call, what it was done to, and where."""
+        where = ", ".join(one for one in (self.account, self.region) if one)
+        on = f" on {', '.join(named)}" if (named := [one for one in things if one]) else ""
+        return f"{self.name}{on} ({where}{', ' if where else ''}event {self.event_id})"
 
     @property
     def writes_iam(self) -> bool:
@@ -111,8 +123,11 @@ def left_behind(
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in seen
-            on_dead = what in ("policy", "boundary", "instance_profile") and _on_the_dead(deed, dead, found)
-            if on_dead or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
+            over = what in ("policy", "boundary", "instance_profile") and (
+                to_the_gone(deed, dead, found.users | found.roles)
+                or _QUARANTINE in (deed.asked("policyArn") or "")
+            )
+            if over or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
                 continue
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
@@ -143,11 +158,8 @@ def left_behind(
 
 def _said(deed: Deed, thing: str | None) -> str:
     """One call that left something, and where that is."""
-    where = ", ".join(one for one in (deed.account, deed.region) if one)
-    admitted = unquote(asked(deed, "principalArn") or "")  # as EKS has it in an address
-    reached = dict.fromkeys([thing, *_listed(deed, "instanceIds"), asked(deed, "target"), admitted])
-    on = f" on {', '.join(named)}" if (named := [one for one in reached if one]) else ""
-    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
+    admitted = unquote(deed.asked("principalArn") or "")  # as EKS has it in an address
+    return deed.said(dict.fromkeys([thing, *_listed(deed, "instanceIds"), deed.asked("target"), admitted]))
 
 
 def _works_by_itself(deed: Deed, what: str) -> bool:
@@ -205,7 +217,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
         if not deed.certain:
             found.uncertain.add(thing)
         return
-    user = asked(deed, "userName") or deed.user or ""
+    user = deed.asked("userName") or deed.user or ""
     yield Source(
         kind="key", id=thing or f"a key of {user}", account=deed.account, made=made,
         mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
@@ -215,7 +227,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
 
 def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     """Something of a user's that acts for ever and that no call of ours takes back."""
-    user = asked(deed, "userName") or deed.user
+    user = deed.asked("userName") or deed.user
     return Source(
         kind="key", id=thing or f"what {deed.name} made", account=deed.account,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
@@ -223,16 +235,9 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _on_the_dead(deed: Deed, dead: Mapping[Principal, datetime], found: Leftovers) -> bool:
-    """Whether a change was one to who has been deleted since or goes as a whole, or no more than AWS's quarantine."""
-    named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := asked(deed, member))]
-    gone_too = (one in found.users | found.roles or (one in dead and dead[one] >= deed.time) for one in named)
-    return any(gone_too) or ":aws:policy/AWSCompromisedKeyQuarantine" in (asked(deed, "policyArn") or "")
-
-
 def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
     """A role that instances get through their profile, or an instance that gets one."""
-    role, profile = asked(deed, "roleName"), asked(deed, "instanceProfileName")
+    role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     yield Source(
@@ -320,7 +325,7 @@ def _host(
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
-            region=deed.region, what=what, cluster=cluster_of(thing) or asked(deed, "cluster"), until=until,
+            region=deed.region, what=what, cluster=cluster_of(thing) or deed.asked("cluster"), until=until,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip
@@ -392,9 +397,3 @@ def trusted(document: str | None) -> set[str]:
         for value in values:
             found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
     return found
-
-
-def asked(deed: Deed, name: str) -> str | None:
-    """A request parameter, if it is text: whoever made the call chose what it is."""
-    value = object_of(deed.request).get(name)
-    return value if isinstance(value, str) else None

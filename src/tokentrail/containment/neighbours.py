@@ -7,12 +7,12 @@ and no log tells that it was taken. That it works from an address which nobody h
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from tokentrail.containment.scene import Neighbour
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -57,9 +57,8 @@ def _came_after(
         if len(others) <= _CROWD and all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
     there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
-    there.sort(
-        key=lambda each: (each[0].kind != "long_term_key", brought[each[2]])
-    )  # of many, some are spelled out
+    # Of many, some are spelled out.
+    there.sort(key=lambda each: (each[0].kind != "long_term_key", brought[each[2]]))
     for one, row, address in there:
         yield one, Neighbour(row["id"], address, own[brought[address][1]].id)
 
@@ -77,7 +76,7 @@ def _brought(
 
     Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
     used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's, and so may
-    what was minted there.
+    what was minted there. Where a subject was before the theft nobody brought it to, but who is named for it.
     """
     stayed = stays(forest, own.keys())
     homes = {
@@ -90,8 +89,10 @@ def _brought(
     for n, listed in stayed.items():
         for row in listed:
             at = row["ip"]
-            admitted = (narrowing if n in starts else trusted).admits(rows.moment(row["last"]), at)
-            if admitted and (at not in homes or narrowing.names(at)) and is_public(at):
+            named = narrowing.names(at)
+            came = rows.moment(row["last" if named else "first"])
+            admitted = (narrowing if n in starts else trusted).admits(came, at)
+            if admitted and (named or at not in homes) and is_public(at):
                 found[at] = min(found.get(at, (row["first"], n)), (row["first"], n))
     return found
 
@@ -104,22 +105,3 @@ def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
     for listed in found.values():
         listed.sort(key=lambda row: (row["first"], row["ip"]))
     return found
-
-
-def is_public(text: str) -> bool:
-    """
-    Whether a text is an address, and not a service's name, and none that networks use within themselves.
-
-    Calls through a VPC's endpoints show such, which others may share.
-    """
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return not any(address in one for one in _INNER if one.version == address.version)
-
-
-_INNER = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7")
-)

@@ -33,7 +33,7 @@ from tokentrail.containment.principal import (
 )
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
-from tokentrail.containment.unknown import given_calls, unknown_calls
+from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
 from tokentrail.lineage import rows
@@ -92,7 +92,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     own = {name for n, name in ids.items() if n in starts}
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += [*idle, *weakened(deeds, around)]
+    dead = gone(around)
+    left.risks += [*idle, *weakened(deeds, around, dead, left.users | left.roles)]
     sources = [
         *standing,
         *behind(ever, gone_since, forest.as_of, shut),
@@ -103,7 +104,6 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     sources, held_there = taken_over(forest, sources, set(tainted))
     shutting = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in sources)
     sources = [one for one in shutting if one.until is None or one.until > unseen.get(one.account, earliest)]
-    dead = gone(around)
     still = [
         one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
     ]
@@ -114,8 +114,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
-    left.risks += unknown_calls(forest, ids, own, asked.narrowing.since)
-    left.entered += given_calls(forest, ids, own, asked.narrowing.since)
+    calls = calls_of(forest, ids, own, asked.narrowing)
+    left.risks += unknown_calls(calls)
+    left.entered += given_calls(calls)
     edges = list(seen_edges(forest))
     concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
     if asked.reach is not None:
@@ -190,26 +191,23 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
     Again until nothing is found anew, since what was given a role may have passed on another.
     """
     also: dict[str, str] = {}
-    spent: dict[str, tuple[str, Credential]] = {}
+    spent: dict[str, str] = {}
     while True:
-        more = follow(forest, trace, narrowing, unseen, also)
-        more.spent |= {id: why for id, (why, _) in spent.items()}
+        more = follow(forest, trace, narrowing, unseen, also, spent)
         tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
         listed = forest.named(tainted)
         pairs = list(zip(listed, forest.credentials(listed), strict=True))
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         opened = openings(deeds, pairs)
         told = beside(forest, opened, {*tainted, *more.spent}, unseen)
-        theirs = [*(one for _, one in pairs), *(one for _, one in spent.values())]
-        found = given(opened, told, theirs, narrowing, homes(forest, pairs))
+        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
+        found = given(opened, told, theirs, narrowing, homes(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
             return _Theirs(more, tainted, pairs, deeds)
         also |= found.certain
-        spent |= {
-            near.one.id: (found.spent[near.one.id], near.one) for near in told if near.one.id in found.spent
-        }
+        spent |= found.spent
 
 
 def followed(
@@ -219,11 +217,11 @@ def followed(
     """
     A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan.
 
-    Of what leaves nothing to end, what began after a second: that it was used tells whether a plan held.
+    Of what leaves nothing to end, what was used, or began, after a second: that tells whether a plan held.
     """
     more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
     spent = forest.named(sorted(more.more.spent))
-    late = (row["id"] for row in spent if (row["issued_at"] or row["first"] or 0) > spent_after)
+    late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
     return (*more.more.subjects, *late, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
 
 

@@ -8,14 +8,13 @@ credentials of a role that the caller is not, and tell neither the role nor the 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
-from datetime import datetime
+from collections.abc import Container, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 
 from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import ApiUse, ResourceUse
+from tokentrail.lineage.trace import Narrowing
 
 _MOST = 12
 _CHANGING = re.compile(
@@ -96,23 +95,98 @@ AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager
 days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
 'PutRetentionPolicy'.
 """
+_LATER = {name: (service, name) for service, name in _TIMED}
+_NARROWED = """
+SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
+FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_WATCHES = {
+    "config": "DeleteConfigRule DeleteConfigurationRecorder DeleteDeliveryChannel StopConfigurationRecorder",
+    "ec2": "DeleteFlowLogs",
+    "route53resolver": "DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
+    "wafv2": "DeleteLoggingConfiguration",
+    "logs": "DeleteLogGroup DeleteLogStream DeleteMetricFilter DeleteSubscriptionFilter",
+    "monitoring": "DeleteAlarms DisableAlarmActions",
+    "guardduty": "CreateFilter CreateIPSet DeleteMembers DeletePublishingDestination "
+    "DisassociateFromAdministratorAccount DisassociateFromMasterAccount DisassociateMembers StopMonitoringMembers "
+    "UpdateFilter UpdateIPSet",
+    "securityhub": "BatchDisableStandards DisableSecurityHub DisassociateFromAdministratorAccount",
+    "macie2": "DisableMacie",
+    "inspector2": "Disable",
+    "detective": "DeleteGraph",
+    "access-analyzer": "DeleteAnalyzer",
+}
+_WATCHING = frozenset((service, name) for service, names in _WATCHES.items() for name in names.split())
+"""
+Calls that turn off what tells or watches besides CloudTrail, or let it pass over something.
+
+Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
+Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
+Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
+"""
 _OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
 
 
-def given_calls(
-    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
-) -> Iterator[str]:
-    """The conditions that what such calls handed out no longer works, if there are any; as `unknown_calls`."""
-    found = _counted(forest, ids, subjects, since, lambda *call: call in _ROLES)
-    if found:
+@dataclass(slots=True)
+class Use:
+    """What the attacker called by one name of a service, and that succeeded."""
+
+    first: int
+    """When the first of them was."""
+    count: int = 0
+    things: dict[str, None] = field(default_factory=dict)
+    """What it was done to, of those calls alone that delete something later."""
+
+
+Calls = Mapping[tuple[str, str], Use]
+"""By service and name."""
+
+
+def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing: Narrowing) -> Calls:
+    """
+    What the attacker called, without what failed.
+
+    Args:
+        forest: Where.
+        ids: The tainted credentials, by their places.
+        subjects: Those of them that may be their owner's, too.
+        narrowing: What of these is the attacker's.
+    """
+    own = {n for n, one in ids.items() if one in subjects} if narrowing != Narrowing() else set[int]()
+    others = {n: one for n, one in ids.items() if n not in own}
+    found: dict[tuple[str, str], Use] = {}
+    for use in doings.apis(forest, others):
+        if use.count > use.errors:
+            first = int(use.first.timestamp())
+            _use(found, use.event_source, use.event_name, first).count += use.count - use.errors
+    for touched in doings.resources(forest, others):
+        call = _LATER.get(touched.event_name or "")
+        if call in found and touched.arn and touched.count > touched.errors:
+            found[call].things[touched.arn] = None
+    since = int(narrowing.since.timestamp()) if narrowing.since else 0
+    for row in forest.done_by(own, _NARROWED.format(tuple(_LATER), since)) if own else ():
+        if narrowing.admits(None, row["ip"]):
+            one = _use(found, row["source"], row["name"], row["first"])
+            one.count += row["count"]
+            one.things |= dict.fromkeys(filter(None, (row["resource"] or "").split("\n")))
+    return dict(sorted(found.items(), key=lambda one: (one[1].first, one[0])))
+
+
+def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None, first: int) -> Use:
+    use = found.setdefault(((source or "").partition(".")[0], name or ""), Use(first))
+    use.first = min(use.first, first)
+    return use
+
+
+def given_calls(calls: Calls) -> Iterator[str]:
+    """The conditions that what such calls handed out no longer works, if there are any."""
+    if found := _among(calls, _ROLES):
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
         )
-    found = _counted(forest, ids, subjects, since, lambda *call: call in _PERSONS)
-    if found:
+    if found := _among(calls, _PERSONS):
         yield (
             "no token works any more that the attacker was given of people in IAM Identity Center: "
             f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
@@ -121,60 +195,38 @@ def given_calls(
         )
 
 
-def unknown_calls(
-    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None
-) -> Iterator[str]:
-    """
-    The sentences about such calls, if there are any.
-
-    Args:
-        forest: Where.
-        ids: The tainted credentials, by their places.
-        subjects: Those of them that may be their owner's up to `since`.
-        since: When the theft began, if that is known.
-    """
-    found = _counted(forest, ids, subjects, since, _is_unknown)
-    if found:
+def unknown_calls(calls: Calls) -> Iterator[str]:
+    """The sentences about such calls, if there are any."""
+    if found := _among(calls, [call for call in calls if _is_unknown(*call)]):
         yield (
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand, {_listed(found)}"
         )
-    found = _counted(forest, ids, subjects, since, lambda *call: call in _TIMED)
-    if found:
+    if found := _among(calls, _TIMED):
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_timed(forest, ids, subjects, since, found))}"
+            f"{'; '.join(_timed(found))}"
         )
-    found = _counted(forest, ids, subjects, since, lambda *call: call in _OUTSIDE)
-    if found:
+    if found := _among(calls, _WATCHING):
+        yield (
+            "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
+            f"no step turns it on again, look at each by hand: {_listed(found)}"
+        )
+    if found := _among(calls, _OUTSIDE):
         yield (
             "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
             f"back: {_listed(found)}; tell whoever accepts them"
         )
 
 
-def _counted(
-    forest: Forest, ids: Mapping[int, str], subjects: Set[str], since: datetime | None,
-    wanted: Callable[[str, str], bool],
-) -> Counter[str]:  # fmt: skip
-    """How often the attacker made each call that is wanted, without those that failed."""
-    found: Counter[str] = Counter()
-    for use in doings.apis(forest, ids):
-        service, name = (use.event_source or "").partition(".")[0], use.event_name or ""
-        if _done(use, subjects, since) and wanted(service, name):
-            found[f"{service}:{name}"] += use.count - use.errors
-    return found
+def _among(calls: Calls, wanted: Container[tuple[str, str]]) -> Calls:
+    return {call: use for call, use in calls.items() if call in wanted}
 
 
-def _done(use: ApiUse | ResourceUse, subjects: Set[str], since: datetime | None) -> bool:
-    """Whether something was done at all, and not by a subject's owner alone."""
-    return use.count > use.errors and not (
-        since is not None and use.credential in subjects and use.last < since
-    )
-
-
-def _listed(found: Mapping[str, int]) -> str:
-    told = [f"{name}{f' ({count} times)' if count > 1 else ''}" for name, count in found.items()]
+def _listed(found: Calls) -> str:
+    told = [
+        f"{':'.join(call)}{f' ({use.count} times)' if use.count > 1 else ''}" for call, use in found.items()
+    ]
     more = (
         f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
         if len(told) > _MOST
@@ -183,28 +235,19 @@ def _listed(found: Mapping[str, int]) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _timed(
-    forest: Forest,
-    ids: Mapping[int, str],
-    subjects: Set[str],
-    since: datetime | None,
-    found: Mapping[str, int],
-) -> Iterator[str]:
+def _timed(found: Calls) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
-    touched: dict[str, dict[str, None]] = {}
-    for use in doings.resources(forest, ids):
-        if use.event_name and use.arn and _done(use, subjects, since):
-            touched.setdefault(use.event_name, {})[use.arn] = None
-    for call in found:
-        service, _, name = call.partition(":")
-        things = list(touched.get(name, ()))
+    for call, use in found.items():
+        things = list(use.things)
         more = f" and {len(things) - _MOST} more" if len(things) > _MOST else ""
         on = f" on {', '.join(things[:_MOST])}{more}" if things else ""
-        yield f"{call}{on} ({_TIMED[service, name]})"
+        yield f"{':'.join(call)}{on} ({_TIMED[call]})"
 
 
 def _is_unknown(service: str, name: str) -> bool:
     source = f"{service}.amazonaws.com"
+    if (service, name) in _WATCHING:
+        return False
     issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS | _ROLES
     told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
     laid = service == "ec2" and _NETWORK.fullmatch(name)

@@ -1,35 +1,53 @@
 """
 What the attacker took away that protected: second factors, boundaries, policies, the log. No step gives it back.
 
-What was the attacker's own, and what somebody gave back since, is not told. Sources: IAM API Reference, AWS CloudTrail
-API Reference and Amazon GuardDuty API Reference, the page of each call.
+What was the attacker's own, and what somebody gave back since, is not told. Sources: IAM API Reference, AWS
+Organizations API Reference, AWS CloudTrail API Reference and Amazon GuardDuty API Reference, the page of each call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tokentrail.containment.leftovers import Deed, asked
+from tokentrail.containment.gone import to_the_gone
+from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.untold import some_of
 from tokentrail.policy.changes import Change
 
 _ROWS = (
-    ("DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
-    ("DeleteUserPermissionsBoundary", "a permissions boundary", "userName", "PutUserPermissionsBoundary"),
-    ("DeleteRolePermissionsBoundary", "a permissions boundary", "roleName", "PutRolePermissionsBoundary"),
-    ("DeleteUserPolicy", "a policy", "userName policyName", "PutUserPolicy"),
-    ("DeleteRolePolicy", "a policy", "roleName policyName", "PutRolePolicy"),
-    ("DeleteGroupPolicy", "a policy", "groupName policyName", "PutGroupPolicy"),
-    ("DetachUserPolicy", "a policy", "userName policyArn", "AttachUserPolicy"),
-    ("DetachRolePolicy", "a policy", "roleName policyArn", "AttachRolePolicy"),
-    ("DetachGroupPolicy", "a policy", "groupName policyArn", "AttachGroupPolicy"),
-    ("RemoveUserFromGroup", "a group membership", "userName groupName", "AddUserToGroup"),
-    ("DeleteLoginProfile", "a password", "userName", "CreateLoginProfile"),
+    ("iam", "DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
+    (
+        "iam",
+        "DeleteUserPermissionsBoundary",
+        "a permissions boundary",
+        "userName",
+        "PutUserPermissionsBoundary",
+    ),
+    (
+        "iam",
+        "DeleteRolePermissionsBoundary",
+        "a permissions boundary",
+        "roleName",
+        "PutRolePermissionsBoundary",
+    ),
+    ("iam", "DeleteUserPolicy", "a policy", "userName policyName", "PutUserPolicy"),
+    ("iam", "DeleteRolePolicy", "a policy", "roleName policyName", "PutRolePolicy"),
+    ("iam", "DeleteGroupPolicy", "a policy", "groupName policyName", "PutGroupPolicy"),
+    ("iam", "DetachUserPolicy", "a policy", "userName policyArn", "AttachUserPolicy"),
+    ("iam", "DetachRolePolicy", "a policy", "roleName policyArn", "AttachRolePolicy"),
+    ("iam", "DetachGroupPolicy", "a policy", "groupName policyArn", "AttachGroupPolicy"),
+    ("iam", "RemoveUserFromGroup", "a group membership", "userName groupName", "AddUserToGroup"),
+    ("iam", "DeleteLoginProfile", "a password", "userName", "CreateLoginProfile"),
+    ("organizations", "DetachPolicy", "a policy of the organisation", "policyId targetId", "AttachPolicy"),
+    ("organizations", "UpdatePolicy", "what a policy of the organisation said", "policyId", "UpdatePolicy"),
 )
-_TAKEN = {name: (what, members.split(), giver) for name, what, members, giver in _ROWS}
+_TAKEN = {(service, name): (what, members.split(), giver) for service, name, what, members, giver in _ROWS}
 """By call: what it takes away, the parameters that name it, and the call that gives it, with the same ones."""
-_GIVEN = {giver: members for _, members, giver in _TAKEN.values()}
+_GIVEN = {(service, giver): members for (service, _), (_, members, giver) in _TAKEN.items()}
+_ALIKE = frozenset(name for _, name in _GIVEN if name.startswith(("Attach", "Add")))
+"""Calls that give the very same again, whoever makes them; of the others the attacker's may give something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
 """A second factor is given back by another device, too: by the call, account and user."""
 _Thing = tuple[str | None, ...]
@@ -42,29 +60,31 @@ _BLINDS = {
 _NAMES = ("name", "trailName", "eventDataStore", "detectorId")
 
 
-def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
+def weakened(
+    deeds: Sequence[Deed], changes: Sequence[Change], dead: Mapping[Principal, datetime], going: Collection[Principal]
+) -> Iterator[str]:  # fmt: skip
     """
     The sentences about what deeds took away, by whom and of which kind.
 
     Args:
         deeds: The changes of tainted credentials.
         changes: Everybody's changes to IAM, by which it may have been given back.
+        dead: The users and roles that were deleted, and when: of what they had, nothing is to be given back.
+        going: Those that the attacker made, and that are ended as a whole.
     """
     told: dict[tuple[str, str], list[str]] = {}
-    own = {deed.event_id for deed in deeds}
-    before, since = _given(deeds, changes, own)
+    first, given, since = _in_turn(deeds, changes)
     for deed in deeds:
-        if deed.source.startswith("iam.") and deed.name in _TAKEN:
-            what, members, giver = _TAKEN[deed.name]
-            named = [asked(deed, one) for one in members]
-            thing = giver, deed.account, *named
-            back = thing[:_WHOSE] if giver == _FACTOR else thing
-            first, last = before.get(thing), since.get(back)
-            if (first is None or first > deed.time) and (last is None or last <= deed.time):
-                told.setdefault((deed.by, what), []).append(_said(deed, [one for one in named if one]))
-        elif deed.name in _BLINDS.get(deed.source.partition(".")[0], "").split():
-            named = [asked(deed, each) for each in _NAMES]
-            told.setdefault((deed.by, ""), []).append(_said(deed, [one for one in named if one]))
+        service = deed.source.partition(".")[0]
+        if (service, deed.name) in _TAKEN:
+            what, thing = _TAKEN[service, deed.name][0], _taken(deed)
+            back = since.get(_back(thing))
+            own = thing in given and given[thing] <= first[thing]
+            if not own and (back is None or back <= deed.time) and not to_the_gone(deed, dead, going):
+                told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
+        elif deed.name in _BLINDS.get(service, "").split():
+            named = [deed.asked(each) for each in _NAMES]
+            told.setdefault((deed.by, ""), []).append(deed.said(named))
     for (by, what), calls in told.items():
         if what:
             yield f"{by} took away {what}, which no step gives back; look at it by hand: {some_of(calls)}"
@@ -75,25 +95,38 @@ def weakened(deeds: Sequence[Deed], changes: Sequence[Change]) -> Iterator[str]:
             )
 
 
-def _given(
-    deeds: Iterable[Deed], changes: Iterable[Change], own: Set[str]
-) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime]]:
-    """What the attacker gave first of all, and what anybody else gave last; of second factors, to whom alone."""
-    before: dict[_Thing, datetime] = {}
+def _in_turn(
+    deeds: Iterable[Deed], changes: Iterable[Change]
+) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime], dict[_Thing, datetime]]:
+    """When the attacker took each thing first, and gave it first; and when it was given last as it had been."""
+    first: dict[_Thing, datetime] = {}
+    given: dict[_Thing, datetime] = {}
     since: dict[_Thing, datetime] = {}
+    own = set()
     for deed in deeds:
-        if deed.name in _GIVEN:
-            thing = deed.name, deed.account, *(asked(deed, one) for one in _GIVEN[deed.name])
-            before[thing] = min(before.get(thing, deed.time), deed.time)
+        own.add(deed.event_id)
+        call = deed.source.partition(".")[0], deed.name
+        if call in _TAKEN:
+            thing = _taken(deed)
+            first[thing] = min(first.get(thing, deed.time), deed.time)
+        elif call in _GIVEN:
+            thing = deed.name, deed.account, *(deed.asked(one) for one in _GIVEN[call])
+            if None not in thing:  # else it may be another
+                given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
-        if one.event_name in _GIVEN and one.event_id not in own:
-            thing = one.event_name, one.account, *(one.asked(each) for each in _GIVEN[one.event_name])
-            thing = thing[:_WHOSE] if one.event_name == _FACTOR else thing
-            since[thing] = max(since.get(thing, one.time), one.time)
-    return before, since
+        members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
+        if members and (one.event_id not in own or one.event_name in _ALIKE):
+            back = _back((one.event_name, one.account, *(one.asked(each) for each in members)))
+            if None not in back:
+                since[back] = max(since.get(back, one.time), one.time)
+    return first, given, since
 
 
-def _said(deed: Deed, named: Sequence[str]) -> str:
-    where = ", ".join(one for one in (deed.account, deed.region) if one)
-    on = f" on {', '.join(named)}" if named else ""
-    return f"{deed.name}{on} ({where}{', ' if where else ''}event {deed.event_id})"
+def _taken(deed: Deed) -> _Thing:
+    _, members, giver = _TAKEN[deed.source.partition(".")[0], deed.name]
+    return giver, deed.account, *(deed.asked(one) for one in members)
+
+
+def _back(thing: _Thing) -> _Thing:
+    """What tells that a thing is there again."""
+    return thing[:_WHOSE] if thing[0] == _FACTOR else thing

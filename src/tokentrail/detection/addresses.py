@@ -11,19 +11,13 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from tokentrail.errors import UsageError
+from tokentrail.lineage.inner import is_public, parsed
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-_PRIVATE: tuple[_Network, ...] = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-                "fc00::/7", "fe80::/10", "::1/128")
-)  # fmt: skip
-"""Networks that lead nowhere from outside; those of documentation count as public, since made evidence uses them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +80,13 @@ class Addresses:
         one = self.of(ip)
         owner = f"AS{one.asn} {one.owner or ''}".rstrip() if one.asn is not None else one.owner
         known = [each for each in (one.country, owner, one.aws and f"AWS {one.aws}") if each]
-        if self.knows_aws and one.aws is None and public(ip):
+        if self.knows_aws and one.aws is None and is_public(ip):
             known.append("not AWS")
         return f"{ip} ({', '.join(known)})" if known else ip
 
     def outside_aws(self, ip: str) -> bool:
         """Whether an address is surely not AWS's: public, and in none of its ranges."""
-        return self.knows_aws and self.of(ip).aws is None and public(ip)
+        return self.knows_aws and self.of(ip).aws is None and is_public(ip)
 
     def same_owner(self, one: str, other: str) -> bool:
         """Whether two addresses are known to belong to one network's owner, in one country where that is known."""
@@ -107,7 +101,7 @@ class Addresses:
     def _looked_up(self, ip: str) -> Address:
         number = parsed(ip)
         found = Address(ip=ip)
-        if number is None or not public(ip):
+        if number is None or not is_public(ip):
             return found
         for database in self._databases:
             if number.version == 6 and database.metadata().ip_version == 4:
@@ -121,21 +115,6 @@ class Addresses:
             if listed and (told := listed.get(int(number) >> (number.max_prefixlen - length))):
                 return told
         return None
-
-
-@lru_cache(maxsize=1 << 12)
-def parsed(ip: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address; `None` for what is none, such as the name of a service."""
-    try:
-        return ipaddress.ip_address(ip or "")
-    except ValueError:
-        return None
-
-
-def public(ip: str) -> bool:
-    """Whether an address can be reached from anywhere, or is one of those that documentation uses."""
-    number = parsed(ip)
-    return number is not None and not any(number in network for network in _PRIVATE)
 
 
 def _with(found: Address, record: Any) -> Address:

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.detection import known
-from tokentrail.detection.addresses import Addresses, parsed
+from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.heap import Heap, through_files
@@ -36,7 +36,7 @@ from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
-from tokentrail.lineage import rows
+from tokentrail.lineage import inner, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.stretches import Stretch, stretches
@@ -318,7 +318,7 @@ class Scene:
         return {
             rows.event_id(event, text) or "": (time, ip, root)
             for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
-            if parsed(ip)
+            if inner.parsed(ip)
         }
 
     def caller(self, row: Row) -> Caller:

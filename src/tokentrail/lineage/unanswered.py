@@ -4,7 +4,8 @@ Calls that issued a credential whose key the log does not show, and that nobody 
 CloudTrail leaves out an answer that is too long, and tools that copy logs leave out others. What such a call issued
 stands nowhere until it is used, and works all the same.
 Source: CloudTrail User Guide, 'CloudTrail record contents' (`responseElements`); how long each lasts: AWS STS API
-Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken' (DurationSeconds), 'AssumeRoot'.
+Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken' (DurationSeconds), 'AssumeRoot'; what a role's session
+is given of another role, and a root user by either of the two in the middle, ends within the hour.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _LONGEST = {
     "GetSessionToken": 129_600,
 }
 """Seconds that what each issues lasts at most."""
+_HOUR = 3_600
 _ASKED = f"""
 SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
 FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
@@ -68,17 +70,22 @@ class Unanswered:
             event = event_id(row["event_id"], row["event_id_text"])
             if time is None or time > as_of:
                 continue
-            longest = _LONGEST[row["api"]]
+            longest = _longest(row["api"], by)
             lasts = row["duration"] if 0 < (row["duration"] or 0) < longest else longest
-            until = time + min(
-                timedelta(seconds=lasts), _END - time
-            )  # a forged time may be the calendar's last
+            # A forged time may be the calendar's last.
+            until = time + min(timedelta(seconds=lasts), _END - time)
             theirs = by.parent in tainted or admits(time, row["ip"])
             if event in seen or (by.id, time) in seen_then or not theirs or until <= as_of:
                 continue
             found.setdefault(by.account, {})[event] = time, until, _named(row), by.id
         for account, calls in sorted(found.items(), key=str):
             yield _gap(account, sorted(calls.values()))
+
+
+def _longest(api: str, by: TracedCredential) -> int:
+    """How many seconds what somebody is issued lasts at most; the same as linking says of what was used."""
+    root = api in ("GetFederationToken", "GetSessionToken") and (by.principal or "").endswith(":root")
+    return _HOUR if root or (api == "AssumeRole" and by.role) else _LONGEST[api]
 
 
 def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str]]) -> Gap:

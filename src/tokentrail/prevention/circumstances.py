@@ -9,7 +9,6 @@ Guide, 'CloudTrail record contents' (`sourceIPAddress`, `userAgent`, `awsRegion`
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from tokentrail.events.vocabulary import VPC_ENDPOINT
+from tokentrail.lineage.inner import is_public, parsed
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import identity_of
@@ -120,19 +120,10 @@ def service_linked(row: Row) -> bool:
     return bool(row["linked"])
 
 
+@lru_cache(maxsize=65_536)
 def private(address: str) -> bool | None:
     """Whether an address is a VPC's own; `None` for what is no address."""
-    return _private(address)
-
-
-@lru_cache(maxsize=65536)
-def _private(address: str) -> bool | None:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    inner = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10")
-    return any(found in ipaddress.ip_network(one) for one in inner if (":" in one) == (found.version == 6))
+    return None if parsed(address) is None else not is_public(address)
 
 
 def _context_of_caller(row: Row) -> Context:

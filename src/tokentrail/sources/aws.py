@@ -211,13 +211,11 @@ def _explained() -> Iterator[None]:
         raise Failed("credentials", type(error).__name__, _line(error)) from error
     except (sdk.HTTPClientError, sdk.ConnectionError) as error:
         raise Failed("network", type(error).__name__, _line(error)) from error
-    except (
-        RecursionError
-    ) as error:  # the SDK asks which region a redirection means, and is redirected at that as well
+    except RecursionError as error:
+        # The SDK asks which region a redirection means, and is redirected at that as well.
         raise Failed("other", "PermanentRedirect", "it is sent on, without a word where to") from error
-    except (
-        OSError
-    ) as error:  # what credentials stand in, as a pod's token; a connection's come as the SDK's own
+    except OSError as error:
+        # What credentials stand in, as a pod's token; a connection's come as the SDK's own.
         raise Failed("credentials", type(error).__name__, _line(error)) from error
     except (sdk.BotoCoreError, ResponseParserError) as error:
         raise Failed("other", type(error).__name__, _line(error)) from error

@@ -374,9 +374,8 @@ class BucketFeed(PollingFeed):
                         yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
-            self._newest = min(
-                datetime.fromtimestamp(self._clock(), UTC), max(written)
-            )  # whoever may write there may name an object after any day
+            # Whoever may write there may name an object after any day.
+            self._newest = min(datetime.fromtimestamp(self._clock(), UTC), max(written))
 
     def _not_read(self, there: S3Object, error: OSError) -> None:
         """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""

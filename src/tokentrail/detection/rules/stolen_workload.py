@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.addresses import public
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named
+from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.rows import Row, event_id
 
 _HOSTED = """
@@ -189,7 +189,7 @@ def _comparable(row: Row) -> bool:
     record contents, 'sourceIPAddress'; VPC User Guide, 'Gateway endpoints'), and by IPv4 beside IPv6.
     """
     here, home = str(row["ip"]), str(row["home"])
-    return public(here) == public(home) and (":" in here) == (":" in home)
+    return is_public(here) == is_public(home) and (":" in here) == (":" in home)
 
 
 RULE = Rule(

@@ -116,26 +116,27 @@ def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row,
     The latter are from another country, soon after the last from the one before, which nobody travels as quickly.
     """
     came = [
-        (row, turns[place + 1 :])
+        (place, row)
         for place, row in enumerate(turns)
         if place
         and row["settled"]
         and row["time"] == row["first_of_network"]
         and row["before"] not in (None, row["network"])
     ]
-    for row, after in came:
-        if (back := _back(row, after, within)) is not None:
+    for place, row in came:
+        if (back := _back(turns, place, within)) is not None:
             yield row, back
-    for row, _ in came:
+    for _, row in came:
         if row["time"] - row["time_before"] <= within and scene.addresses.far_apart(
             row["ip"], row["ip_before"]
         ):
             yield row, None
 
 
-def _back(came: Row, after: list[Row], within: float) -> Row | None:
-    """The return to the network before one that came, with nothing but other new ones in between."""
-    for row in after:
+def _back(turns: list[Row], place: int, within: float) -> Row | None:
+    """The return to the network before one that came at a place, with nothing but other new ones in between."""
+    came = turns[place]
+    for row in map(turns.__getitem__, range(place + 1, len(turns))):
         if row["time"] - came["time"] > within:
             return None
         if row["network"] == came["before"]:
