@@ -24,6 +24,7 @@ from tokentrail.testing.story import Story
     [
         (("trace",), "Missing argument 'SUBJECT...'"),
         (("nonsense",), "No such command 'nonsense'"),
+        (("tracee",), "No such command 'tracee'. Did you mean trace?"),
         (("status", "--case", "nowhere"), "nowhere: no case here"),
         (("ingest", "no-such-file"), "no-such-file: no such file or folder"),
         (("trace", "x", "--as-of", "yesterday"), "2026-11-23T10:02:00Z"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -47,6 +48,17 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context | None = None) -> list[str]:
         """List the verbs in order of use."""
         return list(_VERBS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that was named; of one that there is not, say which looks like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            for near in get_close_matches(args[0], _VERBS, n=1):
+                error.message += f" Did you mean {near}?"
+            raise
 
     def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         """Load a verb: `command` of the module of its name."""
