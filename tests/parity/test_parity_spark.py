@@ -370,11 +370,16 @@ class _Bucket(BaseHTTPRequestHandler):
 
 
 def test_the_command_tells_an_error_of_an_executor_as_on_one_machine(tmp_path: Path) -> None:
-    """To the letter, with its cause and the same exit code, and without a line of a stack trace."""
+    """
+    To the letter, with its cause and the same exit code, and without a line of a stack trace.
+
+    No executor runs an `org.py` that lies in the current folder, as among the evidence: `pickle` asks for one.
+    """
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYSPARK"))}
+    (tmp_path / "org.py").write_text("open('ran', 'w')")
     keys = {
         "AWS_ACCESS_KEY_ID": "AKIARESPONDER0000001",
         "AWS_SECRET_ACCESS_KEY": "none",
@@ -389,6 +394,7 @@ def test_the_command_tells_an_error_of_an_executor_as_on_one_machine(tmp_path: P
             ],
             capture_output=True,
             check=False,
+            cwd=tmp_path,
             env=clean | keys | {"AWS_DEFAULT_REGION": "us-east-1"},
         )
         for engine in ((), ("--engine", "spark", "--master", "local[2]"))
@@ -402,3 +408,4 @@ def test_the_command_tells_an_error_of_an_executor_as_on_one_machine(tmp_path: P
     assert spread.endswith(f"\n{local}")
     assert not re.search(r"^\s+at |Traceback|Exception", spread, re.MULTILINE)
     assert "\x9b" not in spread
+    assert not (tmp_path / "ran").exists()
