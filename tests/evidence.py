@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 
 from tokentrail import Case, Credential
-from tokentrail.lineage.model import Trace
+from tokentrail.lineage.model import Candidate, Kind, Overview, State, Trace
 from tokentrail.present.document import document
 from tokentrail.testing import World, native
 
@@ -138,6 +138,31 @@ def by_id(credentials: Iterable[Credential]) -> dict[str, Credential]:
     found = {one.id: one for one in listed}
     assert len(listed) == len(found)
     return found
+
+
+def counted(credentials: Iterable[Credential]) -> Overview:
+    """What an overview tells of an inventory, counted one by one."""
+    counts: Counter[tuple[Kind, State]] = Counter()
+    minted: Counter[str] = Counter()
+    found: list[Credential] = []
+    for one in credentials:
+        counts[one.kind, one.state] += 1
+        if one.parent is not None:
+            minted[one.parent] += 1
+        if one.kind in ("long_term_key", "session_token"):
+            found.append(one)
+    found.sort(key=lambda one: (-minted[one.id], -one.events, one.id))
+    return Overview(
+        credentials=counts.total(),
+        counts=tuple((kind, state, count) for (kind, state), count in sorted(counts.items())),
+        candidates=tuple(
+            Candidate(
+                id=one.id, kind=one.kind, account=one.account, principal=one.principal, state=one.state,
+                minted=minted[one.id], events=one.events,
+            )
+            for one in found[:15]
+        ),
+    )  # fmt: skip
 
 
 def traced(evidence: World | Sequence[Json], *subjects: str, **options: Any) -> Trace:

@@ -158,13 +158,12 @@ def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> L
         if subject in within:
             found.setdefault(within[subject], []).extend(told)
     others = by_subject.keys() - within.keys()
-    listed = case.credentials(as_of=as_of) if others else ()
     return Leads(
         shown=tuple(
             _lead(one, sorted(told, key=_gravest_first), families[one]) for one, told in found.items()
         ),
         others=len(others),
-        working=sum(one.id in others and one.state in ("active", "unknown") for one in listed),
+        working=sum(one.state in ("active", "unknown") for one in case.called(sorted(others), as_of=as_of)),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 from unittest import mock
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evidence import AWAY, HOME, answers, by_id, held, text
+from evidence import AWAY, HOME, answers, by_id, counted, held, text
 from strategies import worlds
 from tokentrail import Case, Credential
 from tokentrail.lineage.trace import Trace
@@ -52,6 +53,19 @@ def test_order_repetition_and_splitting_change_nothing(world: World, seed: int) 
 
     with held(*shuffled(records, seed)) as case:
         assert expected == places_forgotten(everything(case))
+
+
+@given(worlds(rare=True, edits=True), st.integers(0, 200))
+def test_an_overview_counts_what_the_inventory_lists(world: World, hours: int) -> None:
+    """At any moment, though what has run out is counted and not looked at; and those who minted most are the same."""
+    with held(world) as case:
+        for as_of in (None, world.now + timedelta(hours=hours), world.now - timedelta(hours=1)):
+            assert counted(case.credentials(as_of=as_of)) == case.overview(as_of=as_of)
+            listed = [one.id for one in case.credentials(as_of=as_of)]
+            assert set(case.called([*listed[::2], "nobody"], as_of=as_of)) == set(
+                case.called(listed[::2], as_of=as_of)
+            )
+            assert sorted(one.id for one in case.called(listed[::2], as_of=as_of)) == sorted(listed[::2])
 
 
 @given(worlds(rare=True, edits=True), SEEDS)

@@ -33,6 +33,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from present_cases import KEY, NINE, child, credential, event, plain, trace
 
+from evidence import counted
 from hostile import HOSTILE, Read, read
 from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
@@ -45,7 +46,6 @@ from tokentrail.present.html.page import asset, lifelines_file, report_page
 from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
-from tokentrail.present.overview import overview
 from tokentrail.present.safe import safe
 
 _URL_ATTRIBUTES = {
@@ -485,7 +485,7 @@ def test_the_picture_stands_alone_as_well_formed_svg() -> None:
 
 def test_a_case_without_subject_has_a_page() -> None:
     """It says where an investigation might start, and accuses nobody."""
-    found = overview(plain(one) for one in credentials())
+    found = counted(plain(one) for one in credentials())
     page = read(case_page("c0ffee", found, None, status(), "0.1.0"))
     assert KEY in page.said and TOKEN in page.said
     assert "nothing here counts as an attacker's" in page.said

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, plain, trace, written
 from rich.cells import cell_len
 
+from evidence import counted
 from tokentrail.lineage.model import (
     SILENT,
     ApiUse,
@@ -27,7 +28,7 @@ from tokentrail.present import words
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
 from tokentrail.present.lineage import write_trace
-from tokentrail.present.overview import overview, write_overview
+from tokentrail.present.overview import write_overview
 from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
 from tokentrail.results import (
     Coverage,
@@ -516,7 +517,7 @@ def test_other_evidence_is_mentioned() -> None:
 
 def test_an_overview_names_where_to_start() -> None:
     """Kinds and states are counted; long-term keys and session tokens stand in order of what they minted."""
-    found = overview(plain(one) for one in lineage().credentials)
+    found = counted(plain(one) for one in lineage().credentials)
     assert [(one.id, one.minted) for one in found.candidates] == [(KEY, 1), (TOKEN, 1)]
     text = written(lambda paper: write_overview(found, paper))
     assert "3 credentials in all" in text
@@ -599,7 +600,7 @@ def test_evidence_never_acts_on_a_terminal(text: str) -> None:
         written(lambda paper: write_inventory([plain(one)], paper)),
         written(lambda paper: write_timeline([call], paper)),
         written(lambda paper: write_status(status(rejected=(lost,), warnings=(text,)), paper, rejected=True)),
-        written(lambda paper: write_overview(overview([plain(one)]), paper)),
+        written(lambda paper: write_overview(counted([plain(one)]), paper)),
     ]
     for line in "".join(texts).split("\n"):
         assert cell_len(line) <= 100

@@ -20,7 +20,6 @@ from tokentrail import Case, dossier
 from tokentrail.cli.snapshots import read_snapshot
 from tokentrail.present.document import document
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.overview import overview
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
 
@@ -233,7 +232,7 @@ def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: p
         told = [{"subject": one.id, "severity": "low", "time": f"{n}", "id": "x", "title": "t"}
                 for n, one in enumerate([dead, *rest])]  # fmt: skip
         found = dossier.leads(case, told, None)
-        page = case_page(case.case_id, overview(case.credentials()), told, case.status(), "1", leads=found)
+        page = case_page(case.case_id, case.overview(), told, case.status(), "1", leads=found)
         seen = {one.id for one in case.family([dead.id], followed=True).credentials}
     rest = [one for one in rest if one.id not in seen]
     alive = sum(one.state in ("active", "unknown") for one in rest)

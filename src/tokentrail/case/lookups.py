@@ -12,7 +12,8 @@ from tokentrail.case.asked import listed
 from tokentrail.case.raw import objects, of_events
 from tokentrail.case.views import Views
 from tokentrail.lineage import calls
-from tokentrail.lineage.model import CallLines, Credential, Tick, TimelineEvent
+from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
+from tokentrail.lineage.overview import overview
 from tokentrail.results import RawRecord
 from tokentrail.store.folder import CaseFolder
 
@@ -63,6 +64,15 @@ class Lookups:
     ) -> Iterator[Tick]:
         """How many calls each made in each place of a stretch of time that is so many places wide."""
         yield from calls.ticks(self._views.forest(as_of), subjects, start=start, end=end, places=places)
+
+    def overview(self, *, as_of: datetime | None = None) -> Overview:
+        """How many credentials of which kind are in which state, and which an investigation might start from."""
+        return overview(self._views.forest(as_of))
+
+    def called(self, ids: Sequence[str], *, as_of: datetime | None = None) -> tuple[Credential, ...]:
+        """The credentials of some ids; what no credential is called is left out."""
+        forest = self._views.forest(as_of)
+        return tuple(forest.credentials(forest.named(ids)))
 
     def speaking_for(
         self, principals: Sequence[str], *, as_of: datetime | None = None

@@ -14,11 +14,11 @@ from tokentrail.cli.options import Common, named_case
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import wide
-from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.findings import pasted, to_start_from, write_findings
 from tokentrail.present.lineage import write_trace
-from tokentrail.present.overview import Candidate, overview, write_overview
+from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
@@ -90,7 +90,7 @@ def look_into(told: Common, found: Told) -> None:
 
 def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding], case: Case) -> None:
     """Print what credentials there are, and which might be the subject."""
-    found = overview(case.credentials(as_of=told.as_of))
+    found = case.overview(as_of=told.as_of)
     whole, judged = document(found), [document(one) for one in findings]
 
     def text(paper: Paper) -> None:

@@ -30,7 +30,6 @@ from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
-from tokentrail.present.overview import overview
 from tokentrail.present.paper import Paper
 
 STRATEGIES = ("standard", "surgical", "scorched")
@@ -110,7 +109,7 @@ def write_report(
     if not question.subjects:
         if page is None or picture is not None:
             raise UsageError("the picture needs a subject: name a key id, ARN, address, instance or event.")
-        found = overview(case.credentials(as_of=question.as_of))
+        found = case.overview(as_of=question.as_of)
         text = case_page(case.case_id, found, told, case.status(as_of=question.as_of), __version__)
         return [_put(page, text.encode(), found.credentials)]
     written = []

@@ -23,7 +23,7 @@ from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import FEW as FEW_TO_JUDGE
 from tokentrail.lineage.judges import Judges
 from tokentrail.lineage.mints import Mints
-from tokentrail.lineage.model import Credential
+from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming, places_in
 from tokentrail.lineage.part import FEW, Part, Span
 from tokentrail.lineage.portal import Portal
@@ -165,9 +165,13 @@ class Forest(Naming):
         found = self._engine.table(f"SELECT n FROM forest WHERE {among}", parameters)
         return self.chosen_rows(places_in(found))
 
-    def inventory(self, kind: str | None = None, search: str | None = None) -> Iterator[Row]:
+    def inventory(
+        self, kind: str | None = None, search: str | None = None, *, running: bool = False
+    ) -> Iterator[Row]:
         """All that is known of credentials, by time, then id: some thousands at a time, however many there are."""
         where, parameters = ("f.kind = ?", (kind,)) if kind else ("TRUE", ())
+        if running:
+            where = f"{where} AND NOT {self._run_out()}"
         if search:
             candidates = by_text(self._engine, search, where, parameters)
             holding = self._part.matching(candidates, *_holding(search), addresses=True)
@@ -179,6 +183,26 @@ class Forest(Naming):
             found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
             for batch in found.to_batches(_BATCH):
                 yield from batch.to_pylist()
+
+    def run_out(self) -> dict[Kind, int]:
+        """How many of each kind have expired; whatever ended one of them before, it is told as expired."""
+        sql = f"SELECT f.kind, count(*) AS many FROM forest f WHERE {self._run_out()} GROUP BY 1"
+        return {row["kind"]: row["many"] for row in self._engine.rows(sql)}
+
+    def _run_out(self) -> str:
+        """That a credential has expired, as `Judge.judge` says it, where its end is a time that a calendar has."""
+        return (
+            "(f.kind <> 'long_term_key' AND coalesce(coalesce(f.expires_at, f.expires_bound) "
+            f"BETWEEN 0 AND {_seconds(self.as_of)}, FALSE))"
+        )
+
+    def minters(self, kinds: Sequence[Kind], most: int) -> dict[int, int]:
+        """Of some kinds those that minted most, then called most, with how many they minted."""
+        sql = f"""
+            SELECT f.n, coalesce(m.minted, 0) AS minted FROM forest f
+            LEFT JOIN (SELECT parent_n, count(*) AS minted FROM forest GROUP BY 1) m ON m.parent_n = f.n
+            WHERE f.kind IN (SELECT unnest(?)) ORDER BY 2 DESC, coalesce(f.events, 0) DESC, f.id LIMIT {most}"""
+        return {row["n"]: row["minted"] for row in self._engine.rows(sql, (list(kinds),))}
 
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
         """Where in the evidence some events lie, by event id, in their order."""

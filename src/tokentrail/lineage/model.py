@@ -294,3 +294,27 @@ class Tick:
     place: int
     failed: bool
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A credential that an investigation might start from."""
+
+    id: str
+    kind: Kind
+    account: str | None
+    principal: str | None
+    state: State
+    minted: int
+    """Credentials whose parent it is."""
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """An inventory, counted."""
+
+    credentials: int
+    counts: tuple[tuple[Kind, State, int], ...]
+    candidates: tuple[Candidate, ...]
+    """Long-term keys and session tokens, those that minted most first."""

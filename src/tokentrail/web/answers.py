@@ -30,7 +30,6 @@ from tokentrail.present.html.branch import members
 from tokentrail.present.html.chronicle import LIVE_ROOM
 from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.page import Sheet, laid_out
-from tokentrail.present.overview import overview
 from tokentrail.results import RawRecord
 from tokentrail.web import asked
 from tokentrail.web.pages import (
@@ -94,7 +93,7 @@ class Answers:
         case, findings = self._case(when), self._findings(when)
         return StartPage(
             case_id=case.case_id,
-            overview=self._keep(("overview", when), lambda: overview(case.credentials(as_of=when))),
+            overview=self._keep(("overview", when), lambda: case.overview(as_of=when)),
             leads=self._keep(("leads", when), lambda: leads(case, findings, when)),
             findings=findings,
             status=case.status(as_of=when),

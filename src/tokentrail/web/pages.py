@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tokentrail import __version__
-from tokentrail.lineage.model import CallLine, Credential, TimelineEvent
+from tokentrail.lineage.model import CallLine, Credential, Overview, TimelineEvent
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
 from tokentrail.present.html.branch import Part, branch_page
 from tokentrail.present.html.case_page import Leads, case_page
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
-from tokentrail.present.overview import Overview
 from tokentrail.results import RawRecord, Status
 from tokentrail.web.asked import Wish
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from tokentrail.lineage.model import Kind, State
+from tokentrail.lineage.model import Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.console import Live, address, console_bar, trace_address
@@ -18,7 +18,6 @@ from tokentrail.present.html.findings import findings_section, severity_badge
 from tokentrail.present.html.markup import Html, brief, join, prose, tag
 from tokentrail.present.html.page import footer, navigation, whole
 from tokentrail.present.html.pieces import figure, section, table
-from tokentrail.present.overview import Overview
 from tokentrail.results import Status
 
 _STATES = get_args(State)
