@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,9 +37,9 @@ SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floo
 FROM ({{facts}}) e LEFT JOIN {{{{some_identities}}}} i ON i.segment = e.segment AND i.identity = e.identity
 GROUP BY 1, 2, 3, 4"""
 _ORDERED = """
-SELECT account, region, hour, min(first) AS first, max(last) AS last, bool_or(read_only_events) AS read_only_events,
-       bool_or(data_events) AS data_events
-FROM hours GROUP BY 1, 2, 3 ORDER BY account NULLS FIRST, region NULLS FIRST, hour"""
+SELECT account, region, list(DISTINCT hour ORDER BY hour) AS hours, min(first) AS first, max(last) AS last,
+       bool_or(read_only_events) AS read_only_events, bool_or(data_events) AS data_events
+FROM hours GROUP BY 1, 2 ORDER BY account NULLS FIRST, region NULLS FIRST"""
 _LATE = timedelta(hours=1)
 """Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
@@ -48,27 +49,25 @@ def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
     rows = kept_rows(
         engine, "hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder, _ORDERED
     )
-    found: dict[tuple[str | None, str | None], list[dict[str, int]]] = {}
-    for row in rows:
-        found.setdefault((row["account"], row["region"]), []).append(row)
+    clock = cache(_at)  # an organisation's thousands of regions fall silent in the same few hundred hours
     return tuple(
         Coverage(
-            account=account,
-            region=region,
-            first=_at(min(row["first"] for row in hours)),
-            last=_at(max(row["last"] for row in hours)),
-            hours_seen=len(hours),
-            gaps=_gaps([row["hour"] for row in hours]),
-            read_only_events=any(row["read_only_events"] for row in hours),
-            data_events=any(row["data_events"] for row in hours),
+            account=row["account"],
+            region=row["region"],
+            first=_at(row["first"]),
+            last=_at(row["last"]),
+            hours_seen=len(row["hours"]),
+            gaps=_gaps(row["hours"], clock),
+            read_only_events=row["read_only_events"],
+            data_events=row["data_events"],
         )
-        for (account, region), hours in found.items()
+        for row in rows
     )
 
 
-def _gaps(hours: Sequence[int]) -> tuple[HourGap, ...]:
+def _gaps(hours: Sequence[int], clock: Callable[[int], datetime]) -> tuple[HourGap, ...]:
     return tuple(
-        HourGap(start=_at((before + 1) * 3600), end=_at(after * 3600))
+        HourGap(start=clock((before + 1) * 3600), end=clock(after * 3600))
         for before, after in pairwise(hours)
         if after > before + 1
     )
