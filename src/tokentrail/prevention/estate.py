@@ -149,14 +149,6 @@ class Estate:
             "aws:currenttime": (self.as_of.astimezone(UTC).isoformat(),),
         }
 
-    def seen_active(self, user: str) -> tuple[SeenKey, ...]:
-        """A user's long-term keys that the case shows and nothing has ended."""
-        return tuple(
-            one
-            for one in self.keys
-            if one.kind == "long_term_key" and one.principal == user and one.state == "active"
-        )
-
     @property
     def span(self) -> int:
         """Seconds that the evidence covers."""

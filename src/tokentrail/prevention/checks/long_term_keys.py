@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from tokentrail.prevention.estate import KEY, TOKEN, TOKEN_LIFE, Estate, finding, short
@@ -16,19 +17,20 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     active = {one.arn: sum(key.active for key in one.keys) for one in estate.reported}
     known = {one.arn for one in estate.users} | set(active)
     known |= {one.principal for one in estate.keys if one.kind == "long_term_key" and one.principal}
+    seen = Counter(one.principal for one in estate.keys if one.kind == "long_term_key" and one.state == "active")
+    tokens_of = Counter(one.principal for one in estate.keys if one.kind == "session_token")
     for arn in sorted(known):
-        seen = estate.seen_active(arn)
-        count = active.get(arn, len(seen))
+        count = active.get(arn, seen[arn])
         holder = estate.reach.user(arn)
         if not count or (holder is not None and estate.stops(holder, TOKEN) and estate.stops(holder, KEY)):
             continue
         tokens = holder is None or not estate.stops(holder, TOKEN)
-        minted = sum(1 for one in estate.keys if one.kind == "session_token" and one.principal == arn)
+        minted = tokens_of[arn]
         keys = f"{count} active key{'s' if count > 1 else ''}"
         yield finding(
             _NAME, CHECK.title, "high" if tokens else "medium", arn,
             why=f"{short(arn)} has {keys}; GetSessionToken needs no permission and can't be denied"
-            + (f", and the case shows {minted} such token{'s' if minted > 1 else ''}." if minted else "."),
+            + (f", and the case shows {minted:,} such token{'s' if minted > 1 else ''}." if minted else "."),
             attack=CHECK.attack if tokens else "Whoever has the key uses it until somebody deactivates it.",
             whence=(arn,), whither=(arn,), lives=TOKEN_LIFE if tokens else None,
             fix="Replace the key by a role or Identity Center; until then deny the user's tokens everything "

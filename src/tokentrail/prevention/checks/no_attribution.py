@@ -13,20 +13,12 @@ _NAME = "no-attribution"
 
 def find(estate: Estate) -> Iterator[AuditFinding]:
     """Take each role that several callers take up without a SourceIdentity."""
-    roles = sorted(
-        {
-            one.role
-            for one in estate.evidence.mints
-            if one.api == "AssumeRole" and one.caller_type != "AWSService"
-        }
-    )
-    for role in roles:
-        came = [
-            one
-            for one in estate.evidence.mints
-            if one.role == role and one.api == "AssumeRole" and one.caller_type != "AWSService" and one.caller
-        ]
-        callers = sorted({str(one.caller) for one in came if not one.attributed})
+    came: dict[str, set[str]] = {}
+    for one in estate.evidence.mints:
+        if one.api == "AssumeRole" and one.caller_type != "AWSService" and one.caller and not one.attributed:
+            came.setdefault(one.role, set()).add(one.caller)
+    for role, these in sorted(came.items()):
+        callers = sorted(these)
         if len(callers) < _SEVERAL:
             continue
         yield finding(
