@@ -256,6 +256,17 @@ AROAIOSFODNN7EXAMPLE1@2026-11-23T09:00:00Z
     )
 
 
+def test_a_long_name_stands_whole_in_the_inventory() -> None:
+    """The person behind a session of the access portal stands at its end, which was cut off."""
+    role, person = f"AWSReservedSSO_{'Administrators' * 3}_0123456789abcdef", f"{'ria.' * 12}@corp.example"
+    one = credential(principal=f"arn:aws:sts::111122223333:assumed-role/{role}/{person}")
+    lines = written(lambda paper: write_inventory([plain(one)], paper)).splitlines()
+
+    assert f"111122223333{role}/{person}" == "".join(line.strip() for line in lines[3:-1]).replace(" ", "")
+    assert max(map(len, lines)) <= 100
+    assert lines[-1].split() == ["3", "none", "(not_in_evidence)"]
+
+
 def test_a_timeline_folds_what_is_alike() -> None:
     """
     A run of like calls is one line; the credentials have short names, and a legend.

@@ -1,5 +1,5 @@
 """
-The inventory as text: two lines for a credential, so that every id, name and time stands whole.
+The inventory as text: two lines for a credential, or three, so that every id, name and time stands whole.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ def _entry(one: Credential, paper: Paper) -> None:
     paper.line(
         (pad(shown_id, _ID), "bold"), pad(one.kind, _KIND), state, pad(issued, _TIME), words.until(one)
     )
-    name = f"{one.account or '-'} {words.principal(one.principal or one.principal_id)}"
+    name = safe(f"{one.account or '-'} {words.principal(one.principal or one.principal_id)}")
+    if cell_len(name) >= _NAME:
+        paper.wrapped(name, first="    ")
+        name = ""
     above = one.parent or f"none ({one.origin})"
     paper.line(f"    {pad(name, _NAME)}{one.events:>9,}  {safe(above)}")

@@ -17,7 +17,9 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     active = {one.arn: sum(key.active for key in one.keys) for one in estate.reported}
     known = {one.arn for one in estate.users} | set(active)
     known |= {one.principal for one in estate.keys if one.kind == "long_term_key" and one.principal}
-    seen = Counter(one.principal for one in estate.keys if one.kind == "long_term_key" and one.state == "active")
+    seen = Counter(
+        one.principal for one in estate.keys if one.kind == "long_term_key" and one.state == "active"
+    )
     tokens_of = Counter(one.principal for one in estate.keys if one.kind == "session_token")
     for arn in sorted(known):
         count = active.get(arn, seen[arn])
