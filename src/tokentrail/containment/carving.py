@@ -18,6 +18,7 @@ from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
+from tokentrail.spelling import listed
 
 _MANAGED_AT_MOST = 5
 """Of the ten managed policies that a role or user may have, those that a plan takes for itself."""
@@ -74,7 +75,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
         return ""
-    some = ", ".join(alike[:3]) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
+    some = listed(alike, 3)
     return (
         f"An attacker's session has the name and second of issue of {some}: no policy can tell them apart. "
     )

@@ -17,6 +17,7 @@ from tokentrail.containment.principal import of_arn
 from tokentrail.containment.renewed import renewed
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Trace
+from tokentrail.spelling import more
 
 RESERVE = 10
 """Seconds before a cutoff by which its step must have been sent: the longest that IAM was seen to lag, doubled."""
@@ -173,4 +174,4 @@ def again(plan: Plan) -> str:
 
 def _some(ids: Iterable[str]) -> str:
     first, *rest = ids
-    return f"{first} and {len(rest)} more" if rest else first
+    return first + more(len(rest))

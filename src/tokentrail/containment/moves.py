@@ -17,8 +17,9 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.principal import Principal, short
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
+from tokentrail.spelling import listed, short
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -278,13 +279,15 @@ def _said(moves: Sequence[Move]) -> str:
     said = []
     for text, group in alike.items():
         names = [target for one in group for target in one.targets]
-        some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
         together = len(group) > 1 and text and "NAME" in text
-        said.append(f"For each NAME of {some}: {text}" if together else "".join(one.why for one in group))
+        said.append(
+            f"For each NAME of {listed(names, _NAMED)}: {text}"
+            if together
+            else "".join(one.why for one in group)
+        )
     return "".join(said)
 
 
 def says(principals: Iterable[Principal], scene: Scene) -> str:
     """Name principals in a sentence."""
-    named = [short(scene.arn(one)) for one in principals]
-    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return listed((short(scene.arn(one)) for one in principals), 3)

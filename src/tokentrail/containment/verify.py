@@ -25,6 +25,7 @@ from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.results import Coverage
+from tokentrail.spelling import listed
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 _REASON = re.compile(
@@ -310,13 +311,11 @@ def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> lis
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []
-    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
-    notes = [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
+    notes = [f"The plan does not know of {listed(added, 1)}, which the evidence now shows: plan again."]
     theirs = [one.id for one in trace.credentials if one.id in added and hosted(one)]
     if theirs:
-        more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
         notes.append(
-            f"{theirs[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
-            "again. If you did that, and nothing of the attacker's is left on it, this is its own."
+            f"{listed(theirs, 1)} came from what had handed out the attacker's before: it is not shut, or it was "
+            "opened again. If you did that, and nothing of the attacker's is left on it, this is its own."
         )
     return notes

@@ -56,15 +56,14 @@ class Unkeyed:
         """What is to be known of them."""
         failed = f", {self.errors:,} of them failed" if self.errors else ""
         things = sorted(self.things, key=lambda one: (len(one), one))  # a bucket before what lies in it
-        on = f", on {things[0]}" if things else ""
-        more = f" and {len(things) - 1:,} more" if len(things) > 1 else ""
+        on = f", on {words.listed(things, 1)}" if things else ""
         by = words.listed(sorted(self.by), _FEW)
         if self.further:
             others = max(len(self.by), self.further) - _FEW
             by = f"{', '.join(sorted(self.by)[:_FEW])} and at least {others:,} more"
         same = "; records with its key tell of such calls too, which may be the same" if self.told else ""
         when = self.first if self.first == self.last else f"{self.first} to {self.last}"
-        return f"{self.call} in the log of {self.account}, {when}{failed}{on}{more}; maybe by {by}{same}"
+        return f"{self.call} in the log of {self.account}, {when}{failed}{on}; maybe by {by}{same}"
 
 
 def write_damage(trace: Trace, paper: Paper) -> None:

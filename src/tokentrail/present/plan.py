@@ -17,6 +17,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
+from tokentrail.spelling import short
 
 _MOST = 4
 _STOPS_NEW = "no tainted credential at once; it stops new ones"
@@ -63,7 +64,7 @@ def _write_step(step: Step, paper: Paper) -> None:
     nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)
     _list(paper, "still alive", step.alive_after, none="none of the tainted")
-    hit = [f"{one.credential} ({_short(one.principal or '?')})" for one in step.collateral]
+    hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "also hits", hit, none="nobody that is known")
     alike: dict[tuple[str, ...], list[Call]] = {}
     for call in step.calls:
@@ -148,7 +149,7 @@ def _value(value: object) -> str:
 
 
 def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> None:
-    shown = ", ".join(items[:_MOST]) + (f" and {len(items) - _MOST:,} more" if len(items) > _MOST else "")
+    shown = words.listed(items, _MOST)
     if len(items) > _MOST:
         shown = f"{len(items):,}: {shown}"
     paper.wrapped(shown or none, first=_label(label))
@@ -156,11 +157,6 @@ def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> No
 
 def _label(text: str) -> str:
     return f"  {text:{_LABEL}}"
-
-
-def _short(arn: str) -> str:
-    """The part of an ARN that people say."""
-    return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
 
 
 def _and_more(count: int, most: int, paper: Paper) -> None:

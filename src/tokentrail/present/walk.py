@@ -117,10 +117,10 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
 
 def _told(walk: Walk, step: Step) -> str:
     on = ", ".join(words.principal(one) if one.startswith("arn:") else one for one in step.targets)
-    ends = _joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
-    left = _joined([walk.letters.get(one, one) for one in step.alive_after])
+    ends = words.joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
+    left = words.joined([walk.letters.get(one, one) for one in step.alive_after])
     rest = f"{left} {words.verb(len(step.alive_after), 'goes', 'go')} on" if left else "nothing is left"
-    hit = _joined([one.credential for one in step.collateral])
+    hit = words.joined([one.credential for one in step.collateral])
     also = f". It hits {hit} as well, which --strategy surgical or --spare avoids" if hit else ""
     return f"{step.action} on {on}: ends {ends}; {rest}{also}."
 
@@ -129,10 +129,6 @@ def _lettered(walk: Walk, sentence: str) -> str:
     for name, letter in walk.letters.items():
         sentence = sentence.replace(name, letter)
     return sentence
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> None:

@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tokentrail import spelling
 from tokentrail.lineage.model import SILENT, Credential, Gap, HandedOut, Kind, State, Trace
 from tokentrail.present.document import timestamp
+from tokentrail.spelling import joined as joined
+from tokentrail.spelling import listed as listed
 
 KINDS: dict[Kind, str] = {
     "long_term_key": "long-term key",
@@ -34,6 +37,7 @@ _PERMISSION_SET = re.compile(
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[^/]+/)?)?AWSReservedSSO_(.+)_[0-9a-f]{16}"
 )
 """How IAM Identity Center names a role (User Guide, 'Referencing permission sets in resource policies')."""
+number = spelling.counted
 TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
@@ -53,8 +57,7 @@ def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:
         return "-"
-    name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
-    return name.removeprefix("assumed-role/")
+    return spelling.short(arn).removeprefix("assumed-role/")
 
 
 def part(arn: str | None) -> str:
@@ -133,11 +136,6 @@ def handed(trace: Trace) -> list[str]:
     return [f"{of}, {still_work(trace.handed)}: {told}{rest}.{end}"]
 
 
-def number(count: int, singular: str, plural: str | None = None) -> str:
-    """Count something: `1 event`, `1,204 events`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
-
-
 def verb(count: int, singular: str, plural: str) -> str:
     """Make a verb agree."""
     return singular if count == 1 else plural
@@ -149,20 +147,6 @@ def size(count: int) -> str:
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
     return f"{count:,} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
-
-
-def listed(items: Iterable[str], most: int = 4) -> str:
-    """List some, and say how many more there are."""
-    all_of_them = list(items)
-    shown = ", ".join(all_of_them[:most])
-    more = len(all_of_them) - most
-    return f"{shown} and {more:,} more" if more > 0 else shown
-
-
-def joined(items: Iterable[str]) -> str:
-    """List all, with `and` before the last."""
-    *most, last = list(items) or [""]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def service(event_source: str | None) -> str:

@@ -99,8 +99,3 @@ class Failed(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
-
-
-def joined(words: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -23,9 +23,10 @@ from tokentrail.errors import SourceError
 from tokentrail.sources import aws, spans
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Following, Question
-from tokentrail.sources.interface import Access, Batch, Failed, Notes, Skipped, Wanted, joined
+from tokentrail.sources.interface import Access, Batch, Failed, Notes, Skipped, Wanted
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
+from tokentrail.spelling import joined
 
 RATE = 2.0
 """Calls a second that an account and region answers."""

@@ -17,6 +17,7 @@ from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Batch, Failed, Spread, Wanted
 from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
 from tokentrail.sources.words import next_step, refused
+from tokentrail.spelling import counted
 
 LARGEST = 512 << 20
 """
@@ -163,5 +164,5 @@ def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
 def _said(source: str, found: Contents) -> list[str]:
     if not found.unread:
         return []
-    many = f"{found.unread:,} object{'s' if found.unread > 1 else ''}"
+    many = counted(found.unread, "object")
     return [f"{source}: {many} whose names tell no account, region or day: read whatever they hold."]

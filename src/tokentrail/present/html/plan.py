@@ -24,6 +24,7 @@ from tokentrail.present.html.pieces import (
     section,
 )
 from tokentrail.present.plan import write_script
+from tokentrail.spelling import more
 
 _MOST = 60
 _CALLS = 30
@@ -90,14 +91,13 @@ def _facts(step: Step, names: Names) -> list[Html]:
         (join([reference(one.credential, names), f" ({_whose(one, names)})"]) for one in step.collateral[:_HIT]),
         ", ",
     )  # fmt: skip
-    more = f" and {len(step.collateral) - _HIT:,} more" if len(step.collateral) > _HIT else None
     facts: list[tuple[str, Html | str]] = [
         (
             "Ends",
             references(step.ends, names) if step.ends else "no tainted credential at once; it stops new ones",
         ),
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
-        ("Hits too", join([hit, more]) if step.collateral else nobody),
+        ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", f"account {step.account}" if step.account else "several accounts"),
         ("Why", step.why),
         ("Undo", _undo(step)),

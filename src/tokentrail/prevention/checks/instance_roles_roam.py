@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from tokentrail.policy.context import PRESENT
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.variables import Known
-from tokentrail.prevention.estate import HOUR, Estate, finding, short
+from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "instance-roles-roam"
 _LIFE = 6 * HOUR

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tokentrail.prevention.estate import HOUR, Estate, finding, short, some_of
+from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "trust-cycles"
 
@@ -20,7 +21,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for circle, safe in [(one, True) for one in sure] + [
         (one, False) for one in circles(possible) if not set(one) <= in_sure
     ]:
-        names = some_of(short(one) for one in circle)
+        names = listed(short(one) for one in circle)
         alone = len(circle) == 1
         yield finding(
             _NAME, CHECK.title, "high" if safe else "low", circle[0], about=circle,

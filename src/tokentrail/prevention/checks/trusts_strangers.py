@@ -13,9 +13,10 @@ from tokentrail.policy.request import Request
 from tokentrail.policy.trust import Principals, Who, trusts
 from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context
-from tokentrail.prevention.estate import OUTSIDE, Estate, finding, short
+from tokentrail.prevention.estate import OUTSIDE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "trusts-strangers"
 _STRANGER = "000000000000"
