@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import MOST_NETWORKS, WITHIN_VPCS, as_logged, deny, elsewhere, policy
-from tokentrail.prevention.evidence import Evidence, networks_of
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.alike import from_networks
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Take the networks that IAM users ordinarily call from."""
-    ways = list(evidence.addresses(lambda way: way.type == "IAMUser"))
-    networks, inside = networks_of(ways)
-    if not networks and not inside:
-        return Nothing("no IAM user calls from any network in the evidence but the attacker's")
-    if len(networks) > MOST_NETWORKS:
-        return Nothing(f"IAM users call from {len(networks)} networks, too many for one policy")
-    network = elsewhere(networks or ("127.0.0.1/32",), inside=inside, evidence=evidence)
     users = {"ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"}}
-    document = policy(deny("UserKeysFromKnownNetworks", "*", network.condition | users, but=WITHIN_VPCS))
-    words = Words(
-        id=WORDS.id,
-        title=WORDS.title,
-        prevents=WORDS.prevents,
-        limits=f"{WORDS.limits} {network.said}",
-        stage=WORDS.stage,
-    )
-    made = scp(
-        words, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    return from_networks(
+        evidence, WORDS, "UserKeysFromKnownNetworks", lambda way: way.type == "IAMUser", users, used="IAM users call",
+        unseen="no IAM user calls from any network in the evidence but the attacker's",
     )  # fmt: skip
-    return (made,)
 
 
 WORDS = Words(

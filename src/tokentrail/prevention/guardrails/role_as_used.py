@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.prevention.documents import deny, named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -27,10 +28,7 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
         return None
     if len(used) > _MOST:
         used = {f"{action.partition(':')[0]}:*" for action in used}
-    words = Words(
-        id=WORDS.id, title=f"{named(role)} may do what it is used for", prevents=WORDS.prevents, limits=WORDS.limits,
-        stage=WORDS.stage,
-    )  # fmt: skip
+    words = replace(WORDS, title=f"{named(role)} may do what it is used for")
     return identity_policy(words, policy(deny("OnlyWhatIsUsed", "*", but=sorted(used))), role)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -27,15 +28,9 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         )
     )  # fmt: skip
     return tuple(
-        identity_policy(
-            Words(
-                id=WORDS.id, title=f"{named(user)} may do nothing without MFA", prevents=WORDS.prevents,
-                limits=WORDS.limits, stage=WORDS.stage,
-            ),
-            document, user,
-        )
+        identity_policy(replace(WORDS, title=f"{named(user)} may do nothing without MFA"), document, user)
         for user in evidence.users
-    )  # fmt: skip
+    )
 
 
 WORDS = Words(
