@@ -40,3 +40,8 @@ def short(arn: str) -> str:
 def instant(moment: datetime) -> str:
     """Spell a time to the second, in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def at(seconds: float) -> str:
+    """Spell a time that is told in seconds since 1970."""
+    return instant(datetime.fromtimestamp(seconds, UTC))

@@ -8,7 +8,7 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import click
 
@@ -25,7 +25,6 @@ from tokentrail.present.document import columns, document
 from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 
-STRATEGIES = ("standard", "surgical", "scorched")
 UNPROVEN = 1
 """The exit code of an incomplete plan."""
 
@@ -37,7 +36,7 @@ UNPROVEN = 1
 )
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @click.option(
-    "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
+    "--strategy", type=click.Choice(get_args(Strategy)), default="standard", show_default=True,
     help="standard revokes older sessions (colleagues sign in again), surgical ends exactly the tainted ones and what "
     "nobody can see yet, scorched denies all on tainted principals.",
 )  # fmt: skip

@@ -19,7 +19,8 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
-from tokentrail.spelling import listed, short
+from tokentrail.policy.holders import size_of
+from tokentrail.spelling import instant, listed, short
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -113,7 +114,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     undo: list[Call] = []
     why = ""
     for principal in listed:
-        if documents.size(document) <= room(scene, principal):
+        if size_of(document) <= room(scene, principal):
             put, taken = put_policy(scene, principal, own(scene, name), document)
         elif scene.attachable(principal):
             put, taken = attach_policies(scene, principal, own(scene, name), [document])
@@ -124,7 +125,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
         undo += taken
     return Move(
         action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
-        undo=tuple(undo), cutoff=scene.cutoff if calls and documents.spelled(scene.cutoff) in document else None,
+        undo=tuple(undo), cutoff=scene.cutoff if calls and instant(scene.cutoff) in document else None,
         closes=frozenset(
             (one.kind, one.account, one.name)
             for one in listed if action in ("deny-user", "deny-role") and not why
@@ -206,9 +207,9 @@ def control(
             parameters={"PolicyId": new_policy(0)},
         ),
     )  # fmt: skip
-    cut = documents.spelled(scene.cutoff) in document
+    cut = instant(scene.cutoff) in document
     late = (
-        f", with the time that it is then and {scene.margin} seconds in place of {documents.spelled(scene.cutoff)}, "
+        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, "
         "else what was minted until then goes on"
     ) if cut else ""  # fmt: skip
     by_hand = "" if manager else (

@@ -12,7 +12,6 @@ from typing import Any
 
 from tokentrail.containment.closed import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import History, ThingRecord
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge, told_all
 from tokentrail.containment.model import Call, Plan, Step
@@ -25,7 +24,7 @@ from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.results import Coverage
-from tokentrail.spelling import listed
+from tokentrail.spelling import instant, listed
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 _REASON = re.compile(
@@ -185,7 +184,7 @@ def _shown(
     newest, _ = reaches(plan, evidence.covered)
     lag = timedelta(seconds=plan.lag)
     said = {
-        n: ", ".join(f"{found[one].call} of {one} at {spelled(found[one].time)}" for one in targets)
+        n: ", ".join(f"{found[one].call} of {one} at {instant(found[one].time)}" for one in targets)
         for n, targets in wanted.items()
         if targets and all(one in found and newest and newest >= found[one].time + lag for one in targets)
     }

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from tokentrail import spelling
 from tokentrail.lineage import rows
 from tokentrail.lineage.rows import Row
+from tokentrail.spelling import at as at
 from tokentrail.spelling import counted as counted
 from tokentrail.spelling import joined, more
 
 FEW = 4
 """Names that a list in words has."""
-
-
-def at(seconds: int) -> str:
-    """Spell a time."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:

@@ -86,11 +86,10 @@ def wrap(text: str, columns: int) -> list[str]:
     return [*lines, current]
 
 
-def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Bring text to exactly so many columns, cutting or filling; `right` moves it to the right edge."""
+def pad(text: str, columns: int) -> str:
+    """Bring text to exactly so many columns, cutting or filling."""
     shown = safe(text, columns)
-    room = " " * (columns - cell_len(shown))
-    return room + shown if right else shown + room
+    return shown + " " * (columns - cell_len(shown))
 
 
 def _within(pieces: list[tuple[str, str]], columns: int) -> list[tuple[str, str]]:

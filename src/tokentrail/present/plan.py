@@ -75,7 +75,7 @@ def _write_step(step: Step, paper: Paper) -> None:
         paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
     if len(alike) > _MOST_CALLS:
         paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
-    paper.wrapped(_undo(step), first=_label("undo"))
+    paper.wrapped(words.undo(step), first=_label("undo"))
     _write_why(step.why, paper)
 
 
@@ -119,15 +119,6 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
         for sentence in plan.residual_risks[: 3 * _MOST]:
             paper.wrapped(sentence, first="  - ")
         _and_more(len(plan.residual_risks), 3 * _MOST, paper)
-
-
-def _undo(step: Step) -> str:
-    if not step.reversible:
-        return "can't be undone by a call" if step.calls else "by hand"
-    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
-    if step.safe_to_undo_after is None:
-        return f"{names}; never safe by itself"
-    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
 
 
 def _call(call: Call) -> str:

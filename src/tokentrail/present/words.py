@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tokentrail import spelling
+from tokentrail.containment.model import Step
 from tokentrail.lineage.model import SILENT, Credential, Gap, HandedOut, Kind, State, Trace
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
@@ -31,6 +32,8 @@ KINDS: dict[Kind, str] = {
     "unknown": "credential of unknown kind",
 }
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+ALIVE = ("active", "unknown")
+"""States in which a credential works, or may."""
 _OF_ACCOUNT = re.compile(r"(\d{12}): (.+)")
 _ALIKE = 3
 _PERMISSION_SET = re.compile(
@@ -134,6 +137,16 @@ def handed(trace: Trace) -> list[str]:
     rest = f"; and {count - 3:,} more" if count > 3 else ""
     end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}{rest}.{end}"]
+
+
+def undo(step: Step) -> str:
+    """Say with which calls a step is undone, and from when that is safe."""
+    if not step.reversible:
+        return "can't be undone by a call" if step.calls else "by hand"
+    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
+    if step.safe_to_undo_after is None:
+        return f"{names}; never safe by itself"
+    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
 
 
 def verb(count: int, singular: str, plural: str) -> str:

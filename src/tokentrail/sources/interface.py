@@ -14,6 +14,8 @@ Kind = Literal[
 """
 Why a call failed: `cut` is an answer that ended too soon, `changed` an object that isn't what was listed.
 """
+EVERYWHERE = frozenset({"expired", "credentials", "throttled", "network"})
+"""Failures that would meet every other object or place as well: reading ends, and goes on when it is run again."""
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
 """Does work on each of some things elsewhere, several at once; answers come in their order. All of it must pickle."""
 SHARDS = 200

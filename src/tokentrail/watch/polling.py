@@ -19,7 +19,7 @@ from tokentrail.sources import aws, trail
 from tokentrail.sources.files import BytesObject, without_case
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
-from tokentrail.sources.queue import AT_ONCE, Fetched
+from tokentrail.sources.queue import AT_ONCE
 from tokentrail.sources.s3 import FINAL, LARGEST, TOO_LARGE, S3Object
 from tokentrail.watch.buffer import Buffer, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
@@ -371,7 +371,7 @@ class BucketFeed(PollingFeed):
                         self._not_read(there, data)
                     else:
                         self._unread.over(there.identity)
-                        yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
+                        yield Arrival(object=BytesObject(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
             # Whoever may write there may name an object after any day.

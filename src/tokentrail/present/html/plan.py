@@ -100,7 +100,7 @@ def _facts(step: Step, names: Names) -> list[Html]:
         ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", f"account {step.account}" if step.account else "several accounts"),
         ("Why", step.why),
-        ("Undo", _undo(step)),
+        ("Undo", words.undo(step)),
     ]
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
@@ -112,15 +112,6 @@ def _whose(one: Collateral, names: Names) -> str:
     person = names.people.get(one.credential)
     speaks = brief(words.principal(one.principal), 60)
     return f"{brief(person, 40)}, {speaks}" if person else speaks
-
-
-def _undo(step: Step) -> str:
-    if not step.reversible:
-        return "can't be undone by a call" if step.calls else "by hand"
-    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
-    if step.safe_to_undo_after is None:
-        return f"{names}; never safe by itself"
-    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
 
 
 def _calls(step: Step) -> Html:
