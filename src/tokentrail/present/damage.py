@@ -14,6 +14,7 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper, pad
 
 _MOST = 20
+_ALL = "; --format json has all of them"
 _TOP = 10
 _CALL = 22
 _FEW = 3
@@ -84,7 +85,7 @@ def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
         paper.wrapped(one, first="  - ")
     if not told:
         paper.line("  No gap in the evidence of these accounts is known.")
-    _and_more(len(told), _MOST, paper)
+    paper.and_more(len(told), _MOST, _ALL)
 
 
 def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
@@ -143,7 +144,7 @@ def _made(created: Sequence[Created], paper: Paper) -> None:
     for one in created[:_MOST]:
         what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
         paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")
-    _and_more(len(created), _MOST, paper)
+    paper.and_more(len(created), _MOST, _ALL)
 
 
 def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
@@ -153,7 +154,7 @@ def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
     for one in secrets[:_MOST]:
         what = words.listed((one.what or "of unknown name").split("\n"), _MOST)
         paper.wrapped(f"{what}  ({one.event_name} by {one.credential})", first=f"  {timestamp(one.time)}  ")
-    _and_more(len(secrets), _MOST, paper)
+    paper.and_more(len(secrets), _MOST, _ALL)
 
 
 def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
@@ -167,7 +168,7 @@ def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
         inside = f" and {one.inside:,} in it" if one.inside else ""
         lead = f"  {size:>10}{one.count:>9,}{failed:>8}  {pad(one.call, _CALL)} "
         paper.wrapped(one.name + inside, first=lead, rest=" " * len(lead))
-    _and_more(len(tallies), _TOP, paper)
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def _called(tallies: Sequence[Tally], paper: Paper) -> None:
@@ -178,7 +179,7 @@ def _called(tallies: Sequence[Tally], paper: Paper) -> None:
     for one in tallies[:_TOP]:
         failed = f"{one.errors:,}" if one.errors else "-"
         paper.line(f"  {one.count:>19,}{failed:>8}  {one.call}")
-    _and_more(len(tallies), _TOP, paper)
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
@@ -188,12 +189,7 @@ def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
     for one in tallies[:_TOP]:
         lead = f"  {one.count:>19,}  "
         paper.wrapped(one.sentence, first=lead, rest=" " * len(lead))
-    _and_more(len(tallies), _TOP, paper)
-
-
-def _and_more(count: int, shown: int, paper: Paper) -> None:
-    if count > shown:
-        paper.line(f"  … and {count - shown:,} more; --format json has all of them")
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def total_bytes(trace: Trace, credentials: Iterable[str]) -> int:

@@ -72,8 +72,7 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
     for (name, field, reason), count in sums[:_MOST]:
         lost = f"field {field} of {words.number(count, 'record')}" if field else words.number(count, "record")
         paper.wrapped(f"{name}: {lost}: {reason}", first="  - ")
-    if len(sums) > _MOST:
-        paper.line(f"  … and {len(sums) - _MOST:,} more lines; tokentrail status --rejected lists all")
+    paper.and_more(len(sums), _MOST, " lines; tokentrail status --rejected lists all")
 
 
 def held_before(before: Status, summary: IngestSummary) -> list[str]:
@@ -152,8 +151,7 @@ def _covered(one: Coverage, where: str, paper: Paper) -> None:
 def _skipped(skipped: Sequence[SkippedObject], paper: Paper) -> None:
     for one in skipped[:_MOST]:
         paper.wrapped(f"{one.object}: skipped, {one.reason}", first="  - ")
-    if len(skipped) > _MOST:
-        paper.line(f"  … and {len(skipped) - _MOST:,} more skipped; --format json lists them")
+    paper.and_more(len(skipped), _MOST, " skipped; --format json lists them")
 
 
 def _lost(rejections: Sequence[Rejection]) -> str:

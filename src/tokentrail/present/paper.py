@@ -55,6 +55,11 @@ class Paper:
             self.line(lead, (piece, style))
             lead = rest
 
+    def and_more(self, count: int, most: int, then: str = "", *, lead: str = "  … and") -> None:
+        """Say how many more there are, and `then` where they are listed, after a list of the first `most`."""
+        if count > most:
+            self.line(f"{lead} {count - most:,} more{then}")
+
     def document(self, value: Any, *, lead: str = "") -> None:
         """Write JSON that is to be copied from here: its lines are neither broken nor cut, however long they are."""
         for line in json.dumps(value, indent=2).splitlines():

@@ -73,8 +73,7 @@ def _write_step(step: Step, paper: Paper) -> None:
     for place, calls in enumerate(list(alike.values())[:_MOST_CALLS]):
         more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
         paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
-    if len(alike) > _MOST_CALLS:
-        paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
+    paper.and_more(len(alike), _MOST_CALLS, lead=f"{_label('')}and")
     paper.wrapped(words.undo(step), first=_label("undo"))
     _write_why(step.why, paper)
 
@@ -111,14 +110,14 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
             until = f" until {timestamp(one.until)}" if one.until else ""
             said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
             paper.wrapped(f"survives{until}: {said}", first="  - ")
-        _and_more(len(proof.survivors), 2 * _MOST, paper)
+        paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
     for refused in plan.not_spared:
         paper.wrapped(f"can't spare {refused.credential}: {refused.why}", first="  ! ")
     if plan.residual_risks:
         paper.heading("What goes on all the same")
         for sentence in plan.residual_risks[: 3 * _MOST]:
             paper.wrapped(sentence, first="  - ")
-        _and_more(len(plan.residual_risks), 3 * _MOST, paper)
+        paper.and_more(len(plan.residual_risks), 3 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:
@@ -148,11 +147,6 @@ def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> No
 
 def _label(text: str) -> str:
     return f"  {text:{_LABEL}}"
-
-
-def _and_more(count: int, most: int, paper: Paper) -> None:
-    if count > most:
-        paper.line(f"  and {count - most:,} more")
 
 
 # ---------------------------------------------------------------- the plan as a script of aws-cli calls
