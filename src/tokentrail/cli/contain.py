@@ -21,7 +21,6 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.snapshot import Snapshot
-from tokentrail.present.document import columns, document
 from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 
@@ -104,8 +103,4 @@ def command(
 
 def show_plan(told: Common, plan: Plan) -> None:
     """Print a plan: as JSON lines and CSV, its steps."""
-    whole = document(plan)
-    output.show_one(
-        told, whole, lambda paper: write_plan(plan, paper),
-        lines=whole["steps"] if told.format == "jsonl" else None, table=(columns(Step), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, plan, write_plan, "steps", Step)
