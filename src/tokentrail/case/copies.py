@@ -47,7 +47,6 @@ def contradicting(engine: Engine, most: int | None = None) -> tuple[str, ...]:
         return ()
     many = counted(len(events), "event")
     return (
-        f"{many}, as {events[0]}, came in copies that tell different callers, calls or times. One of "
-        "each counts, the fullest; another was altered, or planted: `tokentrail verify-logs` tells which files are as "
-        "AWS wrote them.",
+        f"{many}, as {events[0]}, came in copies that tell different callers, calls or times. One of each counts, the "
+        "fullest; another was altered, or planted: `tokentrail verify-logs` tells which files are as AWS wrote them.",
     )

@@ -85,8 +85,10 @@ _TIMED = {
         "ecr",
         "PutLifecyclePolicy",
     ): "aws ecr put-lifecycle-policy with the rules of before, or delete-lifecycle-policy",
-    ("logs", "PutRetentionPolicy"): "aws logs put-retention-policy with the days of before, or "
-    "delete-retention-policy",
+    (
+        "logs",
+        "PutRetentionPolicy",
+    ): "aws logs put-retention-policy with the days of before, or delete-retention-policy",
 }
 """
 Calls by which data goes days later, whoever is ended until then, and how each is taken back.

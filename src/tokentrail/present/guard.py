@@ -55,8 +55,7 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
             paper.wrapped(sentence, first="  - ")
     paper.line()
     paper.wrapped(
-        "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the "
-        "policies; "
+        "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the policies; "
         "`--policy FILE` tests one of your own."
     )
 

@@ -31,8 +31,7 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
     span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
     paper.wrapped(
         f"Case {status.case_id}: {words.number(status.records, 'event')} from "
-        f"{words.number(status.objects, 'evidence object')}, "
-        f"{words.number(status.credentials, 'credential')}{span}."
+        f"{words.number(status.objects, 'evidence object')}, {words.number(status.credentials, 'credential')}{span}."
     )
     if status.coverage:
         _coverage(status.coverage, paper)
@@ -82,8 +81,7 @@ def held_before(before: Status, summary: IngestSummary) -> list[str]:
         return []
     return [
         f"This case held other evidence before: {words.number(before.objects, 'object')} with "
-        f"{words.number(before.records, 'event')}. "
-        "The answer rests on all of it; --case NEW_FOLDER starts afresh."
+        f"{words.number(before.records, 'event')}. The answer rests on all of it; --case NEW_FOLDER starts afresh."
     ]
 
 

@@ -210,8 +210,7 @@ class Guard:
             "success", (one.id,), "critical", row["time"],
             title="A tainted credential still works after containment",
             why=f"{one.id} called {row['source']}:{row['name']} with success at {_at(row['time'])} from "
-            f"{row['ip'] or 'an unknown address'}, {ended}; "
-            f"{counted(len(made), 'such call')} so far.",
+            f"{row['ip'] or 'an unknown address'}, {ended}; {counted(len(made), 'such call')} so far.",
             credential=one,
             events=[_event(each) for each in made],
         )  # fmt: skip

@@ -69,12 +69,10 @@ RULE = Rule(
     title="A federated user has all of its maker's power",
     severity="medium",
     attack=("T1550.001", "T1098"),
-    why="A federation token with a policy that allows everything is its user under another name, for up to 36 "
-    "hours, and "
-    "outlives the user's key.",
-    false_alarm="A broker hands out tokens with narrow policies, and many of them. Ask what needs all power under "
-    "a name of "
-    "its own.",
+    why="A federation token with a policy that allows everything is its user under another name, for up to 36 hours, "
+    "and outlives the user's key.",
+    false_alarm="A broker hands out tokens with narrow policies, and many of them. Ask what needs all power under a "
+    "name of its own.",
     references=(
         "Stratus Red Team, aws.persistence.sts-federation-token",
         "Elastic, 'First occurrence of STS GetFederationToken by user'",

@@ -82,9 +82,8 @@ def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
         about=(maker["id"] if maker else arn, event),
         time=first["time"],
         severity=severity,
-        why=f"{named(maker) if maker else short(arn or None)} called "
-        f"{calls(found)}, first at "
-        f"{at(first['time'])}: what happened since may not be in the evidence.",
+        why=f"{named(maker) if maker else short(arn or None)} called {calls(found)}, first at {at(first['time'])}: "
+        "what happened since may not be in the evidence.",
         subject=n if maker else None,
         places=tuple(dict.fromkeys(row["n"] for row in found if row["n"] is not None)),
         events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),

@@ -32,9 +32,8 @@ CHECK = Check(
     id=_NAME,
     title="A user may call GetFederationToken",
     severity="high",
-    attack="A leaked key becomes a federated console session under a name of the thief's choice: it outlives "
-    "the key by 36 hours, and "
-    "in the console it may call IAM, which the token itself may not.",
+    attack="A leaked key becomes a federated console session under a name of the thief's choice: it outlives the key "
+    "by 36 hours, and in the console it may call IAM, which the token itself may not.",
     blocked="policies do not allow it, or deny it; the credential report shows no active key",
     needs="snapshot",
     references=(

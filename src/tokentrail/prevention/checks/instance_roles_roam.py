@@ -40,9 +40,8 @@ CHECK = Check(
     id=_NAME,
     title="An instance's credentials work off its VPC",
     severity="medium",
-    attack="What a web application is tricked into fetching from the metadata service works at the thief's for "
-    "six hours, and again "
-    "as long as the hole is open.",
+    attack="What a web application is tricked into fetching from the metadata service works at the thief's for six "
+    "hours, and again as long as the hole is open.",
     blocked="policies deny such a credential, from outside, what a thief tries",
     needs="snapshot",
     references=("IAM User Guide, 'aws:Ec2InstanceSourceVpc'",),

@@ -53,9 +53,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
                     why=f"The trust policy of {short(role.arn)} lets in {host} without pinning "
                     f"{' and '.join(lacking)}{but}.",
                     attack=CHECK.attack, whence=(provider,), whither=(role.arn,), lives=estate.session_life(role.arn),
-                    fix=f"Add StringEquals on {host}:aud and StringLike on {host}:sub, as narrow as a "
-                    f"repository and branch "
-                    "(guardrail oidc-subjects).",
+                    fix=f"Add StringEquals on {host}:aud and StringLike on {host}:sub, as narrow as a repository and "
+                    "branch (guardrail oidc-subjects).",
                 )  # fmt: skip
 
 

@@ -25,9 +25,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for role, users in sorted(open_to.items()):
         yield finding(
             _NAME, CHECK.title, "medium", role,
-            why=f"{listed(short(one.arn) for one in users)} may take {short(role)} up; neither its trust "
-            f"policy nor theirs "
-            "asks for MFA, an address, an ExternalId or a SourceIdentity.",
+            why=f"{listed(short(one.arn) for one in users)} may take {short(role)} up; neither its trust policy nor "
+            "theirs asks for MFA, an address, an ExternalId or a SourceIdentity.",
             attack=CHECK.attack, whence=(one.arn for one in users), whither=(role,), lives=estate.session_life(role),
             fix="Add to the trust policy what only its owner can show: aws:MultiFactorAuthPresent, aws:SourceIp, "
             "sts:SourceIdentity (guardrails trust-needs-mfa, trust-known-networks).",

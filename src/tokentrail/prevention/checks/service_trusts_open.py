@@ -38,8 +38,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             f"aws:SourceAccount: {listed(one.rpartition('/')[2] for one in open_to_it)}.",
             attack=CHECK.attack, whence=(service,), whither=open_to_it,
             lives=max(estate.session_life(one) for one in open_to_it),
-            fix=f"Add StringEquals aws:SourceAccount {account}, and ArnLike aws:SourceArn where the service "
-            f"names one.",
+            fix=f"Add StringEquals aws:SourceAccount {account}, and ArnLike aws:SourceArn where the service names one.",
         )  # fmt: skip
 
 

@@ -28,8 +28,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             why=f"{len(tokens)} token{'s' if len(tokens) > 1 else ''} of {short(arn)} without MFA "
             f"{'were' if len(tokens) > 1 else 'was'} used: {', '.join(one.id for one in tokens[:3])}.",
             attack=CHECK.attack, whence=(arn,), whither=(arn,), lives=TOKEN_LIFE,
-            fix="Deny the tokens everything without MFA (guardrail tokens-need-mfa), and ask whoever uses them "
-            "to pass "
+            fix="Deny the tokens everything without MFA (guardrail tokens-need-mfa), and ask whoever uses them to pass "
             "SerialNumber and TokenCode.",
         )  # fmt: skip
 

@@ -28,9 +28,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             why=f"{names} {'may take itself up' if alone else 'may take each other up'} again and again"
             + ("." if safe else ", if conditions are met or policies allow it that the snapshot does not tell."),
             attack=CHECK.attack, whence=circle, whither=circle, lives=None,
-            fix="Take one hop out: no role needs to be trusted by what it is trusted by. Where it must stay, "
-            "contain all of the "
-            "circle in one step.",
+            fix="Take one hop out: no role needs to be trusted by what it is trusted by. Where it must stay, contain "
+            "all of the circle in one step.",
         )  # fmt: skip
 
 
@@ -87,9 +86,8 @@ CHECK = Check(
     id=_NAME,
     title="Roles take each other up in a circle",
     severity="high",
-    attack=f"Role juggling: a session that lives {HOUR // 3600} hour takes up the next role before it ends, "
-    f"for ever, without any "
-    "key; revoking one role's sessions ends nothing.",
+    attack=f"Role juggling: a session that lives {HOUR // 3600} hour takes up the next role before it ends, for ever, "
+    "without any key; revoking one role's sessions ends nothing.",
     blocked="policies refuse any hop of the circle",
     needs="snapshot",
     references=(

@@ -98,8 +98,7 @@ def _found(estate: Estate, role: Role, severity: Severity, whence: str, who: str
         f"outside would fail.",
         attack=CHECK.attack, whence=(whence,), whither=(role.arn,), lives=estate.session_life(role.arn),
         fix="Name the principals that need it (guardrail trust-named-callers), or ask foreign accounts for an "
-        "sts:ExternalId and "
-        "the own organisation for aws:PrincipalOrgID.",
+        "sts:ExternalId and the own organisation for aws:PrincipalOrgID.",
     )  # fmt: skip
 
 

@@ -38,9 +38,8 @@ WORDS = Words(
     id="instance-pinned",
     title="Instances' credentials work from their own VPC only",
     prevents="What was read from the metadata service works nowhere else, not even in another account's VPC.",
-    limits="Calls to services without an endpoint in the VPC are refused, as is all that goes out through NAT "
-    "or a public "
-    "address; the log does not tell a private call's VPC. Whoever is on the host goes on.",
+    limits="Calls to services without an endpoint in the VPC are refused, as is all that goes out through NAT or a "
+    "public address; the log does not tell a private call's VPC. Whoever is on the host goes on.",
     stage=3,
 )
 GUARDRAIL = Maker(

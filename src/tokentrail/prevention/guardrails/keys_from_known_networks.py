@@ -22,9 +22,8 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
 WORDS = Words(
     id="keys-from-known-networks",
     title="IAM users' keys and tokens work from your networks only",
-    prevents="A leaked key, and every token minted with it, is refused from anywhere else: it can't take up a "
-    "role, nor "
-    "read anything.",
+    prevents="A leaked key, and every token minted with it, is refused from anywhere else: it can't take up a role, "
+    "nor read anything.",
     limits="Somebody at home or on the road needs the VPN first. It does not bind the management account. "
     "Service calls on a "
     "user's behalf are let through, and what databases, clusters and file systems in a VPC are asked for by IAM.",

@@ -23,9 +23,8 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
 WORDS = Words(
     id="no-new-keys",
     title="Users, keys and passwords are made by those who do so today only",
-    prevents="The thief's ordinary way to outlast a clean-up; and long-term keys, of which no token can be "
-    "refused to be minted, "
-    "grow no more.",
+    prevents="The thief's ordinary way to outlast a clean-up; and long-term keys, of which no token can be refused to "
+    "be minted, grow no more.",
     limits="Keys that are there go on. Keep a way in for emergencies among those spared.",
     stage=1,
 )

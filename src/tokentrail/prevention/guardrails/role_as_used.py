@@ -36,9 +36,8 @@ WORDS = Words(
     id="role-as-used",
     title="An abused role may do what it is used for",
     prevents="What nobody needs of the role's permissions is of no use to a thief either.",
-    limits="Data events that the trail does not record are not among what is used, and what is done once a "
-    "quarter may not "
-    "be in the evidence: compare with IAM Access Analyzer's last-accessed data.",
+    limits="Data events that the trail does not record are not among what is used, and what is done once a quarter may "
+    "not be in the evidence: compare with IAM Access Analyzer's last-accessed data.",
     stage=2,
 )
 GUARDRAIL = Maker(

@@ -29,9 +29,8 @@ def make(evidence: Evidence) -> Iterable[Proposal]:
 WORDS = Words(
     id="tokens-need-mfa",
     title="GetSessionToken's tokens are worth nothing without MFA",
-    prevents="GetSessionToken can't be denied, but what its 36-hour token may do can: minted with a leaked key "
-    "alone, it "
-    "takes up no role and reads nothing, so that deactivating the key is enough again.",
+    prevents="GetSessionToken can't be denied, but what its 36-hour token may do can: minted with a leaked key alone, "
+    "it takes up no role and reads nothing, so that deactivating the key is enough again.",
     limits="The leaked key itself goes on, and so do roles that it takes up directly. Console users without MFA are "
     "stopped until they register a device; so may whoever has a leaked key of a user without one, if the key may call "
     "iam:EnableMFADevice: register the owner's first." + AT_SIGN_IN,

@@ -45,9 +45,8 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
 WORDS = Words(
     id="trust-named-callers",
     title="A role that was abused lets in its ordinary callers only",
-    prevents="The leaked credential is refused the role, whatever its own policies allow; so is every other "
-    "that has no "
-    "business there.",
+    prevents="The leaked credential is refused the role, whatever its own policies allow; so is every other that has "
+    "no business there.",
     limits="Only these roles; and who takes the role up too rarely to be in the evidence is refused, so ask "
     "its owner first.",
     stage=1,

@@ -25,8 +25,7 @@ WORDS = Words(
     id="trust-needs-mfa",
     title="Users take an abused role up with MFA only",
     prevents="A leaked key, or a token minted with it alone, can't take the role up.",
-    limits="Only IAM users are asked for it: sessions of other roles, and people from an identity provider, "
-    "are let in "
+    limits="Only IAM users are asked for it: sessions of other roles, and people from an identity provider, are let in "
     "without, as they can't show it.",
     stage=2,
 )

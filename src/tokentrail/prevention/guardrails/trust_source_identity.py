@@ -27,8 +27,7 @@ WORDS = Words(
     prevents="Every session, through any number of hops, carries who began it, can't change it, and can be "
     "ended by it alone.",
     limits="An attacker may set one too, so pin it (StringLike sts:SourceIdentity ${aws:username}) or have the "
-    "identity "
-    "provider set it; callers must be allowed sts:SetSourceIdentity, and tools must send it.",
+    "identity provider set it; callers must be allowed sts:SetSourceIdentity, and tools must send it.",
     stage=3,
 )
 GUARDRAIL = Maker(

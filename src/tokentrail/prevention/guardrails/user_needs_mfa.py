@@ -36,8 +36,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
 WORDS = Words(
     id="user-needs-mfa",
     title="The users whose keys leaked may do nothing without MFA",
-    prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code "
-    "first, and "
+    prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code first, and "
     "works with that.",
     limits="A key that a program uses can't do this; give the program a role instead. Whoever has the key of a user "
     "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first."
