@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.reading import place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.trusts import grants_all
 from tokentrail.detection.wording import at, named
@@ -28,7 +29,7 @@ _FIRST = {True: "that this user was seen to mint", False: "of this user from tha
 def find(scene: Scene) -> Iterator[Hit]:
     """Read the session policies of the first federation tokens of each user; one finding a user."""
     rows = list(scene.rows(_TOKENS))[: scene.thresholds.whole("most_records")]
-    by_place = {(row["segment"], row["object"], row["ordinal"]): row for row in rows}
+    by_place = {place_of(row): row for row in rows}
     found = [
         by_place[place]
         for place, record in scene.read(list(by_place))
