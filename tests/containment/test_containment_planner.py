@@ -27,13 +27,13 @@ from contain_cases import (
 
 from evidence import AWAY, HOME, START, call, held
 from tokentrail import Case
-from tokentrail.containment.documents import spelled
 from tokentrail.containment.margin import LEAST_MARGIN
 from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
+from tokentrail.spelling import instant
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.adversary import play
 from tokentrail.testing.replay import replay
@@ -106,7 +106,7 @@ def test_an_identity_center_role_is_denied_by_the_organisation_by_hand() -> None
     assert () == portal.calls == control.calls
     assert "eve@example.com" in portal.targets and "delete its active sessions" in portal.why
     assert "service control policy" in control.why and "aws:PrincipalArn" in control.why
-    assert control.cutoff and f"and 60 seconds in place of {spelled(control.cutoff)}" in control.why
+    assert control.cutoff and f"and 60 seconds in place of {instant(control.cutoff)}" in control.why
     assert not portal.reversible and not control.reversible
     assert (f"{ROLE}Deploy",) == role.principals
     assert plan.proof.complete

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from policy_cases import ACCOUNT, ROLE, at, federated, key, root_session, session, token
 
-from tokentrail.policy.context import Caller, Principal, context_of, principal_of
+from tokentrail.policy.context import Caller, Principal, context_of, principal_of, with_time
 from tokentrail.policy.variables import Known, NoLaterThan, Presence
 
 ABSENT, PRESENT = Presence.ABSENT, Presence.PRESENT
@@ -176,7 +176,7 @@ def test_what_depends_on_the_call_is_unknown(name: str) -> None:
 
 def test_the_time_is_known_when_given() -> None:
     """Asked about a moment, the context carries it in both forms."""
-    context = context_of(session(), at=at(1))
+    context = with_time(context_of(session()), at(1))
 
     assert (at(1).isoformat(),) == context["aws:currenttime"]
     assert (str(int(at(1).timestamp())),) == context["aws:epochtime"]

@@ -22,10 +22,11 @@ from policy_cases import (
     token,
 )  # fmt: skip
 
-from tokentrail.policy.catalogue import EFFECTS
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects, Ending, Note
+from tokentrail.policy.organisation import ORGANIZATIONS_HANDLERS
+from tokentrail.policy.replay import IAM_HANDLERS
 
 KEY_ID = "AKIAEXAMPLE"
 USER_CREDENTIALS = [key(), token(), federated(), replace(token(), kind="console_session")]
@@ -598,12 +599,14 @@ def test_wrong_types_in_a_request_are_survived() -> None:
     answers: list[dict[str, object] | None] = [
         None, {"accessKey": "x"}, {"policy": {"policySummary": []}}
     ]  # fmt: skip
+    calls = [(name, "iam.amazonaws.com") for name in IAM_HANDLERS]
+    calls += [(name, "organizations.amazonaws.com") for name in ORGANIZATIONS_HANDLERS]
     changes = [
-        change(minute, effect.event_name, request, response=response, event_source=effect.event_source)
-        for minute, effect in enumerate(EFFECTS)
+        change(minute, name, request, response=response, event_source=source)
+        for minute, (name, source) in enumerate(calls)
         for request in junk
         for response in answers
-        if not effect.event_name.startswith(("DeleteUser", "DeleteRole", "CreateUser", "CreateRole"))
+        if not name.startswith(("DeleteUser", "DeleteRole", "CreateUser", "CreateRole"))
     ]
     effects = Effects([*changes, put_role(90, deny())])
 

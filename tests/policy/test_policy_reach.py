@@ -351,25 +351,12 @@ def test_a_self_service_policy_gives_a_role_nothing() -> None:
     assert reach(roles=[role("First", doc(), SELF_SERVICE)]).may_write_iam(FIRST) == ()
 
 
-def test_which_tokens_can_not_call_iam() -> None:
-    """GetSessionToken without MFA and GetFederationToken open no way to IAM's API, but may launch; a console does."""
-    admin = reach(users=[user("support", doc(may("*")))])
-
-    assert admin.may_write_iam(SUPPORT, kind="session_token", mfa=False) == ("launches",)
-    assert admin.may_write_iam(SUPPORT, kind="federation_token") == ("launches",)
-    assert "CreateUser" in admin.may_write_iam(SUPPORT, kind="session_token", mfa=True)
-    assert "CreateUser" in admin.may_write_iam(SUPPORT, kind="session_token")
-    assert "CreateUser" in admin.may_write_iam(SUPPORT, kind="console_session")
-    assert "CreateUser" in admin.may_write_iam(SUPPORT, kind="long_term_key")
-
-
 def test_a_denial_by_name_does_not_stop_a_federated_console_session() -> None:
     """A user that may federate writes IAM in the console under another name than its own."""
     by_name = never("iam:*", condition={"ArnEquals": {"aws:PrincipalArn": SUPPORT}})
     found = reach(users=[user("support", doc(may("*"), by_name)), user("ria", doc(may("iam:*"), by_name))])
 
     assert "CreateUser" in found.may_write_iam(SUPPORT)
-    assert found.may_write_iam(SUPPORT, kind="long_term_key") == ()
     assert "CreateUser" in found.may_write_iam(user_arn("ria"))
 
 

@@ -82,18 +82,6 @@ def test_what_is_told_in_the_end_is_what_detect_says(batches: list[list[list[Jso
         assert told_at_once() == answers(Path(folder))
 
 
-def test_a_sweep_sets_right_what_the_hot_set_cant_see(tmp_path: Path) -> None:
-    """The same holds where the case is far larger than what is judged with each batch."""
-    sink = Remembering()
-    listed = records()
-    batches = [[listed[start : start + SOME]] for start in range(0, len(listed), SOME)]
-
-    watched(tmp_path / "case", batches, sink, hot=300)
-
-    assert same(found(tmp_path / "case")) == same(sink.standing())
-    assert told_at_once() == answers(tmp_path)
-
-
 class Counting(SweepProcess):
     """A sweep that counts one more than looks at a part do."""
 
@@ -159,10 +147,13 @@ class Between(Given):
             self.at = len(Slow.told)
 
 
-def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
+def test_a_sweep_sets_right_what_the_hot_set_cant_see_and_lets_evidence_in_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Evidence need not wait for all that a sweep found to be told, and what it brings is not told back."""
+    """
+    What is told in the end is what `detect` says also where the case is far larger than what is judged with each batch;
+    evidence need not wait for all that a sweep found to be told, and what it brings is not told back.
+    """
     monkeypatch.setattr(watch, "SweepProcess", Slow)
     monkeypatch.setattr(Slow, "told", [])
     sink, listed = Remembering(), records()
@@ -174,6 +165,7 @@ def test_what_comes_while_a_sweep_is_told_is_judged_meanwhile(
     first_sweep = Slow.told.index(Slow.told[0], 1)
     assert 0 < feed.at < first_sweep
     assert same(found(tmp_path / "case")) == same(sink.standing())
+    assert told_at_once() == answers(tmp_path)
     for ident in sink.standing():
         counts = [one.document["count"] for one in sink.notices if one.id == ident]
         assert counts == sorted(counts)

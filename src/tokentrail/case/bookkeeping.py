@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
+from tokentrail.spelling import counted
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 
@@ -98,17 +99,17 @@ def unlike(folder: CaseFolder) -> Iterator[str]:
         return
     uri = folder.mirror.bucket.uri
     if many := folder.mirror.foreign:
-        names = f"{many:,} name{'s' if many > 1 else ''}"
+        names = counted(many, "name")
         yield f"{uri}/manifests/: {names} that TokenTrail did not give, and does not look at."
     if many := len(folder.mirror.lost()):
-        objects = f"{many:,} evidence object{'s' if many > 1 else ''}"
+        objects = counted(many, "evidence object")
         yield (
             f"{uri}: holds {objects} no more that this machine had from there, as its manifest was removed. They count "
             "no more. If nobody meant that, look after lifecycle rules and who may write there, and put the manifests "
             "back from earlier versions, or read the logs in again."
         )
     if many := len(folder.mirror.unshared()):
-        objects = f"{many:,} evidence object{'s' if many > 1 else ''}"
+        objects = counted(many, "evidence object")
         yield (
             f"{uri}: lacks {objects} that this machine read in, as it could not put them there. They count here alone: "
             "others who open the case get other answers. The next `tokentrail ingest` from here puts them there."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokentrail.lineage.rows import event_id
+from tokentrail.spelling import counted
 from tokentrail.store.interface import Engine
 
 _MOST = 2_000_000
@@ -44,9 +45,8 @@ def contradicting(engine: Engine, most: int | None = None) -> tuple[str, ...]:
     events = [event_id(row["event_id"], row["event_id_text"]) for row in engine.rows(_CONTRADICTING)]
     if not events:
         return ()
-    many = f"{len(events):,} event{'s' if len(events) > 1 else ''}"
+    many = counted(len(events), "event")
     return (
-        f"{many}, as {events[0]}, came in copies that tell different callers, calls or times. One of "
-        "each counts, the fullest; another was altered, or planted: `tokentrail verify-logs` tells which files are as "
-        "AWS wrote them.",
+        f"{many}, as {events[0]}, came in copies that tell different callers, calls or times. One of each counts, the "
+        "fullest; another was altered, or planted: `tokentrail verify-logs` tells which files are as AWS wrote them.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import listed, narrowed
@@ -57,9 +58,7 @@ class Tracing:
         narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-
-        def traced(named: Sequence[str]) -> Trace:
-            return trace(forest, named, up=up, down=down, narrowing=narrowing, gaps=())
+        traced = partial(trace, forest, up=up, down=down, narrowing=narrowing, gaps=())
 
         found = traced(listed(subjects))
         if down:
@@ -86,9 +85,7 @@ class Tracing:
         narrowing = narrowed(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
-
-        def traced(named: Sequence[str]) -> Trace:
-            return family(forest, named, narrowing=narrowing, gaps=())
+        traced = partial(family, forest, narrowing=narrowing, gaps=())
 
         found = traced(listed(subjects))
         if followed:

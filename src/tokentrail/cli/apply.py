@@ -16,11 +16,11 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common
 from tokentrail.containment import fitness, planfile
 from tokentrail.containment.apply import Means, apply
-from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.model import Step
 from tokentrail.containment.outcome import Applied, StepDone
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_applied, write_calls, write_deed
-from tokentrail.present.document import columns, document, timestamp
+from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 
 
@@ -62,7 +62,7 @@ def command(
     """
     plan = planfile.load(path)
     if dry_run:
-        _show(told, plan)
+        output.show_parts(told, plan, write_calls, "steps", Step)
         return
     write_calls(plan, Paper(sys.stderr))
     reach.insist_on_consent(fitness.accounts(plan), consent=consent)
@@ -72,20 +72,8 @@ def command(
     _tell(told, applied)
 
 
-def _show(told: Common, plan: Plan) -> None:
-    whole = document(plan)
-    output.show_one(
-        told, whole, lambda paper: write_calls(plan, paper), lines=whole["steps"],
-        table=(columns(Step), whole["steps"]),
-    )  # fmt: skip
-
-
 def _tell(told: Common, applied: Applied) -> None:
-    whole = document(applied)
-    output.show_one(
-        told, whole, lambda paper: write_applied(applied, paper), lines=whole["steps"],
-        table=(columns(StepDone), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, applied, write_applied, "steps", StepDone)
     if applied.stopped:
         raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")
 

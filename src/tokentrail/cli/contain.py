@@ -8,7 +8,7 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import click
 
@@ -21,11 +21,9 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.snapshot import Snapshot
-from tokentrail.present.document import columns, document
 from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 
-STRATEGIES = ("standard", "surgical", "scorched")
 UNPROVEN = 1
 """The exit code of an incomplete plan."""
 
@@ -37,7 +35,7 @@ UNPROVEN = 1
 )
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @click.option(
-    "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
+    "--strategy", type=click.Choice(get_args(Strategy)), default="standard", show_default=True,
     help="standard revokes older sessions (colleagues sign in again), surgical ends exactly the tainted ones and what "
     "nobody can see yet, scorched denies all on tainted principals.",
 )  # fmt: skip
@@ -105,8 +103,4 @@ def command(
 
 def show_plan(told: Common, plan: Plan) -> None:
     """Print a plan: as JSON lines and CSV, its steps."""
-    whole = document(plan)
-    output.show_one(
-        told, whole, lambda paper: write_plan(plan, paper),
-        lines=whole["steps"] if told.format == "jsonl" else None, table=(columns(Step), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, plan, write_plan, "steps", Step)

@@ -88,6 +88,15 @@ def show_one(
             write_csv(table[1], table[0], sys.stdout)
 
 
+def show_parts(
+    told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
+) -> None:
+    """Print one result whose lines, and rows of CSV, are the items of a member, each a `kind`."""
+    whole = document(found)
+    rows = whole[parts]
+    show_one(told, whole, lambda paper: text(found, paper), lines=rows, table=(columns(kind), rows))
+
+
 def take_in(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
     """Read sources into a case, and say on stderr what came in, and what the case held before."""
     before = case.status()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import click
 
@@ -32,7 +32,6 @@ from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
 from tokentrail.present.paper import Paper
 
-STRATEGIES = ("standard", "surgical", "scorched")
 _STDOUT = Path("-")
 
 
@@ -60,7 +59,7 @@ class Written:
     help="Where the picture alone goes.",
 )  # fmt: skip
 @click.option(
-    "--strategy", type=click.Choice(STRATEGIES), default="standard", show_default=True,
+    "--strategy", type=click.Choice(get_args(Strategy)), default="standard", show_default=True,
     help="Of the plan on the page, as in `tokentrail contain`.",
 )  # fmt: skip
 @narrowing

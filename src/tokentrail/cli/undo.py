@@ -18,7 +18,6 @@ from tokentrail.containment.outcome import Restored, Undone
 from tokentrail.containment.undo import Undo
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_by_hand, write_intended, write_undone
-from tokentrail.present.document import columns, document
 from tokentrail.present.paper import Paper
 
 
@@ -64,11 +63,7 @@ def command(
 
 
 def _tell(told: Common, undone: Undone) -> None:
-    whole = document(undone)
-    output.show_one(
-        told, whole, lambda paper: write_undone(undone, paper), lines=whole["things"],
-        table=(columns(Restored), whole["things"]),
-    )  # fmt: skip
+    output.show_parts(told, undone, write_undone, "things", Restored)
     stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
     if stayed:
         more = f" ({len(stayed) - 1} more stay too)" if len(stayed) > 1 else ""

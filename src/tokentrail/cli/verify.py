@@ -17,10 +17,9 @@ from tokentrail.containment import planfile
 from tokentrail.containment.history import history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.model import Plan
-from tokentrail.containment.outcome import CredentialVerdict, Verification
+from tokentrail.containment.outcome import CredentialVerdict
 from tokentrail.containment.verify import Evidence, verify
 from tokentrail.present.deeds import write_verification
-from tokentrail.present.document import columns, document
 
 UNPROVEN = 1
 """The exit code of a plan that is not proven to have held."""
@@ -52,19 +51,11 @@ def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None
         case = stack.enter_context(reach.case_of(told, plan))
         evidence = _evidence(case, plan, told) if case is not None else None
         found = verify(plan, history(lines), cloud, evidence, now=reach.clock())
-        _tell(told, found)
+        output.show_parts(told, found, write_verification, "credentials", CredentialVerdict)
         if case is not None:
             output.insist(told, case)
     if found.verdict != "proven":
         raise click.exceptions.Exit(UNPROVEN)
-
-
-def _tell(told: Common, found: Verification) -> None:
-    whole = document(found)
-    output.show_one(
-        told, whole, lambda paper: write_verification(found, paper), lines=whole["credentials"],
-        table=(columns(CredentialVerdict), whole["credentials"]),
-    )  # fmt: skip
 
 
 def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import short
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
+from tokentrail.spelling import instant, listed, more, short
 
 _MOST, _MANY = 6, 50
 _FOR_GOOD = frozenset({"deny-user", "deny-role", "delete-user", "delete-created-user"})
@@ -118,9 +118,8 @@ def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     for way in ways[:_MOST]:
         said, where = _WAYS[way.kind]
         left = [f"{short(scene.arn(one))} of account {one.account}" for one in way.others if one not in cut]
-        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        seen = f" (it was seen to open {', '.join(left[:3])}{more})" if left else ""
-        when = f" since {way.since:%Y-%m-%dT%H:%M:%SZ}" if way.since else ""
+        seen = f" (it was seen to open {listed(left, 3)})" if left else ""
+        when = f" since {instant(way.since)}" if way.since else ""
         yield f"{said.format(way.name)}, unseen{when}, a role that no step cuts{seen}: {where}"
 
 
@@ -145,11 +144,10 @@ def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     shielded = {one for move in moves[:1] if move.shields for one in move.principals}
     if scene.writers and not scene.writing <= shielded:
         name, why = scene.writers[0]
-        more = f" and {len(scene.writers) - 1} more" if len(scene.writers) > 1 else ""
         yield (
             f"a read-back after the last step finds every step in place and no new key, user, role, password or trust: "
-            f"{name}{more}, which {why}, may undo and create until it is ended; apply reads back and repeats, and what "
-            "it finds new needs a new plan"
+            f"{name}{more(len(scene.writers) - 1)}, which {why}, may undo and create until it is ended; apply reads "
+            "back and repeats, and what it finds new needs a new plan"
         )
 
 
@@ -230,8 +228,7 @@ def _let_in(scene: Scene) -> Iterator[str]:
 
 
 def _named(sources: Sequence[Source]) -> str:
-    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
-    return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more
+    return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more(len(sources) - 3)
 
 
 def residual_risks(scene: Scene) -> Iterator[str]:

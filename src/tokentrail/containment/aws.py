@@ -128,8 +128,7 @@ class Accounts:
                 ) from error
             except (sdk.BotoCoreError, sdk.ClientError) as error:
                 raise ActionRefused(
-                    f"account {account}: no credentials that work for it: {_first_line(error)}. "
-                    f"{self._remedy(account)}"
+                    f"account {account}: no credentials that work for it: {_first_line(error)}. {self._remedy(account)}"
                 ) from error
             if answer["Account"] != account:
                 raise ActionRefused(

@@ -18,6 +18,8 @@ from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
+from tokentrail.policy.holders import size_of
+from tokentrail.spelling import instant, listed
 
 _MANAGED_AT_MOST = 5
 """Of the ten managed policies that a role or user may have, those that a plan takes for itself."""
@@ -55,7 +57,7 @@ def carve(scene: Scene, cut: Cut) -> Move:
         statements = documents.window(start, scene.cutoff) if start else documents.older(scene.cutoff)
         spared = []
         calls = _calls(scene, cut.principal, name, statements)
-        ended = f"since {documents.spelled(start)}" if start else "before the cutoff"
+        ended = f"since {instant(start)}" if start else "before the cutoff"
         told = (
             f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
             f"all issued {ended} are ended. "
@@ -74,7 +76,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
         return ""
-    some = ", ".join(alike[:3]) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
+    some = listed(alike, 3)
     return (
         f"An attacker's session has the name and second of issue of {some}: no policy can tell them apart. "
     )
@@ -102,14 +104,14 @@ def _calls(
 ) -> tuple[list[Call], list[Call]] | None:
     """Inline if it fits, else in managed policies; `None` if even those are too few."""
     text = documents.text(statements)
-    if documents.size(text) <= moves.room(scene, principal):
+    if size_of(text) <= moves.room(scene, principal):
         return moves.put_policy(scene, principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []
     for statement in statements:
-        if documents.size(documents.text([statement])) > MANAGED:
+        if size_of(documents.text([statement])) > MANAGED:
             return None
-        if documents.size(documents.text([*batch, statement])) > MANAGED:
+        if size_of(documents.text([*batch, statement])) > MANAGED:
             texts.append(documents.text(batch))
             batch = []
         batch.append(statement)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from tokentrail.spelling import instant
 
 Statement = dict[str, Any]
 _SECOND = timedelta(seconds=1)
@@ -50,19 +52,9 @@ def control_room(arn: str) -> int:
     return _CONTROL if not _CONTROL_LONGER.isdisjoint(arn.split(":")[1:2]) else _CONTROL_ELSEWHERE
 
 
-def spelled(moment: datetime) -> str:
-    """A time as policies hold it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def text(statements: Sequence[Statement]) -> str:
     """A document as the JSON text that IAM is given."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
-
-
-def size(document: str) -> int:
-    """Its length as IAM counts it: without white space."""
-    return len("".join(document.split()))
 
 
 def deny(conditions: dict[str, dict[str, Any]] | None = None, actions: Sequence[str] = ("*",)) -> Statement:
@@ -116,7 +108,7 @@ def control(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str]
     if persons:
         conditions["StringEquals"] = {"identitystore:userId": list(persons)}
     if cutoff is not None:
-        conditions["DateLessThan"] = {_ISSUED: spelled(cutoff)}
+        conditions["DateLessThan"] = {_ISSUED: instant(cutoff)}
     return deny(conditions)
 
 
@@ -142,7 +134,7 @@ def _second(moment: datetime) -> dict[str, dict[str, Any]]:
 
 
 def _between(start: datetime | None, end: datetime) -> dict[str, dict[str, Any]]:
-    conditions: dict[str, dict[str, Any]] = {"DateLessThan": {_ISSUED: spelled(end)}}
+    conditions: dict[str, dict[str, Any]] = {"DateLessThan": {_ISSUED: instant(end)}}
     if start is not None:
-        conditions["DateGreaterThanEquals"] = {_ISSUED: spelled(start)}
+        conditions["DateGreaterThanEquals"] = {_ISSUED: instant(start)}
     return conditions

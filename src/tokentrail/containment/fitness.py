@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 
 from tokentrail.containment.cloud import Caller, Cloud
-from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
@@ -17,6 +16,7 @@ from tokentrail.containment.principal import of_arn
 from tokentrail.containment.renewed import renewed
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Trace
+from tokentrail.spelling import instant, more
 
 RESERVE = 10
 """Seconds before a cutoff by which its step must have been sent: the longest that IAM was seen to lag, doubled."""
@@ -153,7 +153,7 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[i
     if made:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {made[0].by} made or changed "
-            f"{made[0].id or made[0].what} at {spelled(made[0].time)} (event {made[0].event_id}). "
+            f"{made[0].id or made[0].what} at {instant(made[0].time)} (event {made[0].event_id}). "
             f"Plan again: `{again(plan)}`."
         )
 
@@ -162,7 +162,7 @@ def again(plan: Plan) -> str:
     """The command that made a plan, as far as the plan tells: narrowed otherwise, it would end the owner's things."""
     told, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
-    options += [("--since", spelled(told["since"]))] if told["since"] else []
+    options += [("--since", instant(told["since"]))] if told["since"] else []
     options += [("--source-ip", one) for one in told["source_ips"]]
     options += [("--trusted-ip", one) for one in told["trusted_ips"]]
     options += [("--margin", str(plan.margin))] if plan.margin != MARGIN else []
@@ -173,4 +173,4 @@ def again(plan: Plan) -> str:
 
 def _some(ids: Iterable[str]) -> str:
     first, *rest = ids
-    return f"{first} and {len(rest)} more" if rest else first
+    return first + more(len(rest))

@@ -54,12 +54,22 @@ class AccessKey(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InlinePolicy(Thing):
-    """An inline policy of a user or role: `document` is its text, or null; `owner_gone` where it has no owner."""
+class _OfOwner(Thing):
+    """What a user or role has; its state says `owner_gone` where there is no such user or role."""
 
-    compared: ClassVar = ("document",)
     owner: Owner
     owner_name: str
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that its owner is no more."""
+        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlinePolicy(_OfOwner):
+    """An inline policy of a user or role: `document` is its text, or null."""
+
+    compared: ClassVar = ("document",)
     policy: str
 
     @property
@@ -75,10 +85,6 @@ class InlinePolicy(Thing):
             return {"document": None, "owner_gone": True} if gone else {"document": None}
         return {"document": document_text(found["PolicyDocument"])}
 
-    def gone(self, state: Mapping[str, Any]) -> str | None:
-        """Say that its owner is no more."""
-        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
-
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Write the text that was there, or delete the policy where there was none."""
         if (gone := self.gone(present)) is not None:
@@ -93,12 +99,10 @@ class InlinePolicy(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttachedPolicy(Thing):
-    """A managed policy on a user or role: `attached`; `owner_gone` where there is no such user or role."""
+class AttachedPolicy(_OfOwner):
+    """A managed policy on a user or role: `attached`."""
 
     compared: ClassVar = ("attached",)
-    owner: Owner
-    owner_name: str
     policy_arn: str
 
     @property
@@ -115,10 +119,6 @@ class AttachedPolicy(Thing):
             return {"attached": True}
         gone = not found and owner_gone(self.account, self.owner, self.owner_name, cloud)
         return {"attached": False, "owner_gone": True} if gone else {"attached": False}
-
-    def gone(self, state: Mapping[str, Any]) -> str | None:
-        """Say that its owner is no more."""
-        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Attach or detach it."""

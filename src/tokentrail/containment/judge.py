@@ -18,6 +18,7 @@ from typing import Literal
 from tokentrail.containment.model import Action
 from tokentrail.containment.outcome import CredentialVerdict, StepVerdict, Verdict
 from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.spelling import instant
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
 """After these the key itself no longer signs, so that no denial can ever be seen in the log."""
@@ -158,12 +159,13 @@ class _Credentials:
     def _refuted(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
         for event in self._after(one, at):
             if not event.failed and (_ends_key(one, bite) or event.call.lower() not in UNDENIABLE):
-                why = f"it succeeded with {event.call} at {_clock(event.time)}, after {_its_step(bite)} took effect"
+                why = f"it succeeded with {event.call} at {instant(event.time)}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, event.event_id)
         for child in self._children.get(one.id, ()):
             free = f"sts:{child.issued_with}".lower() in UNDENIABLE and not _ends_key(one, bite)
             if child.issued_at and child.issued_at >= at and not free:
-                why = f"{child.id} was minted with it at {_clock(child.issued_at)}, after {_its_step(bite)} took effect"
+                when = instant(child.issued_at)
+                why = f"{child.id} was minted with it at {when}, after {_its_step(bite)} took effect"
                 return self._told(one, bite, "refuted", why, child.issued_in)
         if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
             why = "it had ended before the plan was made, and works again by what the evidence shows: plan again"
@@ -177,7 +179,7 @@ class _Credentials:
         assert at is not None
         if self._expired(one) and one.expires:
             return self._told(
-                one, bite, "proven", f"it expired by itself at {_clock(one.expires)} at the latest"
+                one, bite, "proven", f"it expired by itself at {instant(one.expires)} at the latest"
             )
         if one.survives:
             return None
@@ -186,7 +188,7 @@ class _Credentials:
         for event in self._after(one, at):
             if event.denied_by in fitting and event.call not in earlier:
                 what = f"{event.call} was refused with an explicit deny in {_an(event.denied_by)}"
-                why = f"{what} at {_clock(event.time)}"
+                why = f"{what} at {instant(event.time)}"
                 return self._told(one, bite, "proven", why, event.event_id)
         if (
             bite is not None
@@ -217,16 +219,14 @@ class _Credentials:
         elif newest is None:
             why = "there is no evidence to look at"
         elif newest < at:
-            why = (
-                f"the evidence ends at {_clock(newest)}, before {_its_step(bite)} took effect at {_clock(at)}"
-            )
+            why = f"the evidence ends at {instant(newest)}, before {_its_step(bite)} took effect at {instant(at)}"
         elif heard := self._after(one, at):
             why = (
-                f"what was heard of it last, {heard[-1].call} at {_clock(heard[-1].time)}, "
+                f"what was heard of it last, {heard[-1].call} at {instant(heard[-1].time)}, "
                 f"is no refusal that only {_its_step(bite)} explains"
             )
         else:
-            why = f"nothing was heard of it after {_clock(at)}: silence is no proof"
+            why = f"nothing was heard of it after {instant(at)}: silence is no proof"
         return self._told(one, bite, "not-yet-proven", why)
 
     def _events(self, one: Held) -> Sequence[Seen]:
@@ -302,7 +302,3 @@ def _its_step(bite: Bite | None) -> str:
 
 def _an(policy: str | None) -> str:
     return f"an {policy}" if policy == "identity-based policy" else f"a {policy}"
-
-
-def _clock(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,11 +18,12 @@ from tokentrail.containment.gone import gone, moved_on, to_the_gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENDING, ENTERED, LEFT, some_of, told_as, unnamed, with_article
+from tokentrail.containment.untold import ENDING, ENTERED, LEFT, told_as, unnamed, with_article
 from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
+from tokentrail.spelling import listed
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
 """Credentials that carry no issue time, so that no revocation of tokens ends them."""
@@ -142,12 +143,12 @@ def left_behind(
                 _enter(found, deed, what, thing, others, held)
     for (by, what), deeds_told in untold.items():
         found.risks.append(
-            f"{by} left {what} behind, which no step takes back; look at it by hand: {some_of(deeds_told)}"
+            f"{by} left {what} behind, which no step takes back; look at it by hand: {listed(deeds_told, 3)}"
         )
     for (by, what), deeds_told in entered.items():
         found.entered.append(
             f"{by} took no credentials of the role behind it where {what}, else they go on: stop or replace it, and "
-            f"plan for its role too (`tokentrail contain ROLE-ARN`): {some_of(deeds_told)}"
+            f"plan for its role too (`tokentrail contain ROLE-ARN`): {listed(deeds_told, 3)}"
         )
     own_made = found.users | found.roles
     kept = [one for one in found.sources if one.kind not in ENDING or one.mints not in own_made]

@@ -17,8 +17,10 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.principal import Principal, short
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
+from tokentrail.policy.holders import size_of
+from tokentrail.spelling import instant, listed, short
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -112,7 +114,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     undo: list[Call] = []
     why = ""
     for principal in listed:
-        if documents.size(document) <= room(scene, principal):
+        if size_of(document) <= room(scene, principal):
             put, taken = put_policy(scene, principal, own(scene, name), document)
         elif scene.attachable(principal):
             put, taken = attach_policies(scene, principal, own(scene, name), [document])
@@ -123,7 +125,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
         undo += taken
     return Move(
         action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
-        undo=tuple(undo), cutoff=scene.cutoff if calls and documents.spelled(scene.cutoff) in document else None,
+        undo=tuple(undo), cutoff=scene.cutoff if calls and instant(scene.cutoff) in document else None,
         closes=frozenset(
             (one.kind, one.account, one.name)
             for one in listed if action in ("deny-user", "deny-role") and not why
@@ -205,9 +207,9 @@ def control(
             parameters={"PolicyId": new_policy(0)},
         ),
     )  # fmt: skip
-    cut = documents.spelled(scene.cutoff) in document
+    cut = instant(scene.cutoff) in document
     late = (
-        f", with the time that it is then and {scene.margin} seconds in place of {documents.spelled(scene.cutoff)}, "
+        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, "
         "else what was minted until then goes on"
     ) if cut else ""  # fmt: skip
     by_hand = "" if manager else (
@@ -278,13 +280,15 @@ def _said(moves: Sequence[Move]) -> str:
     said = []
     for text, group in alike.items():
         names = [target for one in group for target in one.targets]
-        some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
         together = len(group) > 1 and text and "NAME" in text
-        said.append(f"For each NAME of {some}: {text}" if together else "".join(one.why for one in group))
+        said.append(
+            f"For each NAME of {listed(names, _NAMED)}: {text}"
+            if together
+            else "".join(one.why for one in group)
+        )
     return "".join(said)
 
 
 def says(principals: Iterable[Principal], scene: Scene) -> str:
     """Name principals in a sentence."""
-    named = [short(scene.arn(one)) for one in principals]
-    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return listed((short(scene.arn(one)) for one in principals), 3)

@@ -7,9 +7,10 @@ A plan that holds any other is refused: a plan file is no way to call whatever o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Any
 
 from tokentrail.containment.iam_things import (
     AccessKey,
@@ -36,7 +37,7 @@ from tokentrail.containment.other_things import (
     Task,
 )
 from tokentrail.containment.owner import Owner
-from tokentrail.containment.thing import Change, State
+from tokentrail.containment.thing import Change, State, Thing
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
@@ -111,38 +112,35 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
     return part
 
 
-def _update_key(call: Call) -> Change:
-    p = call.parameters
-    thing = AccessKey(account=call.account, user=p["UserName"], access_key_id=p["AccessKeyId"])
-    return Change(call=call, thing=thing, wanted={"status": p["Status"]})
+def _of(
+    kind: Callable[..., Thing], wanted: State | Callable[[Mapping[str, Any]], State], *,
+    settled: Callable[[State], bool] | None = None, keeps: bool = True, **named: str,
+) -> Callable[[Call], Change]:  # fmt: skip
+    """A call that makes what is wanted of a thing, whose members are so named among the parameters."""
 
-
-def _delete_key(call: Call) -> Change:
-    p = call.parameters
-    thing = AccessKey(account=call.account, user=p["UserName"], access_key_id=p["AccessKeyId"])
-    return Change(call=call, thing=thing, wanted={"status": None})
-
-
-def _inline(owner: Owner, *, written: bool) -> Callable[[Call], Change]:
     def build(call: Call) -> Change:
         p = call.parameters
-        thing = InlinePolicy(
-            account=call.account, owner=owner, owner_name=p[f"{owner}Name"], policy=p["PolicyName"]
-        )
-        return Change(call=call, thing=thing, wanted={"document": p["PolicyDocument"] if written else None})
+        members = {name: p[parameter] for name, parameter in named.items()}
+        thing = kind(account=call.account, **members)
+        return Change(
+            call=call, thing=thing, wanted=wanted(p) if callable(wanted) else wanted, settled=settled, keeps=keeps
+        )  # fmt: skip
 
     return build
+
+
+def _some(kind: Callable[..., Thing], /, **members: Any) -> Callable[..., Thing]:
+    """Things of a kind that have some members alike."""
+    return partial(kind, **members)
+
+
+def _inline(owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]) -> Callable[[Call], Change]:
+    return _of(_some(InlinePolicy, owner=owner), wanted, owner_name=f"{owner}Name", policy="PolicyName")
 
 
 def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], Change]:
-    def build(call: Call) -> Change:
-        p = call.parameters
-        thing = AttachedPolicy(
-            account=call.account, owner=owner, owner_name=p[f"{owner}Name"], policy_arn=p["PolicyArn"]
-        )
-        return Change(call=call, thing=thing, wanted={"attached": attached})
-
-    return build
+    thing = _some(AttachedPolicy, owner=owner)
+    return _of(thing, {"attached": attached}, owner_name=f"{owner}Name", policy_arn="PolicyArn")
 
 
 def _create_policy(call: Call) -> Change:
@@ -172,38 +170,6 @@ def _delete_policy(call: Call) -> Change:
     )
 
 
-def _trust(call: Call) -> Change:
-    thing = Trust(account=call.account, role=call.parameters["RoleName"])
-    return Change(call=call, thing=thing, wanted={"document": call.parameters["PolicyDocument"]})
-
-
-def _leave_group(call: Call) -> Change:
-    p = call.parameters
-    thing = Membership(account=call.account, user=p["UserName"], group=p["GroupName"])
-    return Change(call=call, thing=thing, wanted={"member": False})
-
-
-def _sign_in(what: Any, parameter: str | None) -> Callable[[Call], Change]:
-    def build(call: Call) -> Change:
-        p = call.parameters
-        thing = SignIn(
-            account=call.account, user=p["UserName"], what=what, id=p[parameter] if parameter else ""
-        )
-        return Change(call=call, thing=thing, wanted={"exists": False})
-
-    return build
-
-
-def _provider(kind: Literal["OpenIDConnect", "SAML"]) -> Callable[[Call], Change]:
-    def build(call: Call) -> Change:
-        arn = call.parameters[f"{kind}ProviderArn"]
-        return Change(
-            call=call, thing=Provider(account=call.account, arn=arn, kind=kind), wanted={"exists": False}
-        )
-
-    return build
-
-
 def _delete_user(call: Call) -> Change:
     thing = User(account=call.account, user=call.parameters["UserName"])
     return Change(
@@ -228,103 +194,78 @@ def _create_scp(call: Call) -> Change:
     )  # fmt: skip
 
 
-def _scp(call: Call) -> Change:
-    p = call.parameters
-    thing = OrganizationPolicy(account=call.account, policy=p["PolicyId"], by_id=True)
-    return Change(call=call, thing=thing, wanted={"document": p.get("Content")})
+def _instances(account: str, ids: Iterable[str]) -> Instances:
+    return Instances(account=account, ids=tuple(sorted(ids)))
 
 
-def _scp_attachment(*, attached: bool) -> Callable[[Call], Change]:
-    def build(call: Call) -> Change:
-        p = call.parameters
-        thing = OrganizationAttachment(account=call.account, policy_id=p["PolicyId"], target=p["TargetId"])
-        return Change(call=call, thing=thing, wanted={"attached": attached})
-
-    return build
+def _sessions(account: str, arns: Iterable[str]) -> SignInSessions:
+    return SignInSessions(account=account, arns=tuple(sorted(arns)))
 
 
-def _disassociate(call: Call) -> Change:
-    thing = ProfileAssociation(account=call.account, association_id=call.parameters["AssociationId"])
-    return Change(call=call, thing=thing, wanted={"associated": False})
+def _written(parameters: Mapping[str, Any]) -> State:
+    return {"document": parameters["PolicyDocument"]}
 
 
-def _stop(call: Call) -> Change:
-    ids = cast(Sequence[str], call.parameters["InstanceIds"])
-    return Change(
-        call=call, thing=Instances(account=call.account, ids=tuple(sorted(ids))), wanted={"running": []}
-    )
-
-
-def _reserve(call: Call) -> Change:
-    p = call.parameters
-    return Change(
-        call=call, thing=FunctionConcurrency(account=call.account, function=p["FunctionName"]),
-        wanted={"reserved": p["ReservedConcurrentExecutions"]}, settled=lambda state: not state["exists"],
-    )  # fmt: skip
-
-
-def _stop_task(call: Call) -> Change:
-    p = call.parameters
-    thing = Task(account=call.account, cluster=p["cluster"], id=p["task"])
-    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
-
-
-def _stop_build(call: Call) -> Change:
-    thing = Build(account=call.account, id=call.parameters["id"])
-    return Change(call=call, thing=thing, wanted={"running": False}, keeps=False)
-
-
-def _shut_anywhere(kind: Literal["TrustAnchor", "Profile"], parameter: str) -> Callable[[Call], Change]:
-    def build(call: Call) -> Change:
-        thing = RolesAnywhere(account=call.account, kind=kind, id=call.parameters[parameter])
-        return Change(
-            call=call, thing=thing, wanted={"enabled": False}, settled=lambda state: not state["enabled"]
-        )
-
-    return build
-
-
-def _revoke_sign_in(call: Call) -> Change:
-    arns = cast(Sequence[str], call.parameters["sessionArns"])
-    return Change(
-        call=call, thing=SignInSessions(account=call.account, arns=tuple(sorted(arns))), wanted={"active": []}
-    )
-
-
+_NONE: State = {"document": None}
+_NO_MORE: State = {"exists": False}
+_BY_ID = _some(OrganizationPolicy, by_id=True)
 _BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
-    ("iam", "UpdateAccessKey"): _update_key,
-    ("iam", "DeleteAccessKey"): _delete_key,
-    ("iam", "PutUserPolicy"): _inline("User", written=True),
-    ("iam", "PutRolePolicy"): _inline("Role", written=True),
-    ("iam", "DeleteUserPolicy"): _inline("User", written=False),
-    ("iam", "DeleteRolePolicy"): _inline("Role", written=False),
+    ("iam", "UpdateAccessKey"): _of(
+        AccessKey, lambda p: {"status": p["Status"]}, user="UserName", access_key_id="AccessKeyId"
+    ),
+    ("iam", "DeleteAccessKey"): _of(AccessKey, {"status": None}, user="UserName", access_key_id="AccessKeyId"),
+    ("iam", "PutUserPolicy"): _inline("User", _written),
+    ("iam", "PutRolePolicy"): _inline("Role", _written),
+    ("iam", "DeleteUserPolicy"): _inline("User", _NONE),
+    ("iam", "DeleteRolePolicy"): _inline("Role", _NONE),
     ("iam", "AttachUserPolicy"): _attached("User", attached=True),
     ("iam", "AttachRolePolicy"): _attached("Role", attached=True),
     ("iam", "DetachUserPolicy"): _attached("User", attached=False),
     ("iam", "DetachRolePolicy"): _attached("Role", attached=False),
     ("iam", "CreatePolicy"): _create_policy,
     ("iam", "DeletePolicy"): _delete_policy,
-    ("iam", "UpdateAssumeRolePolicy"): _trust,
-    ("iam", "RemoveUserFromGroup"): _leave_group,
-    ("iam", "DeleteLoginProfile"): _sign_in("password", None),
-    ("iam", "DeactivateMFADevice"): _sign_in("MFA device", "SerialNumber"),
-    ("iam", "DeleteSSHPublicKey"): _sign_in("SSH key", "SSHPublicKeyId"),
-    ("iam", "DeleteSigningCertificate"): _sign_in("signing certificate", "CertificateId"),
-    ("iam", "DeleteServiceSpecificCredential"): _sign_in("service credential", "ServiceSpecificCredentialId"),
-    ("iam", "DeleteOpenIDConnectProvider"): _provider("OpenIDConnect"),
-    ("iam", "DeleteSAMLProvider"): _provider("SAML"),
+    ("iam", "UpdateAssumeRolePolicy"): _of(Trust, _written, role="RoleName"),
+    ("iam", "RemoveUserFromGroup"): _of(Membership, {"member": False}, user="UserName", group="GroupName"),
+    ("iam", "DeleteLoginProfile"): _of(_some(SignIn, what="password"), _NO_MORE, user="UserName"),
+    **{
+        ("iam", operation): _of(_some(SignIn, what=what), _NO_MORE, user="UserName", id=parameter)
+        for operation, what, parameter in (
+            ("DeactivateMFADevice", "MFA device", "SerialNumber"),
+            ("DeleteSSHPublicKey", "SSH key", "SSHPublicKeyId"),
+            ("DeleteSigningCertificate", "signing certificate", "CertificateId"),
+            ("DeleteServiceSpecificCredential", "service credential", "ServiceSpecificCredentialId"),
+        )
+    },
+    **{
+        ("iam", f"Delete{kind}Provider"): _of(_some(Provider, kind=kind), _NO_MORE, arn=f"{kind}ProviderArn")
+        for kind in ("OpenIDConnect", "SAML")
+    },
     ("iam", "DeleteUser"): _delete_user,
     ("organizations", "CreatePolicy"): _create_scp,
-    ("organizations", "UpdatePolicy"): _scp,
-    ("organizations", "DeletePolicy"): _scp,
-    ("organizations", "AttachPolicy"): _scp_attachment(attached=True),
-    ("organizations", "DetachPolicy"): _scp_attachment(attached=False),
-    ("ec2", "DisassociateIamInstanceProfile"): _disassociate,
-    ("ec2", "StopInstances"): _stop,
-    ("lambda", "PutFunctionConcurrency"): _reserve,
-    ("ecs", "StopTask"): _stop_task,
-    ("codebuild", "StopBuild"): _stop_build,
-    ("rolesanywhere", "DisableTrustAnchor"): _shut_anywhere("TrustAnchor", "trustAnchorId"),
-    ("rolesanywhere", "DisableProfile"): _shut_anywhere("Profile", "profileId"),
-    ("signin", "BatchRevokeSessions"): _revoke_sign_in,
-}
+    ("organizations", "UpdatePolicy"): _of(_BY_ID, lambda p: {"document": p.get("Content")}, policy="PolicyId"),
+    ("organizations", "DeletePolicy"): _of(_BY_ID, _NONE, policy="PolicyId"),
+    **{
+        ("organizations", operation): _of(
+            OrganizationAttachment, {"attached": attached}, policy_id="PolicyId", target="TargetId"
+        )
+        for operation, attached in (("AttachPolicy", True), ("DetachPolicy", False))
+    },
+    ("ec2", "DisassociateIamInstanceProfile"): _of(
+        ProfileAssociation, {"associated": False}, association_id="AssociationId"
+    ),
+    ("ec2", "StopInstances"): _of(_instances, {"running": []}, ids="InstanceIds"),
+    ("lambda", "PutFunctionConcurrency"): _of(
+        FunctionConcurrency, lambda p: {"reserved": p["ReservedConcurrentExecutions"]},
+        settled=lambda state: not state["exists"], function="FunctionName",
+    ),
+    ("ecs", "StopTask"): _of(Task, {"running": False}, keeps=False, cluster="cluster", id="task"),
+    ("codebuild", "StopBuild"): _of(Build, {"running": False}, keeps=False, id="id"),
+    **{
+        ("rolesanywhere", f"Disable{kind}"): _of(
+            _some(RolesAnywhere, kind=kind), {"enabled": False}, settled=lambda state: not state["enabled"],
+            id=parameter,
+        )
+        for kind, parameter in (("TrustAnchor", "trustAnchorId"), ("Profile", "profileId"))
+    },
+    ("signin", "BatchRevokeSessions"): _of(_sessions, {"active": []}, arns="sessionArns"),
+}  # fmt: skip

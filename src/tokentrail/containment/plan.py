@@ -27,6 +27,7 @@ from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap
+from tokentrail.spelling import listed
 
 _MOST = 4
 _HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")
@@ -112,8 +113,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
 
 def _says(scene: Scene, move: Move) -> str:
     facts = CATALOGUE[move.action]
-    named = short_apart(move.targets)
-    what = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    what = listed(short_apart(move.targets), 3)
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
 
 

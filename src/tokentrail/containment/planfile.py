@@ -25,6 +25,7 @@ from tokentrail.containment.journal import journal_path, other_plan
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
 from tokentrail.containment.workloads import REGION
 from tokentrail.errors import UsageError
+from tokentrail.spelling import instant
 
 LARGEST = 256 * 1024 * 1024
 """Bytes; a plan of ten thousand credentials over fifty roles has a few hundred thousand."""
@@ -98,7 +99,7 @@ _MAKE_ANEW = "Make the plan anew with `tokentrail contain SUBJECT -o PLAN.json` 
 
 def _spelled(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+        return instant(value)
     return dict(value)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tokentrail.policy.context import Caller, principal_of
+from tokentrail.spelling import short
 
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
@@ -154,11 +155,6 @@ def partition_in(arns: Iterable[str], account: str) -> str:
             (own if parts[_ACCOUNT] == account else others).add(parts[1])
     found = sorted((own or others) - {"aws"})
     return found[0] if found else "aws"
-
-
-def short(arn: str) -> str:
-    """The part of an ARN that people say: `role/MyBucketRole`; other ids, in which colons may stand, as they are."""
-    return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
 
 
 def short_apart(arns: Sequence[str]) -> list[str]:

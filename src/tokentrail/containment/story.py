@@ -13,9 +13,10 @@ from datetime import datetime
 from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, short
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Outcome
 from tokentrail.containment.scene import LONGEST, Held, Scene, Source, label_of
+from tokentrail.spelling import instant, short
 
 _MOST, _MOST_ALIKE = 12, 4
 _KINDS = {
@@ -178,16 +179,16 @@ def _sentence(
     if move.does == "goes-on":
         if move.why is not None:
             return f"{when}, {move.why}: no step stops that"
-        until = f" until {_time(move.expires_at)}" if move.expires_at else ""
+        until = f" until {instant(move.expires_at)}" if move.expires_at else ""
         held = _held(move.by, move.by_kind, called.get(move.by_principal or ""))
         return f"{when}, {held} still works{until}: no step ends it"
     minter = _giver(move, made, called)
     name = f" under the name {move.session_name}" if move.session_name else ""
     if move.call == RENEWAL:
-        said = f"{when}, {minter} carries itself into a new {_what(move.principal)} at {_time(move.time)}"
+        said = f"{when}, {minter} carries itself into a new {_what(move.principal)} at {instant(move.time)}"
     else:
         named = _new(move.principal, called)
-        said = f"{when}, {minter} mints a new {named}{name} at {_time(move.time)}"
+        said = f"{when}, {minter} mints a new {named}{name} at {instant(move.time)}"
     return said + _missed(move)
 
 
@@ -199,7 +200,7 @@ def _missed(move: AttackerMove) -> str:
         return ", which no step ends"
     if move.cutoff is None or move.time < move.cutoff:
         return f", which step {move.step} does not reach"
-    return f", which the cutoff {_time(move.cutoff)} of step {move.step} does not cover"
+    return f", which the cutoff {instant(move.cutoff)} of step {move.step} does not cover"
 
 
 def _new(arn: str | None, called: Mapping[str, str]) -> str:
@@ -211,7 +212,7 @@ def _new(arn: str | None, called: Mapping[str, str]) -> str:
 def _giver(move: AttackerMove, made: Mapping[str, AttackerMove], called: Mapping[str, str]) -> str:
     if move.by_kind == _MINTED:
         before = made[move.by]
-        return f"the {_new(before.principal, called)} of {_time(before.time)}"
+        return f"the {_new(before.principal, called)} of {instant(before.time)}"
     if move.by_kind in _KINDS or move.why is None:
         return _held(move.by, move.by_kind, called.get(move.by_principal or ""))
     return label_of(move.by_kind, move.by)
@@ -237,7 +238,3 @@ def _minter(scene: Scene, minter: str) -> str:
 
 def _what(arn: str | None) -> str:
     return "session" if ":role/" in (arn or "") else "token"
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,7 +15,6 @@ from typing import Literal
 
 from tokentrail.containment import fitness
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import ThingRecord, history, plain
 from tokentrail.containment.journal import Journal
 from tokentrail.containment.model import Call, Plan, Step
@@ -23,6 +22,7 @@ from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import ByHand, Restored, Undone, UndoOutcome
 from tokentrail.containment.sending import Sender, settle
 from tokentrail.containment.thing import Irreversible, State, Thing
+from tokentrail.spelling import instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class Undo:
             )  # fmt: skip
         safe = max((at for step in steps if (at := self._safe_after(step, record))), default=None)
         if safe is not None and self._clock() < safe:
-            why = f"lifting it before {spelled(safe)} could revive a credential of the attacker's; run this again then"
+            why = f"lifting it before {instant(safe)} could revive a credential of the attacker's; run this again then"
             return "refused", safe, why
         return "restore", safe, "put back what was there"
 

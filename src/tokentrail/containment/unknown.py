@@ -15,6 +15,7 @@ from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUE
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
+from tokentrail.spelling import listed
 
 _MOST = 12
 _CHANGING = re.compile(
@@ -84,8 +85,10 @@ _TIMED = {
         "ecr",
         "PutLifecyclePolicy",
     ): "aws ecr put-lifecycle-policy with the rules of before, or delete-lifecycle-policy",
-    ("logs", "PutRetentionPolicy"): "aws logs put-retention-policy with the days of before, or "
-    "delete-retention-policy",
+    (
+        "logs",
+        "PutRetentionPolicy",
+    ): "aws logs put-retention-policy with the days of before, or delete-retention-policy",
 }
 """
 Calls by which data goes days later, whoever is ended until then, and how each is taken back.
@@ -238,9 +241,7 @@ def _listed(found: Calls) -> str:
 def _timed(found: Calls) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
     for call, use in found.items():
-        things = list(use.things)
-        more = f" and {len(things) - _MOST} more" if len(things) > _MOST else ""
-        on = f" on {', '.join(things[:_MOST])}{more}" if things else ""
+        on = f" on {listed(use.things, _MOST)}" if use.things else ""
         yield f"{':'.join(call)}{on} ({_TIMED[call]})"
 
 

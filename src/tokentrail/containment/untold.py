@@ -4,7 +4,7 @@ What no step takes back, in words: what lets somebody in or acts for the attacke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _UNNAMED = "(not named: "
@@ -58,11 +58,6 @@ def told_as(made: str, request: Mapping[str, Any]) -> str:
 def with_article(called: str) -> str:
     """A thing with its article: an ECS task, an S3 location, a stack."""
     return f"{'an' if called.startswith(('A', 'E', 'I', 'O', 'S3', 'i')) else 'a'} {called}"
-
-
-def some_of(told: Sequence[str]) -> str:
-    """The first few of several, and how many more there are."""
-    return ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
 
 
 def unnamed(call: str, event_id: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 from tokentrail.containment.closed import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.documents import spelled
 from tokentrail.containment.history import History, ThingRecord
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge, told_all
 from tokentrail.containment.model import Call, Plan, Step
@@ -25,6 +24,7 @@ from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.results import Coverage
+from tokentrail.spelling import instant, listed
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 _REASON = re.compile(
@@ -184,7 +184,7 @@ def _shown(
     newest, _ = reaches(plan, evidence.covered)
     lag = timedelta(seconds=plan.lag)
     said = {
-        n: ", ".join(f"{found[one].call} of {one} at {spelled(found[one].time)}" for one in targets)
+        n: ", ".join(f"{found[one].call} of {one} at {instant(found[one].time)}" for one in targets)
         for n, targets in wanted.items()
         if targets and all(one in found and newest and newest >= found[one].time + lag for one in targets)
     }
@@ -310,13 +310,11 @@ def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> lis
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []
-    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
-    notes = [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
+    notes = [f"The plan does not know of {listed(added, 1)}, which the evidence now shows: plan again."]
     theirs = [one.id for one in trace.credentials if one.id in added and hosted(one)]
     if theirs:
-        more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
         notes.append(
-            f"{theirs[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
-            "again. If you did that, and nothing of the attacker's is left on it, this is its own."
+            f"{listed(theirs, 1)} came from what had handed out the attacker's before: it is not shut, or it was "
+            "opened again. If you did that, and nothing of the attacker's is left on it, this is its own."
         )
     return notes

@@ -13,8 +13,8 @@ from datetime import datetime
 from tokentrail.containment.gone import to_the_gone
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.untold import some_of
 from tokentrail.policy.changes import Change
+from tokentrail.spelling import listed
 
 _ROWS = (
     ("iam", "DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
@@ -87,11 +87,11 @@ def weakened(
             told.setdefault((deed.by, ""), []).append(deed.said(named))
     for (by, what), calls in told.items():
         if what:
-            yield f"{by} took away {what}, which no step gives back; look at it by hand: {some_of(calls)}"
+            yield f"{by} took away {what}, which no step gives back; look at it by hand: {listed(calls, 3)}"
         else:
             yield (
                 f"{by} turned off the log or what watches it, or changed what it holds, and no step turns it on again: "
-                f"what happens there may be in no evidence, of `verify` neither; look at it first: {some_of(calls)}"
+                f"what happens there may be in no evidence, of `verify` neither; look at it first: {listed(calls, 3)}"
             )
 
 

@@ -20,6 +20,7 @@ from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import Held, Scene
 from tokentrail.errors import UsageError
+from tokentrail.spelling import instant
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
 _ON_KEYS: tuple[Action, ...] = ("deactivate-key", "delete-key", "delete-created-key")
@@ -162,7 +163,7 @@ def _cutoff(target: str) -> tuple[str, datetime | None]:
 
 def _with_cutoff(scene: Scene, move: Move, cutoff: datetime) -> Move:
     """Write a cutoff of the user's own, which nothing moves."""
-    old, new = documents.spelled(scene.cutoff), documents.spelled(cutoff)
+    old, new = instant(scene.cutoff), instant(cutoff)
     calls = tuple(
         replace(call, parameters={name: value.replace(old, new) if isinstance(value, str) else value
                                   for name, value in call.parameters.items()})

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal, arn_of, of_caller, short
+from tokentrail.containment.principal import Principal, arn_of, of_caller
 from tokentrail.containment.scene import Held
 from tokentrail.lineage import rows
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.reach import Reach
+from tokentrail.spelling import listed, short
 
 
 def writers(
@@ -52,7 +53,7 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
     if reach is None or principal.kind not in ("user", "role"):
         return None
     can = reach.may_write_iam(arn_of(principal))
-    return f"may call {can[0]}" + (f" and {len(can) - 1} more" if len(can) > 1 else "") if can else None
+    return f"may call {listed(can, 1)}" if can else None
 
 
 def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
@@ -66,5 +67,4 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
             (reach.may_take_over(arn), "takes over a workload that runs with another role"),
         ):
             if can:
-                more = f" and {len(can) - 1} more" if len(can) > 1 else ""
-                yield f"{short(arn)} never {what}, though it may ({can[0]}{more})"
+                yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"

@@ -8,11 +8,17 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from tokentrail.events.sifting import Needs
+from tokentrail.lineage.rows import Row
 
 Place = tuple[int, int, int]
 """Where a raw record lies: segment, object, ordinal."""
 Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
 """Reads raw records, secrets blanked; those that can't be read any more are left out."""
+
+
+def place_of(row: Row) -> Place:
+    """Where the record lies that a row is of."""
+    return row["segment"], row["object"], row["ordinal"]
 
 
 class Judge(Protocol):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
+from tokentrail import spelling
 from tokentrail.lineage import rows
 from tokentrail.lineage.rows import Row
+from tokentrail.spelling import at as at
+from tokentrail.spelling import counted as counted
+from tokentrail.spelling import joined, more
 
 FEW = 4
 """Names that a list in words has."""
-
-
-def at(seconds: int) -> str:
-    """Spell a time."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:
@@ -40,8 +38,7 @@ def short(arn: str | None) -> str:
     """Shorten an ARN to what people say: `user/support`, `MyBucketRole/ria`."""
     if arn is None:
         return "nobody known"
-    name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
-    return name.removeprefix("assumed-role/")
+    return spelling.short(arn).removeprefix("assumed-role/")
 
 
 def named(row: Row) -> str:
@@ -59,18 +56,13 @@ def listed(names: Iterable[str], *, of: int | None = None) -> str:
     names = list(names)
     count = len(names) if of is None else of
     if count > FEW:
-        return ", ".join(names[:FEW]) + f" and {count - FEW:,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return ", ".join(names[:FEW]) + more(count - FEW)
+    return joined(names)
 
 
 def calls(found: Iterable[Row]) -> str:
     """The names of calls in words, each once; a damaged record may have none."""
     return listed(sorted({row["name"] or "a call without a name" for row in found}))
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number of things."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def size(count: float) -> str:

@@ -366,28 +366,23 @@ class Forest(Naming):
 
     def addresses(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
         """The source address of some events."""
-        events = set(events)
-        wanted = pa.table({"event_id": pa.array(sorted(events), pa.binary(16))})
-        if not wanted.num_rows:
-            return {}
-        self._engine.register("wanted", wanted)
-        found = self._engine.table(
-            f"SELECT DISTINCT e.event_id, e.ip FROM {self._with(events)} e JOIN wanted w ON w.event_id = e.event_id"
-        )
-        return {row["event_id"]: row["ip"] for row in found.to_pylist()}
+        return self._of_events(events, "ip")
 
     def regions(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
         """Where some events happened."""
+        return self._of_events(events, "region")
+
+    def _of_events(self, events: Iterable[bytes], column: str) -> dict[bytes, str | None]:
         events = set(events)
         wanted = pa.table({"event_id": pa.array(sorted(events), pa.binary(16))})
         if not wanted.num_rows:
             return {}
         self._engine.register("wanted", wanted)
         found = self._engine.table(
-            f"SELECT e.event_id, min(e.region) AS region FROM {self._with(events)} e "
+            f"SELECT e.event_id, min(e.{column}) AS found FROM {self._with(events)} e "
             "JOIN wanted w ON w.event_id = e.event_id GROUP BY e.event_id"
         )
-        return {row["event_id"]: row["region"] for row in found.to_pylist()}
+        return {row["event_id"]: row["found"] for row in found.to_pylist()}
 
 
 def _holding(search: str) -> tuple[str, tuple[str, ...]]:

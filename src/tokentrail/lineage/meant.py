@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tokentrail.spelling import listed
 from tokentrail.store.interface import Engine
 
 _BEARING = r"""
@@ -42,8 +43,7 @@ def meant(engine: Engine, subject: str) -> str:
     arns = _bearing(engine, subject)
     if not arns:
         return ""
-    more = f" and {len(arns) - _MOST:,} more" if len(arns) > _MOST else ""
-    return f"Did you mean {', '.join(arns[:_MOST])}{more}?"
+    return f"Did you mean {listed(arns, _MOST)}?"
 
 
 def _bearing(engine: Engine, subject: str) -> list[str]:

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal[
-    "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
-    "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
-    "oauth_login", "scoped", "forwarded", "unknown",
-]  # fmt: skip
+from tokentrail.policy.context import CallerKind
+
+Kind = CallerKind
 State = Literal["active", "expired", "ended", "unknown"]
 ParentLink = Literal["recorded", "shared_event", "matched", "inferred", "created"]
 Origin = Literal[

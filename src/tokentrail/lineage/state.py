@@ -15,6 +15,7 @@ from tokentrail.lineage.model import State
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
+from tokentrail.spelling import instant
 
 _ORGANISATION = "organizations.amazonaws.com"
 
@@ -50,9 +51,9 @@ class Judge:
         if ending is not None and end is not None and ending.at >= end:
             ending = None
         if end is not None and end <= self.as_of and caller.kind != "long_term_key":
-            reason = f"expired {_spelled(end)}" if expires else f"expired {_spelled(end)} at the latest"
+            reason = f"expired {instant(end)}" if expires else f"expired {instant(end)} at the latest"
             if ending is not None:
-                reason += f"; ended {_spelled(ending.at)} already: {ending.sentence}"
+                reason += f"; ended {instant(ending.at)} already: {ending.sentence}"
             return Judgement(
                 state="expired",
                 reason=reason,
@@ -75,9 +76,9 @@ class Judge:
                 state="active", reason=f"a long-term key; nothing in the evidence ends it{limits}"
             )
         if expires is not None:
-            return Judgement(state="active", reason=f"valid until {_spelled(expires)}{limits}")
+            return Judgement(state="active", reason=f"valid until {instant(expires)}{limits}")
         if bound is not None:
-            reason = f"its end is not in the evidence; {_spelled(bound)} at the latest{limits}"
+            reason = f"its end is not in the evidence; {instant(bound)} at the latest{limits}"
             return Judgement(state="unknown", reason=reason)
         return Judgement(state="unknown", reason=f"its end is not in the evidence{limits}")
 
@@ -106,7 +107,3 @@ def _names(one: Change) -> Iterable[str]:
         yield one.caller_user
     if made := one.answered("accessKey", "accessKeyId"):  # whose owner may have had another name by then
         yield made
-
-
-def _spelled(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

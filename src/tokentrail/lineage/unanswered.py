@@ -18,6 +18,7 @@ from typing import Any
 from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import Gap, TracedCredential
 from tokentrail.lineage.rows import event_id, moment
+from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
 
 _LONGEST = {
@@ -92,9 +93,9 @@ def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str
     many = len(calls)
     times, ends, named, callers = zip(*calls, strict=True)
     why = (
-        f"{many:,} call{'s' if many > 1 else ''} ({_some(named)}) by {_some(callers)} issued credentials whose keys "
+        f"{counted(many, 'call')} ({_some(named)}) by {_some(callers)} issued credentials whose keys "
         "the log does not show and that nobody is seen to use: listed nowhere, they may work until "
-        f"{max(ends):%Y-%m-%dT%H:%M:%SZ}"
+        f"{instant(max(ends))}"
     )
     return Gap(account=account, region=None, start=min(times), end=max(times), why=why)
 
@@ -105,6 +106,4 @@ def _named(row: dict[str, Any]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    every = list(dict.fromkeys(names))
-    more = len(every) - _LISTED
-    return ", ".join(every[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+    return listed(dict.fromkeys(names), _LISTED)

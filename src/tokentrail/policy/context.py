@@ -76,9 +76,9 @@ def principal_of(caller: Caller) -> Principal:
     return "unknown"
 
 
-def context_of(caller: Caller, *, at: datetime | None = None) -> Context:
+def context_of(caller: Caller) -> Context:
     """
-    List what is known of a request that the credential makes (at the time `at`, if given).
+    List what is known of a request that the credential makes.
 
     Keys that depend on the single call, such as `aws:SourceIp`, and tags are not there: they are unknown.
     """
@@ -102,8 +102,7 @@ def context_of(caller: Caller, *, at: datetime | None = None) -> Context:
         "identitystore:userid": _person(caller),
         **{key: PRESENT if caller.ec2_instance else _not_from_ec2(principal) for key in _EC2_KEYS},
     }
-    known = {key: value for key, value in context.items() if value is not None}
-    return known if at is None else with_time(known, at)
+    return {key: value for key, value in context.items() if value is not None}
 
 
 def with_time(context: Context, at: datetime) -> Context:

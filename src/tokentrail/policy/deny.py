@@ -20,6 +20,7 @@ from tokentrail.policy.selects import stars
 from tokentrail.policy.truth import Truth, every, some
 from tokentrail.policy.variables import Context, Unresolved, resolved
 from tokentrail.policy.wildcard import Glob, covers, may_overlap
+from tokentrail.spelling import more
 
 EVERY = "*"
 """All actions, or all resources."""
@@ -55,8 +56,6 @@ class Verdict:
     extent: Extent
     reason: str
     """A clause that goes after 'it', such as 'denies every action on every resource'."""
-    remaining: tuple[str, ...] = ()
-    """Under `PARTLY`, the actions that stay allowed, where the document lists them."""
 
 
 def denies_everything(policy: Document | Malformed | Iterable[Statement], context: Context) -> Verdict:
@@ -222,14 +221,12 @@ def _lesser(certain: Sequence[Statement], remaining: tuple[str, ...] | None) -> 
         return Verdict(extent=Extent.NO, reason="denies it nothing")
     if remaining is not None:
         kept = ", ".join(remaining)
-        return Verdict(
-            extent=Extent.PARTLY, reason=quoted(f"denies all but {kept}"), remaining=tuple(remaining)
-        )
+        return Verdict(extent=Extent.PARTLY, reason=quoted(f"denies all but {kept}"))
     named = list(dict.fromkeys(text for statement in certain for text in _named(statement)))
-    more = f" and {len(named) - _NAMED_MOST} more" if len(named) > _NAMED_MOST else ""
+    others = more(len(named) - _NAMED_MOST)
     return Verdict(
         extent=Extent.PARTLY,
-        reason=f"{quoted('denies only ' + ', '.join(named[:_NAMED_MOST]))}{more}{_still_mints(certain)}",
+        reason=f"{quoted('denies only ' + ', '.join(named[:_NAMED_MOST]))}{others}{_still_mints(certain)}",
     )
 
 

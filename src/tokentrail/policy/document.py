@@ -44,7 +44,6 @@ class Statement:
     """In lower case, since IAM does not look at the case of actions."""
     resources: Selection
     conditions: tuple[Condition, ...] = ()
-    sid: str = ""
     names_principals: bool = False
     """Whether it has a (Not)Principal, as resource policies have; then whom it hits is not decided here."""
 
@@ -149,13 +148,11 @@ def _statement(value: object) -> Statement:
     actions = _selection(value, "Action", lower=True)
     if actions is None:
         raise _Unreadable("a statement names no action")
-    sid = value.get("Sid", "")
     return Statement(
         effect=effect,
         actions=actions,
         resources=_selection(value, "Resource") or EVERYTHING,
         conditions=_conditions(value.get("Condition", {})),
-        sid=sid if isinstance(sid, str) else "",
         names_principals="Principal" in value or "NotPrincipal" in value,
     )
 

@@ -3,9 +3,8 @@ What the changes in the log did to a credential: whether it has been ended, by w
 
 An ending counts only while it stands: a policy removed again, or a key made active again, ends nothing any
 more.
-The effect of each call is told in `catalogue`; sources: IAM User Guide, 'Revoking IAM role temporary
-security credentials'
-and 'Disabling permissions for temporary security credentials'.
+Which call does what: `replay` and `organisation`. Sources: IAM User Guide, 'Revoking IAM role temporary security
+credentials' and 'Disabling permissions for temporary security credentials'.
 """
 
 from __future__ import annotations

@@ -11,14 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
 
 from tokentrail.policy.allow import Policy
 from tokentrail.policy.arn import Identity
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.trust import Trust
-
-HolderKind = Literal["user", "role", "group"]
 
 
 def size_of(text: str) -> int:
@@ -127,8 +124,6 @@ class Role(Holder):
     """A role."""
 
     trust: Trust | Malformed
-    trust_text: str
-    """Its trust policy as JSON; empty if the snapshot has none."""
     longest: int | None = None
     """MaxSessionDuration in seconds, where the snapshot tells; `aws iam list-roles` does."""
     last_used: datetime | None = None

@@ -18,7 +18,6 @@ from tokentrail.errors import UsageError
 from tokentrail.policy import writes
 from tokentrail.policy.allow import Need, Permissions, Policy, Rules
 from tokentrail.policy.arn import Identity, identity_of, partition_of, titled
-from tokentrail.policy.context import CallerKind
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.holders import Holder, Role, User
 from tokentrail.policy.managed import ALLOWS_ONLY
@@ -27,8 +26,6 @@ from tokentrail.policy.snapshot import Snapshot
 from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, TrustVerdict, Who, trusts
 from tokentrail.policy.trust_index import TrustIndex
 from tokentrail.policy.truth import Truth
-
-_CONSOLE: tuple[CallerKind | None, ...] = (None, "console_session", "unknown", "federation_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,26 +159,19 @@ class Reach:
         roles = named + [role for role in delegated if view.assuming.truth(role.arn) is not Truth.NO]
         return sorted(roles, key=lambda role: role.arn)
 
-    def may_write_iam(
-        self, principal_arn: str, *, kind: CallerKind | None = None, mfa: bool | None = None
-    ) -> tuple[str, ...]:
+    def may_write_iam(self, principal_arn: str) -> tuple[str, ...]:
         """
         List the calls that a principal may make to undo containment, or to outlast it.
 
         `launches` stands for handing a role to a machine or function of its own.
-        Everything is possible to a principal that is no user, role or root user, as nothing is known of it.
-
-        Args:
-            principal_arn: A user, role or root user.
-            kind: Of the one credential meant; any of the principal's without it. A token of GetSessionToken
-                without MFA, or of GetFederationToken, can't call IAM through the API (AWS STS API Reference);
-                a console session made of it can, and is asked for as `console_session`.
-            mfa: Whether the one credential was issued with MFA; unknown counts as with.
+        Everything is possible to a principal that is no user, role or root user, as nothing is known of it. Which of
+        its credentials calls makes no difference: a token that can't call IAM's API may open a console that can.
         """
-        names = self._possible(principal_arn, kind, writes.IAM)
-        if kind == "federation_token" or (kind == "session_token" and mfa is False):
-            names = ()
-        return (*names, writes.LAUNCHES) if self._launches(principal_arn, kind) else names
+        names = self._possible(principal_arn, writes.IAM)
+        launches = self._possible(principal_arn, writes.PASSING) and self._possible(
+            principal_arn, writes.LAUNCHING
+        )
+        return (*names, writes.LAUNCHES) if launches else names
 
     def may_write_organizations(self, principal_arn: str) -> tuple[str, ...]:
         """
@@ -190,7 +180,7 @@ class Reach:
         Only the management account, or one that it has delegated this to, gets through with most of them; where
         the snapshot says that its account is not the management account, LeaveOrganization alone is listed.
         """
-        names = self._possible(principal_arn, None, writes.ORGANIZATIONS)
+        names = self._possible(principal_arn, writes.ORGANIZATIONS)
         identity = identity_of(principal_arn)
         snapshot = self._snapshots.get(identity.account) if identity else None
         member = snapshot is not None and snapshot.management is False
@@ -198,7 +188,7 @@ class Reach:
 
     def may_take_over(self, principal_arn: str) -> tuple[str, ...]:
         """List the calls with which a principal may get at the credentials of workloads that run already."""
-        return self._possible(principal_arn, None, writes.TAKING_OVER)
+        return self._possible(principal_arn, writes.TAKING_OVER)
 
     def may_federate(self, user_arn: str) -> bool:
         """
@@ -209,18 +199,12 @@ class Reach:
         view = self._view(user_arn)
         return view is not None and view.federating
 
-    def _launches(self, principal_arn: str, kind: CallerKind | None) -> bool:
-        passing = self._possible(principal_arn, kind, writes.PASSING)
-        return bool(passing and self._possible(principal_arn, kind, writes.LAUNCHING))
-
-    def _possible(
-        self, principal_arn: str, kind: CallerKind | None, calls: tuple[writes.Write, ...]
-    ) -> tuple[str, ...]:
+    def _possible(self, principal_arn: str, calls: tuple[writes.Write, ...]) -> tuple[str, ...]:
         view = self._view(principal_arn)
         if view is None:
             return tuple(call.name for call in calls)
         request = view.request
-        if kind in _CONSOLE and view.federating:
+        if view.federating:
             request = Request(federated(request.context))
         where = partition_of(view.arn), view.identity.account
         return tuple(call.name for call in calls if view.may(call.action, call.resource(*where), request))

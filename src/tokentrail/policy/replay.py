@@ -1,7 +1,13 @@
 """
 Entering changes into the ledger: which call alters which thing.
 
-Request and response fields: IAM API Reference, under the name of each action.
+What stops new sign-ins, assumptions or deliveries alone, such as DeleteLoginProfile, UpdateAssumeRolePolicy and
+RemoveRoleFromInstanceProfile, ends nothing that lives, and is not among them.
+
+Request and response fields: IAM API Reference, under the name of each action. Sources of what they do: IAM User Guide,
+'Manage access keys for IAM users', 'Remove or deactivate an IAM user', 'Delete roles or instance profiles', 'IAM user
+groups', 'IAM identifiers', 'Permissions boundaries for IAM entities', 'Versioning IAM policies', 'Update a role trust
+policy', 'Manage passwords for IAM users'.
 """
 
 from __future__ import annotations
@@ -194,4 +200,4 @@ IAM_HANDLERS: dict[str, Handler] = {
     "DeletePolicyVersion": _delete_policy_version,
     "DeletePolicy": _delete_policy,
 }
-"""By event name; what each one means for credentials is told in `catalogue`."""
+"""By event name."""

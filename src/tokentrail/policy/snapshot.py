@@ -262,7 +262,6 @@ class _Reading:
             managed=self._attached(item),
             boundary=self._boundary(item),
             trust=self._trust(text),
-            trust_text=text,
             **_use_of(item),
         )
 

@@ -57,7 +57,6 @@ class Principals:
     """What IAM shows for a user or role that has been deleted since; another of its name is not meant."""
     services: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
-    canonical_users: frozenset[str] = frozenset()
     inverted: bool = False
     """NotPrincipal, which IAM does not take in trust policies: undecided for everyone."""
     unclear: bool = False
@@ -305,7 +304,6 @@ def _principals(statement: object) -> Principals:
         unique_ids=frozenset(text for text in aws if _UNIQUE_ID.fullmatch(text)),
         services=frozenset(texts.get("Service") or ()),
         providers=frozenset(texts.get("Federated") or ()),
-        canonical_users=frozenset(texts.get("CanonicalUser") or ()),
         inverted=inverted,
         unclear=not texts.keys() <= _TYPES or None in texts.values() or any(map(_strange, aws)),
     )

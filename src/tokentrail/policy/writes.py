@@ -46,10 +46,9 @@ def _any(service: str, names: str) -> tuple[Write, ...]:
 IAM = (
     *_iam(
         "user/*",
-        "CreateAccessKey UpdateAccessKey CreateLoginProfile UpdateLoginProfile CreateUser PutUserPolicy"
-        " DeleteUserPolicy AttachUserPolicy DetachUserPolicy PutUserPermissionsBoundary"
-        " DeleteUserPermissionsBoundary CreateServiceSpecificCredential ResetServiceSpecificCredential"
-        " UploadSigningCertificate UpdateUser",
+        "CreateAccessKey UpdateAccessKey CreateLoginProfile UpdateLoginProfile CreateUser PutUserPolicy "
+        "DeleteUserPolicy AttachUserPolicy DetachUserPolicy PutUserPermissionsBoundary DeleteUserPermissionsBoundary "
+        "CreateServiceSpecificCredential ResetServiceSpecificCredential UploadSigningCertificate UpdateUser",
     ),
     *_iam(
         "role/*",
@@ -59,8 +58,7 @@ IAM = (
     *_iam("policy/*", "CreatePolicyVersion SetDefaultPolicyVersion"),
     *_iam(
         "group/*",
-        "AddUserToGroup RemoveUserFromGroup PutGroupPolicy DeleteGroupPolicy AttachGroupPolicy"
-        " DetachGroupPolicy",
+        "AddUserToGroup RemoveUserFromGroup PutGroupPolicy DeleteGroupPolicy AttachGroupPolicy DetachGroupPolicy",
     ),
     *_iam("oidc-provider/*", "CreateOpenIDConnectProvider AddClientIDToOpenIDConnectProvider"),
     *_iam("saml-provider/*", "CreateSAMLProvider UpdateSAMLProvider"),

@@ -14,6 +14,7 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper, pad
 
 _MOST = 20
+_ALL = "; --format json has all of them"
 _TOP = 10
 _CALL = 22
 _FEW = 3
@@ -56,15 +57,14 @@ class Unkeyed:
         """What is to be known of them."""
         failed = f", {self.errors:,} of them failed" if self.errors else ""
         things = sorted(self.things, key=lambda one: (len(one), one))  # a bucket before what lies in it
-        on = f", on {things[0]}" if things else ""
-        more = f" and {len(things) - 1:,} more" if len(things) > 1 else ""
+        on = f", on {words.listed(things, 1)}" if things else ""
         by = words.listed(sorted(self.by), _FEW)
         if self.further:
             others = max(len(self.by), self.further) - _FEW
             by = f"{', '.join(sorted(self.by)[:_FEW])} and at least {others:,} more"
         same = "; records with its key tell of such calls too, which may be the same" if self.told else ""
         when = self.first if self.first == self.last else f"{self.first} to {self.last}"
-        return f"{self.call} in the log of {self.account}, {when}{failed}{on}{more}; maybe by {by}{same}"
+        return f"{self.call} in the log of {self.account}, {when}{failed}{on}; maybe by {by}{same}"
 
 
 def write_damage(trace: Trace, paper: Paper) -> None:
@@ -85,7 +85,7 @@ def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
         paper.wrapped(one, first="  - ")
     if not told:
         paper.line("  No gap in the evidence of these accounts is known.")
-    _and_more(len(told), _MOST, paper)
+    paper.and_more(len(told), _MOST, _ALL)
 
 
 def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
@@ -144,7 +144,7 @@ def _made(created: Sequence[Created], paper: Paper) -> None:
     for one in created[:_MOST]:
         what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
         paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")
-    _and_more(len(created), _MOST, paper)
+    paper.and_more(len(created), _MOST, _ALL)
 
 
 def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
@@ -154,7 +154,7 @@ def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
     for one in secrets[:_MOST]:
         what = words.listed((one.what or "of unknown name").split("\n"), _MOST)
         paper.wrapped(f"{what}  ({one.event_name} by {one.credential})", first=f"  {timestamp(one.time)}  ")
-    _and_more(len(secrets), _MOST, paper)
+    paper.and_more(len(secrets), _MOST, _ALL)
 
 
 def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
@@ -168,7 +168,7 @@ def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
         inside = f" and {one.inside:,} in it" if one.inside else ""
         lead = f"  {size:>10}{one.count:>9,}{failed:>8}  {pad(one.call, _CALL)} "
         paper.wrapped(one.name + inside, first=lead, rest=" " * len(lead))
-    _and_more(len(tallies), _TOP, paper)
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def _called(tallies: Sequence[Tally], paper: Paper) -> None:
@@ -179,7 +179,7 @@ def _called(tallies: Sequence[Tally], paper: Paper) -> None:
     for one in tallies[:_TOP]:
         failed = f"{one.errors:,}" if one.errors else "-"
         paper.line(f"  {one.count:>19,}{failed:>8}  {one.call}")
-    _and_more(len(tallies), _TOP, paper)
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
@@ -189,12 +189,7 @@ def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
     for one in tallies[:_TOP]:
         lead = f"  {one.count:>19,}  "
         paper.wrapped(one.sentence, first=lead, rest=" " * len(lead))
-    _and_more(len(tallies), _TOP, paper)
-
-
-def _and_more(count: int, shown: int, paper: Paper) -> None:
-    if count > shown:
-        paper.line(f"  … and {count - shown:,} more; --format json has all of them")
+    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def total_bytes(trace: Trace, credentials: Iterable[str]) -> int:

@@ -166,8 +166,7 @@ def write_verification(found: Verification, paper: Paper) -> None:
                 first=f"  {one.credential}  ",
                 rest=" " * 6,
             )
-        if len(chosen) > _MOST:
-            paper.line(f"  and {len(chosen) - _MOST:,} more (--format json lists all)")
+        paper.and_more(len(chosen), _MOST, " (--format json lists all)", lead="  and")
 
 
 def _heading(step: Step, paper: Paper) -> None:

@@ -143,8 +143,7 @@ def _address(one: Address) -> str:
 
 
 def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _MOST:,} more" if len(items) > _MOST else ""
-    return (", ".join(items[:_MOST]) or "-") + more
+    return words.listed(items, _MOST) or "-"
 
 
 def _label(text: str) -> str:

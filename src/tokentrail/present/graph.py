@@ -20,7 +20,6 @@ from tokentrail.present.safe import safe
 
 _LONGEST = 120
 _HARMLESS = re.compile(r"[^A-Za-z0-9 .,/_@()-]")
-_ALIVE = ("active", "unknown")
 
 
 def write_dot(trace: Trace, stream: TextIO) -> None:
@@ -43,7 +42,9 @@ def _dot(trace: Trace) -> Iterator[str]:
         label = "\\n".join(map(_quoted, _label(one)))
         look = 'color="#c4321c", penwidth=2' if one.tainted else 'color="#2468a8", style="rounded"'
         if one.tainted:
-            look += ', style="filled", fillcolor="#f3c7be"' if one.state in _ALIVE else ', style="dashed"'
+            look += (
+                ', style="filled", fillcolor="#f3c7be"' if one.state in words.ALIVE else ', style="dashed"'
+            )
         yield f'  {names[one.id]} [label="{label}", {look}];'
     for link in _links(trace, names):
         style = "" if link.link == "recorded" else ', style="dashed"'
@@ -58,7 +59,7 @@ def _mermaid(trace: Trace) -> Iterator[str]:
         label = "<br/>".join(map(_coded, _label(one)))
         begin, end = ("[", "]") if one.tainted else ("([", "])")
         side = "mine" if one.tainted else "theirs"
-        yield f'  {names[one.id]}{begin}"{label}"{end}:::{side}{"Live" if one.state in _ALIVE else "Dead"}'
+        yield f'  {names[one.id]}{begin}"{label}"{end}:::{side}{"Live" if one.state in words.ALIVE else "Dead"}'
     for link in _links(trace, names):
         arrow = "-->" if link.link == "recorded" else "-.->"
         yield f'  {names[link.parent]} {arrow}|"{_coded(_edge(link))}"| {names[link.child]}'

@@ -55,8 +55,7 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
             paper.wrapped(sentence, first="  - ")
     paper.line()
     paper.wrapped(
-        "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the "
-        "policies; "
+        "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the policies; "
         "`--policy FILE` tests one of your own."
     )
 
@@ -178,12 +177,10 @@ def _write_audit(findings: Sequence[AuditFinding], paper: Paper, *, whole: bool)
             (f"{first.severity.upper():<9}", _STYLES[first.severity]), f" {rule}  ", (title, "bold"),
             f"  ({len(listed):,})" if len(listed) > 1 else "",
         )  # fmt: skip
-        for one in listed if whole else listed[:_MOST_FINDINGS]:
+        most = len(listed) if whole else _MOST_FINDINGS
+        for one in listed[:most]:
             paper.wrapped(f"{one.why} A leak {_lives(one.lives)}.", first="  - ")
-        if len(listed) > _MOST_FINDINGS and not whole:
-            paper.line(
-                f"    and {len(listed) - _MOST_FINDINGS:,} more; --history or --format json lists them"
-            )
+        paper.and_more(len(listed), most, "; --history or --format json lists them", lead="    and")
         paper.wrapped(first.attack, first=_label("attack"))
         paper.wrapped(first.fix, first=_label("fix"))
 

@@ -31,8 +31,7 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
     span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
     paper.wrapped(
         f"Case {status.case_id}: {words.number(status.records, 'event')} from "
-        f"{words.number(status.objects, 'evidence object')}, "
-        f"{words.number(status.credentials, 'credential')}{span}."
+        f"{words.number(status.objects, 'evidence object')}, {words.number(status.credentials, 'credential')}{span}."
     )
     if status.coverage:
         _coverage(status.coverage, paper)
@@ -72,8 +71,7 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
     for (name, field, reason), count in sums[:_MOST]:
         lost = f"field {field} of {words.number(count, 'record')}" if field else words.number(count, "record")
         paper.wrapped(f"{name}: {lost}: {reason}", first="  - ")
-    if len(sums) > _MOST:
-        paper.line(f"  … and {len(sums) - _MOST:,} more lines; tokentrail status --rejected lists all")
+    paper.and_more(len(sums), _MOST, " lines; tokentrail status --rejected lists all")
 
 
 def held_before(before: Status, summary: IngestSummary) -> list[str]:
@@ -83,8 +81,7 @@ def held_before(before: Status, summary: IngestSummary) -> list[str]:
         return []
     return [
         f"This case held other evidence before: {words.number(before.objects, 'object')} with "
-        f"{words.number(before.records, 'event')}. "
-        "The answer rests on all of it; --case NEW_FOLDER starts afresh."
+        f"{words.number(before.records, 'event')}. The answer rests on all of it; --case NEW_FOLDER starts afresh."
     ]
 
 
@@ -152,8 +149,7 @@ def _covered(one: Coverage, where: str, paper: Paper) -> None:
 def _skipped(skipped: Sequence[SkippedObject], paper: Paper) -> None:
     for one in skipped[:_MOST]:
         paper.wrapped(f"{one.object}: skipped, {one.reason}", first="  - ")
-    if len(skipped) > _MOST:
-        paper.line(f"  … and {len(skipped) - _MOST:,} more skipped; --format json lists them")
+    paper.and_more(len(skipped), _MOST, " skipped; --format json lists them")
 
 
 def _lost(rejections: Sequence[Rejection]) -> str:

@@ -196,5 +196,4 @@ def _hidden_but_alive(family: Family, paper: Paper) -> None:
     for one in alive[:_HIDDEN]:
         paper.line("  ", (one.id, "bold"), f"  {words.kind(one)} of {words.who(one)}")
         paper.wrapped(words.why(one), first="    ")
-    if len(alive) > _HIDDEN:
-        paper.line(f"  … and {len(alive) - _HIDDEN:,} more; --format jsonl lists every credential")
+    paper.and_more(len(alive), _HIDDEN, "; --format jsonl lists every credential")

@@ -55,6 +55,11 @@ class Paper:
             self.line(lead, (piece, style))
             lead = rest
 
+    def and_more(self, count: int, most: int, then: str = "", *, lead: str = "  … and") -> None:
+        """Say how many more there are, and `then` where they are listed, after a list of the first `most`."""
+        if count > most:
+            self.line(f"{lead} {count - most:,} more{then}")
+
     def document(self, value: Any, *, lead: str = "") -> None:
         """Write JSON that is to be copied from here: its lines are neither broken nor cut, however long they are."""
         for line in json.dumps(value, indent=2).splitlines():
@@ -86,11 +91,10 @@ def wrap(text: str, columns: int) -> list[str]:
     return [*lines, current]
 
 
-def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Bring text to exactly so many columns, cutting or filling; `right` moves it to the right edge."""
+def pad(text: str, columns: int) -> str:
+    """Bring text to exactly so many columns, cutting or filling."""
     shown = safe(text, columns)
-    room = " " * (columns - cell_len(shown))
-    return room + shown if right else shown + room
+    return shown + " " * (columns - cell_len(shown))
 
 
 def _within(pieces: list[tuple[str, str]], columns: int) -> list[tuple[str, str]]:

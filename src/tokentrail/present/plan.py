@@ -17,6 +17,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
+from tokentrail.spelling import short
 
 _MOST = 4
 _STOPS_NEW = "no tainted credential at once; it stops new ones"
@@ -63,7 +64,7 @@ def _write_step(step: Step, paper: Paper) -> None:
     nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)
     _list(paper, "still alive", step.alive_after, none="none of the tainted")
-    hit = [f"{one.credential} ({_short(one.principal or '?')})" for one in step.collateral]
+    hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "also hits", hit, none="nobody that is known")
     alike: dict[tuple[str, ...], list[Call]] = {}
     for call in step.calls:
@@ -72,9 +73,8 @@ def _write_step(step: Step, paper: Paper) -> None:
     for place, calls in enumerate(list(alike.values())[:_MOST_CALLS]):
         more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
         paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
-    if len(alike) > _MOST_CALLS:
-        paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
-    paper.wrapped(_undo(step), first=_label("undo"))
+    paper.and_more(len(alike), _MOST_CALLS, lead=f"{_label('')}and")
+    paper.wrapped(words.undo(step), first=_label("undo"))
     _write_why(step.why, paper)
 
 
@@ -110,23 +110,14 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
             until = f" until {timestamp(one.until)}" if one.until else ""
             said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
             paper.wrapped(f"survives{until}: {said}", first="  - ")
-        _and_more(len(proof.survivors), 2 * _MOST, paper)
+        paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
     for refused in plan.not_spared:
         paper.wrapped(f"can't spare {refused.credential}: {refused.why}", first="  ! ")
     if plan.residual_risks:
         paper.heading("What goes on all the same")
         for sentence in plan.residual_risks[: 3 * _MOST]:
             paper.wrapped(sentence, first="  - ")
-        _and_more(len(plan.residual_risks), 3 * _MOST, paper)
-
-
-def _undo(step: Step) -> str:
-    if not step.reversible:
-        return "can't be undone by a call" if step.calls else "by hand"
-    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
-    if step.safe_to_undo_after is None:
-        return f"{names}; never safe by itself"
-    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
+        paper.and_more(len(plan.residual_risks), 3 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:
@@ -148,7 +139,7 @@ def _value(value: object) -> str:
 
 
 def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> None:
-    shown = ", ".join(items[:_MOST]) + (f" and {len(items) - _MOST:,} more" if len(items) > _MOST else "")
+    shown = words.listed(items, _MOST)
     if len(items) > _MOST:
         shown = f"{len(items):,}: {shown}"
     paper.wrapped(shown or none, first=_label(label))
@@ -156,16 +147,6 @@ def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> No
 
 def _label(text: str) -> str:
     return f"  {text:{_LABEL}}"
-
-
-def _short(arn: str) -> str:
-    """The part of an ARN that people say."""
-    return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
-
-
-def _and_more(count: int, most: int, paper: Paper) -> None:
-    if count > most:
-        paper.line(f"  and {count - most:,} more")
 
 
 # ---------------------------------------------------------------- the plan as a script of aws-cli calls

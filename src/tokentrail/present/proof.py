@@ -26,8 +26,7 @@ def write_verification(found: LogVerification, paper: Paper) -> None:
         )  # fmt: skip
         for why in one.why[:_MOST]:
             paper.wrapped(why, first="    - ")
-        if len(one.why) > _MOST:
-            paper.line(f"    … and {len(one.why) - _MOST:,} more; --format json lists them")
+        paper.and_more(len(one.why), _MOST, "; --format json lists them", lead="    … and")
         if one.not_in_case:
             paper.wrapped(
                 f"{words.number(one.not_in_case, 'log file')} of these hours, intact at the source, not in the case",
@@ -38,5 +37,4 @@ def write_verification(found: LogVerification, paper: Paper) -> None:
         paper.wrapped(sentence, first="  - ")
     for name in found.unlisted[:_MOST]:
         paper.wrapped(f"{name}: in the case, and no digest of its hour knows it", first="  - ")
-    if len(found.unlisted) > _MOST:
-        paper.line(f"  … and {len(found.unlisted) - _MOST:,} more such files; --format json lists them")
+    paper.and_more(len(found.unlisted), _MOST, " such files; --format json lists them")

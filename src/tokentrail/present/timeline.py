@@ -14,6 +14,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import COLUMNS, Paper, Part, pad
 from tokentrail.present.safe import cut_head, safe
+from tokentrail.spelling import short
 
 _TAIL = 6
 _NAME, _CALL, _ADDRESS = 12, 27, 16
@@ -179,7 +180,7 @@ def resource(event: TimelineEvent) -> str:
     named = max((one for one in event.resources if one), key=len, default="")
     if not named:
         return ", ".join(one.partition("=")[2] for one in event.about)
-    return named.split(":", 5)[-1] if named.startswith("arn:") else named
+    return short(named)
 
 
 def on_what(first: TimelineEvent, count: int) -> str:

@@ -18,7 +18,6 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper, Part
 
 _INDENT = " " * 10
-_ALIVE = ("active", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
                 f"{timestamp(one.issued_at)[11:]}{_in_spite(walk, one, current)}."
             )
     ended = [one for one in current if one.id in earlier and _dies(earlier[one.id], one)]
-    alive = [one for one in current if one.state in _ALIVE]
+    alive = [one for one in current if one.state in words.ALIVE]
     if ended:
         sentences.append(
             f"Ended: {_names(walk, ended)}. Not ended: {_names(walk, alive) if alive else 'nothing is left'}."
@@ -97,7 +96,7 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
     """What is left, the proved plan that ends it, and what a proof would have said of the runbook."""
     if walk.plan is None:
         return
-    alive = [one for one in last.trace.credentials if one.state in _ALIVE and one.tainted]
+    alive = [one for one in last.trace.credentials if one.state in words.ALIVE and one.tainted]
     paper.heading("What ends it")
     if not alive and not walk.plan.steps:
         paper.wrapped("Nothing that descends from the key works any more.")
@@ -117,10 +116,10 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
 
 def _told(walk: Walk, step: Step) -> str:
     on = ", ".join(words.principal(one) if one.startswith("arn:") else one for one in step.targets)
-    ends = _joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
-    left = _joined([walk.letters.get(one, one) for one in step.alive_after])
+    ends = words.joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
+    left = words.joined([walk.letters.get(one, one) for one in step.alive_after])
     rest = f"{left} {words.verb(len(step.alive_after), 'goes', 'go')} on" if left else "nothing is left"
-    hit = _joined([one.credential for one in step.collateral])
+    hit = words.joined([one.credential for one in step.collateral])
     also = f". It hits {hit} as well, which --strategy surgical or --spare avoids" if hit else ""
     return f"{step.action} on {on}: ends {ends}; {rest}{also}."
 
@@ -131,15 +130,11 @@ def _lettered(walk: Walk, sentence: str) -> str:
     return sentence
 
 
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> None:
     earlier = {one.id: one for one in before.trace.credentials} if before else {}
     for one in sorted(now.trace.credentials, key=walk.letter):
         known = earlier.get(one.id)
-        if known is not None and known.state not in _ALIVE:
+        if known is not None and known.state not in words.ALIVE:
             continue
         lead: list[Part] = [f"{_INDENT}{walk.letter(one)}  "]
         if known is None:
@@ -147,17 +142,17 @@ def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> N
             lead = [f"{_INDENT}   "]
         calls = one.events - (known.events if known else 0)
         done = f"; {words.number(calls, 'call')} {'since' if known else 'so far'}" if calls else "; not used"
-        text = words.state(one, event=False) + (done if one.state in _ALIVE else "")
+        text = words.state(one, event=False) + (done if one.state in words.ALIVE else "")
         _sentence(lead, text, one, paper)
 
 
 def _sentence(lead: Sequence[Part], text: str, one: Credential, paper: Paper) -> None:
     first = "".join(part if isinstance(part, str) else part[0] for part in lead)
-    paper.wrapped(text, first=first, style="" if one.state in _ALIVE else words.STYLES[one.state])
+    paper.wrapped(text, first=first, style="" if one.state in words.ALIVE else words.STYLES[one.state])
 
 
 def _dies(earlier: Credential, now: Credential) -> bool:
-    return earlier.state in _ALIVE and now.state not in _ALIVE
+    return earlier.state in words.ALIVE and now.state not in words.ALIVE
 
 
 def _in_spite(walk: Walk, one: Credential, current: Sequence[Credential]) -> str:

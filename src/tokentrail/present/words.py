@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tokentrail import spelling
+from tokentrail.containment.model import Step
 from tokentrail.lineage.model import SILENT, Credential, Gap, HandedOut, Kind, State, Trace
 from tokentrail.present.document import timestamp
+from tokentrail.spelling import joined as joined
+from tokentrail.spelling import listed as listed
 
 KINDS: dict[Kind, str] = {
     "long_term_key": "long-term key",
@@ -28,12 +32,15 @@ KINDS: dict[Kind, str] = {
     "unknown": "credential of unknown kind",
 }
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+ALIVE = ("active", "unknown")
+"""States in which a credential works, or may."""
 _OF_ACCOUNT = re.compile(r"(\d{12}): (.+)")
 _ALIKE = 3
 _PERMISSION_SET = re.compile(
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[^/]+/)?)?AWSReservedSSO_(.+)_[0-9a-f]{16}"
 )
 """How IAM Identity Center names a role (User Guide, 'Referencing permission sets in resource policies')."""
+number = spelling.counted
 TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
@@ -53,8 +60,7 @@ def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:
         return "-"
-    name = arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
-    return name.removeprefix("assumed-role/")
+    return spelling.short(arn).removeprefix("assumed-role/")
 
 
 def part(arn: str | None) -> str:
@@ -133,9 +139,14 @@ def handed(trace: Trace) -> list[str]:
     return [f"{of}, {still_work(trace.handed)}: {told}{rest}.{end}"]
 
 
-def number(count: int, singular: str, plural: str | None = None) -> str:
-    """Count something: `1 event`, `1,204 events`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+def undo(step: Step) -> str:
+    """Say with which calls a step is undone, and from when that is safe."""
+    if not step.reversible:
+        return "can't be undone by a call" if step.calls else "by hand"
+    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
+    if step.safe_to_undo_after is None:
+        return f"{names}; never safe by itself"
+    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
 
 
 def verb(count: int, singular: str, plural: str) -> str:
@@ -149,20 +160,6 @@ def size(count: int) -> str:
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
     return f"{count:,} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
-
-
-def listed(items: Iterable[str], most: int = 4) -> str:
-    """List some, and say how many more there are."""
-    all_of_them = list(items)
-    shown = ", ".join(all_of_them[:most])
-    more = len(all_of_them) - most
-    return f"{shown} and {more:,} more" if more > 0 else shown
-
-
-def joined(items: Iterable[str]) -> str:
-    """List all, with `and` before the last."""
-    *most, last = list(items) or [""]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def service(event_source: str | None) -> str:

@@ -117,9 +117,8 @@ def of_subjects(
         )
     else:
         said = (
-            "All calls of the subject and its descendants count as the attacker's. Where the subject's owner "
-            "uses it too, "
-            "--since, --source-ip or --trusted-ip tell the two apart."
+            "All calls of the subject and its descendants count as the attacker's. Where the subject's owner uses it "
+            "too, --since, --source-ip or --trusted-ip tell the two apart."
         )
     return _attacker(engine, subjects, places, starts, said + since.said)
 
@@ -157,9 +156,8 @@ def of_findings(
     ) + since.said
     if starts:
         said += (
-            " Where a finding says that a credential is in two hands, what it did before that, or from the "
-            "addresses where it "
-            "was used until then, counts as its owner's."
+            " Where a finding says that a credential is in two hands, what it did before that, or from the addresses "
+            "where it was used until then, counts as its owner's."
         )
     return _attacker(engine, subjects, places, starts, said)
 

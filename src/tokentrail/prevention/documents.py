@@ -69,15 +69,11 @@ def as_logged(document: Json) -> Json:
     return document | {"Statement": statements}
 
 
-def distrust(sid: str, condition: Json, actions: str | Sequence[str] = "sts:AssumeRole") -> Json:
+def distrust(sid: str, condition: Json) -> Json:
     """A denial for a role's trust policy."""
     return {
-        "Sid": sid,
-        "Effect": "Deny",
-        "Principal": {"AWS": "*"},
-        "Action": actions,
-        "Condition": condition,
-    }
+        "Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole", "Condition": condition,
+    }  # fmt: skip
 
 
 def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:

@@ -177,15 +177,3 @@ def finding(
         principal=principal, why=why, attack=attack,
         whence=tuple(dict.fromkeys(whence)), whither=tuple(dict.fromkeys(whither)), lives=lives, fix=fix,
     )  # fmt: skip
-
-
-def some_of(items: Iterable[str], most: int = 4) -> str:
-    """List some names in a sentence, and say how many more there are."""
-    listed = list(items)
-    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
-
-
-def short(arn: str) -> str:
-    """The name of a user or role with its kind, as sentences have it."""
-    return arn.split(":", 5)[-1] if arn.count(":") >= 5 else arn

@@ -29,25 +29,20 @@ from tokentrail.prevention.rule import Nothing
 from tokentrail.store.interface import Engine
 
 CANNOT = (
-    "GetSessionToken can't be denied: it needs no permission, and no policy stops it (IAM User Guide, "
-    "'Permissions for "
+    "GetSessionToken can't be denied: it needs no permission, and no policy stops it (IAM User Guide, 'Permissions for "
     "GetSessionToken'). Only what its token may do can be, and only users and keys that are not there mint none.",
     "GetCallerIdentity can't be denied either; it tells a thief whose key it is, and nothing more.",
-    "What was minted before a policy is in force lives on, but is under it from then: policies on principals "
-    "and SCPs are tested "
-    "at each call, trust policies and session lengths only when a session is minted.",
+    "What was minted before a policy is in force lives on, but is under it from then: policies on principals and SCPs "
+    "are tested at each call, trust policies and session lengths only when a session is minted.",
     "SCPs and RCPs bind neither the management account nor service-linked roles, and root users' tokens in the "
-    "management account "
-    "can't be narrowed at all.",
+    "management account can't be narrowed at all.",
     "No policy of AWS tells a thief on the host, or in the browser, from whom the credential belongs to.",
 )
 """What no policy prevents (IAM and AWS STS documentation, and AWS Organizations User Guide, 'SCPs')."""
 _NEEDS_SNAPSHOT = (
-    "No IAM snapshot was given (--iam), so that the audit saw only what the logs show. Make one for each "
-    "account with `aws iam "
-    "get-account-authorization-details`; `aws iam get-credential-report` and `aws iam list-roles` add the use "
-    "of keys and the "
-    "length of sessions."
+    "No IAM snapshot was given (--iam), so that the audit saw only what the logs show. Make one for each account with "
+    "`aws iam get-account-authorization-details`; `aws iam get-credential-report` and `aws iam list-roles` add the use "
+    "of keys and the length of sessions."
 )
 _CONTROLS_ALONE = (
     "The SCPs that were given (--scp) were not looked at: they bear on the audit of an account whose snapshot is given "

@@ -46,9 +46,8 @@ _SQL = {
     "federated_provider": "i.federated_provider", "ec2_delivery": "i.ec2_delivery", "role_arn": "s.role_arn",
     "session_name": "s.session_name", "asked_identity": "s.source_identity", "duration": "s.duration",
     "by_service": f"{SERVICE} IS NOT NULL AND coalesce(w.kind = 'service_role', FALSE) AND i.ec2_delivery IS NULL",
-    "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') "
-    "THEN 'undeniable' WHEN e.source = 'signin.amazonaws.com' AND e.name NOT LIKE '%OAuth2%' THEN 'signin' "
-    "ELSE 'any' END",
+    "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') THEN "
+    "'undeniable' WHEN e.source = 'signin.amazonaws.com' AND e.name NOT LIKE '%OAuth2%' THEN 'signin' ELSE 'any' END",
     "mfa_serial": "s.mfa_serial", "issued": "s.api IS NOT NULL", "subject": "s.subject", "issuer": "i.issuer_arn",
 }  # fmt: skip
 _ISSUING = frozenset(
@@ -256,11 +255,9 @@ class History:
         if not self._verdicts(one, table, dims):
             return iter(())
         return self.query(
-            f"SELECT principal, type, source, name, verdict, why, CAST(sum(calls) AS BIGINT) AS calls, "
-            f"min(first) AS first, max(last) AS last FROM (SELECT a.principal, a.type, a.source, a.name, "
-            f"a.calls, a.first, "
-            f"a.last, d.verdict, d.why FROM (SELECT * FROM {table} WHERE {one.where}) a JOIN verdicts d ON "
-            f"{_same(dims, 'd')}) "
+            "SELECT principal, type, source, name, verdict, why, CAST(sum(calls) AS BIGINT) AS calls, min(first) AS "
+            "first, max(last) AS last FROM (SELECT a.principal, a.type, a.source, a.name, a.calls, a.first, a.last, "
+            f"d.verdict, d.why FROM (SELECT * FROM {table} WHERE {one.where}) a JOIN verdicts d ON {_same(dims, 'd')}) "
             "GROUP BY principal, type, source, name, verdict, why",
             one.parameters,
         )

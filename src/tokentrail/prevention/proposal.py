@@ -200,8 +200,7 @@ def rcp(
 
     return _proposal(
         words, "rcp", policy, judge, read=trust,
-        attach="Attach it as a resource control policy to the root of the organisation, after a trial on one "
-        "account.",
+        attach="Attach it as a resource control policy to the root of the organisation, after a trial on one account.",
         needs=needs_of(trust) | _OF_TRUST | {"account"}, where=_names_of(trust),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Batch, Failed, Skipped, Wanted
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Told
 from tokentrail.sources.words import next_step, refused
+from tokentrail.spelling import counted
 
 _MESSAGES = 500
 _BYTES = 48 << 20
@@ -96,7 +97,7 @@ def _elsewhere(source: str, before: int, after: int) -> Iterator[Batch]:
     'GetQueueAttributes': the numbers are approximate).
     """
     if others := max(min(before, after), 0):
-        many = f"about {others:,} message{'s' if others > 1 else ''}"
+        many = f"about {counted(others, 'message')}"
         told = (
             f"{source}: {many} held by another reader, or by one that was killed: not read. Run it again in "
             f"{_HELD // 60} minutes."

@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
@@ -48,12 +48,12 @@ class FileObject:
 
 @dataclass(frozen=True, slots=True)
 class BytesObject:
-    """Evidence that is at hand already, such as standard input."""
+    """Evidence that is at hand already, such as standard input, or an object that was fetched."""
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
+    identity: str | None = None
 
-    identity = None
     distant = False
 
     @property

@@ -17,8 +17,8 @@ from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import session_of
 from tokentrail.events.vocabulary import IAM_CHANGES
-from tokentrail.sources.interface import joined
 from tokentrail.sources.spans import Span
+from tokentrail.spelling import counted, joined, listed
 
 AROUND = 60
 """Seconds before and after the issue of a session within which its issuing call is looked for."""
@@ -196,7 +196,7 @@ class Following:
     def said(self) -> list[str]:
         """What was asked, and what was not, in sentences."""
         keys = sorted(self._keys)
-        shown = joined(keys) if len(keys) <= 5 else f"{', '.join(keys[:5])} and {len(keys) - 5:,} more"
+        shown = joined(keys) if len(keys) <= 5 else listed(keys, 5)
         found = [f"Asked by access key: {shown}."]
         if self._first is None:
             found.append(
@@ -205,7 +205,7 @@ class Following:
         if self._users:
             found.append(f"Asked by user name, for console sessions: {joined(sorted(self._users))}.")
         if self._sessions:
-            many = f"{len(self._sessions):,} session{'s' if len(self._sessions) > 1 else ''}"
+            many = counted(len(self._sessions), "session")
             found.append(f"Asked for issuing calls within {AROUND} seconds of the issue of {many}.")
         if self._first is not None:
             found.append(

@@ -14,6 +14,8 @@ Kind = Literal[
 """
 Why a call failed: `cut` is an answer that ended too soon, `changed` an object that isn't what was listed.
 """
+EVERYWHERE = frozenset({"expired", "credentials", "throttled", "network"})
+"""Failures that would meet every other object or place as well: reading ends, and goes on when it is run again."""
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
 """Does work on each of some things elsewhere, several at once; answers come in their order. All of it must pickle."""
 SHARDS = 200
@@ -99,8 +101,3 @@ class Failed(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
-
-
-def joined(words: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -18,6 +18,7 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, cases, trail
 from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
 from tokentrail.sources.words import refused
+from tokentrail.spelling import counted
 
 AT_ONCE = 16
 _DEPTH = 4
@@ -257,7 +258,7 @@ class Lister:
                 found.objects.append(one)
                 found.unread += partial and known is None
         for (folder, why), count in others.items():
-            shown = f"s3://{self._bucket}/{folder}/ ({count:,} object{'s' if count > 1 else ''})"
+            shown = f"s3://{self._bucket}/{folder}/ ({counted(count, 'object')})"
             found.skipped.append(Skipped(shown, why, lost=False))
 
 

@@ -23,9 +23,10 @@ from tokentrail.errors import SourceError
 from tokentrail.sources import aws, spans
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Following, Question
-from tokentrail.sources.interface import Access, Batch, Failed, Notes, Skipped, Wanted, joined
+from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Notes, Skipped, Wanted
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
+from tokentrail.spelling import at, joined
 
 RATE = 2.0
 """Calls a second that an account and region answers."""
@@ -36,7 +37,6 @@ LATE = 15 * 60
 _PAGES = 20
 """Pages of one account and region after which what was fetched goes into the case."""
 _NOTE = "lookup-events"
-_FATAL = frozenset({"expired", "credentials", "throttled", "network"})
 
 
 class Pace:
@@ -285,7 +285,7 @@ def _some(asked: Sequence[_Asking]) -> list[BytesObject]:
         try:
             found += one.pages(_PAGES - len(found))
         except Failed as failed:
-            if failed.kind in _FATAL:
+            if failed.kind in EVERYWHERE:
                 raise SourceError(refused(failed, "looked up", f"lookup-events:{one.place.name}")) from failed
             one.refused = failed
             return found
@@ -327,7 +327,7 @@ def _said(places: Sequence[Place], window: Span, following: Following | None) ->
     accounts = sorted({one.account for one in places})
     regions = sorted({one.region for one in places})
     where = f"{joined(accounts)}, {len(regions)} region{'s' if len(regions) > 1 else ''}"
-    start, end = (f"{datetime.fromtimestamp(one, UTC):%Y-%m-%dT%H:%M:%SZ}" for one in window)
+    start, end = map(at, window)
     head = f"LookupEvents was asked of {where}, from {start} to {end}"
     never = "It holds management events only: no data events, such as reads of S3 objects."
     if following is None:

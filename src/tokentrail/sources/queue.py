@@ -50,32 +50,12 @@ class Message:
     receives: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An object that a message named, with its bytes."""
-
-    name: str
-    data: bytes = field(repr=False)
-    identity: str | None
-
-    distant = False
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self.data)
-
-    def read(self) -> bytes:
-        """The bytes."""
-        return self.data
-
-
 @dataclass(slots=True)
 class Told:
     """What came of a message: its objects, or why it can't be read."""
 
     message: Message
-    objects: list[Fetched | BytesObject] = field(default_factory=list)
+    objects: list[BytesObject] = field(default_factory=list)
     ignored: tuple[str, ...] = ()
     poison: str | None = None
     """Why it, or an object that it names, can't be read."""
@@ -230,12 +210,12 @@ class Queue:
                 told.objects.append(found)
         return told
 
-    def _fetch(self, named: Named) -> Fetched | OSError:
+    def _fetch(self, named: Named) -> BytesObject | OSError:
         told = S3Object(self._access, named.bucket, named.key, named.size, _quoted(named.etag))
         now = replace(told, etag="")  # whatever lies there by now, if it was written again
         for there in (told, now) if named.etag else (now,):
             try:
-                return Fetched(there.name, there.read(LARGEST), there.identity if there.etag else None)
+                return BytesObject(there.name, there.read(LARGEST), there.identity if there.etag else None)
             except OSError as error:
                 failed = error
         return failed

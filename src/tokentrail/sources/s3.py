@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws
-from tokentrail.sources.interface import Access, Batch, Failed, Spread, Wanted
+from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Spread, Wanted
 from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
 from tokentrail.sources.words import next_step, refused
+from tokentrail.spelling import counted
 
 LARGEST = 512 << 20
 """
@@ -34,8 +35,6 @@ _CUTS = 6
 _TRIES = 60
 """How often an object is asked for in all: a server that knows no ranges would begin anew for ever."""
 _PAUSE = 0.2
-_ABORT = frozenset({"expired", "credentials", "throttled", "network"})
-"""Failures that would meet every other object as well: reading ends, and goes on when it is run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class S3Object:
         raise AssertionError("the last try returns or raises")
 
     def _given_up(self, failed: Failed) -> Exception:
-        if failed.kind in _ABORT:
+        if failed.kind in EVERYWHERE:
             return SourceError(refused(failed, "read", self.name))
         if failed.kind == "missing":
             return OSError(errno.ENOENT, "deleted between listing and reading")
@@ -149,7 +148,7 @@ def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
             aws.ask(access, "s3", "get_object", **asked)["Body"].close()
         except Failed as failed:
             told = SourceError(refused(failed, "read", f"s3://{bucket}/{one.key}"))
-            if failed.kind in _ABORT:
+            if failed.kind in EVERYWHERE:
                 raise told from failed
             if failed.kind in ("denied", "kms"):
                 told.__cause__ = failed
@@ -163,5 +162,5 @@ def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
 def _said(source: str, found: Contents) -> list[str]:
     if not found.unread:
         return []
-    many = f"{found.unread:,} object{'s' if found.unread > 1 else ''}"
+    many = counted(found.unread, "object")
     return [f"{source}: {many} whose names tell no account, region or day: read whatever they hold."]

@@ -19,7 +19,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -33,6 +32,7 @@ import msgspec
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
+from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL
 from tokentrail.store.place import folder_of
 from tokentrail.store.received import Lying, document
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 FORMAT = 3
 _UNPACKED = 2
 """The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
-_SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
-"""A segment's name: folders of such names are read, and removed."""
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)
@@ -278,7 +276,7 @@ def manifest_of(text: bytes, segment: str) -> Manifest:
         found = _decode_manifest(text)
     except (msgspec.DecodeError, RecursionError):  # the first: names that are no text, which files may bear
         found = msgspec.convert(document(text), Manifest)
-    if found.segment != segment or not all(map(_SEGMENT.fullmatch, (found.segment, *found.replaces))):
+    if found.segment != segment or not all(map(SEGMENT.fullmatch, (found.segment, *found.replaces))):
         raise ValueError("it names what is no segment, or not its own")
     return found
 

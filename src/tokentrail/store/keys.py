@@ -29,6 +29,7 @@ LAYER_FILES = "layer-files.json"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}"
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
+"""What segments and layers are called: folders of such names are read, and removed."""
 MANIFEST = re.compile(r"manifests/([0-9a-f]{16})\.json", re.ASCII)
 NOTE = re.compile(r"notes/([a-z0-9][a-z0-9-]{0,60})\.json", re.ASCII)
 PART = re.compile(r"segments/([0-9a-f]{16})/[a-z]+\.parquet", re.ASCII)

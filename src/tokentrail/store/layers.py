@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Iterable, Sequence, Set
@@ -22,6 +21,7 @@ import msgspec
 import numpy as np
 
 from tokentrail.errors import CaseError
+from tokentrail.store.keys import SEGMENT
 from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, distinct, owned_by
 
 LAYERS = "layers"
@@ -35,8 +35,6 @@ FOR_LINKING = frozenset(
     {IDS, *(f"{one}.parquet" for one in ("people", "keyholders", "issuing", "makings", "losers"))}
 )
 """What files of a layer are called, after its name, that only an ingest goes on from; answers need the others."""
-_NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
-"""What layers and segments are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def layers_of(text: bytes) -> list[Layer]:
     except (ValueError, RecursionError):
         return []
     named = (name for one in found for name in (one.name, *one.records, *one.gone, *one.ids))
-    return found if all(map(_NAME.fullmatch, named)) else []
+    return found if all(map(SEGMENT.fullmatch, named)) else []
 
 
 def whole(derived: Path, segments: Set[int]) -> list[Layer]:

@@ -7,13 +7,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokentrail.present.words import number
+from tokentrail.spelling import at
 from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
 
@@ -143,9 +143,7 @@ class Beat:
             lag = f"Hindered for {_lasting(now - self._hindered_since)}" + (
                 f", {waiting:,} waiting" if waiting else ""
             )
-        newest = (
-            datetime.fromtimestamp(done.last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if done.last else "none yet"
-        )
+        newest = at(done.last) if done.last else "none yet"
         parts = [
             lag, f"newest record {newest}", number(done.records, "record"),
             number(done.notices, "finding or revision", "findings and revisions"),
@@ -172,7 +170,7 @@ class Beat:
 
 
 def _stamp(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else at(seconds)
 
 
 def _lasting(seconds: float) -> str:

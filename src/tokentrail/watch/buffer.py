@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from threading import Condition
+from threading import Condition, Lock
 from typing import Generic, TypeVar
 
-from tokentrail.watch.interface import Arrival
+from tokentrail.watch.interface import Arrival, Lost
 
 MOST = 64 << 20
 """Bytes that wait here at most, but for one object of any size."""
 _AGAIN, _AGAIN_AT_MOST = 60.0, 3600.0
 """Seconds for which a file or object is put off; each time twice as many, but never more than these."""
+_NAMED = 1_000
+"""Objects that could not be read, of which the names are kept until somebody asks."""
 _REMEMBERED = 10_000
 """Files or objects that are put off, at most."""
 Thing = TypeVar("Thing")
@@ -70,6 +72,29 @@ class Buffer:
             self._waiting.clear()
             self._size = 0
             self._changed.notify_all()
+
+
+class Arrived:
+    """What every feed keeps that fetches in threads: what has arrived, what could not be read, and what went wrong."""
+
+    def __init__(self) -> None:
+        self._buffer = Buffer()
+        self._lock = Lock()
+        self._lost: deque[Lost] = deque(maxlen=_NAMED)
+        self._failure: BaseException | None = None
+
+    def take(self, most: int, wait: float) -> Sequence[Arrival]:
+        """What has arrived; see `Feed`."""
+        if self._failure is not None:
+            raise self._failure
+        return self._buffer.take(most, wait)
+
+    def lost(self) -> Sequence[Lost]:
+        """What could not be read since last asked."""
+        with self._lock:
+            found = list(self._lost)
+            self._lost.clear()
+        return found
 
 
 class Patience:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from tokentrail.lineage.rows import event_id
+from tokentrail.spelling import at
 from tokentrail.watch.intake import Tables
 from tokentrail.watch.names import Row
 
@@ -28,7 +28,7 @@ def _of_caller(row: Row) -> Iterator[str]:
     if key:
         yield key
     if row["created"] is not None:
-        since = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = at(row["created"])
         yield from (f"{one}@{since}" for one in (key, principal) if one)
     if key and principal:
         yield f"{key}@{principal}"

@@ -31,6 +31,7 @@ from tokentrail.errors import SubjectNotFound
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
+from tokentrail.spelling import counted, instant
 from tokentrail.store.folder import place
 from tokentrail.watch.judging import Sight
 from tokentrail.watch.reopened import seen_at, sources
@@ -105,7 +106,7 @@ class Guard:
         """What is guarded from when on, in words."""
         bites = self._bites()
         if not self._journalled():
-            when = self._contained_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            when = instant(self._contained_at)
             first = ", when it was first guarded here" if self._assumed else ""
             return [
                 f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}{first}. "
@@ -197,7 +198,7 @@ class Guard:
         calls = successes(scene, guarded, gone)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
-            one, bite = places[n], _spelled(guarded[n])
+            one, bite = places[n], instant(guarded[n])
             ended = f"after the plan, which does not end it, was carried out at {bite}" if one.id in survivors else (
                 f"after the plan had ended it at {bite}"
             )  # fmt: skip
@@ -209,8 +210,7 @@ class Guard:
             "success", (one.id,), "critical", row["time"],
             title="A tainted credential still works after containment",
             why=f"{one.id} called {row['source']}:{row['name']} with success at {_at(row['time'])} from "
-            f"{row['ip'] or 'an unknown address'}, {ended}; "
-            f"{len(made):,} such call{'s' if len(made) > 1 else ''} so far.",
+            f"{row['ip'] or 'an unknown address'}, {ended}; {counted(len(made), 'such call')} so far.",
             credential=one,
             events=[_event(each) for each in made],
         )  # fmt: skip
@@ -229,7 +229,7 @@ class Guard:
                 "new-child", (one.id,), "critical", int(when.timestamp()),
                 title="A tainted credential has a child that the plan does not know of",
                 why=f"{one.id} ({one.principal or one.kind}) descends from {one.parent or 'the subject'}: minted at "
-                f"{_spelled(when)} by {by}; the plan of {_spelled(self._plan.as_of)} does not end it.",
+                f"{instant(when)} by {by}; the plan of {instant(self._plan.as_of)} does not end it.",
                 credential=one,
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
@@ -245,7 +245,7 @@ class Guard:
         if last is None or not ids:
             return
         calls = {ids[n]: made for n, made in successes(scene, dict.fromkeys(ids, last)).items()}
-        ended = f"after the last step of the plan, which does not know of it, took effect at {_spelled(last)}"
+        ended = f"after the last step of the plan, which does not know of it, took effect at {instant(last)}"
         for source in handing:
             for one in source.before(last):
                 if one.id in calls:
@@ -255,7 +255,7 @@ class Guard:
                 yield self._finding(
                     "source-open", (source.name,), "high", int(began.timestamp()),
                     title="What handed out the attacker's credentials hands out others",
-                    why=f"{source.name} was given {one.id} at {_spelled(began)}, {ended}: what gives it credentials is "
+                    why=f"{source.name} was given {one.id} at {instant(began)}, {ended}: what gives it credentials is "
                     "not shut, or it was opened again. If you did that, and nothing of the attacker's is left on it, "
                     "this is its own. It is told once.",
                     credential=one, events=[one.issued_by.event_id] if one.issued_by else [],
@@ -319,7 +319,7 @@ class Guard:
         yield self._finding(
             "over", ("over",), "info", int(last.timestamp()),
             title="The last tainted credential has expired: the plan may be undone",
-            why=f"The last of {len(tainted)} tainted credentials expired at {_spelled(last)}, and the log has had time "
+            why=f"The last of {len(tainted)} tainted credentials expired at {instant(last)}, and the log has had time "
             f"to tell. Steps that may be taken back: {undo}.{kept}",
             credential=None, events=[], advice=f"tokentrail undo {self._path.name}",
         )  # fmt: skip
@@ -361,8 +361,4 @@ def _event(row: Row) -> str:
 
 def _at(seconds: int) -> str:
     when = moment(seconds)
-    return _spelled(when) if when else "an unknown time"
-
-
-def _spelled(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant(when) if when else "an unknown time"

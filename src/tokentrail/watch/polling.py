@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,9 @@ from tokentrail.sources import aws, trail
 from tokentrail.sources.files import BytesObject, without_case
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
-from tokentrail.sources.queue import AT_ONCE, Fetched
+from tokentrail.sources.queue import AT_ONCE
 from tokentrail.sources.s3 import FINAL, LARGEST, TOO_LARGE, S3Object
-from tokentrail.watch.buffer import Buffer, Later, Patience
+from tokentrail.watch.buffer import Arrived, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 SETTLED = 0.4
@@ -36,26 +35,22 @@ Days that are listed again every so many seconds: where a bucket let nobody writ
 
 Source: AWS CloudTrail User Guide, 'Getting and viewing your CloudTrail log files'.
 """
-_NAMED = 1_000
 _LOOKED_AT, _LIVELY, _RECENT = 5.0, 86_400.0, 10_000
 """Seconds between two looks whether files that were read have changed since: those that changed within so many seconds
 when they were read, of these the last so many."""
 
 
-class PollingFeed(ABC):
+class PollingFeed(Arrived, ABC):
     """What a folder and a bucket have in common: a thread that looks, fetches and waits."""
 
     def __init__(self, every: float, clock: Callable[[], float]) -> None:
+        super().__init__()
         self._every, self._clock = every, clock
-        self._buffer = Buffer()
-        self._lock = threading.Lock()
-        self._lost: deque[Lost] = deque(maxlen=_NAMED)
         self._trouble: str | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._open = 0
         """Objects that were brought and that the case does not have yet."""
-        self._failure: BaseException | None = None
         self._idle = False
         self._ahead = 0
         """Objects that were listed and not yet fetched."""
@@ -73,12 +68,6 @@ class PollingFeed(ABC):
         self.check()
         self._thread.start()
 
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        """What has arrived; see `Feed`."""
-        if self._failure is not None:
-            raise self._failure
-        return self._buffer.take(most, wait)
-
     def kept(self, arrivals: Sequence[Arrival]) -> None:
         """The case holds these."""
         with self._lock:
@@ -93,13 +82,6 @@ class PollingFeed(ABC):
         """Whether the last look brought nothing, and the case has all that was brought before."""
         with self._lock:
             return self._idle and not self._open
-
-    def lost(self) -> Sequence[Lost]:
-        """What could not be read since last asked."""
-        with self._lock:
-            found = list(self._lost)
-            self._lost.clear()
-        return found
 
     def troubles(self) -> Sequence[str]:
         """What hinders it now."""
@@ -371,7 +353,7 @@ class BucketFeed(PollingFeed):
                         self._not_read(there, data)
                     else:
                         self._unread.over(there.identity)
-                        yield Arrival(object=Fetched(there.name, data, there.identity), at=self._clock())
+                        yield Arrival(object=BytesObject(there.name, data, there.identity), at=self._clock())
         written = [known.written for one in listed if (known := trail.name(one.key)) and known.written]
         if len(written) == len(listed) and written:  # else names tell no days, and all is listed again
             # Whoever may write there may name an object after any day.

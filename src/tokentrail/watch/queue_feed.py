@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from tokentrail.sources import aws
 from tokentrail.sources.interface import QUEUE, Access, Failed
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Settings, Told
 from tokentrail.sources.words import next_step
-from tokentrail.watch.buffer import Buffer, Patience
+from tokentrail.watch.buffer import Arrived, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 _RECEIVERS = 2
@@ -47,7 +46,7 @@ class _Held:
     until: float
 
 
-class QueueFeed:
+class QueueFeed(Arrived):
     """
     A queue, followed.
 
@@ -60,14 +59,12 @@ class QueueFeed:
     def __init__(
         self, source: str, access: Access, *, give_up: int = GIVE_UP, clock: Callable[[], float] = time.time
     ) -> None:
+        super().__init__()
         self._queue = Queue(source, access)
         self._access, self._give_up, self._clock = access, give_up, clock
         self._settings = Settings(visibility=30, dead_letters=False, waiting=0, in_flight=0)
         self._asked_at = 0.0
-        self._buffer = Buffer()
-        self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
-        self._lost: deque[Lost] = deque(maxlen=1000)
         self._named: dict[str, bool] = {}
         """Poison messages: whether they stay in the queue."""
         self._troubles: dict[str, str] = {}
@@ -75,7 +72,6 @@ class QueueFeed:
         """Receivers whose last answer held no message."""
         self._last = clock()
         """When a message last came."""
-        self._failure: BaseException | None = None
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -93,12 +89,6 @@ class QueueFeed:
         self._threads.append(threading.Thread(target=self._guarded, args=(self._hold,), daemon=True))
         for one in self._threads:
             one.start()
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        """What has arrived; see `Feed`."""
-        if self._failure is not None:
-            raise self._failure
-        return self._buffer.take(most, wait)
 
     def kept(self, arrivals: Sequence[Arrival]) -> None:
         """Delete the messages of which the case now has all objects."""
@@ -148,13 +138,6 @@ class QueueFeed:
             return False
         self._ask(1.0)
         return self._settings.waiting + self._settings.in_flight > sum(self._named.values())
-
-    def lost(self) -> Sequence[Lost]:
-        """What could not be read since last asked."""
-        with self._lock:
-            found = list(self._lost)
-            self._lost.clear()
-        return found
 
     def troubles(self) -> Sequence[str]:
         """What hinders it now."""

@@ -12,26 +12,10 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Protocol
 
 from tokentrail.errors import CaseError
 from tokentrail.store.workers import Worker, WorkerLost
 from tokentrail.watch.looking import Asked, Looker, Tidy, Told
-
-
-class Seat(Protocol):
-    """Takes one look after the other."""
-
-    def ask(self, asked: Asked) -> Future[Told]:
-        """
-        Have a look taken, after those that were asked for before; its answer comes when it is done.
-
-        Raises:
-            CaseError: from the answer: whoever looks is gone.
-        """
-
-    def end(self) -> None:
-        """Take no more looks."""
 
 
 class Here:
@@ -41,7 +25,7 @@ class Here:
         self._looker = looker
 
     def ask(self, asked: Asked) -> Future[Told]:
-        """Look; see `Seat`."""
+        """Look."""
         answer = Future[Told]()
         answer.set_result(self._looker(asked))
         self._looker(Tidy())
@@ -66,7 +50,12 @@ class Beside:
         return self._worker.process
 
     def ask(self, asked: Asked) -> Future[Told]:
-        """Have a look taken; see `Seat`."""
+        """
+        Have a look taken, after those that were asked for before; its answer comes when it is done.
+
+        Raises:
+            CaseError: from the answer: whoever looks is gone.
+        """
         return self._pool.submit(self._answer, self._worker.packed(asked, Tidy()))
 
     def _answer(self, packed: bytes) -> Told:

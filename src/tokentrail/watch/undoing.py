@@ -12,41 +12,26 @@ from tokentrail.containment.history import History
 from tokentrail.containment.model import Call, Plan
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_THING = {
-    "PutRolePolicy": ("RoleName", "PolicyName"),
-    "PutUserPolicy": ("UserName", "PolicyName"),
-    "AttachRolePolicy": ("RoleName", "PolicyArn"),
-    "AttachUserPolicy": ("UserName", "PolicyArn"),
-    "DetachRolePolicy": ("RoleName", "PolicyArn"),
-    "DetachUserPolicy": ("UserName", "PolicyArn"),
-    "CreatePolicyVersion": ("PolicyArn",),
-    "PutRolePermissionsBoundary": ("RoleName",),
-    "PutUserPermissionsBoundary": ("UserName",),
-    "UpdateAccessKey": ("AccessKeyId",),
-    "DeleteAccessKey": ("UserName",),
-    "DeleteLoginProfile": ("UserName",),
-    "DeleteUser": ("UserName",),
-    "UpdateAssumeRolePolicy": ("RoleName",),
-    "AttachPolicy": ("PolicyId", "TargetId"),
+_STEPS = {
+    "PutRolePolicy": ("RoleName PolicyName", "DeleteRolePolicy PutRolePolicy"),
+    "PutUserPolicy": ("UserName PolicyName", "DeleteUserPolicy PutUserPolicy"),
+    "AttachRolePolicy": ("RoleName PolicyArn", "DetachRolePolicy"),
+    "AttachUserPolicy": ("UserName PolicyArn", "DetachUserPolicy"),
+    "DetachRolePolicy": ("RoleName PolicyArn", "AttachRolePolicy"),
+    "DetachUserPolicy": ("UserName PolicyArn", "AttachUserPolicy"),
+    "CreatePolicyVersion": ("PolicyArn", "CreatePolicyVersion SetDefaultPolicyVersion DeletePolicy"),
+    "PutRolePermissionsBoundary": ("RoleName", "DeleteRolePermissionsBoundary PutRolePermissionsBoundary"),
+    "PutUserPermissionsBoundary": ("UserName", "DeleteUserPermissionsBoundary PutUserPermissionsBoundary"),
+    "UpdateAccessKey": ("AccessKeyId", "UpdateAccessKey"),
+    "DeleteAccessKey": ("UserName", "CreateAccessKey"),
+    "DeleteLoginProfile": ("UserName", "CreateLoginProfile"),
+    "DeleteUser": ("UserName", "CreateUser"),
+    "UpdateAssumeRolePolicy": ("RoleName", "UpdateAssumeRolePolicy"),
+    "AttachPolicy": ("PolicyId TargetId", "DetachPolicy"),
 }
-"""The parameters that say what each call is about, as AWS's API spells them."""
-_TAKEN_BACK_BY = {
-    "PutRolePolicy": ("DeleteRolePolicy", "PutRolePolicy"),
-    "PutUserPolicy": ("DeleteUserPolicy", "PutUserPolicy"),
-    "AttachRolePolicy": ("DetachRolePolicy",),
-    "AttachUserPolicy": ("DetachUserPolicy",),
-    "DetachRolePolicy": ("AttachRolePolicy",),
-    "DetachUserPolicy": ("AttachUserPolicy",),
-    "CreatePolicyVersion": ("CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicy"),
-    "PutRolePermissionsBoundary": ("DeleteRolePermissionsBoundary", "PutRolePermissionsBoundary"),
-    "PutUserPermissionsBoundary": ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"),
-    "UpdateAccessKey": ("UpdateAccessKey",),
-    "DeleteAccessKey": ("CreateAccessKey",),
-    "DeleteLoginProfile": ("CreateLoginProfile",),
-    "DeleteUser": ("CreateUser",),
-    "UpdateAssumeRolePolicy": ("UpdateAssumeRolePolicy",),
-    "AttachPolicy": ("DetachPolicy",),
-}
+"""
+By call of a step: the parameters that say what it is about, as AWS's API spells them, and what takes it back.
+"""
 _OPENED_BY = {
     "AttachRolePolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
     "AttachUserPolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
@@ -96,8 +81,8 @@ def _all(plan: Plan, told: History) -> Iterator[Standing]:
 
 
 def _of(step: int, call: Call) -> Iterator[Standing]:
-    names = _THING.get(call.operation)
-    if names is not None and all(isinstance(call.parameters.get(name), str) for name in names):
+    names = _STEPS[call.operation][0].split() if call.operation in _STEPS else ()
+    if names and all(isinstance(call.parameters.get(name), str) for name in names):
         yield Standing(
             step=step,
             account=call.account,
@@ -120,7 +105,7 @@ def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standin
     about = [
         one
         for one in things
-        if change["name"] in _TAKEN_BACK_BY[one.operation]
+        if change["name"] in _STEPS[one.operation][1].split()
         and _in_one_account(one, change)
         and all(str(asked.get(name, "")).casefold() == value.casefold() for name, value in one.thing)
     ]

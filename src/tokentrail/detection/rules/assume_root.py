@@ -39,8 +39,7 @@ RULE = Rule(
     severity="critical",
     attack=("T1548.005", "T1078.004"),
     why="AssumeRoot gives, for a quarter of an hour, what only the root user may: opening locked bucket and queue "
-    "policies, "
-    "making a root password.",
+    "policies, making a root password.",
     false_alarm="Cleaning up root credentials across an organisation looks so; it is announced, and done by a few "
     "people.",
     references=(

@@ -74,9 +74,8 @@ RULE = Rule(
     title="A token does what AWS documents as impossible for it",
     severity="high",
     attack=("T1550.001",),
-    why="Either the record is not what it seems, or AWS has changed, or the token is another than the log says. "
-    "All three "
-    "are worth knowing.",
+    why="Either the record is not what it seems, or AWS has changed, or the token is another than the log says. All "
+    "three are worth knowing.",
     false_alarm="A token minted with a second factor may call IAM; where its minting is not in the evidence, "
     "nothing is said.",
     references=("AWS STS API Reference, 'GetSessionToken' and 'GetFederationToken': Permissions",),

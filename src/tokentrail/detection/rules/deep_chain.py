@@ -41,10 +41,9 @@ def find(scene: Scene) -> Iterator[Hit]:
             about=(path[0]["id"], str(len(path))),
             time=row["issued_time"],
             severity="medium",
-            why=f"{named(row)}, minted at {at(row['issued_time'])}, is {len(path)} hops below "
-            f"{named(path[0])}, by way of "
-            f"{listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep "
-            f"until {span(habit)} before.",
+            why=f"{named(row)}, minted at {at(row['issued_time'])}, is {len(path)} hops below {named(path[0])}, by way "
+            f"of {listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep until "
+            f"{span(habit)} before.",
             subject=path[1]["n"],
             places=(*(one["n"] for one in path), row["n"]),
             events=tuple(event_id(one["issue_event"], one["issue_text"]) or "" for one in (*path, row)),
@@ -70,9 +69,8 @@ RULE = Rule(
     severity="medium",
     attack=("T1550.001", "T1548.005"),
     why="Each hop hides who is behind the next one. Three hops and more are rarely anybody's design.",
-    false_alarm="Pipelines through a build account and a deployment role hop often. Compare with how that "
-    "pipeline worked the "
-    "day before.",
+    false_alarm="Pipelines through a build account and a deployment role hop often. Compare with how that pipeline "
+    "worked the day before.",
     references=("Uptycs, 'Detecting anomalous AWS sessions from temporary credentials', part 2",),
     find=find,
     thresholds=("deep", "habit_after"),

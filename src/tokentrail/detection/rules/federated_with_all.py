@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.reading import place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.trusts import grants_all
 from tokentrail.detection.wording import at, named
@@ -28,7 +29,7 @@ _FIRST = {True: "that this user was seen to mint", False: "of this user from tha
 def find(scene: Scene) -> Iterator[Hit]:
     """Read the session policies of the first federation tokens of each user; one finding a user."""
     rows = list(scene.rows(_TOKENS))[: scene.thresholds.whole("most_records")]
-    by_place = {(row["segment"], row["object"], row["ordinal"]): row for row in rows}
+    by_place = {place_of(row): row for row in rows}
     found = [
         by_place[place]
         for place, record in scene.read(list(by_place))
@@ -69,12 +70,10 @@ RULE = Rule(
     title="A federated user has all of its maker's power",
     severity="medium",
     attack=("T1550.001", "T1098"),
-    why="A federation token with a policy that allows everything is its user under another name, for up to 36 "
-    "hours, and "
-    "outlives the user's key.",
-    false_alarm="A broker hands out tokens with narrow policies, and many of them. Ask what needs all power under "
-    "a name of "
-    "its own.",
+    why="A federation token with a policy that allows everything is its user under another name, for up to 36 hours, "
+    "and outlives the user's key.",
+    false_alarm="A broker hands out tokens with narrow policies, and many of them. Ask what needs all power under a "
+    "name of its own.",
     references=(
         "Stratus Red Team, aws.persistence.sts-federation-token",
         "Elastic, 'First occurrence of STS GetFederationToken by user'",

@@ -62,8 +62,7 @@ RULE = Rule(
     severity="critical",
     attack=("T1552.001", "T1078.004"),
     why="AWS attaches this policy when it finds an access key in public: strangers have had it for minutes at the "
-    "least. The "
-    "quarantine leaves most of the user's power as it was.",
+    "least. The quarantine leaves most of the user's power as it was.",
     false_alarm="Somebody may try the policy out by hand; AWS's own comes with a mail and a support case.",
     references=("AWSCompromisedKeyQuarantineV2 and V3 (MAMIP archive)", "Panther, aws_key_compromised"),
     find=find,

@@ -246,12 +246,10 @@ RULE = Rule(
     title="A credential left ways in that outlive it",
     severity="critical",
     attack=("T1098.001", "T1098.003", "T1136.003", "T1484.002"),
-    why="Keys, users, passwords, trusts and identity providers work on when the credential that made them is "
-    "gone. A clean-up "
-    "that misses one of them starts again in a week.",
-    false_alarm="Administrators and pipelines make such things for a living: what the same principal did on an "
-    "earlier day is left "
-    "out, and so are calls that a service such as CloudFormation makes. Ask for the ticket.",
+    why="Keys, users, passwords, trusts and identity providers work on when the credential that made them is gone. A "
+    "clean-up that misses one of them starts again in a week.",
+    false_alarm="Administrators and pipelines make such things for a living: what the same principal did on an earlier "
+    "day is left out, and so are calls that a service such as CloudFormation makes. Ask for the ticket.",
     references=(
         "IAM API Reference",
         "MITRE ATT&CK, T1098 'Account Manipulation'",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.reading import place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, calls, named, short
 from tokentrail.lineage.rows import Row, event_id
@@ -38,11 +39,11 @@ def find(scene: Scene) -> Iterator[Hit]:
     habit = scene.thresholds.whole("habit_after")
     rows = [row for row in scene.rows(_STOPPED, (habit,)) if row["name"] in _BLINDS or not row["before"]]
     narrowing = [row for row in rows if row["name"] not in _BLINDS]
-    places = {(row["segment"], row["object"], row["ordinal"]) for row in narrowing}
+    places = set(map(place_of, narrowing))
     records = dict(scene.read(sorted(places)[: scene.thresholds.whole("most_records")]))
     found: dict[str, list[Row]] = {}
     for row in rows:
-        record = records.get((row["segment"], row["object"], row["ordinal"]))
+        record = records.get(place_of(row))
         if row["name"] in _BLINDS or record is None or narrows(row["name"], record.get("requestParameters")):
             found.setdefault(row["person"] or row["by_arn"] or "", []).append(row)
     known = scene.known(row["n"] for told in found.values() for row in told if row["n"] is not None)
@@ -82,9 +83,8 @@ def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
         about=(maker["id"] if maker else arn, event),
         time=first["time"],
         severity=severity,
-        why=f"{named(maker) if maker else short(arn or None)} called "
-        f"{calls(found)}, first at "
-        f"{at(first['time'])}: what happened since may not be in the evidence.",
+        why=f"{named(maker) if maker else short(arn or None)} called {calls(found)}, first at {at(first['time'])}: "
+        "what happened since may not be in the evidence.",
         subject=n if maker else None,
         places=tuple(dict.fromkeys(row["n"] for row in found if row["n"] is not None)),
         events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),

@@ -94,9 +94,8 @@ def _hit(scene: Scene, mine: list[Cut], found: list[Row], signs: list[str], by: 
         time=found[0]["issued_time"],
         severity=severity,
         why=f"{mine[0].call} revoked {named(mine[0].row)} at {at(mine[0].done_at)}; the same lineage, under "
-        f"{named(root)}, "
-        f"then minted {counted(len(found), 'session')} of the role again, first at {at(found[0]['issued_time'])}: "
-        f"{listed(row['id'] for row in found)}; {listed(signs)}.",
+        f"{named(root)}, then minted {counted(len(found), 'session')} of the role again, first at "
+        f"{at(found[0]['issued_time'])}: {listed(row['id'] for row in found)}; {listed(signs)}.",
         subject=root["n"],
         places=(root["n"], *(one.row["n"] for one in mine), *(row["n"] for row in found)),
         events=(by, *(event_id(row["issue_event"], row["issue_text"]) or "" for row in found)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import Place
+from tokentrail.detection.reading import place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, named, short
 from tokentrail.lineage.rows import Row, event_id
@@ -67,13 +67,9 @@ def _with_the_device(scene: Scene, entered: list[Row]) -> list[Row]:
     entered = entered[: scene.thresholds.whole("most_records")]
     if not entered:
         return []
-    read = scene.read(list(dict.fromkeys(map(_place, entered))))
+    read = scene.read(list(dict.fromkeys(map(place_of, entered))))
     devices = {place: _device(record) for place, record in read}
-    return [row for row in entered if devices.get(_place(row)) == row["serial"]]
-
-
-def _place(row: Row) -> Place:
-    return row["segment"], row["object"], row["ordinal"]
+    return [row for row in entered if devices.get(place_of(row)) == row["serial"]]
 
 
 def _device(record: Any) -> Any:

@@ -54,9 +54,8 @@ def _hit(cut: Cut, found: list[Row], names: dict[int, Row], *, quiet: bool) -> H
     fresh = [row for row in found if row["minted_after"]]
     severity: Severity = "critical" if fresh else "low" if quiet else "high"
     why = (
-        f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}, yet {counted(len(found), 'credential')} minted "
-        "from it "
-        f"went on: {listed(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
+        f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}, yet {counted(len(found), 'credential')} minted from "
+        f"it went on: {listed(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
     )
     if fresh:
         why += f"; {counted(len(fresh), 'of them was', 'of them were')} minted only after the key was gone"

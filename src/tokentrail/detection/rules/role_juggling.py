@@ -53,10 +53,9 @@ def find(scene: Scene) -> Iterator[Hit]:
                 about=(start["id"],),
                 time=found[int(scene.thresholds["juggled"]) - 1]["issued_time"],
                 severity="high",
-                why=f"From {named(start)} on, sessions took up {listed(roles)} in turn and came back to a role "
-                "left before "
-                f"{counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good for an "
-                "hour more.",
+                why=f"From {named(start)} on, sessions took up {listed(roles)} in turn and came back to a role left "
+                f"before {counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good for "
+                "an hour more.",
                 subject=start["n"],
                 places=(start["n"], *(row["n"] for row in found)),
                 events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
@@ -70,12 +69,10 @@ RULE = Rule(
     title="Roles assume each other in turn",
     severity="high",
     attack=("T1550.001", "T1548.005"),
-    why="Two roles that trust each other give whoever holds a session of one of them access without end, with no "
-    "key and "
-    "no user behind it, and a revocation of one role alone changes nothing.",
-    false_alarm="A job that hops back to where it came from does so once; the threshold asks for more. If two "
-    "roles must trust "
-    "each other, ask whose job it is.",
+    why="Two roles that trust each other give whoever holds a session of one of them access without end, with no key "
+    "and no user behind it, and a revocation of one role alone changes nothing.",
+    false_alarm="A job that hops back to where it came from does so once; the threshold asks for more. If two roles "
+    "must trust each other, ask whose job it is.",
     references=("hotnops, AWSRoleJuggler", "Hacking the Cloud, 'Role chain juggling'"),
     find=find,
     thresholds=("juggled",),

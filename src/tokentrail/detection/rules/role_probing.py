@@ -16,7 +16,7 @@ from operator import itemgetter
 import pyarrow as pa
 
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import Place
+from tokentrail.detection.reading import Place, place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.lineage.rows import Row, event_id
@@ -62,12 +62,8 @@ def find(scene: Scene) -> Iterator[Hit]:
     for n, roles in sorted(tried.items()):
         left = {place: role for place, role in roles.items() if place not in granted}
         if _names(left) >= many:
-            kept = [row for row in by_caller[n] if _place(row) in left or not row["opened"]]
+            kept = [row for row in by_caller[n] if place_of(row) in left or not row["opened"]]
             yield _hit(known[n], by_caller[n][0], kept, sorted(set(left.values())))
-
-
-def _place(row: Row) -> Place:
-    return row["segment"], row["object"], row["ordinal"]
 
 
 def _names(tried: Mapping[Place, str]) -> int:
@@ -78,7 +74,7 @@ def _names(tried: Mapping[Place, str]) -> int:
 def _tried(scene: Scene, refused: list[Row]) -> dict[Place, str]:
     """The roles of a caller's refused calls; of very many, those are read first after which nothing opened."""
     asked = sorted(refused, key=itemgetter("opened"))[: scene.thresholds.whole("most_records")]
-    records = scene.read([_place(row) for row in asked])
+    records = scene.read([place_of(row) for row in asked])
     messages = ((place, str(record.get("errorMessage") or "")) for place, record in records)
     return {place: found[1] for place, message in messages if (found := _ROLE.search(message))}
 
@@ -88,10 +84,10 @@ def _granted(
 ) -> set[Place]:
     """The refused calls after which the same caller was soon given the same role."""
     rows = [
-        (*_place(row), n, row["time"], roles[_place(row)])
+        (*place_of(row), n, row["time"], roles[place_of(row)])
         for n, roles in tried.items()
         for row in by_caller[n]
-        if row["opened"] and _place(row) in roles
+        if row["opened"] and place_of(row) in roles
     ]
     if not rows:
         return set()
@@ -100,7 +96,7 @@ def _granted(
         "tried", {name: pa.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
     )
     soon = scene.thresholds.whole("propagation")
-    return {_place(row) for row in scene.rows(_GRANTED.format(soon=soon))}
+    return {place_of(row) for row in scene.rows(_GRANTED.format(soon=soon))}
 
 
 def _hit(known: Row, first: Row, refused: list[Row], roles: list[str]) -> Hit:

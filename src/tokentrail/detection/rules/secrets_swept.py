@@ -60,9 +60,8 @@ def find(scene: Scene) -> Iterator[Hit]:
             about=(known[n]["id"], event_id(run[0]["event_id"], run[0]["event_id_text"]) or ""),
             time=run[many - 1]["time"],
             severity=severity,
-            why=f"{named(known[n])} read {counted(len(run), 'secret')} within {span(within)} from "
-            f"{at(run[0]['time'])} that its principal "
-            "had not read before: "
+            why=f"{named(known[n])} read {counted(len(run), 'secret')} within {span(within)} from {at(run[0]['time'])} "
+            "that its principal had not read before: "
             f"{listed(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),

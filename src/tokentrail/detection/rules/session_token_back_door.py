@@ -83,9 +83,8 @@ RULE = Rule(
     attack=("T1550.001", "T1098.001"),
     why="GetSessionToken needs no permission and no policy can forbid it. Its token lives for up to 36 hours, can't be "
     "listed, deactivated or revoked by itself, outlives its key, and can assume every role that its user can.",
-    false_alarm="Tools that ask for a second factor use GetSessionToken all day, and they name its device: those "
-    "are left "
-    "out. Ask the user whether a script of theirs mints such tokens, and from where.",
+    false_alarm="Tools that ask for a second factor use GetSessionToken all day, and they name its device: those are "
+    "left out. Ask the user whether a script of theirs mints such tokens, and from where.",
     references=(
         "AWS STS API Reference, 'GetSessionToken'",
         "Netskope Threat Labs, 'Securing AWS Temporary Tokens'",

@@ -36,8 +36,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     for row in list(scene.rows(_CHANGED)):
         why = (
             f"{named(row)} bears the source identity {row['source_identity']!r}, although the session that it was "
-            "minted from "
-            f"bears {row['inherited']!r}, which can't be changed on the way."
+            f"minted from bears {row['inherited']!r}, which can't be changed on the way."
         )
         yield _hit(row, why, ())
 

@@ -69,9 +69,8 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
         time=started["minted"] or 0,
         severity=severity,
         why=f"{named(tokens[0])}, itself minted without a second factor, minted "
-        f"{counted(len(first), 'credential')}{into}: "
-        f"{listed(row['id'] for row in first)}, first at {at(started['minted'] or 0)}"
-        f"{more + in_all if len(tokens) > 1 else ''}.",
+        f"{counted(len(first), 'credential')}{into}: {listed(row['id'] for row in first)}, first at "
+        f"{at(started['minted'] or 0)}{more + in_all if len(tokens) > 1 else ''}.",
         subject=started["began"],
         places=(*(token["n"] for token in tokens), *(row["n"] for row in every)),
         events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in every),
@@ -109,9 +108,8 @@ RULE = Rule(
     title="A token mints tokens",
     severity="high",
     attack=("T1550.001", "T1548.005"),
-    why="Each hop gives a later issue time and another name, so that cutoffs and denials set for the first no "
-    "longer fit. "
-    "A session token of GetSessionToken can mint for 36 hours.",
+    why="Each hop gives a later issue time and another name, so that cutoffs and denials set for the first no longer "
+    "fit. A session token of GetSessionToken can mint for 36 hours.",
     false_alarm="Chains are designed too: a pipeline that hops from a build account, a tool that asks for a "
     "second factor first, "
     "a tool that mints a token and a role by it, every day. Tokens with a second factor are left out, and so are those "

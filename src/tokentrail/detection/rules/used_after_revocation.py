@@ -41,8 +41,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             time=found[0]["time"],
             severity="high",
             why=f"{cut.sentence}, at {at(cut.done_at)}; yet {listed(named(cuts[row['n']].row) for row in found)} "
-            "called "
-            f"with success more than {span(grace)} later, first at {at(found[0]['time'])} "
+            f"called with success more than {span(grace)} later, first at {at(found[0]['time'])} "
             f"({counted(sum(row['uses'] for row in found), 'call')}).",
             subject=found[0]["n"],
             places=tuple(row["n"] for row in found),

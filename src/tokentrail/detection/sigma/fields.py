@@ -8,17 +8,10 @@ from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any
 
+from tokentrail.events.carriers.names import TOP
+
 _ABSENT = object()
-_MEMBERS = (
-    "eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion",
-    "sourceIPAddress", "userAgent", "errorCode", "errorMessage", "requestParameters", "responseElements",
-    "additionalEventData", "requestID", "eventID", "eventType", "apiVersion", "managementEvent",
-    "readOnly", "resources", "recipientAccountId", "serviceEventDetails", "sharedEventID", "vpcEndpointId",
-    "vpcEndpointAccountId", "eventCategory", "addendum", "sessionCredentialFromConsole", "eventContext",
-    "edgeDeviceDetails", "tlsDetails", "insightDetails",
-)  # fmt: skip
-"""CloudTrail User Guide, 'CloudTrail record contents for management, data, and network activity events'."""
-_SPELLED = {name.casefold(): name for name in _MEMBERS}
+_SPELLED = {name.casefold(): name for name in TOP}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tokentrail.present.html.markup import Html, brief, join, prose, tag
 from tokentrail.present.html.page import footer, navigation, whole
 from tokentrail.present.html.pieces import figure, section, table
 from tokentrail.results import Status
+from tokentrail.spelling import more
 
 _STATES = get_args(State)
 _PLACES = (
@@ -139,12 +140,11 @@ def first(leads: Leads, names: Names) -> Html:
         named = tag("a", shown, href=trace_address(one.subject, names.live)) if names.live else shown
         family = words.number(one.credentials, "credential")
         works = f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}"
-        more = f" and {one.findings - len(one.titles):,} more" if one.findings > len(one.titles) else ""
         items.append(tag(
             "li",
             tag("h3", severity_badge(one.severity), " ", named, tag("span", f"  {brief(one.of, 120)}", class_="soft")),
             tag("p", tag("strong", works, class_="bad" if one.alive else "good"), ". ",
-                brief("; ".join(one.titles) + more, 600), "."),
+                brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600), "."),
         ))  # fmt: skip
     note = (
         "Subjects that findings point to, the gravest first, with all that descends from each, and what hosts and "

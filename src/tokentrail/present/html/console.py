@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.spelling import more
 
 Query = tuple[tuple[str, str], ...]
 STORY = ("subject", "since", "source_ip", "trusted_ip", "strategy")
@@ -206,7 +207,7 @@ def spread(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
     for one in turns:
         by_time.setdefault(one.time, []).append(one.what)
     merged = [
-        Turn(time=time, what="; ".join(what[:3]) + (f" and {len(what) - 3:,} more" if len(what) > 3 else ""))
+        Turn(time=time, what="; ".join(what[:3]) + more(len(what) - 3))
         for time, what in sorted(by_time.items())
     ]
     if len(merged) <= most:

@@ -17,6 +17,7 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import event, happened, reference
 from tokentrail.present.lineage import birth, uses
+from tokentrail.spelling import more
 
 _TOP = 8
 _KEYS = 20
@@ -75,8 +76,8 @@ def _details(one: TracedCredential, names: Names) -> Iterable[Html]:
         yield tag("p", "Minted with ", tag("code", brief(agent)))
     keys = [key for key in one.access_key_ids if key != one.id]
     if keys:
-        more = f" and {len(keys) - _KEYS:,} more" if len(keys) > _KEYS else ""
-        yield tag("p", "Keys: ", join((tag("code", key) for key in keys[:_KEYS]), " "), more)
+        shown = join((tag("code", key) for key in keys[:_KEYS]), " ")
+        yield tag("p", "Keys: ", shown, more(len(keys) - _KEYS))
     if one.source_identity:
         yield tag("p", "Source identity ", tag("code", brief(one.source_identity)))
 

@@ -13,6 +13,7 @@ from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import and_more, event, references, section
+from tokentrail.spelling import more
 
 _MOST = 200
 _EVENTS = 6
@@ -106,10 +107,8 @@ def _events(one: Document, names: Names) -> Html | None:
     ids = [str(each) for each in one.get("events") or ()]
     if not ids:
         return None
-    more = f" and {len(ids) - _EVENTS:,} more" if len(ids) > _EVENTS else ""
-    return tag(
-        "p", "Rests on ", join((event(each, names) for each in ids[:_EVENTS]), ", "), more, class_="soft"
-    )
+    shown = join((event(each, names) for each in ids[:_EVENTS]), ", ")
+    return tag("p", "Rests on ", shown, more(len(ids) - _EVENTS), class_="soft")
 
 
 def _ask(one: Document, names: Names) -> Html | None:

@@ -12,6 +12,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
+from tokentrail.spelling import more
 
 ACTIONS: dict[Action, str] = {
     "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
@@ -59,8 +60,7 @@ def reference(credential: str, names: Names) -> Html:
 def references(credentials: Sequence[str], names: Names, most: int = 12) -> Html:
     """Several of them, and how many more there are."""
     shown = [reference(one, names) for one in credentials[:most]]
-    more = f" and {len(credentials) - most:,} more" if len(credentials) > most else None
-    return join([join(shown, ", "), more])
+    return join([join(shown, ", "), more(len(credentials) - most)])
 
 
 def event(event_id: str, names: Names) -> Html:

@@ -24,6 +24,7 @@ from tokentrail.present.html.pieces import (
     section,
 )
 from tokentrail.present.plan import write_script
+from tokentrail.spelling import more
 
 _MOST = 60
 _CALLS = 30
@@ -90,17 +91,16 @@ def _facts(step: Step, names: Names) -> list[Html]:
         (join([reference(one.credential, names), f" ({_whose(one, names)})"]) for one in step.collateral[:_HIT]),
         ", ",
     )  # fmt: skip
-    more = f" and {len(step.collateral) - _HIT:,} more" if len(step.collateral) > _HIT else None
     facts: list[tuple[str, Html | str]] = [
         (
             "Ends",
             references(step.ends, names) if step.ends else "no tainted credential at once; it stops new ones",
         ),
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
-        ("Hits too", join([hit, more]) if step.collateral else nobody),
+        ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", f"account {step.account}" if step.account else "several accounts"),
         ("Why", step.why),
-        ("Undo", _undo(step)),
+        ("Undo", words.undo(step)),
     ]
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
@@ -112,15 +112,6 @@ def _whose(one: Collateral, names: Names) -> str:
     person = names.people.get(one.credential)
     speaks = brief(words.principal(one.principal), 60)
     return f"{brief(person, 40)}, {speaks}" if person else speaks
-
-
-def _undo(step: Step) -> str:
-    if not step.reversible:
-        return "can't be undone by a call" if step.calls else "by hand"
-    names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
-    if step.safe_to_undo_after is None:
-        return f"{names}; never safe by itself"
-    return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
 
 
 def _calls(step: Step) -> Html:

@@ -23,7 +23,6 @@ _ALONE = 3
 """A group of no more than these is no group."""
 _OTHERS = 10
 """Lines for colleagues."""
-ALIVE = ("active", "unknown")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class Row:
         """Those that work, or may work, after a step of the plan; after none of them, now."""
         return [
             one for one in self.members
-            if one.state in ALIVE and not 0 < self.deaths.get(one.id, 0) <= step
+            if one.state in words.ALIVE and not 0 < self.deaths.get(one.id, 0) <= step
         ]  # fmt: skip
 
     def stop(self) -> datetime | None:
@@ -89,7 +88,7 @@ class Action:
 
 def stopped(one: Credential) -> datetime | None:
     """When a credential stopped working, if it has."""
-    if one.state in ALIVE:
+    if one.state in words.ALIVE:
         return None
     return one.ended_at or one.expires_at or one.expires_bound
 
@@ -191,7 +190,7 @@ def _minters(trace: Trace) -> set[str]:
 
 
 def _alive(group: Sequence[Credential]) -> int:
-    return sum(one.state in ALIVE for one in group)
+    return sum(one.state in words.ALIVE for one in group)
 
 
 def _order(one: Credential) -> tuple[float, str]:

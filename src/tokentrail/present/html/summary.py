@@ -15,14 +15,13 @@ from tokentrail.present.html.markup import Html, brief, join, tag
 from tokentrail.present.html.pieces import action, badge, bullets, conditions, figure
 
 _MOST, _FEW = 8, 3
-_ALIVE = ("active", "unknown")
 
 
 def summary(dossier: Dossier, names: Names) -> Html:
     """Build the head of the page."""
     trace = dossier.trace
     tainted = [one for one in trace.credentials if one.tainted]
-    alive = [one for one in tainted if one.state in _ALIVE]
+    alive = [one for one in tainted if one.state in words.ALIVE]
     subject = words.listed((brief(one, 80) for one in trace.subject), 3)
     last = dossier.status.last
     quiet = f", last event {timestamp(last)}" if last and last < trace.as_of else ""
@@ -84,7 +83,7 @@ def _narrowed(dossier: Dossier) -> Html | None:
     out += f"not count, of which {words.still_work(left)}."
     if not left:
         return tag("p", told, "That leaves out none of its descendants.", class_="lead")
-    alive = any(one.state in _ALIVE for one in left)
+    alive = any(one.state in words.ALIVE for one in left)
     shown = tag("strong", out, class_="bad" if alive else None)
     return tag("p", told, shown, class_="lead")
 

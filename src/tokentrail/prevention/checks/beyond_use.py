@@ -8,9 +8,10 @@ from tokentrail.detection.model import Severity
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.holders import Role
 from tokentrail.policy.wildcard import may_overlap
-from tokentrail.prevention.estate import DAY, Estate, finding, short, some_of
+from tokentrail.prevention.estate import DAY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "beyond-use"
 _LONG_ENOUGH = 30 * DAY
@@ -32,8 +33,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             if spare:
                 yield _found(
                     estate, role, severity, "permissions",
-                    f"{short(role.arn)} may use {some_of(_said(spare), 6)}; in {days:.1f} days it used only "
-                    f"{some_of(sorted(used), 6)}.",
+                    f"{short(role.arn)} may use {listed(_said(spare), 6)}; in {days:.1f} days it used only "
+                    f"{listed(sorted(used), 6)}.",
                     (role.arn,), "Grant what is used (guardrail role-as-used), and compare with IAM's "
                     "last-accessed data.",
                 )  # fmt: skip
@@ -41,7 +42,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
         if idle:
             yield _found(
                 estate, role, severity, "trust",
-                f"{short(role.arn)} trusts {some_of(idle)}; in {days:.1f} days none of these took it up, others did.",
+                f"{short(role.arn)} trusts {listed(idle)}; in {days:.1f} days none of these took it up, others did.",
                 idle, "Name only those who take it up (guardrail trust-named-callers).",
             )  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.prevention.estate import KEY, TOKEN_LIFE, Estate, finding, short
+from tokentrail.prevention.estate import KEY, TOKEN_LIFE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "federation-allowed"
 
@@ -31,9 +32,8 @@ CHECK = Check(
     id=_NAME,
     title="A user may call GetFederationToken",
     severity="high",
-    attack="A leaked key becomes a federated console session under a name of the thief's choice: it outlives "
-    "the key by 36 hours, and "
-    "in the console it may call IAM, which the token itself may not.",
+    attack="A leaked key becomes a federated console session under a name of the thief's choice: it outlives the key "
+    "by 36 hours, and in the console it may call IAM, which the token itself may not.",
     blocked="policies do not allow it, or deny it; the credential report shows no active key",
     needs="snapshot",
     references=(

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from tokentrail.policy.context import PRESENT
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.variables import Known
-from tokentrail.prevention.estate import HOUR, Estate, finding, short
+from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "instance-roles-roam"
 _LIFE = 6 * HOUR
@@ -39,9 +40,8 @@ CHECK = Check(
     id=_NAME,
     title="An instance's credentials work off its VPC",
     severity="medium",
-    attack="What a web application is tricked into fetching from the metadata service works at the thief's for "
-    "six hours, and again "
-    "as long as the hole is open.",
+    attack="What a web application is tricked into fetching from the metadata service works at the thief's for six "
+    "hours, and again as long as the hole is open.",
     blocked="policies deny such a credential, from outside, what a thief tries",
     needs="snapshot",
     references=("IAM User Guide, 'aws:Ec2InstanceSourceVpc'",),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from tokentrail.prevention.estate import KEY, TOKEN, TOKEN_LIFE, Estate, finding, short
+from tokentrail.prevention.estate import KEY, TOKEN, TOKEN_LIFE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "long-term-keys"
 
@@ -35,9 +36,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             + (f", and the case shows {minted:,} such token{'s' if minted > 1 else ''}." if minted else "."),
             attack=CHECK.attack if tokens else "Whoever has the key uses it until somebody deactivates it.",
             whence=(arn,), whither=(arn,), lives=TOKEN_LIFE if tokens else None,
-            fix="Replace the key by a role or Identity Center; until then deny the user's tokens everything "
-            "without MFA "
-            "(guardrail tokens-need-mfa) and everything from elsewhere (keys-from-known-networks).",
+            fix="Replace the key by a role or Identity Center; until then deny the user's tokens everything without "
+            "MFA (guardrail tokens-need-mfa) and everything from elsewhere (keys-from-known-networks).",
         )  # fmt: skip
 
 
@@ -46,8 +46,7 @@ CHECK = Check(
     title="A long-term key can mint 36-hour tokens that outlive it",
     severity="high",
     attack="Whoever has the key mints a token by one call that nobody can refuse; it lives 36 hours, is listed "
-    "nowhere, and goes "
-    "on after the key was deactivated or deleted.",
+    "nowhere, and goes on after the key was deactivated or deleted.",
     blocked="policies deny the user's tokens without MFA, and the key, what a thief from outside tries",
     needs="snapshot, credential report or case",
     references=(

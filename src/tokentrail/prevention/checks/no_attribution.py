@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.prevention.estate import Estate, finding, short, some_of
+from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "no-attribution"
 
@@ -23,7 +24,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             continue
         yield finding(
             _NAME, CHECK.title, "low", role,
-            why=f"{some_of(short(one) for one in callers)} take {short(role)} up without a SourceIdentity, "
+            why=f"{listed(short(one) for one in callers)} take {short(role)} up without a SourceIdentity, "
             f"under names that they choose.",
             attack=CHECK.attack, whence=callers, whither=(role,), lives=estate.session_life(role),
             fix="Require sts:SourceIdentity in the trust policy (guardrail trust-source-identity).",

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from tokentrail.policy.conditions import Condition
 from tokentrail.policy.document import Malformed, Statement
-from tokentrail.prevention.estate import Estate, finding, short, some_of
+from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "oidc-unpinned"
 _API = "sts:AssumeRoleWithWebIdentity"
@@ -45,16 +46,15 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
                 if not lacking or ":saml-provider/" in provider:
                     continue
                 anybody = "sub" in lacking and any(one in host for one in _SHARED)
-                but = f": others' subjects fit {some_of(broad)} too" if broad else ""
+                but = f": others' subjects fit {listed(broad)} too" if broad else ""
                 yield finding(
                     _NAME, CHECK.title, "critical" if anybody else "high" if "sub" in lacking else "medium", role.arn,
                     about=(provider,),
                     why=f"The trust policy of {short(role.arn)} lets in {host} without pinning "
                     f"{' and '.join(lacking)}{but}.",
                     attack=CHECK.attack, whence=(provider,), whither=(role.arn,), lives=estate.session_life(role.arn),
-                    fix=f"Add StringEquals on {host}:aud and StringLike on {host}:sub, as narrow as a "
-                    f"repository and branch "
-                    "(guardrail oidc-subjects).",
+                    fix=f"Add StringEquals on {host}:aud and StringLike on {host}:sub, as narrow as a repository and "
+                    "branch (guardrail oidc-subjects).",
                 )  # fmt: skip
 
 

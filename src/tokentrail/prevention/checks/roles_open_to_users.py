@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tokentrail.policy.holders import User
-from tokentrail.prevention.estate import KEY, Estate, finding, short, some_of
+from tokentrail.prevention.estate import KEY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "roles-open-to-users"
 
@@ -24,9 +25,8 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for role, users in sorted(open_to.items()):
         yield finding(
             _NAME, CHECK.title, "medium", role,
-            why=f"{some_of(short(one.arn) for one in users)} may take {short(role)} up; neither its trust "
-            f"policy nor theirs "
-            "asks for MFA, an address, an ExternalId or a SourceIdentity.",
+            why=f"{listed(short(one.arn) for one in users)} may take {short(role)} up; neither its trust policy nor "
+            "theirs asks for MFA, an address, an ExternalId or a SourceIdentity.",
             attack=CHECK.attack, whence=(one.arn for one in users), whither=(role,), lives=estate.session_life(role),
             fix="Add to the trust policy what only its owner can show: aws:MultiFactorAuthPresent, aws:SourceIp, "
             "sts:SourceIdentity (guardrails trust-needs-mfa, trust-known-networks).",

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tokentrail.policy.document import Malformed
-from tokentrail.prevention.estate import Estate, finding, some_of
+from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import counted, listed
 
 _NAME = "service-trusts-open"
 _KEYS = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})
@@ -30,15 +31,14 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
                 for service in clause.principals.services - _OWN_ACCOUNT:
                     found[role.identity.account, service].append(role.arn)
     for (account, service), roles in sorted(found.items()):
-        listed = sorted(set(roles))
+        open_to_it = sorted(set(roles))
         yield finding(
-            _NAME, CHECK.title, "low", listed[0], about=(service,), account=account,
-            why=f"{len(listed)} role{'s' if len(listed) > 1 else ''} let {service} in without aws:SourceArn or "
-            f"aws:SourceAccount: {some_of(one.rpartition('/')[2] for one in listed)}.",
-            attack=CHECK.attack, whence=(service,), whither=listed,
-            lives=max(estate.session_life(one) for one in listed),
-            fix=f"Add StringEquals aws:SourceAccount {account}, and ArnLike aws:SourceArn where the service "
-            f"names one.",
+            _NAME, CHECK.title, "low", open_to_it[0], about=(service,), account=account,
+            why=f"{counted(len(open_to_it), 'role')} let {service} in without aws:SourceArn or "
+            f"aws:SourceAccount: {listed(one.rpartition('/')[2] for one in open_to_it)}.",
+            attack=CHECK.attack, whence=(service,), whither=open_to_it,
+            lives=max(estate.session_life(one) for one in open_to_it),
+            fix=f"Add StringEquals aws:SourceAccount {account}, and ArnLike aws:SourceArn where the service names one.",
         )  # fmt: skip
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tokentrail.prevention.estate import TOKEN, TOKEN_LIFE, Estate, SeenKey, finding, short
+from tokentrail.prevention.estate import TOKEN, TOKEN_LIFE, Estate, SeenKey, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "tokens-without-mfa"
 
@@ -27,8 +28,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             why=f"{len(tokens):,} token{'s' if len(tokens) > 1 else ''} of {short(arn)} without MFA "
             f"{'were' if len(tokens) > 1 else 'was'} used: {', '.join(one.id for one in tokens[:3])}.",
             attack=CHECK.attack, whence=(arn,), whither=(arn,), lives=TOKEN_LIFE,
-            fix="Deny the tokens everything without MFA (guardrail tokens-need-mfa), and ask whoever uses them "
-            "to pass "
+            fix="Deny the tokens everything without MFA (guardrail tokens-need-mfa), and ask whoever uses them to pass "
             "SerialNumber and TokenCode.",
         )  # fmt: skip
 

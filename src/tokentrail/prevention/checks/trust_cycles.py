@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tokentrail.prevention.estate import HOUR, Estate, finding, short, some_of
+from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import listed, short
 
 _NAME = "trust-cycles"
 
@@ -20,16 +21,15 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for circle, safe in [(one, True) for one in sure] + [
         (one, False) for one in circles(possible) if not set(one) <= in_sure
     ]:
-        names = some_of(short(one) for one in circle)
+        names = listed(short(one) for one in circle)
         alone = len(circle) == 1
         yield finding(
             _NAME, CHECK.title, "high" if safe else "low", circle[0], about=circle,
             why=f"{names} {'may take itself up' if alone else 'may take each other up'} again and again"
             + ("." if safe else ", if conditions are met or policies allow it that the snapshot does not tell."),
             attack=CHECK.attack, whence=circle, whither=circle, lives=None,
-            fix="Take one hop out: no role needs to be trusted by what it is trusted by. Where it must stay, "
-            "contain all of the "
-            "circle in one step.",
+            fix="Take one hop out: no role needs to be trusted by what it is trusted by. Where it must stay, contain "
+            "all of the circle in one step.",
         )  # fmt: skip
 
 
@@ -86,9 +86,8 @@ CHECK = Check(
     id=_NAME,
     title="Roles take each other up in a circle",
     severity="high",
-    attack=f"Role juggling: a session that lives {HOUR // 3600} hour takes up the next role before it ends, "
-    f"for ever, without any "
-    "key; revoking one role's sessions ends nothing.",
+    attack=f"Role juggling: a session that lives {HOUR // 3600} hour takes up the next role before it ends, for ever, "
+    "without any key; revoking one role's sessions ends nothing.",
     blocked="policies refuse any hop of the circle",
     needs="snapshot",
     references=(

@@ -13,9 +13,10 @@ from tokentrail.policy.request import Request
 from tokentrail.policy.trust import Principals, Who, trusts
 from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context
-from tokentrail.prevention.estate import OUTSIDE, Estate, finding, short
+from tokentrail.prevention.estate import OUTSIDE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
+from tokentrail.spelling import short
 
 _NAME = "trusts-strangers"
 _STRANGER = "000000000000"
@@ -97,8 +98,7 @@ def _found(estate: Estate, role: Role, severity: Severity, whence: str, who: str
         f"outside would fail.",
         attack=CHECK.attack, whence=(whence,), whither=(role.arn,), lives=estate.session_life(role.arn),
         fix="Name the principals that need it (guardrail trust-named-callers), or ask foreign accounts for an "
-        "sts:ExternalId and "
-        "the own organisation for aws:PrincipalOrgID.",
+        "sts:ExternalId and the own organisation for aws:PrincipalOrgID.",
     )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import WITHIN_VPCS, as_logged, deny, policy
+from tokentrail.prevention.alike import NO_INSTANCE, everywhere
+from tokentrail.prevention.documents import WITHIN_VPCS, deny
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 _IDENTITY_ONLY = "aws:ec2-infrastructure"
@@ -19,34 +20,26 @@ else no instance with an encrypted volume starts (Amazon EBS User Guide, 'Requir
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Compare the VPC of the call with that of the instance which the credentials were given to."""
     if not any(way.ec2 is not None for way in evidence.ways):
-        return Nothing(
-            "no record in the evidence says that its credential is an instance's (ec2RoleDelivery)"
-        )
-    document = policy(
-        deny(
-            "InstancesFromTheirVpc", "*",
-            {
-                "StringNotEquals": {"aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}"},
-                "Null": {"ec2:SourceInstanceARN": "false"},
-                "BoolIfExists": {"aws:ViaAWSService": "false"},
-                "ArnNotLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:role/{_IDENTITY_ONLY}"},
-            },
-            but=WITHIN_VPCS,
-        )
+        return NO_INSTANCE
+    denial = deny(
+        "InstancesFromTheirVpc", "*",
+        {
+            "StringNotEquals": {"aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}"},
+            "Null": {"ec2:SourceInstanceARN": "false"},
+            "BoolIfExists": {"aws:ViaAWSService": "false"},
+            "ArnNotLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:role/{_IDENTITY_ONLY}"},
+        },
+        but=WITHIN_VPCS,
     )  # fmt: skip
-    made = scp(
-        WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
-    )  # fmt: skip
-    return (made,)
+    return everywhere(evidence, WORDS, denial)
 
 
 WORDS = Words(
     id="instance-pinned",
     title="Instances' credentials work from their own VPC only",
     prevents="What was read from the metadata service works nowhere else, not even in another account's VPC.",
-    limits="Calls to services without an endpoint in the VPC are refused, as is all that goes out through NAT "
-    "or a public "
-    "address; the log does not tell a private call's VPC. Whoever is on the host goes on.",
+    limits="Calls to services without an endpoint in the VPC are refused, as is all that goes out through NAT or a "
+    "public address; the log does not tell a private call's VPC. Whoever is on the host goes on.",
     stage=3,
 )
 GUARDRAIL = Maker(

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 
 from tokentrail.policy.actions import actions_of
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.alike import everywhere
+from tokentrail.prevention.documents import deny
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 _GLOBAL = (
@@ -40,10 +41,8 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     regions = sorted({region for region, source, name in evidence.regions if not _anywhere(source, name)})
     if not regions:
         return Nothing("no ordinary call tells its region")
-    document = policy(
-        deny("OnlyKnownRegions", "*", {"StringNotEquals": {"aws:RequestedRegion": regions}}, but=_GLOBAL)
-    )
-    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    elsewhere = {"StringNotEquals": {"aws:RequestedRegion": regions}}
+    return everywhere(evidence, WORDS, deny("OnlyKnownRegions", "*", elsewhere, but=_GLOBAL))
 
 
 def _anywhere(source: str, name: str) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from tokentrail.prevention.documents import MOST_SPARED, but_by, deny, doers, policy, spared_none
+from tokentrail.prevention.alike import but_for_doers
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 _ACTIONS = (
@@ -19,12 +18,7 @@ _ACTIONS = (
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Spare those who did so in the evidence."""
-    able = doers(evidence, _ACTIONS)
-    if len(able) > MOST_SPARED:
-        return Nothing(f"{len(able)} principals do so today, too many to spare in one policy")
-    document = policy(deny("LoggingIsKept", list(_ACTIONS), but_by(able)))
-    words = replace(WORDS, limits=WORDS.limits + spared_none(able))
-    return (scp(words, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+    return but_for_doers(evidence, WORDS, "LoggingIsKept", _ACTIONS, do="do so today")
 
 
 WORDS = Words(

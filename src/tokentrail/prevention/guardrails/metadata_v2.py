@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import deny, policy
+from tokentrail.prevention.alike import NO_INSTANCE, everywhere
+from tokentrail.prevention.documents import deny
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Deny what was delivered by the old service."""
     if not any(way.ec2 is not None for way in evidence.ways):
-        return Nothing(
-            "no record in the evidence says that its credential is an instance's (ec2RoleDelivery)"
-        )
-    document = policy(deny("MetadataVersion2", "*", {"NumericLessThan": {"ec2:RoleDelivery": "2.0"}}))
-    return (scp(WORDS, document, organisations=evidence.organisations, unbound=evidence.unbound),)
+        return NO_INSTANCE
+    denial = deny("MetadataVersion2", "*", {"NumericLessThan": {"ec2:RoleDelivery": "2.0"}})
+    return everywhere(evidence, WORDS, denial)
 
 
 WORDS = Words(

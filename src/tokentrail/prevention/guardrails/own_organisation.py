@@ -45,9 +45,8 @@ WORDS = Words(
     id="own-organisation",
     title="Foreign accounts take up none of your roles",
     prevents="A trust policy that the thief opens to an account of his own lets nobody in.",
-    limits="It binds no service-linked role and nothing in the management account. Without the organisation's "
-    "id in the "
-    "evidence it lists accounts: replace them by aws:PrincipalOrgID.",
+    limits="It binds no service-linked role and nothing in the management account. Without the organisation's id in "
+    "the evidence it lists accounts: replace them by aws:PrincipalOrgID.",
     stage=2,
 )
 GUARDRAIL = Maker(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.prevention.documents import deny, named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -27,10 +28,7 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
         return None
     if len(used) > _MOST:
         used = {f"{action.partition(':')[0]}:*" for action in used}
-    words = Words(
-        id=WORDS.id, title=f"{named(role)} may do what it is used for", prevents=WORDS.prevents, limits=WORDS.limits,
-        stage=WORDS.stage,
-    )  # fmt: skip
+    words = replace(WORDS, title=f"{named(role)} may do what it is used for")
     return identity_policy(words, policy(deny("OnlyWhatIsUsed", "*", but=sorted(used))), role)
 
 
@@ -38,9 +36,8 @@ WORDS = Words(
     id="role-as-used",
     title="An abused role may do what it is used for",
     prevents="What nobody needs of the role's permissions is of no use to a thief either.",
-    limits="Data events that the trail does not record are not among what is used, and what is done once a "
-    "quarter may not "
-    "be in the evidence: compare with IAM Access Analyzer's last-accessed data.",
+    limits="Data events that the trail does not record are not among what is used, and what is done once a quarter may "
+    "not be in the evidence: compare with IAM Access Analyzer's last-accessed data.",
     stage=2,
 )
 GUARDRAIL = Maker(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import MOST_NETWORKS, WITHIN_VPCS, as_logged, deny, elsewhere, policy
-from tokentrail.prevention.evidence import Evidence, networks_of
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.alike import from_networks
+from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
@@ -15,25 +15,12 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     if not evidence.roles:
         return Nothing("no role's session is among the attacker's credentials")
     wanted = set(evidence.roles)
-    networks, inside = networks_of(evidence.addresses(lambda way: way.principal in wanted))
-    if not networks and not inside:
-        return Nothing("nobody but the attacker used these roles, so that their own networks are not known")
-    if len(networks) > MOST_NETWORKS:
-        return Nothing(f"these roles are used from {len(networks)} networks, too many for one policy")
-    network = elsewhere(networks or ("127.0.0.1/32",), inside=inside, evidence=evidence)
     roles = {"ArnEquals": {"aws:PrincipalArn": list(evidence.roles)}}
-    document = policy(deny("RolesFromKnownNetworks", "*", network.condition | roles, but=WITHIN_VPCS))
-    words = Words(
-        id=WORDS.id,
-        title=WORDS.title,
-        prevents=WORDS.prevents,
-        limits=f"{WORDS.limits} {network.said}",
-        stage=WORDS.stage,
-    )
-    made = scp(
-        words, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+    return from_networks(
+        evidence, WORDS, "RolesFromKnownNetworks", lambda way: way.principal in wanted, roles,
+        used="these roles are used",
+        unseen="nobody but the attacker used these roles, so that their own networks are not known",
     )  # fmt: skip
-    return (made,)
 
 
 WORDS = Words(

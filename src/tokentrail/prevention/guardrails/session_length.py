@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
@@ -25,10 +26,7 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
     cap = max(1, math.ceil(evidence.used.get(role, 0) / _HOUR)) * _HOUR
     if evidence.asked_for(role) <= cap or "/aws-reserved/" in role:
         return None
-    words = Words(
-        id=WORDS.id, title=f"Sessions of {named(role)} live {cap // _HOUR} h", prevents=WORDS.prevents,
-        limits=WORDS.limits, stage=WORDS.stage, attach="Set the role's maximum session duration.",
-    )  # fmt: skip
+    words = replace(WORDS, title=f"Sessions of {named(role)} live {cap // _HOUR} h")
     call = {
         "service": "iam", "operation": "UpdateRole",
         "parameters": {"RoleName": named(role), "MaxSessionDuration": cap},
@@ -51,6 +49,7 @@ WORDS = Words(
     limits="Whoever can take the role up takes it up again. Requests for a longer session fail and must ask for less. "
     "What an instance is given is as long as before.",
     stage=1,
+    attach="Set the role's maximum session duration.",
 )
 GUARDRAIL = Maker(
     words=WORDS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from tokentrail.prevention.alike import role_by_role
 from tokentrail.prevention.documents import MOST_NETWORKS, NOT_SERVICES, distrust, elsewhere, named, policy
 from tokentrail.prevention.evidence import Evidence, Mint, Way, networks_of
 from tokentrail.prevention.proposal import Proposal, Words, trust_policy
@@ -12,11 +14,9 @@ from tokentrail.prevention.rule import Maker, Nothing
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Take the networks that each role is taken up from."""
-    roles = evidence.taken()
-    if not roles:
-        return Nothing("the attacker took up no role by AssumeRole")
-    found = [one for role in roles if (one := _for(evidence, role)) is not None]
-    return tuple(found) or Nothing("nobody else takes these roles up, or from too many networks")
+    return role_by_role(
+        evidence, _for, otherwise="nobody else takes these roles up, or from too many networks"
+    )
 
 
 def _for(evidence: Evidence, role: str) -> Proposal | None:
@@ -27,10 +27,8 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
         return None
     network = elsewhere(networks or ("127.0.0.1/32",), inside=inside, evidence=evidence)
     condition = network.condition | {"BoolIfExists": network.condition["BoolIfExists"] | NOT_SERVICES}
-    words = Words(
-        id=WORDS.id, title=f"{named(role)} is taken up from your networks only", prevents=WORDS.prevents,
-        limits=f"{WORDS.limits} {network.said}", stage=WORDS.stage,
-    )  # fmt: skip
+    title = f"{named(role)} is taken up from your networks only"
+    words = replace(WORDS, title=title, limits=f"{WORDS.limits} {network.said}")
     return trust_policy(words, policy(distrust("FromKnownNetworks", condition)), role)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.policy.arn import identity_of
+from tokentrail.prevention.alike import role_by_role
 from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, trust_policy
@@ -15,11 +17,7 @@ _MOST = 40
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Name the callers that the evidence shows, role by role that the attacker took up."""
-    roles = evidence.taken()
-    if not roles:
-        return Nothing("the attacker took up no role by AssumeRole")
-    found = [one for role in roles if (one := _for(evidence, role)) is not None]
-    return tuple(found) or Nothing("these roles have too many ordinary callers to name")
+    return role_by_role(evidence, _for, otherwise="these roles have too many ordinary callers to name")
 
 
 def _for(evidence: Evidence, role: str) -> Proposal | None:
@@ -41,16 +39,14 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
         if arns or accounts
         else f"{named(role)} lets nobody in, as nobody else uses it"
     )
-    words = Words(id=WORDS.id, title=said, prevents=WORDS.prevents, limits=WORDS.limits, stage=WORDS.stage)
-    return trust_policy(words, policy(distrust("OnlyNamedCallers", condition)), role)
+    return trust_policy(replace(WORDS, title=said), policy(distrust("OnlyNamedCallers", condition)), role)
 
 
 WORDS = Words(
     id="trust-named-callers",
     title="A role that was abused lets in its ordinary callers only",
-    prevents="The leaked credential is refused the role, whatever its own policies allow; so is every other "
-    "that has no "
-    "business there.",
+    prevents="The leaked credential is refused the role, whatever its own policies allow; so is every other that has "
+    "no business there.",
     limits="Only these roles; and who takes the role up too rarely to be in the evidence is refused, so ask "
     "its owner first.",
     stage=1,

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
+from tokentrail.prevention.alike import NO_ROLE, distrusted
+from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, trust_policy
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Deny IAM users each of the roles without MFA; sessions of roles can't bring any."""
-    roles = evidence.taken()
-    if not roles:
-        return Nothing("the attacker took up no role by AssumeRole")
-    users = f"arn:{evidence.partition}:iam::*:user/*"
     condition = {
         "BoolIfExists": {"aws:MultiFactorAuthPresent": "false"} | NOT_SERVICES,
-        "ArnLike": {"aws:PrincipalArn": users},
+        "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
     }
-    return tuple(
-        trust_policy(
-            Words(
-                id=WORDS.id, title=f"Users take {named(role)} up with MFA only", prevents=WORDS.prevents,
-                limits=WORDS.limits, stage=WORDS.stage,
-            ),
-            policy(distrust("UsersNeedMfa", condition)), role,
-        )
-        for role in roles
-    )  # fmt: skip
+    title = "Users take {} up with MFA only"
+    return distrusted(evidence.taken(), WORDS, "UsersNeedMfa", condition, title=title) or NO_ROLE
 
 
 WORDS = Words(
     id="trust-needs-mfa",
     title="Users take an abused role up with MFA only",
     prevents="A leaked key, or a token minted with it alone, can't take the role up.",
-    limits="Only IAM users are asked for it: sessions of other roles, and people from an identity provider, "
-    "are let in "
+    limits="Only IAM users are asked for it: sessions of other roles, and people from an identity provider, are let in "
     "without, as they can't show it.",
     stage=2,
 )

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
+from tokentrail.prevention.alike import distrusted
+from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, trust_policy
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Deny users' tokens each of the roles that the attacker took up with one."""
     roles = sorted({one.role for one in evidence.mints if one.theirs and one.caller_kind == "session_token"})
-    if not roles:
-        return Nothing("the attacker took up no role with a token of GetSessionToken")
     condition = {
         "Null": {"aws:TokenIssueTime": "false"},
         "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
         "BoolIfExists": dict(NOT_SERVICES),
     }
-    return tuple(
-        trust_policy(
-            Words(
-                id=WORDS.id, title=f"{named(role)} can't be taken up with a user's token", prevents=WORDS.prevents,
-                limits=WORDS.limits, stage=WORDS.stage,
-            ),
-            policy(distrust("NoUserTokens", condition)), role,
-        )
-        for role in roles
-    )  # fmt: skip
+    title = "{} can't be taken up with a user's token"
+    return distrusted(roles, WORDS, "NoUserTokens", condition, title=title) or Nothing(
+        "the attacker took up no role with a token of GetSessionToken"
+    )
 
 
 WORDS = Words(

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
+from tokentrail.prevention.alike import NO_ROLE, distrusted
+from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, trust_policy
+from tokentrail.prevention.proposal import Proposal, Words
 from tokentrail.prevention.rule import Maker, Nothing
 
 
 def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     """Deny each of the roles without a SourceIdentity."""
-    roles = evidence.taken()
-    if not roles:
-        return Nothing("the attacker took up no role by AssumeRole")
     condition = {
         "Null": {"sts:SourceIdentity": "true", "aws:SourceIdentity": "true"},
         "BoolIfExists": dict(NOT_SERVICES),
     }
-    return tuple(
-        trust_policy(
-            Words(
-                id=WORDS.id, title=f"{named(role)} is taken up with a SourceIdentity only", prevents=WORDS.prevents,
-                limits=WORDS.limits, stage=WORDS.stage,
-            ),
-            policy(distrust("NeedsSourceIdentity", condition)), role,
-        )
-        for role in roles
-    )  # fmt: skip
+    title = "{} is taken up with a SourceIdentity only"
+    return distrusted(evidence.taken(), WORDS, "NeedsSourceIdentity", condition, title=title) or NO_ROLE
 
 
 WORDS = Words(
@@ -37,8 +27,7 @@ WORDS = Words(
     prevents="Every session, through any number of hops, carries who began it, can't change it, and can be "
     "ended by it alone.",
     limits="An attacker may set one too, so pin it (StringLike sts:SourceIdentity ${aws:username}) or have the "
-    "identity "
-    "provider set it; callers must be allowed sts:SetSourceIdentity, and tools must send it.",
+    "identity provider set it; callers must be allowed sts:SetSourceIdentity, and tools must send it.",
     stage=3,
 )
 GUARDRAIL = Maker(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -27,22 +28,15 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         )
     )  # fmt: skip
     return tuple(
-        identity_policy(
-            Words(
-                id=WORDS.id, title=f"{named(user)} may do nothing without MFA", prevents=WORDS.prevents,
-                limits=WORDS.limits, stage=WORDS.stage,
-            ),
-            document, user,
-        )
+        identity_policy(replace(WORDS, title=f"{named(user)} may do nothing without MFA"), document, user)
         for user in evidence.users
-    )  # fmt: skip
+    )
 
 
 WORDS = Words(
     id="user-needs-mfa",
     title="The users whose keys leaked may do nothing without MFA",
-    prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code "
-    "first, and "
+    prevents="A leaked key alone does nothing: its owner asks GetSessionToken for a token with the MFA code first, and "
     "works with that.",
     limits="A key that a program uses can't do this; give the program a role instead. Whoever has the key of a user "
     "without a device, and may call iam:EnableMFADevice, registers one of his own: register the owner's first."

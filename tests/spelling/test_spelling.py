@@ -1,0 +1,46 @@
+"""How sentences spell things."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from tokentrail import spelling
+
+
+def test_a_list_that_is_cut_says_how_many_more_there_are() -> None:
+    """Only where there are more than are named."""
+    names = ["a", "b", "c"]
+
+    assert spelling.listed(names, 3) == "a, b, c"
+    assert spelling.listed(names, 2) == "a, b and 1 more"
+    assert spelling.listed(map(str, range(2000)), 1) == "0 and 1,999 more"
+    assert spelling.listed([]) == spelling.joined([]) == spelling.more(0) == spelling.more(-2) == ""
+
+
+def test_a_whole_list_has_a_word_before_its_last() -> None:
+    """`and`, or another one."""
+    assert [spelling.joined("abc"[:count]) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert spelling.joined("abc", "or") == "a, b or c"
+
+
+def test_things_are_counted_in_the_singular_or_the_plural() -> None:
+    """Only one of them is singular."""
+    assert [spelling.counted(count, "event") for count in (0, 1, 1204)] == [
+        "0 events",
+        "1 event",
+        "1,204 events",
+    ]
+    assert spelling.counted(2, "query", "queries") == "2 queries"
+
+
+def test_an_arn_is_shortened_and_nothing_else_is() -> None:
+    """Ids and services may have colons too."""
+    assert spelling.short("arn:aws:iam::111122223333:role/path:with/Deploy") == "role/path:with/Deploy"
+    assert spelling.short("AROAEXAMPLE:ria") == "AROAEXAMPLE:ria"
+
+
+def test_a_time_is_spelled_in_utc() -> None:
+    """Whatever zone it was given in."""
+    at_noon = datetime(2026, 3, 4, 12, tzinfo=timezone(timedelta(hours=2)))
+
+    assert spelling.instant(at_noon) == spelling.instant(at_noon.astimezone(UTC)) == "2026-03-04T10:00:00Z"
