@@ -203,6 +203,17 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     assert ["a.json"] == [Path(one.name).name for one in feed.lost() if "not followed" in one.reason]
 
 
+def test_what_a_watch_says_of_itself_goes_through_no_link(tmp_path: Path) -> None:
+    """A link that somebody put where the state is written leads to no file elsewhere."""
+    (tmp_path / "mine").write_bytes(b"mine")
+    for name in ("state.json", ".state.json.new"):
+        (tmp_path / name).symlink_to(tmp_path / "mine")
+    Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, time.time).beat([].append, 0)
+
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    assert not (tmp_path / "state.json").is_symlink()
+
+
 def waits(thread: threading.Thread) -> bool:
     """Whether a thread waits for a condition."""
     frame = sys._current_frames().get(thread.ident or 0)
