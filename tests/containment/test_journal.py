@@ -40,6 +40,20 @@ def test_lines_are_appended_for_the_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_no_link_beside_a_plan_is_written_through(tmp_path: Path, there: bool) -> None:
+    """Whoever handed the plan over does not choose which of one's own files are added to."""
+    mine = tmp_path / "mine"
+    if there:
+        mine.touch()
+    journal_path(tmp_path / "plan.json").symlink_to(mine)
+
+    with pytest.raises(ActionRefused, match="can't be opened"):
+        kept(tmp_path, "one")
+    assert mine.exists() == there
+    assert not there or mine.read_bytes() == b""
+
+
 @pytest.mark.parametrize("torn", range(1, 30, 7))
 def test_a_torn_last_line_is_set_aside(tmp_path: Path, torn: int) -> None:
     """What a crash left of a line goes into a file of its own, and the rest is whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -400,14 +401,15 @@ def test_odd_rules_that_can_be_run_are(case: Case, tmp_path: Path) -> None:
 
 
 def test_folders_hold_more_than_rules(tmp_path: Path) -> None:
-    """A folder named like a rule is no rule; a link that leads nowhere is a rule that can't be read."""
+    """A folder named like a rule is no rule; a link that leads nowhere, and a pipe, are rules that can't be read."""
     (tmp_path / "folder.yml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yml")
     (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere.yml")
     (tmp_path / "loop.yml").symlink_to(tmp_path / "loop.yml")
     rules = read(tmp_path, rule(DETECTIONS["columns"]))
 
     assert len(rules.simple) == 1
-    assert [Path(one.file).name for one in rules.unusable] == ["gone.yml", "loop.yml"]
+    assert [Path(one.file).name for one in rules.unusable] == ["gone.yml", "loop.yml", "pipe.yml"]
 
 
 def test_the_sixty_rules_of_the_bench_can_all_be_run() -> None:

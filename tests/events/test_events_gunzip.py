@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
+from typing import Any
 
 import pytest
 from events_cases import gzipped
 
+from tokentrail.events import gunzip
 from tokentrail.events.gunzip import Expanded, expand
 
 TEXT = random.Random(1).randbytes(150_000).hex().encode()
@@ -35,6 +37,45 @@ def test_several_members_are_joined() -> None:
 def test_zero_padding_is_forgiven() -> None:
     """Zeros after and between members are padding."""
     assert Expanded(TEXT, None) == expand(gzipped(TEXT) + b"\0" * 512)
+
+
+def test_zeroes_between_members_are_padding() -> None:
+    """What follows padding is read, a member whose checksum is wrong before it or not."""
+    packed = bytearray(gzipped(TEXT))
+    packed[-8] ^= 1
+
+    assert Expanded(TEXT + b"next", None) == expand(gzipped(TEXT) + bytes(9) + gzipped(b"next"))
+    assert TEXT + b"next" == expand(bytes(packed) + bytes(9) + gzipped(b"next")).data
+
+
+@pytest.mark.parametrize("window", [1, 7, 1 << 14])
+def test_what_follows_a_member_is_not_copied_with_each(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later member is found and read whole by looking at little more than itself, however little that is at once."""
+    looked_at = []
+    monkeypatch.setattr(gunzip, "_WINDOW", window)
+    start = gunzip.isal_zlib.decompressobj
+
+    class Counted:
+        """A stream that notes how many bytes it is given."""
+
+        def __init__(self, bits: int) -> None:
+            self._stream = start(bits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            """Expand some."""
+            looked_at.append(len(data))
+            return self._stream.decompress(data, most)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    monkeypatch.setattr(gunzip.isal_zlib, "decompressobj", Counted)
+    data = gzipped(TEXT[:9_999]) * 300
+    damaged = bytearray(data)
+    damaged[len(data) // 300 - 8] ^= 1
+
+    assert TEXT[:9_999] * 300 == expand(data).data == expand(bytes(damaged)).data
+    assert sum(looked_at) < 10 * len(data)
 
 
 def test_trailing_bytes_are_named() -> None:

@@ -197,6 +197,13 @@ def test_no_cell_is_a_formula_or_acts_on_a_terminal(text: str) -> None:
     assert stream.getvalue().replace("\n", "").isprintable()
 
 
+def test_no_formula_begins_where_a_semicolon_cuts_a_cell() -> None:
+    """Where the comma parts decimals, spreadsheets cut a cell at each semicolon; what else follows one stays so."""
+    stream = io.StringIO()
+    write_csv([{"a": "x;=HYPERLINK(1);y", "b": ["Mozilla/5.0 (X11; Linux)", "a;@SUM"]}], ["a", "b"], stream)
+    assert read_csv(stream.getvalue())[1] == ["x;'=HYPERLINK(1);y", "Mozilla/5.0 (X11; Linux) a;'@SUM"]
+
+
 def test_formulas_get_an_apostrophe() -> None:
     """The usual attack on a spreadsheet stays text; a number of ours stays a number."""
     stream = io.StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
 from dataclasses import replace
@@ -13,6 +14,7 @@ from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, p
 from rich.cells import cell_len
 
 from evidence import counted
+from tokentrail.containment.model import Call
 from tokentrail.lineage.model import (
     SILENT,
     ApiUse,
@@ -25,10 +27,12 @@ from tokentrail.lineage.model import (
     Trace,
 )
 from tokentrail.present import words
+from tokentrail.present.deeds import write_call
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
+from tokentrail.present.paper import Paper
 from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
 from tokentrail.results import (
     Coverage,
@@ -616,3 +620,16 @@ def test_evidence_never_acts_on_a_terminal(text: str) -> None:
     for line in "".join(texts).split("\n"):
         assert cell_len(line) <= 100
         assert all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in line)
+
+
+def test_a_document_that_says_one_thing_twice_is_shown_as_it_will_be_sent() -> None:
+    """Of two members of one name a layout has room for one: the text of somebody's plan is then shown itself."""
+    twice = '{"Statement": [{"Effect": "Allow"}], "Statement": [{"Effect": "Deny"}]}'
+    stream = io.StringIO()
+    for text in (twice, '{"Version": "2012-10-17", "Statement": []}'):
+        parameters = {"UserName": "ada", "PolicyDocument": text}
+        call = Call(account="111122223333", service="iam", operation="PutUserPolicy", parameters=parameters)
+        write_call(call, Paper(stream))
+
+    assert twice in " ".join(stream.getvalue().split())
+    assert '"Version": "2012-10-17"' in stream.getvalue()

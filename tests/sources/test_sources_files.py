@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,10 @@ from evidence import START, answers, by_id
 from tokentrail import Case, Credential
 from tokentrail.errors import SourceError
 from tokentrail.sources.cases import PARTS
-from tokentrail.sources.files import BytesObject, FileObject, Skipped, objects
+from tokentrail.sources.files import LEADS_OUT, BytesObject, FileObject, Skipped, objects
 from tokentrail.store.keys import OURS
 from tokentrail.store.mirror import _MARKS
+from tokentrail.store.reading import read_all
 from tokentrail.testing import World, json_array, json_lines, lookup_events, native
 from tokentrail.testing.names import Json
 
@@ -92,6 +94,22 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
 
     assert [FileObject, FileObject, Skipped] == [type(one) for one in found]
     assert "not followed" in next(one.reason for one in found if isinstance(one, Skipped))
+
+
+@pytest.mark.parametrize("spread", [None, lambda work, things: map(work, things)])
+def test_a_link_to_a_file_outside_of_the_folder_is_not_followed(tmp_path: Path, spread: Any) -> None:
+    """Whoever made a folder of logs does not choose which of one's own files go into the case with them."""
+    logs = tmp_path / "AWSLogs" / "111122223333" / "CloudTrail" / "us-east-1"
+    logs.mkdir(parents=True)
+    (tmp_path / "credentials").write_text("[default]")
+    (logs / "a.json").write_text("{}")
+    (logs / "b.json").symlink_to(tmp_path / "credentials")
+    (logs / "c.json").symlink_to("a.json")
+    found = list(objects([str(tmp_path / "AWSLogs")], spread))
+
+    assert ["a.json", "c.json"] == [Path(one.name).name for one in found if isinstance(one, FileObject)]
+    assert [LEADS_OUT] == [one.reason for one in found if isinstance(one, Skipped)]
+    assert [str(logs / "b.json")] == names(logs / "b.json")
 
 
 def test_links_that_lead_in_circles_are_skipped(tmp_path: Path) -> None:
@@ -229,3 +247,38 @@ def test_a_file_that_changed_since_it_was_listed_is_read_whole(tmp_path: Path, l
     path.write_bytes(bytes(5_000))
 
     assert bytes(5_000) == FileObject(str(path), listed).read()
+
+
+def test_a_file_that_is_larger_than_any_bound_costs_itself_alone(tmp_path: Path) -> None:
+    """A terabyte that is one hole is not read, and said to be so; what lies beside it is."""
+    world = World(START)
+    world.user("ada").assumes("Deploy")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "log.json").write_bytes(native(world.records()))
+    with (tmp_path / "logs" / "hole.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest(tmp_path / "logs")
+
+    assert len(world.records()) == summary.records.new
+    [hole] = summary.skipped
+    assert hole.object.endswith("hole.json")
+    assert "--max-expansion" in hole.reason
+
+
+def test_a_file_that_memory_cannot_hold_costs_itself_alone() -> None:
+    """Where whoever asks allows more than the machine has, that is what is said."""
+
+    class Large:
+        """An object that there is no memory for."""
+
+        name, size, identity, distant = "large", 1, None, False
+
+        def read(self) -> bytes:
+            """Fail as Python does."""
+            raise MemoryError
+
+    [(_, found)] = read_all([Large()], 1)
+
+    assert isinstance(found, OSError)
+    assert "memory" in found.strerror

@@ -14,7 +14,7 @@ import pytest
 
 from patience import PATIENCE, until
 from tokentrail.errors import SourceError, UsageError
-from tokentrail.sources.files import BytesObject
+from tokentrail.sources.files import BytesObject, FileObject
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.tasks import Outcome
 from tokentrail.watch import buffer, polling
@@ -108,7 +108,7 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
 ) -> None:
     """It is said as long as it lasts, and read when it can be; so is a file that was refused, and a folder that is gone."""
     clock, shut = Clock(), {str(tmp_path / "logs" / "b"), str(tmp_path / "logs" / "c" / "c.json")}
-    entries, read = polling._entries, Path.read_bytes
+    entries, read = polling._entries, FileObject.read
     for name in "abc":
         (tmp_path / "logs" / name).mkdir(parents=True)
         (tmp_path / "logs" / name / f"{name}.json").write_bytes(name.encode())
@@ -119,7 +119,7 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
         return path
 
     monkeypatch.setattr(polling, "_entries", lambda folder: entries(str(refused(Path(folder)))))
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(refused(path)))
+    monkeypatch.setattr(FileObject, "read", lambda one: refused(Path(one.name)) and read(one))
     for module in (polling, buffer):
         monkeypatch.setattr(module, "time", clock)
     clock.passed = 60.0  # nothing is new by then
@@ -185,6 +185,33 @@ def test_a_link_to_a_folder_is_no_loop(feed: FolderFeed, tmp_path: Path) -> None
     assert {"a.json": b"a"} == brought(feed)
     (tmp_path / "logs" / "z.json").write_bytes(b"z")
     assert {"z.json": b"z"} == brought(feed)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    """A file elsewhere is not taken in as evidence because somebody linked to it, and that is said."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (tmp_path / "credentials").write_bytes(b"mine")
+    (logs / "a.json").symlink_to(tmp_path / "credentials")
+    (logs / "b.json").write_bytes(b"b")
+    (logs / "c.json").symlink_to("b.json")
+    for path in (tmp_path / "credentials", logs / "b.json"):
+        os.utime(path, (0, 0))  # they have settled
+    feed = FolderFeed(str(logs))
+
+    assert [b"b", b"b"] == [one.object.read() for one in feed.look()]
+    assert ["a.json"] == [Path(one.name).name for one in feed.lost() if "not followed" in one.reason]
+
+
+def test_what_a_watch_says_of_itself_goes_through_no_link(tmp_path: Path) -> None:
+    """A link that somebody put where the state is written leads to no file elsewhere."""
+    (tmp_path / "mine").write_bytes(b"mine")
+    for name in ("state.json", ".state.json.new"):
+        (tmp_path / name).symlink_to(tmp_path / "mine")
+    Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, time.time).beat([].append, 0)
+
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    assert not (tmp_path / "state.json").is_symlink()
 
 
 def waits(thread: threading.Thread) -> bool:

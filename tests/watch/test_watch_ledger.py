@@ -45,6 +45,27 @@ def sent(folder: Path, sink: Any, *listed: Notice, say: Callable[[str], None] = 
         outbox.stop()
 
 
+@pytest.mark.parametrize("name", ["ledger.sqlite", "ledger.sqlite-wal", "lock", "."])
+def test_no_link_leads_to_a_file_elsewhere(tmp_path: Path, name: str) -> None:
+    """A case that somebody else made does not say which of one's own files the watch writes."""
+    with Ledger(tmp_path / "case" / "watch"):
+        pass
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    with sqlite3.connect(mine / "ledger.sqlite") as database:
+        database.execute("CREATE TABLE mine (n)")
+    database.close()
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    place = tmp_path / "case" / "watch" / name
+    target = mine if name == "." else mine / "ledger.sqlite"
+    place.rename(tmp_path / "aside") if place.exists() else None
+    place.symlink_to(target)
+
+    with pytest.raises(CaseError, match="link"):
+        Ledger(tmp_path / "case" / "watch")
+    assert before == {path.name: path.read_bytes() for path in mine.iterdir() if path.name != "lock"}
+
+
 def test_what_did_not_come_through_is_sent_at_the_next_start(tmp_path: Path) -> None:
     """
     A near sink that fails gets its notices after a restart, in order, and each once.

@@ -22,6 +22,7 @@ from tokentrail.present.document import document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
+from tokentrail.web.answers import Answers
 
 BEFORE = "2026-11-23T10:01:00Z"
 
@@ -196,6 +197,22 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     assert (
         'value="192.0.2.0/24"' in served.get("/trace", subject=told.a.key_id, trusted_ip="192.0.2.0/24").text
     )
+
+
+def test_a_fault_is_told_on_the_terminal_made_safe(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a fault says may be what a record said: no escape sequence of it reaches the terminal."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("said \x1b]0;owned\x07")
+
+    monkeypatch.setattr(Answers, "evidence", fails)
+    answer = served.get("/evidence")
+    told = capsys.readouterr().err
+
+    assert (answer.status, "owned" in answer.text) == (500, False)
+    assert "\\x1b]0;owned" in told and "\x1b" not in told
 
 
 def test_a_case_that_was_removed_is_said_to_be_gone(folder: Path, tmp_path: Path) -> None:

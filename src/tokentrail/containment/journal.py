@@ -33,6 +33,8 @@ _SECRET = frozenset(
     }
 )
 """Members of AWS's parameters and answers that a journal must not hold."""
+_ADDING = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How files are opened that are added to: whoever handed the plan over put no link or pipe beside it."""
 Line = dict[str, Any]
 
 
@@ -163,7 +165,7 @@ def without_secrets(value: Any) -> Any:
 
 def _opened(path: Path) -> int:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | _ADDING, 0o600)
     except OSError as error:
         raise ActionRefused(
             f"{path}: the journal can't be opened: {error.strerror or error}. Nothing is sent without it; move the "
@@ -186,9 +188,7 @@ def _settled(descriptor: int, path: Path) -> list[Line]:
         content += piece
     lines, torn = _parsed(content, path)
     if torn:
-        aside = os.open(
-            path.with_name(path.name + ".torn"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        aside = os.open(path.with_name(path.name + ".torn"), os.O_WRONLY | _ADDING, 0o600)
         try:
             _write_whole(aside, torn + b"\n")
             os.fsync(aside)

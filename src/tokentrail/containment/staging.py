@@ -178,10 +178,7 @@ class _Theirs:
     tainted: list[str]
     pairs: list[tuple[Row, Credential]]
     deeds: list[Deed]
-
-    @property
-    def ids(self) -> set[str]:
-        return set(self.tainted)
+    ids: set[str]
 
 
 def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing) -> _Theirs:
@@ -205,7 +202,7 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
-            return _Theirs(more, tainted, pairs, deeds)
+            return _Theirs(more, tainted, pairs, deeds, set(tainted))
         also |= found.certain
         spent |= found.spent
 

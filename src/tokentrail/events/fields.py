@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
-TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|"', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|"', re.DOTALL)
 """Strings and structure; possessive, so that a string that never ends costs one pass and not exponential time."""
+_MARK = re.compile(rb'[{}\[\],:"]')
+_QUOTE = b'"'
+
+
+def tokens(data: bytes, start: int = 0) -> Iterator[re.Match[bytes]]:
+    """
+    Yield strings and structure from a place on; the quotation mark alone of a string that never ends.
+
+    After such a mark all others are escaped, so that none of them begins a string that ends: they are not tried.
+    """
+    for match in _TOKEN.finditer(data, start):
+        yield match
+        if match.group() == _QUOTE:
+            yield from _MARK.finditer(data, match.end())
+            return
 
 
 def fields(raw: bytes) -> dict[str, bytes] | None:
@@ -15,7 +31,7 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
         return None
     found: dict[str, bytes] = {}
     depth, key, value_from, last = 0, None, 0, b""
-    for match in TOKEN.finditer(raw):
+    for match in tokens(raw):
         token = match.group()
         if token in (b"{", b"["):
             depth += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from isal import isal_zlib
@@ -10,6 +11,10 @@ GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_BOUND = 2 << 30
 """Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more."""
 _STEP = 1 << 10
+"""Bytes that are taken at once where all of them may be lost to a break."""
+_WINDOW = 1 << 14
+"""Bytes of a later member that are looked at first: what follows a member is copied, and there may be many."""
+_CONTENT = re.compile(rb"[^\0]")
 _HEADER = 10
 _TRAILER = 8
 _CORRUPT: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs say an instance
@@ -35,12 +40,13 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
     parts: list[bytes] = []
     reasons: list[str] = []
     room = bound
-    rest = data
-    while rest.strip(b"\0"):
-        if rest[:2] != GZIP_MAGIC:
+    at = 0
+    while (start := _CONTENT.search(data, at)) is not None:
+        at = start.start()
+        if not data.startswith(GZIP_MAGIC, at):
             reasons.append("bytes that are no gzip member follow the last one")
             break
-        member, rest, broken = _member(rest, room)
+        member, at, broken = _member(data, at, room)
         parts.append(member)
         room -= len(member)
         if broken:
@@ -50,21 +56,36 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
     )
 
 
-def _member(data: bytes, room: int) -> tuple[bytes, bytes, str | None]:
-    """Expand one member: its bytes, what follows it, and the break, if any."""
+def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:
+    """Expand the member at a place: its bytes, where what follows it starts, and the break, if any."""
     stream = isal_zlib.decompressobj(31)
+    parts: list[bytes] = []
+    window, fed, most = len(data) if at == 0 else _WINDOW, at, min(room, _claimed(data))
+    left = room
     try:
-        out = stream.decompress(data, min(room, _claimed(data)) + 1)
-        if not stream.eof and len(out) <= room:
-            out += stream.decompress(stream.unconsumed_tail, room + 1 - len(out))
+        while not stream.eof and left >= 0:
+            given: bytes | memoryview = stream.unconsumed_tail
+            if not given:
+                given = memoryview(data)[fed : fed + window]
+                fed, window = fed + len(given), 2 * window
+            parts.append(stream.decompress(given, most + 1))
+            left -= len(parts[-1])
+            most = left
+            if not given and not parts[-1]:
+                break
     except _CORRUPT as error:
-        out, rest = _salvage(data, room)
-        return out, rest, f"corrupt gzip: {error}"
-    if len(out) > room:
-        return out[:room], b"", f"expands beyond the bound of {room} bytes; raise it with --max-expansion"
+        out, following = _salvage(data, at, room)
+        return out, following, f"corrupt gzip: {error}"
+    out = parts[0] if len(parts) == 1 else b"".join(parts)
+    if left < 0:
+        return (
+            out[:room],
+            len(data),
+            f"expands beyond the bound of {room} bytes; raise it with --max-expansion",
+        )
     if not stream.eof:
-        return out, b"", "truncated gzip"
-    return out, stream.unused_data, None
+        return out, len(data), "truncated gzip"
+    return out, fed - len(stream.unused_data), None
 
 
 def _claimed(data: bytes) -> int:
@@ -72,24 +93,30 @@ def _claimed(data: bytes) -> int:
     return int.from_bytes(data[-4:], "little")
 
 
-def _salvage(data: bytes, room: int) -> tuple[bytes, bytes]:
-    """Expand step by step and unchecked, to keep what stands before the break; and what follows the member."""
+def _salvage(data: bytes, at: int, room: int) -> tuple[bytes, int]:
+    """Expand step by step and unchecked, to keep what stands before the break; and where what follows starts."""
     stream = isal_zlib.decompressobj(-15)
     parts: list[bytes] = []
-    rest = data[_header_length(data) :]
+    fed = _body(data, at)
     try:
-        while rest and room > 0 and not stream.eof:
-            parts.append(stream.decompress(rest, min(room, _STEP)))
+        while room > 0 and not stream.eof:
+            given: bytes | memoryview = stream.unconsumed_tail
+            if not given:
+                given = memoryview(data)[fed : fed + _STEP]
+                fed += len(given)
+            parts.append(stream.decompress(given, min(room, _STEP)))
             room -= len(parts[-1])
-            rest = stream.unconsumed_tail
+            if not given and not parts[-1]:
+                break
     except _CORRUPT:
-        return b"".join(parts), b""
-    return b"".join(parts), stream.unused_data[_TRAILER:]
+        return b"".join(parts), len(data)
+    following = fed - len(stream.unused_data) + _TRAILER if stream.eof else len(data)
+    return b"".join(parts), following
 
 
-def _header_length(data: bytes) -> int:
-    """Where the deflate stream of a gzip member starts (RFC 1952, 2.3)."""
-    flags, at = data[3] if len(data) > _HEADER else 0, _HEADER
+def _body(data: bytes, at: int) -> int:
+    """Where the deflate stream of the gzip member at a place starts (RFC 1952, 2.3)."""
+    flags, at = data[at + 3] if len(data) > at + _HEADER else 0, at + _HEADER
     if flags & 4:
         at += 2 + int.from_bytes(data[at : at + 2], "little")
     for flag in (8, 16):

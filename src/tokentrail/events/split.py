@@ -21,7 +21,7 @@ from tokentrail.events.carriers.lost import RESOURCE_FORK
 from tokentrail.events.carriers.names import OPEN
 from tokentrail.events.carriers.shapes import Inside, Room, nested, together
 from tokentrail.events.carriers.unwrap import outside, unwrap
-from tokentrail.events.fields import TOKEN
+from tokentrail.events.fields import tokens
 from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.piece import Found, Piece, flat
 from tokentrail.events.record import CUT_OFF
@@ -224,7 +224,7 @@ class _Scan:
     def pieces(self) -> Iterator[Found]:
         """Yield the objects up to the end or to one that does not close."""
         previous = b""
-        for match in TOKEN.finditer(self._data, self._start):
+        for match in tokens(self._data, self._start):
             token = match.group()
             if token == b"[":
                 self._open_list(previous, match.end())
@@ -331,5 +331,13 @@ def _sound_to(raw: bytes) -> int:
 
 def _outside(gap: bytes) -> Iterator[Found]:
     """Text between records that is no JSON of an envelope: perhaps a record without its brackets."""
-    if len(gap) > 1 and _LITERALS.sub(b"", TOKEN.sub(b"", gap)).strip(_WHITE):
+    if len(gap) > 1 and _LITERALS.sub(b"", _without_tokens(gap)).strip(_WHITE):
         yield Piece(gap, "text that is part of no record")
+
+
+def _without_tokens(gap: bytes) -> bytes:
+    parts, at = [], 0
+    for match in tokens(gap):
+        parts.append(gap[at : match.start()])
+        at = match.end()
+    return b"".join([*parts, gap[at:]])

@@ -213,13 +213,21 @@ def _target(call: Call) -> str:
 
 
 def _document(value: Any) -> dict[str, Any] | None:
+    """The JSON object that a text is, if a layout shows all of it: of two members of one name it would hide one."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return None
     try:
-        found = json.loads(value)
+        found = json.loads(value, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member stands there twice")
+    return found
 
 
 def _time(moment: datetime | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
@@ -17,6 +18,8 @@ from tokentrail.present.safe import safe
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms too."""
+_FORMULA_WITHIN = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
+"""The same behind a semicolon, at which spreadsheets cut cells where the comma parts decimals."""
 
 
 def write_json(shown: Any, stream: TextIO) -> None:
@@ -57,7 +60,7 @@ def _cell(value: Any) -> str | int | float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     text = _spelled(value)
-    return ("'" if text.startswith(_FORMULA) else "") + safe(text)
+    return ("'" if text.startswith(_FORMULA) else "") + _FORMULA_WITHIN.sub(";'", safe(text))
 
 
 def _spelled(value: Any) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -19,6 +21,7 @@ _PART = 1 << 20
 _UNFINISHED = re.compile(r"\.(?:[0-9a-f]{62}|[0-9a-f]{16}\.tar)\.[0-9a-f]+-[0-9a-f]+-[0-9a-f]+")
 """How a case names evidence while it writes it, until it is whole."""
 _HALF = "half written by an ingest that was killed, or is running: not read. Name the file itself to read what is there"
+LEADS_OUT = "a link to a file outside of the folder: not followed. Name the file itself to read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class FileObject:
 
     def read(self) -> bytes:
         """The file's bytes as they are; a small file takes three calls of the system."""
-        file = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a pipe by now
         try:
             data = os.read(file, self.size + 1)
             if len(data) == self.size:
@@ -88,7 +91,7 @@ def objects(
         if path.is_fifo():  # that is named itself, as the shell's <(…) is; in a folder it might never end
             yield BytesObject(source, path.read_bytes())
         elif path.is_dir():
-            yield from _folder(str(path)) if spread is None else _spread(str(path), spread)
+            yield from _folder(str(path), str(path)) if spread is None else _spread(str(path), spread)
         else:
             yield _file(str(path))
 
@@ -108,20 +111,38 @@ def see(sources: Iterable[str]) -> None:
             )
 
 
-def _folder(folder: str) -> Iterator[FileObject | Skipped]:
-    """Walk a folder in name order."""
-    left = [_entries(folder)]
+def leads_out(path: str, root: str) -> bool:
+    """Whether a link leads out of a folder: who made it would choose which of one's own files are kept as evidence."""
+    inside = os.path.realpath(root)
+    return os.path.commonpath([inside, os.path.realpath(path)]) != inside
+
+
+def lying_in(root: str, path: str, size: int) -> FileObject:
+    """
+    A file of a folder.
+
+    Raises:
+        OSError: it is a link that leads out of it.
+    """
+    if os.path.islink(path) and leads_out(path, root):
+        raise OSError(errno.EPERM, LEADS_OUT)
+    return FileObject(path, size)
+
+
+def _folder(folder: str, root: str) -> Iterator[FileObject | Skipped]:
+    """Walk a folder, the one that was named or one in it, in name order."""
+    left = [_entries(folder, root)]
     while left:
         for one in left[-1]:
             if isinstance(one, str):
-                left.append(_entries(one))
+                left.append(_entries(one, root))
                 break
             yield one
         else:
             left.pop()
 
 
-def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
+def _entries(folder: str, root: str) -> Iterator[FileObject | Skipped | str]:
     """What stands in a folder, in name order; a link to a folder is not followed, so that loops can't be."""
     try:
         entries = sorted(os.scandir(folder), key=attrgetter("name"))
@@ -136,6 +157,8 @@ def _entries(folder: str) -> Iterator[FileObject | Skipped | str]:
             yield entry.path
         elif entry.is_symlink() and os.path.isdir(entry.path):
             yield Skipped(entry.path, "a link to a folder: not followed")
+        elif entry.is_symlink() and leads_out(entry.path, root):
+            yield Skipped(entry.path, LEADS_OUT)
         elif entry.name[0] == "." and _UNFINISHED.fullmatch(entry.name):
             yield Skipped(entry.path, _HALF)
         else:
@@ -163,9 +186,9 @@ def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:
         listed = [
             each
             for one in listed
-            for each in (_entries(one) if isinstance(one, str) and one in opened else (one,))
+            for each in (_entries(one, folder) if isinstance(one, str) and one in opened else (one,))
         ]
-    walked = spread(_walked, [one for one in listed if isinstance(one, str)])
+    walked = spread(partial(_walked, folder), [one for one in listed if isinstance(one, str)])
     for one in listed:
         if isinstance(one, str):
             yield from next(walked)
@@ -180,8 +203,8 @@ def _to_open(folders: Sequence[str]) -> set[str]:
     return {one for one, depth in depths if depth is None or (few and depth < trail.DAY)}
 
 
-def _walked(folder: str) -> list[FileObject | Skipped]:
-    return list(_folder(folder))
+def _walked(root: str, folder: str) -> list[FileObject | Skipped]:
+    return list(_folder(folder, root))
 
 
 def _file(path: str) -> FileObject | Skipped:

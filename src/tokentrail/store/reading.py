@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 
 from tokentrail.store.interface import EvidenceObject
@@ -14,25 +16,36 @@ AHEAD = 16
 Read = tuple[EvidenceObject, bytes | OSError]
 
 
-def read_all(objects: Sequence[EvidenceObject]) -> Iterator[Read]:
-    """Each object with its bytes, or with the reason why they can't be had; in order."""
+def read_all(objects: Sequence[EvidenceObject], largest: int) -> Iterator[Read]:
+    """
+    Each object with its bytes, or with the reason why they can't be had; in order.
+
+    Args:
+        objects: What to read.
+        largest: Bytes that one may have: a file of a terabyte, all of it a hole, takes nobody any room to make.
+    """
+    read = partial(_read, largest)
     for distant, some in groupby(objects, key=lambda one: one.distant):
         if distant:
-            yield from _several(some)
+            yield from _several(read, some)
         else:
-            yield from map(_read, some)
+            yield from map(read, some)
 
 
-def _several(objects: Iterable[EvidenceObject]) -> Iterator[Read]:
+def _several(read: Callable[[EvidenceObject], Read], objects: Iterable[EvidenceObject]) -> Iterator[Read]:
     pool = ThreadPoolExecutor(AHEAD)
     try:
-        yield from pool.map(_read, objects)
+        yield from pool.map(read, objects)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read(one: EvidenceObject) -> Read:
+def _read(largest: int, one: EvidenceObject) -> Read:
+    if one.size > largest:
+        return one, OSError(errno.EFBIG, f"larger than {largest:,} bytes; raise it with --max-expansion")
     try:
         return one, one.read()
     except OSError as error:
         return one, error
+    except MemoryError:
+        return one, OSError(errno.ENOMEM, "larger than the memory that is left")

@@ -43,6 +43,8 @@ class Lying(NamedTuple):
                 told = f"bytes {self.at} to {self.at + self.size} of a file of {found.st_size}"
                 raise OSError(errno.EIO, told, self.path)
             return os.pread(file, self.size, self.at)
+        except MemoryError as error:
+            raise OSError(errno.ENOMEM, "larger than the memory that is left", self.path) from error
         finally:
             os.close(file)
 

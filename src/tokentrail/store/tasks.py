@@ -144,7 +144,7 @@ def read_task(
     outcomes: list[Outcome] = []
     stored: dict[str, StoredObject] = {}
     places: dict[str, int] = {}
-    for one, data in read_all(objects):
+    for one, data in read_all(objects, max(options.bound, DEFAULT_BOUND)):
         if isinstance(data, OSError):
             outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
             continue

@@ -25,8 +25,12 @@ def opened(path: Path, made: str, version: int, memory: int, page: int = 4096) -
         page: Bytes that are read and written at once: few where what is written lies apart.
 
     Raises:
-        sqlite3.DatabaseError: it is damaged, or of another version.
+        sqlite3.DatabaseError: it is damaged, of another version, or a link: who made the case may not choose which of
+            one's own files are written.
     """
+    for one in (path.parent, *path.parent.glob(f"{path.name}*")):
+        if one.is_symlink():
+            raise sqlite3.DatabaseError(f"{one.name} is a link")
     if not path.exists():  # what a file that was taken away left beside it would be read into the new one
         for companion in ("-wal", "-shm"):
             path.with_name(path.name + companion).unlink(missing_ok=True)

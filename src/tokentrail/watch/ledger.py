@@ -77,7 +77,7 @@ class Ledger:
         self._mine = threading.RLock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise CaseError(f"{folder}: the watch's ledger can't be opened: {error.strerror}.") from error
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws, trail
-from tokentrail.sources.files import BytesObject, without_case
+from tokentrail.sources.files import BytesObject, lying_in, without_case
 from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE
@@ -245,7 +245,8 @@ class FolderFeed(PollingFeed):
                 return None
             if before is not None and now - before[1] < SETTLED:
                 return None
-            data = Path(path).read_bytes() if found.st_size <= LARGEST else None
+            small = found.st_size <= LARGEST
+            data = lying_in(str(self._folder), path, found.st_size).read() if small else None
         except OSError as error:
             self._changing.pop(path, None)
             self._not_read(path, error)

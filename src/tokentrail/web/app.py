@@ -21,6 +21,7 @@ from tokentrail.errors import SubjectNotFound, TokenTrailError, UsageError
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.console_pages import refusal_page
+from tokentrail.present.safe import safe
 from tokentrail.web import asked
 from tokentrail.web.answers import Answers
 from tokentrail.web.guard import Guard
@@ -92,7 +93,7 @@ class Console:
             except TokenTrailError as error:
                 status, told = _status(error), str(error).splitlines()[0]
             except Exception as error:  # noqa: BLE001  # the outermost loop: the next request must be answered
-                traceback.print_exc(file=sys.stderr)
+                sys.stderr.writelines(f"{safe(line)}\n" for line in traceback.format_exc().splitlines())
                 status, told = (
                     500,
                     f"A fault in TokenTrail itself: {type(error).__name__}. The terminal shows more.",

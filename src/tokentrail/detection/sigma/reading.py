@@ -145,6 +145,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _parsed(file: Path, unusable: list[Unusable]) -> list[tuple[Any, str]]:
     try:
+        if not file.is_file() and file.exists():
+            raise NotSupported("it is no regular file")  # a pipe would be waited for for ever
         if file.stat().st_size > _LARGEST:
             raise NotSupported(f"it is larger than {_LARGEST // 1_000} kB")
         found = SigmaCollection.from_dicts(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tokentrail.events.carriers.shapes import MANY, Room, string, texts
 from tokentrail.events.carriers.unwrap import outside
-from tokentrail.events.fields import TOKEN
+from tokentrail.events.fields import tokens
 from tokentrail.events.loose import is_text
 from tokentrail.events.piece import Found, Piece
 from tokentrail.events.record import CUT_OFF
@@ -30,7 +30,7 @@ def _pieces(data: bytes, room: Room) -> Iterator[Found]:
     inside = outside(room)
     waiting: list[bytes] = []
     after = 0
-    for match in TOKEN.finditer(data):
+    for match in tokens(data):
         token = match.group()
         if token[:1] != _QUOTE:
             continue
