@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.outcome import Applied, StepDone
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_applied, write_calls, write_deed
-from tokentrail.present.document import columns, document, timestamp
+from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 
 
@@ -73,19 +74,11 @@ def command(
 
 
 def _show(told: Common, plan: Plan) -> None:
-    whole = document(plan)
-    output.show_one(
-        told, whole, lambda paper: write_calls(plan, paper), lines=whole["steps"],
-        table=(columns(Step), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, plan, partial(write_calls, plan), Step, "steps")
 
 
 def _tell(told: Common, applied: Applied) -> None:
-    whole = document(applied)
-    output.show_one(
-        told, whole, lambda paper: write_applied(applied, paper), lines=whole["steps"],
-        table=(columns(StepDone), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, applied, partial(write_applied, applied), StepDone, "steps")
     if applied.stopped:
         raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")
 

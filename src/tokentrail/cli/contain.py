@@ -7,6 +7,7 @@ from __future__ import annotations
 import shlex
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +22,6 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.snapshot import Snapshot
-from tokentrail.present.document import columns, document
 from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 
@@ -105,8 +105,4 @@ def command(
 
 def show_plan(told: Common, plan: Plan) -> None:
     """Print a plan: as JSON lines and CSV, its steps."""
-    whole = document(plan)
-    output.show_one(
-        told, whole, lambda paper: write_plan(plan, paper),
-        lines=whole["steps"] if told.format == "jsonl" else None, table=(columns(Step), whole["steps"]),
-    )  # fmt: skip
+    output.show_parts(told, plan, partial(write_plan, plan), Step, "steps")

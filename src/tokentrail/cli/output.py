@@ -77,9 +77,39 @@ def show_one(
         lines: Its parts as lines; the whole is one line if there are none.
         table: The columns and rows that stand for it in CSV.
     """
+    if told.format == "text":
+        text(Paper(sys.stdout))
+    else:
+        show_documents(told, whole, lines=lines, table=table)
+
+
+def show_parts(told: Common, found: object, text: Callable[[Paper], object], kind: type, parts: str) -> None:
+    """
+    Print one result; where it is text, no document is made of it first: that of a large one takes longer than the rest.
+
+    Args:
+        told: The format.
+        found: The result.
+        text: What writes it as text.
+        kind: What its parts are.
+        parts: Its field that holds them: they are its lines, and its rows in CSV.
+    """
+    if told.format == "text":
+        text(Paper(sys.stdout))
+    else:
+        whole = document(found)
+        show_documents(told, whole, lines=whole[parts], table=(columns(kind), whole[parts]))
+
+
+def show_documents(
+    told: Common,
+    whole: Document,
+    *,
+    lines: Sequence[Document] | None = None,
+    table: tuple[Sequence[str], Sequence[Document]],
+) -> None:
+    """Print one result in a format for programs, with arguments as `show_one` has them."""
     match told.format:
-        case "text":
-            text(Paper(sys.stdout))
         case "json":
             write_json(whole, sys.stdout)
         case "jsonl":

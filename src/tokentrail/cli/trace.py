@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from functools import partial
 
 import click
 
@@ -15,7 +16,6 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import Common, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.document import columns, document
 from tokentrail.present.graph import write_dot, write_mermaid
 from tokentrail.present.lineage import write_trace
 
@@ -67,9 +67,5 @@ def _show(told: Common, found: Trace, *, down: bool) -> None:
     if told.format in ("dot", "mermaid"):
         write = write_dot if told.format == "dot" else write_mermaid
         return write(found, sys.stdout)
-    whole = document(found)
-    output.show_one(
-        told, whole, lambda paper: write_trace(found, paper, down=down),
-        lines=whole["credentials"], table=(columns(TracedCredential), whole["credentials"]),
-    )  # fmt: skip
-    return None
+    text = partial(write_trace, found, down=down)
+    return output.show_parts(told, found, text, TracedCredential, "credentials")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,6 @@ from tokentrail.containment.outcome import Restored, Undone
 from tokentrail.containment.undo import Undo
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_by_hand, write_intended, write_undone
-from tokentrail.present.document import columns, document
 from tokentrail.present.paper import Paper
 
 
@@ -64,11 +64,7 @@ def command(
 
 
 def _tell(told: Common, undone: Undone) -> None:
-    whole = document(undone)
-    output.show_one(
-        told, whole, lambda paper: write_undone(undone, paper), lines=whole["things"],
-        table=(columns(Restored), whole["things"]),
-    )  # fmt: skip
+    output.show_parts(told, undone, partial(write_undone, undone), Restored, "things")
     stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
     if stayed:
         more = f" ({len(stayed) - 1} more stay too)" if len(stayed) > 1 else ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,7 +21,6 @@ from tokentrail.containment.model import Plan
 from tokentrail.containment.outcome import CredentialVerdict, Verification
 from tokentrail.containment.verify import Evidence, verify
 from tokentrail.present.deeds import write_verification
-from tokentrail.present.document import columns, document
 
 UNPROVEN = 1
 """The exit code of a plan that is not proven to have held."""
@@ -60,11 +60,7 @@ def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None
 
 
 def _tell(told: Common, found: Verification) -> None:
-    whole = document(found)
-    output.show_one(
-        told, whole, lambda paper: write_verification(found, paper), lines=whole["credentials"],
-        table=(columns(CredentialVerdict), whole["credentials"]),
-    )  # fmt: skip
+    output.show_parts(told, found, partial(write_verification, found), CredentialVerdict, "credentials")
 
 
 def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:

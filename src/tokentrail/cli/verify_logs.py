@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import days, reaching
 from tokentrail.cli.options import Common, common
-from tokentrail.present.document import columns, document
 from tokentrail.present.proof import write_verification
 from tokentrail.results import LogPeriod
 from tokentrail.sources.interface import Access, Wanted
@@ -52,10 +52,6 @@ def command(
     with Case.open(told.case) as case, output.progress_bar("Verifying digests") as progress:
         asked = replace(wanted, since=since, until=until)
         found = case.verify_logs(sources, access=access[0], wanted=asked, public_keys=keys, progress=progress)
-    whole = document(found)
-    output.show_one(
-        told, whole, lambda paper: write_verification(found, paper), lines=whole["periods"],
-        table=(columns(LogPeriod), whole["periods"]),
-    )  # fmt: skip
+    output.show_parts(told, found, partial(write_verification, found), LogPeriod, "periods")
     if any(one.verdict != "complete" for one in found.periods):
         raise click.exceptions.Exit(NOT_WHOLE)
