@@ -28,7 +28,8 @@ def holds_if(
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
-        yield f"nor where it got in otherwise: {len(scene.entered) - _MOST} more (see `created` of `tokentrail trace`)"
+        more = len(scene.entered) - _MOST
+        yield f"nor where it got in otherwise: {more:,} more (see `created` of `tokentrail trace`)"
     yield from _beside(scene, outcome)
     yield from _carried_off(scene, outcome)
     if moves:
@@ -49,7 +50,7 @@ def _minted_by(scene: Scene) -> Iterator[str]:
             f"again (`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
         )
     if len(scene.minters) > _MOST:
-        yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
+        yield f"nor are {len(scene.minters) - _MOST:,} more that subjects descend from"
 
 
 def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
@@ -60,7 +61,7 @@ def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
         yield f"whoever minted {one} mints no more, as no step ends that: {why}"
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -74,7 +75,7 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         some = ", ".join(one.id for one in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 _WAYS = {
@@ -118,7 +119,7 @@ def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     for way in ways[:_MOST]:
         said, where = _WAYS[way.kind]
         left = [f"{short(scene.arn(one))} of account {one.account}" for one in way.others if one not in cut]
-        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
         seen = f" (it was seen to open {', '.join(left[:3])}{more})" if left else ""
         when = f" since {way.since:%Y-%m-%dT%H:%M:%SZ}" if way.since else ""
         yield f"{said.format(way.name)}, unseen{when}, a role that no step cuts{seen}: {where}"
@@ -137,7 +138,7 @@ def _reach(scene: Scene) -> Iterator[str]:
     yield "IAM is as in the snapshots, and what the attacker changed since they were taken widens nothing"
     yield from scene.beyond[:_MOST]
     if len(scene.beyond) > _MOST:
-        yield f"and {len(scene.beyond) - _MOST} more of the kind, from other principals"
+        yield f"and {len(scene.beyond) - _MOST:,} more of the kind, from other principals"
 
 
 def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
@@ -145,7 +146,7 @@ def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     shielded = {one for move in moves[:1] if move.shields for one in move.principals}
     if scene.writers and not scene.writing <= shielded:
         name, why = scene.writers[0]
-        more = f" and {len(scene.writers) - 1} more" if len(scene.writers) > 1 else ""
+        more = f" and {len(scene.writers) - 1:,} more" if len(scene.writers) > 1 else ""
         yield (
             f"a read-back after the last step finds every step in place and no new key, user, role, password or trust: "
             f"{name}{more}, which {why}, may undo and create until it is ended; apply reads back and repeats, and what "
@@ -226,11 +227,11 @@ def _let_in(scene: Scene) -> Iterator[str]:
             how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"
         yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
     if len(scene.let_in) > _MOST:
-        yield f"{said} in {len(scene.let_in) - _MOST} more ways (`tokentrail trace` lists the sessions)"
+        yield f"{said} in {len(scene.let_in) - _MOST:,} more ways (`tokentrail trace` lists the sessions)"
 
 
 def _named(sources: Sequence[Source]) -> str:
-    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    more = f" and {len(sources) - 3:,} more" if len(sources) > 3 else ""
     return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more
 
 

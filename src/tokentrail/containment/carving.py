@@ -74,7 +74,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
         return ""
-    some = ", ".join(alike[:3]) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
+    some = ", ".join(alike[:3]) + (f" and {len(alike) - 3:,} more" if len(alike) > 3 else "")
     return (
         f"An attacker's session has the name and second of issue of {some}: no policy can tell them apart. "
     )

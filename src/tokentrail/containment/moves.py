@@ -325,4 +325,4 @@ def _without_region(text: str) -> str:
 def says(principals: Iterable[Principal], scene: Scene) -> str:
     """Name principals in a sentence."""
     named = [short(scene.arn(one)) for one in principals]
-    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")

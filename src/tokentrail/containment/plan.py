@@ -26,7 +26,7 @@ from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
-from tokentrail.lineage.model import Gap
+from tokentrail.lineage.model import Gap, why_each
 
 _MOST = 4
 _HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")
@@ -113,7 +113,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
 def _says(scene: Scene, move: Move) -> str:
     facts = CATALOGUE[move.action]
     named = short_apart(move.targets)
-    what = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    what = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
 
 
@@ -123,9 +123,7 @@ def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
              if one in outcome.lives and outcome.lives[one].by == number]  # fmt: skip
     if not ended:
         return ""
-    told = "; ".join(f"{one}, as {why}" for one, why in ended[:_MOST])
-    more = f"; and {len(ended) - _MOST} more" if len(ended) > _MOST else ""
-    return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {told}{more}."
+    return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {why_each(ended, _MOST)}."
 
 
 def _perhaps_the_owners(scene: Scene, move: Move) -> str:

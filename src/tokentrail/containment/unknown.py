@@ -228,7 +228,7 @@ def _listed(found: Calls) -> str:
         f"{':'.join(call)}{f' ({use.count} times)' if use.count > 1 else ''}" for call, use in found.items()
     ]
     more = (
-        f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
+        f", and {len(told) - _MOST:,} more that `tokentrail trace` lists under `apis`"
         if len(told) > _MOST
         else ""
     )
@@ -239,7 +239,7 @@ def _timed(found: Calls) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
     for call, use in found.items():
         things = list(use.things)
-        more = f" and {len(things) - _MOST} more" if len(things) > _MOST else ""
+        more = f" and {len(things) - _MOST:,} more" if len(things) > _MOST else ""
         on = f" on {', '.join(things[:_MOST])}{more}" if things else ""
         yield f"{':'.join(call)}{on} ({_TIMED[call]})"
 

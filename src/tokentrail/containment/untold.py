@@ -62,7 +62,7 @@ def with_article(called: str) -> str:
 
 def some_of(told: Sequence[str]) -> str:
     """The first few of several, and how many more there are."""
-    return ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+    return ", ".join(told[:3]) + (f" and {len(told) - 3:,} more" if len(told) > 3 else "")
 
 
 def unnamed(call: str, event_id: str) -> str:

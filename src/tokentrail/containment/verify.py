@@ -310,11 +310,11 @@ def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> lis
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []
-    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
+    more = f" and {len(added) - 1:,} more" if len(added) > 1 else ""
     notes = [f"The plan does not know of {added[0]}{more}, which the evidence now shows: plan again."]
     theirs = [one.id for one in trace.credentials if one.id in added and hosted(one)]
     if theirs:
-        more = f" and {len(theirs) - 1} more" if len(theirs) > 1 else ""
+        more = f" and {len(theirs) - 1:,} more" if len(theirs) > 1 else ""
         notes.append(
             f"{theirs[0]}{more} came from what had handed out the attacker's before: it is not shut, or it was opened "
             "again. If you did that, and nothing of the attacker's is left on it, this is its own."

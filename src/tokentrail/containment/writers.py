@@ -52,7 +52,7 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
     if reach is None or principal.kind not in ("user", "role"):
         return None
     can = reach.may_write_iam(arn_of(principal))
-    return f"may call {can[0]}" + (f" and {len(can) - 1} more" if len(can) > 1 else "") if can else None
+    return f"may call {can[0]}" + (f" and {len(can) - 1:,} more" if len(can) > 1 else "") if can else None
 
 
 def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
@@ -66,5 +66,5 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
             (reach.may_take_over(arn), "takes over a workload that runs with another role"),
         ):
             if can:
-                more = f" and {len(can) - 1} more" if len(can) > 1 else ""
+                more = f" and {len(can) - 1:,} more" if len(can) > 1 else ""
                 yield f"{short(arn)} never {what}, though it may ({can[0]}{more})"

@@ -7,6 +7,7 @@ Times are aware UTC `datetime`s with whole seconds; absent values are `None`; co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -21,6 +22,23 @@ ParentLink = Literal["recorded", "shared_event", "matched", "inferred", "created
 Origin = Literal[
     "long_term", "service", "identity_provider", "console_sign_in", "forwarded_call", "not_in_evidence"
 ]  # fmt: skip
+KINDS: dict[Kind, str] = {
+    "long_term_key": "long-term key",
+    "session_token": "session token",
+    "federation_token": "federation token",
+    "assumed_role": "role session",
+    "assumed_role_saml": "role session (SAML)",
+    "assumed_role_web_identity": "role session (web identity)",
+    "service_role": "service's role session",
+    "root_session": "root session",
+    "console_session": "console session",
+    "identity_center": "Identity Center session",
+    "oauth_login": "login session (OAuth)",
+    "scoped": "scoped credential",
+    "forwarded": "forwarded session",
+    "unknown": "credential of unknown kind",
+}
+"""What people call each kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,3 +312,17 @@ class Tick:
     place: int
     failed: bool
     count: int
+
+
+def why_each(handed: Iterable[tuple[str, str]], most: int) -> str:
+    """Tell credentials and why each counts, what several share once: `A, B and 9 more, each as the host handed…`."""
+    alike: dict[str, list[str]] = {}
+    for one, why in handed:
+        alike.setdefault(why, []).append(one)
+    told = [
+        f"{', '.join(ids[:most])}{f' and {len(ids) - most:,} more' if len(ids) > most else ''}, "
+        f"{'each ' if len(ids) > 1 else ''}as {why}"
+        for why, ids in alike.items()
+    ]
+    left = sum(map(len, list(alike.values())[most:]))
+    return "; ".join([*told[:most], *([f"and {left:,} more"] if left else [])])

@@ -226,7 +226,7 @@ def _lesser(certain: Sequence[Statement], remaining: tuple[str, ...] | None) -> 
             extent=Extent.PARTLY, reason=quoted(f"denies all but {kept}"), remaining=tuple(remaining)
         )
     named = list(dict.fromkeys(text for statement in certain for text in _named(statement)))
-    more = f" and {len(named) - _NAMED_MOST} more" if len(named) > _NAMED_MOST else ""
+    more = f" and {len(named) - _NAMED_MOST:,} more" if len(named) > _NAMED_MOST else ""
     return Verdict(
         extent=Extent.PARTLY,
         reason=f"{quoted('denies only ' + ', '.join(named[:_NAMED_MOST]))}{more}{_still_mints(certain)}",

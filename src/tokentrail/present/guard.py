@@ -43,7 +43,7 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
     if len(detailed) > _DETAILED and not whole:
         paper.line()
         paper.line(
-            f"{len(detailed) - _DETAILED} more that stop a part of it: --history shows them, and every call."
+            f"{len(detailed) - _DETAILED:,} more that stop a part of it: --history shows them, and every call."
         )
     _write_audit(guard.findings, paper, whole=whole)
     paper.heading("What no policy prevents")

@@ -73,7 +73,7 @@ def _write_step(step: Step, paper: Paper) -> None:
         more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
         paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
     if len(alike) > _MOST_CALLS:
-        paper.line(_label(""), f"and {len(alike) - _MOST_CALLS} more")
+        paper.line(_label(""), f"and {len(alike) - _MOST_CALLS:,} more")
     paper.wrapped(_undo(step), first=_label("undo"))
     _write_why(step.why, paper)
 
