@@ -142,7 +142,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=_renewed(dict(_known(near, listed, edges, reached)), changes),
         renamed=renamed(changes),
-        persons=_persons(held, innocents, edges),
+        persons=_persons([one.held for one in ever], innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
@@ -360,10 +360,11 @@ def _persons(
     held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
 ) -> dict[Principal, tuple[str, ...]]:
     """
-    By roles of Identity Center, who of its directory the attacker acts as.
+    By roles of Identity Center, who of its directory the attacker acts as, or acted as.
 
-    Left out where one of the attacker's or of the colleagues' sessions does not show whose it is, or where both are
-    the same person's, or where the role may be had otherwise than through the portal.
+    Left out where a session of the attacker's, or a colleague's, does not show whose it is, or where the role may be
+    had otherwise than through the portal. A person whose laptop was stolen works in the same roles: that one's other
+    sessions end with the thief's, and nobody else's.
     """
     entered = {edge.into for edge in edges}
     theirs: dict[Principal, set[str | None]] = {}
@@ -376,7 +377,7 @@ def _persons(
     found = {}
     for role, persons in theirs.items():
         others = {one.caller.person for one in innocents if one.principal == role}
-        if role not in entered and None not in persons | others and not persons & others:
+        if role not in entered and None not in persons | others:
             found[role] = tuple(sorted(str(one) for one in persons))
     return found
 
