@@ -288,7 +288,7 @@ def test_calls_that_no_list_knows_are_named() -> None:
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
+    assert said.endswith("look at each by hand: glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
 
@@ -312,6 +312,18 @@ def test_what_deletes_data_later_is_named_with_what_takes_it_back() -> None:
     )
     assert "kms:ScheduleKeyDeletion on key-1 (aws kms cancel-key-deletion" in said
     assert "logs:PutRetentionPolicy (aws logs" in said and "spared" not in said
+
+
+def test_what_no_longer_keeps_deleted_data_is_named() -> None:
+    """Before a ransom's deletions versioning is suspended: until it is on again, every overwriting is for good."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:PutBucketVersioning", {"bucketName": "backups"}, read_only=False)
+    key.calls("backup:DeleteBackupPlan", {"backupPlanId": "plan-1"}, read_only=False)
+    (said,) = [one for one in planned(world, key.id).residual_risks if "keeps data" in one]
+
+    assert "s3:PutBucketVersioning on arn:aws:s3:::backups (aws s3api get-bucket-versioning" in said
+    assert "backup:DeleteBackupPlan" in said
 
 
 def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back() -> None:
