@@ -132,8 +132,8 @@ def _perhaps_the_owners(scene: Scene, move: Move) -> str:
     if move.reversible or not named & scene.uncertain:
         return ""
     return (
-        " The leaked key itself made this: if its owner may have, before the leak, give --since and plan again, as it "
-        "can't be undone."
+        " The leaked credential itself made this: if its owner may have, before the leak, give --since and plan "
+        "again, as it can't be undone."
     )
 
 
