@@ -136,6 +136,52 @@ def test_a_role_that_was_handed_on_is_shut_off_and_cut(kind: str) -> None:
     assert (JOB,) == cut.principals and shut.n < cut.n and plan.proof.complete
 
 
+def test_a_fleet_is_known_by_the_id_in_its_wrapped_answer() -> None:
+    """EC2 logs CreateFleet's parameters within CreateFleetRequest, and its answer within CreateFleetResponse."""
+    told = kept(
+        "CreateFleet",
+        {"CreateFleetRequest": {"Type": "maintain"}},
+        {"CreateFleetResponse": {"fleetId": "fleet-1", "fleetInstanceSet": "", "errorSet": {}}},
+    )
+    odd = kept("CreateFleet", {}, {"CreateFleetResponse": {"fleetId": "fleet-1"}, "name": {"odd": 1}})
+
+    assert [("spot_request", "fleet-1")] == creations.made("CreateFleet", *told, "ec2.amazonaws.com")
+    assert [("spot_request", "fleet-1")] == creations.made("CreateFleet", *odd, "ec2.amazonaws.com")
+
+
+def test_what_runs_in_many_regions_is_told_once_with_its_regions() -> None:
+    """Miners start alike in all regions: one sentence with them can be read, and seventeen hide each other."""
+    world = World(START)
+    key = world.user("support")
+    regions = ["eu-west-1", "sa-east-1", "us-east-1", "us-gov-west-1"]
+    for number, region in enumerate(regions):
+        key.calls(
+            "ec2:RequestSpotFleet",
+            {},
+            region=region,
+            read_only=False,
+            response={"spotFleetRequestId": f"sfr-{number}"},
+        )
+        key.calls(
+            "autoscaling:CreateAutoScalingGroup",
+            {"autoScalingGroupName": "asg"},
+            region=region,
+            read_only=False,
+        )
+    why = step(planned(world, key.id), "isolate-instance").why
+
+    assert (
+        "For asg in each REGION of eu-west-1, sa-east-1, us-east-1, us-gov-west-1: Stop the Auto Scaling group asg"
+        in why
+    )
+    assert (
+        "For each NAME in its REGION, sfr-0 in eu-west-1, sfr-1 in sa-east-1, sfr-2 in us-east-1, sfr-3 in us-gov-west-1: Stop"
+        in why
+    )
+    assert "delete-fleets, --region REGION, for NAME, and" in why
+    assert [1, 1] == [why.count("before its role is cut") - 1, why.count("--min-size")]
+
+
 def test_what_can_be_no_role_s_name_is_none() -> None:
     """A parameter's reference in an automation's role made a call that IAM refuses, and the plan's other steps stuck."""
     world = World(START)
@@ -242,7 +288,7 @@ def test_calls_that_no_list_knows_are_named() -> None:
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand, glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
+    assert said.endswith("look at each by hand: glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
 
@@ -266,6 +312,18 @@ def test_what_deletes_data_later_is_named_with_what_takes_it_back() -> None:
     )
     assert "kms:ScheduleKeyDeletion on key-1 (aws kms cancel-key-deletion" in said
     assert "logs:PutRetentionPolicy (aws logs" in said and "spared" not in said
+
+
+def test_what_no_longer_keeps_deleted_data_is_named() -> None:
+    """Before a ransom's deletions versioning is suspended: until it is on again, every overwriting is for good."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:PutBucketVersioning", {"bucketName": "backups"}, read_only=False)
+    key.calls("backup:DeleteBackupPlan", {"backupPlanId": "plan-1"}, read_only=False)
+    (said,) = [one for one in planned(world, key.id).residual_risks if "keeps data" in one]
+
+    assert "s3:PutBucketVersioning on arn:aws:s3:::backups (aws s3api get-bucket-versioning" in said
+    assert "backup:DeleteBackupPlan" in said
 
 
 def test_what_the_attacker_took_away_is_named_unless_it_was_its_own_or_is_back() -> None:

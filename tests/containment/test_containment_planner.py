@@ -741,6 +741,38 @@ def test_a_person_of_identity_center_is_denied_and_no_colleague() -> None:
     assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 
+def test_of_a_stolen_laptop_its_owner_s_other_sessions_go_and_no_colleague_s() -> None:
+    """The owner works in the same role beside the thief: that is no reason to cut off whoever else does."""
+    world = World(START)
+    owner = world.identity_center("eve@example.com", "Admin", directory_account=AWAY)
+    colleague = world.identity_center("ria@example.com", "Admin", directory_account=AWAY)
+    thief = world.identity_center("eve@example.com", "Admin", directory_account=AWAY, ip=ATTACKER)
+    for one in (owner, colleague, thief):
+        one.calls("s3:ListBuckets", count=40)
+    plan = planned(world, thief.id, management_account=MANAGEMENT, trusted_ips=["192.0.2.0/24"])
+    (said,) = statements(step(plan, "scp-deny"))
+
+    assert [thief.identity.on_behalf_of["userId"]] == said["Condition"]["StringEquals"][
+        "identitystore:userId"
+    ]
+    assert plan.proof.complete and {owner.id} == hit(plan)
+
+
+def test_a_colleague_works_on_when_the_thief_s_session_has_run_out() -> None:
+    """What the portal may hand the thief unseen is the same person's: that one is denied, and nobody else."""
+    world, thief, _ = two_people()
+    world.wait(13 * 3600)
+    colleague = world.identity_center("leo@example.com", "Admin", directory_account=AWAY)
+    colleague.calls("s3:ListBuckets", count=3)
+    plan = planned(world, thief.id, management_account=MANAGEMENT)
+    (said,) = statements(step(plan, "scp-deny"))
+
+    assert [thief.identity.on_behalf_of["userId"]] == said["Condition"]["StringEquals"][
+        "identitystore:userId"
+    ]
+    assert plan.proof.complete and set() == hit(plan)
+
+
 def test_a_colleague_whom_the_log_does_not_name_goes_too() -> None:
     """If some session in the role shows no user id, it can't be told from the thief's: the role is denied, by name."""
     world, thief, _ = two_people()

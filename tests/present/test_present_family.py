@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from present_cases import child, credential, trace, written
 
 from tokentrail.lineage.model import Trace, TracedCredential
+from tokentrail.present import words
 from tokentrail.present.family import MANY, MOST, Family, Fold, Node
 from tokentrail.present.lineage import write_trace
 
@@ -70,6 +71,26 @@ def test_a_fold_says_what_it_hides() -> None:
     assert "… and 25 more role sessions of role/MyBucketRole: 25 still active" in text
     assert "Active, though folded away above" in text
     assert "… and 5 more; --format jsonl lists every credential" in text
+
+
+def test_children_of_many_users_are_folded_too() -> None:
+    """An attacker who makes three hundred users has one key of each: they are one crowd, not three hundred."""
+    users = [f"arn:aws:iam::111122223333:user/u{n}" for n in range(300)]
+    keys = [child(n, TOP.id, kind="long_term_key", role=None, principal=user) for n, user in enumerate(users)]
+    text = written(lambda paper: write_trace(trace(TOP, *keys), paper))
+
+    assert "└─ … and 295 more long-term keys: 295 still active" in text
+
+
+def test_a_fold_counts_in_words_that_agree() -> None:
+    """One is one, and what the kind is called stands in the plural where it belongs."""
+    many = [child(n, TOP.id, kind="service_role") for n in range(13)]
+    few = [child(n, TOP.id, kind="assumed_role_saml") for n in range(20, 33)]
+    text = written(lambda paper: write_trace(trace(TOP, *many, *few), paper))
+
+    assert "… and 8 more services' role sessions of role/MyBucketRole: 8 still active" in text
+    assert "… and 8 more role sessions (SAML) of role/MyBucketRole: 8 still active" in text
+    assert "1 role session" == words.kinds(1, child(1, TOP.id))
 
 
 def test_a_chain_of_any_depth_is_drawn_within_the_page() -> None:

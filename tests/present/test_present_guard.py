@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ def test_text_is_inert_and_fits_the_page() -> None:
         )
         assert max(map(len, shown.splitlines())) <= 100
         assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", stream.getvalue())
+
+
+def test_of_hundreds_of_roles_the_table_names_a_few() -> None:
+    """An attacker who made three hundred roles drowns no other guardrail; all are listed where that is asked for."""
+    many = replace(guard(), guardrails=tuple(guardrail(id=f"trust:role-{n}") for n in range(300)))
+    short, whole = io.StringIO(), io.StringIO()
+    write_guard(many, Paper(short), whole=False)
+    write_guard(many, Paper(whole), whole=True)
+
+    assert "… and 288 more of the same for other users and roles; --history lists them\n" in short.getvalue()
+    assert "trust:role-299 " not in short.getvalue() and "trust:role-299 " in whole.getvalue()
 
 
 def test_terraform_has_no_template_of_the_attacker_s() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -321,19 +322,77 @@ def test_what_a_call_failed_with_is_never_cut() -> None:
 
 def test_of_a_long_timeline_its_ends_are_written_where_that_is_enough() -> None:
     """How many events stand between is told, and the command that lists them; a run of like calls is one line."""
-    events = [event(event_name=f"Get{number}", resources=()) for number in range(1_200)]
-    events[600:600] = [event(event_name="PutObject", resources=())] * 50
+    events = [event(event_name=f"Get{number}", resources=()) for number in range(400)]
+    events[200:200] = [event(event_name="PutObject", resources=())] * 50
     text = written(lambda paper: write_timeline(events, paper, whole="tokentrail timeline AKIA"))
 
     assert "… 250 events between; all: tokentrail timeline AKIA\n" in text
-    assert ["Get0 ", "Get499 ", "Get700 ", "Get1199 "] == [
+    assert ["Get0 ", "Get99 ", "Get300 ", "Get399 "] == [
         name
-        for name in ("Get0 ", "Get499 ", "Get500 ", "PutObject", "Get699 ", "Get700 ", "Get1199 ")
+        for name in ("Get0 ", "Get99 ", "Get100 ", "PutObject", "Get299 ", "Get300 ", "Get399 ")
         if name in text
     ]
     assert text.replace("\n", "").count("PutObject") == 0
-    whole = written(lambda paper: write_timeline(events[:900], paper, whole="tokentrail timeline AKIA"))
-    assert whole == written(lambda paper: write_timeline(events[:900], paper))
+    whole = written(lambda paper: write_timeline(events[:200], paper, whole="tokentrail timeline AKIA"))
+    assert whole == written(lambda paper: write_timeline(events[:200], paper))
+
+
+def test_a_long_timeline_is_written_while_it_is_read() -> None:
+    """Of millions of events none are kept but those that are still to be written."""
+    stream = io.StringIO()
+    written_when_last_was_read: list[str] = []
+
+    def read() -> Iterator[TimelineEvent]:
+        yield from (event(event_name=f"Get{number}", resources=()) for number in range(400))
+        written_when_last_was_read.append(stream.getvalue())
+
+    write_timeline(read(), Paper(stream), whole="tokentrail timeline AKIA")
+
+    assert "Get99 " in written_when_last_was_read[0]
+
+
+def lines_of(events: Sequence[TimelineEvent]) -> list[str]:
+    """What stands behind the address of each line of a timeline."""
+    text = written(lambda paper: write_timeline(events, paper))
+    return [line[76:] for line in text.partition("\nCredentials")[0].splitlines()[1:]]
+
+
+def test_a_few_calls_that_fail_between_many_are_counted_in_their_line() -> None:
+    """Of a million calls one in a thousand fails: that is a number, not two thousand lines."""
+    done, failed = event(resources=()), event(resources=(), error_code="AccessDenied")
+
+    assert lines_of([*[done] * 1_500, failed, failed, *[done] * 3, failed, done]) == ["x1,507, 3 failed"]
+
+
+def test_of_what_several_calls_were_about_nothing_is_cut_that_says_so() -> None:
+    """Where count and failures leave no room for the first one's name, it stands on a line of its own."""
+    done = event(resources=(f"{BUCKET}/customers/eu/2025/0000001.parquet",))
+    calls = [*[done] * 1_500, event(error_code="AccessDenied"), replace(done, time=NINE + timedelta(days=1))]
+    text = written(lambda paper: write_timeline(calls, paper))
+
+    assert (
+        text.partition("\n")[2].partition("\nCredentials")[0]
+        == """\
+2026-11-23T09:00:00Z ASIA…ESSION s3:GetObject               203.0.113.77
+                                 x1,502 to 2026-11-24T09:00:00Z, 1 failed
+                                 first loot/customers/eu/2025/0000001.parquet
+"""
+    )
+
+
+def test_what_begins_or_ends_to_succeed_begins_a_line() -> None:
+    """When a deny bites, and when an attempt succeeds at last, are what a responder looks for."""
+    done, failed = event(resources=()), event(resources=(), error_code="AccessDenied")
+
+    assert lines_of([*[done] * 9, *[failed] * 4]) == ["x9", "! AccessDenied x4"]
+    assert lines_of([*[done] * 9, *[failed] * 4, done]) == ["x9", "! AccessDenied x4", ""]
+    assert lines_of([*[failed] * 9, done, *[failed] * 9]) == ["! AccessDenied x9", "", "! AccessDenied x9"]
+    assert lines_of([*[done] * 9, failed]) == ["x9", "! AccessDenied"]
+
+
+def test_one_call_in_many_regions_is_one_line() -> None:
+    """A line does not tell its region, and seventeen that say the same tell nothing."""
+    assert lines_of([event(region=f"eu-west-{number}", resources=()) for number in range(17)]) == ["x17"]
 
 
 def test_the_silent_hours_of_a_region_are_one_sentence_where_there_are_many() -> None:
@@ -386,6 +445,15 @@ def test_a_timeline_counts_every_call(kinds: list[str]) -> None:
     assert sum(run.count for run in found) == len(events)
     assert all(run.count == 1 or run.count >= RUN for run in found)
     assert [run.first.event_name for run in found for _ in range(run.count)] == kinds
+
+
+@given(told=st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from([None, "X", "Y"])), max_size=60))
+def test_the_lines_of_a_timeline_hold_every_call(told: list[tuple[str, str | None]]) -> None:
+    """Whatever fails between what succeeds, the lines tell of as many calls as there are."""
+    events = [event(event_name=name, error_code=code, resources=()) for name, code in told]
+    counts = [re.search(r"x(\d+)", line) for line in lines_of(events)]
+
+    assert sum(int(count[1]) if count else 1 for count in counts) == len(events)
 
 
 @given(ids=st.lists(st.text("ASI0", min_size=1, max_size=24), unique=True, max_size=30))

@@ -93,6 +93,6 @@ def _look_into(
             asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
             trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
         )  # fmt: skip
-        events = list(case.timeline(wide(trace, asked.subjects), as_of=asked.as_of))
+    events = output.begun("Tracing", case.timeline(wide(trace, asked.subjects), as_of=asked.as_of))
     look_into(told, Told(summary, findings, trace, events, plan))
     return plan

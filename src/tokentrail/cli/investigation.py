@@ -5,7 +5,8 @@ How the parts of an investigation are put together for each format.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tokentrail.case import Case
@@ -32,7 +33,8 @@ class Told:
     summary: IngestSummary
     findings: Sequence[Finding]
     trace: Trace
-    events: Sequence[TimelineEvent]
+    events: Iterable[TimelineEvent]
+    """In order; gone through once, as millions may be."""
     plan: Plan
 
 
@@ -55,36 +57,37 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def look_into(told: Common, found: Told) -> None:
     """Print findings, the trace and the timeline of the subjects, and the plan that ends them."""
-    traced, findings = document(found.trace), [document(one) for one in found.findings]
-    listed = [document(event) for event in found.events]
-
-    def text(paper: Paper) -> None:
-        write_findings(found.findings, paper, case=named_case(told))
-        paper.heading("Lineage")
-        write_trace(found.trace, paper)
-        paper.heading("Timeline")
-        named = " ".join(map(shlex.quote, wide(found.trace, found.trace.subject)))
-        write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", told.case))
-        paper.heading("Containment")
-        write_plan(found.plan, paper)
-        paper.line()
-        subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
-        paper.wrapped(
-            f"What would have prevented it, and at whose cost: tokentrail guard {subjects} --case "
-            f"{shlex.quote(str(told.case))}"
-        )
-
-    output.show_one(
+    if told.format == "text":
+        return _write(told, found, Paper(sys.stdout))
+    traced, plan = document(found.trace), document(found.plan)
+    findings, listed = [document(one) for one in found.findings], [document(event) for event in found.events]
+    return output.show_documents(
         told,
-        _whole(found.summary, findings=findings, trace=traced, timeline=listed, plan=document(found.plan)),
-        text,
+        _whole(found.summary, findings=findings, trace=traced, timeline=listed, plan=plan),
         lines=[
             *_lines("finding", findings),
             *_lines("credential", traced["credentials"]),
             *_lines("event", listed),
-            *_lines("plan", [document(found.plan)]),
+            *_lines("plan", [plan]),
         ],
         table=(columns(TracedCredential), traced["credentials"]),
+    )
+
+
+def _write(told: Common, found: Told, paper: Paper) -> None:
+    write_findings(found.findings, paper, case=named_case(told))
+    paper.heading("Lineage")
+    write_trace(found.trace, paper)
+    paper.heading("Timeline")
+    named = " ".join(map(shlex.quote, wide(found.trace, found.trace.subject)))
+    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", told.case))
+    paper.heading("Containment")
+    write_plan(found.plan, paper)
+    paper.line()
+    subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
+    paper.wrapped(
+        f"What would have prevented it, and at whose cost: tokentrail guard {subjects} --case "
+        f"{shlex.quote(str(told.case))}"
     )
 
 

@@ -77,24 +77,47 @@ def show_one(
         lines: Its parts as lines; the whole is one line if there are none.
         table: The columns and rows that stand for it in CSV.
     """
+    if told.format == "text":
+        text(Paper(sys.stdout))
+    else:
+        show_documents(told, whole, lines=lines, table=table)
+
+
+def show_parts(
+    told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
+) -> None:
+    """
+    Print one result; where it is text, no document is made of it first: that of a large one takes longer than the rest.
+
+    Args:
+        told: The format.
+        found: The result.
+        text: What writes it as text.
+        parts: Its field whose items are its lines, and its rows in CSV.
+        kind: What each of them is.
+    """
+    if told.format == "text":
+        text(found, Paper(sys.stdout))
+    else:
+        whole = document(found)
+        show_documents(told, whole, lines=whole[parts], table=(columns(kind), whole[parts]))
+
+
+def show_documents(
+    told: Common,
+    whole: Document,
+    *,
+    lines: Sequence[Document] | None = None,
+    table: tuple[Sequence[str], Sequence[Document]],
+) -> None:
+    """Print one result in a format for programs, with arguments as `show_one` has them."""
     match told.format:
-        case "text":
-            text(Paper(sys.stdout))
         case "json":
             write_json(whole, sys.stdout)
         case "jsonl":
             write_jsonl([whole] if lines is None else lines, sys.stdout)
         case "csv":
             write_csv(table[1], table[0], sys.stdout)
-
-
-def show_parts(
-    told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
-) -> None:
-    """Print one result whose lines, and rows of CSV, are the items of a member, each a `kind`."""
-    whole = document(found)
-    rows = whole[parts]
-    show_one(told, whole, lambda paper: text(found, paper), lines=rows, table=(columns(kind), rows))
 
 
 def take_in(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:

@@ -66,5 +66,5 @@ def _tell(told: Common, undone: Undone) -> None:
     output.show_parts(told, undone, write_undone, "things", Restored)
     stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
     if stayed:
-        more = f" ({len(stayed) - 1} more stay too)" if len(stayed) > 1 else ""
+        more = f" ({len(stayed) - 1:,} more stay too)" if len(stayed) > 1 else ""
         raise ActionRefused(f"{stayed[0].thing} in account {stayed[0].account} stays: {stayed[0].why}{more}.")

@@ -28,7 +28,8 @@ def holds_if(
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
-        yield f"nor where it got in otherwise: {len(scene.entered) - _MOST} more (see `created` of `tokentrail trace`)"
+        more = len(scene.entered) - _MOST
+        yield f"nor where it got in otherwise: {more:,} more (see `created` of `tokentrail trace`)"
     yield from _beside(scene, outcome)
     yield from _carried_off(scene, outcome)
     if moves:
@@ -49,7 +50,7 @@ def _minted_by(scene: Scene) -> Iterator[str]:
             f"again (`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
         )
     if len(scene.minters) > _MOST:
-        yield f"nor are {len(scene.minters) - _MOST} more that subjects descend from"
+        yield f"nor are {len(scene.minters) - _MOST:,} more that subjects descend from"
 
 
 def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
@@ -60,7 +61,7 @@ def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
         yield f"whoever minted {one} mints no more, as no step ends that: {why}"
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -74,7 +75,7 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         some = ", ".join(one.id for one in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
 
 
 _WAYS = {
@@ -136,7 +137,7 @@ def _reach(scene: Scene) -> Iterator[str]:
     yield "IAM is as in the snapshots, and what the attacker changed since they were taken widens nothing"
     yield from scene.beyond[:_MOST]
     if len(scene.beyond) > _MOST:
-        yield f"and {len(scene.beyond) - _MOST} more of the kind, from other principals"
+        yield f"and {len(scene.beyond) - _MOST:,} more of the kind, from other principals"
 
 
 def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
@@ -224,7 +225,7 @@ def _let_in(scene: Scene) -> Iterator[str]:
             how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"
         yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
     if len(scene.let_in) > _MOST:
-        yield f"{said} in {len(scene.let_in) - _MOST} more ways (`tokentrail trace` lists the sessions)"
+        yield f"{said} in {len(scene.let_in) - _MOST:,} more ways (`tokentrail trace` lists the sessions)"
 
 
 def _named(sources: Sequence[Source]) -> str:

@@ -68,7 +68,7 @@ def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[l
         for one in left
     )
     told = list(dict.fromkeys(named))
-    more = f", and {len(told) - _MOST} more that `tokentrail trace` lists" if len(told) > _MOST else ""
+    more = f", and {len(told) - _MOST:,} more that `tokentrail trace` lists" if len(told) > _MOST else ""
     said = (
         "what has a role that the attacker made is handed nothing that works once that is denied, but is there, and "
         f"may run on: stop or delete it by hand, {', '.join(told[:_MOST])}{more}"

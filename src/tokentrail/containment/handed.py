@@ -244,8 +244,8 @@ def _candidates(
     listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {row["n"] for row, one in pairs if over(one, since)}
-    busy = doing(forest, dead)
-    yield from ((row, one, row["n"] in dead - busy) for row, one in pairs)
+    spent = dead - doing(forest, dead)
+    yield from ((row, one, row["n"] in spent) for row, one in pairs)
 
 
 def doing(forest: Forest, places: set[int]) -> set[int]:

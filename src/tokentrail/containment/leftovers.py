@@ -334,7 +334,7 @@ def _host(
 
 def _makes(deed: Deed) -> bool:
     """Whether a call makes something new, and not something else of what there was."""
-    return deed.name.startswith(("Create", "Run", "Start", "Register", "Retry"))
+    return deed.name.startswith(("Create", "Run", "Start", "Register", "Request", "Retry"))
 
 
 def _roles(deed: Deed, what: str) -> list[str]:

@@ -8,6 +8,7 @@ that they are known as ours and replace nobody else's.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +30,10 @@ REVOKE, DENY, SESSIONS, FREEZE = (
 _LONGEST_NAME = 64
 _NAMED = 8
 """How many targets a sentence names; the step lists them all."""
+_IN = "--region "
+"""What stands before a region in a command."""
+_IN_FULL = 3
+"""Sentences that differ by their region, up to which each is told with commands that can be pasted."""
 QUARANTINE = "arn:{}:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 _LOCK_OUT = documents.text([
     {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
@@ -272,21 +277,47 @@ def by_present_names(scene: Scene, move: Move) -> Move:
 
 
 def _said(moves: Sequence[Move]) -> str:
-    """What is told of several moves; what differs by the target alone is told once."""
+    """What is told of several moves; what differs by the target and the region alone is told once."""
     alike: dict[str, list[Move]] = {}
     for one in moves:
-        name = one.targets[0] if len(one.targets) == 1 else ""
-        alike.setdefault(one.why.replace(name, "NAME") if name else one.why, []).append(one)
-    said = []
-    for text, group in alike.items():
-        names = [target for one in group for target in one.targets]
-        together = len(group) > 1 and text and "NAME" in text
-        said.append(
-            f"For each NAME of {listed(names, _NAMED)}: {text}"
-            if together
-            else "".join(one.why for one in group)
-        )
-    return "".join(said)
+        alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
+    return "".join(_said_once(text, group) for text, group in alike.items())
+
+
+def _said_once(text: str, group: Sequence[Move]) -> str:
+    names = list(dict.fromkeys(target for one in group for target in one.targets))
+    regions = sorted({region for one in group if (region := _region(one.why))})
+    text = text.replace(f"{_IN}REGION", f"{_IN}{regions[0]}") if len(regions) == 1 else text
+    text = text.replace("NAME", names[0]) if len(names) == 1 else text
+    few = len(group) == 1 or (len(regions) > 1 and len(group) <= _IN_FULL)
+    if few or not ("NAME" in text or "REGION" in text):
+        return "".join(one.why for one in group)
+    if len(regions) < 2:
+        return f"For each NAME of {listed(names, _NAMED)}: {text}"
+    if len(names) == 1:
+        return f"For {names[0]} in each REGION of {', '.join(regions)}: {text}"
+    pairs = [f"{target} in {_region(one.why)}" for one in group for target in one.targets]
+    others = sorted({str(_region(one.why)) for one in group[_NAMED:]})
+    return f"For each NAME in its REGION, {listed(pairs, _NAMED)}{' in ' * bool(others)}{', '.join(others)}: {text}"
+
+
+def _name(move: Move) -> str:
+    return move.targets[0] if len(move.targets) == 1 else ""
+
+
+def _without(what: str, word: str, text: str) -> str:
+    return text.replace(what, word) if what else text
+
+
+def _region(text: str) -> str | None:
+    """The one region that a sentence's commands name."""
+    found = set(re.findall(rf"{_IN}([a-z]{{2,}}(?:-[a-z]+)+-\d+)", text))
+    return found.pop() if len(found) == 1 else None
+
+
+def _without_region(text: str) -> str:
+    region = _region(text)
+    return text.replace(f"{_IN}{region}", f"{_IN}REGION") if region else text
 
 
 def says(principals: Iterable[Principal], scene: Scene) -> str:

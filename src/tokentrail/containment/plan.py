@@ -26,7 +26,7 @@ from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
-from tokentrail.lineage.model import Gap
+from tokentrail.lineage.model import Gap, why_each
 from tokentrail.spelling import listed
 
 _MOST = 4
@@ -123,9 +123,7 @@ def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
              if one in outcome.lives and outcome.lives[one].by == number]  # fmt: skip
     if not ended:
         return ""
-    told = "; ".join(f"{one}, as {why}" for one, why in ended[:_MOST])
-    more = f"; and {len(ended) - _MOST} more" if len(ended) > _MOST else ""
-    return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {told}{more}."
+    return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {why_each(ended, _MOST)}."
 
 
 def _perhaps_the_owners(scene: Scene, move: Move) -> str:
@@ -134,8 +132,8 @@ def _perhaps_the_owners(scene: Scene, move: Move) -> str:
     if move.reversible or not named & scene.uncertain:
         return ""
     return (
-        " The leaked key itself made this: if its owner may have, before the leak, give --since and plan again, as it "
-        "can't be undone."
+        " The leaked credential itself made this: if its owner may have, before the leak, give --since and plan "
+        "again, as it can't be undone."
     )
 
 

@@ -277,7 +277,7 @@ def _waves(calls: Sequence[Call]) -> list[list[int]]:
 
 def _told(failed: Sequence[Deed], step: Step) -> str:
     first = failed[0]
-    others = f" ({len(failed) - 1} more failed too)" if len(failed) > 1 else ""
+    others = f" ({len(failed) - 1:,} more failed too)" if len(failed) > 1 else ""
     return (
         f"{first.call.service}:{first.call.operation} in account {first.call.account} failed: {first.error}{others}. "
         f"Put that right, and run the same command again: it goes on with step {step.n}. Or do that step by hand, and "

@@ -73,6 +73,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     earliest = forest.as_of - LONGEST["user"]
     theirs = _theirs(forest, trace, unseen, asked.narrowing)
     more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
+    known = set(tainted)
     listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
     spent = zip(run_out, forest.credentials(run_out), strict=True)
     where = issued_where(forest, [one for _, one in pairs])
@@ -101,7 +102,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         *passwords(ever, deeds, around),
         *providers(ever, around, forest.as_of),
     ]
-    sources, held_there = taken_over(forest, sources, set(tainted))
+    sources, held_there = taken_over(forest, sources, known)
     shutting = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in sources)
     sources = [one for one in shutting if one.until is None or one.until > unseen.get(one.account, earliest)]
     still = [
@@ -126,7 +127,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     near = [*of_principals(forest, concerning), *guests(forest, concerning)]
     judge = forest.judge_of(near)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
-    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in theirs.ids]
+    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in known]
     innocents = [held_of(row, one) for row, one in judged if one.state in ("active", "unknown")]
     changes = tuple(forest.changes(accounts | {one.account for one in reached}))
     return Scene(
@@ -142,7 +143,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=_renewed(dict(_known(near, listed, edges, reached)), changes),
         renamed=renamed(changes),
-        persons=_persons(held, innocents, edges),
+        persons=_persons([one.held for one in ever], innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
@@ -152,7 +153,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         changes=changes,
         unseen_since=unseen,
         beyond=tuple(beyond(asked.reach, reached)),
-        responders=_responders(forest, theirs.ids, concerned, held),
+        responders=_responders(forest, known, concerned, held),
         uncertain=frozenset(left.uncertain),
         made_users=frozenset(left.users),
         made_roles=frozenset(left.roles),
@@ -161,7 +162,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((*left.entered, *namesakes(changes, concerned)))),
-        minters=_minters(forest, more.subjects, theirs.ids),
+        minters=_minters(forest, more.subjects, known),
         strangers=tuple(strangers(ever, dead)),
         held_there=tuple(held_there),
         handed=more.why,
@@ -219,7 +220,11 @@ def followed(
     more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
     spent = forest.named(sorted(more.more.spent))
     late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
-    return (*more.more.subjects, *late, *(row["id"] for row in forest.named(sorted({*known} - more.ids))))
+    return (
+        *more.more.subjects,
+        *late,
+        *(row["id"] for row in forest.named(sorted({*known}.difference(more.tainted)))),
+    )
 
 
 def beyond_trace(
@@ -357,10 +362,11 @@ def _persons(
     held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
 ) -> dict[Principal, tuple[str, ...]]:
     """
-    By roles of Identity Center, who of its directory the attacker acts as.
+    By roles of Identity Center, who of its directory the attacker acts as, or acted as.
 
-    Left out where one of the attacker's or of the colleagues' sessions does not show whose it is, or where both are
-    the same person's, or where the role may be had otherwise than through the portal.
+    Left out where a session of the attacker's, or a colleague's, does not show whose it is, or where the role may be
+    had otherwise than through the portal. A person whose laptop was stolen works in the same roles: that one's other
+    sessions end with the thief's, and nobody else's.
     """
     entered = {edge.into for edge in edges}
     theirs: dict[Principal, set[str | None]] = {}
@@ -373,7 +379,7 @@ def _persons(
     found = {}
     for role, persons in theirs.items():
         others = {one.caller.person for one in innocents if one.principal == role}
-        if role not in entered and None not in persons | others and not persons & others:
+        if role not in entered and None not in persons | others:
             found[role] = tuple(sorted(str(one) for one in persons))
     return found
 

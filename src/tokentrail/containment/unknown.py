@@ -98,7 +98,26 @@ AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager
 days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
 'PutRetentionPolicy'.
 """
-_LATER = {name: (service, name) for service, name in _TIMED}
+_KEEPING = {
+    (
+        "s3",
+        "PutBucketVersioning",
+    ): "aws s3api get-bucket-versioning, then put-bucket-versioning with Status=Enabled",
+    (
+        "dynamodb",
+        "UpdateContinuousBackups",
+    ): "aws dynamodb describe-continuous-backups, then update-continuous-backups",
+    ("backup", "DeleteBackupVaultLockConfiguration"): "aws backup put-backup-vault-lock-configuration",
+    ("backup", "DeleteBackupPlan"): "aws backup create-backup-plan, and its selections again",
+}
+"""
+Calls by which what is deleted or overwritten from then on is kept no longer, and how each is looked at or taken back.
+
+Sources: Amazon S3 API Reference, 'PutBucketVersioning'; Amazon DynamoDB API Reference, 'UpdateContinuousBackups'; AWS
+Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Which way the first two set it, only
+their request tells.
+"""
+_LATER = {name: (service, name) for service, name in (*_TIMED, *_KEEPING)}
 _NARROWED = """
 SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
 FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
@@ -203,12 +222,17 @@ def unknown_calls(calls: Calls) -> Iterator[str]:
     if found := _among(calls, [call for call in calls if _is_unknown(*call)]):
         yield (
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
-            f"with a role: look at each by hand, {_listed(found)}"
+            f"with a role: look at each by hand: {_listed(found)}"
         )
     if found := _among(calls, _TIMED):
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_timed(found))}"
+            f"{'; '.join(_with_cures(found, _TIMED))}"
+        )
+    if found := _among(calls, _KEEPING):
+        yield (
+            "what keeps data that is deleted or overwritten may be off since; look at it before more is lost: "
+            f"{'; '.join(_with_cures(found, _KEEPING))}"
         )
     if found := _among(calls, _WATCHING):
         yield (
@@ -231,18 +255,18 @@ def _listed(found: Calls) -> str:
         f"{':'.join(call)}{f' ({use.count} times)' if use.count > 1 else ''}" for call, use in found.items()
     ]
     more = (
-        f", and {len(told) - _MOST} more that `tokentrail trace` lists under `apis`"
+        f", and {len(told) - _MOST:,} more that `tokentrail trace` lists under `apis`"
         if len(told) > _MOST
         else ""
     )
     return ", ".join(told[:_MOST]) + more
 
 
-def _timed(found: Calls) -> Iterator[str]:
+def _with_cures(found: Calls, cures: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
     for call, use in found.items():
         on = f" on {listed(use.things, _MOST)}" if use.things else ""
-        yield f"{':'.join(call)}{on} ({_TIMED[call]})"
+        yield f"{':'.join(call)}{on} ({cures[call]})"
 
 
 def _is_unknown(service: str, name: str) -> bool:

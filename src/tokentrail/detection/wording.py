@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tokentrail import spelling
 from tokentrail.lineage import rows
+from tokentrail.lineage.model import KINDS
 from tokentrail.lineage.rows import Row
 from tokentrail.spelling import at as at
 from tokentrail.spelling import counted as counted
@@ -26,12 +27,7 @@ def span(seconds: float) -> str:
 
 def kind(row: Row) -> str:
     """Name a credential's kind."""
-    return {
-        "assumed_role": "role session",
-        "service_role": "service's role session",
-        "long_term_key": "long-term key",
-        "unknown": "temporary credential",
-    }.get(row["kind"], str(row["kind"]).replace("_", " "))
+    return "temporary credential" if row["kind"] == "unknown" else KINDS[row["kind"]]
 
 
 def short(arn: str | None) -> str:

@@ -101,6 +101,12 @@ class _Wrapped(msgspec.Struct, gc=False, omit_defaults=True):
     iamInstanceProfileAssociation: _Association | None = None
 
 
+class _Fleet(msgspec.Struct, gc=False, omit_defaults=True):
+    """What EC2 wraps the answer of CreateFleet in: of an instant fleet it also tells the instances."""
+
+    fleetId: str | None = None
+
+
 class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     """What an answer says was made, at the paths of each API's own output."""
 
@@ -127,6 +133,8 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     AssociateIamInstanceProfileResponse: _Wrapped | None = None
     DisassociateIamInstanceProfileResponse: _Wrapped | None = None
     ReplaceIamInstanceProfileAssociationResponse: _Wrapped | None = None
+    CreateFleetResponse: _Fleet | None = None
+    fleetId: str | None = None
     tasks: list[_Thing] | None = (
         None  # that there are none is told, too: ECS answers so where it could place none
     )
@@ -153,7 +161,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
 
 _WRAPPED = (
     "AssociateIamInstanceProfileResponse", "DisassociateIamInstanceProfileResponse",
-    "ReplaceIamInstanceProfileAssociationResponse",
+    "ReplaceIamInstanceProfileAssociationResponse", "CreateFleetResponse",
 )  # fmt: skip
 
 
@@ -219,7 +227,8 @@ def _unwrapped(name: str | None, request: dict[str, Any]) -> dict[str, Any]:
     """
     A request that EC2 logs within a member called after the call, its parameters spelled as elsewhere.
 
-    Source: EC2 User Guide, 'Log Amazon EC2 API calls using AWS CloudTrail'; seen of AssociateIamInstanceProfile.
+    Source: EC2 User Guide, 'Log Amazon EC2 API calls using AWS CloudTrail'; seen of AssociateIamInstanceProfile and,
+    in issue 2813 of kubernetes-sigs/karpenter, of CreateFleet.
     """
     inner = request.get(f"{name}Request")
     if not isinstance(inner, dict):
@@ -239,7 +248,7 @@ def _answered(answer: Any) -> Any:
     wrapped = next(filter(None, (getattr(answer, name) for name in _WRAPPED)), None)
     if wrapped is None:
         return answer
-    return _Made(iamInstanceProfileAssociation=wrapped.iamInstanceProfileAssociation)
+    return _Made(**{name: getattr(wrapped, name) for name in wrapped.__struct_fields__})
 
 
 def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

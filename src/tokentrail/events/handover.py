@@ -24,7 +24,7 @@ _RUNS: tuple[Row, ...] = (
     ("node_group", "eks", "CreateNodegroup", "nodegroupName"),
     ("scaling_group", "autoscaling", "CreateAutoScalingGroup", "autoScalingGroupName"),
     ("spot_request", "ec2", "RequestSpotInstances RequestSpotFleet CreateFleet ModifyFleet ModifySpotFleetRequest",
-     "~spotFleetRequestId spotFleetRequestId fleetId"),
+     "~spotFleetRequestId ~fleetId spotFleetRequestId fleetId"),
     ("pipeline", "codepipeline", "CreatePipeline UpdatePipeline", "pipeline.name"),
     ("data_pipeline", "datapipeline", "CreatePipeline PutPipelineDefinition ActivatePipeline", "pipelineId name"),
     ("build", "codebuild", "StartBuild RetryBuild", "~build.id projectName"),

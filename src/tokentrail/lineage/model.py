@@ -7,11 +7,13 @@ Times are aware UTC `datetime`s with whole seconds; absent values are `None`; co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from tokentrail.policy.context import CallerKind
+from tokentrail.spelling import listed
 
 Kind = CallerKind
 State = Literal["active", "expired", "ended", "unknown"]
@@ -19,6 +21,23 @@ ParentLink = Literal["recorded", "shared_event", "matched", "inferred", "created
 Origin = Literal[
     "long_term", "service", "identity_provider", "console_sign_in", "forwarded_call", "not_in_evidence"
 ]  # fmt: skip
+KINDS: dict[Kind, str] = {
+    "long_term_key": "long-term key",
+    "session_token": "session token",
+    "federation_token": "federation token",
+    "assumed_role": "role session",
+    "assumed_role_saml": "role session (SAML)",
+    "assumed_role_web_identity": "role session (web identity)",
+    "service_role": "service's role session",
+    "root_session": "root session",
+    "console_session": "console session",
+    "identity_center": "Identity Center session",
+    "oauth_login": "login session (OAuth)",
+    "scoped": "scoped credential",
+    "forwarded": "forwarded session",
+    "unknown": "credential of unknown kind",
+}
+"""What people call each kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,3 +335,13 @@ class Overview:
     counts: tuple[tuple[Kind, State, int], ...]
     candidates: tuple[Candidate, ...]
     """Long-term keys and session tokens, those that minted most first."""
+
+
+def why_each(handed: Iterable[tuple[str, str]], most: int) -> str:
+    """Tell credentials and why each counts, what several share once: `A, B and 9 more, each as the host handed…`."""
+    alike: dict[str, list[str]] = {}
+    for one, why in handed:
+        alike.setdefault(why, []).append(one)
+    told = [f"{listed(ids, most)}, {'each ' if len(ids) > 1 else ''}as {why}" for why, ids in alike.items()]
+    left = sum(map(len, list(alike.values())[most:]))
+    return "; ".join([*told[:most], *([f"and {left:,} more"] if left else [])])

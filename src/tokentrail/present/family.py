@@ -17,6 +17,8 @@ MANY = 12
 """Children of one role and kind, from which on they are folded."""
 FEW = 5
 """How many of these are shown."""
+VARIED = 40
+"""Roles and users of children of one kind, up to which each of them is told apart."""
 MOST = 150
 """Credentials shown in all."""
 
@@ -164,7 +166,12 @@ class Family:
 
 
 def _groups(children: Sequence[TracedCredential]) -> list[list[TracedCredential]]:
+    """Group siblings by kind and role; those of a kind that are of many roles and users are one group."""
+    whose: dict[str, set[str | None]] = {}
+    for one in children:
+        whose.setdefault(one.kind, set()).add(one.role or one.principal)
     groups: dict[tuple[str, str | None], list[TracedCredential]] = {}
     for one in children:
-        groups.setdefault((one.kind, one.role or one.principal), []).append(one)
+        of = one.role or one.principal if len(whose[one.kind]) <= VARIED else None
+        groups.setdefault((one.kind, of), []).append(one)
     return list(groups.values())

@@ -5,6 +5,7 @@ The answer of `guard` as text: what would have ended it and its cost first, then
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -16,6 +17,7 @@ from tokentrail.prevention.model import STAGES, AttackerCall, AuditFinding, Back
 _LABEL = 12
 _MOST = 3
 _DETAILED = 6
+_OF_A_RULE = 12
 _MOST_FINDINGS = 4
 _KINDS = {
     "scp": "SCP",
@@ -36,14 +38,14 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
     """Write the answer; `whole` lists every call of the back-test."""
     _write_verdict(guard, paper)
     if guard.guardrails:
-        _write_table(guard.guardrails, paper)
+        _write_table(guard.guardrails, paper, whole=whole)
     detailed = [one for one in guard.guardrails if one.backtest.attacker_blocked or one.rule == "own"]
     for place, one in enumerate(detailed if whole else detailed[:_DETAILED]):
         _write_guardrail(one, paper, shown=place == 0 or one.rule == "own", whole=whole)
     if len(detailed) > _DETAILED and not whole:
         paper.line()
         paper.line(
-            f"{len(detailed) - _DETAILED} more that stop a part of it: --history shows them, and every call."
+            f"{len(detailed) - _DETAILED:,} more that stop a part of it: --history shows them, and every call."
         )
     _write_audit(guard.findings, paper, whole=whole)
     paper.heading("What no policy prevents")
@@ -87,18 +89,33 @@ def _cost(tested: Backtest) -> str:
     return f"{text} ({tested.ordinary_undecided:,} can't be told)" if tested.ordinary_undecided else text
 
 
-def _write_table(guardrails: Sequence[Guardrail], paper: Paper) -> None:
+def _few_of_each(guardrails: Sequence[Guardrail]) -> list[Guardrail]:
+    """Of each rule the first few: an attacker who makes hundreds of users and roles is answered by one for each."""
+    counts: Counter[str] = Counter()
+    found = []
+    for one in guardrails:
+        counts[one.rule] += one.rule != "own"
+        if counts[one.rule] <= _OF_A_RULE:
+            found.append(one)
+    return found
+
+
+def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool) -> None:
     paper.heading("Guardrails over the case's history")
     paper.line(
         f"  {'effort':6} {'guardrail':37} {'kind':8} {'would end at':20} {'stops':>7} {'breaks':>7} {'unsure':>7}"
     )
-    for one in guardrails:
+    listed = guardrails if whole else _few_of_each(guardrails)
+    for one in listed:
         tested = one.backtest
         ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
         paper.line(
             f"  {one.stage:<6} {pad(one.id, 37)} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
             f"{tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
         )
+    if len(listed) < len(guardrails):
+        left = len(guardrails) - len(listed)
+        paper.line(f"  … and {left:,} more of the same for other users and roles; --history lists them")
     paper.line(
         "  effort " + ", ".join(f"{stage}: {said.partition(':')[0]}" for stage, said in STAGES.items())
     )

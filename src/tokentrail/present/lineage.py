@@ -178,13 +178,19 @@ def uses(one: Credential) -> str:
 def _fold(fold: Fold, paper: Paper) -> None:
     lead, rest = _branches(fold.lasts, open_below=False)
     first = fold.siblings[0]
-    alike = {(one.kind, one.role or one.principal) for one in fold.siblings}
-    of = f" of {words.principal(first.role or first.principal)}" if len(alike) == 1 else ""
-    noun = words.kind(first) + "s" if len(alike) == 1 else "credentials"
-    below = f", with {fold.below:,} below them" if fold.below else ""
+    whose = {one.role or one.principal for one in fold.siblings}
+    of = f" of {words.principal(first.role or first.principal)}" if len(whose) == 1 else ""
+    count = len(fold.siblings)
+    noun = (
+        words.kinds(count, first)
+        if len({one.kind for one in fold.siblings}) == 1
+        else words.number(count, "credential")
+    )
+    noun = noun.replace(" ", " more ", 1)
+    below = f", with {fold.below:,} below {words.verb(count, 'it', 'them')}" if fold.below else ""
     alive = f"{fold.working:,} still active" if fold.working else "none active"
     maybe = f", {fold.maybe:,} of unknown state" if fold.maybe else ""
-    text = f"… and {len(fold.siblings):,} more {noun}{of}{below}: {alive}{maybe}"
+    text = f"… and {noun}{of}{below}: {alive}{maybe}"
     paper.wrapped(text, first=lead, rest=rest)
 
 

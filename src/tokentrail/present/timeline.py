@@ -4,8 +4,10 @@ A timeline as text: a line for a call, and one line for a run of calls that are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from rich.cells import cell_len
 
@@ -26,7 +28,7 @@ _UNDER = _TIME + _NAME
 RUN = 4
 """Calls in a row of one credential, name, address and outcome, from which on they become one line."""
 
-_END = 500
+_END = 100
 """Lines at either end of a long timeline."""
 
 
@@ -37,6 +39,8 @@ class Run:
     first: TimelineEvent
     last: TimelineEvent
     count: int
+    failed: int = 0
+    """Of calls that succeeded first, how many did not."""
 
 
 class ShortNames:
@@ -78,7 +82,8 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str 
         How many events were written.
     """
     names, count = ShortNames(), 0
-    for run in runs(events) if whole is None else _ends(list(runs(events))):
+    lines = _lines(runs(events))
+    for run in lines if whole is None else _ends(lines):
         if isinstance(run, int):
             paper.wrapped(f"{words.number(run, 'event')} between; all: {whole}", first="… ", style="bold")
             continue
@@ -98,15 +103,18 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str 
     return count
 
 
-def _ends(listed: Sequence[Run]) -> Iterator[Run | int]:
+def _ends(listed: Iterator[Run]) -> Iterator[Run | int]:
     """The first and the last of many lines, and how many events are between; of others, all."""
-    between = listed[_END:-_END] if len(listed) > 2 * _END else ()
-    if not between:
-        yield from listed
-        return
-    yield from listed[:_END]
-    yield sum(run.count for run in between)
-    yield from listed[-_END:]
+    yield from islice(listed, _END)
+    last: deque[Run] = deque()
+    between = 0
+    for run in listed:
+        last.append(run)
+        if len(last) > _END:
+            between += last.popleft().count
+    if between:
+        yield between
+    yield from last
 
 
 def runs(events: Iterable[TimelineEvent]) -> Iterator[Run]:
@@ -124,6 +132,60 @@ def runs(events: Iterable[TimelineEvent]) -> Iterator[Run]:
     yield from _done(run, held)
 
 
+def _lines(found: Iterable[Run]) -> Iterator[Run]:
+    """
+    Put together what one line tells as well as many: one call in many regions, and one of which a few failed.
+
+    Where calls that succeeded fail from then on, or begin to succeed, that begins a line.
+    """
+    line: _Line | None = None
+    for run in found:
+        if line is None:
+            line = _Line(run)
+        elif not line.takes(run):
+            yield from line.done()
+            first, *more = *line.failures, run
+            line = _Line(first)
+            for one in more:
+                if not line.takes(one):
+                    yield from line.done()
+                    line = _Line(one)
+    if line is not None:
+        yield from line.done()
+        yield from line.failures
+
+
+class _Line:
+    """Runs of one call that become one line, where they are calls enough."""
+
+    def __init__(self, run: Run) -> None:
+        self._whole = replace(run)
+        self._few = [run]
+        self.failures: list[Run] = []
+        """The last of them, which belong to it if more succeed after them."""
+
+    def takes(self, run: Run) -> bool:
+        """Take a run in, if it belongs here."""
+        if _what(run.first) != _what(self._whole.first):
+            return False
+        failed = sum(one.count for one in self.failures)
+        if run.first.error_code == self._whole.first.error_code:
+            self._few = [*self._few, *self.failures, run] if self._whole.count < RUN else []
+            self._whole.last = run.last
+            self._whole.count += failed + run.count
+            self._whole.failed += failed
+            self.failures = []
+            return True
+        belongs = self._whole.first.error_code is None and failed + run.count < RUN
+        if belongs:
+            self.failures.append(run)
+        return belongs
+
+    def done(self) -> Iterator[Run]:
+        """Give the line, or the calls where they are few."""
+        yield from [self._whole] if self._whole.count >= RUN else self._few
+
+
 def _done(run: Run | None, held: list[TimelineEvent]) -> Iterator[Run]:
     if run is not None and run.count >= RUN:
         yield run
@@ -136,16 +198,25 @@ def _alike(one: TimelineEvent, other: TimelineEvent) -> bool:
 
 
 def _kind(event: TimelineEvent) -> tuple[str | bool | None, ...]:
+    return (*_what(event), event.error_code, event.region)
+
+
+def _what(event: TimelineEvent) -> tuple[str | bool | None, ...]:
     return (
-        event.credential, event.event_source, event.event_name, event.source_ip, event.error_code,
-        event.account, event.region, event.began,
-    )  # fmt: skip
+        event.credential,
+        event.event_source,
+        event.event_name,
+        event.source_ip,
+        event.account,
+        event.began,
+    )
 
 
 def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | None = None) -> None:
     error = f"! {event.error_code} " if event.error_code else "began it " if event.began else ""
     until = words.span(event.time, run.last.time).removeprefix(timestamp(event.time)) if run else ""
-    times = f"x{run.count:,}{until} " if run else ""
+    failed = f", {run.failed:,} failed" if run and run.failed else ""
+    times = f"x{run.count:,}{until}{failed} " if run else ""
     lead: list[Part] = [
         f"{timestamp(event.time):<{_TIME}}",
         (_column(names.short(event.credential), _NAME), "bold"),
@@ -162,7 +233,11 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
         paper.line(" " * _UNDER, cut_head(about, COLUMNS - _UNDER))
     else:
         paper.line(*lead)
-        paper.line(" " * _UNDER, *result, cut_head(about, COLUMNS - _UNDER - _cells(result)))
+        room = COLUMNS - _UNDER - _cells(result)
+        below = [cut_head(about, COLUMNS - _UNDER)] if cell_len(about) > room else []
+        paper.line(" " * _UNDER, *result, *([] if below else [about]))
+        for one in below:
+            paper.line(" " * _UNDER, one)
 
 
 def _cells(parts: Iterable[Part]) -> int:

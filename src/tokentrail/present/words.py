@@ -10,27 +10,11 @@ from datetime import datetime
 
 from tokentrail import spelling
 from tokentrail.containment.model import Step
-from tokentrail.lineage.model import SILENT, Credential, Gap, HandedOut, Kind, State, Trace
+from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
 
-KINDS: dict[Kind, str] = {
-    "long_term_key": "long-term key",
-    "session_token": "session token",
-    "federation_token": "federation token",
-    "assumed_role": "role session",
-    "assumed_role_saml": "role session (SAML)",
-    "assumed_role_web_identity": "role session (web identity)",
-    "service_role": "service's role session",
-    "root_session": "root session",
-    "console_session": "console session",
-    "identity_center": "Identity Center session",
-    "oauth_login": "login session (OAuth)",
-    "scoped": "scoped credential",
-    "forwarded": "forwarded session",
-    "unknown": "credential of unknown kind",
-}
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
 ALIVE = ("active", "unknown")
 """States in which a credential works, or may."""
@@ -48,6 +32,15 @@ TAINTED = "! tainted"
 def kind(one: Credential) -> str:
     """Name a credential's kind for a reader."""
     return KINDS.get(one.kind, one.kind)
+
+
+def kinds(count: int, one: Credential) -> str:
+    """Count credentials of a kind: `1 role session`, `7,987 role sessions (SAML)`."""
+    name = kind(one)
+    if name.startswith("service's "):
+        return number(count, name, name.replace("'s", "s'") + "s")
+    noun, *more = re.split(r"(?= \(| of )", name, maxsplit=1)
+    return number(count, name, "".join([noun, "s", *more]))
 
 
 def hand(one: Credential) -> str:
@@ -133,10 +126,9 @@ def handed(trace: Trace) -> list[str]:
     listed_here = all(one.credential in here for one in trace.handed)
     count = len(trace.handed)
     of = f"{number(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
-    told = "; ".join(f"{one.credential}, as {one.why}" for one in trace.handed[:3])
-    rest = f"; and {count - 3:,} more" if count > 3 else ""
+    told = why_each(((one.credential, one.why) for one in trace.handed), 3)
     end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
-    return [f"{of}, {still_work(trace.handed)}: {told}{rest}.{end}"]
+    return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
 
 
 def undo(step: Step) -> str:

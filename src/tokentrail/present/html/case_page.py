@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from tokentrail.lineage.model import Kind, Overview, State
+from tokentrail.lineage.model import KINDS, Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.console import Live, address, console_bar, trace_address
@@ -171,7 +171,7 @@ def _others(leads: Leads) -> Html | None:
 def candidates(found: Overview, names: Names) -> Html:
     """List what an investigation might start from."""
     rows = [
-        (_named(one.id, names), words.KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
+        (_named(one.id, names), KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
          f"{one.events:,}", one.account or "-", brief(words.principal(one.principal)))
         for one in found.candidates
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def kinds(found: Overview, live: Live | None = None) -> Html:
     for kind, state, count in found.counts:
         by.setdefault(kind, {})[state] = count
     rows = [
-        (words.KINDS.get(kind, kind), *(_count(kind, state, counts.get(state, 0), live) for state in _STATES))
+        (KINDS.get(kind, kind), *(_count(kind, state, counts.get(state, 0), live) for state in _STATES))
         for kind, counts in by.items()
     ]
     counted = table(("Kind", *_STATES), rows, caption="Credentials by kind and state", numbers=(1, 2, 3, 4))

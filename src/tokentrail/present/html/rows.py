@@ -214,4 +214,5 @@ def name(row: Row) -> str:
     if row.single:
         return words.kind(one)
     alike = {(other.kind, other.role or other.principal) for other in row.members}
-    return f"{len(row.members):,} {words.kind(one) + 's' if len(alike) == 1 else 'other credentials'}"
+    count = len(row.members)
+    return words.kinds(count, one) if len(alike) == 1 else words.number(count, "other credential")

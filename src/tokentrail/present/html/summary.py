@@ -5,7 +5,7 @@ The head of the page: what still works, what ends it, and what got out, before a
 from __future__ import annotations
 
 from tokentrail.containment.model import Plan
-from tokentrail.lineage.model import TracedCredential
+from tokentrail.lineage.model import KINDS, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import total_bytes, total_calls, unkeyed
 from tokentrail.present.document import timestamp
@@ -113,7 +113,7 @@ def _by_kind(alive: list[TracedCredential]) -> list[list[TracedCredential]]:
     kinds: dict[str, list[TracedCredential]] = {}
     for one in alive:
         kinds.setdefault(one.kind, []).append(one)
-    return [kinds[kind] for kind in words.KINDS if kind in kinds]
+    return [kinds[kind] for kind in KINDS if kind in kinds]
 
 
 def _together(group: list[TracedCredential]) -> Html:
@@ -126,7 +126,7 @@ def _together(group: list[TracedCredential]) -> Html:
         "until somebody ends them" if None in ends or last is None else f"the last until {timestamp(last)}"
     )
     return join([
-        tag("b", words.number(len(group), words.kind(group[0]))), " of ", whose, " ",
+        tag("b", words.kinds(len(group), group[0])), " of ", whose, " ",
         tag("span", until, class_="soft"),
     ])  # fmt: skip
 

@@ -237,7 +237,7 @@ def _kept_afar(tree: _Tree, group: _Group, reached: set[str]) -> Html:
 def _fold(group: Sequence[TracedCredential]) -> Html:
     first = group[0]
     head = join([
-        tag("b", words.number(len(group), words.kind(first))), " of ",
+        tag("b", words.kinds(len(group), first)), " of ",
         brief(words.principal(first.role or first.principal)),
         ": ", words.still_work(group), f", {words.number(sum(one.events for one in group), 'call')}",
     ])  # fmt: skip
