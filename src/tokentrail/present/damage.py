@@ -90,19 +90,23 @@ def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
 
 def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
     """Sum up resources, the most bytes first; what lies in a bucket that is listed counts as inside it."""
+    used = [one for one in trace.resources if one.credential in tainted]
+    outers = {(one.arn, one.event_name or "?") for one in used if "/" not in one.arn}
+    inside: dict[tuple[str, str], set[str]] = {}
     tallies: dict[tuple[str, str], Tally] = {}
-    for one in trace.resources:
-        if one.credential in tainted:
-            key = (one.arn, one.event_name or "?")
-            tally = tallies.setdefault(key, Tally(*key))
-            tally.count += one.count
-            tally.errors += one.errors
-            tally.bytes_out += one.bytes_out or 0
-    for (arn, call), tally in list(tallies.items()):
-        outer, slash, _ = arn.partition("/")
-        if slash and arn.startswith("arn:aws") and (outer, call) in tallies:
-            tallies[outer, call].inside += arn != f"{outer}/"
-            del tallies[tally.name, call]
+    for one in used:
+        key = (one.arn, one.event_name or "?")
+        outer, slash, rest = one.arn.partition("/")
+        if slash and (outer, key[1]) in outers and outer.startswith("arn:aws"):
+            if rest:
+                inside.setdefault((outer, key[1]), set()).add(rest)
+            continue
+        tally = tallies.get(key) or tallies.setdefault(key, Tally(*key))
+        tally.count += one.count
+        tally.errors += one.errors
+        tally.bytes_out += one.bytes_out or 0
+    for key, things in inside.items():
+        tallies[key].inside = len(things)
     return sorted(tallies.values(), key=lambda one: (-one.bytes_out, -one.count, one.name, one.call))
 
 
