@@ -70,6 +70,19 @@ def verdict(
     return credentials[0].verdict, credentials[0].event_id
 
 
+def looked_at(plan: Plan, world: World) -> Verification:
+    """A plan whose steps were all done five minutes after it was made, by what the evidence shows since."""
+    bit = plan.as_of + timedelta(minutes=5)
+    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
+    with held(world) as case:
+        looking = Evidence(
+            covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
+            record=case.record,
+        )  # fmt: skip
+        told = History(steps={one.n: done for one in plan.steps})
+        return verify(plan, told, None, looking, now=world.now)
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
@@ -497,15 +510,7 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> N
         second.rotates().calls("s3:ListBuckets")
     world.wait(8 * 3600 if since == "over" else 0)
     world.user("bystander").calls("s3:ListBuckets")
-    bit = plan.as_of + timedelta(minutes=5)
-    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
-    with held(world) as case:
-        looking = Evidence(
-            covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
-            record=case.record,
-        )  # fmt: skip
-        told = History(steps={one.n: done for one in plan.steps})
-        found = verify(plan, told, None, looking, now=world.now)
+    found = looked_at(plan, world)
 
     assert found.verdict == ("not-yet-proven" if since in ("nothing", "renewed") else "refuted")
     assert any("plan again" in one for one in found.notes) == (since in ("handed", "over"))
@@ -528,15 +533,7 @@ def test_what_was_handed_out_unseen_before_the_plan_refutes_it_once_used(used: b
     second.calls("s3:ListBuckets")
     world.wait(hours * 3600)
     world.user("bystander").calls("s3:ListBuckets")
-    bit = plan.as_of + timedelta(minutes=5)
-    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
-    with held(world) as case:
-        looking = Evidence(
-            covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
-            record=case.record,
-        )  # fmt: skip
-        told = History(steps={one.n: done for one in plan.steps})
-        found = verify(plan, told, None, looking, now=world.now)
+    found = looked_at(plan, world)
 
     assert second.id not in plan.tainted and used == (found.verdict == "refuted")
 

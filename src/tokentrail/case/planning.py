@@ -17,6 +17,7 @@ from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.snapshot import Snapshot
+from tokentrail.spelling import instant
 
 _LAST = 9_990
 """A year from which on a plan's times, and how long tokens last, would lie beyond those that there are."""
@@ -47,7 +48,7 @@ def plan(
     moment = views.forest(as_of).as_of
     if moment.year >= _LAST:
         raise UsageError(
-            f"as of {moment:%Y-%m-%dT%H:%M:%SZ}, by the newest event, which may be forged, no plan can be made: give "
+            f"as of {instant(moment)}, by the newest event, which may be forged, no plan can be made: give "
             "--as-of, as `--as-of now`."
         )
     known(strategy, Strategy, "strategy")

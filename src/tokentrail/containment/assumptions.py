@@ -28,8 +28,8 @@ def holds_if(
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
-        more = len(scene.entered) - _MOST
-        yield f"nor where it got in otherwise: {more:,} more (see `created` of `tokentrail trace`)"
+        left = len(scene.entered) - _MOST
+        yield f"nor where it got in otherwise: {left:,} more (see `created` of `tokentrail trace`)"
     yield from _beside(scene, outcome)
     yield from _carried_off(scene, outcome)
     if moves:

@@ -41,9 +41,7 @@ def meant(engine: Engine, subject: str) -> str:
         found = engine.ranges("names", "name", [(subject.upper(), subject.upper())]).num_rows
         return f"Did you mean {subject.upper()}?" if found else ""
     arns = _bearing(engine, subject)
-    if not arns:
-        return ""
-    return f"Did you mean {listed(arns, _MOST)}?"
+    return f"Did you mean {listed(arns, _MOST)}?" if arns else ""
 
 
 def _bearing(engine: Engine, subject: str) -> list[str]:
