@@ -43,3 +43,10 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
 
     assert 1 == text.count("A laptop moves.") == text.count("A pipeline does so.")
     assert 1 == text.count("as said above of the first finding by two-networks")
+
+    alike = " ".join(
+        written(
+            lambda paper: write_findings([first, replace(another, false_alarm=first.false_alarm)], paper)
+        ).split()
+    )
+    assert 2 == alike.count("A laptop moves.")  # of another rule nothing was said above

@@ -96,10 +96,11 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
     counts = Counter(one.severity for one in listed)
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
-    told_before: set[str] = set()
+    told_before: set[tuple[str, str]] = set()
     for one in listed:
-        write_finding(one, paper, case=case, doubted=one.false_alarm in told_before)
-        told_before.add(one.false_alarm)
+        doubt = one.rule, one.false_alarm  # rules may share what they say
+        write_finding(one, paper, case=case, doubted=doubt in told_before)
+        told_before.add(doubt)
 
 
 def write_finding(
