@@ -237,3 +237,32 @@ def test_a_story_mints_nothing_that_the_other_account_s_log_would_show() -> None
 
     assert not plan["proof"]["complete"]
     replays(incident, plan)
+
+
+@pytest.mark.parametrize("way", ["password", "key"])
+def test_a_story_mints_with_nothing_before_it_was_there(way: str) -> None:
+    """A password that the attacker set gave nothing before, nor did a key that it made, however late the log is."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    for name in ("Admin", "Deploy"):
+        world.user("grace").assumes(name, "grace").calls("s3:ListBuckets")
+    world.wait(60)
+    made = world.now
+    if way == "key":
+        key.creates_access_key(world.user("grace").user).calls("s3:ListBuckets")
+    else:
+        key.iam("CreateLoginProfile", userName="grace")
+    aws = Simulated.of(world)
+    tainted = stolen(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    plan = planned(
+        incident, what_if=[f"edit-trust:arn:aws:iam::{HOME}:role/{name}" for name in ("Admin", "Deploy")]
+    )
+    moves = plan["proof"]["replay"]["moves"]
+
+    assert any(move["makes"] for move in moves if move["principal"].endswith(":user/grace"))
+    assert all(
+        move["time"] >= f"{made:%Y-%m-%dT%H:%M:%SZ}" for move in moves if "grace" in str(move["by_principal"])
+    )
+    replays(incident, plan)

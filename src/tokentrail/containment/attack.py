@@ -128,7 +128,7 @@ class _Search:
         """Take up what the attacker has to begin with."""
         for one in self._scene.held:
             if one.kind != "forwarded":
-                begins = _ALWAYS if one.kind == "long_term_key" else one.issued_at or _ALWAYS
+                begins = (one.since if one.kind == "long_term_key" else one.issued_at) or _ALWAYS
                 self._hands.setdefault(one.principal, []).append(
                     Hand(
                         what=one, principal=one.principal, begins=begins, life=self._outcome.lives[one.id],
@@ -137,8 +137,11 @@ class _Search:
                 )  # fmt: skip
         for source in self._scene.sources:
             self._sources.setdefault(source.mints, []).append(
-                Hand(what=source, principal=source.mints, begins=_ALWAYS, life=self._outcome.sources[source])
-            )
+                Hand(
+                    what=source, principal=source.mints, begins=source.since or _ALWAYS,
+                    life=self._outcome.sources[source],
+                )
+            )  # fmt: skip
 
     def _concerned(self) -> set[Principal]:
         """The principals that keep a living credential, and all that mint into them."""
@@ -160,7 +163,7 @@ class _Search:
         for date in self._game.differences(principal).dates:
             marks |= {date - _SECOND, date, date + _SECOND, date + SOON}
         for by in (principal, *self._from.get(principal, ())):
-            marks |= {hand.begins for hand in self._hands.get(by, ())}
+            marks |= {hand.begins for hand in (*self._hands.get(by, ()), *self._sources.get(by, ()))}
         marks |= {
             scene.as_of - _OFTEN * number for number in range(1, int((scene.as_of - start) / _OFTEN) + 1)
         }
@@ -196,7 +199,7 @@ class _Search:
             "renew",
             [one for one in own if not one.is_key and one.begins < moment < min(one.life.ends, one.expires)],
         )
-        yield "token", [one for one in own if one.is_key and moment < one.life.ends]
+        yield "token", [one for one in own if one.is_key and one.begins <= moment < one.life.ends]
         if moment < self._game.shut(principal):
             yield (
                 "assume",
@@ -208,7 +211,7 @@ class _Search:
                 ],
             )  # fmt: skip
         for number, source in enumerate(self._sources.get(principal, ())):
-            if moment < source.life.ends:
+            if source.begins <= moment < source.life.ends:
                 yield f"source {number}", [source]
 
     def _unseen(self, giver: Hand, moment: datetime) -> bool:

@@ -204,7 +204,7 @@ def _standing(deed: Deed, kind: str, name: str, others: Sequence[Change]) -> Sou
 
 def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
     return Source(
-        kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account, made=True,
+        kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account, made=True, since=deed.time,
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) made the {kind} {name}",
     )  # fmt: skip
 
@@ -220,7 +220,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) 
         return
     user = deed.asked("userName") or deed.user or ""
     yield Source(
-        kind="key", id=thing or f"a key of {user}", account=deed.account, made=made,
+        kind="key", id=thing or f"a key of {user}", account=deed.account, made=made, since=deed.time,
         mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) gave {user} a key",
     )  # fmt: skip
@@ -230,7 +230,7 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     """Something of a user's that acts for ever and that no call of ours takes back."""
     user = deed.asked("userName") or deed.user
     return Source(
-        kind="key", id=thing or f"what {deed.name} made", account=deed.account,
+        kind="key", id=thing or f"what {deed.name} made", account=deed.account, since=deed.time,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {LEFT[what]} behind",
     )  # fmt: skip
@@ -242,7 +242,7 @@ def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iter
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     yield Source(
-        kind="host", id=name, account=deed.account, what=what,
+        kind="host", id=name, account=deed.account, what=what, since=deed.time,
         until=gone_at(what, name, deed.account, deed.time, others, (deed.source, None if profile else deed.region)),
         region=None if profile else deed.region,
         mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
@@ -254,14 +254,14 @@ def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iter
 def _password(deed: Deed, name: str) -> Source:
     return Source(
         kind="password", id=name, mints=Principal(deed.account, "user", name), account=deed.account,
-        why=f"{deed.name} by {deed.by} set the password of {name}", made=True,
+        why=f"{deed.name} by {deed.by} set the password of {name}", made=True, since=deed.time,
     )  # fmt: skip
 
 
 def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
     document = _before(deed, name, others)
     return Source(
-        kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account,
+        kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
         why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
         before={"document": document, "now": deed.document},
     )  # fmt: skip
@@ -300,7 +300,7 @@ def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[H
     for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:
         yield Source(
             kind="provider", id=thing, mints=role, account=deed.account, made=deed.name.startswith("Create"),
-            region=deed.region, until=until,
+            region=deed.region, until=until, since=deed.time,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}",
         )  # fmt: skip
 
@@ -327,7 +327,7 @@ def _host(
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
             region=deed.region, what=what, cluster=cluster_of(thing) or deed.asked("cluster"), until=until,
-            why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
+            since=deed.time, why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
             f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip
 

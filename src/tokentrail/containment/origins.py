@@ -220,8 +220,10 @@ def once(sources: Iterable[Source]) -> list[Source]:
     found: dict[Any, Source] = {}
     for one in sources:
         known = found.setdefault((one.name, one.mints), one)
-        if _longer(one, known):
-            found[one.name, one.mints] = one
+        both = (one.since, known.since)
+        found[one.name, one.mints] = replace(
+            one if _longer(one, known) else known, since=min(filter(None, both)) if all(both) else None
+        )
     placed: dict[Any, list[Source]] = {}
     for one in found.values():
         if one.what and one.region:

@@ -47,6 +47,8 @@ class Held:
     """Its known end, or the latest possible one."""
     made: bool = False
     """Whether an attacker made it: a key that nobody else uses."""
+    since: datetime | None = None
+    """When it was made, if it is a long-term key and the evidence shows that."""
     anchor: str | None = None
     """Of a certificate's holder: the trust anchor that it came in by, where an attacker made that."""
 
@@ -141,6 +143,8 @@ class Source:
     """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
     cluster: str | None = field(default=None, compare=False)
     """Of an ECS task or service: where it runs, if that is known."""
+    since: datetime | None = field(default=None, compare=False)
+    """From when on it hands out anything, where the evidence shows that it did not before."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)

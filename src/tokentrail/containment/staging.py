@@ -251,6 +251,7 @@ def held_of(row: Row, one: Credential) -> Held:
         key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
         principal=of_caller(caller),
         expires=one.expires_at or one.expires_bound,
+        since=rows.moment(row["created_time"]) if row["created_what"] == "access_key" else None,
         anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
     )
 
