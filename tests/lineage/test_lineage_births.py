@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -494,6 +495,53 @@ def test_an_assumption_whose_answer_is_lost_is_matched_by_principal_and_second()
     )
 
     assert ("assumed_role", "AKIAIOSFODNN7EXAMPLE", "matched", None) == born(found["ASIAIOSFODNN7EXAMPL1"])
+
+
+def test_a_federated_user_whose_answer_is_lost_is_matched_by_its_name_and_second(world: World) -> None:
+    """Account and name are what its records bear as its principal: the answer says no more of it than the request."""
+    key = world.user("ada")
+    token = key.gets_federation_token("guest")
+    token.calls("s3:ListBuckets")
+    found = answers([{**one, "responseElements": None} for one in world.records()])
+
+    assert ("federation_token", key.id, "matched", None) == born(found[token.id])
+
+
+def test_of_many_assumptions_alike_whose_answers_are_lost_each_session_has_one_of_its_second() -> None:
+    """An export without answers: the nearest second's call, of those the first by id, and of each caller's own."""
+    clocks = [f"2026-11-23T09:00:0{second}Z" for second in (0, 0, 0, 4, 9)]
+    hidden = [
+        {
+            **assume_role(clock, caller=user(name, key)),
+            "responseElements": None,
+            "eventID": str(UUID(int=number)),
+        }
+        for number, (clock, (name, key)) in enumerate(
+            [
+                (clock, who)
+                for clock in clocks
+                for who in (("ada", "AKIAADAADAADAADAADA"), ("bob", "AKIABOBBOBBOBBOBBOB"))
+            ]
+        )
+    ]
+    seen = {"ASIA0": clocks[0], "ASIA0TWIN": clocks[0], "ASIA2": "2026-11-23T09:00:02Z", "ASIA3": "2026-11-23T09:00:03Z",
+            "ASIA7": "2026-11-23T09:00:07Z", "ASIA12": "2026-11-23T09:00:12Z"}  # fmt: skip
+    used = [
+        call("ListBuckets", "2026-11-23T09:01:00Z", session(key, created), source="s3.amazonaws.com")
+        for key, created in seen.items()
+    ]
+    found = answers([*hidden, *used])
+    told = {key: one.issued_by.event_id if one.issued_by else None for key in seen for one in [found[key]]}
+
+    first, fourth, ninth = (str(UUID(int=number)) for number in (0, 6, 8))
+    assert told == {
+        "ASIA0": first,
+        "ASIA0TWIN": first,
+        "ASIA2": first,
+        "ASIA3": fourth,
+        "ASIA7": ninth,
+        "ASIA12": None,
+    }
 
 
 def test_portal_and_federated_sign_ins_are_no_rows(world: World) -> None:

@@ -38,8 +38,9 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
        -- the trust anchor by which a certificate's holder comes in (IAM Roles Anywhere User Guide, 'CreateSession API').
        coalesce(CASE WHEN i.api IN ('AssumeRoleWithSAML', 'CreateSession') THEN i.target END, p.federated_provider) AS caller_provider,
        i.api = 'GetSigninToken' AND coalesce(i.key_id, '') = p.key AS echoed,  -- a token that bears its caller's key
-       CASE WHEN i.api LIKE 'AssumeRole%' OR i.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
-                 THEN coalesce(i.child_id, '')
+       CASE WHEN i.api LIKE 'AssumeRole%' OR i.api IN ('CreateSession', 'GetCredentialsForIdentity') THEN coalesce(i.child_id, '')
+            -- Where the answer is left out, account and name tell it (AWS STS API Reference, 'FederatedUser').
+            WHEN i.api = 'GetFederationToken' THEN coalesce(i.child_id, nullif(p.account, '') || ':' || i.session_name, '')
             WHEN i.api = 'AssumeRoot' THEN coalesce(i.target, '')
             ELSE coalesce(i.child_id, p.principal) END AS child
 FROM issuances i

@@ -4,21 +4,34 @@
 CREATE TABLE unissued AS
 SELECT s.*, f.form FROM seen s JOIN seen_forms f ON f.ck = s.ck WHERE f.form <> 'long';
 
+-- Of those of one second that nothing tells apart the first stands for all: an answer that is left out leaves many alike.
 CREATE TABLE keyless AS
-SELECT * FROM calls WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials', 'Federate');
+SELECT * FROM (
+  SELECT call, event_id, time, key = '' AS unnamed, child, role_arn, session_name, api, sign_in_session, caller_class, caller_type,
+         caller_principal, caller_created, caller_key,
+         row_number() OVER (PARTITION BY time, key = '', child, role_arn, session_name, api, sign_in_session, caller_class,
+           caller_type, caller_principal, caller_created, caller_key ORDER BY event_id, call) AS place
+  FROM calls
+  WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials', 'Federate')
+) WHERE place = 1;
+
+-- Each under all seconds that it may have issued in: to join by the second alone is to look at few.
+CREATE VIEW keyless_near AS
+SELECT c.*, c.time + o.later AS second, abs(o.later) AS apart
+FROM keyless c CROSS JOIN (VALUES (-2), (-1), (0), (1), (2)) AS o(later);
 
 CREATE TABLE unkeyed AS
 SELECT s.ck, c.call, c.event_id, c.time, 'matched' AS link,
-       CASE WHEN c.sign_in_session = s.sign_in_session THEN 0 ELSE 1 END AS weaker, abs(c.time - s.created) AS apart
-FROM unissued s JOIN keyless c ON c.child = s.principal_id AND abs(c.time - s.created) <= 2
+       CASE WHEN c.sign_in_session = s.sign_in_session THEN 0 ELSE 1 END AS weaker, c.apart
+FROM unissued s JOIN keyless_near c ON c.child = s.principal_id AND c.second = s.created
 WHERE NOT s.forwarded AND (c.api <> 'ConsoleLogin' OR (c.caller_class = 'none' AND c.caller_type IN ('IAMUser', 'Root')))
   AND (c.api NOT LIKE 'CreateOAuth2Token%' OR (s.form = 'key' AND NOT s.console))
   AND (c.api <> 'GetSigninToken' OR s.form = 'group')
   AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
 UNION ALL
-SELECT s.ck, c.call, c.event_id, c.time, 'matched', 1, abs(c.time - s.created)
-FROM unissued s JOIN keyless c ON c.role_arn = s.issuer_arn AND abs(c.time - s.created) <= 2
-WHERE NOT s.forwarded AND c.key = '' AND c.child = ''
+SELECT s.ck, c.call, c.event_id, c.time, 'matched', 1, c.apart
+FROM unissued s JOIN keyless_near c ON c.role_arn = s.issuer_arn AND c.second = s.created
+WHERE NOT s.forwarded AND c.unnamed AND c.child = ''
   AND coalesce(c.session_name, split_part(s.principal_id, ':', -1)) = split_part(s.principal_id, ':', -1)
 UNION ALL
 -- A sign-in URL is good for 15 minutes (IAM User Guide, 'Enabling custom identity broker access to the AWS console').
