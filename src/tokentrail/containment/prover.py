@@ -303,8 +303,8 @@ class Game:
         """When moves are made, by the account and name of whom they are on; those on nobody in particular by `None`."""
         found: dict[tuple[str, str] | None, set[Moment]] = {}
         for move, time in zip(self._moves, self.times, strict=True):
-            for name in {(one.account, one.name) for one in move.principals} or {None}:
-                found.setdefault(name, set()).add(time)
+            for one in move.principals or (None,):
+                found.setdefault((one.account, one.name) if one else None, set()).add(time)
         return found
 
     @cached_property
