@@ -444,6 +444,25 @@ def test_a_trail_that_logs_no_changes_says_so_of_what_still_works(world: World, 
     assert any("that `trace` lists" in one for one in proof.holds_if)
 
 
+def test_a_trail_of_one_region_says_where_changes_of_iam_are_logged(world: World) -> None:
+    """
+    A trail of another region alone does not get what IAM logs, so that each answer says what it can't know.
+
+    Source: CloudTrail User Guide, 'About global service events'.
+    """
+    ada = world.user("ada")
+    ada.calls("ec2:RunInstances", region="eu-west-1")
+    world.user("responder").deactivates(ada)
+    for records, told in (
+        (world.records(), False),
+        ([one for one in world.records() if one["awsRegion"] == "eu-west-1"], True),
+    ):
+        with held(records) as case:
+            gaps = " ".join(one.why for one in case.trace([ada.key_id]).gaps)
+            warned = " ".join(case.status().warnings)
+        assert ["changes of IAM are logged" in said for said in (gaps, warned)] == [told, told]
+
+
 def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:
     """Every event of the subject and its descendants, by time, then id."""
     keys = set(told.key_ids.values())

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from tokentrail.events.vocabulary import IAM_REGIONS
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.kept import kept_rows
 from tokentrail.lineage.model import SILENT, Gap
@@ -94,6 +95,11 @@ def warnings(covered: Iterable[Coverage]) -> tuple[str, ...]:
                 f"{name}: no management events that change anything. What made or ended keys, tokens, users and "
                 "policies, GetSessionToken too, would not show: what seems to work may have been ended."
             )
+        elif not any(one.region in IAM_REGIONS for one in regions):
+            found.append(
+                f"{name}: no events of the region where changes of IAM are logged, such as us-east-1. What made or "
+                "ended keys, users and policies would not show: what seems to work may have been ended."
+            )
         if not any(one.data_events for one in regions):
             found.append(f"{name}: no data events. Reads of S3 objects and the like would not show.")
     return tuple(found)
@@ -131,6 +137,12 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
                 Gap(account=account, region=None, start=first, end=last,
                     why="no management events that change anything: what made or ended keys, tokens and policies does "
                         "not show")
+            )  # fmt: skip
+        elif not any(one.region in IAM_REGIONS for one in own):
+            found.append(
+                Gap(account=account, region=None, start=first, end=last,
+                    why="no events of the region where changes of IAM are logged, such as us-east-1: what made or "
+                        "ended keys, users and policies does not show")
             )  # fmt: skip
         if not any(one.data_events for one in own):
             found.append(
