@@ -90,6 +90,12 @@ class Coverage:
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'.
     """
+    write_events: bool
+    """
+    Without management events that write, what makes and ends keys, tokens and policies is missing.
+
+    A trail may log reads alone, or data events alone (CloudTrail User Guide, 'Logging management events').
+    """
     data_events: bool
     digest: str | None = None
     """

@@ -413,9 +413,54 @@ def test_records_without_flags_show_the_kinds_of_events_that_they_are(world: Wor
         ]
         with held(records) as case:
             [one] = case.status().coverage
-            found.append((one.read_only_events, one.data_events))
+            found.append((one.read_only_events, one.write_events, one.data_events))
 
-    assert [(call in ("ec2:DescribeInstances", "sts:AssumeRole"), call == "s3:GetObject")] * 2 == found
+    reads = call in ("ec2:DescribeInstances", "sts:AssumeRole")
+    assert [(reads, call == "sts:GetSessionToken", call == "s3:GetObject")] * 2 == found
+
+
+@pytest.mark.parametrize("kept", ["reads", "data events"])
+def test_a_trail_that_logs_no_changes_says_so_of_what_still_works(world: World, kept: str) -> None:
+    """
+    Where a trail logs reads or data events alone, what was ended or made is not in it, and each answer says so.
+
+    Source: CloudTrail User Guide, 'Logging management events' and 'Logging data events'.
+    """
+    ada = world.user("ada")
+    ada.calls("s3:GetObject")
+    ada.calls("ec2:DescribeInstances")
+    world.user("responder").deactivates(ada)
+    records = [
+        one for one in world.records()
+        if (one["readOnly"] if kept == "reads" else not one["managementEvent"])
+    ]  # fmt: skip
+    with held(records) as case:
+        told = " ".join(one.why for one in case.trace([ada.key_id]).gaps)
+        proof = case.contain([ada.key_id]).proof
+        warned = " ".join(case.status().warnings)
+
+    assert "no management events that change anything" in told
+    assert "no management events that change anything" in warned
+    assert any("that `trace` lists" in one for one in proof.holds_if)
+
+
+def test_a_trail_of_one_region_says_where_changes_of_iam_are_logged(world: World) -> None:
+    """
+    A trail of another region alone does not get what IAM logs, so that each answer says what it can't know.
+
+    Source: CloudTrail User Guide, 'About global service events'.
+    """
+    ada = world.user("ada")
+    ada.calls("ec2:RunInstances", region="eu-west-1")
+    world.user("responder").deactivates(ada)
+    for records, told in (
+        (world.records(), False),
+        ([one for one in world.records() if one["awsRegion"] == "eu-west-1"], True),
+    ):
+        with held(records) as case:
+            gaps = " ".join(one.why for one in case.trace([ada.key_id]).gaps)
+            warned = " ".join(case.status().warnings)
+        assert ["changes of IAM are logged" in said for said in (gaps, warned)] == [told, told]
 
 
 def test_the_timeline_is_in_order_and_whole(told: Story, case: Case) -> None:

@@ -24,6 +24,7 @@ from contain_cases import (
 
 from evidence import START
 from tokentrail import Case
+from tokentrail.containment.attack import _Search
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.story import Story, story
 
@@ -452,3 +453,25 @@ def test_what_the_leaked_key_itself_made_may_be_its_owners() -> None:
     assert "give --since" in step(unsure, "delete-created-user").why
     assert "give --since" not in step(certain, "delete-created-user").why
     assert unsure.proof.complete and certain.proof.complete
+
+
+def test_steps_on_others_are_not_looked_at_for_each_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many roles and steps of one's own are twice as much to prove: what is done to one role leaves others."""
+    looked, mint, world = list[int](), _Search._mint, World(START)
+
+    def counting(search: _Search, *asked: Any) -> bool:
+        looked[-1] += 1
+        return mint(search, *asked)
+
+    monkeypatch.setattr(_Search, "_mint", counting)
+    key = world.user("ada")
+    for number in range(24):
+        key.assumes(f"Role{number}").calls("s3:ListBuckets")
+    with asked(world) as case:
+        for count in (12, 24):
+            looked.append(0)
+            steps = [f"revoke-role-sessions:{ROLE}Role{number}" for number in range(count)]
+            plan = case.contain([key.key_id], what_if=steps)
+            assert not plan.proof.complete
+
+    assert 0 < looked[1] < 1.5 * looked[0]

@@ -304,7 +304,7 @@ def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str |
     hours = {HOME: 2, **logs}
     covered = [
         Coverage(account=account, region="us-east-1", first=BIT, last=BIT + timedelta(hours=after), hours_seen=1, gaps=(),
-                 read_only_events=True, data_events=False)
+                 read_only_events=True, write_events=True, data_events=False)
         for account, after in hours.items()
     ]  # fmt: skip
     trace = Trace(as_of=BIT, subject=(key,), credentials=(), links=(), created=(), principals=(), apis=(), resources=(), secrets_read=(), gaps=())  # fmt: skip
@@ -324,6 +324,7 @@ def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str |
 
     assert found.verdict == ("proven" if said is None else "not-yet-proven"), found
     assert (said is None) or any(said in note for note in found.notes), found.notes
+    assert [AWAY in logs] == [f"The log of {AWAY} has no data events" in " ".join(found.notes)]
 
 
 def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:

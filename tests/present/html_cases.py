@@ -117,7 +117,7 @@ def status() -> Status:
     """What a small case holds."""
     covered = Coverage(
         account="111122223333", region="us-east-1", first=NINE, last=NOW, hours_seen=2,
-        gaps=(HourGap(start=NINE, end=NOW),), read_only_events=True, data_events=False, digest=None,
+        gaps=(HourGap(start=NINE, end=NOW),), read_only_events=True, write_events=True, data_events=False, digest=None,
     )  # fmt: skip
     rejected = Rejection(object="broken.json.gz", ordinal=4, field=None, reason="no JSON")
     return Status(

@@ -31,10 +31,11 @@ from html_cases import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from present_cases import KEY, NINE, child, credential, event, plain, trace
+from present_cases import KEY, NINE, child, credential, event, plain, trace, written
 
 from evidence import counted
 from hostile import HOSTILE, Read, read
+from tokentrail.containment.model import NotSpared
 from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
@@ -46,6 +47,7 @@ from tokentrail.present.html.page import asset, lifelines_file, report_page
 from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
+from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
 
 _URL_ATTRIBUTES = {
@@ -453,6 +455,17 @@ def test_findings_are_told_from_not_having_looked(findings: object, told: str) -
     assert told in read(report_page(dossier(findings=findings))).said
 
 
+def test_why_many_can_not_be_spared_is_told_once() -> None:
+    """Each of them is named, on the page and as text: a hundred may share a reason."""
+    refused = [(RIA, "it shares a name"), (ALIVE, "nothing ends it"), (GONE, "it shares a name")]
+    shown = plan(not_spared=tuple(NotSpared(credential=one, why=why) for one, why in refused))
+    text = written(lambda paper: write_plan(shown, paper))
+
+    for said in (read(report_page(dossier(plan=shown))).said, " ".join(text.split())):
+        assert f"can't spare {RIA} and {GONE}: it shares a name" in said
+        assert f"can't spare {ALIVE}: nothing ends it" in said
+
+
 def test_the_plan_is_exact() -> None:
     """The policy, laid out; the script, as `contain --script` prints it; collateral, undo and proof."""
     said = read(report_page(dossier())).said
@@ -461,7 +474,7 @@ def test_the_plan_is_exact() -> None:
     assert "IAM is quick" in said
     failed = read(report_page(dossier(plan=failing()))).said
     assert "after step 1, B mints a new session" in failed
-    assert "can't spare" in failed
+    assert f"can't spare {RIA}: it shares a name" in failed
     assert "No containment plan was asked for." in read(report_page(dossier(plan=None))).said
     assert "Nothing to do" in read(report_page(dossier(plan=plan(steps=())))).said
 

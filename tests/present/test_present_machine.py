@@ -84,6 +84,7 @@ def test_a_span_is_from_and_to() -> None:
         hours_seen=1,
         gaps=(HourGap(start=NINE, end=NINE),),
         read_only_events=True,
+        write_events=True,
         data_events=False,
     )
     assert list(document(covered)["gaps"][0]) == ["from", "to"]

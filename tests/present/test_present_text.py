@@ -482,6 +482,7 @@ def status(**changes: object) -> Status:
                 hours_seen=2,
                 gaps=(HourGap(start=NINE, end=NINE + timedelta(hours=2)),),
                 read_only_events=False,
+                write_events=True,
                 data_events=True,
             ),
         ),

@@ -107,6 +107,61 @@ def test_security_hub_is_told_and_told_again(access: Access, moto_url: str, noti
     assert {"123456789012"} == {one["AwsAccountId"] for one in found}
 
 
+def test_security_hub_has_the_last_of_what_is_told_at_once(
+    access: Access, moto_url: str, notices: list[Notice]
+) -> None:
+    """
+    One call has each finding once, as it is last, and a later call a later time, though both are within a second.
+
+    Security Hub ignores what is not later than what it has (Security Hub User Guide, 'BatchImportFindings for finding
+    providers'); severity and types are updated by `FindingProviderFields`.
+    """
+    sink = sink_of("securityhub:us-west-2", access, None)
+    new = notices[0]
+    worse = {**new.document, "severity": "critical"}
+    revised = Notice(id=new.id, revision=2, change="revised", changed=("severity",), document=worse)
+    asked: list[list[dict[str, Any]]] = []
+    ask = sink._ask
+
+    def asking(service: str, operation: str, **parameters: Any) -> Any:
+        asked.append(parameters.get("Findings", []))
+        return ask(service, operation, **parameters)
+
+    sink._ask = asking
+    sink.deliver([new, revised])
+    sink.deliver([Notice(id=new.id, revision=3, change="withdrawn", changed=(), document=worse)])
+
+    once, again = (one for one in asked if one)
+    assert (len(once), len(again)) == (1, 1)
+    assert once[0]["FindingProviderFields"]["Severity"] == {"Label": "CRITICAL"}
+    assert (once[0]["RecordState"], again[0]["RecordState"]) == ("ACTIVE", "ARCHIVED")
+    assert once[0]["UpdatedAt"] < again[0]["UpdatedAt"]
+
+
+@pytest.mark.parametrize(("code", "failure"), [("InvalidInput", SinkRefused), ("InvalidAccess", SinkFailed)])
+def test_security_hub_that_is_off_refuses_nothing_for_good(
+    code: str, failure: type[Exception], access: Access, notices: list[Notice]
+) -> None:
+    """
+    A finding that does not adhere to the format never will; one that finds Security Hub switched off is tried again.
+
+    `InvalidAccess` is what each finding fails with then (Security Hub User Guide, 'BatchImportFindings for finding
+    providers'); what it is told while an attacker has it off is not lost.
+    """
+    sink = sink_of("securityhub:us-east-1", access, None)
+    failed = [{"Id": "a", "ErrorCode": code, "ErrorMessage": "no"}]
+    ask = sink._ask
+    sink._ask = lambda service, operation, **asked: (
+        ask(service, operation, **asked)
+        if service == "sts"
+        else {"FailedCount": 1, "SuccessCount": 0, "FailedFindings": failed}
+    )
+    with pytest.raises(failure, match=code) as caught:
+        sink.deliver(notices[:1])
+
+    assert failure is caught.type
+
+
 @pytest.fixture(name="hook")
 def _hook() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]], list[int]]]:
     """A receiver of webhooks: its URL, what it got, and the answers that it will give first."""
@@ -190,13 +245,25 @@ def test_a_webhook_that_is_not_there_fails_in_words() -> None:
         WebhookSink("http://127.0.0.1:9/hook").deliver([notice])
 
 
-def test_a_notice_too_large_for_a_message_is_cut(notices: list[Notice]) -> None:
-    """Lists are cut, and that is said, where SNS and EventBridge would refuse the whole."""
-    many = {**notices[0].document, "credentials": [f"ASIA{number:016d}" for number in range(50_000)]}
-    text = told(Notice(id="a", revision=1, change="new", changed=(), document=many))
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"credentials": [f"ASIA{number:016d}" for number in range(50_000)]},
+        {"events": ["\u0430" * 3_000] * 120},
+        {"addresses": [{"ip": "1" * 9_000, "owner": "o" * 9_000}] * 100, "why": "\ud800" * 100_000},
+    ],
+)
+def test_a_notice_too_large_for_a_message_is_cut(members: dict[str, Any], notices: list[Notice]) -> None:
+    """
+    Lists and texts are cut, and that is said, where SNS and EventBridge would refuse the whole.
+
+    A message that is refused for its size would be sent again and again, and all others wait behind it.
+    """
+    text = told(Notice(id="a", revision=1, change="new", changed=(), document=notices[0].document | members))
 
     assert len(text) < 256 * 1024
     assert json.loads(text)["cut"] is True
+    assert json.loads(text)["id"] == notices[0].document["id"]
 
 
 @pytest.mark.parametrize(

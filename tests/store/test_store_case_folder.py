@@ -560,6 +560,19 @@ def test_derived_tables_that_are_damaged_are_worked_out_anew(
     assert [path] == list((tmp_path / "case").glob(f"derived/*/{name}"))
 
 
+def test_a_derived_table_in_another_one_s_place_is_told_in_words(
+    linked: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    """One that can be read and names no segment of the case, in a case that somebody handed over."""
+    _, whole, (credentials, _) = linked
+    copied(whole, tmp_path / "case")
+    [derived] = (tmp_path / "case" / "derived").iterdir()
+    (derived / "who.parquet").write_bytes((derived / "forest.parquet").read_bytes())
+
+    with Case.open(tmp_path / "case") as case, pytest.raises(CaseError, match=r"Remove the folder `derived`"):
+        case.trace([one.id for one in credentials])
+
+
 @pytest.mark.parametrize(
     "marker", [b"[" * 200_000, b'{"format": Infinity, "case_id": "x"}', b'{"format": 3}', b"[]"]
 )

@@ -229,7 +229,7 @@ class Case(Lookups, Tracing, Guarding):
         known(kind, Kind, "kind")
         forest = self._views.forest(as_of)
         judge = forest.judge()
-        for row in forest.inventory(kind, search):
+        for row in forest.inventory(kind, search, running=state not in (None, "expired")):
             found = rows.credential(row, judge)
             if (
                 (state is None or found.state == state)

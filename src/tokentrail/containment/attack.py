@@ -158,11 +158,12 @@ class _Search:
         """The seconds at which something may begin to differ for a principal's credentials."""
         scene, start = self._scene, self._scene.unseen(principal)
         marks = {start, scene.as_of, scene.as_of + SOON}
-        for time in self._outcome.times:
+        near = (principal, *self._from.get(principal, ()))
+        for time in self._game.touching(near):
             marks |= {time.sent - _SECOND, time.sent, time.bites, time.bites + SOON}
         for date in self._game.differences(principal).dates:
             marks |= {date - _SECOND, date, date + _SECOND, date + SOON}
-        for by in (principal, *self._from.get(principal, ())):
+        for by in near:
             marks |= {hand.begins for hand in (*self._hands.get(by, ()), *self._sources.get(by, ()))}
         marks |= {
             scene.as_of - _OFTEN * number for number in range(1, int((scene.as_of - start) / _OFTEN) + 1)

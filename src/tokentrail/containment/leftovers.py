@@ -327,8 +327,8 @@ def _host(
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),
             region=deed.region, what=what, cluster=cluster_of(thing) or deed.asked("cluster"), until=until,
-            since=deed.time, why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} {name} "
-            f"{'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
+            since=deed.time, why=f"{deed.name} by {deed.by} (event {deed.event_id}): the {WORKLOADS[what].called} "
+            f"{name} {'hands out the role that the attacker gave it' if door else 'runs what the attacker put there'}",
         )  # fmt: skip
 
 

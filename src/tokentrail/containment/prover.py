@@ -16,7 +16,7 @@ Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -171,8 +171,14 @@ class Game:
 
     def shut(self, role: Principal) -> datetime:
         """From when on nobody can assume a role."""
-        shut = (time.bites for move, time in zip(self._moves, self.times, strict=True) if role in move.shuts)
-        return min(shut, default=NEVER)
+        return self._shut.get(role, NEVER)
+
+    def touching(self, principals: Iterable[Principal]) -> set[Moment]:
+        """When moves are made that may change anything for some principals, and the first and the last."""
+        renamed = self._scene.renamed
+        named = {(one.account, name) for one in principals for name in (one.name, renamed.get(one, one.name))}
+        found = {time for one in (None, *named) for time in self._touched.get(one, ())}
+        return found.union(self.times[:1], self.times[-1:])
 
     def life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Life:
         """
@@ -267,7 +273,7 @@ class Game:
         docs = self.differences(principal)
         end = self._horizon if last is NEVER else last - _SECOND
         moments = {start, end}
-        for date in (*docs.dates, *(time.bites for time in self.times)):
+        for date in (*docs.dates, *(time.bites for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
             for name in (None, *sorted(docs.excepted)):
@@ -282,6 +288,24 @@ class Game:
             self._twins.add((principal, moment))
             return True
         return False
+
+    @cached_property
+    def _shut(self) -> dict[Principal, datetime]:
+        """From when on nobody can assume roles."""
+        found: dict[Principal, datetime] = {}
+        for move, time in zip(self._moves, self.times, strict=True):
+            for role in move.shuts:
+                found[role] = min(time.bites, found.get(role, NEVER))
+        return found
+
+    @cached_property
+    def _touched(self) -> dict[tuple[str, str] | None, set[Moment]]:
+        """When moves are made, by the account and name of whom they are on; those on nobody in particular by `None`."""
+        found: dict[tuple[str, str] | None, set[Moment]] = {}
+        for move, time in zip(self._moves, self.times, strict=True):
+            for one in move.principals or (None,):
+                found.setdefault((one.account, one.name) if one else None, set()).add(time)
+        return found
 
     @cached_property
     def _by_clock(self) -> bool:

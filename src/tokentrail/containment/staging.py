@@ -23,14 +23,7 @@ from tokentrail.containment.logins import logins
 from tokentrail.containment.near import guests, of_principals
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
-from tokentrail.containment.principal import (
-    Known,
-    Principal,
-    arn_of,
-    of_arn,
-    of_caller,
-    partition_in,
-)
+from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller, partition_in
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls

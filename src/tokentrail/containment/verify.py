@@ -22,7 +22,8 @@ from tokentrail.containment.renewed import hosted, renewed
 from tokentrail.containment.sending import together
 from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
-from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.coverage import gaps
+from tokentrail.lineage.model import SILENT, TimelineEvent, Trace, TracedCredential
 from tokentrail.results import Coverage
 from tokentrail.spelling import instant, listed
 
@@ -86,6 +87,7 @@ def verify(
         notes.append(
             f"The case holds no log of {' and '.join(lacking)}: nothing is known of what happens there."
         )
+    notes += _unlogged(plan, evidence.covered) if evidence is not None else ()
     scene = Scene(
         bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now,
         whole=not lacking,
@@ -110,11 +112,22 @@ def reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, l
     last: dict[str, datetime] = {}
     for one in covered:
         last[one.account or ""] = max(last.get(one.account or "", one.last), one.last)
-    asked = {
-        principal.account for step in plan.steps for arn in step.principals if (principal := of_arn(arn))
-    }
-    asked = asked or set(last)
+    asked = _accounts(plan) or set(last)
     return min((last[one] for one in asked & last.keys()), default=None), sorted(asked - last.keys())
+
+
+def _accounts(plan: Plan) -> set[str]:
+    return {principal.account for step in plan.steps for arn in step.principals if (principal := of_arn(arn))}
+
+
+def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
+    """What kinds of events the logs of a plan's accounts hold none of: that none tells of the attacker proves less."""
+    whose: dict[str, list[str]] = {}
+    known = {one.account for one in covered if one.account}
+    for gap in gaps(covered, known & (_accounts(plan) or known)):
+        if gap.why != SILENT:
+            whose.setdefault(gap.why, []).append(str(gap.account))
+    return [f"The log of {listed(accounts, 3)} has {why}." for why, accounts in whose.items()]
 
 
 def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool | None] | None:

@@ -50,6 +50,8 @@ Roles Anywhere a certificate's holder a role (Amazon S3 User Guide, 'CloudTrail 
 buckets'; IAM Roles Anywhere User Guide, 'The CreateSession operation').
 """
 
+IAM_REGIONS = frozenset({"us-east-1", "us-gov-west-1", "cn-north-1"})
+"""Where IAM's calls are logged, one a partition of AWS (CloudTrail User Guide, 'About global service events')."""
 IAM_CHANGES = frozenset({
     "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
     "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup",

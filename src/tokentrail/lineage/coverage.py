@@ -8,6 +8,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from tokentrail.events.vocabulary import IAM_REGIONS
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.kept import kept_rows
 from tokentrail.lineage.model import SILENT, Gap
@@ -33,12 +34,14 @@ Before, trails had data events of S3's objects (Amazon S3 User Guide, 'Amazon S3
 _HOURS = f"""
 SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
        min(e.time) AS first, max(e.time) AS last,
-       bool_or({_READS} AND {_MANAGES}) AS read_only_events, bool_or(NOT {_MANAGES}) AS data_events
+       bool_or({_READS} AND {_MANAGES}) AS read_only_events, bool_or(NOT {_READS} AND {_MANAGES}) AS write_events,
+       bool_or(NOT {_MANAGES}) AS data_events
 FROM ({{facts}}) e LEFT JOIN {{{{some_identities}}}} i ON i.segment = e.segment AND i.identity = e.identity
 GROUP BY 1, 2, 3, 4"""
 _ORDERED = """
 SELECT account, region, list(DISTINCT hour ORDER BY hour) AS hours, min(first) AS first, max(last) AS last,
-       bool_or(read_only_events) AS read_only_events, bool_or(data_events) AS data_events
+       bool_or(read_only_events) AS read_only_events, bool_or(write_events) AS write_events,
+       bool_or(data_events) AS data_events
 FROM hours GROUP BY 1, 2 ORDER BY account NULLS FIRST, region NULLS FIRST"""
 _LATE = timedelta(hours=1)
 """Logs come within some minutes, and now and then later: no more is said of the last hour."""
@@ -59,6 +62,7 @@ def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
             hours_seen=len(row["hours"]),
             gaps=_gaps(row["hours"], clock),
             read_only_events=row["read_only_events"],
+            write_events=row["write_events"],
             data_events=row["data_events"],
         )
         for row in rows
@@ -85,6 +89,16 @@ def warnings(covered: Iterable[Coverage]) -> tuple[str, ...]:
             found.append(
                 f"{name}: no read-only management events. AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity "
                 "are logged as read-only, so they are missing: sessions will seem to come from nowhere."
+            )
+        if not any(one.write_events for one in regions):
+            found.append(
+                f"{name}: no management events that change anything. What made or ended keys, tokens, users and "
+                "policies, GetSessionToken too, would not show: what seems to work may have been ended."
+            )
+        elif not any(one.region in IAM_REGIONS for one in regions):
+            found.append(
+                f"{name}: no events of the region where changes of IAM are logged, such as us-east-1. What made or "
+                "ended keys, users and policies would not show: what seems to work may have been ended."
             )
         if not any(one.data_events for one in regions):
             found.append(f"{name}: no data events. Reads of S3 objects and the like would not show.")
@@ -117,6 +131,18 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
             found.append(
                 Gap(account=account, region=None, start=first, end=last,
                     why="no read-only management events: AssumeRole calls are missing")
+            )  # fmt: skip
+        if not any(one.write_events for one in own):
+            found.append(
+                Gap(account=account, region=None, start=first, end=last,
+                    why="no management events that change anything: what made or ended keys, tokens and policies does "
+                        "not show")
+            )  # fmt: skip
+        elif not any(one.region in IAM_REGIONS for one in own):
+            found.append(
+                Gap(account=account, region=None, start=first, end=last,
+                    why="no events of the region where changes of IAM are logged, such as us-east-1: what made or "
+                        "ended keys, users and policies does not show")
             )  # fmt: skip
         if not any(one.data_events for one in own):
             found.append(

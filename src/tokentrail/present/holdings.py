@@ -122,6 +122,7 @@ def _by_account(coverage: Sequence[Coverage], paper: Paper) -> None:
             regions[0], first=min(one.first for one in regions), last=max(one.last for one in regions),
             hours_seen=sum(one.hours_seen for one in regions), gaps=tuple(gap for one in regions for gap in one.gaps),
             read_only_events=any(one.read_only_events for one in regions),
+            write_events=any(one.write_events for one in regions),
             data_events=any(one.data_events for one in regions),
         )  # fmt: skip
         _covered(together, words.number(len(regions), "region"), paper)

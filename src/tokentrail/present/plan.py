@@ -111,8 +111,8 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
             said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
             paper.wrapped(f"survives{until}: {said}", first="  - ")
         paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
-    for refused in plan.not_spared:
-        paper.wrapped(f"can't spare {refused.credential}: {refused.why}", first="  ! ")
+    for sentence in words.not_spared(plan):
+        paper.wrapped(sentence, first="  ! ")
     if plan.residual_risks:
         paper.heading("What goes on all the same")
         for sentence in plan.residual_risks[: 3 * _MOST]:

@@ -4,7 +4,8 @@ Findings in the formats of others: OCSF Detection Finding, and the AWS Security 
 Sources: Open Cybersecurity Schema Framework 1.5.0, class Detection Finding (2004) with the profile `cloud`. AWS
 Security Hub User Guide, 'Required top-level ASFF attributes', and API Reference, 'AwsSecurityFinding': 256 characters
 of title, 1,024 of description, 512 of recommendation, 32 resources, 2,048 of each product field; 'BatchImportFindings
-for finding providers': an update whose `UpdatedAt` is not later than that of what is there is ignored.
+for finding providers': an update whose `UpdatedAt` is not later than that of what is there is ignored; severity and
+types are updated by `FindingProviderFields`.
 """
 
 from __future__ import annotations
@@ -156,16 +157,20 @@ def asff(finding: Finding, as_of: datetime | None = None) -> Document:
         "addresses": " ".join(one.ip for one in finding.addresses),
     }
     resources = [{"Type": kind, "Id": _cut(one, _ID)} for kind, one in _resources(finding) if one]
+    rated = {
+        "Severity": {"Label": _SEVERITIES[SEVERITIES.index(finding.severity)].upper()},
+        "Types": _types(finding),
+    }
     return {
         "SchemaVersion": "2018-10-08",
         "Id": _cut(f"tokentrail/{finding.id}", _ID),
         "ProductArn": PRODUCT_ARN,
         "GeneratorId": _cut(f"tokentrail/{finding.rule}", _ID),
         "AwsAccountId": _account(finding) or NO_ACCOUNT,
-        "Types": _types(finding),
+        **rated,
+        "FindingProviderFields": rated,
         "CreatedAt": timestamp(finding.time),
         "UpdatedAt": timestamp(max(finding.time, as_of or finding.time)),
-        "Severity": {"Label": _SEVERITIES[SEVERITIES.index(finding.severity)].upper()},
         "Title": _cut(finding.title, _TITLE) or "-",
         "Description": _cut(finding.why, _DESCRIPTION) or "-",
         "Resources": resources[:_RESOURCES] or [{"Type": "Other", "Id": _cut(f"tokentrail/{finding.id}", _ID)}],

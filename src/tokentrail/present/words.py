@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tokentrail import spelling
-from tokentrail.containment.model import Step
+from tokentrail.containment.model import Plan, Step
 from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
@@ -199,3 +199,11 @@ def _gap(one: Gap, why: str) -> str:
     where = "/".join(part for part in (one.account, one.region) if part)
     span = " to ".join(timestamp(moment) for moment in (one.start, one.end) if moment)
     return ", ".join(part for part in (where, span) if part) + (": " if where or span else "") + why
+
+
+def not_spared(plan: Plan) -> list[str]:
+    """What a plan can't spare though asked to, each reason once."""
+    found: dict[str, list[str]] = {}
+    for one in plan.not_spared:
+        found.setdefault(one.why, []).append(one.credential)
+    return [f"can't spare {joined(names)}: {why}" for why, names in found.items()]

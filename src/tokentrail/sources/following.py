@@ -16,7 +16,7 @@ from typing import Any
 from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import session_of
-from tokentrail.events.vocabulary import IAM_CHANGES
+from tokentrail.events.vocabulary import IAM_CHANGES, IAM_REGIONS
 from tokentrail.sources.spans import Span
 from tokentrail.spelling import counted, joined, listed
 
@@ -24,8 +24,6 @@ AROUND = 60
 """Seconds before and after the issue of a session within which its issuing call is looked for."""
 LONGEST = 36 * 3600
 """No session outlives this (STS API Reference, 'GetSessionToken'): so far a console session is followed."""
-_GLOBAL = frozenset({"us-east-1", "us-gov-west-1", "cn-north-1"})
-"""IAM writes its calls here, one for each partition of AWS (CloudTrail User Guide, 'Global service events')."""
 _ISSUERS = {
     "AssumedRole": ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
     "Root": ("AssumeRoot", "GetSessionToken"),
@@ -132,7 +130,7 @@ class Following:
         if self._first is not None:
             for name in _STATE:
                 yield Question(
-                    "EventName", name, (max(self._first, self._window[0]), self._window[1]), _GLOBAL
+                    "EventName", name, (max(self._first, self._window[0]), self._window[1]), IAM_REGIONS
                 )
 
     def learn(self, pages: Iterable[bytes]) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from tokentrail import __version__
 from tokentrail.errors import UsageError
-from tokentrail.present.document import Document, timestamp
+from tokentrail.present.document import Document
 from tokentrail.present.siem import asff
 from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Failed
@@ -34,9 +34,9 @@ _PLAIN = re.compile(r"[!-~]+")
 _LARGEST = 240_000
 """Bytes of a message; SNS, SQS and EventBridge take 256 KB with all around it."""
 _LISTED = 100
-"""Members of each list that are left where a notice would be larger."""
+"""Members of each list that are left where a notice would be larger, ..."""
 _LONGEST = 4_000
-"""Characters of each text that are left then."""
+"""... and characters of each text; half of both where that is too much still, and so on."""
 _FOR_GOOD = frozenset({400, 413, 415, 422})
 """
 Refusals of HTTP that are about what was sent (RFC 9110, 15.5), which will never be another.
@@ -47,16 +47,25 @@ anew.
 
 
 def told(notice: Notice) -> str:
-    """A notice as JSON, with its lists cut where it would be too large."""
+    """A notice as JSON, with its lists and texts cut where it would be too large."""
     shown = notice.shown()
-    text = json.dumps(shown, ensure_ascii=True)
-    if len(text) <= _LARGEST:
-        return text
-    cut = {
-        name: one[:_LISTED] if isinstance(one, list) else one[:_LONGEST] if isinstance(one, str) else one
-        for name, one in shown.items()
-    }
-    return json.dumps({**cut, "cut": True}, ensure_ascii=True)
+    text, listed, longest = json.dumps(shown, ensure_ascii=True), _LISTED, _LONGEST
+    while len(text) > _LARGEST and longest:
+        text = json.dumps({**_cut(shown, listed, longest), "cut": True}, ensure_ascii=True)
+        listed, longest = max(listed // 2, 1), longest // 2
+    return text
+
+
+def _cut(value: Any, listed: int, longest: int) -> Any:
+    match value:
+        case dict():
+            return {name: _cut(one, listed, longest) for name, one in value.items()}
+        case list():
+            return [_cut(one, listed, longest) for one in value[:listed]]
+        case str():
+            return value[:longest]
+        case _:
+            return value
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -238,7 +247,9 @@ class HubSink(_AwsSink):
     AWS Security Hub of one account and region.
 
     A finding of the same id is updated there, and one that was withdrawn is archived; findings bear the account that
-    imports them, since no other may be named (Security Hub API Reference, 'BatchImportFindings').
+    imports them, since no other may be named (Security Hub API Reference, 'BatchImportFindings'). An update whose
+    `UpdatedAt` is not later than what is there is ignored, and where Security Hub is off, each finding fails with
+    `InvalidAccess` (Security Hub User Guide, 'BatchImportFindings for finding providers').
     """
 
     at_once = 10
@@ -249,19 +260,22 @@ class HubSink(_AwsSink):
         self._account: str | None = None
 
     def deliver(self, notices: Sequence[Notice]) -> None:
-        """Import them, a hundred at a time."""
+        """Import the last of each finding, a hundred at a time."""
         if self._account is None:
             found = self._ask("sts", "get_caller_identity")
             self._account = str(found["Account"])
             self._partition = str(found["Arn"]).split(":")[1]
-        for start in range(0, len(notices), 100):
-            some = notices[start : start + 100]
+        last = list({one.id: one for one in notices}.values())
+        for start in range(0, len(last), 100):
+            some = last[start : start + 100]
             answer = self._ask(
                 "securityhub", "batch_import_findings", Findings=[self._asff(one) for one in some]
             )
             if answer.get("FailedCount"):
-                why = [one["ErrorMessage"] for one in answer.get("FailedFindings", ())]
-                raise SinkRefused(
+                failed = answer.get("FailedFindings", ())
+                why = [f"{one['ErrorCode']}, {one['ErrorMessage']}" for one in failed]
+                for_good = any(one["ErrorCode"] == "InvalidInput" for one in failed)
+                raise (SinkRefused if for_good else SinkFailed)(
                     f"{answer['FailedCount']} of {len(some)} were not taken: {(why or ['?'])[0]}"
                 )
 
@@ -273,6 +287,6 @@ class HubSink(_AwsSink):
         return asff(finding(notice.document)) | {
             "ProductArn": product,
             "AwsAccountId": self._account,
-            "UpdatedAt": timestamp(datetime.now(UTC)),
+            "UpdatedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "RecordState": "ARCHIVED" if notice.change == "withdrawn" else "ACTIVE",
         }

@@ -157,7 +157,6 @@ def _proof(plan: Plan) -> Html:
         join(["survives", f" until {timestamp(one.until)}" if one.until else "", ": ", one.why])
         for one in proof.survivors[:_HIT]
     ]
-    spared = [f"can't spare {one.credential}: {one.why}" for one in plan.not_spared]
     return tag(
         "div",
         tag("h3", f"Proof {scope}"),
@@ -165,7 +164,7 @@ def _proof(plan: Plan) -> Html:
         bullets(proof.holds_if) if proof.complete else None,
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
-        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(spared),
+        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(words.not_spared(plan)),
         tag("h3", "What goes on all the same") if plan.residual_risks else None,
         bullets(plan.residual_risks),
     )  # fmt: skip
