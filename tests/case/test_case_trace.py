@@ -899,3 +899,27 @@ def test_a_session_that_was_delivered_and_not_used_yet_answers_to_its_arn() -> N
             named = [id for id, principal in listed.items() if principal == listed[one.id]]
             assert named == [found.id for found in case.family([listed[one.id] or ""]).credentials]
         assert [first.id, second.id] == [found.id for found in case.family([first.arn]).credentials]
+
+
+def test_a_record_without_recipient_happened_in_its_callers_account(world: World) -> None:
+    """As in samples and exports: what was made leads on, is planned for, and trusts no stranger, as with a recipient."""
+    key = world.user("ada")
+    key.calls("s3:ListBuckets")
+    made = key.creates_access_key(key.creates_user("helper"))
+    made.calls("s3:ListBuckets")
+    made.creates_role("Lasting", {"AWS": f"arn:aws:iam::{HOME}:root"})
+    key.iam("CreateLoginProfile", userName="grace")
+    world.console_sign_in(world.user("grace")).calls("s3:ListBuckets")
+    key.runs_instance("Web").calls("s3:ListBuckets")
+    whole = list(world.records())
+    bare = [{name: value for name, value in one.items() if name != "recipientAccountId"} for one in whole]
+
+    told = []
+    for records in (whole, bare):
+        with held(records) as case:
+            plan = case.contain([key.id])
+            told.append(
+                (by_id(case.credentials()), [one.why for one in case.detect()], plan.steps, plan.proof)
+            )
+    assert len([one for one in told[0][0].values() if one.parent_link == "created"]) == 3
+    assert told[0] == told[1]

@@ -280,7 +280,7 @@ def _deeds(
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     ids = {row["n"]: row["id"] for row in listed}
-    users = {row["n"]: rows.caller(row).user_name for row in listed}
+    callers = {row["n"]: rows.caller(row) for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
     found = forest.changed_by(ids)
     addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
@@ -295,13 +295,13 @@ def _deeds(
             by=ids[row["n"]],
             event_id=rows.event_id(row["event_id"], row["event_id_text"]) or "",
             time=time,
-            account=row["account"] or "",
+            account=row["account"] or callers[row["n"]].account or "",
             source=row["source"] or "",
             name=row["name"],
             request=row["request"],
             response=row["response"],
             document=row["document"],
-            user=users[row["n"]],
+            user=callers[row["n"]].user_name,
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )

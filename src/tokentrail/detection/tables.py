@@ -57,6 +57,14 @@ TABLES = {
 below: the innermost, as these are ranges within ranges. Such a session's lineage is another's, yet begins anew there,
 as what runs has other hands in it.
 """
+LOGGED = """
+    SELECT account FROM events WHERE account IS NOT NULL
+    UNION SELECT i.account FROM identities i
+    SEMI JOIN (SELECT DISTINCT segment, identity FROM events WHERE account IS NULL) e
+      ON e.segment = i.segment AND e.identity = i.identity
+    WHERE i.account IS NOT NULL AND i.type <> 'AWSAccount'"""
+"""The accounts that the case has a log of: of a record without recipient that is its caller's, unless that came in from
+another (AWS CloudTrail User Guide, 'CloudTrail record contents', recipientAccountId)."""
 WHOLE = {
     "stays": """
         SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,

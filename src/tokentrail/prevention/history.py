@@ -39,7 +39,7 @@ LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
 _SQL = {
     "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
     "principal": "CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END",
-    "forwarded": f"{SERVICE} IS NOT NULL", "name": "e.name", "account": "e.account", "ip": "e.ip",
+    "forwarded": f"{SERVICE} IS NOT NULL", "name": "e.name", "account": "coalesce(e.account, i.account)", "ip": "e.ip",
     "region": "e.region", "agent": "e.agent", "endpoint": "e.endpoint", "time": "e.time", "resource": "e.resource",
     "created": "i.created", "mfa": "i.mfa", "linked": LINKED,
     "principal_id": "i.principal_id", "source_identity": "i.source_identity", "sign_in_session": "i.sign_in_session",

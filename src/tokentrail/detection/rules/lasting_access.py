@@ -8,6 +8,7 @@ from typing import Any
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import LOGGED
 from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
 from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id, object_of
@@ -75,9 +76,7 @@ class _Made:
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather, by the credential that made them, the ways in that it left."""
-    accounts = {
-        row["account"] for row in scene.rows("SELECT DISTINCT account FROM events WHERE account IS NOT NULL")
-    }
+    accounts = {row["account"] for row in scene.rows(LOGGED)}
     by_maker: dict[tuple[int, str], list[_Made]] = {}
     for row in list(scene.rows(_MADE, (scene.thresholds.whole("habit_after"),))):
         one = _judged(row, accounts, suspicious=scene.suspicious(row["n"]))

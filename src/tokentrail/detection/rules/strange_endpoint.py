@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import LOGGED
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.rows import Row, event_id
@@ -19,8 +20,7 @@ _THROUGH = f"""
 _THROUGH_IN_ALL = """
     SELECT n, owner, CAST(sum(events) AS BIGINT) AS events, min(first) AS first, min(endpoint) AS endpoint
     FROM {parts} GROUP BY n, owner"""
-_STRANGE = """
-    SELECT * FROM through WHERE owner NOT IN (SELECT DISTINCT account FROM events WHERE account IS NOT NULL)"""
+_STRANGE = f"SELECT * FROM through WHERE owner NOT IN ({LOGGED})"
 _USES = """
     SELECT s.owner, s.endpoint, s.events, s.first, k.* FROM strange s JOIN known k ON k.n = s.n
     WHERE k.seen_account IS NULL OR k.seen_account <> s.owner

@@ -50,7 +50,7 @@ WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.o
 
 -- What calls made that others then act through, and what became of keys; `id` is what will show in the records of whoever does.
 CREATE TABLE making AS
-SELECT h.*,
+SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no recipient happened at home
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
             WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
@@ -60,7 +60,7 @@ SELECT h.*,
             WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
             WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
-FROM changes h
+FROM changes h LEFT JOIN identities i ON i.segment = h.segment AND i.identity = h.identity
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
@@ -75,7 +75,7 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
   AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
 CREATE TABLE things AS
-SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, account,
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, in_account AS account,
        CASE WHEN what IN ('role', 'trust') THEN document
             WHEN name = 'DeleteAccessKey' THEN 'Deleted'
             WHEN what = 'key_status' THEN regexp_extract(request, '"status":"([^"]+)"', 1) END AS document,
@@ -99,12 +99,12 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id
 FROM making WHERE what NOT IN ('instance', 'task')
 UNION ALL
-SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, in_account, NULL, NULL,
        unnest(regexp_extract_all(response, '"instanceId":"([^"]+)"', 1))
 FROM making WHERE what = 'instance'
 UNION ALL
 -- ECS names a task's sessions by the last part of its ARN.
-SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, account, NULL, NULL,
+SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, in_account, NULL, NULL,
        unnest(regexp_extract_all(response, '"taskArn":"[^"]*/([^"/]+)"', 1))
 FROM making WHERE what = 'task';
 
