@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
 _NAMES = re.compile(r"CREATE VIEW (\w+) AS SELECT \* FROM (\w+)\Z")
 _SHAPES: dict[str, str] = {}
-"""By the statement that makes a table: its columns, once they were seen."""
+"""By the statement that makes a table: the one that makes it empty, once its columns were seen."""
 
 
 class Steps:
@@ -49,7 +49,7 @@ class Steps:
             return
         driven = step.driven_by is not None and self._is_empty(connection, step.driven_by)
         if driven and step.sql in _SHAPES:
-            connection.execute(f"CREATE TABLE {made[1]} ({_SHAPES[step.sql]})")
+            connection.execute(self._parsed.statement(connection, _SHAPES[step.sql]))
             self._rows[made[1]] = 0
             return
         if step.wide and self._filed is not None:
@@ -59,9 +59,10 @@ class Steps:
         self._rows[made[1]] = count
         if driven:
             table = connection.table(made[1])
-            _SHAPES[step.sql] = ", ".join(
+            shape = ", ".join(
                 f'"{name}" {kind}' for name, kind in zip(table.columns, table.types, strict=True)
             )
+            _SHAPES[step.sql] = f"CREATE TABLE {made[1]} ({shape})"
 
     def _is_empty(self, connection: DuckDBPyConnection, table: str) -> bool:
         if table in TABLES and table not in self._rows:
