@@ -21,6 +21,8 @@ from tokentrail import Case, Credential
 from tokentrail.lineage.model import Candidate, Kind, Overview, State, Trace
 from tokentrail.present.document import document
 from tokentrail.testing import World, native
+from tokentrail.testing.company import Company
+from tokentrail.testing.story import story
 
 Json = dict[str, Any]
 HOME, AWAY = "111122223333", "444455556666"
@@ -98,6 +100,13 @@ def thinned(records: list[Json], most: int) -> list[Json]:
         if seen[alike] <= most:
             found.append(one)
     return found
+
+
+def everyday() -> list[Json]:
+    """The story, and a morning of the company that it befell: each kind of credential, in hundreds of records."""
+    told = story(ordinary_day=False)
+    Company(told.world, at("06:00:00"), at("10:00:00"), seed=7).works()
+    return thinned(told.world.records(), 2)
 
 
 def kept(case: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evidence import Json, held, real, thinned
+from evidence import Json, everyday, held, real
 from tokentrail import Case
 from tokentrail.present.document import document
 from tokentrail.testing import FAKE_SESSION_TOKEN, carriers, native
@@ -49,9 +49,11 @@ def rows(*files: bytes) -> Rows:
         return {one.id: document(one) for one in case.credentials()}
 
 
-@pytest.fixture(name="records", scope="module", params=[2, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.fixture(
+    name="records", scope="module", params=["morning", pytest.param("day", marks=pytest.mark.long)]
+)
 def _records(request: pytest.FixtureRequest) -> list[Json]:
-    return thinned(story().world.records(), request.param)
+    return everyday() if request.param == "morning" else story().world.records()
 
 
 @pytest.fixture(name="brought", scope="module")

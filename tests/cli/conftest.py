@@ -1,4 +1,4 @@
-"""What the tests of the command line share: the story as a case, and a way to run a verb."""
+"""What the tests of the command line share: the story, apart from its ordinary day, as a case, and a way to run a verb."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
 @pytest.fixture(name="told", scope="session")
 def _told() -> Story:
-    return story()
+    return story(ordinary_day=False)
 
 
 @pytest.fixture(name="logs", scope="session")

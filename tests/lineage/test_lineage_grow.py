@@ -119,8 +119,11 @@ def _linked() -> Iterator[tuple[DuckEngine, dict[str, str]]]:
         folders = list(case._folder.snapshot().folders.values())
         for name in TABLES:
             engine.segments(name, folders)
+            engine.run(f"CREATE TABLE own_{name} AS SELECT * FROM {name}")
+            engine.run(f"DROP VIEW {name}")
+            engine.run(f"ALTER TABLE own_{name} RENAME TO {name}")  # so that it can be emptied
         grow.set_aside(engine, all_of_them=True)
-        known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in grow.REDUCED]
+        known = [f"CREATE TABLE {name} AS SELECT * FROM new_{name}" for name in grow.REDUCED]
         listed = [*grow.reductions(engine), *known, *grow._AT_ONCE, *grow.listed_in(grow.LINKING_FILES)]
         for sql in listed:
             engine.run(sql)

@@ -51,6 +51,25 @@ def test_each_has_its_own_tables() -> None:
                 engine.rows("SELECT i FROM made")
 
 
+def test_what_the_first_is_told_the_others_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much memory there is and how to plan is told once, and again where another DuckDB is opened in its place."""
+    monkeypatch.setattr(duck, "COMMON", common.Common())
+    monkeypatch.setattr(common, "_RENEWED", 2)
+    monkeypatch.setattr(duck, "_ENOUGH", 64 << 20)
+    monkeypatch.setattr(duck, "_EACH", 1)
+    told: list[str] = []
+    run = DuckEngine.run
+    monkeypatch.setattr(DuckEngine, "run", lambda self, sql: (told.append(sql), run(self, sql))[1])
+    found = []
+    for _ in range(3):
+        with small() as one:
+            [planning] = one.rows("SELECT current_setting('disabled_optimizers') AS off")
+            found.append((sum("SET memory_limit" in sql for sql in told), round(one.memory() / (1 << 20))))
+            assert "common_subplan" in planning["off"]
+
+    assert [(1, 64), (1, 64), (2, 64)] == found
+
+
 def test_what_one_leaves_is_gone() -> None:
     """Whatever an engine held goes with it, also while an answer of it is still read; closing it twice does no harm."""
     with small() as stays:

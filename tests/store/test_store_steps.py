@@ -52,3 +52,22 @@ def test_where_there_is_no_cause_nothing_is_asked_a_second_time(asked: list[str]
     assert (KINDS, 3) == _linked(3, few=few)
 
     assert (1, 1, 2) == (first, second, asked.count(LISTED[1].sql))
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_what_a_view_names_and_what_records_tell_are_causes_too(asked: list[str], *, few: bool) -> None:
+    """A table that is known by another name drives as itself, and so does one of the evidence."""
+    listed = [
+        Step("CREATE TABLE new_made AS SELECT time AS n FROM changes", frozenset(), "changes"),
+        Step("CREATE VIEW made AS SELECT * FROM new_made", frozenset({0})),
+        Step("CREATE TABLE after AS SELECT n + 1 AS n FROM made", frozenset({0, 1}), "made"),
+    ]
+
+    def linked(rows: int) -> tuple[int, ...]:
+        with closing(DuckEngine(threads=1, records=1 if few else None)) as engine:
+            engine.run(f"CREATE TABLE changes AS SELECT range AS time FROM range({rows})")
+            engine.run_all(listed)
+            assert engine.rows("SELECT count(*) AS many FROM after") == [{"many": rows}]
+        return tuple(asked.count(listed[at].sql) for at in (0, 2))
+
+    assert [(1, 1), (1, 1), (2, 2)] == [linked(0), linked(0), linked(3)]

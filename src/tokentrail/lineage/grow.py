@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -46,6 +46,10 @@ _REDUCING = ("1_reduced",)
 LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
 DRIVEN = {
+    "new_issuing": "issuances", "calls": "issuing", "contested": "calls", "entrances": "calls", "issued": "calls",
+    "keyless": "calls", "twins": "calls", "minters": "calls", "foreigners": "calls", "by_key": "issued",
+    "claimed": "by_key", "circles": "unclear", "by_second": "unclear", "cleared": "unclear", "direct": "circles",
+    "groups": "circles", "making": "changes", "made": "makings",
     "things": "making", "new_makings": "things", "same_second": "contested", "outdone": "same_second",
     "signed_in": "entrances", "browsers": "entrances", "unkeyed": "keyless", "sign_ins": "signed_in",
     "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
@@ -57,7 +61,7 @@ DRIVEN = {
     "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",
     "through": "made", "makers": "through", "made_by": "makers",
 }  # fmt: skip
-"""By table, one without whose rows it has none: of most evidence, some are empty."""
+"""By table, one without whose rows it has none: of most evidence, some are empty, and of some the records tell none."""
 
 _SPOKEN = {"e": "events", "i": "identities", "s": "issuances", "c": "changes"}
 _PLACED = frozenset({"segment", "object", "ordinal", "event_id", "event_id_text", "identity"})
@@ -245,6 +249,11 @@ def listed_in(files: Iterable[str]) -> list[str]:
     return [one for name in files for one in statements(f"{name}.sql")]
 
 
+@lru_cache(1_000)
+def _words(statement: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(statement))
+
+
 def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
     """
     Each statement as a step after the earlier ones that it builds on; then the tables dropped that nobody needs.
@@ -257,13 +266,17 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
     places = {found[2]: place for place, found in enumerate(made) if found}
     behind: list[frozenset[int]] = []
     for place, one in enumerate(listed):
-        named = frozenset(at for name in _WORD.findall(one) if (at := places.get(name, place)) < place)
+        named = frozenset(at for name in _words(one) if (at := places.get(name, place)) < place)
         views = (behind[at] for at in named if listed[at].startswith("CREATE VIEW"))
         behind.append(named.union(*views))
-    stay = {places[name] for one in later for name in _WORD.findall(one) if name in places}
+    stay = {places[name] for one in later for name in _words(one) if name in places}
     stay = stay.union(*(behind[at] for at in stay if listed[at].startswith("CREATE VIEW")))
+    users = [{at} for at in range(len(listed))]
+    for user, needs in enumerate(behind):
+        for at in needs:
+            users[at].add(user)
     drops = [
-        Step(f"DROP TABLE {name}", frozenset(user for user, needs in enumerate(behind) if at in needs) | {at})
+        Step(f"DROP TABLE {name}", frozenset(users[at]))
         for name, at in places.items()
         if at not in stay and listed[at].startswith("CREATE TABLE")
     ]

@@ -137,6 +137,8 @@ class Home:
     def __init__(self, shared: _Shared, catalog: str) -> None:
         self._shared = shared
         self.catalog = catalog
+        self.is_first = shared.lent == 1
+        """Whether nobody has told that DuckDB anything yet."""
         self.connection = shared.whole.cursor()
         # Of one that was never closed it is noted: it may be let go of while anything else is done.
         self._unclosed = weakref.finalize(self, shared.unclosed.append, catalog)

@@ -88,11 +88,11 @@ class DuckEngine(Tuned, Keeping):
         self._alone = self._home is None
         self._whole = self._home.connection if self._home else opened(threads, spill)
         self.run(self._path)
-        enough = memory or max(_ENOUGH, threads * _EACH)
-        self._limit = min(int(self.memory()), enough)
-        self.release()
-        if self.small:
-            self.plan_quickly()
+        self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
+        if self._home is None or self._home.is_first:  # those after it find all told
+            self.limit()
+            if self.small:
+                self.plan_quickly()
         self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.remember_files(True)  # a case's files never change once they are there
         self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")

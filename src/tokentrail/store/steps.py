@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tokentrail.events.columns import TABLES
 from tokentrail.store.filed import Filed
 from tokentrail.store.interface import Step
 from tokentrail.store.parsed import Parsed
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
+_NAMES = re.compile(r"CREATE VIEW (\w+) AS SELECT \* FROM (\w+)\Z")
 _SHAPES: dict[str, str] = {}
-"""By the statement that makes a table: its columns, once they were seen."""
+"""By the statement that makes a table: the one that makes it empty, once its columns were seen."""
 
 
 class Steps:
@@ -39,12 +41,15 @@ class Steps:
         """Run one, or make its table without asking where it can only be empty."""
         made = _MAKES.match(step.sql)
         if made is None:
+            named = _NAMES.match(step.sql)
+            if named is not None and named[2] in self._rows:
+                self._rows[named[1]] = self._rows[named[2]]
             if self._filed is None or not self._filed.drop(connection, step.sql):
                 connection.execute(self._parsed.statement(connection, step.sql))
             return
-        driven = step.driven_by is not None and self._rows.get(step.driven_by) == 0
+        driven = step.driven_by is not None and self._is_empty(connection, step.driven_by)
         if driven and step.sql in _SHAPES:
-            connection.execute(f"CREATE TABLE {made[1]} ({_SHAPES[step.sql]})")
+            connection.execute(self._parsed.statement(connection, _SHAPES[step.sql]))
             self._rows[made[1]] = 0
             return
         if step.wide and self._filed is not None:
@@ -53,5 +58,14 @@ class Steps:
         [[count]] = connection.execute(self._parsed.statement(connection, step.sql)).fetchall()
         self._rows[made[1]] = count
         if driven:
-            columns = connection.execute(f"DESCRIBE {made[1]}").fetchall()
-            _SHAPES[step.sql] = ", ".join(f'"{name}" {kind}' for name, kind, *_ in columns)
+            table = connection.table(made[1])
+            shape = ", ".join(
+                f'"{name}" {kind}' for name, kind in zip(table.columns, table.types, strict=True)
+            )
+            _SHAPES[step.sql] = f"CREATE TABLE {made[1]} ({shape})"
+
+    def _is_empty(self, connection: DuckDBPyConnection, table: str) -> bool:
+        if table in TABLES and table not in self._rows:
+            sql = f"SELECT 1 FROM {table} LIMIT 1"
+            self._rows[table] = len(connection.execute(self._parsed.statement(connection, sql)).fetchall())
+        return self._rows.get(table) == 0

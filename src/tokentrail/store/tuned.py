@@ -43,10 +43,15 @@ class Tuned:
         count, unit = str(row["said"]).split()
         return float(count) * _UNITS[unit]
 
-    def release(self) -> None:
-        """Give back to the system what tables and joins have let go of: beside what comes next it would add up."""
+    def limit(self) -> None:
+        """Let tables and joins take no more than that, and give back to the system what they have let go of."""
         self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
         give_back()
+
+    def release(self) -> None:
+        """Give back what was let go of: beside what comes next it would add up, unless it was of few records."""
+        if self._alone:
+            self.limit()
 
     def remember_files(self, remember: bool) -> None:
         """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""
