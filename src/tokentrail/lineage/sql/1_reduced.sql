@@ -60,7 +60,11 @@ SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no reci
             WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
             WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
-FROM changes h LEFT JOIN identities i ON i.segment = h.segment AND i.identity = h.identity
+FROM changes h
+LEFT JOIN (
+  SELECT i.segment, i.identity, i.account FROM identities i
+  SEMI JOIN (SELECT segment, identity FROM changes WHERE account IS NULL) b ON b.segment = i.segment AND b.identity = i.identity
+) i ON i.segment = h.segment AND i.identity = h.identity
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
          'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
