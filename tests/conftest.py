@@ -19,7 +19,7 @@ from tokentrail.store.workers import environment
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
-settings.register_profile("default", max_examples=4, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("default", max_examples=3, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -40,6 +40,12 @@ def pytest_collection_finish() -> None:
     """Leave out of every later search for cycles what was loaded: it stays, and is most of all that there is."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more process than there are cores: an eighth of the time is spent waiting for others."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -104,7 +104,7 @@ def hold(incident: Incident) -> None:
 
 
 @given(incident=incidents())
-@settings(QUICK, max_examples=12)
+@QUICK
 def test_a_plan_is_what_it_says(incident: Incident) -> None:
     """A complete plan leaves nothing; an incomplete one does; its collateral is all that it hits."""
     hold(incident)
