@@ -10,7 +10,7 @@ import pytest
 from shell import Ran, Run, ran
 from tokentrail.case import Case
 from tokentrail.testing import FAKE_SESSION_TOKEN
-from tokentrail.testing.story import Story
+from tokentrail.testing.story import story
 
 GOLDEN = """\
 The leak of key A, told from its CloudTrail logs
@@ -118,8 +118,9 @@ def test_no_session_token_is_printed_in_other_formats(run: Run, format_: str) ->
     assert FAKE_SESSION_TOKEN not in said.out + said.err
 
 
-def test_every_state_in_it_is_what_the_case_says(run: Run, told: Story) -> None:
+def test_every_state_in_it_is_what_the_case_says(run: Run) -> None:
     """At each turn, the demo's credentials and states are those of a trace as of that moment."""
+    told = story()
     said = run("demo", "--case", "here", "--format", "json")
     assert FAKE_SESSION_TOKEN not in said.out + said.err
     shown = json.loads(said.out)
