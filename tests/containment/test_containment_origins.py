@@ -6,14 +6,19 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from contain_cases import actions, as_given, asked, checked, hit, planned, step
 
-from evidence import AWAY, HOME, START, call, held, session
+from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
+from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.model import Plan
+from tokentrail.containment.origins import Seen, once, passwords
+from tokentrail.containment.principal import Principal
+from tokentrail.containment.scene import ALWAYS, Source
+from tokentrail.containment.staging import held_of
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy
 
@@ -807,3 +812,51 @@ def test_what_works_where_only_a_session_that_has_run_out_brought_the_attacker_i
 
     assert after.id not in plan.tainted
     assert rests_on(plan, f"^{key.id} was not stolen as well, .*{moved}, where nobody was before {after.id}")
+
+
+@pytest.mark.parametrize(
+    ("told", "since"),
+    [
+        ((None, START), START),
+        ((START, at("12:00:00")), START),
+        ((START, ALWAYS), ALWAYS),
+        ((None, None), None),
+    ],
+)
+def test_a_source_gives_from_when_any_that_tells_of_it_says(
+    told: tuple[datetime | None, datetime | None], since: datetime | None
+) -> None:
+    """Sessions say nothing of when what gave them was made; a sign-in before a password was set says it was known."""
+    ways = [
+        Source(
+            kind="password",
+            id="grace",
+            mints=Principal(HOME, "user", "grace"),
+            account=HOME,
+            why="x",
+            since=one,
+        )
+        for one in told
+    ]
+
+    assert [one.since for one in once(ways)] == [one.since for one in once(reversed(ways))] == [since]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
+    """Who signs in with a password that the attacker set knew none before; who did so earlier had one."""
+    user, key = Principal(HOME, "user", "grace"), "AKIAIOSFODNN7EXAMPLE"
+    deed = Deed(
+        by=key, event_id="e", time=at("11:00:00"), account=HOME, source="iam.amazonaws.com", name="CreateLoginProfile",
+        request='{"userName":"grace"}', response=None,
+    )  # fmt: skip
+    world = World(at("10:00:00") if before else at("12:00:00"))
+    world.console_sign_in(world.user("grace"))
+    with held(world) as case:
+        (one,) = [one for one in case.credentials() if one.kind == "console_session"]
+        forest = case._views.forest(None)
+        (row,) = forest.named([one.id])
+    (found,) = passwords([Seen(held_of(row, one), one)], [deed], [])
+
+    assert found.mints == user
+    assert found.since == (ALWAYS if before else at("11:00:00"))

@@ -13,12 +13,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tokentrail.containment.imagined import ANY_NAME, imagined
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
-from tokentrail.containment.scene import LONGEST, Held, Scene, Source, SourceKind, assumes
+from tokentrail.containment.scene import ALWAYS, LONGEST, Held, Scene, Source, SourceKind, assumes
 from tokentrail.policy.context import Caller
 
 RENEWAL = "GetSigninToken"
@@ -29,7 +29,6 @@ _SECOND = timedelta(seconds=1)
 _CHAINED, _AS_ROOT, _SIGNED_IN = timedelta(hours=1), timedelta(minutes=15), timedelta(hours=12)
 _OFTEN = timedelta(minutes=45)
 """How often a chained session is renewed, which lives for an hour."""
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _HURRIED = 1_000
 """What a mint costs that must come while a call against its minter is under way: more than any detour."""
 _NAMES_AT_MOST = 20
@@ -128,7 +127,7 @@ class _Search:
         """Take up what the attacker has to begin with."""
         for one in self._scene.held:
             if one.kind != "forwarded":
-                begins = (one.since if one.kind == "long_term_key" else one.issued_at) or _ALWAYS
+                begins = (one.since if one.kind == "long_term_key" else one.issued_at) or ALWAYS
                 self._hands.setdefault(one.principal, []).append(
                     Hand(
                         what=one, principal=one.principal, begins=begins, life=self._outcome.lives[one.id],
@@ -138,7 +137,7 @@ class _Search:
         for source in self._scene.sources:
             self._sources.setdefault(source.mints, []).append(
                 Hand(
-                    what=source, principal=source.mints, begins=source.since or _ALWAYS,
+                    what=source, principal=source.mints, begins=source.since or ALWAYS,
                     life=self._outcome.sources[source],
                 )
             )  # fmt: skip
@@ -217,7 +216,7 @@ class _Search:
 
     def _unseen(self, giver: Hand, moment: datetime) -> bool:
         """Whether the log of the giver's account would not show what it does."""
-        return moment >= self._scene.unseen_since.get(giver.principal.account, _ALWAYS)
+        return moment >= self._scene.unseen_since.get(giver.principal.account, ALWAYS)
 
     def _price(self, giver: Hand, principal: Principal, way: str, moment: datetime) -> int:
         """One for the mint, and more if the call that ends the giver, or shuts the role, is under way."""

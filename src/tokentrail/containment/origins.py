@@ -7,14 +7,14 @@ next.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.scene import ALWAYS, Held, Source
 from tokentrail.containment.workloads import gone_at, session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
@@ -31,6 +31,7 @@ _ANYWHERE = "rolesanywhere.amazonaws.com"
 _OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
 """Services that give each thing that somebody starts a session name of its own, and what that is."""
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
+_PASSWORDS_GIVEN = frozenset({"CreateLoginProfile", "UpdateLoginProfile", "ChangePassword"})
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
 }  # fmt: skip
@@ -111,7 +112,9 @@ def refreshing(one: Held, arn: str | None) -> Source:
     return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
 
 
-def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[Change]) -> Iterator[Source]:
+def passwords(
+    tainted: Iterable[Seen], deeds: Collection[Deed], changes: Sequence[Change]
+) -> Iterator[Source]:
     """
     Passwords that an attacker has signed in with, until somebody else changed them.
 
@@ -126,6 +129,14 @@ def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[
         if not by_user or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
+        given = (
+            deed.time
+            for deed in deeds
+            if deed.name in _PASSWORDS_GIVEN
+            and deed.account == one.principal.account
+            and (deed.asked("userName") or deed.user) == user
+            and deed.time <= issued
+        )
         changed = (
             change.time
             for change in changes
@@ -136,7 +147,7 @@ def passwords(tainted: Iterable[Seen], deeds: Iterable[Deed], changes: Sequence[
             and change.event_id not in own
         )
         found = _source("password", user, one, f"whoever signed in as {user} knows the password")
-        yield replace(found, until=min(changed, default=None))
+        yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
 
 
 def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetime) -> Iterator[Source]:
@@ -220,10 +231,9 @@ def once(sources: Iterable[Source]) -> list[Source]:
     found: dict[Any, Source] = {}
     for one in sources:
         known = found.setdefault((one.name, one.mints), one)
-        both = (one.since, known.since)
-        found[one.name, one.mints] = replace(
-            one if _longer(one, known) else known, since=min(filter(None, both)) if all(both) else None
-        )
+        longer = one if _longer(one, known) else known
+        since = min(filter(None, (one.since, known.since)), default=None)
+        found[one.name, one.mints] = replace(longer, since=since)
     placed: dict[Any, list[Source]] = {}
     for one in found.values():
         if one.what and one.region:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
@@ -24,6 +24,7 @@ SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in
 WayKind = Literal["portal", "certificate", "saml"]
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
 """How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 _STOPPING = timedelta(seconds=130)
 """
 How long a container may go on once its ECS task is stopped: on Fargate 120 seconds at most, and a few until its agent
@@ -144,7 +145,7 @@ class Source:
     cluster: str | None = field(default=None, compare=False)
     """Of an ECS task or service: where it runs, if that is known."""
     since: datetime | None = field(default=None, compare=False)
-    """From when on it hands out anything, where the evidence shows that it did not before."""
+    """From when on it hands out anything, where the evidence tells; `ALWAYS` where it may have before all that."""
     until: datetime | None = field(default=None, compare=False)
     """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
     assumed: bool = field(default=False, compare=False)
