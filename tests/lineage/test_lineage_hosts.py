@@ -38,3 +38,66 @@ def test_an_instance_that_an_attacker_launched_acts_by_its_identity_role_too() -
         told = {one.id: one for one in case.credentials()}[identity.id]
 
         assert (told.parent, told.parent_link) == (thief.id, "created")
+
+
+def test_a_functions_session_acts_through_the_code_that_was_the_last_before_it() -> None:
+    """Code that was replaced runs no more, but for 15 minutes: later sessions are not of whoever had changed it."""
+    world = World(START)
+    thief, owner = world.user("support").assumes("Admin"), world.user("ci").assumes("Deploy")
+    thief.updates_function("hook")
+    world.wait(minutes=20)
+    during = world.function("Work", "hook")
+    owner.updates_function("hook")
+    world.wait(minutes=10)
+    just_after = world.function("Work", "hook")
+    world.wait(minutes=10)
+    after = world.function("Work", "hook")
+    with held(world) as case:
+        found = {who: {link.child for link in case.trace([who]).links} for who in (thief.id, owner.id)}
+
+        assert found[thief.id] >= {during.id, just_after.id} and after.id not in found[thief.id]
+        assert found[owner.id] >= {just_after.id, after.id} and during.id not in found[owner.id]
+
+
+def test_who_made_a_function_stays_behind_it_whoever_changes_its_code() -> None:
+    """A function that an attacker made is the attacker's: other code leaves its role and what starts it."""
+    world = World(START)
+    thief, owner = world.user("support").assumes("Admin"), world.user("ci").assumes("Deploy")
+    thief.creates_function("hook", "Work")
+    owner.updates_function("hook")
+    world.wait(hours=1)
+    after = world.function("Work", "hook")
+    with held(world) as case:
+        told = {one.id: one for one in case.credentials()}[after.id]
+
+        assert (told.parent, told.parent_link) == (thief.id, "created")
+        assert after.id in {one.id for one in case.trace([owner.id]).credentials}
+
+
+def test_a_role_made_anew_is_only_the_last_makers() -> None:
+    """A name is free again once its role is gone: sessions of a later role are not of whoever made the first."""
+    world = World(START)
+    thief, owner = world.user("support").assumes("Admin"), world.user("ci").assumes("Deploy")
+    for maker in (thief, owner):
+        maker.creates_role("Batch", {"Service": "ec2.amazonaws.com"})
+        world.wait(hours=1)
+    session = world.instance("Batch")
+    with held(world) as case:
+        told = {one.id: one for one in case.credentials()}[session.id]
+
+        assert (told.parent, told.parent_link) == (owner.id, "created")
+        assert session.id not in {one.id for one in case.trace([thief.id]).credentials}
+
+
+def test_links_to_a_function_that_is_often_changed_grow_with_its_sessions() -> None:
+    """Each session is tied to the code that it runs, not to each change that ever was before it."""
+    world = World(START)
+    owner = world.user("ci").assumes("Deploy", duration=43200)
+    for _ in range(20):
+        owner.updates_function("hook")
+        world.wait(minutes=20)
+        world.function("Work", "hook")
+    with held(world) as case:
+        links = [one for one in case.trace([owner.id]).links if one.link == "created"]
+
+        assert len(links) == len({one.child for one in links}) == 20

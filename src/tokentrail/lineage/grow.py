@@ -19,7 +19,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 15
+LINKING = 16
 """Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 CONSOLE = "signin.amazonaws.com"
@@ -56,7 +56,7 @@ DRIVEN = {
     "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
     "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
     "made_users": "made", "made_people": "made", "persons": "made_people",
-    "acting": "made_users", "users": "acting", "made_roles": "made", "sessions": "made",
+    "acting": "made_users", "users": "acting", "lasting": "made", "sessions": "made",
     "wrappers": "made", "anchored": "wrappers",
     "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",
     "through": "made", "makers": "through", "made_by": "makers",

@@ -33,7 +33,16 @@ SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
 FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
 WHERE n.kind = 'identity_center' AND p.person IN (SELECT id FROM made_people);
 
-CREATE TABLE made_roles AS SELECT * FROM made WHERE what = 'role';
+-- Another role of the name was made when this one was gone, and other code replaces a function's. What ran by then may
+-- get credentials for as long as a function may run, 15 minutes (AWS Lambda Developer Guide, 'Lambda quotas').
+CREATE TABLE lasting AS
+SELECT m.*, r.until FROM made m JOIN (
+  SELECT segment, object, ordinal, CASE WHEN what = 'function' THEN 900 ELSE 0 END
+    + CASE WHEN api LIKE 'Create%' THEN lead(time) OVER its_making ELSE lead(time) OVER its_code END AS until
+  FROM makings WHERE what IN ('role', 'function')
+  WINDOW its_making AS (PARTITION BY account, id, what, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal),
+         its_code AS (PARTITION BY account, id, what ORDER BY time, event_id, segment, object, ordinal)
+) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
 -- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
 -- answer shows no key, it is of the same role, name and seconds.
@@ -123,11 +132,15 @@ FROM persons n JOIN made_people m ON m.id = n.person
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM sessions n JOIN made_roles m ON m.account = n.role_account AND m.id = n.role_name
-WHERE m.time <= n.issued_at AND m.ck <> n.ck
+FROM sessions n JOIN lasting m ON m.what = 'role' AND m.account = n.role_account AND m.id = n.role_name
+WHERE n.issued_at BETWEEN m.time AND coalesce(m.until, n.issued_at) AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'function', 'task', 'build') AND m.account = n.account
+FROM hosts n JOIN lasting m ON m.what = 'function' AND m.account = n.account AND m.id = n.host
+WHERE n.issued_at BETWEEN m.time AND coalesce(m.until, n.issued_at) AND m.ck <> n.ck
+UNION ALL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
+FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'task', 'build') AND m.account = n.account
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
