@@ -76,10 +76,8 @@ class _Run:
 
     place: Place
     steps: list[Step[Held]]
-
-    @property
-    def documents(self) -> Iterator[Document]:
-        return (item.value for item in self.steps if isinstance(item.value, Document))
+    cutoffs: list[float | None]
+    """Of each step's document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,13 @@ class _Cut:
 
     cutoff: float
     step: Step[Held]
-    sentence: str
+    document: Document
+    place: Place
+
+    @property
+    def sentence(self) -> str:
+        """What it denies."""
+        return f"{self.place.label} {complete_reason(widest(self.document))}"
 
 
 @dataclass(slots=True)
@@ -113,12 +117,12 @@ class Standing:
             if isinstance(held, Malformed):
                 found.unread.append((place, place.steps[index], held.reason))
             elif isinstance(held, Document) and (held.denials or (place.boundary and not held.allows)):
-                found._add(_Run(place, _run(place.steps, index, as_of)))
+                found._add(_run(place, index, as_of))
         found._sort()
         return found
 
     def _add(self, run: _Run) -> None:
-        plain = run.place.doubt is None and all(cutoff_of(document) is not None for document in run.documents)
+        plain = run.place.doubt is None and None not in run.cutoffs
         (self.plain if plain else self.intricate).append(run)
 
     def _sort(self) -> None:
@@ -193,8 +197,8 @@ def earliest(endings: Iterable[Ending]) -> Ending | None:
     return min(endings, key=lambda ending: (ending.at, ending.done_at, ending.by), default=None)
 
 
-def _run(steps: Sequence[Step[Held]], index: int, as_of: datetime) -> list[Step[Held]]:
-    first = index
+def _run(place: Place, index: int, as_of: datetime) -> _Run:
+    steps, first = place.steps, index
     while first > 0:
         before = steps[first - 1].value
         if not (isinstance(before, Document) and before.denials):
@@ -202,17 +206,16 @@ def _run(steps: Sequence[Step[Held]], index: int, as_of: datetime) -> list[Step[
         first -= 1
     run = list(steps[first : index + 1])
     clocks = any(isinstance(item.value, Document) and has_clock(item.value) for item in run)
-    return with_clock(run, as_of) if clocks else run
+    run = with_clock(run, as_of) if clocks else run
+    return _Run(place, run, [cutoff_of(item.value) for item in run if isinstance(item.value, Document)])
 
 
 def _cuts(run: _Run) -> Iterator[_Cut]:
     cutoff = math.inf
-    for item in reversed(run.steps):
-        document = item.value
-        own = cutoff_of(document) if isinstance(document, Document) else None
-        if isinstance(document, Document) and own is not None:
+    for item, own in zip(reversed(run.steps), reversed(run.cutoffs), strict=True):
+        if isinstance(item.value, Document) and own is not None:
             cutoff = min(cutoff, own)
-            yield _Cut(cutoff, item, f"{run.place.label} {complete_reason(widest(document))}")
+            yield _Cut(cutoff, item, item.value, run.place)
 
 
 def _issue_second(caller: Caller) -> float | None:

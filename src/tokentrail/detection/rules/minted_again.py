@@ -20,7 +20,8 @@ _REVOKED = began(
 _MINTED = began("""
     SELECT c.by_event, c.done_at, c.began AS cut_began, k.*
     FROM (SELECT DISTINCT by_event, done_at, role, root_n, began FROM revoked_now) c
-    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at""")
+    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at
+    WHERE k.n NOT IN (SELECT n FROM ended)""")
 _AGAIN = f"""
     SELECT k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
            (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
@@ -49,12 +50,15 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("revoked_now", _REVOKED)
     whose = {row["n"]: row["began"] for row in scene.rows("SELECT DISTINCT n, began FROM revoked_now")}
     ended = {one.row["n"] for one in (*scene.cut_keys(), *scene.cut_sessions())}
+    scene.give("ended", {"n": pa.array(sorted(ended), pa.int64())})
     stories: dict[tuple[str, int], list[Row]] = {}
     for row in scene.rows(_AGAIN):
-        if row["n"] not in ended:
-            stories.setdefault((row["by_event"], row["began"]), []).append(row)
+        stories.setdefault((row["by_event"], row["began"]), []).append(row)
+    of: dict[tuple[str, int], list[Cut]] = {}
+    for one in cuts:
+        of.setdefault((one.by, whose[one.row["n"]]), []).append(one)
     for (by, root), found in sorted(stories.items()):
-        mine = [one for one in cuts if one.by == by and whose[one.row["n"]] == root]
+        mine = of[by, root]
         signs = _signs(scene, mine, found)
         if signs:
             yield _hit(scene, mine, found, signs, by)
