@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evidence import AWAY, HOME, START, answers, born, by_id, call, traced, user
+from evidence import AWAY, HOME, START, answers, born, by_id, call, held, traced, user
 from tokentrail.testing import Credential, World
 from tokentrail.testing.administration import trust_policy
 
@@ -256,6 +256,24 @@ def test_aws_login_through_what_was_made_is_its_makers(made: str) -> None:
     ])  # fmt: skip
 
     assert ("oauth_login", "AKIAIOSFODNN7EXAMPLE", "created", None) == born(found[LOGIN])
+
+
+def test_who_signs_in_with_a_password_is_tied_to_whoever_set_that_one(world: World) -> None:
+    """A password is gone once another is set (IAM API Reference, 'UpdateLoginProfile'): the thief's opens no more."""
+    ada = world.user("ada")
+    setters = [world.user(name).assumes("Admin") for name in ("support", "helpdesk")]
+    entered = []
+    for setter in setters:
+        setter.iam("UpdateLoginProfile", userName="ada")
+        world.wait(minutes=5)
+        entered.append(world.console_sign_in(ada))
+        world.wait(hours=1)
+    with held(world) as case:
+        behind = [
+            {link.child for link in case.trace([one.id]).links if link.link == "created"} for one in setters
+        ]
+
+    assert behind == [{one.id} for one in entered]
 
 
 def test_a_source_identity_is_inherited_along_a_chain(world: World) -> None:

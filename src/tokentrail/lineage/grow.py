@@ -55,7 +55,7 @@ DRIVEN = {
     "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
     "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
     "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
-    "made_users": "made", "made_people": "made", "persons": "made_people",
+    "made_users": "lasting", "made_people": "made", "persons": "made_people",
     "acting": "made_users", "users": "acting", "lasting": "made", "sessions": "made",
     "wrappers": "made", "anchored": "wrappers",
     "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",

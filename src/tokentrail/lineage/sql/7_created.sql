@@ -7,7 +7,20 @@ SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id
 FROM forms f JOIN made m ON m.what = 'access_key' AND m.id = f.key AND m.account = f.account
 JOIN lives n ON n.ck = f.ck WHERE f.form = 'long' AND m.ck <> n.ck;
 
-CREATE TABLE made_users AS SELECT * FROM made WHERE what IN ('user', 'login_profile');
+-- A user or role of the name is made when an earlier one is gone, and another password or code replaces a user's or a
+-- function's. What ran by then may get credentials for as long as a function may run, 15 minutes (AWS Lambda Developer
+-- Guide, 'Lambda quotas').
+CREATE TABLE lasting AS
+SELECT m.*, r.until FROM made m JOIN (
+  SELECT segment, object, ordinal,
+         CASE WHEN what = 'function' AND api LIKE 'Create%' THEN 900 + lead(time) OVER another
+              WHEN what = 'function' THEN 900 + lead(time) OVER next ELSE lead(time) OVER next END AS until
+  FROM makings WHERE what IN ('user', 'login_profile', 'role', 'function')
+  WINDOW next AS (PARTITION BY account, id, what ORDER BY time, event_id, segment, object, ordinal),
+         another AS (PARTITION BY account, id, what, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
+) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
+
+CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_profile');
 
 CREATE TABLE acting AS
 SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
@@ -32,17 +45,6 @@ CREATE TABLE persons AS
 SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
 FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
 WHERE n.kind = 'identity_center' AND p.person IN (SELECT id FROM made_people);
-
--- Another role of the name was made when this one was gone, and other code replaces a function's. What ran by then may
--- get credentials for as long as a function may run, 15 minutes (AWS Lambda Developer Guide, 'Lambda quotas').
-CREATE TABLE lasting AS
-SELECT m.*, r.until FROM made m JOIN (
-  SELECT segment, object, ordinal, CASE WHEN what = 'function' THEN 900 ELSE 0 END
-    + CASE WHEN api LIKE 'Create%' THEN lead(time) OVER its_making ELSE lead(time) OVER its_code END AS until
-  FROM makings WHERE what IN ('role', 'function')
-  WINDOW its_making AS (PARTITION BY account, id, what, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal),
-         its_code AS (PARTITION BY account, id, what ORDER BY time, event_id, segment, object, ordinal)
-) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
 -- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
 -- answer shows no key, it is of the same role, name and seconds.
@@ -125,7 +127,7 @@ UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
                                AND (m.what <> 'user' OR m.owner IS NULL OR coalesce(n.principal, '') NOT LIKE 'AIDA%' OR n.principal = m.owner)
-WHERE m.time <= n.moment AND m.ck <> n.ck
+WHERE n.moment BETWEEN m.time AND coalesce(m.until, n.moment) AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM persons n JOIN made_people m ON m.id = n.person
