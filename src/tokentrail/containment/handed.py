@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
+from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
