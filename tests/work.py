@@ -8,13 +8,13 @@ from types import FrameType
 from typing import Any
 
 
-def calls(do: Callable[[], object]) -> int:
-    """How many Python functions are called, and generators resumed, in this thread."""
+def calls(do: Callable[[], object], named: str | None = None) -> int:
+    """How many Python functions, or those of a name, are called, and generators resumed, in this thread."""
     counted, before = 0, sys.getprofile()
 
     def count(frame: FrameType, event: str, what: Any) -> None:
         nonlocal counted
-        counted += event == "call"
+        counted += event == "call" and named in (None, frame.f_code.co_name)
 
     sys.setprofile(count)
     try:
