@@ -190,19 +190,21 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
 
     Again until nothing is found anew, since what was given a role may have passed on another.
     """
+    told: dict[str, Credential] = {one.id: one for one in trace.credentials}
     also: dict[str, str] = {}
     spent: dict[str, str] = {}
     while True:
         more = follow(forest, trace, narrowing, unseen, also, spent)
         tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
         listed = forest.named(tainted)
-        pairs = list(zip(listed, forest.credentials(listed), strict=True))
+        judged = iter(forest.credentials([row for row in listed if row["id"] not in told]))
+        pairs = [(row, told.get(row["id"]) or next(judged)) for row in listed]
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         held = [held_of(row, one) for row, one in pairs]
         opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
-        told = beside(forest, opened, {*tainted, *more.spent}, unseen)
+        near = beside(forest, opened, {*tainted, *more.spent}, unseen)
         theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = given(opened, told, theirs, narrowing, homes(forest, pairs), more.owners)
+        found = given(opened, near, theirs, narrowing, homes(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
