@@ -25,6 +25,7 @@ from policy_cases import (
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects, accounts
+from work import calls as calls_of
 
 OTHER = "999988887777"
 OWN = f"arn:aws:iam::{ACCOUNT}:policy/Stop"
@@ -108,6 +109,33 @@ def test_the_future_changes_nothing(history: list[Change], minute: int) -> None:
         assert Effects(past).ended(caller, None, at(minute)) == Effects(history).ended(
             caller, None, at(minute)
         )
+
+
+@given(history=histories, minutes=st.lists(st.integers(0, 14), min_size=2, max_size=8))
+def test_what_was_asked_before_changes_nothing(history: list[Change], minutes: list[int]) -> None:
+    """Each moment has the answers that it has where nothing else was asked, whichever moments came before."""
+    asked = tuple(minutes)
+    assert answers(history, asked) == [one for minute in asked for one in answers(history, (minute,))]
+
+
+def test_what_stands_is_found_anew_only_when_something_has_changed() -> None:
+    """Many moments between two changes ask for it once, but where a document looks at the clock."""
+    for document, expected in ((older_than(3), 2), (DOCUMENTS[-1], 22)):
+        effects = Effects([
+            change(4, *put_of(document), event_id="a"), change(40, *put_of(older_than(8)), event_id="b"),
+        ])  # fmt: skip
+        moments = [at(minute) for minute in (*range(6, 27), 50)]
+        found = calls_of(
+            lambda effects=effects, moments=moments: [
+                effects.ended(session(5), None, one) for one in moments
+            ],
+            named="_sort",
+        )
+        assert found == 1 + expected  # one for the account, on which nothing stands
+
+
+def put_of(document: object) -> tuple[str, dict[str, object]]:
+    return "PutRolePolicy", {"roleName": "MyBucketRole", "policyName": "P", "policyDocument": document}
 
 
 @given(history=histories, caller=st.sampled_from(CALLERS), minute=st.integers(0, 12))

@@ -153,8 +153,13 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
     each = ALL.of(each, frozenset())
     plain = Plain(case, subjects, list(asked.query(each)))
     concerned = [
-        {row["event_id"] for row in asked.query(f"SELECT * FROM ({each}) WHERE {one.where}", one.parameters)}
-        for one in proposals
+        {row["event_id"] for row in asked.query(f"SELECT * FROM ({each}) WHERE {where}", parameters)}
+        for where, parameters in (
+            (one.where, one.parameters)
+            if one.whom is None
+            else (f"list_contains({one.whom}, ?)", (one.name,))
+            for one in proposals
+        )
     ]
     tested = backtest.run(asked, attacker, proposals, whole=True)
     for one, some, found in zip(proposals, concerned, tested, strict=True):

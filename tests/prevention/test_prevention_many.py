@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,18 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_prevention_fates import POLICIES, robbed
 
-from evidence import in_segments
+from evidence import START, held, in_segments
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.prevention import backtest, calls
+from tokentrail.prevention import backtest, lots
+from tokentrail.prevention import calls as parts
 from tokentrail.prevention.calls import Calls
 from tokentrail.prevention.evidence import Evidence, Way
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.history import History
 from tokentrail.prevention.model import Guard
 from tokentrail.testing import World
+from work import calls
 
 EVERY = Given(
     policies=tuple((f"{n}.json", json.dumps(one).encode()) for n, one in enumerate(POLICIES)), whole=True
@@ -37,8 +40,8 @@ EVERY = Given(
 def few_at_once() -> Iterator[None]:
     """Have each segment looked at by itself, and what was said of two be put together at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls, "_MOST", 1)
-        patch.setattr(calls, "_APART_AT_MOST", 1)
+        patch.setattr(parts, "_MOST", 1)
+        patch.setattr(parts, "_APART_AT_MOST", 1)
         yield
 
 
@@ -93,7 +96,7 @@ def test_what_parts_said_is_put_together(
     """However often that is done on the way."""
     case, _ = robbed_case
     with few_at_once():
-        monkeypatch.setattr(calls, "_APART_AT_MOST", most)
+        monkeypatch.setattr(parts, "_APART_AT_MOST", most)
         engine = case._views.open(None).engine
         with closing(Calls(engine, None)) as asked:
             asked.open()
@@ -158,14 +161,51 @@ def test_why_a_call_is_undecided_names_each_key_once() -> None:
         "source": "s3.amazonaws.com",
         "name": "GetObject",
         "calls": 2,
+        "nth": 0,
     }
     rows = [
         {**common, "verdict": "UNKNOWN", "why": why, "first": n, "last": n}
         for n, why in enumerate(["aws:SourceIp\ns3:prefix", "aws:RequestedRegion\ns3:prefix", None])
     ]
     for some in (rows, rows[::-1]):
-        told: Any = SimpleNamespace(ordinary=lambda one, some=some: iter(some))
-        proposal: Any = None
-        _, undecided = backtest._ordinary(told, proposal)
+        told: Any = SimpleNamespace(ordinary=lambda lot, some=some: iter(some))
+        _, undecided = backtest._ordinary(told, ())[0]
         [found] = backtest._listed(undecided)
         assert (found.calls, found.why) == (6, "aws:RequestedRegion, aws:SourceIp, s3:prefix")
+
+
+def owners_of_roles(many: int) -> tuple[World, str]:
+    """Users whom the attacker gave a key, and of each two roles that the attacker entered, one beside a colleague."""
+    world = World(START, tick=0.5)
+    key, ria = world.user("support"), world.user("ria")
+    for n in range(many):
+        taken = key.creates_access_key(world.user(f"owner-{n}").user)
+        ria.assumes(f"Role{n}", "ria").calls("s3:ListBuckets")
+        for role in (f"Role{n}", f"Other{n}"):
+            taken.assumes(role, f"job-{n}").calls("s3:GetObject", {"bucketName": "b", "key": f"{n}"})
+    return world, key.id
+
+
+def test_guardrails_for_many_principals_are_tested_by_as_many_queries_as_for_few() -> None:
+    """Each principal has a guardrail of each kind; alike ones are asked for at once."""
+    asked, made = [], []
+    for many in (3, 12):
+        world, key = owners_of_roles(many)
+        with held(world) as case:
+            case.guard((key,))
+            asked.append(calls(lambda case=case, key=key: made.append(case.guard((key,))), named="_asking"))
+    few, most = (Counter(one.rule for one in answer.guardrails) for answer in made)
+    assert most["user-needs-mfa"] == 13 and most["trust-named-callers"] == 24 and few["role-as-used"] == 3
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_alike_guardrails_fare_as_each_does_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """However many are asked for at once, each has its own verdicts, tallies and end of the story."""
+    world, key = owners_of_roles(4)
+    with held(world) as case:
+        whole = case.guard((key,), given=EVERY)
+        monkeypatch.setattr(lots, "_LOT", most)
+        assert case.guard((key,), given=EVERY) == whole
+    ends = {one.backtest.story_ends_at for one in whole.guardrails}
+    assert len(ends) > 2 and any(one.backtest.ordinary_blocked for one in whole.guardrails)

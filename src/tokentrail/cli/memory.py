@@ -1,13 +1,14 @@
 """
-What a process keeps of memory that is free again, for verbs whose memory is to stay as it is however much evidence
-there is.
+What a process keeps of memory that is free again, and how often it looks for some.
 
-It must be settled before other threads begin, and before Arrow is loaded.
+The first, for verbs whose memory is to stay as it is however much evidence there is, must be settled before other
+threads begin, and before Arrow is loaded.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,15 @@ def keep_few_arenas() -> None:
     theirs = "MALLOC_ARENA_MAX" in os.environ or "malloc.arena_max" in os.environ.get("GLIBC_TUNABLES", "")
     if _MALLOPT is not None and not theirs:
         _MALLOPT(_ARENA_MAX, _ARENAS)
+
+
+def search_seldom_for_cycles() -> None:
+    """
+    Have Python search for cycles a seventieth as often: of what an answer is made of there are millions, and none.
+
+    Of an attacker with a hundred thousand credentials these searches took a quarter of the time.
+    """
+    gc.set_threshold(50_000, 20, 10)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import click
 from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
-from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
+from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, search_seldom_for_cycles, told
 from tokentrail.store.sparing import look_for_no_pandas
 
 _VERBS = (
@@ -66,6 +66,8 @@ class Verbs(click.Group):
             return None
         if cmd_name in _SPARING:
             keep_few_arenas()
+        if cmd_name not in _WHILE_LOADED:
+            search_seldom_for_cycles()
         with told(_WHILE_LOADED.get(cmd_name, {})):
             look_for_no_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
-from tokentrail.containment.leftovers import trusted
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.principal import Principal
+from tokentrail.containment.righted import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.untold import is_unnamed
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
@@ -73,7 +73,8 @@ def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[l
         "what has a role that the attacker made is handed nothing that works once that is denied, but is there, and "
         f"may run on: stop or delete it by hand, {', '.join(told[:_MOST])}{more}"
     )
-    return [one for one in sources if one not in left], [said] if left else []
+    apart = frozenset(left)
+    return [one for one in sources if one not in apart], [said] if left else []
 
 
 def _by_call(source: Source) -> bool:

@@ -20,6 +20,7 @@ from tokentrail.containment.near import NAMED
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
+from tokentrail.containment.scene import Held
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
@@ -67,11 +68,10 @@ class Opening(NamedTuple):
     """The service whose sessions alone count, if it is one's: which gave the role to what was stolen from, say."""
 
 
-def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) -> dict[Principal, Opening]:
+def openings(deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, Held]]) -> dict[Principal, Opening]:
     """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
     found: dict[Principal, Opening] = {}
-    theirs = list(theirs)
-    seen, known = {rows.caller(row).session_name for row, _ in theirs}, {one.id for _, one in theirs}
+    seen, known = {own.caller.session_name for _, own in theirs}, {one.id for one, _ in theirs}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
         if _called(deed) <= seen:  # then no others are
             continue
@@ -80,19 +80,19 @@ def openings(deeds: Iterable[Deed], theirs: Iterable[tuple[Row, Credential]]) ->
             found.setdefault(role, Opening(deed.time, why))
         for role in roles_let_in(deed):
             found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
-    for row, one in theirs:
+    for one, own in theirs:
         if one.parent_link == "created" and one.parent in known:  # nothing takes the place of what they made
             continue
-        service, begins, caller = _given_by(one), one.issued_at, rows.caller(row)
+        service, begins = _given_by(one), one.issued_at
         if (
             service is None
             and one.kind == "service_role"
-            and not (caller.session_name or "").startswith("i-")
+            and not (own.caller.session_name or "").startswith("i-")
         ):
             service = _SOME
         if service is None or service in _NAMED or begins is None or "/aws-service-role/" in (one.role or ""):
             continue
-        role = of_caller(caller)
+        role = own.principal
         if role not in found or (found[role].service and begins < found[role].time):
             why = f"{service} handed it out after {one.id}, to what runs with the same role"
             found[role] = Opening(begins, why, service)

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.leftovers import PASSWORD_CHANGES
 from tokentrail.containment.neighbours import stays
-from tokentrail.containment.origins import certified
+from tokentrail.containment.origins import Seen, certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
+from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -268,35 +268,41 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def ways_in(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> Iterator[WayIn]:
+def ways_in(forest: Forest, theirs: Iterable[Seen]) -> Iterator[WayIn]:
     """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
     first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()
-    for row, one in theirs:
-        own.add(of_caller(rows.caller(row)))
-        key = _way(row, one.kind, certified=certified(one))
+    for seen in theirs:
+        one = seen.credential
+        own.add(seen.held.principal)
+        key = _way(seen.held.caller.session_name, one.kind, seen.target, certified=certified(one))
         if key is not None:
             known = first.setdefault(key, one.issued_at)
             first[key] = min(known, one.issued_at) if known and one.issued_at else None
     names = sorted({name for _, name, _ in first})
     kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
     found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
-    seen = {(_way(row, row["kind"], certified=True), of_caller(rows.caller(row))) for row in found}
+    opened = {
+        (_way(caller.session_name, row["kind"], row["target"], certified=True), of_caller(caller))
+        for row in found
+        for caller in (rows.caller(row),)
+    }
     for key in sorted(first):
-        others = sorted(role for way, role in seen if way == key and role not in own)
+        others = sorted(role for way, role in opened if way == key and role not in own)
         yield WayIn(key[0], key[1], first[key], tuple(others))
 
 
-def _way(row: Row, kind: str, *, certified: bool) -> tuple[WayKind, str, str] | None:
+def _way(
+    name: str | None, kind: str, target: str | None, *, certified: bool
+) -> tuple[WayKind, str, str] | None:
     """What let a person or a machine in, by name; of SAML, the provider too, which has an ARN in each account."""
-    name = rows.caller(row).session_name
     match kind:
         case "identity_center" if name:
             return "portal", name, ""
         case "service_role" if name and certified:
             return "certificate", name, ""
         case "assumed_role_saml" if name:
-            return "saml", name, str(row["target"] or "").partition(":saml-provider/")[2]
+            return "saml", name, (target or "").partition(":saml-provider/")[2]
     return None
 
 

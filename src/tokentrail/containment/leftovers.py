@@ -7,15 +7,15 @@ but may have handed out until then what no log shows yet.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import gone, moved_on, to_the_gone
+from tokentrail.containment.gone import gone, to_the_gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
+from tokentrail.containment.righted import Others
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENDING, ENTERED, LEFT, told_as, unnamed, with_article
@@ -38,15 +38,6 @@ _NAMED = {
 }  # fmt: skip
 """Things known by a name: the kind of source that each is, and the parameter that names it."""
 _ANYBODYS = ("Delete", "Remove", "UpdateUser")
-PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
-_PUT_RIGHT = {
-    "user": ("DeleteUser",), "role": ("DeleteRole",),
-    "password": PASSWORD_CHANGES,
-    "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
-    "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
-    "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
-}  # fmt: skip
-"""What ends each: a deletion whoever did it, anything else only if somebody else did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +92,17 @@ class Leftovers:
     """Ids of what the owner of the leaked key may have made."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What deeds are held against."""
+
+    others: Sequence[Change]
+    righted: Others
+    held: Sequence[Held]
+    keys: Set[str | None]
+    """Ids of the long-term keys among the held."""
+
+
 def left_behind(
     deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence[Held], removals: Sequence[Change] = ()
 ) -> Leftovers:
@@ -116,14 +118,15 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
+    seen = _Seen(others, Others(others), held, {one.key_id for one in held})
     dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
-    seen = {one.caller.session_name for one in held} - {None}
+    names = {one.caller.session_name for one in held} - {None}
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = told_as(made, object_of(deed.request))
-            works = _works_by_itself(deed, what) or session_of(what, thing or "") in seen
+            works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
             over = what in ("policy", "boundary", "instance_profile") and (
                 to_the_gone(deed, dead, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
@@ -140,7 +143,7 @@ def left_behind(
                 called = LEFT.get(what) or with_article(WORKLOADS[what].called)
                 untold.setdefault((deed.by, called), []).append(_said(deed, thing))
             else:
-                _enter(found, deed, what, thing, others, held)
+                _enter(found, deed, what, thing, seen)
     for (by, what), deeds_told in untold.items():
         found.risks.append(
             f"{by} left {what} behind, which no step takes back; look at it by hand: {listed(deeds_told, 3)}"
@@ -169,21 +172,19 @@ def _works_by_itself(deed: Deed, what: str) -> bool:
     return workload is None or workload.without_role or bool(_roles(deed, what))
 
 
-def _enter(
-    found: Leftovers, deed: Deed, what: str, thing: str | None, others: Sequence[Change], held: Sequence[Held]
-) -> None:
+def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Seen) -> None:
     name = (thing or deed.user or "").rpartition("/")[2]
     if what == "access_key":
-        found.sources.extend(_key(found, deed, thing, held))
+        found.sources.extend(_key(found, deed, thing, seen.keys))
     elif what in ("provider", "trust_anchor", "anywhere_profile"):
-        found.sources.extend(_provider(deed, thing or "", others, held))
+        found.sources.extend(_provider(deed, thing or "", seen.righted, seen.held))
     elif what in WORKLOADS:
-        found.sources.extend(_host(deed, what, thing or "", held, others))
+        found.sources.extend(_host(deed, what, thing or "", seen.held, seen.others))
     elif what in _NAMED:
         kind, member = _NAMED[what]
-        until = _put_right(deed, others, _PUT_RIGHT[kind], member, name)
+        until = seen.righted.put_right(deed, kind, member, name)
         if until is None or kind in ("password", "trust"):
-            found.sources.append(replace(_standing(deed, kind, name, others), until=until))
+            found.sources.append(replace(_standing(deed, kind, name, seen.righted), until=until))
     for source in found.sources[-1:]:
         if not deed.certain:
             found.uncertain.add(source.id)
@@ -193,12 +194,12 @@ def _enter(
             found.roles.add(source.mints)
 
 
-def _standing(deed: Deed, kind: str, name: str, others: Sequence[Change]) -> Source:
+def _standing(deed: Deed, kind: str, name: str, righted: Others) -> Source:
     """A user, role, password or trust that stands as the attacker left it."""
     if kind == "password":
         return _password(deed, name)
     if kind == "trust":
-        return _trust(deed, name, others)
+        return _trust(deed, name, righted)
     return _made(deed, "user" if kind == "user" else "role", name)
 
 
@@ -209,10 +210,10 @@ def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
     )  # fmt: skip
 
 
-def _key(found: Leftovers, deed: Deed, thing: str | None, held: Iterable[Held]) -> Iterator[Source]:
+def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None]) -> Iterator[Source]:
     """A key that the attacker made or made active again: one that nobody was seen to use may be used yet."""
     made = deed.name == "CreateAccessKey"
-    if thing and any(one.key_id == thing for one in held):
+    if thing and thing in keys:
         if made:
             found.keys.add(thing)
         if not deed.certain:
@@ -258,8 +259,8 @@ def _password(deed: Deed, name: str) -> Source:
     )  # fmt: skip
 
 
-def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
-    document = _before(deed, name, others)
+def _trust(deed: Deed, name: str, righted: Others) -> Source:
+    document = righted.before(deed, name)
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
         why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
@@ -267,27 +268,13 @@ def _trust(deed: Deed, name: str, others: Iterable[Change]) -> Source:
     )  # fmt: skip
 
 
-def _before(deed: Deed, name: str, others: Iterable[Change]) -> str | None:
-    """What a role's trust policy said before a deed, where the evidence shows it."""
-    earlier = [
-        one for one in others
-        if one.time < deed.time and one.account == deed.account and one.asked("roleName") == name
-        and one.event_name in ("CreateRole", "UpdateAssumeRolePolicy")
-    ]  # fmt: skip
-    if not earlier:
-        return None
-    last = max(earlier, key=lambda one: one.order)
-    document = last.document("policyDocument") or last.document("assumeRolePolicyDocument")
-    return document if isinstance(document, str) else None
-
-
-def _provider(deed: Deed, thing: str, others: Sequence[Change], held: Iterable[Held]) -> Iterator[Source]:
+def _provider(deed: Deed, thing: str, righted: Others, held: Iterable[Held]) -> Iterator[Source]:
     """One source for each role that was entered through it; one of no known role where nobody was seen to."""
     ends = [
-        _put_right(deed, others, _PUT_RIGHT["provider"], member, thing)
+        righted.put_right(deed, "provider", member, thing)
         for member in ("openIDConnectProviderArn", "sAMLProviderArn")
     ] + [
-        _put_right(deed, others, _PUT_RIGHT["anywhere"], member, thing.rpartition("/")[2])
+        righted.put_right(deed, "anywhere", member, thing.rpartition("/")[2])
         for member in ("trustAnchorId", "profileId")  # which the log names by id, and what made it by ARN
     ]
     until = min((end for end in ends if end), default=None)
@@ -355,46 +342,3 @@ def roles_let_in(deed: Deed) -> list[Principal]:
     if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
         return [role for one in _listed(deed, "roleArns") if (role := of_arn(one))]
     return []
-
-
-def _put_right(
-    deed: Deed, others: Iterable[Change], names: Sequence[str], member: str, value: str
-) -> datetime | None:
-    """
-    When somebody put right what a deed did; `None` if nobody has.
-
-    What happened in the same second may have come before it, and a trust that still names whom the attacker let in
-    is not put right.
-    """
-    added = trusted(deed.document) - trusted(_before(deed, value, others)) if deed.document else set()
-    found = (
-        one.time
-        for one in others
-        if one.time > deed.time
-        and one.account == deed.account
-        and one.event_name in names
-        and one.asked(member) == value
-        and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
-        and not moved_on(one, member, deed.time, others)
-    )
-    return min(found, default=None)
-
-
-def _still_lets_in(change: Change, added: set[str]) -> bool:
-    document = change.document("policyDocument")
-    return not isinstance(document, str) or not added or bool(added & trusted(document))
-
-
-def trusted(document: str | None) -> set[str]:
-    """Whom a trust policy names, as it spells them; nobody where it can't be read."""
-    try:
-        statements = json.loads(document or "{}").get("Statement", [])
-    except (ValueError, AttributeError, RecursionError):
-        return set()
-    found: set[str] = set()
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal") if isinstance(statement, dict) else None
-        values = list(principal.values()) if isinstance(principal, dict) else [principal]
-        for value in values:
-            found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
-    return found

@@ -255,13 +255,13 @@ def by_present_names(scene: Scene, move: Move) -> Move:
         return move
 
     def calls(given: Sequence[Call]) -> tuple[Call, ...]:
-        found: list[Call] = []
+        found: dict[tuple[str | None, ...], Call] = {}
         for call in given:
             name = scene.renamed.get(Principal(call.account, "user", str(call.parameters.get("UserName"))))
             told = replace(call, parameters={**call.parameters, "UserName": name}) if name else call
-            if told not in found:
-                found.append(told)
-        return tuple(found)
+            alike = repr(sorted(told.parameters.items()))
+            found.setdefault((told.account, told.region, told.service, told.operation, alike), told)
+        return tuple(found.values())
 
     names = [
         f"{one.name} is called {name} by now. "

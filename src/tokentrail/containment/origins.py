@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tokentrail.containment.leftovers import PASSWORD_CHANGES, Deed
+from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
+from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import ALWAYS, Held, Source
 from tokentrail.containment.workloads import gone_at, session_of
 from tokentrail.lineage.model import Credential

@@ -152,7 +152,7 @@ def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iter
     found = {
         one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
     }
-    off = move.targets if move.action in ("deactivate-key", "delete-key") else ()
+    off = frozenset(move.targets if move.action in ("deactivate-key", "delete-key") else ())
     found |= {
         one.id: scene.arn(one.principal)
         for one in scene.held

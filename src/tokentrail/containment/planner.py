@@ -21,7 +21,7 @@ from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import prove
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import Held, Scene, by_principal
 
 _CLOSING = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 
@@ -91,7 +91,10 @@ def _made_users(scene: Scene) -> Iterator[Move]:
     users = sorted(one for one in scene.made_users if one.account not in scene.without_access)
     if users:
         action: Action = "delete-created-user"
-        yield moves.merged(action, [moves.delete_user(scene, user, scene.held, action) for user in users])
+        held = by_principal(scene.held)
+        yield moves.merged(
+            action, [moves.delete_user(scene, user, held.get(user, ()), action) for user in users]
+        )
 
 
 def _sources(scene: Scene) -> Iterator[Move]:
@@ -175,19 +178,18 @@ def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action:
         action: What it is called if tokens of whatever age go.
     """
     scene = needs.scene
+    tainted, others, spared = (
+        by_principal(one for one in some if one.kind != "long_term_key")
+        for some in (scene.held, scene.innocents, needs.spared)
+    )
     pieces = []
     for principal, start in on:
-        others = [
-            one for one in scene.innocents if one.principal == principal and one.kind != "long_term_key"
-        ]
         narrow = needs.strategy == "surgical" or start is not None
         cut = Cut(
             principal=principal,
-            tainted=tuple(
-                one for one in scene.held if one.principal == principal and one.kind != "long_term_key"
-            ),
-            others=tuple(others),
-            kept=tuple(others if narrow else (one for one in needs.spared if one.principal == principal)),
+            tainted=tuple(tainted.get(principal, ())),
+            others=tuple(others.get(principal, ())),
+            kept=tuple((others if narrow else spared).get(principal, ())),
             since=scene.unseen(principal) if narrow else None,
         )
         pieces.append(carve(scene, cut))

@@ -110,7 +110,9 @@ class Game:
         ]
         self.effects = Effects((*scene.changes, *changes))
         self._differences = differences((*scene.changes, *changes))
-        self._spared = {spared for move in moves for spared in move.spares}
+        self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
+        for where, when, who in (spared for move in moves for spared in move.spares):
+            self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
         self._gone = gone((*scene.changes, *changes))
         self.edges: dict[Principal, list[Edge]] = {}
@@ -283,7 +285,7 @@ class Game:
 
     def spares(self, principal: Principal, moment: datetime, user_id: str | None) -> bool:
         """Whether a move leaves out that very second and user id, for a credential known to be innocent."""
-        alike = {who for where, when, who in self._spared if where == principal and when == moment}
+        alike = self._spared.get((principal, moment), ())
         if user_id in alike or None in alike:
             self._twins.add((principal, moment))
             return True

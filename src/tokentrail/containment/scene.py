@@ -6,7 +6,7 @@ A scene is pure data; `staging` takes it from a case. All times are whole second
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -80,6 +80,14 @@ class Held:
         if self.kind == "long_term_key" or self.issued_at is None:
             return None
         return Token(self.issued_at, self.user_id)
+
+
+def by_principal(some: Iterable[Held]) -> dict[Principal, list[Held]]:
+    """Credentials by whom they act as, in the order in which they are given."""
+    found: dict[Principal, list[Held]] = {}
+    for one in some:
+        found.setdefault(one.principal, []).append(one)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

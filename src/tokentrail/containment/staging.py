@@ -18,12 +18,13 @@ from tokentrail.containment.functions import taken_over
 from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
+from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.logins import logins
 from tokentrail.containment.near import guests, of_principals
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
-from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, of_caller, partition_in
+from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
@@ -34,7 +35,6 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.policy.changes import Change, in_order
 from tokentrail.policy.reach import Reach
 from tokentrail.results import Coverage
 
@@ -70,7 +70,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
     spent = zip(run_out, forest.credentials(run_out), strict=True)
     where = issued_where(forest, [one for _, one in pairs])
-    ever = [Seen(held_of(row, one), one, row["target"], where.get(one.id)) for row, one in pairs]
+    ever = [
+        Seen(own, one, row["target"], where.get(one.id))
+        for (row, one), own in zip(pairs, theirs.held, strict=True)
+    ]
     held = [
         one.held
         for one in ever
@@ -117,11 +120,16 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         edges += allowed_edges(asked.reach, concerned, edges)
     reached = closure(concerned, edges)
     concerning = reached | asked.also
-    near = [*of_principals(forest, concerning), *guests(forest, concerning)]
+    near = [
+        row
+        for row in (*of_principals(forest, concerning), *guests(forest, concerning))
+        if row["id"] not in known
+    ]
     judge = forest.judge_of(near)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
-    judged = [(row, rows.credential(row, judge)) for row in near if row["id"] not in known]
-    innocents = [held_of(row, one) for row, one in judged if one.state in ("active", "unknown")]
+    judged = [(row, one, held_of(row, one)) for row in near for one in (rows.credential(row, judge),)]
+    innocents = [other for _, one, other in judged if one.state in ("active", "unknown")]
+    told = [*zip(listed, theirs.held, strict=True), *((row, other) for row, _, other in judged)]
     changes = tuple(forest.changes(accounts | {one.account for one in reached}))
     return Scene(
         case_id=asked.case_id,
@@ -132,17 +140,17 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         lag=asked.lag,
         tainted=tuple(tainted),
         held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
-        acted_as=frozenset(of_caller(rows.caller(row)) for row in listed),
+        acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
-        known=_renewed(dict(_known(near, listed, edges, reached)), changes),
+        known=identified(told, reached, changes),
         renamed=renamed(changes),
         persons=_persons([one.held for one in ever], innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in reached),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
-        ways_in=tuple(ways_in(forest, pairs)),
+        ways_in=tuple(ways_in(forest, ever)),
         writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
-        writing=frozenset(writing(deeds, listed, reached, asked.reach)),
+        writing=frozenset(writing(deeds, theirs.held, reached, asked.reach)),
         changes=changes,
         unseen_since=unseen,
         beyond=tuple(beyond(asked.reach, reached)),
@@ -171,8 +179,9 @@ class _Theirs:
     more: Handed
     tainted: list[str]
     pairs: list[tuple[Row, Credential]]
+    held: list[Held]
+    """The same, as a proof sees them."""
     deeds: list[Deed]
-    ids: set[str]
 
 
 def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing) -> _Theirs:
@@ -181,22 +190,25 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
 
     Again until nothing is found anew, since what was given a role may have passed on another.
     """
+    told: dict[str, Credential] = {one.id: one for one in trace.credentials}
     also: dict[str, str] = {}
     spent: dict[str, str] = {}
     while True:
         more = follow(forest, trace, narrowing, unseen, also, spent)
         tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
         listed = forest.named(tainted)
-        pairs = list(zip(listed, forest.credentials(listed), strict=True))
+        judged = iter(forest.credentials([row for row in listed if row["id"] not in told]))
+        pairs = [(row, told.get(row["id"]) or next(judged)) for row in listed]
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
-        opened = openings(deeds, pairs)
-        told = beside(forest, opened, {*tainted, *more.spent}, unseen)
+        held = [held_of(row, one) for row, one in pairs]
+        opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
+        near = beside(forest, opened, {*tainted, *more.spent}, unseen)
         theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = given(opened, told, theirs, narrowing, homes(forest, pairs), more.owners)
+        found = given(opened, near, theirs, narrowing, homes(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
-            return _Theirs(more, tainted, pairs, deeds, set(tainted))
+            return _Theirs(more, tainted, pairs, held, deeds)
         also |= found.certain
         spent |= found.spent
 
@@ -280,9 +292,10 @@ def _deeds(
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
     starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
     ids = {row["n"]: row["id"] for row in listed}
-    callers = {row["n"]: rows.caller(row) for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
     found = forest.changed_by(ids)
+    acted = {row["n"] for row in found}
+    callers = {row["n"]: rows.caller(row) for row in listed if row["n"] in acted}
     addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
     regions = forest.regions([row["event_id"] for row in found if row["event_id"]])
     for row in found:
@@ -305,51 +318,6 @@ def _deeds(
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )
-
-
-def _known(
-    near: Iterable[Row], listed: Iterable[Row], edges: Iterable[Edge], reached: Iterable[Principal]
-) -> Iterator[tuple[Principal, Known]]:
-    """The fullest ARN and the unique id by which each principal is known."""
-    arns: dict[Principal, set[str]] = {one: set() for one in reached}
-    ids: dict[Principal, tuple[int, str]] = {}
-    for row in (*near, *listed):
-        caller = rows.caller(row)
-        principal = of_caller(caller)
-        own = caller.role if principal.kind == "role" else caller.principal
-        if of_arn(own) == principal and own is not None:
-            arns.setdefault(principal, set()).add(own)
-        unique = (caller.principal_id or "").partition(":")[0]
-        if unique.startswith(("AROA", "AIDA")):
-            seen = (
-                row["last"] or row["issued_at"] or 0,
-                unique,
-            )  # of one made anew, the id that was seen last
-            ids[principal] = max(ids.get(principal, seen), seen)
-    seen_arns = [arn for known in arns.values() for arn in known]
-    partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
-    for principal, known in arns.items():
-        partition = partitions[principal.account]
-        told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
-        arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
-        yield (
-            principal,
-            Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),
-        )
-
-
-def _renewed(known: Mapping[Principal, Known], changes: Iterable[Change]) -> dict[Principal, Known]:
-    """The same, with the unique ids of those that were made in the evidence: of several, the last."""
-    found = dict(known)
-    for change in in_order(changes):
-        for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):
-            unique = (
-                change.answered(kind, f"{kind}Id") if change.event_name == f"Create{kind.title()}" else None
-            )
-            principal = Principal(change.account, "role" if kind == "role" else "user", name or "")
-            if unique and principal in found:
-                found[principal] = replace(found[principal], unique_id=unique)
-    return found
 
 
 def _persons(
@@ -386,7 +354,7 @@ def _responders(
     return frozenset(
         row["id"]
         for row in forest.callers_of(_CONTAINS)
-        if row["id"] not in tainted and any(f'"{name}"' in (row["request"] or "") for name in names)
+        if row["id"] not in tainted and not names.isdisjoint((row["request"] or "").split('"')[1:-1])
     )
 
 

@@ -39,6 +39,7 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
         for source, life in outcome.sources.items()
         if life.ends is NEVER
     ]
+    held = {one.id: one for one in reversed(scene.held)}
     for principal, pool in sorted(outcome.pools.items()):
         if pool.life.ends is NEVER:
             issued = pool.sample.issued_at if pool.sample else None
@@ -47,7 +48,9 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
                 if issued and pool.last is not NEVER
                 else None
             )
-            why = f"can be minted by {_minter(scene, pool.first)} and outlives every step"
+            why = (
+                f"can be minted by {_minter(scene, held.get(pool.first), pool.first)} and outlives every step"
+            )
             found.append(
                 Survivor(
                     credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}",
@@ -228,9 +231,8 @@ def _held(name: str, kind: str, called: str | None) -> str:
     return f"{name} ({_KINDS.get(kind, 'session')}{f' of {called}' if called else ''})"
 
 
-def _minter(scene: Scene, minter: str) -> str:
+def _minter(scene: Scene, one: Held | None, minter: str) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
-    one = next((one for one in scene.held if one.id == minter), None)
     if one is not None:
         return _held(one.id, one.kind, short(scene.arn(one.principal)))
     return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter

@@ -7,10 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal, arn_of, of_caller
+from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.scene import Held
-from tokentrail.lineage import rows
-from tokentrail.lineage.rows import Row
 from tokentrail.policy.reach import Reach
 from tokentrail.spelling import listed, short
 
@@ -41,10 +39,10 @@ def writers(
 
 
 def writing(
-    deeds: Iterable[Deed], listed: Sequence[Row], reached: Iterable[Principal], reach: Reach | None
+    deeds: Iterable[Deed], held: Iterable[Held], reached: Iterable[Principal], reach: Reach | None
 ) -> Iterator[Principal]:
     """The principals of all who may change IAM."""
-    principals = {row["id"]: of_caller(rows.caller(row)) for row in listed}
+    principals = {one.id: one.principal for one in held}
     yield from (principals[deed.by] for deed in deeds if deed.writes_iam)
     yield from (one for one in (*principals.values(), *reached) if _may_write(reach, one))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
 
 from tokentrail.errors import UsageError
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import Gap, Link, Trace, TracedCredential
+from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 
 
@@ -101,11 +101,16 @@ def _family(
     links = _links(listed, extra)
     tainted = _tainted(forest, starts, listed, links, narrowing)
     told = forest.credentials(list(listed.values()))
-    credentials = tuple(
+    credentials = _traced(
+        told,
+        [n in tainted for n in listed],
         sorted(
-            (_traced(one, n in tainted) for n, one in zip(listed, told, strict=True)),
-            key=lambda one: (one.issued_at or one.first_used or forest.as_of, one.id),
-        )
+            range(len(told)),
+            key=lambda place: (
+                told[place].issued_at or told[place].first_used or forest.as_of,
+                told[place].id,
+            ),
+        ),
     )
     found = Trace(
         as_of=forest.as_of,
@@ -139,11 +144,15 @@ def people(forest: Forest, found: Trace) -> set[str]:
     return made | {row["on_behalf_of"] for row in rows if row["on_behalf_of"]}
 
 
-def _traced(found: Any, tainted: bool) -> TracedCredential:
-    values = {name: getattr(found, name) for name in type(found).__dataclass_fields__}
-    return TracedCredential(**values, tainted=tainted)
+def _traced(
+    told: Sequence[Credential], tainted: Sequence[bool], order: Sequence[int]
+) -> tuple[TracedCredential, ...]:
+    """The same, with whether each is tainted, in an order."""
+    members = {name: [*map(attrgetter(name), told)] for name in _SAID}
+    return rows.made_of(TracedCredential, order, {**members, "tainted": tainted})
 
 
+_SAID = tuple(one.name for one in fields(Credential))
 _Edge = tuple[int, int, Link]
 
 

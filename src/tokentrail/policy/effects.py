@@ -9,18 +9,20 @@ credentials' and 'Disabling permissions for temporary security credentials'.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from tokentrail.policy.changes import Change, in_order
 from tokentrail.policy.context import Caller, principal_of
-from tokentrail.policy.document import quoted
+from tokentrail.policy.document import Document, quoted
 from tokentrail.policy.ledger import Attachment, Entity, EntityKind, Key, Ledger, Tenure
 from tokentrail.policy.organisation import Organisation
 from tokentrail.policy.replay import enter
 from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
-from tokentrail.policy.steps import Held, Step, gated, standing
+from tokentrail.policy.steps import Held, Step, gated, has_clock, standing
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
@@ -51,9 +53,8 @@ class Effects:
         for change in in_order(changes):
             enter(self._ledger, change)
             self._organisation.enter(change)
-        self._places: dict[int, list[Place]] = {}
-        self._standings: dict[int, tuple[datetime, Standing]] = {}
-        self._controls: dict[str, tuple[datetime, Standing]] = {}
+        self._standings: dict[int, _Bearing] = {}
+        self._controls: dict[str, _Bearing] = {}
 
     def ended(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
         """
@@ -113,17 +114,14 @@ class Effects:
             yield self._controlled(caller.account, as_of)
 
     def _standing(self, entity: Entity, as_of: datetime) -> Standing:
-        asked, known = self._standings.get(id(entity), (None, None))
-        if known is None or asked != as_of:
-            if id(entity) not in self._places:
-                self._places[id(entity)] = list(_places(entity, self._ledger))
-            known = Standing.at(self._places[id(entity)], as_of)
-            self._standings[id(entity)] = (as_of, known)
-        return known
+        known = self._standings.get(id(entity))
+        if known is None:
+            known = self._standings[id(entity)] = _Bearing(list(_places(entity, self._ledger)))
+        return known.at(as_of)
 
     def _controlled(self, account: str, as_of: datetime) -> Standing:
-        asked, known = self._controls.get(account, (None, None))
-        if known is None or asked != as_of:
+        known = self._controls.get(account)
+        if known is None:
             places = [
                 Place(
                     label=f"service control policy {quoted(control.policy)} at {quoted(control.target)}",
@@ -132,9 +130,8 @@ class Effects:
                 )
                 for control in self._organisation.controls(account)
             ]
-            known = Standing.at(places, as_of)
-            self._controls[account] = (as_of, known)
-        return known
+            known = self._controls[account] = _Bearing(places)
+        return known.at(as_of)
 
     def _key(self, caller: Caller, key_id: str | None) -> Key | None:
         if caller.kind != "long_term_key" or caller.account is None or key_id is None:
@@ -165,6 +162,36 @@ class Effects:
         return _chosen(
             [tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, f"{kind} {quoted(name)}"
         )
+
+
+class _Bearing:
+    """What bears on a user, a role or an account: what of it stands is the same from one change to the next."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+        self._last: tuple[datetime, Standing] | None = None
+
+    def at(self, as_of: datetime) -> Standing:
+        """What stands at a moment; the last answer serves until something changes."""
+        if self._last is None or not self._alike(self._last[0], as_of):
+            self._last = as_of, Standing.at(self._places, as_of)
+        return self._last[1]
+
+    def _alike(self, one: datetime, other: datetime) -> bool:
+        if one == other:
+            return True
+        return not self._by_clock and bisect_right(self._turns, one) == bisect_right(self._turns, other)
+
+    @cached_property
+    def _turns(self) -> list[datetime]:
+        return sorted({step.time for place in self._places for step in place.steps})
+
+    @cached_property
+    def _by_clock(self) -> bool:
+        return any(
+            isinstance(step.value, Document) and has_clock(step.value)
+            for place in self._places for step in place.steps
+        )  # fmt: skip
 
 
 def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:

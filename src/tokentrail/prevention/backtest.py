@@ -17,10 +17,11 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken
-from tokentrail.prevention.history import WHYS, History, grouping
+from tokentrail.prevention.history import WHYS, History
+from tokentrail.prevention.lots import Lot, grouping, lots
 from tokentrail.prevention.model import Backtest, Broken, Guardrail
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.theirs import Theirs
+from tokentrail.prevention.theirs import Fate, Theirs
 
 MOST = 10
 """Principals and actions that are listed unless the history is asked for."""
@@ -59,8 +60,8 @@ def run(
         if asked is not None:
             history.narrow(asked)
             theirs = Theirs(history, attacker)
-        for one in some:
-            yield _guardrail(one, _test(history, theirs, one, totals, whole=whole))
+        for lot in lots(some):
+            yield from _tested(history, theirs, lot, totals, whole=whole)
 
 
 def _guardrail(one: Proposal, tested: Backtest) -> Guardrail:
@@ -72,11 +73,17 @@ def _guardrail(one: Proposal, tested: Backtest) -> Guardrail:
     )  # fmt: skip
 
 
+def _tested(
+    history: History, theirs: Theirs, lot: Lot, totals: tuple[int, int], *, whole: bool
+) -> Iterator[Guardrail]:
+    ordinary = _ordinary(history, lot)
+    for nth, (one, fate) in enumerate(zip(lot, theirs.under(history, lot), strict=True)):
+        yield _guardrail(one, _test(theirs, fate, *ordinary.pop(nth, ({}, {})), totals, whole=whole))
+
+
 def _test(
-    history: History, theirs: Theirs, one: Proposal, totals: tuple[int, int], *, whole: bool
+    theirs: Theirs, fate: Fate, broken: _Tallies, open_ones: _Tallies, totals: tuple[int, int], *, whole: bool
 ) -> Backtest:
-    broken, open_ones = _ordinary(history, one)
-    fate = theirs.under(history, one)
     refused, never, undecided = theirs.counts(fate)
     ordinary_undecided = sum(item.calls for item in open_ones.values())
     most = None if whole else MOST
@@ -100,14 +107,15 @@ def _test(
 _Tallies = dict[tuple[str, str], _Tally]
 
 
-def _ordinary(history: History, one: Proposal) -> tuple[_Tallies, _Tallies]:
-    broken: _Tallies = defaultdict(_Tally)
-    open_ones: _Tallies = defaultdict(_Tally)
-    for row in history.ordinary(one):
+def _ordinary(history: History, lot: Lot) -> dict[int, tuple[_Tallies, _Tallies]]:
+    """By the number of a proposal, whose calls it breaks, and whose it may."""
+    found: dict[int, tuple[_Tallies, _Tallies]] = {}
+    for row in history.ordinary(lot):
+        broken, open_ones = found.setdefault(row["nth"], (defaultdict(_Tally), defaultdict(_Tally)))
         named = row["principal"] or row["type"] or "?", spoken(row["source"], row["name"])
         tallies = broken if row["verdict"] == Truth.YES.name else open_ones
         tallies[named].add(row, row["why"].split(WHYS) if row["why"] else ())
-    return broken, open_ones
+    return found
 
 
 def _listed(tallies: _Tallies) -> tuple[Broken, ...]:

@@ -22,7 +22,19 @@ from tokentrail.policy.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, give
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
-from tokentrail.prevention.proposal import Judge, Proposal
+from tokentrail.prevention.lots import (
+    HEAVY,
+    Chosen,
+    Grouping,
+    Lot,
+    alias_of,
+    chosen,
+    dims_of,
+    grouping,
+    mints,
+    table_of,
+)
+from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.turning import Turns, turned
 from tokentrail.store.interface import Engine
 
@@ -30,8 +42,6 @@ REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|expl
 """What services call a refusal: `AccessDenied`, `Client.UnauthorizedOperation`, `NotAuthorizedException`, ..."""
 WHYS = "\n"
 """Between the keys of conditions that a verdict rests on."""
-HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
-"""Columns that tell nearly every call from every other, and so are grouped by only where a policy asks for them."""
 _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
 """Columns by which calls are told of, or left out."""
 LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
@@ -110,8 +120,6 @@ _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ord
 _BIRTH = f"LEFT JOIN some_births b ON {_ON.format('b')}"
 _THEIRS = THEIRS.format("e")
 _NONE: Turns = {}
-Grouping = tuple[frozenset[str], str | None, Turns]
-"""Columns, one that is a proposal's own, and the seconds that are told apart."""
 _AT_ONCE = 8_192
 """Groups of calls that are judged at once."""
 _ALIKE = "SELECT * EXCLUDE (calls), CAST(sum(calls) AS BIGINT) AS calls FROM {parts} GROUP BY ALL"
@@ -178,11 +186,11 @@ class History:
     def prepare(self, proposals: Sequence[Proposal]) -> None:
         """Group the calls once by all that proposals ask for, but for those that have them grouped for themselves."""
         light = [one for one in proposals if grouping(one) is None]
-        for name, chosen in (
-            ("asked", [one for one in light if not _mints(one)]),
-            ("mintings", [*filter(_mints, light)]),
+        for name, some in (
+            ("asked", [one for one in light if not mints(one)]),
+            ("mintings", [*filter(mints, light)]),
         ):
-            self._group(name, frozenset().union(*(one.needs for one in chosen)))
+            self._group(name, frozenset().union(*(one.needs for one in some)))
         columns = frozenset().union(*(one.needs for one in light))
         self._group_theirs("their_asked", columns)
         minting = "role_arn IS NOT NULL" if "role_arn" in columns else "FALSE"
@@ -243,56 +251,57 @@ class History:
             f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT row_number() OVER () - 1 AS k, * FROM ("
             f"SELECT DISTINCT * EXCLUDE (calls, children) FROM their_calls)"
         )
-        self._their = table, _same([*_named(columns), *([_alias_of(extra)] if extra else [])], "c")
+        self._their = table, _same([*_named(columns), *([alias_of(extra)] if extra else [])], "c")
 
-    def ordinary(self, one: Proposal) -> Iterator[Row]:
+    def ordinary(self, lot: Lot) -> Iterator[Row]:
         """
-        Everybody else's calls that a proposal refuses, or may: by whom, what and why, with `verdict` and `calls`.
+        Everybody else's calls that proposals refuse, or may: by which of them (`nth`), by whom, what and why.
 
-        Each distinct set of what it asks for is judged once; who called is judged first, which rules out most.
+        Each with `verdict` and `calls`. Each distinct set of what is asked for is judged once; who called is judged
+        first, which rules out most.
         """
-        table, dims = _table(one), _dims(one)
-        if not self._verdicts(one, table, dims):
+        groups, dims = chosen(lot, table_of(lot[0])), dims_of(lot[0])
+        if not self._verdicts(lot, groups, dims):
             return iter(())
         return self.query(
-            "SELECT principal, type, source, name, verdict, why, CAST(sum(calls) AS BIGINT) AS calls, min(first) AS "
-            "first, max(last) AS last FROM (SELECT a.principal, a.type, a.source, a.name, a.calls, a.first, a.last, "
-            f"d.verdict, d.why FROM (SELECT * FROM {table} WHERE {one.where}) a JOIN verdicts d ON {_same(dims, 'd')}) "
-            "GROUP BY principal, type, source, name, verdict, why",
-            one.parameters,
+            "SELECT nth, principal, type, source, name, verdict, why, CAST(sum(calls) AS BIGINT) AS calls, min(first) "
+            "AS first, max(last) AS last FROM (SELECT a.nth, a.principal, a.type, a.source, a.name, a.calls, a.first, "
+            f"a.last, d.verdict, d.why FROM {groups.sql} a JOIN verdicts d ON {_same(dims, 'd')}) "
+            "GROUP BY nth, principal, type, source, name, verdict, why",
+            groups.parameters,
         )
 
-    def _verdicts(self, one: Proposal, table: str, dims: Sequence[str]) -> bool:
-        """Judge the groups of a table, and keep those that are not let through as `verdicts`; whether any is."""
-        whom, joined = sorted(IDENTITY & set(dims)), f"{table} a"
-        if one.kind in ("scp", "identity-policy") and whom != dims:
-            if not self._judged("possible", whom, joined, one, one.judge):
+    def _verdicts(self, lot: Lot, groups: Chosen, dims: Sequence[str]) -> bool:
+        """Judge groups of calls, and keep those that are not let through as `verdicts`; whether any is."""
+        whom = sorted(("nth", *(IDENTITY & set(dims))))
+        joined = ""
+        if lot[0].kind in ("scp", "identity-policy") and whom != dims:
+            if not self._judged("possible", whom, groups, joined, lot):
                 return False
-            joined = f"{table} a JOIN possible p ON {_same(whom, 'p')}"
-        return self._judged("verdicts", dims, joined, one, one.judge)
+            joined = f" JOIN possible p ON {_same(whom, 'p')}"
+        return self._judged("verdicts", dims, groups, joined, lot)
 
-    def _judged(self, name: str, dims: Sequence[str], source: str, one: Proposal, judge: Judge) -> bool:
+    def _judged(self, name: str, dims: Sequence[str], groups: Chosen, joined: str, lot: Lot) -> bool:
         """Judge each distinct set of columns, and keep those that are not let through, under a name; whether any is."""
         columns = ", ".join(f"a.{column}" for column in dims)
-        table, _, rest = source.partition(" a")
         found = self._engine.table(
-            f"SELECT DISTINCT {columns} FROM (SELECT * FROM {table} WHERE {one.where}) a{rest}",
-            one.parameters,
+            f"SELECT DISTINCT {columns} FROM {groups.sql} a{joined}", groups.parameters
         )
-        kept = [_kept(batch, judge) for batch in found.to_batches(_AT_ONCE)]
+        kept = [_kept(batch, lot) for batch in found.to_batches(_AT_ONCE)]
         self._engine.register(f"given_{name}", pa.Table.from_batches(kept, _with_verdict(found.schema)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
         return any(batch.num_rows for batch in kept)
 
-    def refused(self, one: Proposal) -> pa.Table:
-        """Which groups of the attacker's calls, by number, a proposal refuses, or may: `k` and `verdict`."""
-        table, dims = f"their_{_table(one)}", _dims(one)
-        if not self._verdicts(one, table, dims):
-            return pa.table({"k": pa.array([], pa.int64()), "verdict": pa.array([], pa.string())})
+    def refused(self, lot: Lot) -> pa.Table:
+        """Which groups of the attacker's calls proposals refuse, or may: `nth` of them, number `k` and `verdict`."""
+        groups, dims = chosen(lot, f"their_{table_of(lot[0])}"), dims_of(lot[0])
+        if not self._verdicts(lot, groups, dims):
+            return pa.table({
+                "nth": pa.array([], pa.int64()), "k": pa.array([], pa.int64()), "verdict": pa.array([], pa.string()),
+            })  # fmt: skip
         return self._engine.table(
-            f"SELECT a.k, d.verdict FROM (SELECT * FROM {table} WHERE {one.where}) a "
-            f"JOIN verdicts d ON {_same(dims, 'd')}",
-            one.parameters,
+            f"SELECT a.nth, a.k, d.verdict FROM {groups.sql} a JOIN verdicts d ON {_same(dims, 'd')}",
+            groups.parameters,
         )
 
     def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
@@ -338,38 +347,9 @@ def _same(columns: Iterable[str], other: str) -> str:
     return " AND ".join(f"a.{name} IS NOT DISTINCT FROM {other}.{name}" for name in columns)
 
 
-def _table(one: Proposal) -> str:
-    """Where the calls are grouped as a proposal asks for."""
-    return "narrowed" if grouping(one) is not None else "mintings" if _mints(one) else "asked"
-
-
-def _dims(one: Proposal) -> list[str]:
-    return sorted({*ALWAYS, *one.needs, *_alias(one)})
-
-
-def _alias(one: Proposal) -> tuple[str, ...]:
-    """The name of a proposal's own column."""
-    return (_alias_of(one.extra),) if one.extra else ()
-
-
-def _alias_of(extra: str) -> str:
-    return extra.rpartition(" ")[2]
-
-
-def grouping(one: Proposal) -> Grouping | None:
-    """By what calls are grouped for a proposal, and those that ask for the same, alone."""
-    apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
-    return (one.needs, one.extra, one.turns) if apart else None
-
-
-def _mints(one: Proposal) -> bool:
-    """Whether only assumptions of roles matter, of which there are few beside other calls."""
-    return one.kind == "trust-policy"
-
-
-def _kept(groups: pa.RecordBatch, judge: Judge) -> pa.RecordBatch:
+def _kept(groups: pa.RecordBatch, lot: Lot) -> pa.RecordBatch:
     """Those that are not let through, with `verdict` and `why`."""
-    judged = [judge(filled(row)) for row in groups.to_pylist()]
+    judged = [lot[row["nth"]].judge(filled(row)) for row in groups.to_pylist()]
     mask = [truth is not Truth.NO for truth, _ in judged]
     left = [verdict for verdict, keep in zip(judged, mask, strict=True) if keep]
     columns = [

@@ -63,6 +63,10 @@ class Proposal:
     where: str = "TRUE"
     """Which calls it may bear on at all, in SQL over those columns."""
     parameters: tuple[Any, ...] = ()
+    whom: str | None = None
+    """Of a proposal for one principal: in SQL over those columns, the names of whom a call concerns, as a list."""
+    name: str = ""
+    """Which of these it is for: of many alike that differ by it, all are asked for at once."""
     turns: Turns = field(default_factory=dict)
     """Columns of seconds that it tells apart by some dates alone."""
     extra: str | None = None
@@ -139,15 +143,13 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
         truth = denied(document, call)
         return truth, open_keys(document, call) if truth is Truth.UNDECIDED else ()
 
-    where, parameters = _of_principal(target)
     kind = "user" if ":user/" in target else "role"
     attach = f"Put it on the {kind} as an inline policy, beside what it has."
     if reserved(target):
         attach = "Add it to the inline policy of the role's permission set: Identity Center alone can edit the role."
     return _proposal(
         words, "identity-policy", policy, judge, read=document, account=account_of(target), target=target,
-        attach=attach, needs=needs_of(document) | {"issuer", "principal"}, where=where,
-        parameters=parameters,
+        attach=attach, needs=needs_of(document) | {"issuer", "principal"}, whom=_PRINCIPALS, name=target,
     )  # fmt: skip
 
 
@@ -172,8 +174,7 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
 
     return _proposal(
         words, "trust-policy", policy, judge, read=trust, account=account_of(target), target=target,
-        attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, where="ends_with(lower(role_arn), ?)",
-        parameters=(f"/{wanted.name}" if wanted else "/",),
+        attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, whom=_ROLES, name=wanted.name if wanted else "",
     )  # fmt: skip
 
 
@@ -220,14 +221,14 @@ def setting(
 
 def _proposal(
     words: Words, kind: GuardKind, policy: Mapping[str, Any], judge: Judge, *, read: Document | Trust | Malformed,
-    attach: str, needs: frozenset[str], where: str, account: str | None = None, target: str | None = None,
-    parameters: tuple[Any, ...] = (),
+    attach: str, needs: frozenset[str], where: str = "TRUE", account: str | None = None, target: str | None = None,
+    parameters: tuple[Any, ...] = (), whom: str | None = None, name: str = "",
 ) -> Proposal:  # fmt: skip
     return Proposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
         prevents=words.prevents, limits=words.limits + _too_long(policy, kind, target), stage=words.stage,
-        attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters,
-        turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
+        attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters, whom=whom,
+        name=name, turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
     )  # fmt: skip
 
 
@@ -319,9 +320,9 @@ _SAME_SOURCE = frozenset(
 """Services whose events name the service as policies do."""
 
 
-def _of_principal(target: str) -> tuple[str, tuple[Any, ...]]:
-    """A user or role; a user's policies bind the federated users that it vouches for, too."""
-    return "(principal = ? OR (type = 'FederatedUser' AND issuer = ?))", (target, target)
+_PRINCIPALS = "[principal, CASE WHEN type = 'FederatedUser' THEN issuer END]"
+"""A user's policies bind the federated users that it vouches for, too."""
+_ROLES = "[split_part(lower(role_arn), '/', -1)]"
 
 
 def open_keys(document: Document | Malformed, call: Call) -> tuple[str, ...]:

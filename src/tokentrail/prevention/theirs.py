@@ -6,8 +6,10 @@ They may be most of a large case: they are held as columns of numbers, and no ob
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,8 +26,8 @@ from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken
 from tokentrail.prevention.history import History
+from tokentrail.prevention.lots import Lot
 from tokentrail.prevention.model import AttackerCall
-from tokentrail.prevention.proposal import Proposal
 
 _AT_ONCE = 65_536
 """Calls that are looked through at once for the end of the story."""
@@ -96,15 +98,18 @@ class Theirs:
             dtype=np.bool_,
         )
 
-    def under(self, history: History, one: Proposal) -> Fate:
-        """What becomes of the calls under a proposal."""
-        groups = np.full(len(self._actions), _MADE, dtype=np.int8)
-        found = history.refused(one)
+    def under(self, history: History, lot: Lot) -> Iterator[Fate]:
+        """What becomes of the calls under each of some proposals."""
+        found = history.refused(lot).sort_by("nth")
         numbered = found["k"].to_numpy()
         sure = np.array(found["verdict"].to_pylist(), dtype=np.str_) == Truth.YES.name
-        groups[numbered[~sure]] = _UNDECIDED
-        groups[numbered[sure]] = _REFUSED
-        return Fate(groups, self._never_born(numbered[sure]))
+        ends = np.searchsorted(found["nth"].to_numpy(), np.arange(len(lot)), side="right")
+        for start, end in pairwise((0, *ends)):
+            groups = np.full(len(self._actions), _MADE, dtype=np.int8)
+            own, surely = numbered[start:end], sure[start:end]
+            groups[own[~surely]] = _UNDECIDED
+            groups[own[surely]] = _REFUSED
+            yield Fate(groups, self._never_born(own[surely]))
 
     def _never_born(self, refused: NDArray[Any]) -> NDArray[np.bool_]:
         """

@@ -1,0 +1,62 @@
+"""The ARN and the unique id by which each principal is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, partition_in
+from tokentrail.containment.scene import Held
+from tokentrail.lineage.rows import Row
+from tokentrail.policy.changes import Change, in_order
+
+
+def identified(
+    some: Iterable[tuple[Row, Held]], reached: Iterable[Principal], changes: Iterable[Change]
+) -> dict[Principal, Known]:
+    """What is known of those that are reached, and of those that some credentials are of."""
+    return _renewed(dict(_known(some, reached)), changes)
+
+
+def _known(
+    some: Iterable[tuple[Row, Held]], reached: Iterable[Principal]
+) -> Iterator[tuple[Principal, Known]]:
+    """The fullest ARN and the unique id by which each principal is known."""
+    arns: dict[Principal, set[str]] = {one: set() for one in reached}
+    ids: dict[Principal, tuple[int, str]] = {}
+    for row, one in some:
+        caller, principal = one.caller, one.principal
+        own = caller.role if principal.kind == "role" else caller.principal
+        if of_arn(own) == principal and own is not None:
+            arns.setdefault(principal, set()).add(own)
+        unique = (caller.principal_id or "").partition(":")[0]
+        if unique.startswith(("AROA", "AIDA")):
+            seen = (
+                row["last"] or row["issued_at"] or 0,
+                unique,
+            )  # of one made anew, the id that was seen last
+            ids[principal] = max(ids.get(principal, seen), seen)
+    seen_arns = [arn for known in arns.values() for arn in known]
+    partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
+    for principal, known in arns.items():
+        partition = partitions[principal.account]
+        told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
+        arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        yield (
+            principal,
+            Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),
+        )
+
+
+def _renewed(known: Mapping[Principal, Known], changes: Iterable[Change]) -> dict[Principal, Known]:
+    """The same, with the unique ids of those that were made in the evidence: of several, the last."""
+    found = dict(known)
+    for change in in_order(changes):
+        for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):
+            unique = (
+                change.answered(kind, f"{kind}Id") if change.event_name == f"Create{kind.title()}" else None
+            )
+            principal = Principal(change.account, "role" if kind == "role" else "user", name or "")
+            if unique and principal in found:
+                found[principal] = replace(found[principal], unique_id=unique)
+    return found

@@ -1,0 +1,83 @@
+"""Attackers who hold very much: a plan for each thing of theirs is no more work than among few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from contain_cases import asked
+
+from evidence import START
+from tokentrail.containment.model import Plan, Strategy
+from tokentrail.testing import World
+from work import growth
+
+LOT = 30
+
+
+@pytest.fixture(name="cases")
+def _cases() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def made_users(many: int) -> tuple[World, str]:
+    """Users with a key each, which the attacker made and used."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for n in range(many):
+        key.creates_access_key(key.creates_user(f"made-{n}")).calls("s3:ListBuckets")
+    return world, key.id
+
+
+def entered_roles(many: int) -> tuple[World, str]:
+    """Roles that the attacker entered, each beside a colleague."""
+    world = World(START, tick=0.5)
+    key, ria = world.user("support"), world.user("ria")
+    for n in range(many):
+        ria.assumes(f"Role{n}", "ria").calls("s3:ListBuckets")
+        key.assumes(f"Role{n}", f"job-{n}").calls("s3:ListBuckets")
+    return world, key.id
+
+
+def users_with_keys(many: int) -> tuple[World, str]:
+    """Users of others', with a token each, whom the attacker gave a key and took a token of."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for n in range(many):
+        owner = world.user(f"owner-{n}")
+        owner.gets_session_token().calls("s3:ListBuckets")
+        key.creates_access_key(owner.user).gets_session_token().calls("s3:ListBuckets")
+    return world, key.id
+
+
+def users_gone_since(many: int) -> tuple[World, str]:
+    """Users whom the attacker made, and an administrator has deleted."""
+    world, key = made_users(many)
+    for n in range(many):
+        world.user("admin").iam("DeleteUser", userName=f"made-{n}")
+    return world, key
+
+
+@pytest.mark.parametrize(
+    ("evidence", "strategy"),
+    [
+        (made_users, "standard"),
+        (users_gone_since, "standard"),
+        (entered_roles, "surgical"),
+        (users_with_keys, "surgical"),
+    ],
+)
+def test_a_plan_is_as_much_work_for_each_principal_among_many(
+    evidence: Callable[[int], tuple[World, str]], strategy: Strategy, cases: ExitStack
+) -> None:
+    """Whom a plan is about is looked up, not looked for among all."""
+
+    def planning(many: int) -> Callable[[], Plan]:
+        world, key = evidence(many)
+        case = cases.enter_context(asked(world))
+        return lambda: case.contain([key], strategy=strategy)
+
+    found = growth(planning, LOT)
+    assert found < 1.015, found
