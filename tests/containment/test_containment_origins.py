@@ -468,6 +468,18 @@ def test_what_a_sign_in_session_refreshes_is_the_thiefs() -> None:
     assert plan.proof.complete
 
 
+def test_a_sign_in_session_is_revoked_though_its_grants_are_not_in_the_log() -> None:
+    """The stolen key tells the sign-in session that hands out the next one, also where the trail lacks what is read."""
+    world = World(START)
+    stolen = stolen_from(world, "sign_in")
+    records = [one for one in world.records() if one["eventName"] != "CreateOAuth2Token"]
+    with held(records) as case:
+        plan = checked(case.contain([stolen.id]))
+
+    assert "revoke-sign-in-sessions" == actions(plan)[0]
+    assert [stolen.identity.sign_in_session] == plan.steps[0].calls[0].parameters["sessionArns"]
+
+
 @pytest.mark.parametrize(
     ("since", "hours", "closed"), [(None, 0, True), (4 * HOUR, 0, False), (None, 15, False)]
 )

@@ -44,18 +44,21 @@ def record(seconds: float, name: str, who: Record, source: str = "sts", **more: 
 
 
 def user(
-    key: str = "AKIAIOSFODNN7EXAMPLE", name: str = "ann", account: str = HOME, created: float | None = None
+    key: str = "AKIAIOSFODNN7EXAMPLE",
+    name: str = "ann",
+    account: str = HOME,
+    created: float | None = None,
+    signed_in: str | None = None,
 ) -> Record:
     """A user by a key, long-term or of a session."""
     found: Record = {
         "type": "IAMUser", "principalId": f"AIDA{name.upper()}", "arn": f"arn:aws:iam::{account}:user/{name}",
         "accountId": account, "accessKeyId": key, "userName": name,
     }  # fmt: skip
-    return (
-        found
-        if created is None
-        else found | {"sessionContext": {"attributes": {"creationDate": at(created)}}}
-    )
+    if created is None:
+        return found
+    context: Record = {"attributes": {"creationDate": at(created)}, "signInSessionArn": signed_in}
+    return found | {"sessionContext": context}
 
 
 def session(
@@ -121,6 +124,7 @@ def made(
     )
 
 
+SIGN_IN = f"arn:aws:signin:us-east-1:{HOME}:session/0f9d5a1c-0000-4000-8000-000000000001"
 ANCHOR = f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/aaaaaaaa"
 ANYWHERE = {"eventSource": "rolesanywhere.amazonaws.com"}
 SERVICE = {"type": "AWSService", "invokedBy": "rolesanywhere.amazonaws.com"}
@@ -188,6 +192,14 @@ LATER: dict[str, Sequence[Sequence[Record]]] = {
         [record(60, "CreateSession", UNKNOWN, "rolesanywhere", requestParameters={"roleArn": ROLE, "trustAnchorArn": ANCHOR})],
         [issues(61, SERVICE, KEY)],
         [made(0, "CreateTrustAnchor", {"name": "x"}, {"trustAnchor": {"trustAnchorArn": ANCHOR}}) | ANYWHERE],
+    ),
+    "a grant of OAuth is told of after what was got by it, much later": (
+        [uses(3000, user(KEY, created=2900, signed_in=SIGN_IN))],
+        [record(0, "CreateOAuth2Token", user("", created=-60), "signin", additionalEventData={"signInSessionArn": SIGN_IN})],
+    ),
+    "what is got by OAuth is seen long after the grant": (
+        [record(0, "CreateOAuth2Token", user("", created=-60), "signin", additionalEventData={"signInSessionArn": SIGN_IN})],
+        [uses(3000, user(KEY, created=2900, signed_in=SIGN_IN))],
     ),
     "a session is older than AWS": (
         [uses(60, session("", BEFORE)), uses(60, session("", BEFORE, "AROAEXAMPLEEXAMPLE003:q"))],

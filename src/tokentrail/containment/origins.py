@@ -79,7 +79,7 @@ def behind(
     """
     for seen in tainted:
         one, credential = seen.held, seen.credential
-        name = one.caller.session_name or one.id
+        name, arn = one.caller.session_name or one.id, one.caller.sign_in_session_arn
         match one.kind:
             case "service_role" if certified(credential):
                 if (one.anchor, one.principal) not in shut:
@@ -103,8 +103,9 @@ def behind(
                 person = credential.identity or name
                 why = f"the access portal hands {person} a new session at any time"
                 yield replace(_source("portal", person, one, why), person=name)
-            case "oauth_login" if _lasts(one, SIGN_IN, as_of):
-                yield refreshing(one, one.caller.sign_in_session_arn)
+            case kind if kind == "oauth_login" or (arn and not credential.parent):
+                if _lasts(one, SIGN_IN, as_of):
+                    yield refreshing(one, arn)
 
 
 def refreshing(one: Held, arn: str | None) -> Source:

@@ -19,7 +19,7 @@ from tokentrail.store.interface import Engine
 _MOMENT = "name VARCHAR, second BIGINT"
 _TIES = {
     "key": "name VARCHAR", "moment": _MOMENT, "birth": _MOMENT, "use": _MOMENT, "signin": _MOMENT, "issuer": _MOMENT,
-    "role": _MOMENT, "shared": "name BLOB", "wrapper": _MOMENT, "wrapped": _MOMENT,
+    "role": _MOMENT, "shared": "name BLOB", "oauth": "name VARCHAR", "wrapper": _MOMENT, "wrapped": _MOMENT,
 }  # fmt: skip
 """
 What ties rows together, by name: `birth` and `role` tie sessions to calls, `use` and `issuer` calls to sessions,
@@ -28,6 +28,7 @@ What ties rows together, by name: `birth` and `role` tie sessions to calls, `use
 _ABOUT = "unnest([{0} - 2, {0} - 1, {0}, {0} + 1, {0} + 2])"
 _DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
 _OF_ROLE = f"SELECT role_arn, {_ABOUT.format('time')} FROM {{{{rows}}}} WHERE role_arn IS NOT NULL AND {{}}"
+_SIGNED_IN = "SELECT sign_in_session FROM {rows} WHERE sign_in_session IS NOT NULL"
 _ANCHORED = "EXISTS (SELECT 1 FROM all_makings WHERE what = 'trust_anchor')"
 _OF: Mapping[str, Mapping[str, str]] = {
     "people": {
@@ -35,6 +36,7 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "moment": f"SELECT principal, created {_DATED}",
         "use": f"SELECT principal, {_ABOUT.format('created')} {_DATED}",
         "issuer": f"SELECT issuer_arn, {_ABOUT.format('created')} {_DATED} AND issuer_arn IS NOT NULL",
+        "oauth": _SIGNED_IN,
     },
     "issuing": {
         "key": "SELECT key FROM {rows} WHERE key <> ''",
@@ -44,6 +46,7 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "signin": "SELECT child, time FROM {rows} WHERE child <> '' AND api = 'GetSigninToken'",
         "role": f"SELECT role_arn, {_ABOUT.format('time')} FROM {{rows}} WHERE child = '' AND role_arn IS NOT NULL",
         "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
+        "oauth": _SIGNED_IN,
         "wrapper": _OF_ROLE.format(f"api = 'CreateSession' AND key = '' AND {_ANCHORED}"),
         "wrapped": _OF_ROLE.format(f"api = 'AssumeRole' AND caller_service AND {_ANCHORED}"),
     },
@@ -102,9 +105,11 @@ _KEYS = "SELECT hash(name) AS hashed FROM next_key"
 _NEAR: Mapping[str, str] = {
     "people": """
         SELECT segment FROM all_people WHERE created IN (
-          SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)""",
+          SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)
+        OR sign_in_session IN (SELECT name FROM next_oauth)""",
     "issuing": """
         SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
+          OR sign_in_session IN (SELECT name FROM next_oauth)
         UNION SELECT segment FROM all_issuing WHERE time IN (
           SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer
           UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)""",

@@ -34,6 +34,14 @@ FROM unissued s JOIN keyless_near c ON c.role_arn = s.issuer_arn AND c.second = 
 WHERE NOT s.forwarded AND c.unnamed AND c.child = ''
   AND coalesce(c.session_name, split_part(s.principal_id, ':', -1)) = split_part(s.principal_id, ':', -1)
 UNION ALL
+-- A grant of OAuth names the session that all that is got by it bears, at any time (AWS Sign-In User Guide, 'Configure
+-- OAuth access to AWS MCP Server', 'Monitoring OAuth activity').
+SELECT s.ck, c.call, c.event_id, c.time, 'matched', 0, s.created - c.time
+FROM unissued s JOIN keyless c ON c.sign_in_session = s.sign_in_session AND c.child = s.principal_id
+WHERE s.sign_in_session IS NOT NULL AND c.api LIKE 'CreateOAuth2Token%' AND c.time < s.created - 2
+  AND s.form = 'key' AND NOT s.console AND NOT s.forwarded
+  AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
+UNION ALL
 -- A sign-in URL is good for 15 minutes (IAM User Guide, 'Enabling custom identity broker access to the AWS console').
 SELECT ck, call, event_id, time, 'inferred', 2, apart FROM (
   SELECT s.ck, c.call, c.event_id, c.time, s.created - c.time AS apart,

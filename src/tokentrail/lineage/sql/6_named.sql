@@ -41,6 +41,8 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
        WHEN api = 's3express:CreateSession' THEN 300  -- Amazon S3 API Reference, 'CreateSession'
        WHEN kind IN ('session_token', 'federation_token', 'scoped', 'unknown') THEN 129600
        WHEN kind = 'root_session' THEN 900
+       -- An access token is good for an hour, as what is got by it (AWS Sign-In User Guide, 'Token lifecycle').
+       WHEN kind = 'oauth_login' AND created > issued_time + 2 THEN 3600
        WHEN kind = 'oauth_login' THEN 900
        WHEN kind = 'assumed_role' AND api = 'AssumeRole' AND caller_class = 'temporary'
             AND caller_type IN ('AssumedRole', 'Role') THEN 3600

@@ -8,7 +8,8 @@ SELECT p.* FROM all_people p
 WHERE {among} AND p.class = 'temporary'
   AND (p.key IN (SELECT name FROM next_key)
        OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM next_birth)
-       OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role))
+       OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role)
+       OR p.sign_in_session IN (SELECT name FROM next_oauth))
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)
 UNION ALL
 SELECT p.* FROM all_keyholders p
@@ -19,6 +20,7 @@ CREATE TABLE tied_issuing AS
 SELECT i.* FROM all_issuing i
 WHERE {among} AND (i.key IN (SELECT name FROM next_key)
        OR i.shared_id IN (SELECT name FROM next_shared)
+       OR i.sign_in_session IN (SELECT name FROM next_oauth)
        OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
        OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))
            AND (i.child, i.time) IN (SELECT (name, second) FROM next_use))
