@@ -480,6 +480,23 @@ def test_a_sign_in_session_is_revoked_though_its_grants_are_not_in_the_log() -> 
     assert [stolen.identity.sign_in_session] == plan.steps[0].calls[0].parameters["sessionArns"]
 
 
+@pytest.mark.parametrize("agent", [False, True])
+def test_an_agents_access_token_outlives_its_sign_in_session_by_an_hour(agent: bool) -> None:
+    """What it is given meanwhile is newer than any cutoff, so the proof names what ends it; `aws login` has no such token."""
+    world = World(START)
+    stolen = stolen_from(world, "sign_in")
+    records = world.records()
+    if agent:
+        who = json.loads(json.dumps(records[-1]["userIdentity"]))
+        who["accessKeyId"] = "ASIAIOSFODNN7EXAMPL9"
+        who["sessionContext"]["attributes"]["creationDate"] = at("09:20:00").strftime("%Y-%m-%dT%H:%M:%SZ")
+        records.append(call("ListBuckets", "2026-11-23T09:21:00Z", who, source="s3.amazonaws.com"))
+    with held(records) as case:
+        plan = checked(case.contain([stolen.id]))
+
+    assert agent == rests_on(plan, f"access token .*aws:SignInSessionArn.*{stolen.identity.sign_in_session}")
+
+
 @pytest.mark.parametrize(
     ("since", "hours", "closed"), [(None, 0, True), (4 * HOUR, 0, False), (None, 15, False)]
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
+from tokentrail.containment.origins import GRANTED
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
@@ -35,6 +36,7 @@ def holds_if(
     if moves:
         yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
     yield from _lingering(moves)
+    yield from _by_token(scene)
     yield from _ways_in(scene, moves)
     yield from _reach(scene)
     yield from _writers(scene, moves)
@@ -172,6 +174,31 @@ def _lingering(moves: Sequence[Move]) -> Iterator[str]:
             "too). Until then it may be handed another session, which the steps after it cut; apply reads back that it "
             "has ended"
         )
+
+
+def _by_token(scene: Scene) -> Iterator[str]:
+    """
+    An agent's access token of OAuth is good for an hour, also when its sign-in session is revoked.
+
+    AWS Sign-In User Guide, 'Configure OAuth access to AWS MCP Server', 'Troubleshooting'. What `aws login` is granted
+    is the credential itself, and ends earlier.
+    """
+    agents = {
+        arn
+        for one in scene.held
+        if one.kind == "oauth_login"
+        and one.issued_at
+        and one.expires
+        and (arn := one.caller.sign_in_session_arn)
+        if one.expires - one.issued_at > GRANTED
+    }
+    for arn in sorted(agents)[:_MOST]:
+        yield (
+            "nobody acts by an agent's access token in the hour after its session is revoked: what it is given is "
+            f"newer than any cutoff. A deny where `aws:SignInSessionArn` is {arn} ends that at once"
+        )
+    if len(agents) > _MOST:
+        yield f"the same is so of {len(agents) - _MOST:,} more sign-in sessions"
 
 
 def _altered(gap: Gap) -> bool:

@@ -28,6 +28,8 @@ AWS access portal and IAM Identity Center integrated applications').
 """
 SIGN_IN = timedelta(hours=12)
 """How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
+GRANTED = timedelta(minutes=15)
+"""How long what `aws login` is granted lives at most (the same, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
 """Services that give each thing that somebody starts a session name of its own, and what that is."""
