@@ -290,7 +290,8 @@ def test_aws_login_is_matched_to_its_grant(world: World) -> None:
     assert (None, hours(0.25)) == (made.expires_at, (made.expires_bound or START) - (made.issued_at or START))
 
 
-def test_what_an_agent_is_given_by_oauth_hangs_on_the_grant_of_its_sign_in(world: World) -> None:
+@pytest.mark.parametrize("key", ["ASIAIOSFODNN7EXAMPL9", ""])
+def test_what_an_agent_is_given_by_oauth_hangs_on_the_grant_of_its_sign_in(world: World, key: str) -> None:
     """Its calls bear the grant's session whenever they are made: another sign-in lies nearer. It lives for an hour."""
     browser = world.console_sign_in(world.user("ada"))
     login = browser.logs_in()
@@ -299,10 +300,10 @@ def test_what_an_agent_is_given_by_oauth_hangs_on_the_grant_of_its_sign_in(world
     world.console_sign_in(world.user("ada")).logs_in()
     records = world.records()
     [used] = (one for one in records if one["eventName"] == "ListBuckets")
-    who = json.loads(json.dumps(used["userIdentity"])) | {"accessKeyId": "ASIAIOSFODNN7EXAMPL9"}
+    who = json.loads(json.dumps(used["userIdentity"])) | {"accessKeyId": key}
     who["sessionContext"]["attributes"]["creationDate"] = "2026-11-23T09:45:00Z"
     later = call("ListBuckets", "2026-11-23T09:46:00Z", who, source="s3.amazonaws.com")
-    made = answers([*records, later])["ASIAIOSFODNN7EXAMPL9"]
+    made = answers([*records, later])[key or f"{who['principalId']}@2026-11-23T09:45:00Z"]
 
     assert ("oauth_login", browser.id, "matched", None) == born(made)
     assert (None, hours(1)) == (made.expires_at, (made.expires_bound or START) - (made.issued_at or START))

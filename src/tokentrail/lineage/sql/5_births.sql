@@ -39,7 +39,7 @@ UNION ALL
 SELECT s.ck, c.call, c.event_id, c.time, 'matched', 0, s.created - c.time
 FROM unissued s JOIN keyless c ON c.sign_in_session = s.sign_in_session AND c.child = s.principal_id
 WHERE s.sign_in_session IS NOT NULL AND c.api LIKE 'CreateOAuth2Token%' AND c.time < s.created - 2
-  AND s.form = 'key' AND NOT s.console AND NOT s.forwarded
+  AND NOT s.console AND NOT s.forwarded
   AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
 UNION ALL
 -- A sign-in URL is good for 15 minutes (IAM User Guide, 'Enabling custom identity broker access to the AWS console').
