@@ -893,3 +893,17 @@ def test_whoever_minted_the_subject_unseen_is_named() -> None:
 def named(plan: Plan, minter: str) -> bool:
     """Whether a plan rests on a minter not being the attacker's."""
     return any(said.startswith(f"{minter}, which a subject descends from") for said in plan.proof.holds_if)
+
+
+@pytest.mark.parametrize("whose", ["session", "key"])
+def test_only_what_the_leaked_key_made_itself_may_be_its_owners(whose: str) -> None:
+    """What its session made is told without that doubt, whatever the key itself made since that is gone again."""
+    world = World(START)
+    key = world.user("terraform")
+    (key if whose == "key" else key.assumes("Admin")).creates_user("backdoor")
+    world.wait(minutes=5)
+    key.creates_user("temp")
+    world.user("responder").iam("DeleteUser", userName="temp")
+    (step,) = [one for one in planned(world, key.id).steps if one.action == "delete-created-user"]
+
+    assert ("if its owner may have, before the leak" in step.why) is (whose == "key")

@@ -173,7 +173,7 @@ def _works_by_itself(deed: Deed, what: str) -> bool:
 
 
 def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Seen) -> None:
-    name = (thing or deed.user or "").rpartition("/")[2]
+    name, before = (thing or deed.user or "").rpartition("/")[2], len(found.sources)
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
     elif what in ("provider", "trust_anchor", "anywhere_profile"):
@@ -185,7 +185,7 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Se
         until = seen.righted.put_right(deed, kind, member, name)
         if until is None or kind in ("password", "trust"):
             found.sources.append(replace(_standing(deed, kind, name, seen.righted), until=until))
-    for source in found.sources[-1:]:
+    for source in found.sources[before:]:
         if not deed.certain:
             found.uncertain.add(source.id)
         if source.kind == "user":
