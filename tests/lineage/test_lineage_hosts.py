@@ -101,3 +101,20 @@ def test_links_to_a_function_that_is_often_changed_grow_with_its_sessions() -> N
         links = [one for one in case.trace([owner.id]).links if one.link == "created"]
 
         assert len(links) == len({one.child for one in links}) == 20
+
+
+def test_a_dry_run_changes_no_function() -> None:
+    """It looks whether a call would succeed (AWS Lambda API Reference, 'UpdateFunctionCode'): it is no deed."""
+    world = World(START)
+    thief, owner = world.user("support").assumes("Admin"), world.user("ci").assumes("Deploy")
+    thief.updates_function("hook")
+    world.wait(minutes=20)
+    asked = {"functionName": "hook", "dryRun": True}
+    owner.calls(
+        "lambda:UpdateFunctionCode20150331v2", asked, response={"functionName": "hook"}, read_only=False
+    )
+    world.wait(minutes=20)
+    session = world.function("Work", "hook")
+    with held(world) as case:
+        assert session.id in {one.id for one in case.trace([thief.id]).credentials}
+        assert case.trace([owner.id]).created == ()

@@ -177,10 +177,11 @@ def made(
     What a successful call left behind: kind and id of each thing; nothing for calls that leave nothing.
 
     A key that was made active again counts as made: it works because of this call. Names of IAM's calls occur in
-    other services too (`transfer:CreateUser`), where they make nothing of the kind.
+    other services too (`transfer:CreateUser`), where they make nothing of the kind. A dry run leaves things as they are
+    (AWS Lambda API Reference, 'UpdateFunctionCode': DryRun).
     """
     asked, answered = object_of(request), object_of(response)
-    if any(_takes_back(asked, given) for given in _SHARED):
+    if asked.get("dryRun") is True or any(_takes_back(asked, given) for given in _SHARED):
         return []
     handed = _handover(name, source)
     if handed is not None:

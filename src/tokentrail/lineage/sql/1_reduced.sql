@@ -75,7 +75,8 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
        OR h.source = 'rolesanywhere.amazonaws.com' AND h.name = 'CreateTrustAnchor'
        OR h.source = 'ecs.amazonaws.com' AND h.name IN ('RunTask', 'StartTask')
        OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
-       OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%'))
+       OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%')
+          AND NOT contains(coalesce(h.request, ''), '"dryRun":true'))
   AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
 CREATE TABLE things AS
