@@ -60,11 +60,25 @@ def users_gone_since(many: int) -> tuple[World, str]:
     return world, key
 
 
+def instances_run(many: int) -> tuple[World, str]:
+    """Instances that the attacker started, of which some are gone."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for n in range(many):
+        host = key.runs_instance("Work")
+        host.calls("s3:ListBuckets")
+        if n % 2:
+            gone = {"instancesSet": {"items": [{"instanceId": host.workload.session_name}]}}
+            key.calls("ec2:TerminateInstances", gone, response=gone, read_only=False)
+    return world, key.id
+
+
 @pytest.mark.parametrize(
     ("evidence", "strategy"),
     [
         (made_users, "standard"),
         (users_gone_since, "standard"),
+        (instances_run, "standard"),
         (entered_roles, "surgical"),
         (users_with_keys, "surgical"),
     ],

@@ -317,12 +317,11 @@ def _undoing(calls: tuple[Call, ...]) -> tuple[Call, ...]:
 
 def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ...], why: str) -> Move:
     target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
+    portals = scene.sources if source.kind == "portal" else ()  # one and the same for all accounts
+    alike = (one.name for one in portals if one.kind == "portal" and one.id == source.id)
     return Move(
         action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
-        closes=frozenset(
-            one.name for one in (*scene.sources, source)
-            if one.name == source.name or (one.kind == source.kind == "portal" and one.id == source.id)
-        ),
+        closes=frozenset({source.name, *alike}),
         reversible=CATALOGUE[action].reversible and _FOR_GOOD.isdisjoint(call.operation for call in calls),
         lingers=source.lingers, why=why,
     )  # fmt: skip

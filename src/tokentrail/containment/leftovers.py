@@ -7,7 +7,7 @@ but may have handed out until then what no log shows yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -19,7 +19,7 @@ from tokentrail.containment.righted import Others
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.untold import ENDING, ENTERED, LEFT, told_as, unnamed, with_article
-from tokentrail.containment.workloads import WORKLOADS, cluster_of, gone_at, name_of, roles_of, session_of
+from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
@@ -96,11 +96,13 @@ class Leftovers:
 class _Seen:
     """What deeds are held against."""
 
-    others: Sequence[Change]
+    removed: Removals
     righted: Others
     held: Sequence[Held]
     keys: Set[str | None]
     """Ids of the long-term keys among the held."""
+    roles: Mapping[str | None, Set[Principal]]
+    """Of the held, by the names of their sessions."""
 
 
 def left_behind(
@@ -118,7 +120,7 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    seen = _Seen(others, Others(others), held, {one.key_id for one in held})
+    seen = _Seen(Removals(others), Others(others), held, {one.key_id for one in held}, _roles_by_name(held))
     dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
@@ -136,7 +138,7 @@ def left_behind(
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
-                found.sources.extend(_profile(deed, thing, others))
+                found.sources.extend(_profile(deed, thing, seen.removed))
             elif what in ENTERED and not (what in WORKLOADS and works):
                 entered.setdefault((deed.by, ENTERED[what]), []).append(_said(deed, thing))
             elif what in LEFT or not works:
@@ -179,7 +181,7 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Se
     elif what in ("provider", "trust_anchor", "anywhere_profile"):
         found.sources.extend(_provider(deed, thing or "", seen.righted, seen.held))
     elif what in WORKLOADS:
-        found.sources.extend(_host(deed, what, thing or "", seen.held, seen.others))
+        found.sources.extend(_host(deed, what, thing or "", seen))
     elif what in _NAMED:
         kind, member = _NAMED[what]
         until = seen.righted.put_right(deed, kind, member, name)
@@ -237,14 +239,14 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _profile(deed: Deed, instance: str | None, others: Iterable[Change]) -> Iterator[Source]:
+def _profile(deed: Deed, instance: str | None, removed: Removals) -> Iterator[Source]:
     """A role that instances get through their profile, or an instance that gets one."""
     role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     yield Source(
         kind="host", id=name, account=deed.account, what=what, since=deed.time,
-        until=gone_at(what, name, deed.account, deed.time, others, (deed.source, None if profile else deed.region)),
+        until=removed.gone_at(what, name, deed.account, deed.time, (deed.source, None if profile else deed.region)),
         region=None if profile else deed.region,
         mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) hands the {WORKLOADS[what].called} {name} "
@@ -298,18 +300,21 @@ def _listed(deed: Deed, name: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _host(
-    deed: Deed, what: str, thing: str, held: Iterable[Held], others: Iterable[Change]
-) -> Iterator[Source]:
+def _roles_by_name(held: Iterable[Held]) -> dict[str | None, set[Principal]]:
+    found: dict[str | None, set[Principal]] = {}
+    for one in held:
+        if one.principal.kind == "role":
+            found.setdefault(one.caller.session_name, set()).add(one.principal)
+    return found
+
+
+def _host(deed: Deed, what: str, thing: str, seen: _Seen) -> Iterator[Source]:
     """One source for each role that it runs with; one of no known role where nobody was seen in one."""
     name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
-    until = gone_at(what, name, deed.account, deed.time, others, (deed.source, deed.region))
+    until = seen.removed.gone_at(what, name, deed.account, deed.time, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}
-    called = session_of(what, thing) or name
-    roles |= {
-        one.principal for one in held if one.caller.session_name == called and one.principal.kind == "role"
-    }
+    roles |= seen.roles.get(session_of(what, thing) or name, set())
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),

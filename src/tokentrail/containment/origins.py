@@ -16,7 +16,7 @@ from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import ALWAYS, Held, Source
-from tokentrail.containment.workloads import gone_at, session_of
+from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import principal_of
@@ -66,7 +66,7 @@ class Seen:
 
 def behind(
     tainted: Iterable[Seen],
-    removals: Sequence[Change],
+    removals: Iterable[Change],
     as_of: datetime,
     shut: Container[tuple[str | None, Principal]] = (),
 ) -> Iterator[Source]:
@@ -79,6 +79,7 @@ def behind(
         as_of: The moment of the plan.
         shut: What of the attacker's is shut anyway, and whom it lets in as: then a certificate need not be revoked.
     """
+    removed = Removals(removals)
     for seen in tainted:
         one, credential = seen.held, seen.credential
         name, arn = one.caller.session_name or one.id, one.caller.sign_in_session_arn
@@ -95,7 +96,7 @@ def behind(
                 what = "instance" if name.startswith("i-") else own or "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
                 where = (None, seen.region)
-                until = gone_at(what, name, one.principal.account, one.issued_at, removals, where)
+                until = removed.gone_at(what, name, one.principal.account, one.issued_at, where)
                 known = (
                     what if what in ("instance", "task") else None
                 )  # by a build's id alone it can't be stopped

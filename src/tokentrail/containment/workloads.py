@@ -217,36 +217,52 @@ def _removed(change: Change, what: str) -> Iterator[str]:
                 yield name_of(what, one)
 
 
-def gone_at(
-    what: str,
-    name: str,
-    account: str,
-    since: datetime | None,
-    removals: Iterable[Change],
-    where: tuple[str | None, str | None] = (None, None),
-) -> datetime | None:
-    """
-    When somebody did away with a workload after it was made; `None` if nobody did.
+class Removals:
+    """Calls that did away with workloads, by what they name: sorted once for each kind that is asked about."""
 
-    Args:
-        what: Which kind it is of.
-        name: What it goes by, or what its sessions are called.
-        account: Where it is.
-        since: When it was made, if known.
-        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
-        where: Its service and region, if known: of another service or elsewhere, what has its name is something else.
-    """
-    source, region = where
-    found = (
-        change.time
-        for change in removals
-        if change.account == account
-        and (since is None or change.time >= since)
-        and (not source or change.event_source == source)
-        and (region is None or change.region in (None, region))
-        and any(name in (one, session_of(what, one)) for one in _removed(change, what))
-    )
-    return min(found, default=None)
+    def __init__(self, changes: Iterable[Change]) -> None:
+        """Take everybody's calls that took away, stopped or shut something."""
+        self._changes = tuple(changes)
+        self._by: dict[str, dict[tuple[str, str], list[Change]]] = {}
+
+    def gone_at(
+        self,
+        what: str,
+        name: str,
+        account: str,
+        since: datetime | None,
+        where: tuple[str | None, str | None] = (None, None),
+    ) -> datetime | None:
+        """
+        When somebody did away with a workload after it was made; `None` if nobody did.
+
+        Args:
+            what: Which kind it is of.
+            name: What it goes by, or what its sessions are called.
+            account: Where it is.
+            since: When it was made, if known.
+            where: Its service and region, if known: of another service or elsewhere, what has its name is something
+                else.
+        """
+        if what not in self._by:
+            self._by[what] = self._sorted(what)
+        source, region = where
+        found = (
+            change.time
+            for change in self._by[what].get((account, name), ())
+            if (since is None or change.time >= since)
+            and (not source or change.event_source == source)
+            and (region is None or change.region in (None, region))
+        )
+        return min(found, default=None)
+
+    def _sorted(self, what: str) -> dict[tuple[str, str], list[Change]]:
+        found: dict[tuple[str, str], list[Change]] = {}
+        for change in self._changes:
+            for one in _removed(change, what):
+                for name in {one, session_of(what, one)} - {None}:
+                    found.setdefault((change.account, str(name)), []).append(change)
+        return found
 
 
 def _at(value: Any, path: list[str]) -> Iterator[str]:
