@@ -63,12 +63,12 @@ class Others:
         renames = self._naming(deed, (_RENAMING,), member, value)
         found = (
             one.time
-            for one in self._naming(deed, _PUT_RIGHT[kind], member, value)
+            for one in sorted(self._naming(deed, _PUT_RIGHT[kind], member, value), key=lambda one: one.time)
             if one.time > deed.time
             and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
             and not moved_on(one, member, deed.time, renames)
         )
-        return min(found, default=None)
+        return next(found, None)
 
     def before(self, deed: Deed, role: str) -> str | None:
         """What a role's trust policy said before a deed, where the evidence shows it."""
