@@ -201,15 +201,14 @@ LATER: dict[str, Sequence[Sequence[Record]]] = {
         [record(0, "CreateOAuth2Token", user("", created=-60), "signin", additionalEventData={"signInSessionArn": SIGN_IN})],
         [uses(3000, user(KEY, created=2900, signed_in=SIGN_IN))],
     ),
-    "other code is told of that replaced what a function's session would have run": (
+    "other code and another password are told of that replaced what a session ran, or was opened with": (
         [record(0, "UpdateFunctionCode20150331v2", user(), "lambda", requestParameters={"functionName": "s"}),
-         issues(3000, {"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}, KEY)],
+         issues(3000, {"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}, KEY),
+         made(0, "UpdateLoginProfile", {"userName": "abe"}),
+         uses(3000, user(OTHER, "abe", created=2990), sessionCredentialFromConsole="true")],
         [record(1000, "UpdateFunctionCode20150331v2", user("AKIAI44QH8DHBEXAMPLE", "zed"), "lambda",
-                requestParameters={"functionName": "s"})],
-    ),
-    "a password is told of that was set before a sign-in, and after another": (
-        [made(0, "UpdateLoginProfile", {"userName": "abe"}), uses(3000, user(KEY, "abe", created=2990), sessionCredentialFromConsole="true")],
-        [record(1000, "UpdateLoginProfile", user("AKIAI44QH8DHBEXAMPLE", "zed"), "iam", requestParameters={"userName": "abe"})],
+                requestParameters={"functionName": "s"}),
+         record(1000, "UpdateLoginProfile", user("AKIAI44QH8DHBEXAMPLE", "zed"), "iam", requestParameters={"userName": "abe"})],
     ),
     "a session is older than AWS": (
         [uses(60, session("", BEFORE)), uses(60, session("", BEFORE, "AROAEXAMPLEEXAMPLE003:q"))],

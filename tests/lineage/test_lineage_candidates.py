@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import held
+from evidence import AWAY, HOME, START, held
 from strategies import worlds
 from tokentrail.containment import near
 from tokentrail.lineage import forest as forest_room
@@ -18,8 +18,9 @@ from tokentrail.testing import World
 from tokentrail.testing.story import story
 
 _PAIRS = """
-SELECT DISTINCT by_arn, into_arn FROM (
-  SELECT CASE WHEN p.issuer_arn IS NOT NULL THEN p.issuer_arn
+SELECT DISTINCT by_arn, into_arn, event, link FROM (
+  SELECT c.issue_event AS event, c.parent_link AS link,
+         CASE WHEN p.issuer_arn IS NOT NULL THEN p.issuer_arn
               WHEN p.kind = 'federation_token' THEN p.caller_arn
               ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
          coalesce(c.issuer_arn, c.role_arn) AS into_arn
@@ -41,6 +42,11 @@ def pairs(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
     return {(row["by_arn"], row["into_arn"]) for row in rows}
 
 
+def events(rows: list[dict[str, Any]]) -> set[tuple[str, str, bytes]]:
+    """The same, and by which event."""
+    return {(row["by_arn"], row["into_arn"], row["event"]) for row in rows}
+
+
 @given(worlds(rare=True))
 def test_who_assumed_which_role(world: World) -> None:
     """All whom the forest shows to have minted are found, and beyond these only who is recorded to have asked."""
@@ -48,12 +54,20 @@ def test_who_assumed_which_role(world: World) -> None:
         forest, engine = case._views.forest(None), case._views.open(None).engine
         engine.run(f"CREATE TABLE credentials AS {described()}")
         found = forest.mints()
-        asked = engine.rows(_ASSUMED)
-        assert pairs(engine.rows(_PAIRS)) <= pairs([*found])
-        recorded = {(row["by_arn"], row["into_arn"], row["event"]) for row in asked}
-        inferred = pairs(engine.rows(_PAIRS)) - pairs(asked)
-        for row in found:
-            assert (row["by_arn"], row["into_arn"], row["event"]) in recorded or pairs([row]) <= inferred
+        minted = engine.rows(_PAIRS)
+        assert pairs(minted) <= pairs([*found])
+        told = [*engine.rows(_ASSUMED), *(row for row in minted if row["link"] == "inferred")]
+        assert events([*found]) <= events(told)
+
+
+def test_who_signed_in_and_did_nothing_else_at_home_is_seen_to_have_assumed_a_role() -> None:
+    """In another account, whose log alone tells of it and names no more than the user's account."""
+    world = World(START)
+    world.console_sign_in(world.user("ada"), console_share=0).assumes("Deploy", account=AWAY, sides="role")
+    with held(world) as case:
+        found = case._views.forest(None).mints()
+
+    assert pairs([*found]) == {(f"arn:aws:iam::{HOME}:user/ada", f"arn:aws:iam::{AWAY}:role/Deploy")}
 
 
 @given(worlds(rare=True), st.integers(0, TENTH - 1))

@@ -45,7 +45,7 @@ def _expected(case: Path) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    "name", ["account=7", "key=K/created=1", "segment=3/n=1/time=0", "call=1", "leak [1]", "a*b?'{c}[!d]"]
+    "name", ["account=7/key=K/created=1/call=1", "segment=3/n=1/time=0", "leak [1]/a*b?'{c}[!d]"]
 )
 def test_the_names_of_folders_above_change_nothing(
     case: Path, expected: tuple[object, ...], tmp_path: Path, name: str

@@ -343,10 +343,8 @@ class Forest(Naming):
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}
             for row, parent in ((told[pair["n"]], told[pair["parent_n"]]) for pair in some):
-                if row["api"] == "AssumeRole":  # which the caller's own account may not have recorded
-                    by = parent["issuer_arn"] or parent["arn"] or parent["role_arn"] or parent["child_arn"]
-                    into = row["issuer_arn"] or row["role_arn"]
-                    found.add(by, into, row["issued_time"], row["issue_event"], row["issue_text"])
+                if row["api"] == "AssumeRole":
+                    found.infer(row, parent)
         return found
 
     def callers_of(self, names: Sequence[str]) -> Sequence[Row]:

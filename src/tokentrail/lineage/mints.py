@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
 _ASSUMED = """
@@ -37,6 +38,13 @@ class Mints:
         if by is not None and into is not None:
             told = (time or 0, bytes(event or b""), text)
             self._first[by, into] = min(self._first.get((by, into), told), told, key=lambda one: one[:2])
+
+    def infer(self, row: Row, parent: Row) -> None:
+        """Add an assumption that its caller's account may not have recorded; a sign-in's caller is who signed in."""
+        own = () if parent["kind"] == "federation_token" else ("arn", "role_arn", "child_arn")
+        by = next((parent[one] for one in ("issuer_arn", *own, "caller_arn") if parent[one]), None)
+        into = row["issuer_arn"] or row["role_arn"]
+        self.add(by, into, row["issued_time"], row["issue_event"], row["issue_text"])
 
     def table(self) -> pa.Table:
         """The pairs, with their first events."""

@@ -27,6 +27,8 @@ _FEWEST, _FEWEST_CALLS = 20, 2_000
 _NEAR = 20_000
 """Credentials in trees whose rows are read from where they lie; of more, a query reads the places alone."""
 _REMEMBERED = 1_000_000
+_SCHEMAS: dict[type, pa.Schema] = {}
+"""By engine."""
 _AT_ONCE = 50_000
 """Credentials of which all that is known is brought together at once."""
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
@@ -63,7 +65,6 @@ class Part:
         self._gathered: tuple[frozenset[int], str] | None = None
         self._some: dict[str, str] = {}
         self._known: dict[int, Span] = {}
-        self._schema: pa.Schema | None = None
 
     def inventory(self, places: Iterable[int], order: str) -> pa.Table:
         """All that is known of very many credentials, in an order."""
@@ -93,13 +94,17 @@ class Part:
 
     def _matching_few(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> set[int]:
         """The same by looking them up, as whoever asks for them then will."""
-        if self._schema is None:
-            self._narrow(frozenset())
-            of_none = described(self._some, addresses=False)
-            self._schema = self._engine.table(f"SELECT * FROM ({of_none}) LIMIT 0").schema
-        found = pa.Table.from_pylist(list(self._few.rows(places)), schema=self._schema)
+        found = pa.Table.from_pylist(list(self._few.rows(places)), schema=self._schema())
         self._engine.register("looked_up", found)
         return {row["n"] for row in self._engine.rows(f"SELECT n FROM looked_up WHERE {where}", parameters)}
+
+    def _schema(self) -> pa.Schema:
+        """The columns of what is known of a credential: the same in every case, and as long to plan as to ask for."""
+        if type(self._engine) not in _SCHEMAS:
+            self._narrow(frozenset())
+            of_none = described(self._some, addresses=False)
+            _SCHEMAS[type(self._engine)] = self._engine.table(f"SELECT * FROM ({of_none}) LIMIT 0").schema
+        return _SCHEMAS[type(self._engine)]
 
     def asked(
         self, sql: str, places: Sequence[int], parameters: Sequence[Any] = (), *, addresses: bool = False
