@@ -77,10 +77,10 @@ def instances_run(many: int) -> tuple[World, str]:
     ("evidence", "strategy"),
     [
         (made_users, "standard"),
-        (users_gone_since, "standard"),
+        pytest.param(users_gone_since, "standard", marks=pytest.mark.long),
         (instances_run, "standard"),
         (entered_roles, "surgical"),
-        (users_with_keys, "surgical"),
+        pytest.param(users_with_keys, "surgical", marks=pytest.mark.long),
     ],
 )
 def test_a_plan_is_as_much_work_for_each_principal_among_many(

@@ -22,6 +22,7 @@ from tokentrail.errors import UsageError
 from tokentrail.events import sifting
 from tokentrail.testing import native
 from tokentrail.testing.story import Story, story
+from work import some
 
 Json = dict[str, Any]
 
@@ -125,7 +126,7 @@ def _records(told: Story) -> list[Json]:
     return told.world.records()
 
 
-@pytest.mark.parametrize("name", DETECTIONS)
+@pytest.mark.parametrize("name", some(DETECTIONS, 2))
 def test_the_case_gives_what_the_raw_records_give(
     name: str, records: list[Json], case: Case, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from tokentrail.events.kernel import ObjectSummary, Segment
 from tokentrail.events.quick import Quick, compiled
 from tokentrail.testing import carriers
 from tokentrail.testing.story import story
+from work import some
 
 pytestmark = pytest.mark.skipif(not compiled(), reason="no C compiler was there when this was installed")
 
@@ -397,7 +398,7 @@ def test_carriers_read_alike(carrier: str) -> None:
     assert_same_place_by_place(carriers.WRITERS[carrier](morning()))
 
 
-@pytest.mark.parametrize("members", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("members", some(ODD, 2), ids=range(len(ODD)))
 def test_odd_values_in_carriers_read_alike(members: dict[str, Any]) -> None:
     """An odd value in one of a carrier's records gives the same either way, its neighbours included."""
     sound = {"managementEvent": True}
