@@ -39,14 +39,18 @@ def found(act: Act, rule: str) -> tuple[Finding, ...]:
         return case.detect(rules=[rule])
 
 
-def cases(table: dict[str, list[Act]]) -> list[pytest.param]:
-    """Every case by the name of its rule and its own."""
+def cases(table: dict[str, list[Act]], each: int = 1) -> list[pytest.param]:
+    """Every case by the name of its rule and its own; of each rule every so many, the others with `-m long`."""
     return [
-        pytest.param(rule, act, id=f"{rule}-{act.__name__}") for rule, acts in table.items() for act in acts
+        pytest.param(
+            rule, act, id=f"{rule}-{act.__name__}", marks=[pytest.mark.long] if number % each else []
+        )
+        for rule, acts in table.items()
+        for number, act in enumerate(acts)
     ]
 
 
-@pytest.mark.parametrize(("rule", "act"), cases(FIRES))
+@pytest.mark.parametrize(("rule", "act"), cases(FIRES, 2))
 def test_a_rule_finds_what_it_is_for(rule: str, act: Act) -> None:
     """It tells one story, names whom to start from, the evidence, and the command that answers it."""
     (one,) = found(act, rule)
@@ -59,7 +63,7 @@ def test_a_rule_finds_what_it_is_for(rule: str, act: Act) -> None:
     assert one.why.endswith(".")
 
 
-@pytest.mark.parametrize(("rule", "act"), cases(SPARES))
+@pytest.mark.parametrize(("rule", "act"), cases(SPARES, 3))
 def test_a_rule_leaves_near_things_alone(rule: str, act: Act) -> None:
     """What is ordinary is no finding."""
     assert found(act, rule) == ()

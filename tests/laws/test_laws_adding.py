@@ -279,7 +279,7 @@ def _late_token(world: World) -> str:
     return "GetSessionToken"
 
 
-@pytest.mark.parametrize("tell", [_late_key, _late_use, _late_name, _late_status, _late_token])
+@pytest.mark.parametrize("tell", some([_late_key, _late_use, _late_name, _late_status, _late_token], 2))
 def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], str]) -> None:
     """Of a call that names its caller's principal alone: who made it, or that it is open."""
     world = World(START)
