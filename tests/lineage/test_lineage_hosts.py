@@ -118,3 +118,23 @@ def test_a_dry_run_changes_no_function() -> None:
     with held(world) as case:
         assert session.id in {one.id for one in case.trace([thief.id]).credentials}
         assert case.trace([owner.id]).created == ()
+
+
+def test_code_in_another_region_replaces_nothing() -> None:
+    """Of one name there may be a function in each region: what is deployed elsewhere leaves the thief's code."""
+    world = World(START)
+    thief, owner = world.user("support").assumes("Admin"), world.user("ci").assumes("Deploy")
+    thief.updates_function("hook")
+    world.wait(minutes=20)
+    owner.updates_function("hook")
+    world.wait(minutes=20)
+    session = world.function("Work", "hook")
+    records = world.records()
+    for record in records:
+        if (
+            record["eventName"].startswith("UpdateFunction")
+            and record["userIdentity"]["accessKeyId"] == owner.id
+        ):
+            record["awsRegion"] = "eu-west-1"
+    with held(records) as case:
+        assert session.id in {one.id for one in case.trace([thief.id]).credentials}

@@ -115,6 +115,6 @@ FROM making WHERE what = 'task';
 
 CREATE TABLE new_makings AS
 SELECT m.segment, m.object, m.ordinal, m.identity, m.event_id, m.event_id_text, m.time, m.api, m.what, m.account,
-       m.document, m.owner, m.id, f.ip, f.agent
+       m.document, m.owner, m.id, f.ip, f.agent, f.region
 FROM things m
 LEFT JOIN facts f ON f.segment = m.segment AND f.object = m.object AND f.ordinal = m.ordinal;

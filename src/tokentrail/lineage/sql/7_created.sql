@@ -15,9 +15,10 @@ SELECT m.*, r.until FROM made m JOIN (
   SELECT segment, object, ordinal,
          CASE WHEN what = 'function' AND api LIKE 'Create%' THEN 900 + lead(time) OVER another
               WHEN what = 'function' THEN 900 + lead(time) OVER next ELSE lead(time) OVER next END AS until
-  FROM makings WHERE what IN ('user', 'login_profile', 'role', 'function')
-  WINDOW next AS (PARTITION BY account, id, what ORDER BY time, event_id, segment, object, ordinal),
-         another AS (PARTITION BY account, id, what, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
+  FROM (SELECT *, CASE WHEN what = 'function' THEN region END AS place FROM makings  -- of one name there may be one in each
+        WHERE what IN ('user', 'login_profile', 'role', 'function')) one
+  WINDOW next AS (PARTITION BY account, id, what, place ORDER BY time, event_id, segment, object, ordinal),
+         another AS (PARTITION BY account, id, what, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
 ) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
 CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_profile');
