@@ -12,6 +12,7 @@ from carry_cases import AWAY, HOME, REVOKE, Stand, call, plan_of, step
 from evidence import START, held, session, user
 from evidence import call as record
 from tokentrail.case import Case
+from tokentrail.containment.aws import Accounts
 from tokentrail.containment.history import History, StepRecord, history, plain
 from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge
 from tokentrail.containment.model import Plan, Survivor
@@ -435,15 +436,19 @@ def test_a_policy_that_is_gone_refutes(stand: Stand) -> None:
 
 
 def test_an_unreachable_account_is_said(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without credentials the evidence is judged alone, and verify says so."""
+    """Without credentials the evidence is judged alone, and verify says so, having asked the account once."""
     plan = stand.story()
     stand.apply(plan)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    asked, caller = [], Accounts.caller
+    monkeypatch.setattr(Accounts, "caller", lambda cloud, one: asked.append(one) or caller(cloud, one))
 
     found = looked(stand, plan)
 
+    assert asked == [HOME]
     assert not found.looked_back
     assert any("not read back" in note for note in found.notes)
+    assert not any(".." in note for note in found.notes)
     assert all(step.reads_back is None for step in found.steps)
 
 

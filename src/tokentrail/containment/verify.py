@@ -67,10 +67,11 @@ def verify(
         now: The time.
     """
     notes: list[str] = []
-    standing = _read_back(told, cloud, notes) if cloud is not None else None
+    shut = _shut(plan, told, cloud) if cloud is not None else {}
+    standing = _read_back(told, cloud, shut, notes) if cloud is not None else None
     if standing is None:
         notes.append("The accounts were not read back: whether each step still stands is not known.")
-    by_hand = _done_by_hand(plan, told, cloud) if cloud is not None else frozenset()
+    by_hand = _done_by_hand(plan, told, cloud, shut) if cloud is not None else frozenset()
     bites = _bites(plan, told, standing, by_hand)
     held = _planned(plan)
     events: tuple[Seen, ...] = ()
@@ -130,30 +131,47 @@ def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
     return [f"The log of {listed(accounts, 3)} has {why}." for why, accounts in whose.items()]
 
 
-def _read_back(told: History, cloud: Cloud, notes: list[str]) -> dict[str, bool | None] | None:
+def _shut(plan: Plan, told: History, cloud: Cloud) -> dict[str, str]:
+    """Why accounts can't be looked at: each is asked once, as one that can't be reached takes its time to say so."""
+    shut = {}
+    calls = [record.call for record in told.things.values()]
+    calls += [call for step in plan.steps if _by_person(told, step) for call in step.calls]
+    for account in sorted({call.account for call in calls}):
+        try:
+            cloud.caller(account)
+        except ActionRefused as error:
+            shut[account] = str(error)
+    return shut
+
+
+def _read_back(
+    told: History, cloud: Cloud, shut: Mapping[str, str], notes: list[str]
+) -> dict[str, bool | None] | None:
     """Whether each thing is as it was left; `None` as a whole where no account could be reached."""
 
     def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
+        if record.call.account in shut:
+            return record.key, None, shut[record.call.account]
         try:
-            cloud.caller(record.call.account)
             meant = change(record.call)
             return record.key, meant.stands(meant.thing.read(cloud)), None
         except (CallFailed, ActionRefused) as error:
             return record.key, None, str(error)
 
     found = together(look, list(told.things.values()))
-    notes += sorted({f"Not read back: {why}." for _, _, why in found if why})
+    notes += sorted({f"Not read back: {why.rstrip('.')}." for _, _, why in found if why})
     if found and all(stands is None for _, stands, _ in found):
         return None
     return {key: stands for key, stands, _ in found}
 
 
-def _done_by_hand(plan: Plan, told: History, cloud: Cloud) -> frozenset[int]:
+def _done_by_hand(plan: Plan, told: History, cloud: Cloud, shut: Container[str]) -> frozenset[int]:
     """The steps that a person did whose every call has nothing left to do, as the accounts read."""
 
     def stands(call: Call) -> bool:
+        if call.account in shut:
+            return False
         try:
-            cloud.caller(call.account)
             meant = change(call)
             return meant.stands(meant.thing.read(cloud))
         except (CallFailed, ActionRefused):
