@@ -121,10 +121,10 @@ class Accounts:
             try:
                 answer = self._answered(self._client(account, "sts", None).get_caller_identity)
                 keys = self._keys(account)
-            except (sdk.HTTPClientError, ResponseParserError) as error:
+            except (sdk.HTTPClientError, sdk.ConnectionError, ResponseParserError) as error:
                 raise ActionRefused(
-                    f"account {account}: AWS can't be reached: {_first_line(error)}. Look after the network, or after "
-                    "--endpoint-url if you gave it."
+                    f"account {account}: AWS can't be reached: {_first_line(error)}. Look after the network, the "
+                    "region that is configured, or --endpoint-url if you gave it."
                 ) from error
             except (sdk.BotoCoreError, sdk.ClientError) as error:
                 raise ActionRefused(
