@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from carry_cases import AS_OF, BEFORE, CUTOFF, REVOKE, Stand, call, denial, plan_of, step, with_steps
+from carry_cases import AS_OF, BEFORE, CUTOFF, HOME, REVOKE, Stand, call, denial, plan_of, step, with_steps
 
 from tokentrail.containment.model import Plan
-from tokentrail.present.deeds import write_undone
+from tokentrail.containment.outcome import Restored, Undone
+from tokentrail.present.deeds import write_intended, write_undone
 from tokentrail.present.paper import Paper
 
 
@@ -55,6 +56,23 @@ def test_what_a_person_did_is_named_and_stays(stand: Stand) -> None:
 
     assert [(1, "scp-deny")] == [(one.n, one.action) for one in undone.by_hand]
     assert "by hand" in page.getvalue() and "Nothing is left" not in page.getvalue()
+
+
+def test_what_stays_for_one_reason_is_told_together() -> None:
+    """Eight hundred roles that must wait till the same hour are three lines, not two thousand."""
+    thing = Restored(
+        thing="", account=HOME, steps=(2,), outcome="refused", calls=(), safe_after=None, why="too soon"
+    )
+    things = tuple(replace(thing, thing=f"policy of role r{n}") for n in range(800))
+    last = replace(thing, thing="key K", steps=(1,), outcome="restored", why="put back")
+    page = io.StringIO()
+    write_undone(Undone(run="r", journal="j", complete=False, things=(*things, last)), Paper(page))
+    write_intended([(one.thing, one.outcome, one.why, one.calls) for one in things], Paper(page))
+
+    told = page.getvalue()
+    assert told.count("too soon") == 2 and told.count("796 more") == 2
+    assert "role r0" in told and "role r4" not in told
+    assert "key K  (step 1)" in told
 
 
 def test_a_leaked_key_stays_inactive(stand: Stand) -> None:

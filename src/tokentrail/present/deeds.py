@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from tokentrail.containment.model import Call, Plan, Step
@@ -106,8 +108,8 @@ def write_undone(undone: Undone, paper: Paper) -> None:
         paper.line(
             "Nothing is left to take back." if not undone.by_hand else "No call of ours is left to take back."
         )
-    for one in undone.things:
-        write_restored(one, paper)
+    for _, alike in groupby(undone.things, key=lambda one: (one.outcome, one.account, one.steps, one.why)):
+        _write_restored([*alike], paper)
     write_by_hand(undone.by_hand, paper)
     paper.line()
     paper.wrapped(f"Journal: {undone.journal} (run {undone.run})")
@@ -121,26 +123,28 @@ def write_by_hand(steps: Iterable[ByHand], paper: Paper) -> None:
         paper.wrapped(why, first=" " * 13)
 
 
-def write_restored(one: Restored, paper: Paper) -> None:
-    """Write what came of one thing."""
+def _write_restored(things: Sequence[Restored], paper: Paper) -> None:
+    """Write what came of some things, which is the same of all."""
+    one = things[0]
     bad = one.outcome in ("refused", "failed")
-    steps = words.joined(str(n) for n in one.steps)
+    named = words.listed(some.thing for some in things)
     paper.wrapped(
-        f"{one.account}  {one.thing}  (step {steps})", first=f"{one.outcome:<13}", style="red" if bad else ""
-    )
+        f"{one.account}  {named}  (step {words.joined(map(str, one.steps))})",
+        first=f"{one.outcome:<13}", rest=" " * 13, style="red" if bad else "",
+    )  # fmt: skip
     paper.wrapped(one.why, first=" " * 13)
 
 
 def write_intended(things: Iterable[tuple[str, str, str, Sequence[Call]]], paper: Paper) -> None:
     """
-    Write what would be taken back.
+    Write what would be taken back, things that stay for one reason together.
 
     Args:
         things: For each: the thing, what would come of it, why, and the calls.
         paper: Where to.
     """
-    for thing, outcome, why, calls in things:
-        paper.line((f"{outcome:<13}", "bold"), thing)
+    for (outcome, why, calls), alike in groupby(things, key=itemgetter(1, 2, 3)):
+        paper.wrapped(words.listed(thing for thing, *_ in alike), first=f"{outcome:<13}", rest=" " * 13)
         paper.wrapped(why, first=" " * 13)
         for call in calls:
             write_call(call, paper)
