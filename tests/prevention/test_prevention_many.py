@@ -199,6 +199,19 @@ def test_guardrails_for_many_principals_are_tested_by_as_many_queries_as_for_few
     assert asked[0] == asked[1]
 
 
+def test_a_role_that_stands_in_every_account_is_judged_by_its_own_calls() -> None:
+    """Of organisations' roles, which have one name in all accounts, no guardrail is asked about another one's calls."""
+    asked = []
+    for many in (2, 4, 6):
+        world = World(START, tick=0.5)
+        key = world.user("support")
+        for n in range(many):
+            key.assumes("OrganizationAccountAccessRole", account=f"{n:012}").calls("s3:ListBuckets")
+        with held(world) as case:
+            asked.append(calls(lambda case=case, key=key: case.guard((key.id,)), named="judge"))
+    assert asked[2] - asked[1] == asked[1] - asked[0] > 0
+
+
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_alike_guardrails_fare_as_each_does_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """However many are asked for at once, each has its own verdicts, tallies and end of the story."""

@@ -174,7 +174,8 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
 
     return _proposal(
         words, "trust-policy", policy, judge, read=trust, account=account_of(target), target=target,
-        attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, whom=_ROLES, name=wanted.name if wanted else "",
+        attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, whom=_ROLES,
+        name=f"{wanted.account}/{wanted.name}" if wanted else "",
     )  # fmt: skip
 
 
@@ -322,7 +323,8 @@ _SAME_SOURCE = frozenset(
 
 _PRINCIPALS = "[principal, CASE WHEN type = 'FederatedUser' THEN issuer END]"
 """A user's policies bind the federated users that it vouches for, too."""
-_ROLES = "[split_part(lower(role_arn), '/', -1)]"
+_ROLES = "[split_part(role_arn, ':', 5) || '/' || split_part(lower(role_arn), '/', -1)]"
+"""Account and name, as roles of one name stand in every account of an organisation."""
 
 
 def open_keys(document: Document | Malformed, call: Call) -> tuple[str, ...]:
