@@ -387,29 +387,36 @@ def test_what_the_attacker_made_is_removed_for_good(stand: Stand) -> None:
     assert [one.outcome for one in undone.things] == ["kept", "irreversible"]
 
 
-def test_a_policy_of_the_organisation_is_made_and_attached(stand: Stand, moto_url: str) -> None:
-    """A call may refer to the answer of an earlier one of its step; a second run finds both in place."""
+def test_policies_of_the_organisation_are_made_and_attached(stand: Stand, moto_url: str) -> None:
+    """Calls may refer to the answer of an earlier one of their step; a second run finds all in place."""
     organizations = boto3.client("organizations", endpoint_url=moto_url)
     organizations.create_organization(FeatureSet="ALL")
     root = organizations.list_roots()["Roots"][0]["Id"]
     organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
-    account = organizations.create_account(AccountName="away", Email="away@example.com")[
-        "CreateAccountStatus"
-    ]["AccountId"]
-    reference = "${step.call[0].Policy.PolicySummary.Id}"
-    plan = plan_of(
-        step(
-            1, "scp-deny",
-            call("CreatePolicy", "organizations", Name="TokenTrail-deny", Description="d", Type="SERVICE_CONTROL_POLICY", Content=denial()),
-            call("AttachPolicy", "organizations", PolicyId=reference, TargetId=account),
-            cutoff=CUTOFF,
-        )
-    )  # fmt: skip
+    accounts = [
+        organizations.create_account(AccountName=name, Email=f"{name}@example.com")["CreateAccountStatus"][
+            "AccountId"
+        ]
+        for name in ("away", "beyond")
+    ]
+    wanted = {"TokenTrail-first": accounts, "TokenTrail-second": accounts[1:]}
+    made: list[Any] = []
+    for name, targets in wanted.items():
+        reference = f"${{step.call[{len(made)}].Policy.PolicySummary.Id}}"
+        made += [
+            call("CreatePolicy", "organizations", Name=name, Description="d", Type="SERVICE_CONTROL_POLICY", Content=denial()),
+            *(call("AttachPolicy", "organizations", PolicyId=reference, TargetId=one) for one in targets),
+        ]  # fmt: skip
+    plan = plan_of(step(1, "scp-deny", *made, cutoff=CUTOFF))
 
     applied = stand.apply(plan)
-    attached = organizations.list_policies_for_target(TargetId=account, Filter="SERVICE_CONTROL_POLICY")[
-        "Policies"
-    ]
+    attached = {
+        one: {
+            policy["Name"]
+            for policy in organizations.list_policies_for_target(TargetId=one, Filter="SERVICE_CONTROL_POLICY")["Policies"]
+        }
+        for one in accounts
+    }  # fmt: skip
     again = stand.apply(plan)
     stand.clock.now += timedelta(days=2)
     undone = stand.undo(plan)
@@ -417,7 +424,7 @@ def test_a_policy_of_the_organisation_is_made_and_attached(stand: Stand, moto_ur
     organizations.close()
 
     assert applied.complete, applied.stopped
-    assert "TokenTrail-deny" in [one["Name"] for one in attached]
+    assert {name: [one for one in accounts if name in attached[one]] for name in wanted} == wanted
     assert again.complete
     assert outcomes(again) == ["already"]
     assert undone.complete

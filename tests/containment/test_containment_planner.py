@@ -661,13 +661,45 @@ def test_many_roles_of_an_account_without_access_take_several_control_policies()
         key.assumes(f"A-role-with-a-name-that-is-as-long-as-IAM-lets-one-be{number:011}", "x", account=AWAY)
     key.calls("s3:ListBuckets")
     plan = planned(world, key.id, without_access=[AWAY], management_account=MANAGEMENT)
-    found = [one for one in plan.steps if one.action == "scp-deny"]
+    control = step(plan, "scp-deny")
+    made = [call.parameters for call in control.calls if call.operation == "CreatePolicy"]
 
-    assert 2 == len(found) and plan.proof.complete
-    assert 5_120 < max(len(call.parameters.get("Content", "")) for one in found for call in one.calls)
-    assert 110 == len({arn for one in found for arn in one.principals})
-    names = [call.parameters["Name"] for one in found for call in one.calls if "Name" in call.parameters]
-    assert len(names) == len(set(names))
+    assert 2 == len(made) == len({one["Name"] for one in made}) and plan.proof.complete
+    assert 5_120 < max(len(one["Content"]) for one in made) <= 10_240
+    assert 110 == len(set(control.principals))
+    attached = [call.parameters["PolicyId"] for call in control.calls if call.operation == "AttachPolicy"]
+    assert ["${step.call[0].Policy.PolicySummary.Id}", "${step.call[2].Policy.PolicySummary.Id}"] == attached
+
+
+def test_a_person_who_works_in_many_accounts_is_denied_in_all_by_one_policy() -> None:
+    """What the access portal gave the thief in each account ends in one step, and colleagues there work on."""
+    world = World(START)
+    accounts = [f"{n:012}" for n in range(5, 25)]
+    sessions = [
+        world.identity_center(who, "Admin", account=account, directory_account=AWAY)
+        for account in accounts
+        for who in ("eve@example.com", "ria@example.com")
+    ]
+    for one in sessions:
+        one.calls("s3:ListBuckets", count=9)
+    thief = sessions[0]
+    by_hand = planned(world, thief.id)
+    plan = planned(world, thief.id, management_account=MANAGEMENT)
+    aws = Simulated.of(world, management=MANAGEMENT)
+
+    assert ["disable-identity-center-user", "scp-deny"] == actions(plan) == actions(by_hand)
+    control = step(plan, "scp-deny")
+    assert 1 == sum(call.operation == "CreatePolicy" for call in control.calls)
+    assert accounts == [call.parameters["TargetId"] for call in control.calls[1:]]
+    (said,) = statements(control)
+    assert 20 == len(said["Condition"]["ArnLike"]["aws:PrincipalArn"])
+    assert [thief.identity.on_behalf_of["userId"]] == said["Condition"]["StringEquals"][
+        "identitystore:userId"
+    ]
+    assert 20 == len(control.ends) and set() == hit(plan)
+    assert f"to accounts {', '.join(accounts[:-1])} and {accounts[-1]}: " in step(by_hand, "scp-deny").why
+    outcome = play(aws, stolen(aws, list(plan.tainted)), document(plan))
+    assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 
 def test_a_control_policy_rests_on_the_account_being_a_member(case: Case, told: Story) -> None:

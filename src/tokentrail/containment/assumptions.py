@@ -160,8 +160,11 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
             before = f" before step {number + 1}" if number < len(moves) else ""
             yield f"step {number} is carried out by hand{before}"
         if move.action == "scp-deny":
-            accounts = ", ".join(sorted({one.account for one in move.principals}))
-            yield f"{accounts} is a member account of the organisation, not its management account"
+            accounts = sorted({one.account for one in move.principals})
+            if len(accounts) > 1:
+                yield f"{listed(accounts)} are member accounts of the organisation, none its management account"
+            else:
+                yield f"{accounts[0]} is a member account of the organisation, not its management account"
 
 
 def _lingering(moves: Sequence[Move]) -> Iterator[str]:

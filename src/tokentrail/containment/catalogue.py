@@ -137,7 +137,7 @@ _ALL: Final = (
         "Reference, 'StopBuild'",
     ),
     _facts(
-        "scp-deny", "all that the named principals of the account do, issued before the cutoff if there is one",
+        "scp-deny", "all that the named principals do, issued before the cutoff if there is one",
         "the management account, service-linked roles, and other accounts", "everybody who acts as these principals",
         "DetachPolicy, DeletePolicy", "organizations:CreatePolicy organizations:AttachPolicy", _SCPS,
     ),

@@ -9,8 +9,9 @@ to `aws:PrincipalArn` (IAM User Guide, 'AWS global condition context keys').
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
+from itertools import groupby
 
 from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import Statement
@@ -19,69 +20,75 @@ from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
 
 
-def controls(
-    scene: Scene, account: str, principals: Sequence[Principal], live: Sequence[Held]
-) -> Iterator[Move]:
+def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[Held]) -> Iterator[Move]:
     """
-    Deny principals of an account, in as many policies as their length takes.
+    Deny principals, those of an organisation at once: in as many policies as their length takes.
 
     Args:
         scene: What it is about.
-        account: The account that the policies are attached to.
-        principals: Whom to deny.
+        principals: Whom to deny. An organisation lies in one partition.
         live: The credentials that live when nothing is done.
     """
-    standing = {one for one in principals if _goes_on(scene, one, live)}
-    batch: list[Principal] = []
-    for principal in principals:
-        whole = documents.text(statements(scene, [*batch, principal], standing))
-        if len(whole) > documents.control_room(scene.arn(principal)):
-            yield _control(scene, account, batch, standing)
-            batch = []
-        batch.append(principal)
-    yield _control(scene, account, batch, standing)
+    standing = _go_on(scene, live).intersection(principals)
+    by_partition = sorted(principals, key=lambda one: (_partition(scene, one), one))
+    for _, some in groupby(by_partition, key=lambda one: _partition(scene, one)):
+        yield _control(scene, list(some), standing)
 
 
-def statements(scene: Scene, on: Sequence[Principal], standing: set[Principal]) -> list[Statement]:
+def statements(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> list[Statement]:
     """What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones."""
-    by_person = [one for one in on if one in scene.persons]
-    for_good = [scene.arn(one) for one in on if one in standing and one not in scene.persons]
-    for_older = [scene.arn(one) for one in on if one not in standing and one not in scene.persons]
+    found: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    guests: list[str] = []
     for one in on:
+        found.setdefault((scene.persons.get(one, ()), one in standing), []).append(scene.arn(one))
         if scene.federates(one):
-            partition = scene.arn(one).split(":")[1]
-            guests = [
-                f"arn:{partition}:{service}::{one.account}:federated-user/*" for service in ("sts", "iam")
+            services = ("sts", "iam")
+            guests += [
+                f"arn:{_partition(scene, one)}:{service}::{one.account}:federated-user/*"
+                for service in services
             ]
-            for_older += [guest for guest in guests if guest not in for_older]
-    found = [
-        documents.control([scene.arn(one)], None if one in standing else scene.cutoff, scene.persons[one])
-        for one in by_person
-    ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
-    found += [documents.control(for_good, None)] if for_good else []
-    return found + ([documents.control(for_older, scene.cutoff)] if for_older else [])
-
-
-def _goes_on(scene: Scene, principal: Principal, live: Sequence[Held]) -> bool:
-    """Whether more of it may be minted when its tokens have been cut."""
-    return (
-        any(one.principal == principal and one.kind == "long_term_key" for one in live)
-        or any(edge.into == principal for edge in scene.edges)
-        or any(
-            one.mints == principal and one.account in scene.without_access and one.until is None
-            for one in scene.sources
+    if guests:
+        found.setdefault(((), False), []).extend(dict.fromkeys(guests))
+    return [
+        documents.control(arns, None if for_good else scene.cutoff, persons)
+        for (persons, for_good), arns in sorted(
+            found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
-    )
+    ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
 
 
-def _control(scene: Scene, account: str, on: Sequence[Principal], standing: set[Principal]) -> Move:
+def _partition(scene: Scene, principal: Principal) -> str:
+    return scene.arn(principal).split(":")[1]
+
+
+def _go_on(scene: Scene, live: Sequence[Held]) -> set[Principal]:
+    """Of what more may be minted when its tokens have been cut."""
+    keys = {one.principal for one in live if one.kind == "long_term_key"}
+    unreached = {
+        one.mints for one in scene.sources if one.account in scene.without_access and one.until is None
+    }
+    return keys | unreached | {edge.into for edge in scene.edges}
+
+
+def _control(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Move:
+    policies = [(statements(scene, some, standing), some) for some in _batches(scene, on, standing)]
     move = moves.control(
-        scene, account, statements(scene, on, standing), on,
+        scene, policies,
         f"{moves.says(on, scene)}: no IAM call of yours can end these sessions. " + _of_root(on),
     )  # fmt: skip
-    return replace(
-        move, closes=frozenset(one.name for one in scene.sources if one.mints in standing.intersection(on))
-    )
+    return replace(move, closes=frozenset(one.name for one in scene.sources if one.mints in standing & {*on}))
+
+
+def _batches(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Iterator[list[Principal]]:
+    """As many at a time as a policy holds."""
+    batch: list[Principal] = []
+    for principal in on:
+        whole = documents.text(statements(scene, [*batch, principal], standing))
+        if batch and len(whole) > documents.control_room(scene.arn(principal)):
+            yield batch
+            batch = []
+        batch.append(principal)
+    yield batch
 
 
 def _of_root(on: Sequence[Principal]) -> str:

@@ -18,10 +18,10 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.principal import Principal
+from tokentrail.containment.principal import Principal, short_apart
 from tokentrail.containment.scene import Held, Scene
 from tokentrail.policy.holders import size_of
-from tokentrail.spelling import instant, listed, short
+from tokentrail.spelling import instant, joined, listed, short
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -182,50 +182,55 @@ def edit_trust(scene: Scene, principal: Principal) -> Move:
 
 
 def control(
-    scene: Scene, account: str, statements: Sequence[Statement], on: Sequence[Principal], why: str
+    scene: Scene, policies: Sequence[tuple[Sequence[Statement], Sequence[Principal]]], why: str
 ) -> Move:
-    """Deny principals of an account by a service control policy, which its organisation alone can attach."""
-    document = documents.text(statements)
+    """Deny principals by service control policies on their accounts, which their organisation alone can attach."""
+    calls: list[Call] = []
+    undo: list[Call] = []
+    told = []
+    for said, on in policies:
+        document = documents.text(said)
+        accounts = sorted({one.account for one in on})
+        made = new_policy(len(calls))
+        calls += [
+            _of_organization(
+                scene, "CreatePolicy", Name=_name_of_control(scene, accounts, document),
+                Description="Containment by TokenTrail", Type="SERVICE_CONTROL_POLICY", Content=document,
+            ),
+            *(_of_organization(scene, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
+        ]  # fmt: skip
+        undo += [_of_organization(scene, "DetachPolicy", PolicyId=made, TargetId=one) for one in accounts]
+        undo.append(_of_organization(scene, "DeletePolicy", PolicyId=made))
+        told.append(f"to account{'s' * (len(accounts) > 1)} {joined(accounts)}: {document} ")
     manager = scene.management_account
-    mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # several may be needed in one account
-    name = f"{own(scene, f'TokenTrail-Deny-{account}')}-{mark}"
-    calls = (
-        Call(
-            account=manager or "management", service=ORGANIZATIONS, operation="CreatePolicy",
-            parameters={
-                "Name": name, "Description": "Containment by TokenTrail", "Type": "SERVICE_CONTROL_POLICY",
-                "Content": document,
-            },
-        ),
-        Call(
-            account=manager or "management", service=ORGANIZATIONS, operation="AttachPolicy",
-            parameters={"PolicyId": new_policy(0), "TargetId": account},
-        ),
-    )  # fmt: skip
-    undo = (
-        Call(
-            account=manager or "management", service=ORGANIZATIONS, operation="DetachPolicy",
-            parameters={"PolicyId": new_policy(0), "TargetId": account},
-        ),
-        Call(
-            account=manager or "management", service=ORGANIZATIONS, operation="DeletePolicy",
-            parameters={"PolicyId": new_policy(0)},
-        ),
-    )  # fmt: skip
-    cut = instant(scene.cutoff) in document
+    cut = any(instant(scene.cutoff) in text for text in told)
     late = (
-        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, "
-        "else what was minted until then goes on"
+        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, else what "
+        "was minted until then goes on,"
     ) if cut else ""  # fmt: skip
+    several = "these service control policies" if len(told) > 1 else "this service control policy"
     by_hand = "" if manager else (
-        f"Whoever runs the organisation attaches this service control policy to account {account}{late} (or give "
-        f"--management-account and plan again): {document} "
+        "Whoever runs the organisation (or you, planning again with --management-account) attaches "
+        f"{several}{late} {''.join(told)}"
     )  # fmt: skip
+    on = [one for _, some in policies for one in some]
     return Move(
         action="scp-deny", targets=tuple(scene.arn(one) for one in on), principals=tuple(on),
-        calls=calls if manager else (), undo=undo if manager else (), by_hand=() if manager else calls, shields=True,
+        calls=tuple(calls if manager else ()), undo=tuple(undo if manager else ()),
+        by_hand=tuple(() if manager else calls), shields=True,
         cutoff=scene.cutoff if cut else None, why=why + by_hand,
     )  # fmt: skip
+
+
+def _of_organization(scene: Scene, operation: str, **parameters: str) -> Call:
+    account = scene.management_account or "management"
+    return Call(account=account, service=ORGANIZATIONS, operation=operation, parameters=parameters)
+
+
+def _name_of_control(scene: Scene, accounts: Sequence[str], document: str) -> str:
+    mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # several may be needed
+    name = f"TokenTrail-Deny-{accounts[0]}" if len(accounts) == 1 else "TokenTrail-Deny"
+    return f"{own(scene, name)}-{mark}"
 
 
 def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
@@ -322,4 +327,4 @@ def _without_region(text: str) -> str:
 
 def says(principals: Iterable[Principal], scene: Scene) -> str:
     """Name principals in a sentence."""
-    return listed((short(scene.arn(one)) for one in principals), 3)
+    return listed(short_apart([scene.arn(one) for one in principals]), 3)

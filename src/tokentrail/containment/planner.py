@@ -123,18 +123,14 @@ def _sources(scene: Scene) -> Iterator[Move]:
 
 
 def _controls(needs: _Needs) -> Iterator[Move]:
-    """Deny by service control policy what IAM calls can't reach, account by account."""
+    """Deny by service control policy what IAM calls can't reach; none of these binds the management account."""
     scene = needs.scene
-    beyond: dict[str, list[Principal]] = {}
-    for principal in sorted({one.principal for one in needs.live} | needs.pools):
-        known = scene.known.get(principal)
-        linked = bool(known and known.service_linked)
-        if not scene.within_reach(principal) and not linked and principal.kind != "unknown":
-            beyond.setdefault(principal.account, []).append(principal)
-    for account, principals in beyond.items():
-        if account == scene.management_account:
-            continue  # no service control policy binds it; the proof shows what survives
-        yield from controls(scene, account, principals, needs.live)
+    beyond = [
+        one for one in sorted({one.principal for one in needs.live} | needs.pools)
+        if not scene.within_reach(one) and one.kind != "unknown" and one.account != scene.management_account
+        and not ((known := scene.known.get(one)) and known.service_linked)
+    ]  # fmt: skip
+    yield from controls(scene, beyond, needs.live)
 
 
 def _users(needs: _Needs) -> Iterator[Move]:

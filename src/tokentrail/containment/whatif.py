@@ -130,7 +130,7 @@ def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
 
 def _control(scene: Scene, principal: Principal, target: str) -> Move:
     said = statements(scene, [principal], {principal})
-    return moves.control(scene, principal.account, said, [principal], "")
+    return moves.control(scene, [(said, [principal])], "")
 
 
 _ON_PRINCIPALS: dict[str, Callable[[Scene, Principal, str], Move]] = {
