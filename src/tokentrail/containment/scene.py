@@ -265,6 +265,12 @@ class Scene:
     """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
     neighbours: tuple[Neighbour, ...] = ()
     """Others that live and were used from where the attacker had come first."""
+    _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find who has keys or federated users, which is asked of each of thousands."""
+        having = (one.principal for one in self.held if one.kind in ("long_term_key", "federation_token"))
+        object.__setattr__(self, "_federating", frozenset(having))
 
     @property
     def cutoff(self) -> datetime:
@@ -288,10 +294,7 @@ class Scene:
 
     def federates(self, principal: Principal) -> bool:
         """Whether it may have federated users: any user, and root where its key or one of them is the attacker's."""
-        return principal.kind == "user" or any(
-            one.kind in ("long_term_key", "federation_token") and one.principal == principal
-            for one in self.held
-        )
+        return principal.kind == "user" or principal in self._federating
 
     def arn(self, principal: Principal) -> str:
         """The ARN by which the evidence knows a principal."""
