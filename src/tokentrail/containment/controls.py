@@ -72,10 +72,7 @@ def _go_on(scene: Scene, live: Sequence[Held]) -> set[Principal]:
 
 def _control(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Move:
     policies = [(statements(scene, some, standing), some) for some in _batches(scene, on, standing)]
-    move = moves.control(
-        scene, policies,
-        f"{moves.says(on, scene)}: no IAM call of yours can end these sessions. " + _of_root(on),
-    )  # fmt: skip
+    move = moves.control(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
     return replace(move, closes=frozenset(one.name for one in scene.sources if one.mints in standing & {*on}))
 
 
