@@ -25,6 +25,7 @@ def holds_if(
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
+    yield from _left_out(scene, outcome)
     yield from _minted_unseen(scene, moves)
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
@@ -53,6 +54,17 @@ def _minted_by(scene: Scene) -> Iterator[str]:
         )
     if len(scene.minters) > _MOST:
         yield f"nor are {len(scene.minters) - _MOST:,} more that subjects descend from"
+
+
+def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """What was narrowed too far, as by an address that is mistyped, goes on under a plan that is complete."""
+    left = [one for one in scene.left_out
+            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    if left:
+        yield (
+            "what descends from a subject and --since, --source-ip or --trusted-ip leaves out is not the attacker's: "
+            f"no step ends {listed(left, _MOST)}"
+        )
 
 
 def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:

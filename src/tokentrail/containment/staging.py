@@ -164,6 +164,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((*left.entered, *namesakes(changes, concerned)))),
         minters=_minters(forest, more.subjects, known),
+        left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(ever, dead)),
         held_there=tuple(held_there),
         handed=more.why,

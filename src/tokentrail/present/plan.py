@@ -46,6 +46,8 @@ def write_plan(plan: Plan, paper: Paper) -> None:
     paper.line((f"{verdict}: ", style), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
     _list(paper, "subjects", plan.subjects)
     _list(paper, "tainted", plan.tainted)
+    if (narrowed := words.narrowed(**plan.narrowing)) is not None:
+        paper.wrapped(narrowed, first=_label("narrowed"))
     for sentence in plan.proof.counterexample:
         paper.wrapped(sentence, first="  - ", style="red")
     if not plan.steps:

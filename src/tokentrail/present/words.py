@@ -49,6 +49,23 @@ def hand(one: Credential) -> str:
     return "through" if made else "by"
 
 
+def narrowed(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> str | None:
+    """Say what narrowed what counts as the attacker's."""
+    only = [
+        f"since {timestamp(since)}" if since else "",
+        f"from {listed(source_ips, 6)}" if source_ips else "",
+    ]
+    clauses = [
+        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
+        f"what was minted from {listed(trusted_ips, 6)} does not count as the attacker's"
+        if trusted_ips
+        else "",
+    ]
+    if not any(clauses):
+        return None
+    return f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below."
+
+
 def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:

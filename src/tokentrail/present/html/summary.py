@@ -65,27 +65,18 @@ def _whose(dossier: Dossier) -> str:
 
 def _narrowed(dossier: Dossier) -> Html | None:
     """Say what narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
-    only = [
-        f"since {timestamp(dossier.since)}" if dossier.since else "",
-        f"from {words.listed(dossier.source_ips, 6)}" if dossier.source_ips else "",
-    ]
-    clauses = [
-        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
-        f"what was minted from {words.listed(dossier.trusted_ips, 6)} does not count as the attacker's"
-        if dossier.trusted_ips else "",
-    ]  # fmt: skip
-    if not any(clauses):
+    told = words.narrowed(dossier.since, dossier.source_ips, dossier.trusted_ips)
+    if told is None:
         return None
-    told = f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below. "
     below = Family(dossier.trace).descendants()
     left = [one for one in below if not one.tainted]
     out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
     if not left:
-        return tag("p", told, "That leaves out none of its descendants.", class_="lead")
+        return tag("p", told, " That leaves out none of its descendants.", class_="lead")
     alive = any(one.state in words.ALIVE for one in left)
     shown = tag("strong", out, class_="bad" if alive else None)
-    return tag("p", told, shown, class_="lead")
+    return tag("p", told, " ", shown, class_="lead")
 
 
 def _works(alive: list[TracedCredential], names: Names) -> Html:
