@@ -44,7 +44,7 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not leading or (subject := leading[0].subject) is None:
         return ()
     many = (
-        f"to which {len(leading):,} of the worst findings lead"
+        f"to which {len(leading):,} findings lead, the worst among them"
         if len(leading) > 1
         else "as the worst finding does"
     )
