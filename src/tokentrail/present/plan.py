@@ -59,9 +59,8 @@ def write_plan(plan: Plan, paper: Paper) -> None:
 
 
 def _write_step(step: Step, paper: Paper) -> None:
-    where = f"account {step.account}" if step.account else "several accounts"
     by_hand = "" if step.calls else ", by hand"
-    paper.heading(f"Step {step.n}  {step.action}  ({where}{by_hand})")
+    paper.heading(f"Step {step.n}  {step.action}  ({words.where(step)}{by_hand})")
     _list(paper, "on", short_apart(step.targets))
     nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)

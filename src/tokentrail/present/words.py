@@ -148,6 +148,13 @@ def handed(trace: Trace) -> list[str]:
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
 
 
+def where(step: Step) -> str:
+    """Say in which account a step acts."""
+    if step.account is None:
+        return "several accounts"
+    return f"account {step.account}" if step.account else "in an account that is not known"
+
+
 def undo(step: Step) -> str:
     """Say with which calls a step is undone, and from when that is safe."""
     if not step.reversible:
