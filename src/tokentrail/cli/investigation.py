@@ -111,6 +111,8 @@ def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding
     output.say(
         "No finding names a credential to start from: run it again with --subject ID and one of the above, "
         "or whatever else you know (an ARN, an address, an event id)."
+        if found.credentials
+        else "The case holds no credential to start from: read logs into it that do."
     )
 
 
