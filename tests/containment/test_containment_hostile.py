@@ -91,14 +91,16 @@ def test_what_a_record_does_not_name_is_nobody_elses() -> None:
     backdoor = key.creates_user("backdoor")
     key.creates_access_key(backdoor)
     key.iam("UpdateLoginProfile", userName="ada")
+    key.creates_function("Worker", "job")
     key.calls("s3:ListBuckets")
     bare = [{**one, "requestParameters": None, "responseElements": None} for one in world.records()]
     with held(bare) as case:
         plan = checked(case.contain([key.id]))
-    made = next(one for one in plan.steps if not one.calls)
+    made = next(one for one in plan.steps if one.action == "deactivate-key" and not one.calls)
 
     assert not any(call.operation.startswith("Delete") for one in plan.steps for call in one.calls)
-    assert ["deactivate-key", "deactivate-key", "revoke-user-sessions"] == actions(plan)
+    assert ["deactivate-key", "deactivate-key", "isolate-instance", "revoke-user-sessions"] == actions(plan)
+    assert () == plan.steps[2].calls  # no call can name the function
     assert all(
         f"made or set {what}, which the record does not name" in made.why for what in ("a user", "a key")
     )

@@ -267,12 +267,21 @@ def test_a_key_that_a_query_took_out_of_an_answer_is_not_the_callers(beside: dic
 )
 def test_a_table_without_answers_says_so(answers: str, carrier: str) -> None:
     """What was issued stands in answers alone: without a column of them, nothing seems to descend from anything."""
-    rows = as_csv(eventName="AssumeRole", eventTime="2024-03-01T00:00:00Z", **{answers: ""})
+    when, source = "2024-03-01T00:00:00Z", "sts.amazonaws.com"
+    rows = as_csv(eventName="AssumeRole", eventTime=when, eventSource=source, **{answers: ""})
 
     assert [carrier] == [one.carrier for one in pieces(rows)]
     assert ["Tables without responseElements"] * (carrier == WITHOUT_ANSWERS) == [
         said.partition(" (")[0] for said in sentences({carrier: 1}, 1) if "issued" in said
     ]
+
+
+def test_a_table_without_services_says_so() -> None:
+    """Whose call `AssumeRole` was, stands in `eventSource` alone: a query without it lost all descent, and no word."""
+    rows = as_csv(eventName="AssumeRole", eventTime="2024-03-01T00:00:00Z", responseElements="")
+    [piece] = pieces(rows)
+
+    assert "Tables without eventSource" in sentences({piece.carrier: 1}, 1)[0]
 
 
 @pytest.mark.parametrize(

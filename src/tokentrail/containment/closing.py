@@ -274,7 +274,7 @@ def _stop(workload: Workload, source: Source) -> str:
 def _stopping(source: Source) -> Call | None:
     """The call that stops a host which nobody but the attacker works on."""
     region = _region(source)
-    if region is None:
+    if region is None or is_unnamed(source.id):
         return None
     if source.what == "instance" and source.id.startswith("i-"):
         return Call(

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS
+from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_SOURCE
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
@@ -142,6 +142,8 @@ class Columns:
         self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
         """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
         self.carrier = TABLE if answers else WITHOUT_ANSWERS
+        if "eventSource" not in members:
+            self.carrier = WITHOUT_SOURCE
         """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:
