@@ -13,6 +13,7 @@ from tokentrail.lineage import doings, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
+from tokentrail.spelling import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ def starts_of(forest: Forest, subjects: Iterable[str]) -> set[int]:
     if len(unknown) > 1:
         named = ", ".join(repr(one) for one in unknown)
         raise SubjectNotFound(
-            f"{named}: nothing in the case answers to these {len(unknown):,}; leave them out, or ask for each alone."
+            f"{named}: nothing in the case answers to these {len(unknown):,} as of {instant(forest.as_of)}; leave them "
+            "out, or ask for each alone."
         )
     for alone in unknown.values():
         raise alone
