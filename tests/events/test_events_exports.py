@@ -211,6 +211,17 @@ def test_the_consoles_event_history_tells_whose_key_called() -> None:
     assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
 
 
+def test_splunks_names_for_address_and_account_are_known() -> None:
+    """Its searches show `src` and `aws_account_id`; CloudTrail's own columns beside them count for more."""
+    call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
+    [event] = tables(as_csv(**call, src="192.0.2.10", aws_account_id=ACCOUNT))["events"]
+    [other] = tables(as_csv(**call, src="somewhere", src_ip="elsewhere", sourceIPAddress="192.0.2.11"))[
+        "events"
+    ]
+
+    assert ("192.0.2.10", ACCOUNT, "192.0.2.11") == (event["ip"], event["account"], other["ip"])
+
+
 def test_members_of_a_caller_that_a_query_asked_for_are_its_own() -> None:
     """Athena names the column of `useridentity.arn` just `arn`; what a resource is called so makes no caller."""
     call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})

@@ -35,11 +35,13 @@ _ALIASES = {
 } | {
     "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
-    "useridentityonbehalfofidentitystorearn",
+    "useridentityonbehalfofidentitystorearn", "src": "sourceipaddress", "srcip": "sourceipaddress", "awsaccountid":
+    "recipientaccountid",
 }  # fmt: skip
 """
-Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
-event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time` and what its add-on
+calls address and account (Splunk, 'Security Content', searches of CloudTrail), and the console's event history
+(CloudTrail User Guide, 'Filtering CloudTrail events').
 """
 _MEMBERS = {
     "accesskeyid": "useridentityaccesskeyid", "principalid": "useridentityprincipalid", "arn": "useridentityarn",
