@@ -203,6 +203,8 @@ def test_investigate_says_what_its_start_descends_from(run: Run, tmp_path: Path)
     assert f"starts from {session.id}" in said
     assert f"It descends from {key.id}: if that leaked, give it as --subject." in said
     assert f"ancestor {key.id}, which it descends from" in shown
+    first = f"Traced from {session.id}: The attacker's credential still works. The plan below is COMPLETE: 1 step. "
+    assert shown.startswith(first)  # what a long answer comes to
     assert f"{key.id}, which a subject descends from and which may still work, is not the attacker's" in shown
 
 

@@ -23,6 +23,7 @@ from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
+from tokentrail.present.words import listed, number, verdict
 from tokentrail.results import IngestSummary
 
 
@@ -75,6 +76,11 @@ def look_into(told: Common, found: Told) -> None:
 
 
 def _write(told: Common, found: Told, paper: Paper) -> None:
+    plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
+    ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
+    subject = listed(found.trace.subject, 3)
+    paper.wrapped(f"Traced from {subject}: {verdict(tainted)}. The plan below is {ends}.", style="bold")
+    paper.line()
     write_findings(found.findings, paper, case=named_case(told))
     paper.heading("Lineage")
     write_trace(found.trace, paper)

@@ -135,6 +135,23 @@ def still_work(credentials: Iterable[Credential | HandedOut]) -> str:
     return text if sure else "none still works"
 
 
+def verdict(tainted: Sequence[Credential]) -> str:
+    """Say in one sentence how many of the attacker's credentials work."""
+    sure = sum(one.state == "active" for one in tainted)
+    maybe = sum(one.state == "unknown" for one in tainted)
+    count = len(tainted)
+    if not sure and not maybe:
+        return (
+            "Nothing of the attacker's works any more" if count else "Nothing here counts as the attacker's"
+        )
+    if count == 1:
+        return "The attacker's credential still works" if sure else "The attacker's credential may still work"
+    text = f"{sure:,} of the attacker's {count:,} credentials still {verb(sure, 'works', 'work')}"
+    if not sure:
+        return f"{maybe:,} of the attacker's {count:,} credentials may still work"
+    return f"{text}, and {maybe:,} may" if maybe else text
+
+
 def handed(trace: Trace) -> list[str]:
     """Say what sources behind a trace handed out since, and whether it is traced with it."""
     if not trace.handed:

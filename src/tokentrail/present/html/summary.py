@@ -29,30 +29,13 @@ def summary(dossier: Dossier, names: Names) -> Html:
         "header",
         tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}{quiet}",
             class_="kicker"),
-        tag("h1", verdict(tainted)),
+        tag("h1", words.verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
         *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
         _narrowed(dossier),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
-
-
-def verdict(tainted: list[TracedCredential]) -> str:
-    """Say in one sentence how many of the attacker's credentials work."""
-    sure = sum(one.state == "active" for one in tainted)
-    maybe = sum(one.state == "unknown" for one in tainted)
-    count = len(tainted)
-    if not sure and not maybe:
-        return (
-            "Nothing of the attacker's works any more" if count else "Nothing here counts as the attacker's"
-        )
-    if count == 1:
-        return "The attacker's credential still works" if sure else "The attacker's credential may still work"
-    text = f"{sure:,} of the attacker's {count:,} credentials still {words.verb(sure, 'works', 'work')}"
-    if not sure:
-        return f"{maybe:,} of the attacker's {count:,} credentials may still work"
-    return f"{text}, and {maybe:,} may" if maybe else text
 
 
 def _whose(dossier: Dossier) -> str:
