@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from contain_cases import actions, checked
 
-from evidence import START, call, held, user
+from evidence import HOME, START, call, held, user
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
 from tokentrail.testing import World
@@ -107,14 +107,15 @@ def test_what_a_record_does_not_name_is_nobody_elses() -> None:
     assert "a password" in made.why
 
 
-def test_a_key_of_whom_is_not_known_is_stopped_by_hand() -> None:
+@pytest.mark.parametrize("account", ["", HOME])
+def test_a_key_of_whom_is_not_known_is_stopped_by_hand(account: str) -> None:
     """The console's event history as CSV tells neither account nor ARN: no call is made up, and the step tells how."""
     world = World(START)
     key = world.user("app")
     key.calls("s3:ListBuckets")
     cells = ("eventTime", "eventName", "eventSource", "sourceIPAddress", "eventID")
-    rows = [",".join(("AWS access key", *cells))]
-    rows += [",".join((key.id, *(one[cell] for cell in cells))) for one in world.records()]
+    rows = [",".join(("AWS access key", "userIdentity.accountId", *cells))]
+    rows += [",".join((key.id, account, *(one[cell] for cell in cells))) for one in world.records()]
     with held("\n".join(rows).encode()) as case:
         plan = checked(case.contain([key.id]))
     [step] = plan.steps
@@ -123,5 +124,6 @@ def test_a_key_of_whom_is_not_known_is_stopped_by_hand() -> None:
 
     assert not plan.proof.complete and () == step.calls
     assert f"aws sts get-access-key-info --access-key-id={key.id}" in step.why
-    assert "in an account that is not known, by hand" in text.getvalue()
+    where = f"account {HOME}" if account else "in an account that is not known"
+    assert f"({where}, by hand)" in text.getvalue()
     assert "unknown/" not in text.getvalue()

@@ -50,7 +50,9 @@ def of_keys(action: Action, keys: Iterable[Held]) -> Move:
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
     for one in listed:
-        if not one.principal.is_named:
+        if not one.principal.is_root and not one.principal.is_named:
+            continue  # what else its user was given is not known either
+        if one.principal.is_root:
             off = {"Status": "Inactive"} if action == "deactivate-key" else {}
             operation = "UpdateAccessKey" if off else "DeleteAccessKey"
             by_hand.append(iam(one.principal.account, operation, AccessKeyId=one.key_id, **off))
