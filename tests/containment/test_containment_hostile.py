@@ -107,6 +107,22 @@ def test_what_a_record_does_not_name_is_nobody_elses() -> None:
     assert "a password" in made.why
 
 
+def test_what_was_minted_and_is_not_told_is_a_condition_of_its_own() -> None:
+    """That it was not minted is known to be wrong, so that it does not count among the hours without events."""
+    world = World(START)
+    key = world.user("app")
+    key.assumes("Deploy", "unseen")
+    bare = [{**one, "requestParameters": None, "responseElements": None} for one in world.records()]
+    with held(bare) as case:
+        plan = checked(case.contain([key.id]))
+
+    [said] = [one for one in plan.proof.holds_if if "1 call (AssumeRole)" in one]
+    assert said.startswith("nobody uses what no step may reach: ") and key.id in said
+    assert (
+        "nothing was minted in the 1 gap of the evidence that `trace` lists" in plan.proof.holds_if
+    )  # no changes
+
+
 @pytest.mark.parametrize("account", ["", HOME])
 def test_a_key_of_whom_is_not_known_is_stopped_by_hand(account: str) -> None:
     """The console's event history as CSV tells neither account nor ARN: no call is made up, and the step tells how."""

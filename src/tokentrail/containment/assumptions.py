@@ -13,6 +13,7 @@ from tokentrail.containment.origins import GRANTED
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
+from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import instant, listed, more, short
 
 _MOST, _MANY = 6, 50
@@ -232,7 +233,11 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
     if any(_altered(gap) for gap in gaps):
         yield "of events that came in copies which contradict each other, those count that AWS wrote"
-    silent = [gap for gap in gaps if "data events" not in gap.why and not _altered(gap)]
+    yield from (f"nobody uses what no step may reach: {gap.why}" for gap in gaps if MINTED in gap.why)
+    silent = [
+        gap for gap in gaps
+        if "data events" not in gap.why and MINTED not in gap.why and not _altered(gap)
+    ]  # fmt: skip
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
         yield f"nothing was minted in the {len(silent):,} {many} of the evidence that `trace` lists"
