@@ -75,6 +75,16 @@ def test_a_subject_may_be_named_in_every_form(told: Story, case: Case, form: str
     assert expected == letters(told, [one.id for one in found.credentials])
 
 
+def test_all_suspects_that_are_not_in_the_evidence_are_named_at_once(told: Story, case: Case) -> None:
+    """Whoever has a list of addresses leaves them out in one go, however they are asked about."""
+    strangers = ["198.51.100.1", "198.51.100.2"]
+    for ask in (case.trace, case.contain, lambda listed: list(case.timeline(listed))):
+        with pytest.raises(
+            SubjectNotFound, match=r"'198.51.100.1', '198.51.100.2': .* these 2 as of .*; leave them out"
+        ):
+            ask([strangers[0], told.a.key_id, strangers[1]])
+
+
 def test_an_instance_id_names_all_its_sessions(world: World) -> None:
     """An instance id stands for each credential delivered to it."""
     first = world.instance("Work", instance_id="i-0123456789abcdef0")
@@ -117,7 +127,7 @@ def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
 )
 def test_what_nothing_answers_to_is_said(case: Case, subject: str) -> None:
     """An unknown subject is an error that lists the forms."""
-    with pytest.raises(SubjectNotFound, match="principal id"):
+    with pytest.raises(SubjectNotFound, match=r"as of 2026-11-23T11:.*principal id"):
         case.trace([subject])
 
 

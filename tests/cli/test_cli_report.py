@@ -75,7 +75,9 @@ def test_a_report_without_subject_starts_from_the_worst_finding(
     page = (tmp_path / "found.html").read_text("utf-8")
     assert ran.code == 0
     assert told.key_ids["B"] in page
-    assert f"starts from {told.a.key_id}, to which 3 of the worst findings lead" in " ".join(ran.err.split())
+    assert f"starts from {told.a.key_id}, to which 3 findings lead, the worst among them" in " ".join(
+        ran.err.split()
+    )
 
 
 def test_a_report_of_a_quiet_case_says_where_to_start(run: Run, case: Path, tmp_path: Path) -> None:

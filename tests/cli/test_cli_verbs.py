@@ -203,7 +203,29 @@ def test_investigate_says_what_its_start_descends_from(run: Run, tmp_path: Path)
     assert f"starts from {session.id}" in said
     assert f"It descends from {key.id}: if that leaked, give it as --subject." in said
     assert f"ancestor {key.id}, which it descends from" in shown
+    first = f"Traced from {session.id}: The attacker's credential still works. The plan below is COMPLETE: 1 step. "
+    assert shown.startswith(first)  # what a long answer comes to
     assert f"{key.id}, which a subject descends from and which may still work, is not the attacker's" in shown
+
+
+def test_nothing_that_fits_and_nothing_to_read_are_said(run: Run, tmp_path: Path) -> None:
+    """An empty answer would look like a good one; how a state is written makes no difference."""
+    place = World(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
+    place.user("ada").calls("s3:ListBuckets")
+    place.write(tmp_path / "logs")
+    (tmp_path / "empty").mkdir()
+    run("ingest", tmp_path / "logs", "--case", tmp_path / "case")
+    empty = run("investigate", tmp_path / "empty", "--case", tmp_path / "new")
+
+    assert "Nothing was there to read." in empty.err and "The case holds no credential" in empty.err
+    assert (
+        "No credential in the evidence fits."
+        in run("credentials", "--account", "9", "--case", tmp_path / "case").out
+    )
+    capitals, plain = (
+        run("credentials", "--state", state, "--case", tmp_path / "case") for state in ("Active", "active")
+    )
+    assert capitals.out == plain.out and "AKIA" in plain.out
 
 
 def test_investigate_names_where_to_start(run: Run, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import shlex
 from typing import Any
 
 import pytest
+from contain_cases import actions, checked
 
-from evidence import call, held, user
+from evidence import HOME, START, call, held, user
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
+from tokentrail.testing import World
 
 ODD: tuple[Any, ...] = (None, [], {}, 7, "x" * 10_000, "\x1b[31m\u202e<script>", "=cmd()", "$(touch x)`id`\n")
 CALLS = (
@@ -80,3 +82,64 @@ def test_what_is_copied_from_a_plan_for_root_runs_nothing_else(account: str, key
 
     words = [word for command in why.split("`")[1::2] for word in shlex.split(command)]
     assert {f"--target-principal={account}", f"--access-key-id={key}"} <= set(words)
+
+
+def test_what_a_record_does_not_name_is_nobody_elses() -> None:
+    """Without requests and answers, `CreateUser` named no user: the plan deleted whoever called, for good."""
+    world = World(START)
+    key = world.user("app")
+    backdoor = key.creates_user("backdoor")
+    key.creates_access_key(backdoor)
+    key.iam("UpdateLoginProfile", userName="ada")
+    key.creates_function("Worker", "job")
+    key.calls("s3:ListBuckets")
+    bare = [{**one, "requestParameters": None, "responseElements": None} for one in world.records()]
+    with held(bare) as case:
+        plan = checked(case.contain([key.id]))
+    made = next(one for one in plan.steps if one.action == "deactivate-key" and not one.calls)
+
+    assert not any(call.operation.startswith("Delete") for one in plan.steps for call in one.calls)
+    assert ["deactivate-key", "deactivate-key", "isolate-instance", "revoke-user-sessions"] == actions(plan)
+    assert () == plan.steps[2].calls  # no call can name the function
+    assert all(
+        f"made or set {what}, which the record does not name" in made.why for what in ("a user", "a key")
+    )
+    assert "a password" in made.why
+
+
+def test_what_was_minted_and_is_not_told_is_a_condition_of_its_own() -> None:
+    """That it was not minted is known to be wrong, so that it does not count among the hours without events."""
+    world = World(START)
+    key = world.user("app")
+    key.assumes("Deploy", "unseen")
+    bare = [{**one, "requestParameters": None, "responseElements": None} for one in world.records()]
+    with held(bare) as case:
+        plan = checked(case.contain([key.id]))
+
+    [said] = [one for one in plan.proof.holds_if if "1 call (AssumeRole)" in one]
+    assert said.startswith("nobody uses what no step may reach: ") and key.id in said
+    assert (
+        "nothing was minted in the 1 gap of the evidence that `trace` lists" in plan.proof.holds_if
+    )  # no changes
+
+
+@pytest.mark.parametrize("account", ["", HOME])
+def test_a_key_of_whom_is_not_known_is_stopped_by_hand(account: str) -> None:
+    """The console's event history as CSV tells neither account nor ARN: no call is made up, and the step tells how."""
+    world = World(START)
+    key = world.user("app")
+    key.calls("s3:ListBuckets")
+    cells = ("eventTime", "eventName", "eventSource", "sourceIPAddress", "eventID")
+    rows = [",".join(("AWS access key", "userIdentity.accountId", *cells))]
+    rows += [",".join((key.id, account, *(one[cell] for cell in cells))) for one in world.records()]
+    with held("\n".join(rows).encode()) as case:
+        plan = checked(case.contain([key.id]))
+    [step] = plan.steps
+    text = io.StringIO()
+    write_plan(plan, Paper(text))
+
+    assert not plan.proof.complete and () == step.calls
+    assert f"aws sts get-access-key-info --access-key-id={key.id}" in step.why
+    where = f"account {HOME}" if account else "in an account that is not known"
+    assert f"({where}, by hand)" in text.getvalue()
+    assert "unknown/" not in text.getvalue()

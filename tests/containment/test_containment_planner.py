@@ -491,6 +491,23 @@ def test_narrowing_keeps_the_owners_own_sessions_out(told: Story) -> None:
     assert [ATTACKER] == document(by_place)["narrowing"]["source_ips"]
 
 
+def test_what_narrowing_leaves_out_and_no_step_ends_is_a_condition() -> None:
+    """A mistyped address leaves out what the thief made: a plan that is complete without it says so, and names it."""
+    world = World(START)
+    key = world.user("support")
+    thief = key.seen_from(ATTACKER)
+    left = thief.creates_access_key(thief.creates_user("backdoor"))
+    with asked(world) as case:
+        right, wrong = (case.contain([key.id], source_ips=[at]) for at in (ATTACKER, "203.0.113.7"))
+    text = io.StringIO()
+    write_plan(wrong, Paper(text))
+
+    assert wrong.proof.complete
+    assert any("leaves out is not the attacker's" in one and left.id in one for one in wrong.proof.holds_if)
+    assert not any("leaves out" in one for one in right.proof.holds_if)
+    assert "only what was minted from 203.0.113.7 counts" in text.getvalue()
+
+
 # ---------------------------------------------------------------- how long documents may be
 
 

@@ -211,6 +211,17 @@ def test_the_consoles_event_history_tells_whose_key_called() -> None:
     assert ("AKIAEXAMPLE", "ada") == (caller["key_id"], caller["user_name"])
 
 
+def test_splunks_names_for_address_and_account_are_known() -> None:
+    """Its searches show `src` and `aws_account_id`; CloudTrail's own columns beside them count for more."""
+    call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
+    [event] = tables(as_csv(**call, src="192.0.2.10", aws_account_id=ACCOUNT))["events"]
+    [other] = tables(as_csv(**call, src="somewhere", src_ip="elsewhere", sourceIPAddress="192.0.2.11"))[
+        "events"
+    ]
+
+    assert ("192.0.2.10", ACCOUNT, "192.0.2.11") == (event["ip"], event["account"], other["ip"])
+
+
 def test_members_of_a_caller_that_a_query_asked_for_are_its_own() -> None:
     """Athena names the column of `useridentity.arn` just `arn`; what a resource is called so makes no caller."""
     call = dotted({name: record()[name] for name in ("eventName", "eventTime", "eventSource", "eventID")})
@@ -267,12 +278,21 @@ def test_a_key_that_a_query_took_out_of_an_answer_is_not_the_callers(beside: dic
 )
 def test_a_table_without_answers_says_so(answers: str, carrier: str) -> None:
     """What was issued stands in answers alone: without a column of them, nothing seems to descend from anything."""
-    rows = as_csv(eventName="AssumeRole", eventTime="2024-03-01T00:00:00Z", **{answers: ""})
+    when, source = "2024-03-01T00:00:00Z", "sts.amazonaws.com"
+    rows = as_csv(eventName="AssumeRole", eventTime=when, eventSource=source, **{answers: ""})
 
     assert [carrier] == [one.carrier for one in pieces(rows)]
     assert ["Tables without responseElements"] * (carrier == WITHOUT_ANSWERS) == [
         said.partition(" (")[0] for said in sentences({carrier: 1}, 1) if "issued" in said
     ]
+
+
+def test_a_table_without_services_says_so() -> None:
+    """Whose call `AssumeRole` was, stands in `eventSource` alone: a query without it lost all descent, and no word."""
+    rows = as_csv(eventName="AssumeRole", eventTime="2024-03-01T00:00:00Z", responseElements="")
+    [piece] = pieces(rows)
+
+    assert "Tables without eventSource" in sentences({piece.carrier: 1}, 1)[0]
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,10 @@ def test_a_list_named_records_inside_a_record_is_no_envelope() -> None:
         (b"", "empty file"),
         (b" \n\0", "empty file"),
         (b"Obj\x01\x04\x14avro.codec", "a file of Avro, which is not read: write it as JSON, CSV or Parquet"),
-        (b"<Error><Code>AccessDenied</Code></Error>", "no JSON object in it"),
+        (
+            b"<Error><Code>AccessDenied</Code></Error>",
+            "no JSON object in it, and no table with eventName and eventTime",
+        ),
         (b'{"digestStartTime":"2024-03-01T00:00:00Z","logFiles":[]}', DIGEST),
     ],
 )

@@ -97,7 +97,8 @@ def plan(**changes: Any) -> Plan:
     )
     values: dict[str, Any] = {
         "version": 1, "case_id": "c0ffee", "as_of": NOW, "subjects": (KEY,), "strategy": "standard", "margin": 60,
-        "lag": 900, "narrowing": {}, "tainted": (KEY, TOKEN, GONE, ALIVE), "steps": (first, step(2)),
+        "lag": 900, "narrowing": {"since": None, "source_ips": (), "trusted_ips": ()},
+        "tainted": (KEY, TOKEN, GONE, ALIVE), "steps": (first, step(2)),
         "proof": Proof(complete=True, scope="observed-edges", survivors=(), counterexample=(), holds_if=("IAM is quick",)),
         "not_spared": (), "residual_risks": ("open SSM sessions",),
     }  # fmt: skip

@@ -31,6 +31,8 @@ def test_an_investigation_starts_from_what_most_of_the_worst_findings_lead_to() 
     assert [key, session, other] == to_start_from([low, nobody, other, key, session])
     assert [session] == to_start_from([session, other, low])  # no finding is about the key
     assert [low] == to_start_from([low, nobody])
+    minor = finding(KEY, KEY, hour=4, severity="low")
+    assert [minor, session, other] == to_start_from([low, minor, session, other])  # as the console does
     assert [] == to_start_from([nobody])
     assert [] == to_start_from([])
 

@@ -208,7 +208,9 @@ def test_a_narrowed_trace_counts_the_attackers_own() -> None:
         whole, credentials=(*whole.credentials[:2], replace(whole.credentials[2], tainted=False))
     )
     text = written(lambda paper: write_trace(narrowed, paper))
-    assert "1 of the descendants counts as the attacker's (! tainted), 1 still works." in text
+    assert (
+        "1 of the descendants counts as the attacker's (! tainted), 1 still works; of the 1 others," in text
+    )
     assert f"{SESSION}  active  role session" in text
     assert "Secrets read" not in text
 

@@ -147,6 +147,8 @@ def test_the_inventory_can_be_searched(served: Served, told: Story, folder: Path
     active = served.get("/credentials.json", state="active", kind="long_term_key").json["credentials"]
     assert {(one["state"], one["kind"]) for one in active} == {("active", "long_term_key")}
     assert served.get("/credentials.json", search="no such thing").json["credentials"] == []
+    form = served.get("/credentials").text.partition("<table")[0]
+    assert ">role session</option>" in form and ">still works</option>" in form  # as the table calls them
 
 
 def test_findings_and_evidence(served: Served) -> None:

@@ -35,7 +35,7 @@ UNPROVEN = 1
 )
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @click.option(
-    "--strategy", type=click.Choice(get_args(Strategy)), default="standard", show_default=True,
+    "--strategy", type=click.Choice(get_args(Strategy), case_sensitive=False), default="standard", show_default=True,
     help="standard revokes older sessions (colleagues sign in again), surgical ends exactly the tainted ones and what "
     "nobody can see yet, scorched denies all on tainted principals.",
 )  # fmt: skip

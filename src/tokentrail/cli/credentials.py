@@ -21,8 +21,15 @@ from tokentrail.present.inventory import write_inventory
     short_help="Every credential, its state, and where it came from.",
     epilog=example("tokentrail credentials --state active --kind session_token"),
 )
-@click.option("--state", type=click.Choice(get_args(State)), help="Only those in this state.")
-@click.option("--kind", type=click.Choice(get_args(Kind)), metavar="KIND", help="Only those of this kind.")
+@click.option(
+    "--state", type=click.Choice(get_args(State), case_sensitive=False), help="Only those in this state."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(get_args(Kind), case_sensitive=False),
+    metavar="KIND",
+    help="Only those of this kind.",
+)
 @click.option("--principal", metavar="ARN", help="Only those that speak for this user, role or session.")
 @click.option("--account", metavar="ID", help="Only those of this account.")
 @common

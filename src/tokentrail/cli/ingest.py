@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "spark"]),
+    type=click.Choice(["local", "spark"], case_sensitive=False),
     default="local",
     show_default=True,
     help="What reads and links: this machine's processes, or Spark.",

@@ -54,9 +54,9 @@ def command(
     """
     Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
 
-    Findings come first. Without --subject, the trace starts from what most of the worst of them lead to; where there
-    is none, credentials are counted and those named that an investigation might start from. The exit code is 1 if
-    there are findings, or if the plan does not hold.
+    What it comes to stands first, then the findings. Without --subject, the trace starts from what most of the worst of
+    them lead to; where there is none, credentials are counted and those named that an investigation might start from.
+    The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
     plan = None

@@ -23,6 +23,7 @@ from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
+from tokentrail.present.words import listed, number, verdict
 from tokentrail.results import IngestSummary
 
 
@@ -44,7 +45,7 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not leading or (subject := leading[0].subject) is None:
         return ()
     many = (
-        f"to which {len(leading):,} of the worst findings lead"
+        f"to which {len(leading):,} findings lead, the worst among them"
         if len(leading) > 1
         else "as the worst finding does"
     )
@@ -75,6 +76,11 @@ def look_into(told: Common, found: Told) -> None:
 
 
 def _write(told: Common, found: Told, paper: Paper) -> None:
+    plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
+    ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
+    subject = listed(found.trace.subject, 3)
+    paper.wrapped(f"Traced from {subject}: {verdict(tainted)}. The plan below is {ends}.", style="bold")
+    paper.line()
     write_findings(found.findings, paper, case=named_case(told))
     paper.heading("Lineage")
     write_trace(found.trace, paper)
@@ -111,6 +117,8 @@ def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding
     output.say(
         "No finding names a credential to start from: run it again with --subject ID and one of the above, "
         "or whatever else you know (an ARN, an address, an event id)."
+        if found.credentials
+        else "The case holds no credential to start from: read logs into it that do."
     )
 
 

@@ -121,7 +121,7 @@ def judging_options(command: Callable[..., None]) -> Callable[..., None]:
             help="An allow-list for known automation: TOML or JSON with rule, principal, address, until.",
         ),
         click.option(
-            "--min-severity", type=click.Choice(SEVERITIES), default="info", show_default=True,
+            "--min-severity", type=click.Choice(SEVERITIES, case_sensitive=False), default="info", show_default=True,
             help="Leave out findings below this.",
         ),
     ):  # fmt: skip

@@ -124,7 +124,7 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
             "--strict", is_flag=True, help="Exit with 3, after printing, if any evidence could not be read."
         ),
         click.option(
-            "--format", "format_", type=click.Choice(formats), default="text", show_default=True,
+            "--format", "format_", type=click.Choice(formats, case_sensitive=False), default="text", show_default=True,
             help="How to print the result.",
         ),
         click.option(

@@ -59,7 +59,7 @@ class Written:
     help="Where the picture alone goes.",
 )  # fmt: skip
 @click.option(
-    "--strategy", type=click.Choice(get_args(Strategy)), default="standard", show_default=True,
+    "--strategy", type=click.Choice(get_args(Strategy), case_sensitive=False), default="standard", show_default=True,
     help="Of the plan on the page, as in `tokentrail contain`.",
 )  # fmt: skip
 @narrowing

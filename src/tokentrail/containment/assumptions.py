@@ -13,6 +13,7 @@ from tokentrail.containment.origins import GRANTED
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source
 from tokentrail.lineage.model import Gap
+from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import instant, listed, more, short
 
 _MOST, _MANY = 6, 50
@@ -25,6 +26,7 @@ def holds_if(
 ) -> Iterator[str]:
     """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
     yield from _minted_by(scene)
+    yield from _left_out(scene, outcome)
     yield from _minted_unseen(scene, moves)
     yield from _doubted(scene, outcome)
     yield from scene.entered[:_MOST]
@@ -53,6 +55,17 @@ def _minted_by(scene: Scene) -> Iterator[str]:
         )
     if len(scene.minters) > _MOST:
         yield f"nor are {len(scene.minters) - _MOST:,} more that subjects descend from"
+
+
+def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """What was narrowed too far, as by an address that is mistyped, goes on under a plan that is complete."""
+    left = [one for one in scene.left_out
+            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    if left:
+        yield (
+            "what descends from a subject and --since, --source-ip or --trusted-ip leaves out is not the attacker's: "
+            f"no step ends {listed(left, _MOST)}"
+        )
 
 
 def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
@@ -223,7 +236,11 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
     if any(_altered(gap) for gap in gaps):
         yield "of events that came in copies which contradict each other, those count that AWS wrote"
-    silent = [gap for gap in gaps if "data events" not in gap.why and not _altered(gap)]
+    yield from (f"nobody uses what no step may reach: {gap.why}" for gap in gaps if MINTED in gap.why)
+    silent = [
+        gap for gap in gaps
+        if "data events" not in gap.why and MINTED not in gap.why and not _altered(gap)
+    ]  # fmt: skip
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
         yield f"nothing was minted in the {len(silent):,} {many} of the evidence that `trace` lists"

@@ -147,7 +147,7 @@ def _unused_key(scene: Scene, source: Source) -> Move:
     key_id, user = source.before.get("id"), source.mints.name
     action: Action = "delete-created-key" if source.made else "deactivate-key"
     if not key_id or source.mints.kind != "user" or not user:
-        return _closing(action, scene, source, (), f"{source.why}: find it and delete it. ")
+        return _closing(action, scene, source, (), f"{source.why}: find it, and delete it or put it back. ")
     named = {"UserName": user, "AccessKeyId": key_id}
     if source.made:
         return _closing(action, scene, source, (iam(source.account, "DeleteAccessKey", **named),), "")
@@ -274,7 +274,7 @@ def _stop(workload: Workload, source: Source) -> str:
 def _stopping(source: Source) -> Call | None:
     """The call that stops a host which nobody but the attacker works on."""
     region = _region(source)
-    if region is None:
+    if region is None or is_unnamed(source.id):
         return None
     if source.what == "instance" and source.id.startswith("i-"):
         return Call(

@@ -29,7 +29,7 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
-from tokentrail.lineage.trace import Narrowing, family
+from tokentrail.lineage.trace import Narrowing, family, starts_of
 from tokentrail.policy.changes import Change
 
 _KINDS = (
@@ -133,7 +133,7 @@ def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str
     if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
         return frozenset()
     begins = narrowing.since.timestamp()
-    places = set[int]().union(*(forest.resolve(subject) for subject in trace.subject))
+    places = starts_of(forest, trace.subject)
     used = (row for listed in stays(forest, places).values() for row in listed)
     return frozenset(row["ip"] for row in used if row["first"] < begins)
 

@@ -37,6 +37,9 @@ _NAMED = {
     "trust": ("trust", "roleName"),
 }  # fmt: skip
 """Things known by a name: the kind of source that each is, and the parameter that names it."""
+_UNTOLD = {
+    "user": "a user", "role": "a role", "login_profile": "a password", "trust": "a role's trust", "access_key": "a key",
+}  # fmt: skip
 _ANYBODYS = ("Delete", "Remove", "UpdateUser")
 
 
@@ -175,7 +178,7 @@ def _works_by_itself(deed: Deed, what: str) -> bool:
 
 
 def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Seen) -> None:
-    name, before = (thing or deed.user or "").rpartition("/")[2], len(found.sources)
+    before = len(found.sources)
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
     elif what in ("provider", "trust_anchor", "anywhere_profile"):
@@ -183,10 +186,7 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Se
     elif what in WORKLOADS:
         found.sources.extend(_host(deed, what, thing or "", seen))
     elif what in _NAMED:
-        kind, member = _NAMED[what]
-        until = seen.righted.put_right(deed, kind, member, name)
-        if until is None or kind in ("password", "trust"):
-            found.sources.append(replace(_standing(deed, kind, name, seen.righted), until=until))
+        found.sources.extend(_of_name(deed, what, thing, seen.righted))
     for source in found.sources[before:]:
         if not deed.certain:
             found.uncertain.add(source.id)
@@ -194,6 +194,18 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Se
             found.users.add(source.mints)
         elif source.kind == "role":
             found.roles.add(source.mints)
+
+
+def _of_name(deed: Deed, what: str, thing: str | None, righted: Others) -> Iterator[Source]:
+    """A user, role, password or trust; only who changes the own password names nobody (IAM API Reference)."""
+    name = (thing or (deed.user if deed.name == "ChangePassword" else None) or "").rpartition("/")[2]
+    if not name:
+        yield _untold(deed, what)
+        return
+    kind, member = _NAMED[what]
+    until = righted.put_right(deed, kind, member, name)
+    if until is None or kind in ("password", "trust"):
+        yield replace(_standing(deed, kind, name, righted), until=until)
 
 
 def _standing(deed: Deed, kind: str, name: str, righted: Others) -> Source:
@@ -221,11 +233,24 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None])
         if not deed.certain:
             found.uncertain.add(thing)
         return
-    user = deed.asked("userName") or deed.user or ""
+    user = deed.asked("userName") or (deed.user if deed.request or deed.response else None)
+    if not user:
+        yield _untold(deed, "access_key")
+        return
     yield Source(
         kind="key", id=thing or f"a key of {user}", account=deed.account, made=made, since=deed.time,
         mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) gave {user} a key",
+    )  # fmt: skip
+
+
+def _untold(deed: Deed, what: str) -> Source:
+    """A user, role, key or password that the record does not name, as a table without requests and answers has it."""
+    name = unnamed(deed.name, deed.event_id)
+    return Source(
+        kind="key", id=name, account=deed.account, since=deed.time, mints=Principal(deed.account, "unknown", name),
+        why=f"{deed.name} by {deed.by} (event {deed.event_id}) made or set {_UNTOLD[what]}, which the record does not "
+        "name",
     )  # fmt: skip
 
 

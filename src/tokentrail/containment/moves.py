@@ -46,10 +46,12 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
 
 
 def of_keys(action: Action, keys: Iterable[Held]) -> Move:
-    """Deactivate or delete long-term keys; root's, root alone."""
+    """Deactivate or delete long-term keys; a person does it to root's, and to those of whom is not known."""
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
     for one in listed:
+        if not one.principal.is_root and not one.principal.is_named:
+            continue  # what else its user was given is not known either
         if one.principal.is_root:
             off = {"Status": "Inactive"} if action == "deactivate-key" else {}
             operation = "UpdateAccessKey" if off else "DeleteAccessKey"

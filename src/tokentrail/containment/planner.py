@@ -70,16 +70,29 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
 
 
 def _keys(needs: _Needs) -> Iterator[Move]:
-    """Stop long-term keys: those that the attacker made are deleted, leaked ones deactivated."""
-    leaked = [one for one in needs.keys if not one.made and not one.principal.is_root]
-    made = [one for one in needs.keys if one.made and not one.principal.is_root]
+    """
+    Stop long-term keys: those that the attacker made are deleted, leaked ones deactivated.
+
+    Where the evidence does not tell whose a key is, AWS does (AWS STS API Reference, 'GetAccessKeyInfo'; IAM API
+    Reference, 'GetAccessKeyLastUsed').
+    """
+    leaked = [one for one in needs.keys if not one.made and one.principal.is_named]
+    made = [one for one in needs.keys if one.made and one.principal.is_named]
     if leaked:
         yield moves.of_keys("deactivate-key", leaked)
     if made:
         yield moves.of_keys("delete-created-key", made)
     for one in needs.keys:
-        if one.principal.is_root:
-            named = shlex.quote(one.key_id or one.id)
+        named = shlex.quote(one.key_id or one.id)
+        if not one.principal.is_named and not one.principal.is_root:
+            yield moves.merged(
+                "deactivate-key", [moves.of_keys("deactivate-key", [one])],
+                "The evidence does not tell whose key this is, so that nothing can be proved of it. "
+                f"`aws sts get-access-key-info --access-key-id={named}` tells its account; there `aws iam "
+                f"get-access-key-last-used --access-key-id={named}` tells its user, and `aws iam update-access-key "
+                f"--access-key-id={named} --status=Inactive --user-name=…` ends it. ",
+            )  # fmt: skip
+        elif one.principal.is_root:
             yield moves.merged(
                 "deactivate-key", [moves.of_keys("deactivate-key", [one])],
                 f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}. "

@@ -41,6 +41,11 @@ class Principal:
         """Whether it is an account's root user, whom IAM policies don't bind."""
         return self.kind == "root"
 
+    @property
+    def is_named(self) -> bool:
+        """Whether calls to IAM can name it: a user or role whose account is known."""
+        return self.kind in ("user", "role") and bool(self.account and self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -138,7 +143,7 @@ def arn_of(principal: Principal, partition: str = "aws") -> str:
     """An ARN for it, without path where none is known."""
     if principal.kind == "root":
         return f"arn:{partition}:iam::{principal.account}:root"
-    return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}"
+    return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}".rstrip("/")
 
 
 def partition_in(arns: Iterable[str], account: str) -> str:

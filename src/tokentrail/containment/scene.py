@@ -253,6 +253,8 @@ class Scene:
     """What of the owner's the attacker got into, as conditions: what was taken there is not known."""
     minters: tuple[str, ...] = ()
     """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
+    left_out: tuple[str, ...] = ()
+    """What descends from the subjects, may still work, and does not count as the attacker's, as it was narrowed."""
     strangers: tuple[tuple[str, Principal, str], ...] = ()
     """Tainted ones of which the evidence does not show who minted them, whom they act as, and what it says instead."""
 

@@ -34,7 +34,7 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
-from tokentrail.lineage.trace import Narrowing
+from tokentrail.lineage.trace import Narrowing, starts_of
 from tokentrail.policy.reach import Reach
 from tokentrail.results import Coverage
 
@@ -84,7 +84,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
     gone_since = removals(forest, deeds, named)
     left = left_behind(deeds, around, [one.held for one in ever], gone_since)
-    starts = set[int]().union(*(forest.resolve(subject) for subject in more.subjects))
+    starts = starts_of(forest, more.subjects)
     ids = {row["n"]: row["id"] for row in listed}
     own = {name for n, name in ids.items() if n in starts}
     shut = {(one.id, one.mints) for one in left.sources}
@@ -164,6 +164,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((*left.entered, *namesakes(changes, concerned)))),
         minters=_minters(forest, more.subjects, known),
+        left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(ever, dead)),
         held_there=tuple(held_there),
         handed=more.why,
@@ -241,7 +242,7 @@ def beyond_trace(
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
     """What stands above the subjects, is not tainted, and may still work: the nearest first."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
+    starts = starts_of(forest, subjects)
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
     found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
     return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
@@ -290,7 +291,7 @@ def _deeds(
     forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
 ) -> Iterator[Deed]:
     """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
-    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
+    starts = starts_of(forest, subjects)
     ids = {row["n"]: row["id"] for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
     found = forest.changed_by(ids)

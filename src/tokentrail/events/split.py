@@ -311,7 +311,7 @@ class _Scan:
         if self._closers:
             self.broken_at = self._opened
         elif self._after == self._start and self._around <= 0:
-            yield Piece(b"", "no JSON object in it")
+            yield Piece(b"", "no JSON object in it, and no table with eventName and eventTime")
         else:
             yield from _outside(self._data[self._after :])
             if self._around > 0:

@@ -16,6 +16,7 @@ from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import CallLine, CallLines, Tick, TimelineEvent
 from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.trace import starts_of
 
 Place = tuple[int, int, int]
 Objects = Mapping[int, tuple[str, ...]]
@@ -117,7 +118,7 @@ def ticks(
 
 
 def _ids(forest: Forest, subjects: Iterable[str]) -> dict[int, str]:
-    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
+    starts = starts_of(forest, subjects)
     below, _ = forest.descendants(starts)
     return forest.ids(below)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from tokentrail.lineage.meant import meant
 from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.unkeyed import Unkeyed
+from tokentrail.spelling import instant
 from tokentrail.store.interface import Engine
 
 _FORMS = (
@@ -91,6 +93,7 @@ class Naming:
 
     _engine: Engine
     _part: Part
+    as_of: datetime
     unkeyed: Unkeyed
 
     def resolve(self, subject: str) -> set[int]:
@@ -122,7 +125,8 @@ class Naming:
         some = self._engine.holding(events=(raw,))["some_events"] if raw else ""
         if raw and self._engine.rows(f"SELECT 1 AS one FROM {some} WHERE event_id = ? LIMIT 1", (raw,)):
             return _KEYLESS
-        return f"nothing in the case answers to that. {meant(self._engine, subject) or _FORMS}"
+        meaning = meant(self._engine, subject) or _FORMS
+        return f"nothing in the case answers to that as of {instant(self.as_of)}. {meaning}"
 
     def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
         """The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import moment
-from tokentrail.lineage.trace import Narrowing
+from tokentrail.lineage.trace import Narrowing, starts_of
 from tokentrail.store.interface import Engine
 
 Places = NDArray[np.int64]
@@ -40,7 +40,7 @@ def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: 
         SubjectNotFound: nothing answers to a subject.
         UsageError: a prefix fits several.
     """
-    found = set[int]().union(*(forest.resolve(one) for one in subjects))
+    found = starts_of(forest, subjects)
     every = np.sort(_columns(engine.table("SELECT n FROM forest"))[0])
     parents, children = (
         np.searchsorted(every, ends) for ends in _columns(engine.table("SELECT parent, child FROM links"))

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
 
-from tokentrail.errors import UsageError
+from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
+from tokentrail.spelling import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,31 @@ def family(forest: Forest, subjects: Sequence[str], *, narrowing: Narrowing, gap
     return _family(forest, subjects, up=False, down=True, narrowing=narrowing, gaps=gaps)[0]
 
 
+def starts_of(forest: Forest, subjects: Iterable[str]) -> set[int]:
+    """
+    The credentials that subjects name.
+
+    Raises:
+        SubjectNotFound: nothing answers to some of them; all of these are named, since a list of suspects is long.
+        UsageError: a prefix fits several.
+    """
+    found, unknown = set[int](), dict[str, SubjectNotFound]()
+    for subject in subjects:
+        try:
+            found |= forest.resolve(subject)
+        except SubjectNotFound as error:
+            unknown[subject] = error
+    if len(unknown) > 1:
+        named = ", ".join(repr(one) for one in unknown)
+        raise SubjectNotFound(
+            f"{named}: nothing in the case answers to these {len(unknown):,} as of {instant(forest.as_of)}; leave them "
+            "out, or ask for each alone."
+        )
+    for alone in unknown.values():
+        raise alone
+    return found
+
+
 def _family(
     forest: Forest,
     subjects: Sequence[str],
@@ -94,7 +120,7 @@ def _family(
     narrowing: Narrowing,
     gaps: tuple[Gap, ...],
 ) -> tuple[Trace, dict[int, str]]:
-    starts = set[int]().union(*(forest.resolve(subject) for subject in subjects))
+    starts = starts_of(forest, subjects)
     below, extra = forest.descendants(starts) if down else (starts, [])
     above = forest.ancestors(starts) if up else set()
     listed = {row["n"]: row for row in forest.chosen_rows(below | above)}

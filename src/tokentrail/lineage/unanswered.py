@@ -21,6 +21,8 @@ from tokentrail.lineage.rows import event_id, moment
 from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
 
+MINTED = "issued credentials whose keys"
+"""By this its gaps are told from hours without events."""
 _LONGEST = {
     "AssumeRole": 43_200,
     "AssumeRoot": 900,
@@ -93,7 +95,7 @@ def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str
     many = len(calls)
     times, ends, named, callers = zip(*calls, strict=True)
     why = (
-        f"{counted(many, 'call')} ({_some(named)}) by {_some(callers)} issued credentials whose keys "
+        f"{counted(many, 'call')} ({_some(named)}) by {_some(callers)} {MINTED} "
         "the log does not show and that nobody is seen to use: listed nowhere, they may work until "
         f"{instant(max(ends))}"
     )

@@ -66,18 +66,18 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
     """
-    Of the worst findings that name a subject those that lead to one, to which most of them do: one about it first.
+    The worst findings that lead to one subject, to which most of them do: one about it first, be it less grave.
 
-    They lead to their own subject and to what that descends from: the first that was found may be about an old
-    session, and a later one about the key that this and many others came from.
+    They lead to their own subject, or to what that descends from if anything was found about that: the first may be
+    about an old session, and another about the key that this and many others came from.
     """
     named = [one for one in worst_first(findings) if one.subject is not None]
-    worst = [one for one in named if one.severity == named[0].severity]
-    led = Counter(lead for one in worst for lead in {one.subject, one.root})
-    start = max(worst, key=lambda one: led[one.subject], default=None)
-    if start is None:
-        return []
-    return [start, *(one for one in worst if one is not start and start.subject in (one.subject, one.root))]
+    about = {one.subject: one for one in reversed(named)}
+    leads = [(one.root if one.root in about else one.subject, one)
+             for one in named if one.severity == named[0].severity]  # fmt: skip
+    for start, _ in Counter(lead for lead, _ in leads).most_common(1):
+        return [about[start], *(one for lead, one in leads if lead == start and one is not about[start])]
+    return []
 
 
 def pasted(command: str, case: Path | str | None) -> str:

@@ -64,6 +64,8 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
         f"Records: {records.read:,} read, {records.new:,} new, {records.repeated:,} repeated, "
         f"{records.rejected:,} rejected; {summary.seconds:.1f} s."
     )
+    if not (objects.read or objects.repeated or objects.skipped):
+        paper.wrapped("Nothing was there to read.", first="  - ")
     for sentence in (*summary.asked, *summary.lacking):
         paper.wrapped(sentence, first="  - ")
     _skipped(summary.skipped, paper)

@@ -34,6 +34,10 @@ def write_inventory(credentials: Iterable[Credential], paper: Paper) -> int:
             for heading in _HEADINGS:
                 paper.line((heading, "bold"))
         _entry(one, paper)
+    if not count:
+        paper.wrapped(
+            "No credential in the evidence fits. --principal takes a whole ARN, --account an account's id."
+        )
     return count
 
 

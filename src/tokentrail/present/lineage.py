@@ -71,10 +71,11 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         _beyond(trace, subjects, paper)
     tainted = [one for one in below if one.tainted]
     if len(tainted) < len(below):
+        others = [one for one in below if not one.tainted]
         noun = words.verb(len(tainted), "counts", "count")
         paper.wrapped(
             f"{len(tainted):,} of the descendants {noun} as the attacker's ({words.TAINTED}), "
-            f"{words.still_work(tainted)}."
+            f"{words.still_work(tainted)}; of the {len(below) - len(tainted):,} others, {words.still_work(others)}."
         )
 
 

@@ -46,6 +46,8 @@ def write_plan(plan: Plan, paper: Paper) -> None:
     paper.line((f"{verdict}: ", style), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
     _list(paper, "subjects", plan.subjects)
     _list(paper, "tainted", plan.tainted)
+    if (narrowed := words.narrowed(**plan.narrowing)) is not None:
+        paper.wrapped(narrowed, first=_label("narrowed"))
     for sentence in plan.proof.counterexample:
         paper.wrapped(sentence, first="  - ", style="red")
     if not plan.steps:
@@ -57,9 +59,8 @@ def write_plan(plan: Plan, paper: Paper) -> None:
 
 
 def _write_step(step: Step, paper: Paper) -> None:
-    where = f"account {step.account}" if step.account else "several accounts"
     by_hand = "" if step.calls else ", by hand"
-    paper.heading(f"Step {step.n}  {step.action}  ({where}{by_hand})")
+    paper.heading(f"Step {step.n}  {step.action}  ({words.where(step)}{by_hand})")
     _list(paper, "on", short_apart(step.targets))
     nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)

@@ -49,6 +49,23 @@ def hand(one: Credential) -> str:
     return "through" if made else "by"
 
 
+def narrowed(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> str | None:
+    """Say what narrowed what counts as the attacker's."""
+    only = [
+        f"since {timestamp(since)}" if since else "",
+        f"from {listed(source_ips, 6)}" if source_ips else "",
+    ]
+    clauses = [
+        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
+        f"what was minted from {listed(trusted_ips, 6)} does not count as the attacker's"
+        if trusted_ips
+        else "",
+    ]
+    if not any(clauses):
+        return None
+    return f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below."
+
+
 def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:
@@ -118,6 +135,23 @@ def still_work(credentials: Iterable[Credential | HandedOut]) -> str:
     return text if sure else "none still works"
 
 
+def verdict(tainted: Sequence[Credential]) -> str:
+    """Say in one sentence how many of the attacker's credentials work."""
+    sure = sum(one.state == "active" for one in tainted)
+    maybe = sum(one.state == "unknown" for one in tainted)
+    count = len(tainted)
+    if not sure and not maybe:
+        return (
+            "Nothing of the attacker's works any more" if count else "Nothing here counts as the attacker's"
+        )
+    if count == 1:
+        return "The attacker's credential still works" if sure else "The attacker's credential may still work"
+    text = f"{sure:,} of the attacker's {count:,} credentials still {verb(sure, 'works', 'work')}"
+    if not sure:
+        return f"{maybe:,} of the attacker's {count:,} credentials may still work"
+    return f"{text}, and {maybe:,} may" if maybe else text
+
+
 def handed(trace: Trace) -> list[str]:
     """Say what sources behind a trace handed out since, and whether it is traced with it."""
     if not trace.handed:
@@ -129,6 +163,13 @@ def handed(trace: Trace) -> list[str]:
     told = why_each(((one.credential, one.why) for one in trace.handed), 3)
     end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
+
+
+def where(step: Step) -> str:
+    """Say in which account a step acts."""
+    if step.account is None:
+        return "several accounts"
+    return f"account {step.account}" if step.account else "in an account that is not known"
 
 
 def undo(step: Step) -> str:

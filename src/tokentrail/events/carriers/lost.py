@@ -24,6 +24,7 @@ EVENTBRIDGE = "eventbridge"
 CLOUDWATCH_LOGS = "cloudwatch-logs"
 TABLE = "table"
 WITHOUT_ANSWERS = "table-without-answers"
+WITHOUT_SOURCE = "table-without-source"
 WITHOUT_IDS = "without-ids"
 ELASTIC = "elastic"
 ELASTIC_TEXT = "elastic-text"
@@ -36,6 +37,7 @@ _LABELS = {
     CLOUDWATCH_LOGS: "CloudWatch Logs",
     TABLE: "Tables (Athena, CloudTrail Lake, Splunk)",
     WITHOUT_ANSWERS: "Tables without responseElements",
+    WITHOUT_SOURCE: "Tables without eventSource",
     WITHOUT_IDS: "Tables and documents without eventID",
     ELASTIC: "Elastic documents without event.original",
     ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
@@ -60,6 +62,11 @@ LOST = {
         "no credential is seen issued and no key made, so that nothing seems to descend from a credential that minted "
         "others, and sessions seem to come from nowhere. Select responseElements and requestParameters as well; "
         "CloudTrail's event history has them where it is downloaded as JSON."
+    ),
+    WITHOUT_SOURCE: (
+        "which service was called is not told, so that no credential is seen issued and little of what was made: "
+        "nothing seems to descend from a credential that minted others. Select eventSource, and requestParameters, "
+        "responseElements and errorCode as well."
     ),
     WITHOUT_IDS: (
         "a call that another file tells too counts twice, since nothing says that it is the same, and calls that look "

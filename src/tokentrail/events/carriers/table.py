@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS
+from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_SOURCE
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
@@ -35,11 +35,13 @@ _ALIASES = {
 } | {
     "awsaccesskey": "useridentityaccesskeyid", "username": "useridentityusername",
     "useridentityuserid": "useridentityonbehalfofuserid", "useridentitystorearn":
-    "useridentityonbehalfofidentitystorearn",
+    "useridentityonbehalfofidentitystorearn", "src": "sourceipaddress", "srcip": "sourceipaddress", "awsaccountid":
+    "recipientaccountid",
 }  # fmt: skip
 """
-Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time`, and the console's
-event history (CloudTrail User Guide, 'Filtering CloudTrail events').
+Names that others give to CloudTrail's columns: Microsoft Sentinel's AWSCloudTrail, Splunk's `_time` and what its add-on
+calls address and account (Splunk, 'Security Content', searches of CloudTrail), and the console's event history
+(CloudTrail User Guide, 'Filtering CloudTrail events').
 """
 _MEMBERS = {
     "accesskeyid": "useridentityaccesskeyid", "principalid": "useridentityprincipalid", "arn": "useridentityarn",
@@ -142,6 +144,8 @@ class Columns:
         self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
         """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
         self.carrier = TABLE if answers else WITHOUT_ANSWERS
+        if "eventSource" not in members:
+            self.carrier = WITHOUT_SOURCE
         """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:

@@ -4,11 +4,11 @@ The pages that only a live console has: lists that can be searched and turned ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import get_args
+from typing import Any
 
-from tokentrail.lineage.model import Credential, Kind, State, TimelineEvent
+from tokentrail.lineage.model import KINDS, Credential, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.console import Live, console_bar, narrowed, pages, trace_address
@@ -17,7 +17,7 @@ from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
 from tokentrail.present.html.markup import Child, Html, brief, join, tag
 from tokentrail.present.html.page import footer, whole
-from tokentrail.present.html.pieces import reference, section, state, table
+from tokentrail.present.html.pieces import STATES, reference, section, state, table
 from tokentrail.present.html.records import headline, record_text, whereabouts
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.timeline import resource
@@ -38,7 +38,7 @@ def credentials_page(
     choices = tag(
         "form",
         _search(asked.get("search", ""), "key, principal, address, name"),
-        _choice("state", "State ", get_args(State), asked), _choice("kind", "Kind ", get_args(Kind), asked),
+        _choice("state", "State ", STATES, asked), _choice("kind", "Kind ", KINDS, asked),
         *_moment(live), tag("button", "List"), action="/credentials", method="get", class_="tools",
     )  # fmt: skip
     listed = (
@@ -133,10 +133,10 @@ def _search(text: str, hint: str) -> Html:
     return tag("label", "Search ", field)
 
 
-def _choice(name: str, label: str, values: Sequence[str], asked: dict[str, str]) -> Html:
+def _choice(name: str, label: str, values: Mapping[Any, str], asked: dict[str, str]) -> Html:
     options = [tag("option", "any", value="")]
     options += [
-        tag("option", one.replace("_", " "), value=one, selected=asked.get(name) == one) for one in values
+        tag("option", said, value=one, selected=asked.get(name) == one) for one, said in values.items()
     ]
     return tag("label", label, tag("select", *options, name=name))
 

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 
 from tokentrail.lineage.model import CallLines
+from tokentrail.present import words
 from tokentrail.present.damage import total_calls
 from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
@@ -27,7 +28,7 @@ from tokentrail.present.html.plan import plan_section
 from tokentrail.present.html.records import records_part
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import picture_section, rules
-from tokentrail.present.html.summary import summary, verdict
+from tokentrail.present.html.summary import summary
 from tokentrail.present.html.taken import taken_section
 from tokentrail.present.html.timeline import timeline_section
 from tokentrail.present.html.tree import tree_section
@@ -78,7 +79,7 @@ def sheet_page(sheet: Sheet) -> str:
         ),
         footer(dossier.version),
     ])  # fmt: skip
-    return whole(f"{verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None,
+    return whole(f"{words.verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None,
                  fetches=names.here is not None)  # fmt: skip
 
 

@@ -27,7 +27,7 @@ ACTIONS: dict[Action, str] = {
     "attach-quarantine": "Attach AWS's quarantine policy",
 }  # fmt: skip
 _SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
-_STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
+STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
 
 
 def section(anchor: str, title: str, *children: Child, note: str | None = None) -> Html:
@@ -79,7 +79,7 @@ def happened(time: str, event_id: str, names: Names) -> Html:
 def state(one: Credential) -> Html:
     """Whether it works: sign and word."""
     sign = tag("span", _SIGNS[one.state], aria_hidden="true")
-    return tag("span", sign, " ", _STATES[one.state], class_=f"state {one.state}")
+    return tag("span", sign, " ", STATES[one.state], class_=f"state {one.state}")
 
 
 def action(step: Step) -> str:

@@ -98,7 +98,7 @@ def _facts(step: Step, names: Names) -> list[Html]:
         ),
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
         ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
-        ("Where", f"account {step.account}" if step.account else "several accounts"),
+        ("Where", words.where(step)),
         ("Why", step.why),
         ("Undo", words.undo(step)),
     ]

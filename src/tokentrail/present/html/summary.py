@@ -29,30 +29,13 @@ def summary(dossier: Dossier, names: Names) -> Html:
         "header",
         tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}{quiet}",
             class_="kicker"),
-        tag("h1", verdict(tainted)),
+        tag("h1", words.verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
         *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
         _narrowed(dossier),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
-
-
-def verdict(tainted: list[TracedCredential]) -> str:
-    """Say in one sentence how many of the attacker's credentials work."""
-    sure = sum(one.state == "active" for one in tainted)
-    maybe = sum(one.state == "unknown" for one in tainted)
-    count = len(tainted)
-    if not sure and not maybe:
-        return (
-            "Nothing of the attacker's works any more" if count else "Nothing here counts as the attacker's"
-        )
-    if count == 1:
-        return "The attacker's credential still works" if sure else "The attacker's credential may still work"
-    text = f"{sure:,} of the attacker's {count:,} credentials still {words.verb(sure, 'works', 'work')}"
-    if not sure:
-        return f"{maybe:,} of the attacker's {count:,} credentials may still work"
-    return f"{text}, and {maybe:,} may" if maybe else text
 
 
 def _whose(dossier: Dossier) -> str:
@@ -65,27 +48,18 @@ def _whose(dossier: Dossier) -> str:
 
 def _narrowed(dossier: Dossier) -> Html | None:
     """Say what narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
-    only = [
-        f"since {timestamp(dossier.since)}" if dossier.since else "",
-        f"from {words.listed(dossier.source_ips, 6)}" if dossier.source_ips else "",
-    ]
-    clauses = [
-        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
-        f"what was minted from {words.listed(dossier.trusted_ips, 6)} does not count as the attacker's"
-        if dossier.trusted_ips else "",
-    ]  # fmt: skip
-    if not any(clauses):
+    told = words.narrowed(dossier.since, dossier.source_ips, dossier.trusted_ips)
+    if told is None:
         return None
-    told = f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below. "
     below = Family(dossier.trace).descendants()
     left = [one for one in below if not one.tainted]
     out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
     if not left:
-        return tag("p", told, "That leaves out none of its descendants.", class_="lead")
+        return tag("p", told, " That leaves out none of its descendants.", class_="lead")
     alive = any(one.state in words.ALIVE for one in left)
     shown = tag("strong", out, class_="bad" if alive else None)
-    return tag("p", told, shown, class_="lead")
+    return tag("p", told, " ", shown, class_="lead")
 
 
 def _works(alive: list[TracedCredential], names: Names) -> Html:
