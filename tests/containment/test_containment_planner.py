@@ -66,6 +66,20 @@ def across() -> tuple[World, LongTermKey]:
     return world, key
 
 
+def test_a_federated_user_takes_no_role_of_the_users_behind_it_along() -> None:
+    """STS lets it assume none, so that a stolen one ends with its user's tokens, and no colleague in a role pays."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    guest = key.gets_federation_token("guest")
+    key.assumes("Deploy", "x")
+    ria.assumes("Deploy", "ria").calls("s3:ListBuckets")
+    guest.calls("s3:ListBuckets")
+    plan = planned(world, guest.id)
+    assert plan.proof.complete
+    assert actions(plan) == ["revoke-user-sessions"]
+    assert hit(plan) == set()
+
+
 def test_a_role_of_another_account_is_cut_there() -> None:
     """The step's account is the role's, and so are its calls; the key and its user are dealt with at home."""
     world, key = across()
