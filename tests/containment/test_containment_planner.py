@@ -66,6 +66,15 @@ def across() -> tuple[World, LongTermKey]:
     return world, key
 
 
+def test_a_key_that_was_made_and_never_used_is_named_where_its_user_is_denied() -> None:
+    """CreateAccessKey's record tells whose it is, though whoever made it was another and no call shows it in use."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    spare = admin.creates_access_key(key.user)
+    key.calls("s3:ListBuckets")
+    assert hit(planned(world, key.id, strategy="scorched")) == {key.id, spare.id}
+
+
 def test_a_federated_user_takes_no_role_of_the_users_behind_it_along() -> None:
     """STS lets it assume none, so that a stolen one ends with its user's tokens, and no colleague in a role pays."""
     world = World(START)
