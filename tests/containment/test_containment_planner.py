@@ -75,6 +75,19 @@ def test_a_key_that_was_made_and_never_used_is_named_where_its_user_is_denied() 
     assert hit(planned(world, key.id, strategy="scorched")) == {key.id, spare.id}
 
 
+def test_what_is_done_to_a_user_after_its_deletion_revives_nothing_of_it() -> None:
+    """AWS finds nobody to deny any more: all keys of the user count as ended by the step that deleted it."""
+    world = World(START)
+    key = world.user("support")
+    with world.unlogged():
+        spare = key.creates_access_key()
+    for one in (key, spare):
+        one.calls("s3:ListBuckets")
+    plan = planned(world, key.id, what_if=[f"delete-user:{USER}support", f"deny-user:{USER}support"])
+    assert [len(one.collateral) for one in plan.steps] == [2, 0]
+    assert hit(plan) == {key.id, spare.id}
+
+
 def test_a_federated_user_takes_no_role_of_the_users_behind_it_along() -> None:
     """STS lets it assume none, so that a stolen one ends with its user's tokens, and no colleague in a role pays."""
     world = World(START)

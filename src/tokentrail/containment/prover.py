@@ -102,12 +102,7 @@ class Game:
     def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
         self._scene, self._moves = scene, moves
         self.times = tuple(_times(scene, moves))
-        changes = [
-            change
-            for number, (move, time) in enumerate(zip(moves, self.times, strict=True))
-            for change in move.changes(number, time.sent, time.bites, time.bites)
-            if _takes_effect(scene, change)
-        ]
+        changes = list(_taken(scene, moves, self.times))
         self.effects = Effects((*scene.changes, *changes))
         self._differences = differences((*scene.changes, *changes))
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
@@ -337,12 +332,26 @@ def _times(scene: Scene, moves: Sequence[Move]) -> Iterator[Moment]:
         sent = bites + _PAUSE
 
 
-def _takes_effect(scene: Scene, change: Change) -> bool:
+def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iterator[Change]:
+    """The changes that moves make: none to whom an earlier one deleted, whom AWS no longer finds."""
+    gone_by_now: set[Principal] = set()
+    for number, (move, time) in enumerate(zip(moves, times, strict=True)):
+        for change in move.changes(number, time.sent, time.bites, time.bites):
+            whom = _whom(change)
+            if whom not in gone_by_now and _takes_effect(scene, change, whom):
+                yield change
+            if whom is not None and change.event_name in ("DeleteUser", "DeleteRole"):
+                gone_by_now.add(whom)
+
+
+def _whom(change: Change) -> Principal | None:
+    """The role or user that a change names."""
+    named = ((kind, change.asked(member)) for kind, member in NAMED)
+    return next((Principal(change.account, kind, name) for kind, name in named if name is not None), None)
+
+
+def _takes_effect(scene: Scene, change: Change, whom: Principal | None) -> bool:
     """Whether AWS lets a call be made and what it writes bind: not on its own roles, nor in the management account."""
     if change.event_source.startswith("organizations."):
         return change.asked("targetId") is None or change.asked("targetId") != scene.management_account
-    for kind, member in NAMED:
-        name = change.asked(member)
-        if name is not None:
-            return scene.within_reach(Principal(change.account, kind, name))
-    return True
+    return whom is None or scene.within_reach(whom)
