@@ -75,6 +75,16 @@ def test_a_key_that_was_made_and_never_used_is_named_where_its_user_is_denied() 
     assert hit(planned(world, key.id, strategy="scorched")) == {key.id, spare.id}
 
 
+def test_whom_a_late_step_costs_is_told_as_if_the_plan_were_carried_out_at_once() -> None:
+    """A colleague's session may run out before the proof's last step, and is cut where steps follow in seconds."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    colleague = ria.assumes("Deploy", "ria", duration=900)
+    world.wait(minutes=13)
+    key.assumes("Deploy", "x")
+    assert colleague.id in hit(planned(world, key.id))
+
+
 def test_what_is_done_to_a_user_after_its_deletion_revives_nothing_of_it() -> None:
     """AWS finds nobody to deny any more: all keys of the user count as ended by the step that deleted it."""
     world = World(START)

@@ -81,6 +81,7 @@ class Outcome:
     sources: Mapping[Source, Life]
     pools: Mapping[Principal, Pool]
     innocents: Mapping[str, Life]
+    """As if none ran out by itself: a step may be sent long before the moment that the proof gives it."""
     twins: frozenset[tuple[Principal, datetime]]
     """Seconds that moves leave out for an innocent credential, in which an attacker might have minted unseen."""
 
@@ -119,7 +120,7 @@ class Game:
         lives = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.held}
         sources = {one: self._life_of_source(one) for one in self._scene.sources}
         pools = self._grow(lives, sources)
-        innocents = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.innocents}
+        innocents = {one.id: self.life(one.caller, one.key_id, None) for one in self._scene.innocents}
         return Outcome(
             times=self.times, lives=lives, sources=sources, pools=pools, innocents=innocents,
             twins=frozenset(self._twins),
