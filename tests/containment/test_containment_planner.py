@@ -567,6 +567,44 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert "too many sessions to tell apart" in wide.why
 
 
+@pytest.mark.parametrize("count", [10, 60])
+def test_the_seconds_that_a_plan_leaves_out_are_a_condition_in_any_kind_of_policy(count: int) -> None:
+    """The attacker may have minted there under a colleague's name, which a managed policy spares as an inline one."""
+    world, key = crowd(count)
+    plan = planned(world, key.id, strategy="surgical")
+    assert any("very second of its issue" in one for one in plan.proof.holds_if)
+
+
+@pytest.mark.parametrize("on", ["role", "group"])
+def test_a_gap_in_a_policy_that_stands_is_found_wherever_it_is(on: str) -> None:
+    """What was minted unseen in a window that its statements leave open lives on: the proof looks there too."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.gets_session_token().calls("s3:ListBuckets")
+    key.assumes("Deploy", "x").calls("s3:ListBuckets")
+    world.wait(minutes=30)
+    key.calls("s3:ListBuckets")
+    statements = [
+        {
+            "Effect": "Deny", "Action": "*", "Resource": "*",
+            "Condition": {operator: {"aws:TokenIssueTime": instant(world.now - ago * MINUTE)}},
+        }
+        for operator, ago in (("DateLessThan", 8), ("DateGreaterThanEquals", 6))
+    ]  # fmt: skip
+    document = {"Version": "2012-10-17", "Statement": statements}
+    cut = f"arn:aws:iam::{HOME}:policy/Cut"
+    if on == "role":
+        admin.iam("CreatePolicy", policyName="Cut", policyDocument=document)
+        admin.iam("AttachRolePolicy", roleName="Deploy", policyArn=cut)
+        steps, left = [f"deny-user:{USER}support"], f"{ROLE}Deploy"
+    else:
+        admin.iam("PutGroupPolicy", groupName="people", policyName="Cut", policyDocument=document)
+        admin.iam("AddUserToGroup", groupName="people", userName="support")
+        steps, left = [f"deny-role:{ROLE}Deploy"], f"{USER}support"
+    plan = planned(world, key.id, what_if=[f"deactivate-key:{key.id}", *steps])
+    assert [left] == [one.credential.rpartition(" of ")[2] for one in plan.proof.survivors]
+
+
 @pytest.mark.parametrize(
     ("options", "action"),
     [

@@ -106,6 +106,7 @@ class Game:
         changes = list(_taken(scene, moves, self.times))
         self.effects = Effects((*scene.changes, *changes))
         self._differences = differences((*scene.changes, *changes))
+        self._merged: dict[Principal, Differences] = {}
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
@@ -229,12 +230,13 @@ class Game:
 
     def differences(self, principal: Principal) -> Differences:
         """What the policies on a principal make differences by."""
-        named = {principal.name, self._scene.renamed.get(principal, principal.name)}
-        found = [self._differences.get((principal.account, name), Differences()) for name in sorted(named)]
-        return Differences(
-            dates=set().union(*(one.dates for one in found)),
-            excepted=set().union(*(one.excepted for one in found)),
-        )
+        found = self._merged.get(principal)
+        if found is None:
+            found = self._merged[principal] = Differences()
+            named = {"", principal.name, self._scene.renamed.get(principal, principal.name)}
+            for one in (("", ""), *((principal.account, name) for name in sorted(named))):
+                found.merge(self._differences.get(one, Differences()))
+        return found
 
     def _life_of_source(self, source: Source) -> Life:
         if source.until is not None:
@@ -274,7 +276,7 @@ class Game:
         for date in (*docs.dates, *(time.bites for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
-            for name in (None, *sorted(docs.excepted)):
+            for name in (None, *docs.names(moment)):
                 for caller in imagined(self._scene, principal, moment, name):
                     if not self.spares(principal, moment, caller.principal_id):
                         yield caller
