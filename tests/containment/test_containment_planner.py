@@ -66,6 +66,52 @@ def across() -> tuple[World, LongTermKey]:
     return world, key
 
 
+def test_a_key_that_was_made_and_never_used_is_named_where_its_user_is_denied() -> None:
+    """CreateAccessKey's record tells whose it is, though whoever made it was another and no call shows it in use."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    spare = admin.creates_access_key(key.user)
+    key.calls("s3:ListBuckets")
+    assert hit(planned(world, key.id, strategy="scorched")) == {key.id, spare.id}
+
+
+def test_whom_a_late_step_costs_is_told_as_if_the_plan_were_carried_out_at_once() -> None:
+    """A colleague's session may run out before the proof's last step, and is cut where steps follow in seconds."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    colleague = ria.assumes("Deploy", "ria", duration=900)
+    world.wait(minutes=13)
+    key.assumes("Deploy", "x")
+    assert colleague.id in hit(planned(world, key.id))
+
+
+def test_what_is_done_to_a_user_after_its_deletion_revives_nothing_of_it() -> None:
+    """AWS finds nobody to deny any more: all keys of the user count as ended by the step that deleted it."""
+    world = World(START)
+    key = world.user("support")
+    with world.unlogged():
+        spare = key.creates_access_key()
+    for one in (key, spare):
+        one.calls("s3:ListBuckets")
+    plan = planned(world, key.id, what_if=[f"delete-user:{USER}support", f"deny-user:{USER}support"])
+    assert [len(one.collateral) for one in plan.steps] == [2, 0]
+    assert hit(plan) == {key.id, spare.id}
+
+
+def test_a_federated_user_takes_no_role_of_the_users_behind_it_along() -> None:
+    """STS lets it assume none, so that a stolen one ends with its user's tokens, and no colleague in a role pays."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    guest = key.gets_federation_token("guest")
+    key.assumes("Deploy", "x")
+    ria.assumes("Deploy", "ria").calls("s3:ListBuckets")
+    guest.calls("s3:ListBuckets")
+    plan = planned(world, guest.id)
+    assert plan.proof.complete
+    assert actions(plan) == ["revoke-user-sessions"]
+    assert hit(plan) == set()
+
+
 def test_a_role_of_another_account_is_cut_there() -> None:
     """The step's account is the role's, and so are its calls; the key and its user are dealt with at home."""
     world, key = across()
@@ -536,6 +582,44 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert ["DetachRolePolicy", "DeletePolicy"] * 3 == [call.operation for call in managed.undo]
     assert ["PutRolePolicy"] == operations(wide) and 150 == len(wide.collateral)
     assert "too many sessions to tell apart" in wide.why
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_the_seconds_that_a_plan_leaves_out_are_a_condition_in_any_kind_of_policy(count: int) -> None:
+    """The attacker may have minted there under a colleague's name, which a managed policy spares as an inline one."""
+    world, key = crowd(count)
+    plan = planned(world, key.id, strategy="surgical")
+    assert any("very second of its issue" in one for one in plan.proof.holds_if)
+
+
+@pytest.mark.parametrize("on", ["role", "group"])
+def test_a_gap_in_a_policy_that_stands_is_found_wherever_it_is(on: str) -> None:
+    """What was minted unseen in a window that its statements leave open lives on: the proof looks there too."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.gets_session_token().calls("s3:ListBuckets")
+    key.assumes("Deploy", "x").calls("s3:ListBuckets")
+    world.wait(minutes=30)
+    key.calls("s3:ListBuckets")
+    statements = [
+        {
+            "Effect": "Deny", "Action": "*", "Resource": "*",
+            "Condition": {operator: {"aws:TokenIssueTime": instant(world.now - ago * MINUTE)}},
+        }
+        for operator, ago in (("DateLessThan", 8), ("DateGreaterThanEquals", 6))
+    ]  # fmt: skip
+    document = {"Version": "2012-10-17", "Statement": statements}
+    cut = f"arn:aws:iam::{HOME}:policy/Cut"
+    if on == "role":
+        admin.iam("CreatePolicy", policyName="Cut", policyDocument=document)
+        admin.iam("AttachRolePolicy", roleName="Deploy", policyArn=cut)
+        steps, left = [f"deny-user:{USER}support"], f"{ROLE}Deploy"
+    else:
+        admin.iam("PutGroupPolicy", groupName="people", policyName="Cut", policyDocument=document)
+        admin.iam("AddUserToGroup", groupName="people", userName="support")
+        steps, left = [f"deny-role:{ROLE}Deploy"], f"{USER}support"
+    plan = planned(world, key.id, what_if=[f"deactivate-key:{key.id}", *steps])
+    assert [left] == [one.credential.rpartition(" of ")[2] for one in plan.proof.survivors]
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ class _Search:
         names = (
             [f"{unique or ANY_NAME}:{host}"]
             if host
-            else [None, *sorted(self._game.differences(principal).excepted)]
+            else [None, *self._game.differences(principal).names(moment)]
         )
         for user_id in names:
             for caller in imagined(self._scene, principal, moment, user_id):

@@ -81,6 +81,7 @@ class Outcome:
     sources: Mapping[Source, Life]
     pools: Mapping[Principal, Pool]
     innocents: Mapping[str, Life]
+    """As if none ran out by itself: a step may be sent long before the moment that the proof gives it."""
     twins: frozenset[tuple[Principal, datetime]]
     """Seconds that moves leave out for an innocent credential, in which an attacker might have minted unseen."""
 
@@ -102,14 +103,10 @@ class Game:
     def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
         self._scene, self._moves = scene, moves
         self.times = tuple(_times(scene, moves))
-        changes = [
-            change
-            for number, (move, time) in enumerate(zip(moves, self.times, strict=True))
-            for change in move.changes(number, time.sent, time.bites, time.bites)
-            if _takes_effect(scene, change)
-        ]
+        changes = list(_taken(scene, moves, self.times))
         self.effects = Effects((*scene.changes, *changes))
         self._differences = differences((*scene.changes, *changes))
+        self._merged: dict[Principal, Differences] = {}
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
@@ -124,7 +121,7 @@ class Game:
         lives = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.held}
         sources = {one: self._life_of_source(one) for one in self._scene.sources}
         pools = self._grow(lives, sources)
-        innocents = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.innocents}
+        innocents = {one.id: self.life(one.caller, one.key_id, None) for one in self._scene.innocents}
         return Outcome(
             times=self.times, lives=lives, sources=sources, pools=pools, innocents=innocents,
             twins=frozenset(self._twins),
@@ -233,12 +230,13 @@ class Game:
 
     def differences(self, principal: Principal) -> Differences:
         """What the policies on a principal make differences by."""
-        named = {principal.name, self._scene.renamed.get(principal, principal.name)}
-        found = [self._differences.get((principal.account, name), Differences()) for name in sorted(named)]
-        return Differences(
-            dates=set().union(*(one.dates for one in found)),
-            excepted=set().union(*(one.excepted for one in found)),
-        )
+        found = self._merged.get(principal)
+        if found is None:
+            found = self._merged[principal] = Differences()
+            named = {"", principal.name, self._scene.renamed.get(principal, principal.name)}
+            for one in (("", ""), *((principal.account, name) for name in sorted(named))):
+                found.merge(self._differences.get(one, Differences()))
+        return found
 
     def _life_of_source(self, source: Source) -> Life:
         if source.until is not None:
@@ -278,7 +276,7 @@ class Game:
         for date in (*docs.dates, *(time.bites for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
-            for name in (None, *sorted(docs.excepted)):
+            for name in (None, *docs.names(moment)):
                 for caller in imagined(self._scene, principal, moment, name):
                     if not self.spares(principal, moment, caller.principal_id):
                         yield caller
@@ -337,12 +335,26 @@ def _times(scene: Scene, moves: Sequence[Move]) -> Iterator[Moment]:
         sent = bites + _PAUSE
 
 
-def _takes_effect(scene: Scene, change: Change) -> bool:
+def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iterator[Change]:
+    """The changes that moves make: none to whom an earlier one deleted, whom AWS no longer finds."""
+    gone_by_now: set[Principal] = set()
+    for number, (move, time) in enumerate(zip(moves, times, strict=True)):
+        for change in move.changes(number, time.sent, time.bites, time.bites):
+            whom = _whom(change)
+            if whom not in gone_by_now and _takes_effect(scene, change, whom):
+                yield change
+            if whom is not None and change.event_name in ("DeleteUser", "DeleteRole"):
+                gone_by_now.add(whom)
+
+
+def _whom(change: Change) -> Principal | None:
+    """The role or user that a change names."""
+    named = ((kind, change.asked(member)) for kind, member in NAMED)
+    return next((Principal(change.account, kind, name) for kind, name in named if name is not None), None)
+
+
+def _takes_effect(scene: Scene, change: Change, whom: Principal | None) -> bool:
     """Whether AWS lets a call be made and what it writes bind: not on its own roles, nor in the management account."""
     if change.event_source.startswith("organizations."):
         return change.asked("targetId") is None or change.asked("targetId") != scene.management_account
-    for kind, member in NAMED:
-        name = change.asked(member)
-        if name is not None:
-            return scene.within_reach(Principal(change.account, kind, name))
-    return True
+    return whom is None or scene.within_reach(whom)

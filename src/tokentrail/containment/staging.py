@@ -26,7 +26,7 @@ from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.removed import issued_where, removals
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene
+from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
@@ -115,10 +115,13 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     left.risks += unknown_calls(calls)
     left.entered += given_calls(calls)
     edges = list(seen_edges(forest))
-    concerned = {one.principal for one in held} | {one.mints for one in sources} | left.users | left.roles
+    assuming = {one.principal for one in held if assumes(one.caller)}
+    assuming |= {one.mints for one in sources} | left.users | left.roles
+    concerned = assuming | {one.principal for one in held}
     if asked.reach is not None:
-        edges += allowed_edges(asked.reach, concerned, edges)
-    reached = closure(concerned, edges)
+        edges += allowed_edges(asked.reach, assuming, edges)
+    assumable = closure(assuming, edges)
+    reached = assumable | concerned
     concerning = reached | asked.also
     near = [
         row
@@ -145,7 +148,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         known=identified(told, reached, changes),
         renamed=renamed(changes),
         persons=_persons([one.held for one in ever], innocents, edges),
-        edges=tuple(edge for edge in edges if edge.by in reached),
+        edges=tuple(edge for edge in edges if edge.by in assumable),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
         ways_in=tuple(ways_in(forest, ever)),
