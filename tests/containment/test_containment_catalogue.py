@@ -109,7 +109,7 @@ def scene() -> Scene:
         "management_account": "999999999999",
     }  # fmt: skip
     empty = (("tuple", ()), ("Mapping", {}), ("frozenset", frozenset()))
-    for one in fields(Scene):
+    for one in (each for each in fields(Scene) if each.init):
         default = next((value for kind, value in empty if str(one.type).startswith(kind)), None)
         given.setdefault(one.name, default)
     return Scene(**given)
