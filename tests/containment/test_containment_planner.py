@@ -906,15 +906,38 @@ def test_a_colleague_works_on_when_the_thief_s_session_has_run_out() -> None:
     assert plan.proof.complete and set() == hit(plan)
 
 
-def test_a_colleague_whom_the_log_does_not_name_goes_too() -> None:
-    """If some session in the role shows no user id, it can't be told from the thief's: the role is denied, by name."""
+def test_a_colleague_whom_the_log_does_not_name_works_on() -> None:
+    """A session that shows no user id is ended by a policy that names the thief only if it is the thief's."""
     world, thief, _ = two_people()
-    silent = world.identity_center("leo@example.com", "Admin", directory_account=AWAY)
+    world.identity_center("leo@example.com", "Admin", directory_account=AWAY)
     plan = planned(world, thief.id, management_account=MANAGEMENT)
+    aws = Simulated.of(world, management=MANAGEMENT)
     (said,) = statements(step(plan, "scp-deny"))
 
-    assert "StringEquals" not in said["Condition"]
-    assert silent.id in hit(plan) and plan.proof.complete
+    assert [thief.identity.on_behalf_of["userId"]] == said["Condition"]["StringEquals"][
+        "identitystore:userId"
+    ]
+    assert set() == hit(plan) and plan.proof.complete
+    outcome = play(aws, stolen(aws, [thief.id]), document(plan))
+    assert ((), ()) == (outcome.survivors, outcome.unlisted)
+
+
+@pytest.mark.parametrize("namesake", [False, True])
+def test_a_session_that_does_not_show_its_person_is_whose_others_of_its_name_are(namesake: bool) -> None:
+    """A policy names the person, and the proof what that rests on; where the name is two persons', it denies the role."""
+    world, thief, colleague = two_people()
+    silent = world.identity_center("eve@example.com", "Audit", account=AWAY, directory_account=AWAY)
+    if namesake:
+        world._people.clear()  # whoever is called so from here on is another person
+        other = world.identity_center("eve@example.com", "Reader", directory_account=MANAGEMENT)
+        other.calls("s3:ListBuckets", count=40)
+    plan = planned(world, silent.id, management_account=MANAGEMENT)
+    (said,) = statements(step(plan, "scp-deny"))
+
+    who = said["Condition"].get("StringEquals")
+    assert who == (None if namesake else {"identitystore:userId": [thief.identity.on_behalf_of["userId"]]})
+    rests = [one for one in plan.proof.holds_if if "others of that name show" in one]
+    assert len(rests) == (not namesake) and plan.proof.complete and colleague.id not in hit(plan)
 
 
 def test_hundreds_of_sessions_read_well() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
+from tokentrail.containment import persons
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
@@ -26,7 +27,7 @@ from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.removed import issued_where, removals
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, assumes
+from tokentrail.containment.scene import LONGEST, Held, Scene, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, writers, writing
@@ -65,6 +66,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     unseen = _unseen(covered, asked.lag, forest.as_of)
     earliest = forest.as_of - LONGEST["user"]
     theirs = _theirs(forest, trace, unseen, asked.narrowing)
+    named_people = persons.by_name(forest, theirs.held)
+    theirs.held[:] = [persons.told(one, named_people) for one in theirs.held]
     more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
     known = set(tainted)
     listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
@@ -130,7 +133,11 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     ]
     judge = forest.judge_of(near)
     alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
-    judged = [(row, one, held_of(row, one)) for row in near for one in (rows.credential(row, judge),)]
+    judged = [
+        (row, one, persons.told(held_of(row, one), named_people))
+        for row in near
+        for one in (rows.credential(row, judge),)
+    ]
     innocents = [other for _, one, other in judged if one.state in ("active", "unknown")]
     told = [*zip(listed, theirs.held, strict=True), *((row, other) for row, _, other in judged)]
     changes = tuple(forest.changes(accounts | {one.account for one in reached}))
@@ -147,7 +154,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=identified(told, reached, changes),
         renamed=renamed(changes),
-        persons=_persons([one.held for one in ever], innocents, edges),
+        persons=persons.persons([one.held for one in ever], innocents, edges),
         edges=tuple(edge for edge in edges if edge.by in assumable),
         sources=tuple(once(sources)),
         let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
@@ -165,7 +172,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         management_account=asked.management_account,
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        entered=tuple(dict.fromkeys((*left.entered, *namesakes(changes, concerned)))),
+        entered=tuple(
+            dict.fromkeys((*left.entered, *namesakes(changes, concerned), *persons.conditions(named_people)))
+        ),
         minters=_minters(forest, more.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(ever, dead)),
@@ -322,32 +331,6 @@ def _deeds(
             certain=narrowed or row["n"] not in starts,
             region=regions.get(row["event_id"]),
         )
-
-
-def _persons(
-    held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
-) -> dict[Principal, tuple[str, ...]]:
-    """
-    By roles of Identity Center, who of its directory the attacker acts as, or acted as.
-
-    Left out where a session of the attacker's, or a colleague's, does not show whose it is, or where the role may be
-    had otherwise than through the portal. A person whose laptop was stolen works in the same roles: that one's other
-    sessions end with the thief's, and nobody else's.
-    """
-    entered = {edge.into for edge in edges}
-    theirs: dict[Principal, set[str | None]] = {}
-    for one in held:
-        if one.kind == "identity_center":
-            theirs.setdefault(one.principal, set()).add(one.caller.person)
-    for one in (*held, *innocents):
-        if one.kind != "identity_center":
-            theirs.pop(one.principal, None)
-    found = {}
-    for role, persons in theirs.items():
-        others = {one.caller.person for one in innocents if one.principal == role}
-        if role not in entered and None not in persons | others:
-            found[role] = tuple(sorted(str(one) for one in persons))
-    return found
 
 
 def _responders(

@@ -1,0 +1,76 @@
+"""
+Whom of Identity Center's directory the attacker acts as, so that a policy can name the person and spare colleagues.
+
+Most calls of a session show the user id (`onBehalfOf`), some services' do not (TrailTool, 'identity-first sessions':
+87 % of a live trail's in 2026). A session of which no call does is the person's whom others of its name show, as the
+portal names sessions by their user: that is seen, not documented, so that the proof says that it rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.principal import Principal
+from tokentrail.containment.scene import Edge, Held
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.spelling import listed
+
+_KIND = "identity_center"
+
+
+def by_name(forest: Forest, held: Iterable[Held]) -> dict[str, str]:
+    """Of sessions that do not show whose they are: the user id of the one person whom others of their name show."""
+    silent = sorted({one.caller.session_name for one in held if _is_silent(one) and one.caller.session_name})
+    if not silent:
+        return {}
+    places = forest.called(silent, NAMED_SO, (silent, silent), f"f.kind = '{_KIND}'")
+    found: dict[str, set[str]] = {}
+    for caller in map(rows.caller, forest.chosen_rows(places)):
+        if caller.session_name in silent and caller.person:
+            found.setdefault(caller.session_name, set()).add(caller.person)
+    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+
+def told(one: Held, named: Mapping[str, str]) -> Held:
+    """The same, with its person where its name tells."""
+    person = named.get(one.caller.session_name or "") if _is_silent(one) else None
+    return replace(one, caller=replace(one.caller, person=person)) if person else one
+
+
+def conditions(named: Mapping[str, str]) -> Iterator[str]:
+    """What a proof rests on where names told."""
+    if named:
+        yield (
+            f"of {listed(sorted(named))}, sessions of Identity Center whose calls do not show whose they are belong to "
+            "whom others of that name show"
+        )
+
+
+def persons(
+    held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
+) -> dict[Principal, tuple[str, ...]]:
+    """
+    By roles of Identity Center, who of its directory the attacker acts as, or acted as.
+
+    Left out where a session of the attacker's does not tell whose it is, or where the role may be had otherwise than
+    through the portal. A person whose laptop was stolen works in the same roles: that one's other sessions end with the
+    thief's, and nobody else's, whether or not a colleague's calls show who that is.
+    """
+    entered = {edge.into for edge in edges}
+    theirs: dict[Principal, set[str | None]] = {}
+    for one in held:
+        if one.kind == _KIND:
+            theirs.setdefault(one.principal, set()).add(one.caller.person)
+    otherwise = {one.principal for one in (*held, *innocents) if one.kind != _KIND}
+    return {
+        role: tuple(sorted(filter(None, found)))
+        for role, found in theirs.items()
+        if role not in entered | otherwise and None not in found
+    }
+
+
+def _is_silent(one: Held) -> bool:
+    return one.kind == _KIND and one.caller.person is None
