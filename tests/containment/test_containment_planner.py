@@ -177,17 +177,6 @@ def test_with_the_management_account_the_organisation_is_called() -> None:
     assert plan.proof.complete
 
 
-def test_in_the_management_account_no_control_policy_helps() -> None:
-    """The plan does not pretend: it is not complete, and says what survives and until when."""
-    world, session = person()
-    plan = planned(world, session.id, management_account=HOME)
-
-    assert "scp-deny" not in actions(plan)
-    assert not plan.proof.complete
-    assert any(one.credential == session.id and one.until for one in plan.proof.survivors)
-    assert not any("pool:" in one for one in plan.proof.counterexample)
-
-
 def test_a_service_linked_role_is_a_residual_risk() -> None:
     """Nobody may change it and no policy binds it: no step, not complete, and what to look at instead."""
     world = World(START)
@@ -904,6 +893,28 @@ def test_a_colleague_works_on_when_the_thief_s_session_has_run_out() -> None:
         "identitystore:userId"
     ]
     assert plan.proof.complete and set() == hit(plan)
+
+
+def test_in_the_management_account_a_permission_set_denies_what_no_control_policy_binds() -> None:
+    """A person adds the denial of the thief to it, in Identity Center: the role there lets nobody else edit it."""
+    world = World(START)
+    thief, colleague = (
+        world.identity_center(who, "Admin", directory_account=HOME)
+        for who in ("eve@example.com", "ria@example.com")
+    )
+    for one in (thief, colleague):
+        one.calls("s3:ListBuckets", count=40)
+    elsewhere = world.identity_center("eve@example.com", "Admin", account=AWAY, directory_account=HOME)
+    elsewhere.calls("s3:ListBuckets", count=9)
+    plan = planned(world, thief.id, management_account=HOME)
+
+    assert ["disable-identity-center-user", "deny-sessions", "scp-deny"] == actions(plan)
+    there = step(plan, "deny-sessions")
+    assert (there.account, there.calls, there.reversible) == (HOME, (), False)
+    assert "permission set Admin, " in there.why and '"identitystore:userId"' in there.why and there.cutoff
+    assert (thief.id,) == there.ends and (elsewhere.id,) == step(plan, "scp-deny").ends
+    assert plan.proof.complete, plan.proof.counterexample
+    assert set() == hit(plan)
 
 
 def test_a_colleague_whom_the_log_does_not_name_works_on() -> None:

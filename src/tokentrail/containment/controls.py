@@ -35,6 +35,39 @@ def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[Held]
         yield _control(scene, list(some), standing)
 
 
+def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[Held]) -> Move:
+    """
+    Deny sessions of Identity Center's roles in the management account, by the inline policies of permission sets.
+
+    Source: IAM Identity Center User Guide, 'Revoke access for deleted users' (such a deny), 'Delegated administration'
+    (who may edit what is provisioned there); API Reference, 'PutInlinePolicyToPermissionSet', 'ProvisionPermissionSet'.
+    """
+    standing = _go_on(scene, live)
+    return moves.merged("deny-sessions", [_in_permission_set(scene, one, standing) for one in roles])
+
+
+def _in_permission_set(scene: Scene, role: Principal, standing: Set[Principal]) -> Move:
+    document = documents.text(statements(scene, [role], standing))
+    written = moves.iam(
+        role.account, "PutRolePolicy", RoleName=role.name, PolicyName=moves.DENY, PolicyDocument=document
+    )
+    cut = role not in standing
+    return Move(
+        action="deny-sessions", targets=(scene.arn(role),), principals=(role,), calls=(), by_hand=(written,),
+        by_portal=True, reversible=False, cutoff=scene.cutoff if cut else None,
+        why="No service control policy binds the management account, and Identity Center alone edits its roles. From "
+        "that account (a delegated administrator can't), add to the inline policy of the permission set "
+        f"{_set_of(role)}, and provision it to {role.account} again (`aws sso-admin "
+        "put-inline-policy-to-permission-set` replaces what stands there; `provision-permission-set`)"
+        f"{moves.in_time(scene) if cut else ','} the statement of: {document} ",
+    )  # fmt: skip
+
+
+def _set_of(role: Principal) -> str:
+    """The permission set that a role is named after: `AWSReservedSSO_`, its name, and a mark."""
+    return role.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or role.name
+
+
 def statements(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> list[Statement]:
     """What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones."""
     found: dict[tuple[tuple[str, ...], bool], list[str]] = {}

@@ -38,6 +38,8 @@ class Move:
     """Roles that nobody can assume after it."""
     spares: frozenset[tuple[Principal, datetime, str | None]] = frozenset()
     """Seconds and user ids that it leaves out, since a known and innocent credential was issued there."""
+    by_portal: bool = False
+    """Whether Identity Center writes it, which alone can edit its roles."""
     shields: bool = False
     """Whether an attacker who may write IAM can't take it back."""
     reversible: bool = True

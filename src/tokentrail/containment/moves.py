@@ -206,10 +206,7 @@ def control(
         told.append(f"to account{'s' * (len(accounts) > 1)} {joined(accounts)}: {document} ")
     manager = scene.management_account
     cut = any(instant(scene.cutoff) in text for text in told)
-    late = (
-        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, else what "
-        "was minted until then goes on,"
-    ) if cut else ""  # fmt: skip
+    late = in_time(scene) if cut else ""
     several = "these service control policies" if len(told) > 1 else "this service control policy"
     by_hand = "" if manager else (
         "Whoever runs the organisation (or you, planning again with --management-account) attaches "
@@ -222,6 +219,14 @@ def control(
         by_hand=tuple(() if manager else calls), shields=True,
         cutoff=scene.cutoff if cut else None, why=why + by_hand,
     )  # fmt: skip
+
+
+def in_time(scene: Scene) -> str:
+    """What a person must mind who writes a cutoff: it is another one by then."""
+    return (
+        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, else what "
+        "was minted until then goes on,"
+    )
 
 
 def _of_organization(scene: Scene, operation: str, **parameters: str) -> Call:
@@ -251,6 +256,7 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         shuts=tuple(principal for one in moves for principal in one.shuts),
         spares=frozenset(spared for one in moves for spared in one.spares),
         shields=any(one.shields for one in moves),
+        by_portal=any(one.by_portal for one in moves),
         reversible=all(one.reversible for one in moves),
         why=why or _said(moves),
     )

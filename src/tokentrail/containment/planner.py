@@ -16,7 +16,7 @@ from datetime import datetime
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing import centrally, close_source
-from tokentrail.containment.controls import controls
+from tokentrail.containment.controls import controls, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
@@ -136,14 +136,20 @@ def _sources(scene: Scene) -> Iterator[Move]:
 
 
 def _controls(needs: _Needs) -> Iterator[Move]:
-    """Deny by service control policy what IAM calls can't reach; none of these binds the management account."""
+    """Deny by service control policy what IAM calls can't reach; in the management account, by permission set."""
     scene = needs.scene
     beyond = [
         one for one in sorted({one.principal for one in needs.live} | needs.pools)
-        if not scene.within_reach(one) and one.kind != "unknown" and one.account != scene.management_account
+        if not scene.within_reach(one) and one.kind != "unknown"
         and not ((known := scene.known.get(one)) and known.service_linked)
     ]  # fmt: skip
-    yield from controls(scene, beyond, needs.live)
+    reserved = [
+        one for one in beyond
+        if one.account == scene.management_account and (known := scene.known.get(one)) and known.reserved
+    ]  # fmt: skip
+    if reserved:
+        yield in_permission_sets(scene, reserved, needs.live)
+    yield from controls(scene, [one for one in beyond if one.account != scene.management_account], needs.live)
 
 
 def _users(needs: _Needs) -> Iterator[Move]:

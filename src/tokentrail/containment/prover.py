@@ -341,7 +341,7 @@ def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iter
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
         for change in move.changes(number, time.sent, time.bites, time.bites):
             whom = _whom(change)
-            if whom not in gone_by_now and _takes_effect(scene, change, whom):
+            if whom not in gone_by_now and (move.by_portal or _takes_effect(scene, change, whom)):
                 yield change
             if whom is not None and change.event_name in ("DeleteUser", "DeleteRole"):
                 gone_by_now.add(whom)
