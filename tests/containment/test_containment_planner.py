@@ -911,6 +911,7 @@ def test_in_the_management_account_a_permission_set_denies_what_no_control_polic
     assert ["disable-identity-center-user", "deny-sessions", "scp-deny"] == actions(plan)
     there = step(plan, "deny-sessions")
     assert (there.account, there.calls, there.reversible) == (HOME, (), False)
+    assert all(one.startswith("sso:") for one in there.needs)
     assert "permission set Admin, " in there.why and '"identitystore:userId"' in there.why and there.cutoff
     assert (thief.id,) == there.ends and (elsewhere.id,) == step(plan, "scp-deny").ends
     assert plan.proof.complete, plan.proof.counterexample

@@ -32,6 +32,8 @@ from tokentrail.spelling import listed
 _MOST = 4
 _HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")
 """Actions that also end what is minted later, for as long as they stand."""
+_OF_PERMISSION_SETS = ("sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermissionSet")
+"""What whoever edits a permission set needs (Service Authorization Reference, 'AWS IAM Identity Center')."""
 
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
@@ -105,7 +107,9 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         safe_to_undo_after=_safe(scene, outcome, number, move),
         reversible=move.reversible and bool(move.undo),
         bites_within=max(bites_within(scene.margin), int(move.lingers.total_seconds())),
-        needs=tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
+        needs=_OF_PERMISSION_SETS
+        if move.by_portal
+        else tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
         why=f"{move.why}{_says(scene, move)}{_beyond_the_trace(scene, outcome, number)}"
         f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
     )
