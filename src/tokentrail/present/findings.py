@@ -22,6 +22,8 @@ _STYLES: dict[Severity, str] = {
 }  # fmt: skip
 _LABEL = 13
 _MOST = 6
+_ALIKE = 10
+"""Findings of one kind that are all told; of more the first, and what the others come to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,16 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
     told_before: set[tuple[str, str]] = set()
+    alike: dict[tuple[str, Severity, str], list[Finding]] = {}
     for one in listed:
+        alike.setdefault((one.rule, one.severity, one.title), []).append(one)
+    others = {same[_MOST].id: same[_MOST:] for same in alike.values() if len(same) > _ALIKE}
+    folded = {one.id for same in others.values() for one in same}
+    for one in listed:
+        if one.id in others:
+            _write_others(others[one.id], paper, case)
+        if one.id in folded:
+            continue
         doubt = one.rule, one.false_alarm  # rules may share what they say
         write_finding(one, paper, case=case, doubted=doubt in told_before)
         told_before.add(doubt)
@@ -130,6 +141,30 @@ def write_finding(
     paper.wrapped(by, first=_label("rule"))
     following = pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
     paper.wrapped(following, first=_label("next"), style="bold")
+
+
+def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | None) -> None:
+    """Write in one what findings come to that differ from those above in whom they are about."""
+    first = alike[0]
+    paper.line()
+    paper.line(
+        (f"{first.severity.upper():<9}", _STYLES[first.severity]),
+        f" {timestamp(first.time)}  and {len(alike):,} more: ",
+        (first.title, "bold"),
+    )
+    paper.wrapped(timestamp(max(one.time for one in alike)), first=_label("last"))
+    for label, each in (
+        ("credentials", (id for one in alike for id in subject_first(one.subject, one.credentials))),
+        (
+            "ancestors",
+            (one.root for one in alike if one.root is not None and one.root not in one.credentials),
+        ),
+        ("from", (_address(each) for one in alike for each in one.addresses)),
+    ):
+        if items := list(dict.fromkeys(each)):
+            paper.wrapped(_some(items), first=_label(label))
+    every = pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
+    paper.wrapped(f"{every} lists each", first=_label("rule"))
 
 
 def subject_first(subject: str | None, credentials: Sequence[str]) -> list[str]:
