@@ -292,28 +292,34 @@ def _said(moves: Sequence[Move]) -> str:
 
 
 def _said_once(text: str, group: Sequence[Move]) -> str:
-    names = list(dict.fromkeys(target for one in group for target in one.targets))
+    names = list(dict.fromkeys(map(_name, group)))
     regions = sorted({region for one in group if (region := _region(one.why))})
     text = text.replace(f"{_IN}REGION", f"{_IN}{regions[0]}") if len(regions) == 1 else text
     text = text.replace("NAME", names[0]) if len(names) == 1 else text
-    few = len(group) == 1 or (len(regions) > 1 and len(group) <= _IN_FULL)
-    if few or not ("NAME" in text or "REGION" in text):
-        return "".join(one.why for one in group)
+    alike = dict.fromkeys(one.why for one in group)
+    if len(regions) > 1 and len(group) <= _IN_FULL:
+        return "".join(alike)
+    if len(alike) == 1:
+        accounts = sorted({principal.account for one in group for principal in one.principals})
+        several = f"In each account of {listed(accounts, _NAMED)}: " if len(accounts) > 1 and text else ""
+        return several + group[0].why
     if len(regions) < 2:
         return f"For each NAME of {listed(names, _NAMED)}: {text}"
     if len(names) == 1:
         return f"For {names[0]} in each REGION of {', '.join(regions)}: {text}"
-    pairs = [f"{target} in {_region(one.why)}" for one in group for target in one.targets]
+    pairs = [f"{_name(one)} in {_region(one.why)}" for one in group]
     others = sorted({str(_region(one.why)) for one in group[_NAMED:]})
     return f"For each NAME in its REGION, {listed(pairs, _NAMED)}{' in ' * bool(others)}{', '.join(others)}: {text}"
 
 
 def _name(move: Move) -> str:
-    return move.targets[0] if len(move.targets) == 1 else ""
+    """What its sentence calls the one target that a move has: as it is, or the last part of its ARN."""
+    target = move.targets[0] if len(move.targets) == 1 else ""
+    return target if target in move.why else target.rpartition("/")[2]
 
 
 def _without(what: str, word: str, text: str) -> str:
-    return text.replace(what, word) if what else text
+    return re.sub(rf"(?<![\w-]){re.escape(what)}(?![\w-])", word, text) if what else text
 
 
 def _region(text: str) -> str | None:
