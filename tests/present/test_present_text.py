@@ -35,6 +35,7 @@ from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
+from tokentrail.present.words import some_of_each
 from tokentrail.results import (
     Coverage,
     HourGap,
@@ -704,3 +705,13 @@ def test_a_document_that_says_one_thing_twice_is_shown_as_it_will_be_sent() -> N
 
     assert twice in " ".join(stream.getvalue().split())
     assert '"Version": "2012-10-17"' in stream.getvalue()
+
+
+def test_of_sentences_that_differ_in_ids_alone_a_few_are_told_and_the_others_counted() -> None:
+    """What one sentence says of hundreds hides no other: each kind is told, in the order in which it first came."""
+    left = [f"ASIAIOSFODNN7{number:07} left a policy behind on snap-{number}" for number in range(240)]
+    told = some_of_each([*left, "step 1 is by hand", "step 2 is by hand", "sessions of SSM go on"])
+
+    more = "and 237 more that say the same of others: -o and --format json list all"
+    assert [*left[:3], more, "step 1 is by hand", "step 2 is by hand", "sessions of SSM go on"] == told
+    assert left[:4] == some_of_each(left[:4])

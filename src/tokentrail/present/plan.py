@@ -104,7 +104,7 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
     paper.heading(f"Proof {scope}")
     if proof.complete:
         paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
-        for sentence in proof.holds_if:
+        for sentence in words.some_of_each(proof.holds_if):
             paper.wrapped(sentence, first="  - ")
     else:
         for one in proof.survivors[: 2 * _MOST]:
@@ -116,9 +116,10 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
         paper.wrapped(sentence, first="  ! ")
     if plan.residual_risks:
         paper.heading("What goes on all the same")
-        for sentence in plan.residual_risks[: 3 * _MOST]:
+        risks = words.some_of_each(plan.residual_risks)
+        for sentence in risks[: 5 * _MOST]:
             paper.wrapped(sentence, first="  - ")
-        paper.and_more(len(plan.residual_risks), 3 * _MOST, lead="  and")
+        paper.and_more(len(risks), 5 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:

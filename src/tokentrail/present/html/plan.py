@@ -161,12 +161,12 @@ def _proof(plan: Plan) -> Html:
         "div",
         tag("h3", f"Proof {scope}"),
         tag("p", "It holds if") if proof.complete and proof.holds_if else None,
-        bullets(proof.holds_if) if proof.complete else None,
+        bullets(words.some_of_each(proof.holds_if)) if proof.complete else None,
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
         bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(words.not_spared(plan)),
         tag("h3", "What goes on all the same") if plan.residual_risks else None,
-        bullets(plan.residual_risks),
+        bullets(words.some_of_each(plan.residual_risks)),
     )  # fmt: skip
 
 
