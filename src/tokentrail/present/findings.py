@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
@@ -20,6 +22,7 @@ from tokentrail.present.paper import Paper
 _STYLES: dict[Severity, str] = {
     "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
 }  # fmt: skip
+Found = TypeVar("Found")
 _LABEL = 13
 _MOST = 6
 _ALIKE = 10
@@ -99,10 +102,7 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
     told_before: set[tuple[str, str]] = set()
-    alike: dict[tuple[str, Severity, str], list[Finding]] = {}
-    for one in listed:
-        alike.setdefault((one.rule, one.severity, one.title), []).append(one)
-    others = {same[_MOST].id: same[_MOST:] for same in alike.values() if len(same) > _ALIKE}
+    others = past_the_first(listed, lambda one: (one.rule, one.severity, one.title), attrgetter("id"))
     folded = {one.id for same in others.values() for one in same}
     for one in listed:
         if one.id in others:
@@ -112,6 +112,16 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
         doubt = one.rule, one.false_alarm  # rules may share what they say
         write_finding(one, paper, case=case, doubted=doubt in told_before)
         told_before.add(doubt)
+
+
+def past_the_first(
+    listed: Iterable[Found], kind: Callable[[Found], object], name: Callable[[Found], str]
+) -> dict[str, list[Found]]:
+    """Of each kind of which there are many, those past the first few, by the name of the first of them."""
+    alike: dict[object, list[Found]] = {}
+    for one in listed:
+        alike.setdefault(kind(one), []).append(one)
+    return {name(same[_MOST]): same[_MOST:] for same in alike.values() if len(same) > _ALIKE}
 
 
 def write_finding(

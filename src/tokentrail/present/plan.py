@@ -82,13 +82,18 @@ def _write_step(step: Step, paper: Paper) -> None:
 def _write_why(why: str, paper: Paper) -> None:
     """Write why, and how; a policy that a person is to attach stands apart, so that it can be copied whole."""
     lead = "why"
-    for said in _POLICY.split(why):
-        policy = _read(said) if _POLICY.fullmatch(said) else None
+    for said, policy in policies_apart(why):
         if policy is not None:
             paper.document(policy, lead=_label(""))
-        elif said.strip():
-            paper.wrapped(said.strip(), first=_label(lead))
+        else:
+            paper.wrapped(said, first=_label(lead))
         lead = ""
+
+
+def policies_apart(why: str) -> list[tuple[str, object]]:
+    """Split a text into its sentences and the policies between them, each of these with what it says."""
+    pieces = [(said.strip(), _read(said) if _POLICY.fullmatch(said) else None) for said in _POLICY.split(why)]
+    return [(said, policy) for said, policy in pieces if said]
 
 
 def _read(text: str) -> object:

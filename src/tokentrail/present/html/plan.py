@@ -23,7 +23,7 @@ from tokentrail.present.html.pieces import (
     references,
     section,
 )
-from tokentrail.present.plan import write_script
+from tokentrail.present.plan import policies_apart, write_script
 from tokentrail.spelling import more
 
 _MOST = 60
@@ -99,12 +99,25 @@ def _facts(step: Step, names: Names) -> list[Html]:
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
         ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", words.where(step)),
-        ("Why", step.why),
+        ("Why", _why(step.why)),
         ("Undo", words.undo(step)),
     ]
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
     return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
+
+
+def _why(why: str) -> Html:
+    """Write why, with each policy that a person is to attach laid out behind a fold, so that it can be copied whole."""
+    return join(
+        (
+            tag("details", tag("summary", f"the policy, {len(said):,} characters"),
+                tag("pre", lines(_laid_out(policy)), tabindex=0))
+            if policy is not None else said
+            for said, policy in policies_apart(why)
+        ),
+        " ",
+    )  # fmt: skip
 
 
 def _whose(one: Collateral, names: Names) -> str:
