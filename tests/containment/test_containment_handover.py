@@ -209,6 +209,33 @@ def test_what_is_alike_in_many_accounts_is_told_once_with_the_accounts() -> None
     assert [22, 11] == [len(trust.principals), len(stopped.principals)]
 
 
+def test_what_differs_in_ids_alone_is_told_a_few_times_and_named_of_the_others() -> None:
+    """Each account's identity provider has an ARN and an event of its own; a command is told of each all the same."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for number in range(1, 12):
+        arn = f"arn:aws:iam::{number:012}:saml-provider/corp"
+        key.assumes("Admin", account=f"{number:012}").calls(
+            "iam:UpdateSAMLProvider",
+            {"sAMLProviderArn": arn},
+            response={"sAMLProviderArn": arn},
+            read_only=False,
+        )
+        key.calls(
+            "ecs:CreateService",
+            {"cluster": f"cluster-{number}", "serviceName": f"service-{number}"},
+            read_only=False,
+        )
+    plan = planned(world, key.id)
+    trust, hosts = step(plan, "revert-trust"), step(plan, "isolate-instance")
+
+    assert 3 == trust.why.count("put back what it was, or delete it: UpdateSAMLProvider by ")
+    named = ", ".join(f"saml-provider/corp in {number:012}" for number in range(4, 12))
+    assert f"Do the same for {named}. " in trust.why
+    assert 11 == len(trust.targets)
+    assert [1] * 11 == [hosts.why.count(f"--cluster=cluster-{number} ") for number in range(1, 12)]
+
+
 def test_what_can_be_no_role_s_name_is_none() -> None:
     """A parameter's reference in an automation's role made a call that IAM refuses, and the plan's other steps stuck."""
     world = World(START)

@@ -21,7 +21,7 @@ from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
 from tokentrail.containment.principal import Principal, short_apart
 from tokentrail.containment.scene import Held, Scene
 from tokentrail.policy.holders import size_of
-from tokentrail.spelling import instant, joined, listed, short
+from tokentrail.spelling import instant, joined, listed, short, without_ids
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -284,11 +284,20 @@ def by_present_names(scene: Scene, move: Move) -> Move:
 
 
 def _said(moves: Sequence[Move]) -> str:
-    """What is told of several moves; what differs by the target and the region alone is told once."""
+    """What is told of several moves; what differs by the target, the region and other ids alone is told once."""
     alike: dict[str, list[Move]] = {}
     for one in moves:
         alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
-    return "".join(_said_once(text, group) for text, group in alike.items())
+    kinds: dict[str, list[str]] = {}
+    for text in alike:
+        command = " --" in text  # what a command names is told of each
+        kinds.setdefault(text if command else without_ids(text), []).append(text)
+    told = []
+    for texts in kinds.values():
+        told += [_said_once(text, alike[text]) for text in texts[:_IN_FULL]]
+        if others := [_name(one) for text in texts[_IN_FULL:] for one in alike[text]]:
+            told.append(f"Do the same for {listed(short_apart(others), _NAMED)}. ")
+    return "".join(told)
 
 
 def _said_once(text: str, group: Sequence[Move]) -> str:

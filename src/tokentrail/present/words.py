@@ -25,8 +25,6 @@ _PERMISSION_SET = re.compile(
 )
 """How IAM Identity Center names a role (User Guide, 'Referencing permission sets in resource policies')."""
 number = spelling.counted
-_ID = re.compile(r"(?=\S*\d)\S{4,}")
-"""A word that is an id, a time, an account or an address, as far as its look tells."""
 TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
@@ -211,7 +209,7 @@ def some_of_each(sentences: Iterable[str]) -> list[str]:
     """Sentences, of those that differ in ids and times alone the first few, and how many more say so."""
     found: dict[str, list[str]] = {}
     for one in sentences:
-        found.setdefault(_ID.sub("", one), []).append(one)
+        found.setdefault(spelling.without_ids(one), []).append(one)
     told: list[str] = []
     for same in found.values():
         few = len(same) if len(same) <= _ALIKE + 1 else _ALIKE
