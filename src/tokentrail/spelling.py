@@ -6,8 +6,12 @@ It imports the standard library only, and never knows what the words are about.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+
+_ID = re.compile(r"(?=\S*\d)\S{4,}|\b[A-Z]{16,}\b\S*")
+"""A word that is an id, a time, an account or an address, as far as its look tells."""
 
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
@@ -35,6 +39,11 @@ def joined(items: Iterable[str], last: str = "and") -> str:
 def short(arn: str) -> str:
     """The part of an ARN that people say: `role/MyBucketRole`; other ids, in which colons may stand, as they are."""
     return arn.split(":", 5)[-1] if arn.startswith("arn:") else arn
+
+
+def without_ids(text: str) -> str:
+    """What several sentences have in common that say the same of different things at different times."""
+    return _ID.sub("", text)
 
 
 def instant(moment: datetime) -> str:

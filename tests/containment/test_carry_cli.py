@@ -23,9 +23,11 @@ from evidence import user
 from patience import PATIENCE, until
 from shell import Ran, ran
 from tokentrail.case import Case
+from tokentrail.cli.reach import insist_on_consent
 from tokentrail.containment import planfile
 from tokentrail.containment.journal import journal_path
 from tokentrail.containment.model import Plan
+from tokentrail.errors import ActionRefused
 from tokentrail.testing import native
 
 YES = "--yes-change-my-account"
@@ -116,6 +118,25 @@ def test_nobody_to_ask_means_nothing_is_sent(shell: Shell) -> None:
     assert ran.code == 4
     assert YES in ran.err
     assert shell.stand.wire.actions == []
+
+
+@pytest.mark.parametrize("typed", ["400 accounts", "400", "yes", "000000000001"])
+def test_of_hundreds_of_accounts_the_number_is_typed_back(
+    monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    """A terminal takes no line of four hundred ids; a mere yes is too little for as many."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(typed + "\n"))
+    accounts = [f"{number:012}" for number in range(400)]
+    if typed == "400 accounts":
+        insist_on_consent(accounts, consent=False)
+    else:
+        with pytest.raises(ActionRefused, match=r"is not 400 accounts \(0{12}, .* and 396 more\)"):
+            insist_on_consent(accounts, consent=False)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tokentrail.lineage import creations
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.testing import World
+from tokentrail.testing.administration import trust_policy
 
 JOB = f"{ROLE}Job"
 POOL = "us-east-1:7f3c"
@@ -180,6 +181,59 @@ def test_what_runs_in_many_regions_is_told_once_with_its_regions() -> None:
     )
     assert "delete-fleets, --region REGION, for NAME, and" in why
     assert [1, 1] == [why.count("before its role is cut") - 1, why.count("--min-size")]
+
+
+def test_what_is_alike_in_many_accounts_is_told_once_with_the_accounts() -> None:
+    """An organisation has one role and one function everywhere: the same sentence for each account hides what differs."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    accounts = [f"{number:012}" for number in range(1, 12)]
+    for account in accounts:
+        world.function(world.role("Worker", account=account), "handler").calls(
+            "s3:ListBuckets", ip="203.0.113.9"
+        )
+        admin = key.assumes("Admin", account=account)
+        for role, stranger in (("Audit", "999988887777"), (f"Of{account}", "999988886666")):
+            policy = trust_policy({"AWS": stranger})
+            admin.iam("UpdateAssumeRolePolicy", roleName=role, policyDocument=policy)
+    plan = planned(world, key.id, "203.0.113.9")
+    stopped, trust = step(plan, "isolate-instance"), step(plan, "revert-trust")
+
+    several = f"In each account of {', '.join(accounts[:8])} and 3 more: "
+    assert stopped.why.startswith(f"{several}Stop handler, ")
+    assert 1 == stopped.why.count("put-function-concurrency")
+    assert f"{several}What the trust policy of Audit said before" in trust.why
+    named = ", ".join(f"Of{account}" for account in accounts[:8])
+    assert f"For each NAME of {named} and 3 more: What the trust policy of NAME said before" in trust.why
+    assert 2 == trust.why.count("put it back by hand")
+    assert [22, 11] == [len(trust.principals), len(stopped.principals)]
+
+
+def test_what_differs_in_ids_alone_is_told_a_few_times_and_named_of_the_others() -> None:
+    """Each account's identity provider has an ARN and an event of its own; a command is told of each all the same."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for number in range(1, 12):
+        arn = f"arn:aws:iam::{number:012}:saml-provider/corp"
+        key.assumes("Admin", account=f"{number:012}").calls(
+            "iam:UpdateSAMLProvider",
+            {"sAMLProviderArn": arn},
+            response={"sAMLProviderArn": arn},
+            read_only=False,
+        )
+        key.calls(
+            "ecs:CreateService",
+            {"cluster": f"cluster-{number}", "serviceName": f"service-{number}"},
+            read_only=False,
+        )
+    plan = planned(world, key.id)
+    trust, hosts = step(plan, "revert-trust"), step(plan, "isolate-instance")
+
+    assert 3 == trust.why.count("put back what it was, or delete it: UpdateSAMLProvider by ")
+    named = ", ".join(f"saml-provider/corp in {number:012}" for number in range(4, 12))
+    assert f"Do the same for {named}. " in trust.why
+    assert 11 == len(trust.targets)
+    assert [1] * 11 == [hosts.why.count(f"--cluster=cluster-{number} ") for number in range(1, 12)]
 
 
 def test_what_can_be_no_role_s_name_is_none() -> None:

@@ -73,10 +73,34 @@ def instances_run(many: int) -> tuple[World, str]:
     return world, key.id
 
 
+def functions_made(many: int) -> tuple[World, str]:
+    """A function of one name in each account of an organisation, which the attacker made there."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    for n in range(many):
+        key.assumes("Admin", "x", account=f"{n + 1:012}").creates_function("miner", "Work").calls(
+            "s3:ListBuckets"
+        )
+    return world, key.id
+
+
+def test_what_runs_in_an_account_hands_out_roles_of_that_account() -> None:
+    """A session's name says which function it is of among those of its own account, and of no other."""
+    world, key = functions_made(2)
+    with asked(world) as case:
+        stopped = [one for one in case.contain([key]).steps if one.action == "isolate-instance"]
+
+    assert [["arn:aws:iam::000000000001:role/Work", "arn:aws:iam::000000000002:role/Work"]] == [
+        sorted(one.principals) for one in stopped
+    ]
+    assert [2] == [len(one.calls) for one in stopped]
+
+
 @pytest.mark.parametrize(
     ("evidence", "strategy"),
     [
         (made_users, "standard"),
+        (functions_made, "standard"),
         pytest.param(users_gone_since, "standard", marks=pytest.mark.long),
         (instances_run, "standard"),
         (entered_roles, "surgical"),

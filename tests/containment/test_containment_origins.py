@@ -889,3 +889,33 @@ def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
 
     assert found.mints == user
     assert found.since == (ALWAYS if before else at("11:00:00"))
+
+
+def test_what_a_proof_rests_on_is_one_sentence_for_all_of_whom_it_is_so() -> None:
+    """Dozens of persons, accounts or roots are named in one condition; none is left out in silence past the first."""
+    world = World(START, tick=0.5)
+    key = world.user("support")
+    accounts = [f"{number:012}" for number in range(1, 9)]
+    for number, account in enumerate(accounts):
+        key.assumes_root(account).calls("s3:DeleteBucketPolicy", {"bucketName": "b"})
+        world.identity_center(f"p{number}", "Admin", account=account).calls("s3:ListBuckets", ip=THIEF)
+        for role in ("Deploy", "Test"):
+            world.oidc(world.role(role, account=account), "repo:x/y:ref").calls("s3:ListBuckets", ip=THIEF)
+    plan = planned(world, key.id, THIEF)
+    with asked(world) as case:
+        barred = case.contain([key.id], without_access=accounts)
+
+    [portal] = [one for one in plan.proof.holds_if if one.startswith("through the access portal")]
+    assert "as p0, p1, p2, p3, p4, p5 and 2 more, unseen since 2026-11-23T09:00:0" in portal
+    [provider] = [
+        one for one in plan.residual_risks + plan.proof.holds_if if one.startswith("the identity provider")
+    ]
+    assert (
+        "and the same of 7 other accounts, as repo:x/y:ref, into role/Deploy in 000000000001, role/Test"
+        in provider
+    )
+    [root] = [one for one in plan.residual_risks if one.startswith("no IAM policy binds root of")]
+    assert "000000000006 and 2 more: a service control policy does" in root
+    [closed] = [one for one in barred.residual_risks if "without access" in one]
+    assert closed.startswith("accounts 000000000001, 000000000002, ")
+    assert "000000000006 and 2 more: " in closed

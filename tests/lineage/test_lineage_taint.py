@@ -16,6 +16,7 @@ from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.testing import World
 from tokentrail.testing.story import story
+from work import calls
 
 
 def alike(case: Case, subjects: list[str], narrowing: Narrowing) -> set[str]:
@@ -77,3 +78,24 @@ def test_rows_told_some_at_a_time_are_the_same(monkeypatch: pytest.MonkeyPatch) 
 
     assert len(whole) > 4
     assert whole == told
+
+
+def test_a_narrowing_by_many_addresses_is_no_more_work_than_by_few() -> None:
+    """A list of five hundred addresses, in either version and overlapping, is gone through once and not per credential."""
+
+    def narrowing(many: int) -> Narrowing:
+        listed = [f"10.0.{number // 250}.{number % 250}" for number in range(many)]
+        return Narrowing(source_ips=(*listed, "10.0.0.0/28", "192.0.2.17/29", "2001:db8::/64", "2001:db8::1"))
+
+    few, some = narrowing(10), narrowing(500)
+    admitted = {
+        one: some.admits(None, one)
+        for one in ("10.0.0.15", "10.0.1.249", "10.0.2.0", "192.0.2.16", "192.0.2.23", "192.0.2.24", "0.0.0.0",
+                    "255.255.255.255", "2001:db8::ffff", "2001:db8:0:1::", "::", "ec2.amazonaws.com")
+    }  # fmt: skip
+    few.admits(None, "10.0.0.1")
+
+    assert ["10.0.0.15", "10.0.1.249", "192.0.2.16", "192.0.2.23", "2001:db8::ffff"] == [
+        one for one, taken in admitted.items() if taken
+    ]
+    assert calls(lambda: some.admits(None, "10.0.9.1")) == calls(lambda: few.admits(None, "10.0.9.1"))

@@ -82,6 +82,17 @@ def test_children_of_many_users_are_folded_too() -> None:
     assert "└─ … and 295 more long-term keys: 295 still active" in text
 
 
+def test_of_a_few_sessions_in_each_of_many_roles_some_of_each_are_drawn() -> None:
+    """A dozen sessions of one role in each of twenty accounts are read by nobody: each account shows two of them."""
+    roles = [f"arn:aws:iam::{number:012}:role/Admin" for number in range(20)]
+    many = [child(n, TOP.id, role=roles[n % 20]) for n in range(240)]
+    items = list(Family(trace(TOP, *many)).walk())
+    drawn = [item.one.role for item in items if isinstance(item, Node)][1:]
+
+    assert sorted(2 * roles) == sorted(map(str, drawn))
+    assert [200] == [len(item.siblings) for item in items if isinstance(item, Fold)]
+
+
 def test_a_fold_counts_in_words_that_agree() -> None:
     """One is one, and what the kind is called stands in the plural where it belongs."""
     many = [child(n, TOP.id, kind="service_role") for n in range(13)]

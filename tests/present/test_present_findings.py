@@ -52,3 +52,21 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
         ).split()
     )
     assert 2 == alike.count("A laptop moves.")  # of another rule nothing was said above
+
+
+def test_findings_that_differ_in_whom_they_are_about_are_told_in_one_past_the_first() -> None:
+    """Hundreds of users phished at once are no thousands of lines; what the others come to is told, and where to look."""
+    graver = replace(finding(KEY, hour=70), severity="critical")
+
+    def told(count: int) -> str:
+        alike = [finding(f"AKIA{number:016}", hour=number) for number in range(count)]
+        return written(lambda paper: write_findings([*alike, graver], paper, case="leak"))
+
+    assert 10 == told(10).count("\nHIGH ")
+    assert len(told(60).splitlines()) == len(told(11).splitlines()) < len(told(10).splitlines())
+    text = " ".join(told(60).split())
+    assert "61 findings: 1 critical, 60 high" in text
+    assert "and 54 more: Two networks" in text
+    assert f"{'AKIA':0<18}06, " in text
+    assert " and 48 more" in text
+    assert "tokentrail detect --rule two-networks --format jsonl --case leak lists each" in text

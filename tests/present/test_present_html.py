@@ -28,6 +28,7 @@ from html_cases import (
     plan,
     poisoned,
     status,
+    step,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,6 +217,38 @@ def test_a_page_about_one_key_says_what_was_found_about_others() -> None:
         said = read(report_page(dossier(findings=mine, elsewhere=others))).said
         assert "credentials on this page: 3 more findings (2 critical, 1 high), tokentrail detect." in said
     assert "Not about the credentials" not in read(report_page(dossier())).said
+
+
+def test_many_findings_by_one_rule_are_one_past_the_first_on_the_page_too() -> None:
+    """Whoever reads of two hundred users phished at once finds the one finding of another kind among them."""
+    alike = tuple(finding() | {"id": f"f{n}", "time": f"2026-11-23T09:{n:02}:00Z"} for n in range(40))
+    other = finding() | {"id": "other", "title": "A key in public", "severity": "low"}
+    said = read(report_page(dossier(findings=(*alike, other)))).said
+
+    assert 7 == said.count(finding()["title"])
+    assert f"and 34 more: {finding()['title']}" in said
+    assert "2026-11-23T09:06:00Z to 2026-11-23T09:39:00Z" in said
+    assert "A key in public" in said
+    assert "41 findings, the gravest first" in said
+
+
+def test_a_policy_that_a_person_attaches_is_laid_out_behind_a_fold() -> None:
+    """A policy of ten thousand characters in a sentence can be neither read nor copied."""
+    policy = '{"Version":"2012-10-17","Statement":[]}'
+    shown = plan(steps=(step(1, calls=(), why=f"Attach this to the account: {policy} On role/A."),))
+    page = report_page(dossier(plan=shown))
+
+    assert "Attach this to the account: the policy, 39 characters" in read(page).said
+    assert "&quot;Version&quot;: &quot;2012-10-17&quot;,\n" in page
+
+
+def test_a_step_on_a_permission_set_in_many_accounts_is_called_by_it() -> None:
+    """Each account's role of a permission set bears sixteen digits of its own, and no two are called alike."""
+    arn = "arn:aws:iam::{0:012}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_{0:016x}"
+    targets = tuple(arn.format(number) for number in range(300))
+    said = read(report_page(dossier(plan=plan(steps=(step(1, targets=targets),))))).said
+
+    assert "permission set Admin in 300 accounts" in said
 
 
 def test_a_step_on_one_name_in_many_accounts_counts_the_accounts() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from html_cases import plan, step
 from hypothesis import given
 from hypothesis import strategies as st
 from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, event, plain, trace, written
@@ -28,13 +29,14 @@ from tokentrail.lineage.model import (
     Trace,
 )
 from tokentrail.present import words
-from tokentrail.present.deeds import write_call
+from tokentrail.present.deeds import write_call, write_calls
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
+from tokentrail.present.words import some_of_each
 from tokentrail.results import (
     Coverage,
     HourGap,
@@ -704,3 +706,38 @@ def test_a_document_that_says_one_thing_twice_is_shown_as_it_will_be_sent() -> N
 
     assert twice in " ".join(stream.getvalue().split())
     assert '"Version": "2012-10-17"' in stream.getvalue()
+
+
+def test_of_sentences_that_differ_in_ids_alone_a_few_are_told_and_the_others_counted() -> None:
+    """What one sentence says of hundreds hides no other: each kind is told, in the order in which it first came."""
+    left = [f"ASIAIOSFODNN7{number:07} left a policy behind on snap-{number}" for number in range(240)]
+    told = some_of_each([*left, "step 1 is by hand", "step 2 is by hand", "sessions of SSM go on"])
+
+    more = "and 237 more that say the same of others: -o and --format json list all"
+    assert [*left[:3], more, "step 1 is by hand", "step 2 is by hand", "sessions of SSM go on"] == told
+    assert left[:4] == some_of_each(left[:4])
+
+
+def test_before_calls_are_sent_those_that_are_alike_are_shown_once_and_each_is_named() -> None:
+    """A plan in two hundred accounts is read before it is agreed to: no call is left out, and none is ten thousand lines."""
+
+    def calls(many: int) -> tuple[Call, ...]:
+        document = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+        return tuple(
+            Call(
+                account=f"{number:012}", service="iam", operation="PutUserPolicy",
+                parameters={"UserName": f"u{number}", "PolicyName": "Deny", "PolicyDocument": document},
+            )
+            for number in range(many)
+        )  # fmt: skip
+
+    def shown(many: int) -> str:
+        odd = Call(account="9" * 12, service="iam", operation="PutUserPolicy", parameters={"UserName": "odd"})
+        return written(lambda paper: write_calls(plan(steps=(step(1, calls=(*calls(many), odd)),)), paper))
+
+    said = " ".join(shown(200).split())
+    assert [3, 1] == [shown(3).count('"Statement"'), shown(200).count('"Statement"')]
+    assert "the same in 000000000001 (u1), 000000000002 (u2), " in said
+    assert not [number for number in range(1, 200) if f"{number:012} (u{number})" not in said]
+    assert "UserName: odd" in said
+    assert len(shown(200).splitlines()) < 80

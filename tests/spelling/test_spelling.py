@@ -44,3 +44,12 @@ def test_a_time_is_spelled_in_utc() -> None:
     at_noon = datetime(2026, 3, 4, 12, tzinfo=timezone(timedelta(hours=2)))
 
     assert spelling.instant(at_noon) == spelling.instant(at_noon.astimezone(UTC)) == "2026-03-04T10:00:00Z"
+
+
+def test_what_is_left_without_ids_is_the_same_of_things_that_fare_alike() -> None:
+    """Ids, accounts, times and addresses are left out, key ids without a digit too; words and small numbers stay."""
+    said = "{} left a policy on {} (event {}), step 2"
+
+    left = spelling.without_ids(said.format("ASIAIOSFODNNXEXAMPLE", "snap-1", "1db53334-fb03"))
+    assert left == spelling.without_ids(said.format("ASIAIOSFODNN7EXAMPLE", "203.0.113.9", "a51ad4f3-a699"))
+    assert left == " left a policy on  (event  step 2"

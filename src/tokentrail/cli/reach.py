@@ -25,6 +25,7 @@ from tokentrail.containment.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused, CaseError
 from tokentrail.present.paper import Paper
+from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
     from tokentrail.containment.aws import Accounts
@@ -120,26 +121,35 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+_TYPED = 20
+"""Accounts that a person is asked to type the ids of; of more, the number."""
+
+
 def insist_on_consent(accounts: Sequence[str], *, consent: bool) -> None:
     """
-    Have a person agree to a change by typing the accounts' ids.
+    Have a person agree to a change by typing the accounts' ids, or of very many their number.
+
+    A terminal takes no line of four hundred ids.
 
     Raises:
         ActionRefused: nobody is there to ask, or what was typed is something else.
     """
     if consent or not accounts:
         return
-    named = ", ".join(accounts)
+    many = f"{len(accounts):,} accounts" if len(accounts) > _TYPED else ""
+    named = f"{many} ({listed(accounts)})" if many else ", ".join(accounts)
     if not sys.stdin.isatty():
+        kind = "" if many else "accounts " if len(accounts) > 1 else "account "
         raise ActionRefused(
-            f"this changes {'accounts' if len(accounts) > 1 else 'account'} {named}, and nobody is there to ask. "
-            "Nothing was sent. Say --yes-change-my-account."
+            f"this changes {kind}{named}, and nobody is there to ask. Nothing was sent. Say --yes-change-my-account."
         )
+    asked = f"`{many}`" if many else "the account ids" if len(accounts) > 1 else "the account id"
     typed = click.prompt(
-        f"This changes {named}. Type the account id{'s' if len(accounts) > 1 else ''} to go on",
+        f"This changes {named}. Type {asked} to go on",
         err=True, default="", show_default=False,
     )  # fmt: skip
-    if set(re.findall(r"\d{12}", typed)) != set(accounts):
+    agreed = typed.strip() == many if many else set(re.findall(r"\d{12}", typed)) == set(accounts)
+    if not agreed:
         raise ActionRefused(f"what was typed is not {named}. Nothing was sent.")
 
 

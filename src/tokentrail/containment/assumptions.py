@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.origins import GRANTED
+from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome
-from tokentrail.containment.scene import Scene, Source
+from tokentrail.containment.scene import Scene, Source, WayIn, WayKind
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.unanswered import MINTED
-from tokentrail.spelling import instant, listed, more, short
+from tokentrail.spelling import counted, instant, listed, more, short
 
 _MOST, _MANY = 6, 50
 _FOR_GOOD = frozenset({"deny-user", "deny-role", "delete-user", "delete-created-user"})
@@ -130,13 +131,19 @@ def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     """A portal or provider lets its user into each role that it has, in any account: only some may be in the log."""
     cut = {one for move in moves for one in move.principals}
     open_still = {"certificate" if one.what == "certificate" else one.kind for one in scene.sources}
-    ways = [one for one in scene.ways_in if ("provider" if one.kind == "saml" else one.kind) in open_still]
-    for way in ways[:_MOST]:
-        said, where = _WAYS[way.kind]
-        left = [f"{short(scene.arn(one))} of account {one.account}" for one in way.others if one not in cut]
+    alike: dict[tuple[WayKind, bool], list[WayIn]] = {}
+    for way in scene.ways_in:
+        if ("provider" if way.kind == "saml" else way.kind) in open_still:
+            alike.setdefault((way.kind, way.since is None), []).append(way)
+    for (kind, _), ways in alike.items():
+        said, where = _WAYS[kind]
+        others = dict.fromkeys(one for way in ways for one in way.others if one not in cut)
+        left = [f"{short(scene.arn(one))} of account {one.account}" for one in others]
         seen = f" (it was seen to open {listed(left, 3)})" if left else ""
-        when = f" since {instant(way.since)}" if way.since else ""
-        yield f"{said.format(way.name)}, unseen{when}, a role that no step cuts{seen}: {where}"
+        since = min((way.since for way in ways if way.since), default=None)
+        when = f" since {instant(since)}" if since else ""
+        named = listed([way.name for way in ways], _MOST)
+        yield f"{said.format(named)}, unseen{when}, a role that no step cuts{seen}: {where}"
 
 
 def _reach(scene: Scene) -> Iterator[str]:
@@ -148,7 +155,7 @@ def _reach(scene: Scene) -> Iterator[str]:
         return
     missing = sorted({one.account for one in scene.known} - set(scene.reach.accounts))
     if missing:
-        yield f"in accounts without a snapshot ({', '.join(missing)}) no role is assumed that was not seen assumed"
+        yield f"in accounts without a snapshot ({listed(missing, _MOST)}) no role is assumed that was not seen assumed"
     yield "IAM is as in the snapshots, and what the attacker changed since they were taken widens nothing"
     yield from scene.beyond[:_MOST]
     if len(scene.beyond) > _MOST:
@@ -257,7 +264,11 @@ def _let_in(scene: Scene) -> Iterator[str]:
     Reference, 'AssumeRoleWithWebIdentity').
     """
     said = "the identity provider behind the federated sessions lets the attacker in no more"
-    for provider, person, role in scene.let_in[:_MOST]:
+    into: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for provider, person, role in scene.let_in:  # each account has one of its own for the same
+        into.setdefault((short(provider), person), {}).setdefault(provider, []).append(scene.arn(role))
+    for (_, person), through in list(into.items())[:_MOST]:
+        provider, roles = next(iter(through)), [role for each in through.values() for role in each]
         if person.startswith("system:serviceaccount:"):
             how = (
                 "the service account's token opens the role until it expires, though the pod be gone, so take the "
@@ -270,9 +281,10 @@ def _let_in(scene: Scene) -> Iterator[str]:
             )
         else:
             how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"
-        yield f"{said}: {provider}, as {person or 'nobody knows whom'}, into {short(scene.arn(role))} ({how})"
-    if len(scene.let_in) > _MOST:
-        yield f"{said} in {len(scene.let_in) - _MOST:,} more ways (`tokentrail trace` lists the sessions)"
+        also = f" and the same of {counted(len(through) - 1, 'other account')}" if len(through) > 1 else ""
+        yield f"{said}: {provider}{also}, as {person or 'nobody knows whom'}, into {listed(short_apart(roles))} ({how})"
+    if len(into) > _MOST:
+        yield f"{said} in {len(into) - _MOST:,} more ways (`tokentrail trace` lists the sessions)"
 
 
 def _named(sources: Sequence[Source]) -> str:
@@ -297,12 +309,15 @@ def residual_risks(scene: Scene) -> Iterator[str]:
                 "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "
                 f"--role-name={shlex.quote(known.principal.name)}`)"
             )
-    for account in sorted({one.principal.account for one in scene.held if one.principal.is_root}):
+    if roots := sorted({one.principal.account for one in scene.held if one.principal.is_root}):
         yield (
-            f"no IAM policy binds root of {account}: a service control policy does in a member account, and nothing "
-            "does in the management account, where its session tokens end by themselves within the hour"
+            f"no IAM policy binds root of {listed(roots, _MOST)}: a service control policy does in a member account, "
+            "and nothing does in the management account, where its session tokens end by themselves within the hour"
         )
-    for account in sorted(scene.without_access):
-        yield f"account {account}: without access to it, only its owner or the organisation can end what lives there"
+    if barred := sorted(scene.without_access):
+        yield (
+            f"account{'s' * (len(barred) > 1)} {listed(barred, _MOST)}: without access, only the owner or the "
+            "organisation can end what lives there"
+        )
     if scene.held:
         yield f"what a deny does not end: {', '.join(OUTLIVES)}"

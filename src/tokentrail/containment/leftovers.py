@@ -104,8 +104,8 @@ class _Seen:
     held: Sequence[Held]
     keys: Set[str | None]
     """Ids of the long-term keys among the held."""
-    roles: Mapping[str | None, Set[Principal]]
-    """Of the held, by the names of their sessions."""
+    roles: Mapping[tuple[str, str | None], Set[Principal]]
+    """Of the held, by their accounts and the names of their sessions."""
 
 
 def left_behind(
@@ -325,21 +325,26 @@ def _listed(deed: Deed, name: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _roles_by_name(held: Iterable[Held]) -> dict[str | None, set[Principal]]:
-    found: dict[str | None, set[Principal]] = {}
+def _roles_by_name(held: Iterable[Held]) -> dict[tuple[str, str | None], set[Principal]]:
+    found: dict[tuple[str, str | None], set[Principal]] = {}
     for one in held:
         if one.principal.kind == "role":
-            found.setdefault(one.caller.session_name, set()).add(one.principal)
+            found.setdefault((one.principal.account, one.caller.session_name), set()).add(one.principal)
     return found
 
 
 def _host(deed: Deed, what: str, thing: str, seen: _Seen) -> Iterator[Source]:
-    """One source for each role that it runs with; one of no known role where nobody was seen in one."""
+    """
+    One source for each role that it runs with; one of no known role where nobody was seen in one.
+
+    A service is given roles of its own account alone (IAM User Guide, 'Grant a user permissions to pass a role to an
+    AWS service').
+    """
     name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
     until = seen.removed.gone_at(what, name, deed.account, deed.time, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}
-    roles |= seen.roles.get(session_of(what, thing) or name, set())
+    roles |= seen.roles.get((deed.account, session_of(what, thing) or name), set())
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
             kind="provider" if door else "host", id=name, mints=mints, account=deed.account, made=_makes(deed),

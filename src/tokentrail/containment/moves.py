@@ -21,7 +21,7 @@ from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
 from tokentrail.containment.principal import Principal, short_apart
 from tokentrail.containment.scene import Held, Scene
 from tokentrail.policy.holders import size_of
-from tokentrail.spelling import instant, joined, listed, short
+from tokentrail.spelling import instant, joined, listed, short, without_ids
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
@@ -290,36 +290,51 @@ def by_present_names(scene: Scene, move: Move) -> Move:
 
 
 def _said(moves: Sequence[Move]) -> str:
-    """What is told of several moves; what differs by the target and the region alone is told once."""
+    """What is told of several moves; what differs by the target, the region and other ids alone is told once."""
     alike: dict[str, list[Move]] = {}
     for one in moves:
         alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
-    return "".join(_said_once(text, group) for text, group in alike.items())
+    kinds: dict[str, list[str]] = {}
+    for text in alike:
+        command = " --" in text  # what a command names is told of each
+        kinds.setdefault(text if command else without_ids(text), []).append(text)
+    told = []
+    for texts in kinds.values():
+        told += [_said_once(text, alike[text]) for text in texts[:_IN_FULL]]
+        if others := [_name(one) for text in texts[_IN_FULL:] for one in alike[text]]:
+            told.append(f"Do the same for {listed(short_apart(others), _NAMED)}. ")
+    return "".join(told)
 
 
 def _said_once(text: str, group: Sequence[Move]) -> str:
-    names = list(dict.fromkeys(target for one in group for target in one.targets))
+    names = list(dict.fromkeys(map(_name, group)))
     regions = sorted({region for one in group if (region := _region(one.why))})
     text = text.replace(f"{_IN}REGION", f"{_IN}{regions[0]}") if len(regions) == 1 else text
     text = text.replace("NAME", names[0]) if len(names) == 1 else text
-    few = len(group) == 1 or (len(regions) > 1 and len(group) <= _IN_FULL)
-    if few or not ("NAME" in text or "REGION" in text):
-        return "".join(one.why for one in group)
+    alike = dict.fromkeys(one.why for one in group)
+    if len(regions) > 1 and len(group) <= _IN_FULL:
+        return "".join(alike)
+    if len(alike) == 1:
+        accounts = sorted({principal.account for one in group for principal in one.principals})
+        several = f"In each account of {listed(accounts, _NAMED)}: " if len(accounts) > 1 and text else ""
+        return several + group[0].why
     if len(regions) < 2:
         return f"For each NAME of {listed(names, _NAMED)}: {text}"
     if len(names) == 1:
         return f"For {names[0]} in each REGION of {', '.join(regions)}: {text}"
-    pairs = [f"{target} in {_region(one.why)}" for one in group for target in one.targets]
+    pairs = [f"{_name(one)} in {_region(one.why)}" for one in group]
     others = sorted({str(_region(one.why)) for one in group[_NAMED:]})
     return f"For each NAME in its REGION, {listed(pairs, _NAMED)}{' in ' * bool(others)}{', '.join(others)}: {text}"
 
 
 def _name(move: Move) -> str:
-    return move.targets[0] if len(move.targets) == 1 else ""
+    """What its sentence calls the one target that a move has: as it is, or the last part of its ARN."""
+    target = move.targets[0] if len(move.targets) == 1 else ""
+    return target if target in move.why else target.rpartition("/")[2]
 
 
 def _without(what: str, word: str, text: str) -> str:
-    return text.replace(what, word) if what else text
+    return re.sub(rf"(?<![\w-]){re.escape(what)}(?![\w-])", word, text) if what else text
 
 
 def _region(text: str) -> str | None:

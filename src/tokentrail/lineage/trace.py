@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 
 from tokentrail.errors import SubjectNotFound, UsageError
@@ -51,12 +53,26 @@ def networks(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _within(address: str, allowed: Iterable[str]) -> bool:
+def _within(address: str, allowed: tuple[str, ...]) -> bool:
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(found in ipaddress.ip_network(one, strict=False) for one in allowed)
+    ends = _ranges(allowed).get(found.version, [])
+    place = bisect_left(ends, (int(found), 0))
+    return place < len(ends) and ends[place][1] <= int(found)
+
+
+@lru_cache(maxsize=8)
+def _ranges(allowed: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
+    """By version, the last address of each range and its first: apart from each other, and in order."""
+    listed = [ipaddress.ip_network(one, strict=False) for one in allowed]
+    four = ipaddress.collapse_addresses(one for one in listed if isinstance(one, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(one for one in listed if isinstance(one, ipaddress.IPv6Network))
+    return {
+        version: [(int(one.broadcast_address), int(one.network_address)) for one in found]
+        for version, found in ((4, list(four)), (6, list(six)))
+    }
 
 
 def trace(

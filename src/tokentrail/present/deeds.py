@@ -5,7 +5,7 @@ What a plan changes, as text: its calls before they are sent, what came of them,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -30,19 +30,22 @@ from tokentrail.present.paper import Paper
 _VERDICTS: Mapping[Verdict, tuple[str, str]] = {
     "proven": ("proven", "green"), "not-yet-proven": ("not yet proven", "yellow"), "refuted": ("REFUTED", "bold red"),
 }  # fmt: skip
+_FEW = 3
 _MOST = 40
 """Credentials of one kind that are listed by name."""
 
 
 def write_calls(plan: Plan, paper: Paper) -> None:
-    """Write each step with each of its calls, whole."""
+    """Write each step with each of its calls: whole, or where many are alike in what differs from the first of them."""
     paper.line((f"Plan of {timestamp(plan.as_of)} for {words.listed(plan.subjects)}", "bold"))
     for step in plan.steps:
         _heading(step, paper)
         if not step.calls:
             paper.wrapped(f"A person must do this. {step.why}", first="  ")
-        for call in step.calls:
-            write_call(call, paper)
+        for alike in _alike(step.calls):
+            write_call(alike[0], paper)
+            if len(alike) > 1:
+                paper.wrapped(f"the same in {', '.join(_differing(alike))}", first="  ", rest="    ")
         if step.cutoff and step.calls:
             moved = f"{timestamp(step.cutoff)} is moved to the time of sending + {plan.margin} s, if that is later."
             paper.wrapped(moved, first="  cutoff ")
@@ -54,6 +57,30 @@ def write_calls(plan: Plan, paper: Paper) -> None:
         paper.wrapped("The plan's own proof is not complete: the attacker survives it.", style="bold red")
         for sentence in plan.proof.counterexample:
             paper.wrapped(sentence, first="  - ")
+
+
+def _alike(calls: Iterable[Call]) -> list[list[Call]]:
+    """Put calls together that are one but for where and for short parameters, where there are more than a few."""
+    found: dict[tuple[object, ...], list[Call]] = {}
+    for call in calls:
+        said = ((name, value if _document(value) else None) for name, value in call.parameters.items())
+        found.setdefault((call.service, call.operation, repr([*said])), []).append(call)
+    return [
+        some
+        for alike in found.values()
+        for some in ([alike] if len(alike) > _FEW else [[one] for one in alike])
+    ]
+
+
+def _differing(alike: Sequence[Call]) -> Iterator[str]:
+    """Where each call but the first is sent, and in what else it differs from any."""
+    first = alike[0].parameters
+    names = [name for name, value in first.items() if any(one.parameters[name] != value for one in alike)]
+    for one in alike[1:]:
+        values = [one.parameters[name] for name in names]
+        told = [value if isinstance(value, str) else json.dumps(value) for value in values]
+        where = " ".join(filter(None, (one.account, one.region)))
+        yield f"{where} ({', '.join(told)})" if told else where
 
 
 def write_call(call: Call, paper: Paper) -> None:

@@ -18,7 +18,7 @@ MANY = 12
 FEW = 5
 """How many of these are shown."""
 VARIED = 40
-"""Roles and users of children of one kind, up to which each of them is told apart."""
+"""Roles and users of children of one kind, up to which each of them is told apart; of more children some of each."""
 MOST = 150
 """Credentials shown in all."""
 
@@ -148,8 +148,10 @@ class Family:
         waiting: deque[tuple[str | None, Sequence[TracedCredential]]] = deque([(None, self.tops)])
         while waiting:
             above, children = waiting.popleft()
-            for group in _groups(children):
-                few = FEW if len(group) > MANY else MANY
+            groups = _groups(children)
+            each = min(FEW, max(VARIED // max(len(groups), 1), 1))
+            for group in groups:
+                few = each if len(group) > MANY or len(children) > VARIED else MANY
                 kept = sorted(group, key=self._importance)[: min(few, MOST - len(drawn))]
                 drawn.update(one.id for one in kept)
                 rest = [one for one in group if one.id not in drawn]

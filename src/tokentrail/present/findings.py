@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
@@ -20,8 +22,11 @@ from tokentrail.present.paper import Paper
 _STYLES: dict[Severity, str] = {
     "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
 }  # fmt: skip
+Found = TypeVar("Found")
 _LABEL = 13
 _MOST = 6
+_ALIKE = 10
+"""Findings of one kind that are all told; of more the first, and what the others come to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +102,26 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
     told_before: set[tuple[str, str]] = set()
+    others = past_the_first(listed, lambda one: (one.rule, one.severity, one.title), attrgetter("id"))
+    folded = {one.id for same in others.values() for one in same}
     for one in listed:
+        if one.id in others:
+            _write_others(others[one.id], paper, case)
+        if one.id in folded:
+            continue
         doubt = one.rule, one.false_alarm  # rules may share what they say
         write_finding(one, paper, case=case, doubted=doubt in told_before)
         told_before.add(doubt)
+
+
+def past_the_first(
+    listed: Iterable[Found], kind: Callable[[Found], object], name: Callable[[Found], str]
+) -> dict[str, list[Found]]:
+    """Of each kind of which there are many, those past the first few, by the name of the first of them."""
+    alike: dict[object, list[Found]] = {}
+    for one in listed:
+        alike.setdefault(kind(one), []).append(one)
+    return {name(same[_MOST]): same[_MOST:] for same in alike.values() if len(same) > _ALIKE}
 
 
 def write_finding(
@@ -130,6 +151,30 @@ def write_finding(
     paper.wrapped(by, first=_label("rule"))
     following = pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
     paper.wrapped(following, first=_label("next"), style="bold")
+
+
+def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | None) -> None:
+    """Write in one what findings come to that differ from those above in whom they are about."""
+    first = alike[0]
+    paper.line()
+    paper.line(
+        (f"{first.severity.upper():<9}", _STYLES[first.severity]),
+        f" {timestamp(first.time)}  and {len(alike):,} more: ",
+        (first.title, "bold"),
+    )
+    paper.wrapped(timestamp(max(one.time for one in alike)), first=_label("last"))
+    for label, each in (
+        ("credentials", (id for one in alike for id in subject_first(one.subject, one.credentials))),
+        (
+            "ancestors",
+            (one.root for one in alike if one.root is not None and one.root not in one.credentials),
+        ),
+        ("from", (_address(each) for one in alike for each in one.addresses)),
+    ):
+        if items := list(dict.fromkeys(each)):
+            paper.wrapped(_some(items), first=_label(label))
+    every = pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
+    paper.wrapped(f"{every} lists each", first=_label("rule"))
 
 
 def subject_first(subject: str | None, credentials: Sequence[str]) -> list[str]:

@@ -82,13 +82,18 @@ def _write_step(step: Step, paper: Paper) -> None:
 def _write_why(why: str, paper: Paper) -> None:
     """Write why, and how; a policy that a person is to attach stands apart, so that it can be copied whole."""
     lead = "why"
-    for said in _POLICY.split(why):
-        policy = _read(said) if _POLICY.fullmatch(said) else None
+    for said, policy in policies_apart(why):
         if policy is not None:
             paper.document(policy, lead=_label(""))
-        elif said.strip():
-            paper.wrapped(said.strip(), first=_label(lead))
+        else:
+            paper.wrapped(said, first=_label(lead))
         lead = ""
+
+
+def policies_apart(why: str) -> list[tuple[str, object]]:
+    """Split a text into its sentences and the policies between them, each of these with what it says."""
+    pieces = [(said.strip(), _read(said) if _POLICY.fullmatch(said) else None) for said in _POLICY.split(why)]
+    return [(said, policy) for said, policy in pieces if said]
 
 
 def _read(text: str) -> object:
@@ -104,7 +109,7 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
     paper.heading(f"Proof {scope}")
     if proof.complete:
         paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
-        for sentence in proof.holds_if:
+        for sentence in words.some_of_each(proof.holds_if):
             paper.wrapped(sentence, first="  - ")
     else:
         for one in proof.survivors[: 2 * _MOST]:
@@ -116,9 +121,10 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
         paper.wrapped(sentence, first="  ! ")
     if plan.residual_risks:
         paper.heading("What goes on all the same")
-        for sentence in plan.residual_risks[: 3 * _MOST]:
+        risks = words.some_of_each(plan.residual_risks)
+        for sentence in risks[: 5 * _MOST]:
             paper.wrapped(sentence, first="  - ")
-        paper.and_more(len(plan.residual_risks), 3 * _MOST, lead="  and")
+        paper.and_more(len(risks), 5 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:

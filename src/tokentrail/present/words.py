@@ -205,6 +205,22 @@ def call(event_source: str | None, event_name: str | None) -> str:
     return f"{service(event_source)}:{event_name or '?'}"
 
 
+def some_of_each(sentences: Iterable[str]) -> list[str]:
+    """Sentences, of those that differ in ids and times alone the first few, and how many more say so."""
+    found: dict[str, list[str]] = {}
+    for one in sentences:
+        found.setdefault(spelling.without_ids(one), []).append(one)
+    told: list[str] = []
+    for same in found.values():
+        few = len(same) if len(same) <= _ALIKE + 1 else _ALIKE
+        told += same[:few]
+        if len(same) > few:
+            told.append(
+                f"and {len(same) - few:,} more that say the same of others: -o and --format json list all"
+            )
+    return told
+
+
 def alike(sentences: Iterable[str]) -> list[str]:
     """Sentences of which many say the same of one account each: of more than three such, one that names three."""
     told: dict[str, list[str]] = {}

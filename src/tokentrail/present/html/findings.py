@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.findings import subject_first
+from tokentrail.present.findings import past_the_first, subject_first
 from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, brief, join, prose, tag
 from tokentrail.present.html.pieces import and_more, event, references, section
 from tokentrail.spelling import more
 
@@ -46,10 +46,19 @@ def findings_section(
             _elsewhere(elsewhere, names),
         )
     ranked = sorted(findings, key=_rank)
+    others = past_the_first(
+        ranked, lambda one: tuple(map(one.get, ("rule", "severity", "title"))), lambda one: str(one.get("id"))
+    )
+    folded = {str(one.get("id")) for same in others.values() for one in same} - others.keys()
+    chosen = [one for one in ranked if str(one.get("id")) not in folded]
+    shown = (
+        _others(same, names) if (same := others.get(str(one.get("id")))) else _finding(one, names)
+        for one in chosen[:_MOST]
+    )
     return section(
         "findings", "Findings",
-        tag("ol", *(_finding(one, names) for one in ranked[:_MOST]), class_="findings"),
-        and_more(len(ranked), _MOST, "`tokentrail detect` lists all of them"),
+        tag("ol", *shown, class_="findings"),
+        and_more(len(chosen), _MOST, "`tokentrail detect` lists all of them"),
         _elsewhere(elsewhere, names),
         note=f"{words.number(len(findings), 'finding')}, the gravest first.",
     )  # fmt: skip
@@ -93,6 +102,20 @@ def _finding(one: Document, names: Names) -> Html:
         tag("p", tag("time", str(one.get("time") or "")), "  ", tag("code", str(one.get("rule") or "")),
             f"  {attack}  ", join(["on ", references(ids, names)]) if ids else None, class_="soft"),
         _events(one, names),
+    )  # fmt: skip
+
+
+def _others(alike: Sequence[Document], names: Names) -> Html:
+    """What findings come to that differ from those above in whom they are about."""
+    first, last = alike[0], alike[-1]
+    ids = list(dict.fromkeys(str(each) for one in alike for each in one.get("credentials") or ()))
+    return tag(
+        "li",
+        tag("h3", severity_badge(str(first.get("severity") or "info")), f" and {len(alike):,} more: ",
+            brief(str(first.get("title") or first.get("rule") or ""))),
+        tag("p", tag("time", str(first.get("time") or "")), " to ", tag("time", str(last.get("time") or "")), "  ",
+            tag("code", str(first.get("rule") or "")), join(["  on ", references(ids, names)]) if ids else None, "; ",
+            prose("`tokentrail detect --format jsonl` lists each"), class_="soft"),
     )  # fmt: skip
 
 

@@ -84,7 +84,10 @@ def state(one: Credential) -> Html:
 
 def action(step: Step) -> str:
     """What a step does, in words, and on what."""
-    named = dict.fromkeys(words.principal(one) for one in step.targets)
+    named = dict.fromkeys(
+        f"permission set {words.part(one)}" if "/AWSReservedSSO_" in one else words.principal(one)
+        for one in step.targets
+    )
     accounts = {one.split(":")[4] for one in step.targets if one.count(":") > 4}
     where = f" in {len(accounts):,} accounts" if len(named) < len(step.targets) and len(accounts) > 1 else ""
     return f"{ACTIONS.get(step.action, step.action)}: {words.listed(named, 3)}{where}"

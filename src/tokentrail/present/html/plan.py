@@ -23,7 +23,7 @@ from tokentrail.present.html.pieces import (
     references,
     section,
 )
-from tokentrail.present.plan import write_script
+from tokentrail.present.plan import policies_apart, write_script
 from tokentrail.spelling import more
 
 _MOST = 60
@@ -99,12 +99,25 @@ def _facts(step: Step, names: Names) -> list[Html]:
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
         ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", words.where(step)),
-        ("Why", step.why),
+        ("Why", _why(step.why)),
         ("Undo", words.undo(step)),
     ]
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
     return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
+
+
+def _why(why: str) -> Html:
+    """Write why, with each policy that a person is to attach laid out behind a fold, so that it can be copied whole."""
+    return join(
+        (
+            tag("details", tag("summary", f"the policy, {len(said):,} characters"),
+                tag("pre", lines(_laid_out(policy)), tabindex=0))
+            if policy is not None else said
+            for said, policy in policies_apart(why)
+        ),
+        " ",
+    )  # fmt: skip
 
 
 def _whose(one: Collateral, names: Names) -> str:
@@ -161,12 +174,12 @@ def _proof(plan: Plan) -> Html:
         "div",
         tag("h3", f"Proof {scope}"),
         tag("p", "It holds if") if proof.complete and proof.holds_if else None,
-        bullets(proof.holds_if) if proof.complete else None,
+        bullets(words.some_of_each(proof.holds_if)) if proof.complete else None,
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
         bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(words.not_spared(plan)),
         tag("h3", "What goes on all the same") if plan.residual_risks else None,
-        bullets(plan.residual_risks),
+        bullets(words.some_of_each(plan.residual_risks)),
     )  # fmt: skip
 
 
