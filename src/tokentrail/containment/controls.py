@@ -9,6 +9,7 @@ to `aws:PrincipalArn` (IAM User Guide, 'AWS global condition context keys').
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
@@ -18,6 +19,11 @@ from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Held, Scene
+
+_MARK = re.compile(r"/AWSReservedSSO_.+_([0-9a-f]+)$")
+"""What differs between the roles of one permission set (IAM Identity Center User Guide, 'Permission sets')."""
+_MANY = 10
+"""Accounts in which the same are denied, from which on these have a policy for themselves where one is too short."""
 
 
 def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[Held]) -> Iterator[Move]:
@@ -68,26 +74,43 @@ def _set_of(role: Principal) -> str:
     return role.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or role.name
 
 
-def statements(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> list[Statement]:
-    """What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones."""
-    found: dict[tuple[tuple[str, ...], bool], list[str]] = {}
-    guests: list[str] = []
+def statements(
+    scene: Scene, on: Sequence[Principal], standing: Set[Principal], *, anywhere: bool = False
+) -> list[Statement]:
+    """
+    What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones.
+
+    Args:
+        scene: What it is about.
+        on: Whom.
+        standing: Of whom more may be minted, so that they are denied for good.
+        anywhere: Whether it names them in whatever account it is attached to.
+    """
+    found: dict[tuple[tuple[str, ...], bool], dict[str, None]] = {}
+    guests: dict[str, None] = {}
     for one in on:
-        found.setdefault((scene.persons.get(one, ()), one in standing), []).append(scene.arn(one))
+        account = "*" if anywhere else one.account
+        arn = _anywhere(scene.arn(one)) if anywhere else scene.arn(one)
+        found.setdefault((scene.persons.get(one, ()), one in standing), {})[arn] = None
         if scene.federates(one):
-            services = ("sts", "iam")
-            guests += [
-                f"arn:{_partition(scene, one)}:{service}::{one.account}:federated-user/*"
-                for service in services
-            ]
+            for service in ("sts", "iam"):
+                guests[f"arn:{_partition(scene, one)}:{service}::{account}:federated-user/*"] = None
     if guests:
-        found.setdefault(((), False), []).extend(dict.fromkeys(guests))
+        found.setdefault(((), False), {}).update(guests)
     return [
-        documents.control(arns, None if for_good else scene.cutoff, persons)
+        documents.control([*arns], None if for_good else scene.cutoff, persons)
         for (persons, for_good), arns in sorted(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
     ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
+
+
+def _anywhere(arn: str) -> str:
+    """The same in any account, where a permission set's role ends in another mark."""
+    resource = arn.split(":", 5)[-1]
+    mark = _MARK.search(resource)
+    resource = resource[: mark.start(1)] + "?" * len(mark[1]) if mark else resource
+    return ":".join([*arn.split(":", 4)[:4], "*", resource])
 
 
 def _partition(scene: Scene, principal: Principal) -> str:
@@ -105,8 +128,32 @@ def _go_on(scene: Scene, live: Sequence[Held]) -> set[Principal]:
 
 def _control(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Move:
     policies = [(statements(scene, some, standing), some) for some in _batches(scene, on, standing)]
+    if len(policies) > 1:
+        policies = list(_by_name(scene, on, standing))
     move = moves.control(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
     return replace(move, closes=frozenset(one.name for one in scene.sources if one.mints in standing & {*on}))
+
+
+def _by_name(
+    scene: Scene, on: Sequence[Principal], standing: Set[Principal]
+) -> Iterator[tuple[list[Statement], list[Principal]]]:
+    """Many accounts in which the same are denied have one policy, that says so of any; others, what they need."""
+    alike: dict[str, list[Principal]] = {}
+    for _, there in groupby(on, key=lambda one: one.account):
+        own = list(there)
+        alike.setdefault(documents.text(statements(scene, own, standing, anywhere=True)), []).extend(own)
+    apart: list[Principal] = []
+    for some in alike.values():
+        said = statements(scene, some, standing, anywhere=True)
+        few = len({one.account for one in some}) < _MANY
+        if few or len(documents.text(said)) > documents.control_room(scene.arn(some[0])):
+            apart += some
+        else:
+            yield said, some
+    if apart:
+        yield from (
+            (statements(scene, some, standing), some) for some in _batches(scene, sorted(apart), standing)
+        )
 
 
 def _batches(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Iterator[list[Principal]]:
