@@ -799,6 +799,21 @@ def test_a_person_who_works_in_many_accounts_is_denied_in_all_by_one_policy(
     assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 
+def test_a_permission_set_s_role_is_named_with_the_path_that_an_export_leaves_out() -> None:
+    """`aws:PrincipalArn` has it, so that a policy without it would bind nobody (IAM User Guide, 'Global condition keys')."""
+    world, session = person()
+    path = "role/aws-reserved/sso.amazonaws.com/"
+    with held(json.loads(json.dumps(world.records()).replace(path, "role/"))) as case:
+        plan = checked(case.contain([session.id], management_account=MANAGEMENT))
+    (said,) = statements(step(plan, "scp-deny"))
+
+    bare, whole = said["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    name = bare.partition(":role/")[2]
+    assert bare == f"arn:aws:iam::{HOME}:role/{name}" and name.startswith("AWSReservedSSO_Admin_")
+    assert whole == f"arn:aws:iam::{HOME}:{path}*{name}"
+    assert plan.proof.complete
+
+
 def test_whoever_runs_the_organisation_is_told_of_all_accounts_at_once() -> None:
     """Without its management account, the one policy is for a person to attach, to each account that is named."""
     world = World(START)

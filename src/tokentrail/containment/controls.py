@@ -91,7 +91,9 @@ def statements(
     for one in on:
         account = "*" if anywhere else one.account
         arn = _anywhere(scene.arn(one)) if anywhere else scene.arn(one)
-        found.setdefault((scene.persons.get(one, ()), one in standing), {})[arn] = None
+        found.setdefault((scene.persons.get(one, ()), one in standing), {}).update(
+            dict.fromkeys(_with_path(arn))
+        )
         if scene.federates(one):
             for service in ("sts", "iam"):
                 guests[f"arn:{_partition(scene, one)}:{service}::{account}:federated-user/*"] = None
@@ -103,6 +105,14 @@ def statements(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
     ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
+
+
+def _with_path(arn: str) -> Iterator[str]:
+    """An ARN as the evidence has it; of a permission set's role whose path that leaves out, as AWS has it too."""
+    yield arn
+    before, role, name = arn.partition(":role/AWSReservedSSO_")
+    if role:
+        yield f"{before}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_{name}"
 
 
 def _anywhere(arn: str) -> str:
