@@ -9,7 +9,6 @@ to `aws:PrincipalArn` (IAM User Guide, 'AWS global condition context keys').
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
@@ -17,11 +16,9 @@ from itertools import groupby
 from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal
+from tokentrail.containment.principal import Principal, in_any_account, permission_set, with_path
 from tokentrail.containment.scene import Held, Scene
 
-_MARK = re.compile(r"/AWSReservedSSO_.+_([0-9a-f]+)$")
-"""What differs between the roles of one permission set (IAM Identity Center User Guide, 'Permission sets')."""
 _MANY = 10
 """Accounts in which the same are denied, from which on these have a policy for themselves where one is too short."""
 
@@ -63,15 +60,10 @@ def _in_permission_set(scene: Scene, role: Principal, standing: Set[Principal]) 
         by_portal=True, reversible=False, cutoff=scene.cutoff if cut else None,
         why="No service control policy binds the management account, and Identity Center alone edits its roles. From "
         "that account (a delegated administrator can't), add to the inline policy of the permission set "
-        f"{_set_of(role)}, and provision it to {role.account} again (`aws sso-admin "
+        f"{permission_set(role)}, and provision it to {role.account} again (`aws sso-admin "
         "put-inline-policy-to-permission-set` replaces what stands there; `provision-permission-set`)"
         f"{moves.in_time(scene) if cut else ','} the statement of: {document} ",
     )  # fmt: skip
-
-
-def _set_of(role: Principal) -> str:
-    """The permission set that a role is named after: `AWSReservedSSO_`, its name, and a mark."""
-    return role.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or role.name
 
 
 def statements(
@@ -90,9 +82,9 @@ def statements(
     guests: dict[str, None] = {}
     for one in on:
         account = "*" if anywhere else one.account
-        arn = _anywhere(scene.arn(one)) if anywhere else scene.arn(one)
+        arn = in_any_account(scene.arn(one)) if anywhere else scene.arn(one)
         found.setdefault((scene.persons.get(one, ()), one in standing), {}).update(
-            dict.fromkeys(_with_path(arn))
+            dict.fromkeys(with_path(arn))
         )
         if scene.federates(one):
             for service in ("sts", "iam"):
@@ -105,22 +97,6 @@ def statements(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
     ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
-
-
-def _with_path(arn: str) -> Iterator[str]:
-    """An ARN as the evidence has it; of a permission set's role whose path that leaves out, as AWS has it too."""
-    yield arn
-    before, role, name = arn.partition(":role/AWSReservedSSO_")
-    if role:
-        yield f"{before}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_{name}"
-
-
-def _anywhere(arn: str) -> str:
-    """The same in any account, where a permission set's role ends in another mark."""
-    resource = arn.split(":", 5)[-1]
-    mark = _MARK.search(resource)
-    resource = resource[: mark.start(1)] + "?" * len(mark[1]) if mark else resource
-    return ":".join([*arn.split(":", 4)[:4], "*", resource])
 
 
 def _partition(scene: Scene, principal: Principal) -> str:

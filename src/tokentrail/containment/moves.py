@@ -296,8 +296,8 @@ def _said(moves: Sequence[Move]) -> str:
         alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
     kinds: dict[str, list[str]] = {}
     for text in alike:
-        command = " --" in text  # what a command names is told of each
-        kinds.setdefault(text if command else without_ids(text), []).append(text)
+        pasted = " --" in text or '{"Version"' in text  # what a command or a policy names is told of each
+        kinds.setdefault(text if pasted else without_ids(text), []).append(text)
     told = []
     for texts in kinds.values():
         told += [_said_once(text, alike[text]) for text in texts[:_IN_FULL]]

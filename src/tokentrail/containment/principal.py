@@ -8,7 +8,7 @@ A name is unique in its account whatever its path, and not every ARN in a trail 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,8 @@ _ACCOUNT = 4
 _SERVICE_LINKED = "/aws-service-role/"
 _RESERVED = "/aws-reserved/"
 _RESERVED_NAME = "AWSReservedSSO_"
+_MARK = re.compile(rf"/{_RESERVED_NAME}.+_([0-9a-f]+)$")
+"""What differs between the roles of one permission set (IAM Identity Center User Guide, 'Permission sets')."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -144,6 +146,27 @@ def arn_of(principal: Principal, partition: str = "aws") -> str:
     if principal.kind == "root":
         return f"arn:{partition}:iam::{principal.account}:root"
     return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}".rstrip("/")
+
+
+def permission_set(role: Principal) -> str:
+    """The permission set that a role of Identity Center is named after, between a beginning and a mark."""
+    return role.name.removeprefix(_RESERVED_NAME).rpartition("_")[0] or role.name
+
+
+def with_path(arn: str) -> Iterator[str]:
+    """An ARN as the evidence has it; of a permission set's role whose path that leaves out, as AWS has it too."""
+    yield arn
+    before, role, name = arn.partition(f":role/{_RESERVED_NAME}")
+    if role:
+        yield f"{before}:role{_RESERVED}sso.amazonaws.com/*{_RESERVED_NAME}{name}"
+
+
+def in_any_account(arn: str) -> str:
+    """A pattern of the same in any account, where a permission set's role ends in another mark."""
+    *before, _, resource = arn.split(":", 5)
+    mark = _MARK.search(resource)
+    resource = resource[: mark.start(1)] + "?" * len(mark[1]) if mark else resource
+    return ":".join([*before, "*", resource])
 
 
 def partition_in(arns: Iterable[str], account: str) -> str:

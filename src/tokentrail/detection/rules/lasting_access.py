@@ -128,9 +128,8 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name == "CreateAccessKey" and not (own and not temporary):
         return "medium", f"a key for {_whose(row, who)}"
     if name == "CreateUser":
-        return "low", f"user {who or '(not named)'}" if row[
-            "source"
-        ] == "iam.amazonaws.com" else "a user of Identity Center"
+        of_iam = row["source"] == "iam.amazonaws.com"
+        return "low", f"user {who or '(not named)'}" if of_iam else "a user of Identity Center"
     if name in _WAYS_IN and not (own and name == "UpdateLoginProfile"):
         return "medium", f"{_PASSWORDS.get(name, name)} for {_whose(row, who)}"
     if name == "AttachUserPolicy" and str(asked.get("policyArn", "")).endswith(_ADMIN):

@@ -143,9 +143,8 @@ class Columns:
         answers = "responseElements" in members
         self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
         """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
-        self.carrier = TABLE if answers else WITHOUT_ANSWERS
-        if "eventSource" not in members:
-            self.carrier = WITHOUT_SOURCE
+        known = TABLE if answers else WITHOUT_ANSWERS
+        self.carrier = known if "eventSource" in members else WITHOUT_SOURCE
         """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:
