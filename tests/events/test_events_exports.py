@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
-from tokentrail.events.carriers.lost import OTHER_OCSF, TABLE, WITHOUT_ANSWERS, sentences
+from tokentrail.events.carriers.lost import OTHER_OCSF, TABLE, WITHOUT_ANSWERS, WITHOUT_SOURCE, sentences
 from tokentrail.events.split import pieces
 from tokentrail.testing import carriers, native
 
@@ -274,12 +274,16 @@ def test_a_key_that_a_query_took_out_of_an_answer_is_not_the_callers(beside: dic
 
 @pytest.mark.parametrize(
     ("answers", "carrier"),
-    [("responseElements", TABLE), ("responseElements.user.userName", TABLE), ("errorCode", WITHOUT_ANSWERS)],
+    [
+        ("responseElements", TABLE),
+        ("responseElements.user.userName", TABLE),
+        ("errorMessage", WITHOUT_ANSWERS),
+    ],
 )
 def test_a_table_without_answers_says_so(answers: str, carrier: str) -> None:
     """What was issued stands in answers alone: without a column of them, nothing seems to descend from anything."""
     when, source = "2024-03-01T00:00:00Z", "sts.amazonaws.com"
-    rows = as_csv(eventName="AssumeRole", eventTime=when, eventSource=source, **{answers: ""})
+    rows = as_csv(eventName="AssumeRole", eventTime=when, eventSource=source, errorCode="", **{answers: ""})
 
     assert [carrier] == [one.carrier for one in pieces(rows)]
     assert ["Tables without responseElements"] * (carrier == WITHOUT_ANSWERS) == [
@@ -293,6 +297,26 @@ def test_a_table_without_services_says_so() -> None:
     [piece] = pieces(rows)
 
     assert "Tables without eventSource" in sentences({piece.carrier: 1}, 1)[0]
+
+
+@pytest.mark.parametrize("source", [{}, {"eventSource": "iam.amazonaws.com"}])
+def test_a_table_without_refusals_says_so(source: dict[str, str]) -> None:
+    """A refused call without its error looks like one that was granted: a plan would undo what nobody made."""
+    rows = as_csv(eventName="CreateUser", eventTime="2024-03-01T00:00:00Z", responseElements="", **source)
+    [piece] = pieces(rows)
+    [said] = sentences({piece.carrier: 1}, 1)
+
+    assert "refused" in said
+    assert "errorCode" in said
+
+
+@pytest.mark.parametrize("source", [{}, {"eventsource": "sts.amazonaws.com"}])
+def test_an_object_of_a_table_lacks_what_no_call_is_without(source: dict[str, str]) -> None:
+    """A JSON object leaves out what is empty in its row, an error for one; the service that was called never is."""
+    row = {"eventname": "AssumeRole", "eventtime": "2024-03-01T00:00:00Z", **source}
+    [piece] = pieces(json.dumps(row).encode())
+
+    assert piece.carrier == (TABLE if source else WITHOUT_SOURCE)
 
 
 @pytest.mark.parametrize(

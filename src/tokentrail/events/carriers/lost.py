@@ -25,6 +25,7 @@ CLOUDWATCH_LOGS = "cloudwatch-logs"
 TABLE = "table"
 WITHOUT_ANSWERS = "table-without-answers"
 WITHOUT_SOURCE = "table-without-source"
+WITHOUT_ERRORS = "table-without-errors"
 WITHOUT_IDS = "without-ids"
 ELASTIC = "elastic"
 ELASTIC_TEXT = "elastic-text"
@@ -38,6 +39,7 @@ _LABELS = {
     TABLE: "Tables (Athena, CloudTrail Lake, Splunk)",
     WITHOUT_ANSWERS: "Tables without responseElements",
     WITHOUT_SOURCE: "Tables without eventSource",
+    WITHOUT_ERRORS: "Tables without errorCode",
     WITHOUT_IDS: "Tables and documents without eventID",
     ELASTIC: "Elastic documents without event.original",
     ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
@@ -60,13 +62,18 @@ LOST = {
     ),
     WITHOUT_ANSWERS: (
         "no credential is seen issued and no key made, so that nothing seems to descend from a credential that minted "
-        "others, and sessions seem to come from nowhere. Select responseElements and requestParameters as well; "
+        "others, and sessions seem to come from nowhere; without errorCode, refused calls count as done. Select these "
+        "and requestParameters as well; "
         "CloudTrail's event history has them where it is downloaded as JSON."
     ),
     WITHOUT_SOURCE: (
         "which service was called is not told, so that no credential is seen issued and little of what was made: "
-        "nothing seems to descend from a credential that minted others. Select eventSource, and requestParameters, "
-        "responseElements and errorCode as well."
+        "nothing seems to descend from a credential that minted others; without errorCode, refused calls count as "
+        "done. Select eventSource, and requestParameters, responseElements and errorCode as well."
+    ),
+    WITHOUT_ERRORS: (
+        "which calls were refused is not told: all count as done, so that plans may undo changes that nobody made, and "
+        "findings about refusals are missing. Select errorCode as well."
     ),
     WITHOUT_IDS: (
         "a call that another file tells too counts twice, since nothing says that it is the same, and calls that look "

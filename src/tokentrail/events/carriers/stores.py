@@ -196,7 +196,7 @@ def named(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A row as an object with Athena's names, or with those of Microsoft Sentinel."""
     if shape.eventname is ABSENT and shape.TimeGenerated is ABSENT:
         return None
-    return iter([Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)])
+    return iter([table.from_object(decode_object(raw), raw)])
 
 
 def respelled(raw: bytes) -> Opened:
@@ -210,7 +210,7 @@ def respelled(raw: bytes) -> Opened:
         return None
     if not {name.decode() for name in _SPELLED} <= set(map(bare, members)):
         return None
-    return iter([Piece(table.from_object(members), None, TABLE, None, raw)])
+    return iter([table.from_object(members, raw)])
 
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:

@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_SOURCE
+from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_ERRORS, WITHOUT_SOURCE
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
+from tokentrail.events.piece import Piece
 from tokentrail.events.values import ACCOUNT_DIGITS
 
 _ALIASES = {
@@ -72,6 +73,8 @@ _BY_ENDPOINT = ("AwsVpceEvent", "NetworkActivity")
 _WHOLE = frozenset({"raw", "eventoriginal", "cloudtrailevent", "message", "eventjson", "jsonevent"})
 """Columns whose cell is a whole record as text; in a timeline of Plaso's, `message` is a sentence beside one."""
 _NEEDED = frozenset({"eventname", "eventtime"})
+_LACKED = {"eventSource": WITHOUT_SOURCE, "responseElements": WITHOUT_ANSWERS, "errorCode": WITHOUT_ERRORS}
+"""What a table without a member is called: what loses most comes first."""
 _UNIT = re.compile(r"\s*\[UTC\]\s*\Z")
 _OTHER_INDEX = re.compile(r"\[\d*\]")
 _EACH = "{}"
@@ -140,11 +143,9 @@ class Columns:
         self._paths = [(at, path) for _, _, at, path in sorted(placed)]
         self.known = self.whole is not None or found >= _NEEDED
         members = {path[0] for _, path in self._paths}
-        answers = "responseElements" in members
         self._unsaid = "vpcEndpointId" in members and "readOnly" not in members
         """Whether a call looks like what an endpoint saw of one, which says neither what it read nor what was asked."""
-        known = TABLE if answers else WITHOUT_ANSWERS
-        self.carrier = known if "eventSource" in members else WITHOUT_SOURCE
+        self.carrier = next((called for name, called in _LACKED.items() if name not in members), TABLE)
         """By the names of `lost`."""
 
     def record(self, cells: Sequence[Any]) -> bytes:
@@ -172,9 +173,15 @@ class Columns:
         return encoded(record)
 
 
-def from_object(members: Mapping[str, Any]) -> bytes:
-    """A row that is a JSON object, such as Splunk's `result`."""
-    return Columns(list(members)).record(list(members.values()))
+def from_object(members: Mapping[str, Any], raw: bytes) -> Piece:
+    """
+    A row that is a JSON object, such as Splunk's `result`.
+
+    It need not have a member of what is empty in its row; `eventSource` never is.
+    """
+    columns = Columns(list(members))
+    carrier = WITHOUT_SOURCE if columns.carrier == WITHOUT_SOURCE else TABLE
+    return Piece(columns.record(list(members.values())), None, carrier, None, raw)
 
 
 def encoded(record: dict[str, Any]) -> bytes:

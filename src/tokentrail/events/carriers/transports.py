@@ -17,7 +17,6 @@ from tokentrail.events.carriers.lost import (
     INSIGHT,
     LOOKUP_EVENTS,
     OTHER_EVENT,
-    TABLE,
     TEST_EVENT,
 )
 from tokentrail.events.carriers.shapes import (
@@ -171,9 +170,7 @@ def _rows(items: list[msgspec.Raw], inside: Inside) -> Iterator[Found]:
         if isinstance(found, str):
             yield from text(found, inside)
         else:
-            yield Piece(
-                table.from_object({str(name): row[name] for name in row}), None, TABLE, None, bytes(item)
-            )
+            yield table.from_object({str(name): row[name] for name in row}, bytes(item))
 
 
 def envelope(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:

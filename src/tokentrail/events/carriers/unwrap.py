@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tokentrail.events.carriers import stores, table, transports
-from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT, TABLE
+from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT
 from tokentrail.events.carriers.shapes import (
     ABSENT,
     DEEPEST,
@@ -66,7 +66,7 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
     """A record as it is, or one whose members are spelled with dots, or are JSON as text."""
     if (shape.userIdentity is ABSENT and b'"userIdentity.' in raw) or bytes(shape.userIdentity)[:1] == b'"':
-        return Piece(table.from_object(decode_object(raw)), None, TABLE, None, raw)
+        return table.from_object(decode_object(raw), raw)
     if (
         shape.insightDetails is not ABSENT
         and shape.userIdentity is ABSENT
