@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -225,9 +225,9 @@ class Stand:
         with self.journal(plan) as journal, self.cloud() as reached:
             return apply(plan, cloud or reached, journal, means, **options)
 
-    def undo(self, plan: Plan, *, reactivate: bool = False) -> Undone:
+    def undo(self, plan: Plan, *, reactivate: bool = False, only: Collection[int] = ()) -> Undone:
         with self.journal(plan) as journal, self.cloud() as cloud:
-            undo = Undo(plan, cloud, journal, clock=self.clock, reactivate_leaked_key=reactivate)
+            undo = Undo(plan, cloud, journal, clock=self.clock, reactivate_leaked_key=reactivate, only=only)
             return undo.go(undo.look())
 
     def journal(self, plan: Plan) -> Journal:

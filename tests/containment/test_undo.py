@@ -12,6 +12,7 @@ from carry_cases import AS_OF, BEFORE, CUTOFF, HOME, REVOKE, Stand, call, denial
 
 from tokentrail.containment.model import Plan
 from tokentrail.containment.outcome import Restored, Undone
+from tokentrail.errors import UsageError
 from tokentrail.present.deeds import write_intended, write_undone
 from tokentrail.present.paper import Paper
 
@@ -45,6 +46,43 @@ def test_undo_leaves_the_account_as_it_was(stand: Stand) -> None:
     assert restored[0]["call"]["parameters"]["PolicyDocument"] == BEFORE
 
 
+def test_one_step_is_taken_back_and_the_others_stand(stand: Stand) -> None:
+    """A revocation that stopped the wrong people is lifted alone; the next `apply` would carry it out again."""
+    plan = applied(stand)
+
+    undone = stand.undo(plan, only=[3])
+
+    assert undone.complete
+    assert outcomes(undone) == [((3,), "restored")]
+    assert stand.key_status() == "Inactive"
+    with pytest.raises(UsageError, match="--step 3: .* of 1, 2"):
+        stand.undo(plan, only=[3])
+    assert [step.outcome for step in stand.apply(plan).steps] == ["already", "already", "done"]
+
+
+def test_what_bears_two_steps_is_not_taken_back_for_one(stand: Stand) -> None:
+    """A policy that two steps wrote would take the other with it: both are named."""
+    plan = stand.story()
+    wider = replace(plan.steps[2], n=4, calls=(replace(plan.steps[2].calls[0]),))
+    plan = with_steps(plan, *plan.steps, wider)
+    assert stand.apply(plan).complete
+    stand.clock.now = AS_OF + timedelta(days=2)
+
+    undone = stand.undo(plan, only=[3])
+
+    assert outcomes(undone) == [((3, 4), "refused")]
+    assert "--step 3 --step 4" in undone.things[0].why
+    assert outcomes(stand.undo(plan, only=[3, 4])) == [((3, 4), "restored")]
+
+
+def test_a_step_that_nobody_carried_out_is_named(stand: Stand) -> None:
+    """A mistyped number is no success."""
+    plan = applied(stand)
+
+    with pytest.raises(UsageError, match="--step 7: .* of 1, 2, 3"):
+        stand.undo(plan, only=[3, 7])
+
+
 def test_what_a_person_did_is_named_and_stays(stand: Stand) -> None:
     """No call takes it back: a policy that somebody pasted would stand for ever, and nobody be told so."""
     plan = plan_of(step(1, "scp-deny", why="Attach the policy.", targets=("arn:aws:iam::1:role/Admin",)))
@@ -55,6 +93,7 @@ def test_what_a_person_did_is_named_and_stays(stand: Stand) -> None:
     write_undone(undone, Paper(page))
 
     assert [(1, "scp-deny")] == [(one.n, one.action) for one in undone.by_hand]
+    assert [1] == [one.n for one in stand.undo(plan, only=[1]).by_hand]
     assert "by hand" in page.getvalue() and "Nothing is left" not in page.getvalue()
 
 

@@ -30,13 +30,23 @@ from tokentrail.present.paper import Paper
 @reach.routed
 @click.option("--dry-run", is_flag=True, help="Show what would be taken back, and send nothing.")
 @click.option(
+    "--step", "only", multiple=True, type=click.IntRange(min=1), metavar="N",
+    help="Take back step N alone, and leave the others as they are. Repeatable.",
+)  # fmt: skip
+@click.option(
     "--yes-reactivate-leaked-key", "reactivate", is_flag=True,
     help="Also lift what keeps a leaked long-term key from working.",
 )  # fmt: skip
 @reach.CONSENT
 @common
 def command(
-    told: Common, path: Path, route: reach.Route, dry_run: bool, reactivate: bool, consent: bool
+    told: Common,
+    path: Path,
+    route: reach.Route,
+    dry_run: bool,
+    only: tuple[int, ...],
+    reactivate: bool,
+    consent: bool,
 ) -> None:
     """
     Put back what was there before `apply`, as its journal saved it, the newest change first.
@@ -48,7 +58,7 @@ def command(
     if not journal_path(path).exists():
         raise ActionRefused(f"{path}: there is no journal beside it, so nothing that `apply` did is known.")
     with route.opened(path, plan) as (cloud, journal):
-        undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate)
+        undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate, only=only)
         takings = undo.look()
         shown = takings if dry_run else [one for one in takings if one.calls]  # the rest is told in the end
         intended = [(one.record.key, one.outcome, one.why, one.calls) for one in shown]

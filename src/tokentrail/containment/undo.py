@@ -8,7 +8,7 @@ where a step was sent later, sessions could be minted for as much longer, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,6 +22,7 @@ from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import ByHand, Restored, Undone, UndoOutcome
 from tokentrail.containment.sending import Sender, settle
 from tokentrail.containment.thing import Irreversible, State, Thing
+from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 
 
@@ -49,15 +50,17 @@ class Undo:
         journal: What was done.
         clock: The time now.
         reactivate_leaked_key: Lift also what would let a leaked key work again.
+        only: The steps to take back; all by default.
     """
 
     def __init__(
         self, plan: Plan, cloud: Cloud, journal: Journal, *, clock: Callable[[], datetime],
-        reactivate_leaked_key: bool = False,
+        reactivate_leaked_key: bool = False, only: Collection[int] = (),
     ) -> None:  # fmt: skip
         self._plan, self._cloud, self._journal, self._clock = plan, cloud, journal, clock
         self._steps: Mapping[int, Step] = {step.n: step for step in plan.steps}
         self._reactivate = reactivate_leaked_key
+        self._only = frozenset(only)
         self._sender = Sender(cloud, journal, clock, lambda deed: None)
 
     def look(self) -> tuple[Taking, ...]:
@@ -66,11 +69,14 @@ class Undo:
 
         Raises:
             ActionRefused: an account can't be reached, or nobody fit for it is at hand.
+            UsageError: nothing is known of a step that is to be taken back.
         """
+        self._insist_on_known()
         fitness.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
         settle(self._sender, "apply")
         settle(self._sender, "undo")
-        return tuple(self._judged(record) for record in history(self._journal.lines).changed)
+        changed = history(self._journal.lines).changed
+        return tuple(self._judged(record) for record in changed if self._is_meant(record.steps))
 
     def go(self, takings: Sequence[Taking], tell: Callable[[Restored], None] = lambda one: None) -> Undone:
         """Take back what may be, each after a last look at what is there."""
@@ -92,8 +98,21 @@ class Undo:
         told = history(self._journal.lines).steps
         return tuple(
             ByHand(n=n, action=step.action, targets=step.targets)
-            for n, step in sorted(self._steps.items()) if n in told and told[n].outcome == "by-person"
+            for n, step in sorted(self._steps.items())
+            if n in told and told[n].outcome == "by-person" and self._is_meant({n})
         )  # fmt: skip
+
+    def _insist_on_known(self) -> None:
+        told = history(self._journal.lines)
+        known = {n for record in told.changed for n in record.steps} | told.steps.keys()
+        if strange := self._only - known:
+            raise UsageError(
+                f"--step {min(strange)}: the journal has nothing to take back of such a step; it has of "
+                f"{', '.join(map(str, sorted(known))) or 'none'}."
+            )
+
+    def _is_meant(self, steps: Set[int]) -> bool:
+        return not self._only or not self._only.isdisjoint(steps)
 
     def _judged(self, record: ThingRecord) -> Taking:
         thing = change(record.call).thing
@@ -123,6 +142,10 @@ class Undo:
         self, record: ThingRecord
     ) -> tuple[Literal["restore", "kept", "refused"], datetime | None, str]:
         """Whether lifting all steps that touched a thing revives nothing."""
+        if self._only and (others := record.steps - self._only):
+            named = " ".join(f"--step {n}" for n in sorted(record.steps))
+            why = f"it bears what step {min(others)} did, too; take back all that it bears with {named}"
+            return "refused", None, why
         steps = [self._steps[n] for n in sorted(record.steps)]
         final = [step for step in steps if not step.reversible]
         if final:
