@@ -55,7 +55,7 @@ def test_one_step_is_taken_back_and_the_others_stand(stand: Stand) -> None:
     assert undone.complete
     assert outcomes(undone) == [((3,), "restored")]
     assert stand.key_status() == "Inactive"
-    with pytest.raises(UsageError, match="--step 3: .* of 1, 2"):
+    with pytest.raises(UsageError, match=r"--step 3: .* of 1, 2"):
         stand.undo(plan, only=[3])
     assert [step.outcome for step in stand.apply(plan).steps] == ["already", "already", "done"]
 
@@ -79,7 +79,7 @@ def test_a_step_that_nobody_carried_out_is_named(stand: Stand) -> None:
     """A mistyped number is no success."""
     plan = applied(stand)
 
-    with pytest.raises(UsageError, match="--step 7: .* of 1, 2, 3"):
+    with pytest.raises(UsageError, match=r"--step 7: .* of 1, 2, 3"):
         stand.undo(plan, only=[3, 7])
 
 
