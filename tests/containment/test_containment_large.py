@@ -102,7 +102,7 @@ def test_what_runs_in_an_account_hands_out_roles_of_that_account() -> None:
         (made_users, "standard"),
         (functions_made, "standard"),
         pytest.param(users_gone_since, "standard", marks=pytest.mark.long),
-        (instances_run, "standard"),
+        pytest.param(instances_run, "standard", marks=pytest.mark.long),
         (entered_roles, "surgical"),
         pytest.param(users_with_keys, "surgical", marks=pytest.mark.long),
     ],

@@ -16,6 +16,7 @@ from tokentrail.containment.model import Call, Plan
 from tokentrail.containment.workloads import RUN_BY, name_of
 from tokentrail.testing import Credential, LongTermKey, World, administration, workload
 from tokentrail.testing.credential import WorkloadSession
+from work import some
 
 JOB = f"{ROLE}Job"
 HERE = "us-east-1"
@@ -58,7 +59,7 @@ MADE: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("kind", some(MADE, 2))
 def test_what_was_made_to_run_with_a_role_is_stopped_by_hand_and_its_role_cut(kind: str) -> None:
     """A step tells how to stop it, with the command; all sessions of its role go after it, though none was seen."""
     action, params, response, told = MADE[kind]

@@ -218,11 +218,9 @@ def test_each_place_is_told_the_innermost_host_that_it_lies_below() -> None:
         grows(None, 0)
     hosts = [(n, n + span) for n, _, span, made in rows if made]
     with duckdb.connect() as engine:
-        engine.execute(
-            "CREATE TABLE known (n BIGINT, root_n BIGINT, span BIGINT, parent_link VARCHAR, "
-            "kind VARCHAR DEFAULT 'service_role')"
-        )
-        engine.executemany("INSERT INTO known (n, root_n, span, parent_link) VALUES (?, ?, ?, ?)", rows)
+        columns = dict(zip(("n", "root_n", "span", "parent_link"), zip(*rows, strict=True), strict=True))
+        engine.register("grown", pa.table(columns))
+        engine.execute("CREATE TABLE known AS SELECT *, 'service_role' AS kind FROM grown")
         engine.execute(f"CREATE TABLE started_hosts AS {tables.TABLES['started_hosts']}")
         told = dict(
             engine.execute(f"SELECT n, began FROM ({tables.began('SELECT n, root_n FROM known')})").fetchall()

@@ -202,7 +202,7 @@ def _add_last(case: Case) -> None:
             ),
             *((name, True) for name in ("later_forest", "later_who", "gone")),
         ],
-        2,
+        3,
     ),
 )
 def test_what_came_later_may_be_damaged_or_missing(

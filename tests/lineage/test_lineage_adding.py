@@ -219,7 +219,7 @@ LATER: dict[str, Sequence[Sequence[Record]]] = {
 """What was found by thinking it through, each as parts that come one after the other."""
 
 
-@pytest.mark.parametrize("why", some(LATER, 2))
+@pytest.mark.parametrize("why", some(LATER, 3))
 def test_rare_things_are_added_as_they_are_linked(why: str) -> None:
     """Parents, links and ids are those of linking all at once."""
     first, *rest = LATER[why]

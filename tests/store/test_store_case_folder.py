@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tokentrail.store.tasks import Options, Outcome
 from tokentrail.store.workers import shared
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
 from tokentrail.testing.names import Json
+from work import some
 
 
 def made_up() -> World:
@@ -539,9 +541,15 @@ def _linked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["grown.json", "forest.parquet", "who.parquet", "losers.parquet", "layers/*.hours.parquet"]
+    ("content", "name"),
+    some(
+        product(
+            (b"", b"garbage", b"[" * 200_000, None),
+            ("grown.json", "forest.parquet", "who.parquet", "losers.parquet", "layers/*.hours.parquet"),
+        ),
+        2,
+    ),
 )
-@pytest.mark.parametrize("content", [b"", b"garbage", b"[" * 200_000, None])
 def test_derived_tables_that_are_damaged_are_worked_out_anew(
     name: str, content: bytes | None, linked: tuple[Path, Path, Any], tmp_path: Path
 ) -> None:

@@ -767,7 +767,7 @@ def _derived_anew(files: list[str], tmp_path_factory: pytest.TempPathFactory) ->
                 for one in NO_JSON
             ),
         ],
-        2,
+        4,
     ),
 )
 def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(

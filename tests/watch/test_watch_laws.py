@@ -71,7 +71,7 @@ def answers(folder: Path) -> tuple[str, str, str]:
 
 
 @given(deliveries())
-@settings(max_examples=3)
+@settings(max_examples=2)
 def test_what_is_told_in_the_end_is_what_detect_says(batches: list[list[list[Json]]]) -> None:
     """After all revisions, in any order, split and repetition; and the case answers byte for byte as after one ingest."""
     with tempfile.TemporaryDirectory() as folder:
@@ -212,7 +212,9 @@ class Unfinished(SweepProcess):
         return False
 
 
-@pytest.mark.parametrize("when", ["while it sweeps", "while it notes what it found"])
+@pytest.mark.parametrize(
+    "when", ["while it notes what it found", pytest.param("while it sweeps", marks=pytest.mark.long)]
+)
 def test_a_watch_that_is_stopped_before_it_has_noted_the_past_tells_nothing_of_it(
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
