@@ -84,6 +84,18 @@ def test_of_hundreds_of_roles_the_table_names_a_few() -> None:
     assert "trust:role-299 " not in short.getvalue() and "trust:role-299 " in whole.getvalue()
 
 
+def test_rows_of_one_role_s_name_in_many_accounts_stay_apart() -> None:
+    """Accounts stand at the end of a long id: cut there, the rows of an organisation's role would all read alike."""
+    ids = [f"trust-named-callers:OrganizationAccountAccessRole@{n:012}" for n in range(9)]
+    stream = io.StringIO()
+    write_guard(
+        replace(guard(), guardrails=tuple(guardrail(id=one) for one in ids)), Paper(stream), whole=False
+    )
+
+    rows = re.findall("^  1      (trust.{32})", stream.getvalue(), re.MULTILINE)
+    assert len(rows) == len({*rows}) == 9
+
+
 def test_terraform_has_no_template_of_the_attacker_s() -> None:
     """Every `${` and `%{` is escaped, each here-document ends where ours does, names are plain."""
     text = terraform(KINDS)

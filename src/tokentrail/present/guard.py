@@ -12,6 +12,7 @@ from itertools import groupby
 from tokentrail.present import words
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.paper import Paper, pad
+from tokentrail.present.safe import cut_middle, safe
 from tokentrail.prevention.model import STAGES, AttackerCall, AuditFinding, Backtest, Broken, Guard, Guardrail
 
 _LABEL = 12
@@ -110,7 +111,7 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool) 
         tested = one.backtest
         ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
         paper.line(
-            f"  {one.stage:<6} {pad(one.id, 37)} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
+            f"  {one.stage:<6} {pad(cut_middle(safe(one.id), 37), 37)} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
             f"{tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
         )
     if len(listed) < len(guardrails):
