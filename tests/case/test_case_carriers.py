@@ -68,7 +68,7 @@ def _expected(records: list[Json]) -> Rows:
     return rows(native(records))
 
 
-@pytest.mark.parametrize("carrier", WHOLE)
+@pytest.mark.parametrize("carrier", some(WHOLE, 2))
 def test_a_carrier_that_loses_nothing_gives_the_same_credentials(
     carrier: str, brought: Callable[[str], bytes], expected: Rows
 ) -> None:

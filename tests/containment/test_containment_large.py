@@ -13,7 +13,7 @@ from tokentrail.containment.model import Plan, Strategy
 from tokentrail.testing import World
 from work import growth
 
-LOT = 30
+LOT = 20
 
 
 @pytest.fixture(name="cases")

@@ -97,7 +97,7 @@ def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pyte
     assert [one.count for one in found] == [20_000]
 
 
-@pytest.mark.parametrize("most", [1, 60])
+@pytest.mark.parametrize("most", [1, pytest.param(60, marks=pytest.mark.long)])
 def test_in_files_the_same_is_known(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

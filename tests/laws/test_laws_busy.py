@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +24,7 @@ from tokentrail.case import views
 from tokentrail.lineage import busy, few
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
+from work import some
 
 
 @contextmanager
@@ -133,8 +135,7 @@ def _of_two_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, expected
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "another's"])
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize(("name", "damage"), some(product(KEPT, ("missing", "empty", "cut", "another's")), 3))
 def test_what_is_kept_may_be_damaged(
     name: str, damage: str, of_two_days: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -800,8 +801,9 @@ def test_derived_files_that_fit_into_no_folder_are_left_alone(
         assert expected == everything(case)
 
 
-@pytest.mark.parametrize("field", ["records", "gone", "ids", "ends"])
-@pytest.mark.parametrize("value", [5, ["../../x"]])
+@pytest.mark.parametrize(
+    ("field", "value"), some(product(("records", "gone", "ids", "ends"), (5, ["../../x"])), 3)
+)
 def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
     field: str, value: object, given: Given, logs: list[str], machine: Machine, expected: str
 ) -> None:
@@ -847,8 +849,8 @@ def _read_from(
 
 
 @pytest.mark.parametrize(
-    "lost", ["segments", "segments/*", "segments/*/events.parquet", "objects", "manifests", "derived", "derived/*",
-             "derived/*/*", "derived/*/grown.json", "mirrored", "notes", "case.json"],
+    "lost", some(("segments", "segments/*", "segments/*/events.parquet", "objects", "manifests", "derived", "derived/*",
+                  "derived/*/*", "derived/*/grown.json", "mirrored", "notes", "case.json"), 2),
 )  # fmt: skip
 def test_what_a_mirror_has_lost_is_had_again(
     lost: str, read_from: tuple[FakeBucket, Path], machine: Machine, expected: str, tmp_path: Path
