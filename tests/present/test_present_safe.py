@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tokentrail.present import safe as safe_gate
 from tokentrail.present.safe import cut_head, safe
 
 anything = st.text(st.characters(codec=None)) | st.text(
@@ -34,6 +35,15 @@ def test_twice_is_once(text: str) -> None:
 def test_plain_text_is_left_alone(text: str) -> None:
     """Printable ASCII, markup of rich included, comes back as it is."""
     assert safe(text) == text
+
+
+def test_what_is_plain_is_so_by_the_slow_way_too() -> None:
+    """What is let through at once, singly and in a row, has ink and width, and stands for itself."""
+    plain = [one for one in map(chr, range(0x3000)) if safe_gate._PLAIN.fullmatch(one)]
+
+    assert len(plain) > 900
+    assert [one for one in plain if "".join(safe_gate._visible(one * 3)) != one * 3] == []
+    assert {*"…→·▸◂—"} <= {*plain}
 
 
 @given(text=anything, limit=st.integers(1, 30))

@@ -11,6 +11,7 @@ Standard, chapter 4.5, and UAX #9 for bidi), and the letters and marks that have
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from rich.cells import cell_len, chop_cells
@@ -31,6 +32,8 @@ _INKLESS = frozenset(
         *range(0xE0100, 0xE01F0),
     ]
 )
+_PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u25a0-\u25ff]*")
+"""Most of what isn't ASCII, our own arrows and dots among it: it stands as it is, which is told at once."""
 _MARKS_IN_A_ROW = 2
 """More combining marks than any script stacks would grow over the lines above and below."""
 
@@ -45,7 +48,8 @@ def safe(text: str, limit: int | None = None) -> str:
         text: Anything.
         limit: The number of columns from which on it is cut, the last being `…`.
     """
-    shown = text if text.isascii() and text.isprintable() else "".join(_visible(text))
+    plain = text.isprintable() if text.isascii() else _PLAIN.fullmatch(text)
+    shown = text if plain else "".join(_visible(text))
     return shown if limit is None else cut(shown, limit)
 
 

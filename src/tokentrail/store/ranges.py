@@ -85,16 +85,25 @@ class Ranges:
 
 def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Table]:
     """The rows in some ranges of a table that is sorted by a column, with what is null at the end."""
-    values, places = _Values(table[by]), list[tuple[int, int]]()
-    for low, high in wanted:
-        start = bisect_left(values, low)
-        end = bisect_right(values, high, lo=start)
-        if end > start:
-            places.append((start, end))
+    places = [(start, end) for start, end in _found(table[by], wanted) if end > start]
     if sum(end - start for start, end in places) > len(table) // 2:
         yield from (table.slice(start, end - start) for start, end in places)
     elif places:  # a slice would hold the whole table in memory
         yield table.take(pa.array(np.concatenate([np.arange(start, end) for start, end in places])))
+
+
+def _found(column: pa.ChunkedArray[Any], wanted: Iterable[Range]) -> Iterable[tuple[int, int]]:
+    """Where each of some ranges begins and ends in a column that is sorted so."""
+    if pa.types.is_int64(column.type) and not column.null_count:  # thousands are found at once
+        numbers: Any = column.to_numpy()
+        lows, highs = np.array([*wanted], np.int64).reshape(-1, 2).T
+        starts, ends = np.searchsorted(numbers, lows), np.searchsorted(numbers, highs, side="right")
+        yield from zip(starts.tolist(), ends.tolist(), strict=True)
+        return
+    values = _Values(column)
+    for low, high in wanted:
+        start = bisect_left(values, low)
+        yield start, bisect_right(values, high, lo=start)
 
 
 def plain(table: pa.Table) -> pa.Table:
