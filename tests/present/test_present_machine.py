@@ -14,7 +14,7 @@ from present_cases import KEY, NINE, SESSION, credential, event, plain, trace
 
 from tokentrail.lineage.model import Created, Credential, Gap, TimelineEvent, TracedCredential
 from tokentrail.present.document import columns, document, timestamp
-from tokentrail.present.machine import write_csv, write_json, write_json_list, write_jsonl
+from tokentrail.present.machine import indented, write_csv, write_json, write_json_list, write_jsonl
 from tokentrail.results import Coverage, HourGap, IngestSummary, ObjectCounts, RecordCounts
 
 CONTRACT = {
@@ -47,6 +47,20 @@ CONTRACT = {
     "source_ips",
     "used",
 }
+
+
+texts = st.text(st.characters(codec=None)) | st.text('\x00\x1f\x7f\u2028\u202e\ud800é😀\\"/\n')
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([0.5, 2.25, 2**64, -(2**70)]) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(shown=anything)
+def test_json_is_what_python_writes(shown: Any) -> None:
+    """To the byte, half surrogate pairs and numbers of any size among it."""
+    assert indented(shown) == json.dumps(shown, ensure_ascii=True, indent=2)
 
 
 def test_a_credential_has_the_names_of_the_contract() -> None:

