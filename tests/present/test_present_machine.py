@@ -8,13 +8,22 @@ import json
 from datetime import timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from present_cases import KEY, NINE, SESSION, credential, event, plain, trace
 
 from tokentrail.lineage.model import Created, Credential, Gap, TimelineEvent, TracedCredential
+from tokentrail.present import machine
 from tokentrail.present.document import columns, document, timestamp
-from tokentrail.present.machine import indented, write_csv, write_json, write_json_list, write_jsonl
+from tokentrail.present.machine import (
+    indented,
+    write_csv,
+    write_json,
+    write_json_list,
+    write_json_of,
+    write_jsonl,
+)
 from tokentrail.results import Coverage, HourGap, IngestSummary, ObjectCounts, RecordCounts
 
 CONTRACT = {
@@ -61,6 +70,18 @@ anything = st.recursive(
 def test_json_is_what_python_writes(shown: Any) -> None:
     """To the byte, half surrogate pairs and numbers of any size among it."""
     assert indented(shown) == json.dumps(shown, ensure_ascii=True, indent=2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_result_is_written_in_parts_as_in_one(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, however many of its items are turned into text at once."""
+    monkeypatch.setattr(machine, "_AT_ONCE", 2)
+    found = trace(*(credential(id=f"A{n}") for n in range(count)))
+    whole, parts = io.StringIO(), io.StringIO()
+    write_json(document(found), whole)
+    write_json_of(found, parts)
+
+    assert parts.getvalue() == whole.getvalue()
 
 
 def test_a_credential_has_the_names_of_the_contract() -> None:

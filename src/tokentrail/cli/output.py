@@ -31,7 +31,7 @@ from tokentrail.errors import EvidenceIncomplete
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.holdings import held_before, write_ingest
-from tokentrail.present.machine import write_csv, write_json, write_json_list, write_jsonl
+from tokentrail.present.machine import write_csv, write_json, write_json_list, write_json_of, write_jsonl
 from tokentrail.present.paper import Paper
 from tokentrail.results import IngestSummary
 
@@ -87,7 +87,7 @@ def show_parts(
     told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
 ) -> None:
     """
-    Print one result; where it is text, no document is made of it first: that of a large one takes longer than the rest.
+    Print one result, of which no document is made as a whole: that of a large one takes longer than the rest.
 
     Args:
         told: The format.
@@ -96,11 +96,16 @@ def show_parts(
         parts: Its field whose items are its lines, and its rows in CSV.
         kind: What each of them is.
     """
-    if told.format == "text":
-        text(found, Paper(sys.stdout))
-    else:
-        whole = document(found)
-        show_documents(told, whole, lines=whole[parts], table=(columns(kind), whole[parts]))
+    items = (document(one) for one in getattr(found, parts))
+    match told.format:
+        case "text":
+            text(found, Paper(sys.stdout))
+        case "json":
+            write_json_of(found, sys.stdout)
+        case "jsonl":
+            write_jsonl(items, sys.stdout)
+        case "csv":
+            write_csv(items, columns(kind), sys.stdout)
 
 
 def show_documents(

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from tokentrail.present.document import Document, row
+from tokentrail.present.document import Document, members, plain, row
 from tokentrail.present.safe import safe
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -24,6 +24,7 @@ _FORMULA_WITHIN = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
 """The same behind a semicolon, at which spreadsheets cut cells where the comma parts decimals."""
 
 
+_AT_ONCE = 1_000
 _BEYOND_IT = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 """How msgspec ends at half a surrogate pair, or a very large number."""
 _NOT_PRINTED = re.compile(r"[^\x00-\x7e]+")
@@ -33,6 +34,24 @@ _NOT_PRINTED = re.compile(r"[^\x00-\x7e]+")
 def write_json(shown: Any, stream: TextIO) -> None:
     """Write one document."""
     stream.write(indented(shown) + "\n")
+
+
+def write_json_of(result: object, stream: TextIO) -> None:
+    """Write a result's document, some items of its lists at a time: the whole of a large one takes much memory."""
+    lead = "{\n"
+    for name, value in members(result):
+        stream.write(f'{lead}  "{name}": ')
+        if isinstance(value, tuple) and value:
+            before = "["
+            for start in range(0, len(value), _AT_ONCE):
+                some = indented(plain(value[start : start + _AT_ONCE]))
+                stream.write(before + some[1:-2].replace("\n", "\n  "))
+                before = ","
+            stream.write("\n  ]")
+        else:
+            stream.write(indented(plain(value)).replace("\n", "\n  "))
+        lead = ",\n"
+    stream.write("\n}\n")
 
 
 def write_json_list(items: Iterable[Document], stream: TextIO) -> None:
