@@ -96,16 +96,15 @@ def show_parts(
         parts: Its field whose items are its lines, and its rows in CSV.
         kind: What each of them is.
     """
-    items = (document(one) for one in getattr(found, parts))
     match told.format:
         case "text":
             text(found, Paper(sys.stdout))
         case "json":
             write_json_of(found, sys.stdout)
         case "jsonl":
-            write_jsonl(items, sys.stdout)
+            write_jsonl(map(document, getattr(found, parts)), sys.stdout)
         case "csv":
-            write_csv(items, columns(kind), sys.stdout)
+            write_csv(map(document, getattr(found, parts)), columns(kind), sys.stdout)
 
 
 def show_documents(
