@@ -293,6 +293,9 @@ def test_undo_puts_all_back(shell: Shell) -> None:
     head = json.loads(lines[0]) | {"plan": planfile.digest(safe)}
     journal_path(shell.stand.file).write_text("\n".join([json.dumps(head), *lines[1:]]) + "\n")
     planfile.save(safe, shell.stand.file)
+    alone = shell("undo", YES, "--step", "3", "--dry-run")
+    assert alone.code == 0 and "MyBucketRole" in alone.out and "user support" not in alone.out, alone.out
+    assert shell("undo", YES, "--step", "9").code == 2
     undone = shell("undo", YES, "--yes-reactivate-leaked-key", "--format", "json")
 
     assert undone.code == 0, undone.err
