@@ -13,7 +13,6 @@ it. It was the attacker's all the same, and so were the addresses that it was us
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +26,7 @@ from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family, starts_of
@@ -340,12 +340,7 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
     """The addresses of credentials, and not the names of services that stand in their place."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
-        for text in (*one.source_ips, *issued):
-            try:
-                ipaddress.ip_address(text or "")
-            except ValueError:
-                continue
-            yield str(text)
+        yield from (text for text in (*one.source_ips, *issued) if text and parsed(text))
 
 
 def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,6 @@ an id.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
 from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.meant import meant
 from tokentrail.lineage.part import FEW, Part
 from tokentrail.lineage.rows import Row
@@ -191,7 +191,7 @@ class Naming:
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
-        if _is_address(principal):
+        if parsed(principal):
             some = self._engine.holding(names=(principal,))
             found = self._callers(some, "e.ip = ?", principal)
             if found:
@@ -385,13 +385,5 @@ def _is_text(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
         return False
     return True

@@ -13,6 +13,7 @@ from operator import attrgetter
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.spelling import instant
@@ -54,9 +55,8 @@ def networks(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _within(address: str, allowed: tuple[str, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    found = parsed(address)
+    if found is None:
         return False
     ends = _ranges(allowed).get(found.version, [])
     place = bisect_left(ends, (int(found), 0))
