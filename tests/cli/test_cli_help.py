@@ -53,6 +53,20 @@ def test_each_verb_has_the_common_options(verb: str) -> None:
     assert names >= {"--case", "--as-of", "--format", "--strict", "--verbose", "-v"}
 
 
+@pytest.mark.parametrize("verb", ["trace", "timeline", "contain", "report", "guard"])
+def test_a_subject_is_taken_bare_and_by_its_name(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who typed `investigate --subject KEY` or `trace KEY` may type either of the next verb, and both at once."""
+    command, taken = command_of(verb), list[tuple[str, ...]]()
+    monkeypatch.setattr(
+        "tokentrail.cli.options.guarded", lambda _, __, **options: taken.append(options["subjects"])
+    )
+    command.main(
+        [*(["-o", "x.html"] if verb == "report" else []), "A", "--subject", "B"], standalone_mode=False
+    )
+
+    assert taken == [("A", "B")]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_example_can_be_parsed(verb: str) -> None:
     """The example names only options and arguments that exist."""

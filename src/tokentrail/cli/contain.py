@@ -15,7 +15,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common, named_case, narrowing
+from tokentrail.cli.options import Common, about, common, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
@@ -33,7 +33,7 @@ UNPROVEN = 1
     short_help="What ends all of the attacker's credentials and nobody else's, with proof.",
     epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
 )
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@about()
 @click.option(
     "--strategy", type=click.Choice(get_args(Strategy), case_sensitive=False), default="standard", show_default=True,
     help="standard revokes older sessions (colleagues sign in again), surgical ends exactly the tainted ones and what "

@@ -17,7 +17,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
-from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.options import Common, about, common, narrowing
 from tokentrail.errors import UsageError
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
@@ -38,10 +38,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     short_help="What would have stopped it: audit, guardrail policies, and their back-test.",
     epilog=example("tokentrail guard --subject AKIAIOSFODNN7EXAMPLE --iam details.json --case leak"),
 )
-@click.option(
-    "--subject", "subjects", multiple=True, metavar="SUBJECT",
-    help="Whose tainted credentials are the attacker's; without it, those that findings name. Repeatable.",
-)  # fmt: skip
+@about(
+    required=False,
+    told="Whose tainted credentials are the attacker's; without any, those that findings name. Repeatable.",
+)
 @click.option(
     "--iam", "snapshots", multiple=True, metavar="FILE", type=_FILE,
     help="Output of `aws iam get-account-authorization-details`, one file an account; also a credential report, or "

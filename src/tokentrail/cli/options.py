@@ -136,6 +136,31 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
     return wrapped
 
 
+def about(*, required: bool = True, told: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """
+    Add the subjects, bare or each behind `--subject`, as verbs have them that take something else bare.
+
+    Args:
+        required: Whether the verb has no answer without any.
+        told: What `--help` says of `--subject`, if anything.
+    """
+    shown = "SUBJECT..." if required else "[SUBJECT]..."
+
+    def added(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapped(*, bare: tuple[str, ...], subjects: tuple[str, ...], **options: Any) -> None:
+            if required and not bare + subjects:
+                raise click.MissingParameter(param_type="argument", param_hint=f"'{shown}'")
+            command(subjects=bare + subjects, **options)
+
+        named = click.option(
+            "--subject", "subjects", multiple=True, metavar="SUBJECT", hidden=not told, help=told or "A SUBJECT."
+        )  # fmt: skip
+        return click.argument("bare", nargs=-1, metavar=shown)(named(wrapped))
+
+    return added
+
+
 def narrowing(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that narrow what counts as the attacker's."""
     for option in (

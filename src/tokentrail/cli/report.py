@@ -19,7 +19,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import start_from
 from tokentrail.cli.judging import JUDGING
-from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.options import Common, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
@@ -49,7 +49,7 @@ class Written:
     short_help="One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
     epilog=example("tokentrail report AKIAIOSFODNN7EXAMPLE -o leak.html"),
 )
-@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
+@about(required=False)
 @click.option(
     "-o", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
     help="Where the page goes; `-` for standard output.",

@@ -11,7 +11,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import Common, about, common
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
 from tokentrail.present.timesketch import write_timesketch
@@ -22,7 +22,7 @@ from tokentrail.present.timesketch import write_timesketch
     short_help="What a subject and its descendants did, in order.",
     epilog=example("tokentrail timeline AKIAIOSFODNN7EXAMPLE --format csv > timeline.csv"),
 )
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@about()
 @common
 def command(told: Common, subjects: tuple[str, ...]) -> None:
     """

@@ -13,7 +13,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common_with, narrowing
+from tokentrail.cli.options import Common, about, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.graph import write_dot, write_mermaid
@@ -27,7 +27,7 @@ from tokentrail.present.lineage import write_trace
         "tokentrail trace AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
     ),
 )
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@about()
 @click.option(
     "--up", is_flag=True, help="Only what the subject descends from (with --down: both, as by default)."
 )
