@@ -118,6 +118,7 @@ DETECTIONS = {
     "issuer's kind": "s: {userIdentity.sessionContext.sessionIssuer.type: Role, eventSource: sts.amazonaws.com}\ncondition: s",
     "three quarters": "s_1: {eventName: AssumeRole}\ns_2: {eventSource: sts.amazonaws.com}\ns_3: {requestParameters.roleSessionName|exists: true}\ncondition: all of s_*",
     "spelled otherwise": "s: {RequestParameters.RoleSessionName: support-eu}\ncondition: s",
+    "document in a part": "s:\n  requestParameters|contains|all: ['\"Deny\"', '\"aws:TokenIssueTime\"']\ncondition: s",
 }
 
 
