@@ -111,4 +111,4 @@ def text(value: Any) -> str:
     if value.__class__ is int:
         return str(value)
     told = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return f'{told}\n{told.replace(_ESCAPED, _QUOTE)}' if _ESCAPED in told else told
+    return f"{told}\n{told.replace(_ESCAPED, _QUOTE)}" if _ESCAPED in told else told
