@@ -418,7 +418,10 @@ def test_a_forged_log_in_the_case_is_named(cloud: Cloud) -> None:
             assert 1 == sum("no digest of these hours knows 1 log file" in why for why in gaps(case, key.id))
 
 
-@pytest.mark.parametrize(("quiet", "lost", "silent"), [((2, 3), (), 0), ((2, 3), (3,), 1), ((), (), 0)])
+@pytest.mark.parametrize(
+    ("quiet", "lost", "silent"),
+    [((1, 2), (), 0), ((1, 2), (2,), 1), ((1, 2), (3,), 1), ((1, 2), (4,), 0), ((), (), 0)],
+)
 def test_hours_of_which_digests_prove_that_nothing_was_logged_are_no_gap(
     quiet: tuple[int, ...], lost: tuple[int, ...], silent: int, cloud: Cloud
 ) -> None:

@@ -58,7 +58,7 @@ def _digest(one: Coverage, periods: Sequence[LogPeriod]) -> str | None:
     lacking = sum(period.not_in_case for period in own)
     if lacking:
         return f"partial: the case lacks {_files(lacking)} of these hours"
-    word = "complete" if _covers(own, one.first, one.last) else "partial"
+    word = "complete" if _reached(own, one.first) >= one.last else "partial"
     return f"{word}, by {'signature' if all(period.proof == 'signature' for period in own) else 'hash chain'}"
 
 
@@ -66,13 +66,14 @@ def _hours(period: LogPeriod) -> int:
     return max(1, round((period.end - period.start).total_seconds() / 3600))
 
 
-def _covers(periods: Sequence[LogPeriod], first: datetime, last: datetime) -> bool:
+def _reached(periods: Sequence[LogPeriod], first: datetime) -> datetime:
+    """Until when periods follow each other from a moment on without a hole."""
     reached = first
     for one in sorted(periods, key=lambda one: one.start):
         if one.start > reached:
-            return False
+            break
         reached = max(reached, one.end)
-    return reached >= last
+    return reached
 
 
 def gaps(
@@ -106,4 +107,4 @@ def _quiet(one: Gap, whole: Sequence[LogPeriod]) -> bool:
     if one.start is None or one.end is None:
         return False
     own = [period for period in whole if (period.account, period.region) == (one.account, one.region)]
-    return _covers(own, one.start, one.end + _DELIVERED)
+    return _reached(own, one.start) - one.end >= _DELIVERED
