@@ -43,7 +43,7 @@ from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.errors import CaseError
+from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
@@ -390,7 +390,7 @@ class Case(Lookups, Tracing, Guarding):
         """
         stored = self._folder.snapshot().objects().get(sha256)
         if stored is None:
-            raise CaseError(f"no evidence object {sha256[:12]} in this case.")
+            raise RecordNotFound(f"no evidence object {sha256[:12]} in this case.")
         return record(self._folder, stored, ordinal, as_carried=as_carried)
 
     def _records(self) -> int:
