@@ -254,7 +254,9 @@ def serve() -> None:
             pickle.dump(outcome, answers)
             answers.flush()
         except BrokenPipeError:
-            os._exit(0)  # the caller was killed; at an ordinary exit, Python would write what is left, and complain
+            os._exit(
+                0
+            )  # the caller was killed; at an ordinary exit, Python would write what is left, and complain
 
 
 def _done(work: Callable[[Any], Any], task: Any) -> tuple[Any, BaseException | None]:
