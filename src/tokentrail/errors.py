@@ -8,6 +8,7 @@ Every error that TokenTrail raises, in one tree.
     ├── CaseError             the case folder is missing, foreign or damaged
     │   ├── CaseBusy          another process holds the case
     │   ├── CaseReplaced      another case lies where an open one did
+    │   ├── RecordNotFound    the case holds no such record
     │   └── NoRoom            a question needs more memory than it may take
     ├── EvidenceIncomplete    `--strict`: something was rejected or is missing (exit 3)
     └── ActionRefused         a change was refused or failed (exit 4)
@@ -47,6 +48,10 @@ class CaseBusy(CaseError):
 
 class CaseReplaced(CaseError):
     """What was opened is not there any more, and another case is in its place: it must be opened anew."""
+
+
+class RecordNotFound(CaseError):
+    """The case holds no record of that event, or none at that place."""
 
 
 class NoRoom(CaseError):

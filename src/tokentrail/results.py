@@ -151,6 +151,16 @@ class LogPeriod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnlistedLog:
+    """A log file of the case that no digest of its hour knows: a trail without digests wrote it, or anybody."""
+
+    account: str
+    region: str
+    written: datetime
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogVerification:
     """What verifying log files by their digests showed."""
 

@@ -118,6 +118,7 @@ DETECTIONS = {
     "issuer's kind": "s: {userIdentity.sessionContext.sessionIssuer.type: Role, eventSource: sts.amazonaws.com}\ncondition: s",
     "three quarters": "s_1: {eventName: AssumeRole}\ns_2: {eventSource: sts.amazonaws.com}\ns_3: {requestParameters.roleSessionName|exists: true}\ncondition: all of s_*",
     "spelled otherwise": "s: {RequestParameters.RoleSessionName: support-eu}\ncondition: s",
+    "document in a part": "s:\n  requestParameters|contains|all: ['\"Deny\"', '\"aws:TokenIssueTime\"']\ncondition: s",
 }
 
 
@@ -308,6 +309,39 @@ def test_a_count_must_reach_the_next_whole_number(condition: str, least: int, tm
 
     (found,) = rules.correlations
     assert found.least == least
+
+
+@pytest.mark.parametrize(
+    ("way", "condition", "told"),
+    [
+        ("event_count", "{gte: 5}", "15 calls in 2 stretches of time"),
+        ("event_count", "{gte: 8}", "9 calls within 10 minutes"),
+        ("value_count", "{gte: 5, field: requestParameters.key}", "15 calls in 2 stretches of time"),
+        ("temporal", "", "21 calls in 3 stretches of time"),
+        ("temporal_ordered", "", "6 calls in 3 stretches of time"),
+    ],
+)
+def test_all_that_meets_a_correlation_is_told_and_not_its_first_few_calls(
+    way: str, condition: str, told: str, tmp_path: Path
+) -> None:
+    """A burst counts as a whole, and a first one that was harmless hides no later one of the same group."""
+    evidence = world()
+    key = evidence.user("ada")
+    for count in (6, 3, 9):
+        key.calls("s3:GetObject", {"bucketName": "backups", "key": "{n}"}, count=count)
+        key.calls("s3:ListObjects", {"bucketName": "backups"})
+        evidence.wait(hours=5)
+    rules = read(
+        tmp_path,
+        rule("s: {eventName: GetObject}\ncondition: s", title="A", name="a"),
+        rule("s: {eventName: ListObjects}\ncondition: s", title="B", name="b"),
+        _correlation(way, condition, *(("a", "b") if way.startswith("temporal") else ("a",))),
+    )
+    with held(evidence) as case:
+        (one,) = (each for each in judged(case, rules) if each.title == "Several")
+
+    assert one.why.startswith(f"{told}, from ")
+    assert one.count == len(one.events) == int(told.split()[0])
 
 
 @pytest.mark.parametrize("second", ["eventSource: s3.amazonaws.com", "requestParameters.key|exists: true"])

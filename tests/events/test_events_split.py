@@ -237,7 +237,7 @@ def test_a_list_named_records_inside_a_record_is_no_envelope() -> None:
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b" \n\0", "empty file"),
+        (b" \n\0", "nothing but white space or zero bytes"),
         (b"Obj\x01\x04\x14avro.codec", "a file of Avro, which is not read: write it as JSON, CSV or Parquet"),
         (
             b"<Error><Code>AccessDenied</Code></Error>",

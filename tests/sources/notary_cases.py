@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -65,6 +65,8 @@ class Notary:
     region: str = "us-east-1"
     trail: str = "my_trail"
     start: datetime = START
+    quiet: Collection[int] = ()
+    """Hours without a log."""
     objects: dict[str, bytes] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Notary:
         for hour in range(self.hours):
             start = self.start + hour * HOUR
             files = []
-            for number in range(self.logs_an_hour):
+            for number in range(0 if hour in self.quiet else self.logs_an_hour):
                 moment = start + timedelta(minutes=10 + 20 * number)
                 world.wait((moment - world.now).total_seconds())
                 ada.calls("ec2:DescribeInstances")

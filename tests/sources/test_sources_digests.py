@@ -13,6 +13,7 @@ from notary_cases import HOUR, Notary, fingerprint, listed_keys, private_key, pu
 from evidence import HOME, START, real
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
+from tokentrail.lineage.model import SILENT
 from tokentrail.results import LogVerification
 from tokentrail.sources import digests
 from tokentrail.sources.interface import Wanted
@@ -400,7 +401,7 @@ def test_what_the_case_lacks_is_counted(cloud: Cloud) -> None:
 
 
 def test_a_forged_log_in_the_case_is_named(cloud: Cloud) -> None:
-    """A file in a verified hour that no digest knows."""
+    """A file in a verified hour that no digest knows; status and traces say so, too, however often it is verified."""
     notary = Notary()
     put(cloud, notary)
     forged = notary.logs[2].replace("0000000000000000", "FORGEDFORGEDFORG")
@@ -408,7 +409,41 @@ def test_a_forged_log_in_the_case_is_named(cloud: Cloud) -> None:
     cloud.ingest()
     cloud.wire.fault = with_keys
 
-    assert (f"s3://{BUCKET}/{forged}",) == verify(cloud).unlisted
+    for _ in range(2):
+        assert (f"s3://{BUCKET}/{forged}",) == verify(cloud).unlisted
+        with Case.open(cloud.case) as case:
+            (covered,) = case.status().coverage
+            (key, *_) = case.credentials()
+            assert "complete, by signature; no digest knows 1 log file of the case" == covered.digest
+            assert 1 == sum("no digest of these hours knows 1 log file" in why for why in gaps(case, key.id))
+
+
+@pytest.mark.parametrize(
+    ("quiet", "lost", "silent"),
+    [((1, 2), (), 0), ((1, 2), (2,), 1), ((1, 2), (3,), 1), ((1, 2), (4,), 0), ((), (), 0)],
+)
+def test_hours_of_which_digests_prove_that_nothing_was_logged_are_no_gap(
+    quiet: tuple[int, ...], lost: tuple[int, ...], silent: int, cloud: Cloud
+) -> None:
+    """Silence is a gap of a trace until digests say that nothing was delivered; one that is missing leaves it."""
+    notary = Notary(hours=6, quiet=quiet)
+    put(cloud, notary)
+    for hour in lost:
+        cloud.client.delete_object(Bucket=BUCKET, Key=notary.digests[hour])
+    cloud.ingest()
+    cloud.wire.fault = with_keys
+    with Case.open(cloud.case) as case:
+        (key, *_) = case.credentials()
+        assert bool(quiet) == gaps(case, key.id).count(SILENT)
+    verify(cloud)
+
+    with Case.open(cloud.case) as case:
+        assert silent == gaps(case, key.id).count(SILENT)
+
+
+def gaps(case: Case, subject: str) -> list[str]:
+    """What a trace says that it lacks."""
+    return [one.why for one in case.trace([subject]).gaps]
 
 
 def test_logs_of_which_no_digest_says_anything_are_counted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,3 +78,18 @@ def test_a_worker_loads_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert not loaded.exists()
     finally:
         worker.end()
+
+
+def test_a_worker_whose_caller_was_killed_ends_without_a_word() -> None:
+    """Whoever is killed needs no traceback in the log of how nobody took the outcome."""
+    caller = (
+        "import os, signal, threading, time\n"
+        "from tokentrail.store.workers import Worker\n"
+        "worker = Worker(time.sleep, str)\n"
+        "threading.Thread(target=worker.run, args=(1.5,)).start()\n"
+        "time.sleep(1)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", caller], capture_output=True, text=True, check=False)
+
+    assert (-9, "") == (ended.returncode, ended.stderr)

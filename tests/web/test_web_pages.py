@@ -268,7 +268,9 @@ def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: p
     ("/trace?subject=x1&as_of=soon", 400, "is no time"), ("/trace?subject=x1&since=never", 400, "is no time"),
     ("/trace?subject=x1&strategy=fire", 400, "is none of standard"), ("/credentials?state=dead", 400, "is none of active"),
     ("/trace?subject=AKIARTX3GSDSTOAG574N&source_ip=here", 400, "no IP address"), ("/?at=" + "9" * 30, 400, "is no time"),
-    ("/record/00ff/3", 500, "no evidence object"), ("/event/8d0f1e2d", 500, "no record of the event"),
+    ("/record/00ff/3", 404, "no evidence object"), ("/event/8d0f1e2d", 404, "no record of the event"),
+    ("/trace?subject=AKIARTX3GSDSTOAG574N&as-of=2020-01-01", 400, "Ask for as_of=."),
+    ("/credentials?colour=red", 400, "is nothing that can be asked"),
 ])  # fmt: skip
 def test_what_can_t_be_answered_says_why(served: Served, path: str, status: int, why: str) -> None:
     """In a page with the console's bar, and in the twin."""

@@ -31,7 +31,7 @@ from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import looked_after, opened
-from tokentrail.case.proofs import periods, verify_logs
+from tokentrail.case.proofs import periods, unlisted, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
@@ -43,7 +43,7 @@ from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.errors import CaseError
+from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
@@ -360,7 +360,7 @@ class Case(Lookups, Tracing, Guarding):
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""
         view = self._views.open(as_of)
-        covered = proofs.proven(view.covered(), periods(self._folder))
+        covered = proofs.proven(view.covered(), periods(self._folder), unlisted(self._folder))
         rejected = rejections(self._folder, None)
         objects = self._folder.snapshot().objects()
         return Status(
@@ -390,7 +390,7 @@ class Case(Lookups, Tracing, Guarding):
         """
         stored = self._folder.snapshot().objects().get(sha256)
         if stored is None:
-            raise CaseError(f"no evidence object {sha256[:12]} in this case.")
+            raise RecordNotFound(f"no evidence object {sha256[:12]} in this case.")
         return record(self._folder, stored, ordinal, as_carried=as_carried)
 
     def _records(self) -> int:

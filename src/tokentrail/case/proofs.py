@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.errors import CaseError
-from tokentrail.results import LogPeriod, LogVerification
+from tokentrail.results import LogPeriod, LogVerification, UnlistedLog
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
@@ -34,14 +34,14 @@ def verify_logs(
         folder.mirror.bring()
     found = verify(sources, access, wanted, _held(folder), from_files(keys), progress)
     periods = tuple(LogPeriod(**asdict(one)) for one in found.periods)
-    _remember(folder, periods)
+    _remember(folder, periods, [UnlistedLog(**asdict(one)) for one in found.unlisted])
     if folder.mirror is not None:
         folder.mirror.give_new()
     return LogVerification(
         periods=periods,
         digests=found.digests,
         files=sum(one.files for one in periods),
-        unlisted=found.unlisted,
+        unlisted=tuple(one.name for one in found.unlisted),
         said=found.said,
     )
 
@@ -53,9 +53,26 @@ def periods(folder: CaseFolder) -> tuple[LogPeriod, ...]:
     Raises:
         CaseError: the case's note of it is damaged.
     """
-    noted = folder.note(_NOTE)
+    return _noted(folder)[0]
+
+
+def unlisted(folder: CaseFolder) -> tuple[UnlistedLog, ...]:
+    """
+    The log files of a case that no digest of their hours knows.
+
+    Raises:
+        CaseError: as `periods`.
+    """
+    return _noted(folder)[1]
+
+
+def _noted(folder: CaseFolder) -> tuple[tuple[LogPeriod, ...], tuple[UnlistedLog, ...]]:
+    noted = folder.note(_NOTE) or {"periods": ()}
     try:
-        return tuple(_period(one) for one in noted["periods"]) if noted else ()
+        return (
+            tuple(_period(one) for one in noted["periods"]),
+            tuple(_unlisted(one) for one in noted.get("unlisted", ())),
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(
             "the case's note of what digests prove is damaged. Run `tokentrail verify-logs` again."
@@ -74,15 +91,15 @@ def _read(folder: CaseFolder, stored: StoredObject) -> bytes:
     return folder.lying(stored).read()
 
 
-def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
+def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod], strays: Sequence[UnlistedLog]) -> None:
     """Keep what is proven now; of other accounts, regions and times, what was proven before."""
     spans: dict[tuple[str, str], list[datetime]] = {}
     for one in fresh:
         spans.setdefault((one.account, one.region), []).extend((one.start, one.end))
     try:
-        before = periods(folder)
+        before, strayed = _noted(folder)
     except CaseError:  # damaged, and worked out anew by that
-        before = ()
+        before, strayed = (), ()
     kept = [
         one
         for one in before
@@ -91,7 +108,18 @@ def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod]) -> None:
         or one.start >= max(span)
     ]
     together = sorted([*kept, *fresh], key=lambda one: (one.account, one.region, one.start, one.end))
-    folder.place_note(_NOTE, {"periods": [_plain(asdict(one)) for one in together]})
+    unlisted = {
+        one.name: one
+        for one in strayed
+        if (span := spans.get((one.account, one.region))) is None or not min(span) <= one.written <= max(span)
+    } | {one.name: one for one in strays}
+    folder.place_note(
+        _NOTE,
+        {
+            "periods": [_plain(asdict(one)) for one in together],
+            "unlisted": [_plain(asdict(unlisted[name])) for name in sorted(unlisted)],
+        },
+    )
 
 
 def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,3 +131,7 @@ def _period(one: Mapping[str, Any]) -> LogPeriod:
     values = {name: value for name, value in one.items() if name in found}
     values |= {name: datetime.fromisoformat(one[name]) for name in ("start", "end")}
     return LogPeriod(**{**values, "why": tuple(one["why"])})
+
+
+def _unlisted(one: Mapping[str, Any]) -> UnlistedLog:
+    return UnlistedLog(**{**one, "written": datetime.fromisoformat(one["written"])})

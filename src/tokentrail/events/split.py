@@ -90,9 +90,9 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
     if other := next((name for start, name in _FORMATS.items() if data.startswith(start)), None):
         yield Piece(b"", f"a file of {other}, which is not read: write it as JSON, CSV or Parquet")
         return
-    data = trim(data)
+    empty, data = not data, trim(data)
     if not data:
-        yield Piece(b"", "empty file")
+        yield Piece(b"", "empty file" if empty else "nothing but white space or zero bytes")
         return
     yield from (
         quoted.pieces(data, room)

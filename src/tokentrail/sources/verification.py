@@ -54,14 +54,23 @@ class _Found:
     """Bucket and key, if in S3."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A log file of the case, of accounts, regions and hours that digests vouch for, that none of them knows."""
+
+    account: str
+    region: str
+    written: datetime
+    name: str
+
+
 @dataclass(slots=True)
 class Verified:
     """What was verified."""
 
     periods: tuple[Period, ...]
     digests: int
-    unlisted: tuple[str, ...]
-    """Log files of the case, of these accounts, regions and hours, that no digest knows."""
+    unlisted: tuple[Unlisted, ...]
     said: tuple[str, ...]
 
 
@@ -129,7 +138,7 @@ def verify(
     finally:
         aws.close(access)
     unlisted = tuple(_unlisted(places, seen))
-    unproven = _beyond(places, seen, wanted, set(unlisted))
+    unproven = _beyond(places, seen, wanted, {one.name for one in unlisted})
     return Verified(judged, len(seen), unlisted, (*said, *unproven, *public.said, *_weakness(seen)))
 
 
@@ -244,7 +253,7 @@ def _worst(states: Sequence[FileState]) -> FileState:
     return next((one for one in states if one.verdict != "complete"), states[0])
 
 
-def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[str]:
+def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[Unlisted]:
     """Log files of the case within what the digests vouch for, of which they know nothing."""
     listed = {_last(log.key) for one in seen for log in one.digest.files}
     spans: dict[tuple[str, str], list[Any]] = defaultdict(list)
@@ -256,7 +265,7 @@ def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[str]:
             continue
         span = spans.get((known.account, known.region))
         if span and min(span) + _EDGE <= known.written <= max(span) - _EDGE:
-            yield copies[0].name
+            yield Unlisted(known.account, known.region, known.written, copies[0].name)
 
 
 def _beyond(places: _Places, seen: Sequence[Seen], wanted: Wanted, unlisted: Set[str]) -> Iterator[str]:

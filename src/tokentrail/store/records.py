@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Set
 from typing import Any
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
 from tokentrail.store.folder import CaseFolder
@@ -39,7 +39,7 @@ def record(folder: CaseFolder, stored: StoredObject, ordinal: int, *, as_carried
     """
     for _, found in records(folder, stored, {ordinal}, as_carried=as_carried):
         return found
-    raise CaseError(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
+    raise RecordNotFound(f"object {stored.sha256[:12]} holds no record number {ordinal}.")
 
 
 def records(

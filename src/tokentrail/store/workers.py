@@ -249,8 +249,12 @@ def serve() -> None:
             task = pickle.load(asked)  # noqa: S301 - the same
         except EOFError:
             return
-        pickle.dump(_done(work, task), answers)
-        answers.flush()
+        outcome = _done(work, task)
+        try:
+            pickle.dump(outcome, answers)
+            answers.flush()
+        except BrokenPipeError:  # the caller was killed
+            os._exit(0)  # at an ordinary exit, Python would write what is left, and complain
 
 
 def _done(work: Callable[[Any], Any], task: Any) -> tuple[Any, BaseException | None]:

@@ -22,7 +22,7 @@ from starlette.datastructures import QueryParams
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
 from tokentrail.dossier import Question, about, gather, leads, turns, wide
-from tokentrail.errors import CaseError, CaseReplaced
+from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import Document
@@ -180,11 +180,11 @@ class Answers:
         The raw record of an event.
 
         Raises:
-            CaseError: the evidence holds no such event, or its object is gone.
+            RecordNotFound: the evidence holds no such event, or its object is gone.
         """
         for one in self._newest.records([event_id]):
             return RecordPage(record=one, live=self.live(f"/record/{one.object}/{one.ordinal}", query))
-        raise CaseError(f"no record of the event {event_id[:80]} can be read from this case.")
+        raise RecordNotFound(f"no record of the event {event_id[:80]} can be read from this case.")
 
     def record(self, sha256: str, ordinal: int, query: QueryParams) -> RecordPage:
         """

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tokentrail import __version__
-from tokentrail.errors import SubjectNotFound, TokenTrailError, UsageError
+from tokentrail.errors import RecordNotFound, SubjectNotFound, TokenTrailError, UsageError
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.console_pages import refusal_page
@@ -54,7 +54,7 @@ class Console:
                 request.path_params["sha256"], request.path_params["ordinal"], request.query_params
             ),
         }
-        found = [Route("/plan.json", self._plan)]
+        found = [Route("/plan.json", self._plan), Route("/favicon.ico", _no_icon)]
         for path, ask in pages.items():
             found.append(Route(f"{path}.json", self._told(ask)))
             found.append(Route("/" if path == "/start" else path, self._shown(ask)))
@@ -88,6 +88,7 @@ class Console:
         """Answer, or say why there is no answer."""
         with self._answers.turn:
             try:
+                asked.understood(request.query_params)
                 self._answers.refresh()
                 return answer()
             except TokenTrailError as error:
@@ -101,8 +102,9 @@ class Console:
             if not html:
                 return _json({"error": told}, status)
             title = {404: "Nothing answers to that", 400: "That can't be asked"}.get(status, "No answer")
-            search = address("/credentials", [("search", request.query_params.get("subject", ""))])
-            onward = ("Search all credentials for it", search) if status == 404 else None
+            subject = request.query_params.get("subject", "")
+            search = address("/credentials", [("search", subject)])
+            onward = ("Search all credentials for it", search) if status == 404 and subject else None
             return HTMLResponse(refusal_page(title, told, self._place(request), __version__, onward), status)
 
     def _place(self, request: Request) -> Live:
@@ -134,13 +136,18 @@ def _canonical(request: Request) -> Response:
     return RedirectResponse(address(request.url.path, [*rest, ("as_of", timestamp(moment))]), 303)
 
 
+def _no_icon(_: Request) -> Response:
+    """Answer what browsers ask of themselves, which is no error to show in theirs."""
+    return Response(status_code=204)
+
+
 def _json(told: Document, status: int = 200) -> Response:
     return Response(f"{indented(told)}\n", status, media_type="application/json")
 
 
 def _status(error: TokenTrailError) -> int:
     match error:
-        case SubjectNotFound():
+        case SubjectNotFound() | RecordNotFound():
             return HTTPStatus.NOT_FOUND
         case UsageError():
             return HTTPStatus.BAD_REQUEST

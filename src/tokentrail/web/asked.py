@@ -20,6 +20,9 @@ from tokentrail.present.html.branch import Part
 from tokentrail.present.html.console import STORY, Query
 
 _LIST = ("search", "state", "kind", "under", "of", "find")
+_PAGES_OWN = ("step", "sift", "marked")
+"""What a page's own script keeps in its address."""
+_ASKED = frozenset([*STORY, *_LIST, *_PAGES_OWN, "as_of", "at", "page", "token"])
 Word = TypeVar("Word", bound=str)
 PAGE = 200
 """Lines of a list on one page."""
@@ -32,6 +35,20 @@ class Wish:
     search: str | None
     state: State | None
     kind: Kind | None
+
+
+def understood(query: QueryParams) -> None:
+    """
+    Refuse what is nothing that can be asked: an answer that passes over `as-of` is one about another moment.
+
+    Raises:
+        UsageError: there is such a name.
+    """
+    for name in query:
+        if name not in _ASKED:
+            near = name.replace("-", "_")
+            meant = f" Ask for {near}=." if near in _ASKED else ""
+            raise UsageError(f"{name!r} is nothing that can be asked.{meant}")
 
 
 def as_of(query: QueryParams) -> datetime | None:

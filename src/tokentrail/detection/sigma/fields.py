@@ -11,6 +11,7 @@ from typing import Any
 from tokentrail.events.carriers.names import TOP
 
 _ABSENT = object()
+_QUOTE, _ESCAPED = '"', '\\"'
 _SPELLED = {name.casefold(): name for name in TOP}
 
 
@@ -97,11 +98,17 @@ def _members(value: Any, name: str) -> Iterator[Any]:
 
 
 def text(value: Any) -> str:
-    """A value as text: a nested one as JSON, so that rules may look for what is inside it."""
+    """
+    A value as text: a nested one as JSON, so that rules may look for what is inside it.
+
+    A policy document is a text in CloudTrail, whose quotes JSON escapes. Rules are written for the document, such as
+    Sigma's `requestParameters|contains: '"s3:GetObject"'`, so the JSON is repeated with these quotes as they were.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if value.__class__ is int:
         return str(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    told = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return f"{told}\n{told.replace(_ESCAPED, _QUOTE)}" if _ESCAPED in told else told

@@ -120,7 +120,9 @@ class SigmaRun:
         return [number for number in range(len(self._rules.correlations)) if number not in read]
 
     def _correlated(self, number: int) -> list[Hit]:
-        return list(correlated(self._rules.correlations[number], self._matches(number)))
+        correlation, matches = self._rules.correlations[number], self._matches(number)
+        events, places = map(self._scene.thresholds.whole, ("most_events", "most_credentials"))
+        return list(correlated(correlation, matches, events=events, places=places))
 
     def _live(self) -> list[int]:
         """The rules that may match anything, going by the calls, tools, errors and regions that the case has at all."""
