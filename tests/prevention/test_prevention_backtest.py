@@ -96,6 +96,24 @@ def test_no_policy_stops_what_can_t_be_denied() -> None:
     }
 
 
+def test_all_but_what_can_t_be_denied_is_judged_as_everything_is() -> None:
+    """`NotAction` of GetSessionToken and GetCallerIdentity refuses the calls that `Action: *` does, and leaves none open."""
+    world, key = robbed()
+    undeniable = ["sts:GetSessionToken", "sts:GetCallerIdentity"]
+    every = fares(world, key.id, policy=scp(deny("*", NOT_OFFICE)), source_ips=[THIEF]).backtest
+    named: dict[str, Any] = {
+        "Effect": "Deny",
+        "NotAction": undeniable,
+        "Resource": "*",
+        "Condition": NOT_OFFICE,
+    }
+    found = fares(world, key.id, policy=scp(named), source_ips=[THIEF]).backtest
+
+    assert 0 < found.attacker_blocked
+    assert counts(every) == counts(found)
+    assert every.story_ends_at == found.story_ends_at
+
+
 @pytest.mark.parametrize(
     ("condition", "why"),
     [
