@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, at, call, held, user
 from strategies import worlds
+from tokentrail.errors import UsageError
 from tokentrail.policy.conditions import holds
 from tokentrail.policy.document import Document, parse
 from tokentrail.policy.operators import instant
@@ -205,6 +206,21 @@ def test_an_scp_for_one_account_binds_no_other() -> None:
     found = fares(world, policy={"kind": "scp", "account": AWAY, "policy": scp(deny("*"))}).backtest
 
     assert 2 == found.ordinary_blocked
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"kind": "scp", "target": AWAY}, '"account" limits an SCP to one'),
+        ({"kind": "rcp", "target": ROLE}, 'has no "target"'),
+        ({"kind": "scp", "account": int(AWAY)}, "as text"),
+        ({"account": f"{AWAY}0"}, "twelve digits"),
+    ],
+)
+def test_whom_a_policy_is_for_is_never_left_unread(given: dict[str, Any], why: str) -> None:
+    """A target of an SCP, and an account as a number, are refused: the policy was tested on everybody."""
+    with pytest.raises(UsageError, match=why):
+        fares(robbed()[0], policy={"policy": scp(deny("*")), **given})
 
 
 def test_a_trust_policy_bears_on_the_assumption_of_its_role_alone() -> None:
