@@ -111,8 +111,8 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool) 
         tested = one.backtest
         ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
         paper.line(
-            f"  {one.stage:<6} {pad(cut_middle(safe(one.id), 37), 37)} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
-            f"{tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
+            f"  {one.stage:<6} {pad(cut_middle(safe(one.id), 37), 37)} {_KINDS[one.kind]:8} {ends:20} "
+            f"{tested.attacker_blocked:>7,} {tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
         )
     if len(listed) < len(guardrails):
         left = len(guardrails) - len(listed)
