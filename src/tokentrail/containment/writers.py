@@ -10,6 +10,7 @@ from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.scene import Held
 from tokentrail.policy.reach import Reach
+from tokentrail.policy.writes import LAUNCHES
 from tokentrail.spelling import listed, short
 
 
@@ -51,11 +52,13 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
     if reach is None or principal.kind not in ("user", "role"):
         return None
     can = reach.may_write_iam(arn_of(principal))
+    if can == (LAUNCHES,):
+        return "may start a machine or function with a role of its choice (iam:PassRole)"
     return f"may call {listed(can, 1)}" if can else None
 
 
 def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
-    """What principals may do that the game does not play: use the organisation, or take over what runs."""
+    """What principals may do that the game does not play: use the organisation, take over what runs, go elsewhere."""
     for principal in sorted(reached) if reach is not None else ():
         arn = arn_of(principal)
         if reach is None or principal.kind not in ("user", "role") or not reach.is_known(arn):
@@ -63,6 +66,10 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
         for can, what in (
             (reach.may_write_organizations(arn), "changes the organisation or leaves it"),
             (reach.may_take_over(arn), "takes over a workload that runs with another role"),
+            (
+                reach.may_go_elsewhere(arn),
+                "takes up, unseen, a role in an account other than those of the snapshots",
+            ),
         ):
             if can:
                 yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"
