@@ -357,6 +357,36 @@ def test_actions_whose_name_the_log_spells_otherwise_are_known() -> None:
     assert 3 == found.ordinary_blocked
 
 
+@pytest.mark.parametrize(
+    ("action", "resource", "blocked", "undecided"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::plans/*", 1, 0),
+        ("s3:GetObject", "arn:aws:s3:::plans", 0, 0),
+        ("s3:GetObject", "arn:aws:s3:::plans/q3.pdf", 1, 0),
+        ("s3:GetObject", "arn:aws:s3:::other/*", 0, 0),
+        ("s3:ListBucket", "arn:aws:s3:::plans", 1, 0),
+        ("s3:ListBucket", "arn:aws:s3:::plans/*", 0, 0),
+        ("s3:DeleteObject", "arn:aws:s3:::plans/*", 1, 0),
+        ("s3:DeleteObject", "arn:aws:s3:::plans/old/*", 0, 1),
+        ("s3:DeleteObject", "arn:aws:s3:::plans", 0, 0),
+        ("s3:*", "arn:aws:s3:::plans/*", 2, 0),
+    ],
+)
+def test_of_a_bucket_and_its_object_the_permission_tells_which_is_meant(
+    action: str, resource: str, blocked: int, undecided: int
+) -> None:
+    """GetObject is about the object and ListBucket about the bucket; DeleteObjects names no object, which may be any."""
+    world = World(START)
+    ada = world.user("ada")
+    ada.calls("s3:GetObject", {"bucketName": "plans", "key": "q3.pdf"})
+    ada.calls("s3:ListObjects", {"bucketName": "plans", "prefix": "q"})
+    whole = [{"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::plans"}]
+    ada.calls("s3:DeleteObjects", {"bucketName": "plans"}, resources=whole)
+    policy = scp({"Effect": "Deny", "Action": action, "Resource": resource})
+
+    assert (0, 0, blocked, undecided) == counts(fares(world, policy=policy).backtest)
+
+
 def test_an_event_that_names_no_permission_is_undecided() -> None:
     """API Gateway's events do not name theirs: a denial of one of its actions may have been it, one of another service not."""
     record = call("GetRestApis", "2026-11-23T09:00:00Z", user(), source="apigateway.amazonaws.com")
