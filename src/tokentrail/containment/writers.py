@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.scene import Held
+from tokentrail.policy.changes import Change
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.writes import LAUNCHES
-from tokentrail.spelling import listed, short
+from tokentrail.spelling import instant, listed, short
 
 
 def writers(
@@ -73,3 +74,16 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
         ):
             if can:
                 yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"
+
+
+def reactivated(changes: Iterable[Change], held: Iterable[Held], deeds: Iterable[Deed]) -> Iterator[str]:
+    """The conditions of a proof where none of the attacker's made a key of the attacker's active again: who did?"""
+    keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
+    for change in sorted(changes, key=lambda one: one.order):
+        key = keys.get(change.asked("accessKeyId") or "")
+        active = change.event_name == "UpdateAccessKey" and change.asked("status") == "Active"
+        if key and active and change.event_id not in own:
+            yield (
+                f"whoever made {key} active again at {instant(change.time)} is not the attacker, by another credential "
+                f"(`tokentrail contain {change.event_id}` ends that one)"
+            )
