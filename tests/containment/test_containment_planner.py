@@ -1114,3 +1114,21 @@ def test_only_what_the_leaked_key_made_itself_may_be_its_owners(whose: str) -> N
     (step,) = [one for one in planned(world, key.id).steps if one.action == "delete-created-user"]
 
     assert ("if its owner may have, before the leak" in step.why) is (whose == "key")
+
+
+@pytest.mark.parametrize("attacker", [True, False])
+def test_who_made_the_leaked_key_active_again_is_a_condition(attacker: bool) -> None:
+    """Another key of the user's undid the step, and may be the thief's too: the plan ends it if it is a subject."""
+    world = World(START)
+    key, ops = world.user("ada"), world.user("ops", ip="192.0.2.99")
+    other = key.key()
+    ops.deactivates(key)
+    other.iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
+    event = world.records()[-1]["eventID"]
+    key.calls("s3:ListBuckets")
+    plan = planned(world, key.id, *([other.id] if attacker else []))
+    said = [one for one in plan.proof.holds_if if f"made {key.id} active again" in one]
+
+    assert plan.proof.complete
+    assert attacker == (other.id in plan.tainted)
+    assert attacker != any(f"tokentrail contain {event}" in one for one in said)

@@ -228,7 +228,7 @@ def test_the_proof_names_accounts_without_a_snapshot() -> None:
 
 
 def test_the_proof_names_what_the_game_does_not_play() -> None:
-    """Whoever may change the organisation, take over a workload or write IAM is a condition of the proof."""
+    """Who may change the organisation, take over a workload, go to other accounts or write IAM is a condition."""
     world, key = stolen()
     plan = planned(world, key.id, snapshots=[snapshot(users=[user("support", doc(may("*")))])])
     conditions = "\n".join(plan.proof.holds_if)
@@ -236,7 +236,19 @@ def test_the_proof_names_what_the_game_does_not_play() -> None:
     assert plan.proof.complete
     assert "user/support never changes the organisation or leaves it" in conditions
     assert "user/support never takes over a workload that runs with another role" in conditions
+    assert "user/support never takes up, unseen, a role in an account other than those" in conditions
     assert "read-back after the last step" in conditions and f"{key.id}, which may call" in conditions
+
+
+def test_whoever_may_hand_a_role_on_is_told_in_words() -> None:
+    """With PassRole and RunInstances the attacker starts what runs with another role: a condition looks for that, too."""
+    world, key = stolen()
+    allowed = doc(may(["iam:PassRole", "ec2:RunInstances"]))
+    plan = planned(world, key.id, snapshots=[snapshot(users=[user("support", allowed)])])
+    [said] = [one for one in plan.proof.holds_if if "read-back" in one]
+
+    assert "nothing new that runs with a role" in said
+    assert f"{key.id}, which may start a machine or function with a role of its choice (iam:PassRole)" in said
 
 
 def test_whoever_may_write_nothing_is_no_condition() -> None:

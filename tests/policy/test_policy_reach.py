@@ -392,3 +392,21 @@ def test_who_may_take_running_workloads_over() -> None:
 
     assert found.may_take_over(SUPPORT) == ("UpdateFunctionCode", "UpdateFunctionConfiguration")
     assert found.may_take_over(user_arn("ria")) == ()
+
+
+@pytest.mark.parametrize(
+    ("resource", "elsewhere"),
+    [
+        ("*", True),
+        (f"arn:aws:iam::{THERE}:role/Deploy", True),
+        ("arn:aws:iam::*:role/OrganizationAccountAccessRole", True),
+        (f"arn:aws:iam::{HERE}:role/*", False),
+    ],
+)
+def test_who_may_take_up_roles_of_accounts_without_a_snapshot(resource: str, elsewhere: bool) -> None:
+    """A user who may assume roles of its own account alone does not leave it; who may assume any, or one elsewhere, may."""
+    users = [user("support", doc(may("sts:AssumeRole", resource))), user("ria", S3)]
+    found = reach(users=users)
+
+    assert elsewhere == bool(found.may_go_elsewhere(SUPPORT))
+    assert () == found.may_go_elsewhere(user_arn("ria"))

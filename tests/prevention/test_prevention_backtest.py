@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, at, call, held, user
 from strategies import worlds
+from tokentrail.errors import UsageError
 from tokentrail.policy.conditions import holds
 from tokentrail.policy.document import Document, parse
 from tokentrail.policy.operators import instant
 from tokentrail.policy.truth import Truth
+from tokentrail.present.document import document
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.model import Backtest
 from tokentrail.prevention.turning import turned, turns_of
@@ -94,6 +96,24 @@ def test_no_policy_stops_what_can_t_be_denied() -> None:
     assert {"sts:GetSessionToken", "sts:GetCallerIdentity"} == {
         one.action for one in whole.attacker_calls if one.outcome == "made"
     }
+
+
+def test_all_but_what_can_t_be_denied_is_judged_as_everything_is() -> None:
+    """`NotAction` of GetSessionToken and GetCallerIdentity refuses the calls that `Action: *` does, and leaves none open."""
+    world, key = robbed()
+    undeniable = ["sts:GetSessionToken", "sts:GetCallerIdentity"]
+    every = fares(world, key.id, policy=scp(deny("*", NOT_OFFICE)), source_ips=[THIEF]).backtest
+    named: dict[str, Any] = {
+        "Effect": "Deny",
+        "NotAction": undeniable,
+        "Resource": "*",
+        "Condition": NOT_OFFICE,
+    }
+    found = fares(world, key.id, policy=scp(named), source_ips=[THIEF]).backtest
+
+    assert 0 < found.attacker_blocked
+    assert counts(every) == counts(found)
+    assert every.story_ends_at == found.story_ends_at
 
 
 @pytest.mark.parametrize(
@@ -180,13 +200,29 @@ def test_scps_bind_neither_service_linked_roles_nor_services() -> None:
 
 
 def test_an_scp_for_one_account_binds_no_other() -> None:
-    """`account` limits it, as attaching it there does."""
+    """`account` limits it, as attaching it there does; what is printed of it can be given again."""
     world = World(START)
     world.user("here").calls("s3:ListBuckets")
     world.user("there", account=AWAY).calls("s3:ListBuckets", count=2)
-    found = fares(world, policy={"kind": "scp", "account": AWAY, "policy": scp(deny("*"))}).backtest
+    found = fares(world, policy={"kind": "scp", "account": AWAY, "policy": scp(deny("*"))})
 
-    assert 2 == found.ordinary_blocked
+    assert 2 == found.backtest.ordinary_blocked
+    assert fares(world, policy=document(found)).backtest == found.backtest
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"kind": "scp", "target": AWAY}, '"account" limits an SCP to one'),
+        ({"kind": "rcp", "target": ROLE}, 'has no "target"'),
+        ({"kind": "scp", "account": int(AWAY)}, "as text"),
+        ({"account": f"{AWAY}0"}, "twelve digits"),
+    ],
+)
+def test_whom_a_policy_is_for_is_never_left_unread(given: dict[str, Any], why: str) -> None:
+    """A target of an SCP, and an account as a number, are refused: the policy was tested on everybody."""
+    with pytest.raises(UsageError, match=why):
+        fares(robbed()[0], policy={"policy": scp(deny("*")), **given})
 
 
 def test_a_trust_policy_bears_on_the_assumption_of_its_role_alone() -> None:
@@ -321,6 +357,36 @@ def test_actions_whose_name_the_log_spells_otherwise_are_known() -> None:
     ).backtest
 
     assert 3 == found.ordinary_blocked
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "blocked", "undecided"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::plans/*", 1, 0),
+        ("s3:GetObject", "arn:aws:s3:::plans", 0, 0),
+        ("s3:GetObject", "arn:aws:s3:::plans/q3.pdf", 1, 0),
+        ("s3:GetObject", "arn:aws:s3:::other/*", 0, 0),
+        ("s3:ListBucket", "arn:aws:s3:::plans", 1, 0),
+        ("s3:ListBucket", "arn:aws:s3:::plans/*", 0, 0),
+        ("s3:DeleteObject", "arn:aws:s3:::plans/*", 1, 0),
+        ("s3:DeleteObject", "arn:aws:s3:::plans/old/*", 0, 1),
+        ("s3:DeleteObject", "arn:aws:s3:::plans", 0, 0),
+        ("s3:*", "arn:aws:s3:::plans/*", 2, 0),
+    ],
+)
+def test_of_a_bucket_and_its_object_the_permission_tells_which_is_meant(
+    action: str, resource: str, blocked: int, undecided: int
+) -> None:
+    """GetObject is about the object and ListBucket about the bucket; DeleteObjects names no object, which may be any."""
+    world = World(START)
+    ada = world.user("ada")
+    ada.calls("s3:GetObject", {"bucketName": "plans", "key": "q3.pdf"})
+    ada.calls("s3:ListObjects", {"bucketName": "plans", "prefix": "q"})
+    whole = [{"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::plans"}]
+    ada.calls("s3:DeleteObjects", {"bucketName": "plans"}, resources=whole)
+    policy = scp({"Effect": "Deny", "Action": action, "Resource": resource})
+
+    assert (0, 0, blocked, undecided) == counts(fares(world, policy=policy).backtest)
 
 
 def test_an_event_that_names_no_permission_is_undecided() -> None:

@@ -168,9 +168,9 @@ def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     if scene.writers and not scene.writing <= shielded:
         name, why = scene.writers[0]
         yield (
-            f"a read-back after the last step finds every step in place and no new key, user, role, password or trust: "
-            f"{name}{more(len(scene.writers) - 1)}, which {why}, may undo and create until it is ended; apply reads "
-            "back and repeats, and what it finds new needs a new plan"
+            "a read-back after the last step finds every step in place, no new key, user, role, password or trust, "
+            f"and nothing new that runs with a role: {name}{more(len(scene.writers) - 1)}, which {why}, may undo and "
+            "create until it is ended; apply reads back and repeats, and what it finds new needs a new plan"
         )
 
 

@@ -30,7 +30,7 @@ from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Held, Scene, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
-from tokentrail.containment.writers import beyond, writers, writing
+from tokentrail.containment.writers import beyond, reactivated, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -173,7 +173,14 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
         reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(
-            dict.fromkeys((*left.entered, *namesakes(changes, concerned), *persons.conditions(named_people)))
+            dict.fromkeys(
+                (
+                    *left.entered,
+                    *reactivated(changes, held, deeds),
+                    *namesakes(changes, concerned),
+                    *persons.conditions(named_people),
+                )
+            )
         ),
         minters=_minters(forest, more.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.scene import Held
+from tokentrail.policy.changes import Change
 from tokentrail.policy.reach import Reach
-from tokentrail.spelling import listed, short
+from tokentrail.policy.writes import LAUNCHES
+from tokentrail.spelling import instant, listed, short
 
 
 def writers(
@@ -51,11 +53,13 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
     if reach is None or principal.kind not in ("user", "role"):
         return None
     can = reach.may_write_iam(arn_of(principal))
+    if can == (LAUNCHES,):
+        return "may start a machine or function with a role of its choice (iam:PassRole)"
     return f"may call {listed(can, 1)}" if can else None
 
 
 def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
-    """What principals may do that the game does not play: use the organisation, or take over what runs."""
+    """What principals may do that the game does not play: use the organisation, take over what runs, go elsewhere."""
     for principal in sorted(reached) if reach is not None else ():
         arn = arn_of(principal)
         if reach is None or principal.kind not in ("user", "role") or not reach.is_known(arn):
@@ -63,6 +67,23 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
         for can, what in (
             (reach.may_write_organizations(arn), "changes the organisation or leaves it"),
             (reach.may_take_over(arn), "takes over a workload that runs with another role"),
+            (
+                reach.may_go_elsewhere(arn),
+                "takes up, unseen, a role in an account other than those of the snapshots",
+            ),
         ):
             if can:
                 yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"
+
+
+def reactivated(changes: Iterable[Change], held: Iterable[Held], deeds: Iterable[Deed]) -> Iterator[str]:
+    """The conditions of a proof where none of the attacker's made a key of the attacker's active again: who did?"""
+    keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
+    for change in sorted(changes, key=lambda one: one.order):
+        key = keys.get(change.asked("accessKeyId") or "")
+        active = change.event_name == "UpdateAccessKey" and change.asked("status") == "Active"
+        if key and active and change.event_id not in own:
+            yield (
+                f"whoever made {key} active again at {instant(change.time)} is not the attacker, by another credential "
+                f"(`tokentrail contain {change.event_id}` ends that one)"
+            )

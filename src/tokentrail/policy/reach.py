@@ -18,7 +18,7 @@ from tokentrail.errors import UsageError
 from tokentrail.policy import writes
 from tokentrail.policy.allow import Need, Permissions, Policy, Rules
 from tokentrail.policy.arn import Identity, identity_of, partition_of, titled
-from tokentrail.policy.document import Malformed
+from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.holders import Holder, Role, User
 from tokentrail.policy.managed import ALLOWS_ONLY
 from tokentrail.policy.request import Request, context_for, federated, listed
@@ -26,6 +26,9 @@ from tokentrail.policy.snapshot import Snapshot
 from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, TrustVerdict, Who, trusts
 from tokentrail.policy.trust_index import TrustIndex
 from tokentrail.policy.truth import Truth
+
+_ANY_OTHER = "000000000000"
+"""Stands for an account that nobody named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,29 @@ class Reach:
     def may_take_over(self, principal_arn: str) -> tuple[str, ...]:
         """List the calls with which a principal may get at the credentials of workloads that run already."""
         return self._possible(principal_arn, writes.TAKING_OVER)
+
+    def may_go_elsewhere(self, principal_arn: str) -> tuple[str, ...]:
+        """
+        List AssumeRole, if a principal may call it on a role of an account that there is no snapshot of.
+
+        Whether any such role trusts it is not known. In each account that an organisation made, one trusts the
+        management account (AWS Organizations User Guide, 'Accessing a member account that has
+        OrganizationAccountAccessRole').
+        """
+        view = self._view(principal_arn)
+        if view is None:
+            return ("AssumeRole",)
+        named = {
+            pattern.split(":")[4]
+            for policy in view.permissions.identity
+            if isinstance(policy.document, Document)
+            for statement in policy.document.statements
+            for pattern in statement.resources.patterns
+            if pattern.count(":") > 4
+        }
+        where = (named | {_ANY_OTHER}) - self.accounts - {"*"}
+        roles = (f"arn:{partition_of(view.arn)}:iam::{account}:role/*" for account in where)
+        return ("AssumeRole",) if any(view.assuming.truth(one) is not Truth.NO for one in roles) else ()
 
     def may_federate(self, user_arn: str) -> bool:
         """

@@ -10,7 +10,7 @@ Guide, 'CloudTrail record contents' (`sourceIPAddress`, `userAgent`, `awsRegion`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -68,6 +68,8 @@ _OF_PRINCIPALS = (
 )  # fmt: skip
 """What only the requests of IAM principals carry."""
 _AGENTS_OF_AWS = ("amazonaws.com", "AWS Internal", "console.amazon")
+_ABOUT_PARTS = ("s3:abortmultipartupload", "s3:listmultipartuploadparts")
+"""What is about an object and does not say so."""
 _LONGEST_AGENT = 1000
 """CloudTrail cuts user agents at 1 KB (CloudTrail User Guide, 'CloudTrail record contents')."""
 
@@ -95,7 +97,7 @@ def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
         context["aws:principalorgid"] = (organisation,)
     undeniable = row.get("event") == "undeniable"
     actions = ("sts:getcalleridentity",) if undeniable else actions_of(row["source"], row["name"])
-    return Call.of(actions, _resources(row), context)
+    return Call.of(actions, _resources(row, actions), context)
 
 
 def who_of(row: Row) -> Who | None:
@@ -239,11 +241,30 @@ _ASKED = (
 )  # fmt: skip
 
 
-def _resources(row: Row) -> Iterable[str] | None:
+def _resources(row: Row, actions: Sequence[str]) -> Iterable[str] | None:
     if row.get("role_arn"):
         return (row["role_arn"],)
     named = [one for one in (row.get("resource") or "").split("\n") if one.startswith("arn:")]
+    if len(actions) == 1 and actions[0].startswith("s3:") and "*" not in actions[0]:
+        named = _in_s3(actions[0], named)
     return named or None
+
+
+def _in_s3(action: str, named: list[str]) -> list[str]:
+    """
+    Of a bucket and its objects, what the permission is about, as data events name both.
+
+    Which object it was, DeleteObjects does not tell.
+    Sources: Service Authorization Reference, 'Actions, resources, and condition keys for Amazon S3'; Amazon S3 User
+    Guide, 'Examples: CloudTrail log file entries for Amazon S3'.
+    """
+    buckets = [one for one in named if "/" not in one]
+    objects = [one for one in named if "/" in one]
+    if any(":s3:::" not in one for one in named):  # an access point
+        return named
+    if "object" in action or action in _ABOUT_PARTS:
+        return objects or [f"{one}/*" for one in buckets]
+    return buckets or sorted({one.partition("/")[0] for one in objects})
 
 
 def columns_for(keys: Iterable[str], *, resources: bool) -> frozenset[str]:

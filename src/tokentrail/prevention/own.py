@@ -20,7 +20,7 @@ from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp
 
 OWN = "own"
 _LONGEST = 1 << 20
-_KINDS = ("scp", "rcp", "trust-policy", "identity-policy")
+_EVERYBODY_S = ("scp", "rcp")
 _FORM = (
     'Give a policy document (an SCP; with Principal, an RCP), or {"kind": "scp|rcp|trust-policy|identity-policy", '
     '"target": ARN, "policy": {...}}, as `tokentrail guard --format json` prints guardrails.'
@@ -60,11 +60,15 @@ def _proposal(
     evidence: Evidence,
 ) -> Proposal:
     target = given.get("target")
+    if kind in _EVERYBODY_S and target not in (
+        None,
+        given.get("account"),
+    ):  # as `guard` prints one of an account
+        raise UsageError(f'{name}: an SCP or RCP has no "target"; "account" limits an SCP to one. {_FORM}')
     match kind:
         case "scp":
-            account = given.get("account")
             return scp(
-                words, policy, account=account if isinstance(account, str) else None,
+                words, policy, account=_account(given.get("account"), name),
                 organisations=evidence.organisations, unbound=evidence.unbound,
             )  # fmt: skip
         case "rcp":
@@ -93,6 +97,12 @@ def _kind(policy: Mapping[str, Any]) -> GuardKind:
     statements = policy.get("Statement")
     listed = statements if isinstance(statements, list) else [statements]
     return "rcp" if any(isinstance(one, Mapping) and "Principal" in one for one in listed) else "scp"
+
+
+def _account(account: Any, name: str) -> str | None:
+    if account is not None and not (isinstance(account, str) and account.isdecimal() and len(account) == 12):
+        raise UsageError(f'{name}: its "account" must be the twelve digits of one, as text. {_FORM}')
+    return account
 
 
 def _target(target: Any, name: str, *kinds: str) -> str:

@@ -278,7 +278,7 @@ def _columns(statements: Iterable[Any]) -> frozenset[str]:
     keys: set[str] = set()
     resources, everything = False, True
     for one in statements:
-        everything = everything and one.effect == "Deny" and all_actions(one)
+        everything = everything and one.effect == "Deny" and not one.actions.inverted and all_actions(one)
         texts = [*one.resources.patterns]
         for condition in one.conditions:
             bare = condition.operator.rpartition(":")[2].casefold()
