@@ -29,7 +29,12 @@ from tokentrail import __version__
 from tokentrail.sources.interface import Access, Failed, Kind
 
 _ATTEMPTS = 8
-"""How often the SDK tries a call that is throttled or meets a fault of AWS or the network."""
+"""
+How often the SDK tries a call that is throttled or meets a fault of AWS or the network.
+
+Not in its adaptive mode, which slows all calls of a client for one that is throttled: of 100 objects, each refused in 15
+of 100 tries, it made 33 seconds of 3.
+"""
 _ANYWHERE = "us-east-1"
 _CHUNK = 1 << 20
 _PART = 64 << 20
@@ -238,7 +243,7 @@ def _config(access: Access, service: str) -> Config:
     custom = {"s3": {"addressing_style": "path"}} if access.endpoint_url and service == "s3" else {}
     return Config(
         user_agent_extra=f"tokentrail/{__version__} run/{access.run}",
-        retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=64,
