@@ -55,13 +55,17 @@ def test_each_verb_has_the_common_options(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["trace", "timeline", "contain", "report", "guard"])
 def test_a_subject_is_taken_bare_and_by_its_name(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who typed `investigate --subject KEY` or `trace KEY` may type either of the next verb, and both at once."""
+    """
+    Who typed `investigate --subject KEY` or `trace KEY` may type either of the next verb, and both at once; blanks that
+    were pasted along are nobody's.
+    """
     command, taken = command_of(verb), list[tuple[str, ...]]()
     monkeypatch.setattr(
         "tokentrail.cli.options.guarded", lambda _, __, **options: taken.append(options["subjects"])
     )
     command.main(
-        [*(["-o", "x.html"] if verb == "report" else []), "A", "--subject", "B"], standalone_mode=False
+        [*(["-o", "x.html"] if verb == "report" else []), " A\n", "--subject", "\u00a0B "],
+        standalone_mode=False,
     )
 
     assert taken == [("A", "B")]

@@ -15,7 +15,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import Told, look_around, look_into, start_from
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import Common, common, narrowing
+from tokentrail.cli.options import SUBJECT, Common, common, narrowing
 from tokentrail.cli.output import take_in
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
@@ -34,7 +34,7 @@ from tokentrail.sources.given import see
 )
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")
 @click.option(
-    "--subject", "subjects", multiple=True, metavar="SUBJECT",
+    "--subject", "subjects", multiple=True, type=SUBJECT,
     help="A key id, credential id, ARN, address, instance or event to start from. Repeatable.",
 )  # fmt: skip
 @click.option(

@@ -85,7 +85,17 @@ class Network(click.ParamType):
         return str(value)
 
 
-MOMENT, NETWORK = Moment(), Network()
+class Subject(click.ParamType):
+    """What a question is about; blanks around it come along when it is pasted, and no name has any."""
+
+    name = "SUBJECT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take them off."""
+        return str(value).strip()
+
+
+MOMENT, NETWORK, SUBJECT = Moment(), Network(), Subject()
 
 
 def common_with(*formats: Format) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -154,9 +164,9 @@ def about(*, required: bool = True, told: str = "") -> Callable[[Callable[..., N
             command(subjects=bare + subjects, **options)
 
         named = click.option(
-            "--subject", "subjects", multiple=True, metavar="SUBJECT", hidden=not told, help=told or "A SUBJECT."
+            "--subject", "subjects", multiple=True, type=SUBJECT, hidden=not told, help=told or "A SUBJECT."
         )  # fmt: skip
-        return click.argument("bare", nargs=-1, metavar=shown)(named(wrapped))
+        return click.argument("bare", nargs=-1, type=SUBJECT, metavar=shown)(named(wrapped))
 
     return added
 

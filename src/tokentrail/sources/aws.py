@@ -32,8 +32,8 @@ _ATTEMPTS = 8
 """
 How often the SDK tries a call that is throttled or meets a fault of AWS or the network.
 
-Not in its adaptive mode, which slows all calls of a client for one that is throttled: of 100 objects, each refused in 15
-of 100 tries, it made 33 seconds of 3.
+Not in its adaptive mode, which slows all calls of a client for one that is throttled: of 100 objects, each refused in
+15 of 100 tries, it made 33 seconds of 3.
 """
 _ANYWHERE = "us-east-1"
 _CHUNK = 1 << 20
