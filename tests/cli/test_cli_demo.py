@@ -110,7 +110,8 @@ def test_the_demo_reads_like_this(shown: tuple[Path, Ran]) -> None:
     assert FAKE_SESSION_TOKEN not in said.err
 
 
-@pytest.mark.parametrize("format_", ["csv", pytest.param("jsonl", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
 def test_no_session_token_is_printed_in_other_formats(run: Run, format_: str) -> None:
     """On neither stream."""
     said = run("demo", "--case", "here", "--format", format_)

@@ -179,7 +179,7 @@ WAITS = [sys.executable, "-c", AT_ONCE]
     [
         (("detect", "--format", "json"), "Judging the evidence"),
         (("guard", "--format", "json"), "Testing guardrails"),
-        (("credentials", "--format", "json"), "Looking through the case"),
+        pytest.param(("credentials", "--format", "json"), "Looking through the case", marks=pytest.mark.long),
     ],
 )
 def test_whoever_waits_is_told_for_what(case: Path, verb: tuple[str, ...], said: str) -> None:

@@ -37,7 +37,7 @@ GENERATE = (
     Phase.generate,
 )  # each try takes a second: shrinking would take minutes
 QUICK = settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=GENERATE, print_blob=True
+    max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=GENERATE, print_blob=True
 )
 LONG = settings(QUICK, max_examples=300)
 NAIVE = (

@@ -25,6 +25,7 @@ from tokentrail.prevention.guard import Given
 from tokentrail.prevention.model import Backtest
 from tokentrail.prevention.turning import turned, turns_of
 from tokentrail.testing import World
+from work import some
 
 ROLE = f"arn:aws:iam::{HOME}:role/Reader"
 NOT_OFFICE = {
@@ -361,18 +362,21 @@ def test_actions_whose_name_the_log_spells_otherwise_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("action", "resource", "blocked", "undecided"),
-    [
-        ("s3:GetObject", "arn:aws:s3:::plans/*", 1, 0),
-        ("s3:GetObject", "arn:aws:s3:::plans", 0, 0),
-        ("s3:GetObject", "arn:aws:s3:::plans/q3.pdf", 1, 0),
-        ("s3:GetObject", "arn:aws:s3:::other/*", 0, 0),
-        ("s3:ListBucket", "arn:aws:s3:::plans", 1, 0),
-        ("s3:ListBucket", "arn:aws:s3:::plans/*", 0, 0),
-        ("s3:DeleteObject", "arn:aws:s3:::plans/*", 1, 0),
-        ("s3:DeleteObject", "arn:aws:s3:::plans/old/*", 0, 1),
-        ("s3:DeleteObject", "arn:aws:s3:::plans", 0, 0),
-        ("s3:*", "arn:aws:s3:::plans/*", 2, 0),
-    ],
+    some(
+        [
+            ("s3:GetObject", "arn:aws:s3:::plans/*", 1, 0),
+            ("s3:GetObject", "arn:aws:s3:::plans", 0, 0),
+            ("s3:GetObject", "arn:aws:s3:::plans/q3.pdf", 1, 0),
+            ("s3:GetObject", "arn:aws:s3:::other/*", 0, 0),
+            ("s3:ListBucket", "arn:aws:s3:::plans", 1, 0),
+            ("s3:ListBucket", "arn:aws:s3:::plans/*", 0, 0),
+            ("s3:DeleteObject", "arn:aws:s3:::plans/*", 1, 0),
+            ("s3:DeleteObject", "arn:aws:s3:::plans/old/*", 0, 1),
+            ("s3:DeleteObject", "arn:aws:s3:::plans", 0, 0),
+            ("s3:*", "arn:aws:s3:::plans/*", 2, 0),
+        ],
+        3,
+    ),
 )
 def test_of_a_bucket_and_its_object_the_permission_tells_which_is_meant(
     action: str, resource: str, blocked: int, undecided: int

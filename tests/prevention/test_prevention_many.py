@@ -212,7 +212,7 @@ def test_a_role_that_stands_in_every_account_is_judged_by_its_own_calls() -> Non
     assert asked[2] - asked[1] == asked[1] - asked[0] > 0
 
 
-@pytest.mark.parametrize("most", [1, 2, 5])
+@pytest.mark.parametrize("most", [1, pytest.param(2, marks=pytest.mark.long), 5])
 def test_alike_guardrails_fare_as_each_does_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """However many are asked for at once, each has its own verdicts, tallies and end of the story."""
     world, key = owners_of_roles(4)
