@@ -158,7 +158,7 @@ def test_the_story_can_be_stepped_through(opened: Any, served: Served, told: Sto
     page.click("a.step:has-text('◂')")
     shows_moment(page, "10:02:00")
     page.click("summary:has-text('Turns of the story')")
-    page.click(".turns a:has-text('PutRolePolicy')")
+    page.click(".turns a:has-text('AWSRevokeOlderSessions')")
     shows_moment(page, "10:12:00")
 
 
