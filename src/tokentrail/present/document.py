@@ -28,7 +28,7 @@ _SPELLED: dict[type, dict[str, str]] = {
 
 _SECONDS = len("2026-11-23T10:02:00")
 _AS_THEY_ARE = frozenset([type(None), str, int, float, bool])
-"""Types of most values: to ask no more of each takes half of the time."""
+"""Types of most values, of which no more need be asked."""
 
 
 def timestamp(moment: datetime) -> str:
