@@ -85,6 +85,22 @@ def test_what_is_copied_from_a_plan_for_root_runs_nothing_else(account: str, key
     assert {f"--target-principal={account}", f"--access-key-id={key}"} <= set(words)
 
 
+def test_what_is_copied_from_a_condition_about_a_reactivation_runs_nothing_else() -> None:
+    """A planted record may bear any id: the command that names it quotes it."""
+    world = World(START)
+    key = world.user("ada")
+    world.user("ops").deactivates(key)
+    key.key().iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
+    key.calls("s3:ListBuckets")
+    records = world.records()
+    records[-2]["eventID"] = "x; touch y"
+    with held(records) as case:
+        conditions = case.contain([key.id]).proof.holds_if
+
+    [said] = [one for one in conditions if "active again" in one]
+    assert ["tokentrail", "contain", "x; touch y"] == shlex.split(said.split("`")[1])
+
+
 def test_what_a_record_does_not_name_is_nobody_elses() -> None:
     """Without requests and answers, `CreateUser` named no user: the plan deleted whoever called, for good."""
     world = World(START)

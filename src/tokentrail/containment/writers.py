@@ -4,6 +4,7 @@ Who of the attacker's may change IAM, and what else snapshots allow that the gam
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.containment.leftovers import Deed
@@ -85,5 +86,5 @@ def reactivated(changes: Iterable[Change], held: Iterable[Held], deeds: Iterable
         if key and active and change.event_id not in own:
             yield (
                 f"whoever made {key} active again at {instant(change.time)} is not the attacker, by another credential "
-                f"(`tokentrail contain {change.event_id}` ends that one)"
+                f"(`tokentrail contain {shlex.quote(change.event_id)}` ends that one)"
             )
