@@ -1,0 +1,32 @@
+"""Addresses, and what stands in their place."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokentrail.lineage import inner
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("203.0.113.7", True),
+        ("10.0.0.7", False),
+        ("2001:db8::7", True),
+        ("fe80::1%eth0", False),
+        ("ec2.amazonaws.com", False),
+    ],
+)
+def test_what_several_networks_may_have_is_not_public(text: str, public: bool) -> None:
+    """Neither is what is no address."""
+    assert public == inner.is_public(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 10_000, "fe80::1%" + "x" * 10_000])
+def test_what_is_longer_than_any_address_is_not_remembered(text: str) -> None:
+    """A log full of planted addresses of 10 KB would fill memory, each looked at once."""
+    before = inner._parsed.cache_info()
+
+    assert inner.parsed(text) is None
+    assert not inner.is_public(text)
+    assert before == inner._parsed.cache_info()
