@@ -218,6 +218,7 @@ def test_an_scp_for_one_account_binds_no_other() -> None:
         ({"kind": "rcp", "target": ROLE}, 'has no "target"'),
         ({"kind": "scp", "account": int(AWAY)}, "as text"),
         ({"account": f"{AWAY}0"}, "twelve digits"),
+        ({"kind": "rcp", "account": AWAY}, "tested on all"),
     ],
 )
 def test_whom_a_policy_is_for_is_never_left_unread(given: dict[str, Any], why: str) -> None:

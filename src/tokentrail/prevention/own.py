@@ -20,7 +20,6 @@ from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp
 
 OWN = "own"
 _LONGEST = 1 << 20
-_EVERYBODY_S = ("scp", "rcp")
 _FORM = (
     'Give a policy document (an SCP; with Principal, an RCP), or {"kind": "scp|rcp|trust-policy|identity-policy", '
     '"target": ARN, "policy": {...}}, as `tokentrail guard --format json` prints guardrails.'
@@ -59,18 +58,21 @@ def _proposal(
     name: str,
     evidence: Evidence,
 ) -> Proposal:
-    target = given.get("target")
-    if kind in _EVERYBODY_S and target not in (
-        None,
-        given.get("account"),
-    ):  # as `guard` prints one of an account
-        raise UsageError(f'{name}: an SCP or RCP has no "target"; "account" limits an SCP to one. {_FORM}')
+    target, account = given.get("target"), _account(given.get("account"), name)
     match kind:
+        case "scp" | "rcp" if target not in (
+            None,
+            account,
+        ):  # `guard` prints its account as the target of an SCP
+            raise UsageError(
+                f'{name}: an SCP or RCP has no "target"; "account" limits an SCP to one. {_FORM}'
+            )
         case "scp":
             return scp(
-                words, policy, account=_account(given.get("account"), name),
-                organisations=evidence.organisations, unbound=evidence.unbound,
-            )  # fmt: skip
+                words, policy, account=account, organisations=evidence.organisations, unbound=evidence.unbound
+            )
+        case "rcp" if account is not None:
+            raise UsageError(f'{name}: no "account" limits an RCP: it is tested on all. {_FORM}')
         case "rcp":
             return rcp(words, policy, evidence.organisations, evidence.accounts)
         case "trust-policy":
