@@ -31,7 +31,7 @@ from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import looked_after, opened
-from tokentrail.case.proofs import periods, unlisted, verify_logs
+from tokentrail.case.proofs import noted, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
@@ -360,7 +360,7 @@ class Case(Lookups, Tracing, Guarding):
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""
         view = self._views.open(as_of)
-        covered = proofs.proven(view.covered(), periods(self._folder), unlisted(self._folder))
+        covered = proofs.proven(view.covered(), *noted(self._folder))
         rejected = rejections(self._folder, None)
         objects = self._folder.snapshot().objects()
         return Status(

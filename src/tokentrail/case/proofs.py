@@ -46,32 +46,18 @@ def verify_logs(
     )
 
 
-def periods(folder: CaseFolder) -> tuple[LogPeriod, ...]:
+def noted(folder: CaseFolder) -> tuple[tuple[LogPeriod, ...], tuple[UnlistedLog, ...]]:
     """
-    What was proven of the logs of a case.
+    What digests proved of a case, and its log files that no digest of their hours knows, as remembered.
 
     Raises:
         CaseError: the case's note of it is damaged.
     """
-    return _noted(folder)[0]
-
-
-def unlisted(folder: CaseFolder) -> tuple[UnlistedLog, ...]:
-    """
-    The log files of a case that no digest of their hours knows.
-
-    Raises:
-        CaseError: as `periods`.
-    """
-    return _noted(folder)[1]
-
-
-def _noted(folder: CaseFolder) -> tuple[tuple[LogPeriod, ...], tuple[UnlistedLog, ...]]:
-    noted = folder.note(_NOTE) or {"periods": ()}
+    note = folder.note(_NOTE) or {"periods": ()}
     try:
         return (
-            tuple(_period(one) for one in noted["periods"]),
-            tuple(_unlisted(one) for one in noted.get("unlisted", ())),
+            tuple(_period(one) for one in note["periods"]),
+            tuple(_unlisted(one) for one in note.get("unlisted", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaseError(
@@ -97,7 +83,7 @@ def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod], strays: Sequence[U
     for one in fresh:
         spans.setdefault((one.account, one.region), []).extend((one.start, one.end))
     try:
-        before, strayed = _noted(folder)
+        before, strayed = noted(folder)
     except CaseError:  # damaged, and worked out anew by that
         before, strayed = (), ()
     kept = [

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import listed, narrowed
-from tokentrail.case.proofs import periods, unlisted
+from tokentrail.case.proofs import noted
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
 from tokentrail.lineage.forest import Forest
@@ -133,9 +133,9 @@ class Tracing:
         missing = coverage.ended(covered, accounts, forest.as_of) + coverage.gaps(covered, accounts)
         missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
         missing += tuple(forest.unanswered.unused(found.credentials, narrowing.admits, forest.as_of))
-        judged = periods(self._folder)
+        judged, strays = noted(self._folder)
         missing = proofs.but_quiet(missing, judged)
-        unproven = proofs.gaps(judged, unlisted(self._folder), accounts)
+        unproven = proofs.gaps(judged, strays, accounts)
         carried = coverage.left_out(view.lacking(self._folder))
         altered = coverage.left_out(view.contradicting())
         return replace(

@@ -84,8 +84,9 @@ def indented(shown: Any) -> str:
         text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     except _BEYOND_IT:
         return json.dumps(shown, ensure_ascii=True, indent=2)
-    plain = text.isascii() and "\x7f" not in text
-    return text if plain else _NOT_PRINTED.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _NOT_PRINTED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _cell(value: Any) -> str | int | float:

@@ -92,7 +92,7 @@ def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Tab
         yield table.take(pa.array(np.concatenate([np.arange(start, end) for start, end in places])))
 
 
-def _found(column: pa.ChunkedArray[Any], wanted: Iterable[Range]) -> Iterable[tuple[int, int]]:
+def _found(column: pa.ChunkedArray[Any], wanted: Iterable[Range]) -> Iterator[tuple[int, int]]:
     """Where each of some ranges begins and ends in a column that is sorted so."""
     if pa.types.is_int64(column.type) and not column.null_count:  # thousands are found at once
         numbers: Any = column.to_numpy()
