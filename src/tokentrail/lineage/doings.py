@@ -83,8 +83,10 @@ def secrets(forest: Forest, ids: Ids) -> tuple[SecretRead, ...]:
     })  # fmt: skip
 
 
-def _ranks(texts: Iterable[str | None]) -> list[tuple[bool, str]]:
+def _ranks(texts: Sequence[str | None]) -> Sequence[Any]:
     """Where texts stand among others: one that is empty, as a forged record may have it, after none."""
+    if None not in texts:
+        return texts
     return [(text is not None, text or "") for text in texts]
 
 

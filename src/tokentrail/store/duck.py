@@ -40,10 +40,11 @@ _BUSY = 10_000_000
 """Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
 files: of 92 million memory holds hardly two."""
 _ROWS = 20_480
-"""Rows of a group in what is written: groups are packed at once by all threads, and few are read for a few rows."""
+"""Rows of a group in what is written: groups are packed at once by all threads."""
+_FEW_ROWS = 8_192
+"""The same of what few rows are looked up in, for which whole groups are read: fewer take more room than they save."""
 _FORM = (
-    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000, "
-    f"ROW_GROUP_SIZE {_ROWS}"
+    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
 )
 """How derived tables are written: what has few values as a dictionary, what climbs as differences."""
 _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
@@ -235,20 +236,21 @@ class DuckEngine(Tuned, Keeping):
             self._connection.register(name, table)
 
     def write(self, sql: str, path: Path) -> None:
-        """Write the rows of a query, in its order, to a Parquet file."""
-        self.run(self.writing(sql, path))
+        """Write the rows of a query, in its order, to a Parquet file that few of them are looked up in."""
+        self.run(_writing(sql, path, _FEW_ROWS))
 
     def write_all(self, queries: Mapping[Path, str]) -> None:
         """Write the rows of some queries to their files."""
         if self.beside:
-            self.run_all([Step(self.writing(sql, path), frozenset()) for path, sql in queries.items()])
+            steps = [Step(_writing(sql, path, _FEW_ROWS), frozenset()) for path, sql in queries.items()]
+            self.run_all(steps)
             return
         for path, sql in queries.items():
             self.write(sql, path)
 
     def writing(self, sql: str, path: Path) -> str:
-        """The statement that does so."""
-        return f"COPY ({sql}) TO {quoted(str(path))} ({_FORM})"
+        """The statement that writes the rows of a query to a Parquet file whose columns are read whole."""
+        return _writing(sql, path, _ROWS)
 
     def park(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in any order, to a Parquet file that is read again soon and then forgotten."""
@@ -392,3 +394,7 @@ def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
         return f"SELECT * FROM {name}"
     later = "" if until is None else f" WHERE time <= {int(until)}"
     return f"SELECT * FROM {reading(folder / f'{name}.parquet' for folder in folders)}{later}"
+
+
+def _writing(sql: str, path: Path, rows: int) -> str:
+    return f"COPY ({sql}) TO {quoted(str(path))} ({_FORM}, ROW_GROUP_SIZE {rows})"
