@@ -123,7 +123,7 @@ class Part:
     def spans(self, places: Iterable[int]) -> dict[int, Span]:
         """Where the trees of some credentials, and those that they are in, lie among the rows."""
         wanted = set(places)
-        missing = wanted - self._known.keys()
+        missing = wanted.difference(self._known)
         if missing:
             if len(self._known) + len(missing) > _REMEMBERED:
                 self._known.clear()

@@ -329,13 +329,13 @@ class DuckEngine(Tuned, Keeping):
         """How a query names each table of segments with some of them alone: by `some_<name>`."""
         some = {}
         for name, (parts, until) in self._parts.items():
-            if segments - parts.keys():
+            if not segments <= parts.keys():
                 raise CaseError(
                     "what was derived from the evidence is damaged: it names records that the case has not. Remove the "
                     "folder `derived` of the case, `tables` of one in a bucket; it is worked out again."
                 )
             folders = [parts[one] for one in sorted(segments)]
-            nothing = [*parts.values()][:1]  # of many segments no rows at all take longest to plan
+            nothing = [next(iter(parts.values()))] if parts else []  # no rows of many take longest to plan
             sql = _segments(name, folders, until) if folders else f"{_segments(name, nothing, until)} LIMIT 0"
             some[f"some_{name}"] = f"({sql})"
         return some

@@ -206,7 +206,7 @@ class Recollection:
             ]
             for name, number in named:
                 self._finders.setdefault(number, set()).add(name)
-            fresh = [*self._recall.read(sorted({number for _, number in named} - self._leads.keys()))]
+            fresh = [*self._recall.read(sorted({number for _, number in named}.difference(self._leads)))]
             self._leads |= {one.number: self._lead(one) for one in fresh}
             found += fresh
             rest.add(self._beyond(asked, named))
