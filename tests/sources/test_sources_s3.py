@@ -270,6 +270,33 @@ def test_a_day_chooses_files_on_disk_too(cloud: Cloud) -> None:
         )
 
 
+def test_what_a_part_leaves_out_is_told(cloud: Cloud) -> None:
+    """Where nothing is of the account asked for, the summary says which accounts, regions and times there are."""
+    cloud.put(key(), log())
+    cloud.put(key(AWAY, "eu-west-1"), log())
+    far = cloud.ingest(accounts=frozenset({"9" * 12}))
+    copy = cloud.folder / "copy" / Path(key()).name
+    copy.parent.mkdir()
+    copy.write_bytes(log())
+    with Case.open(cloud.case) as case:
+        near = case.ingest([str(copy.parent)], wanted=Wanted(until=START - timedelta(days=2)))
+
+    assert 0 == far.objects.read == near.objects.read
+    assert f"Names tell account {', '.join(sorted((HOME, AWAY)))}." in far.asked[-1]
+    assert "1 object passed over" in near.asked[0]
+    assert f"account {HOME}; region us-east-1; {START:%Y-%m-%dT%H:%M}Z." in near.asked[1]
+
+
+def test_what_a_part_leaves_of_a_bucket_is_not_blamed(cloud: Cloud) -> None:
+    """Where something is of the time asked for, only what was passed over is counted."""
+    cloud.put(key(), log())
+    cloud.put(key(when=START + timedelta(hours=3)), log())
+    summary = cloud.ingest(until=START)
+
+    assert 1 == summary.objects.read
+    assert ["1 object passed over"] == [one.split(": ")[1].partition(",")[0] for one in summary.asked]
+
+
 # ---------------------------------------------------------------- again
 
 

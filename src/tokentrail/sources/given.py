@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
 from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Spread, Wanted
+from tokentrail.sources.part import Part
+from tokentrail.spelling import listed
 
 LOOKUP = "lookup-events:"
 
@@ -94,12 +96,12 @@ def _far(
 
 
 def _near(sources: Sequence[str], wanted: Wanted, spread: Spread | None) -> Batch:
-    batch = Batch([])
+    batch, part = Batch([]), Part()
     for one in files.objects(sources, spread):
         if isinstance(one, Skipped):
             batch.skipped.append(one)
             continue
-        known = trail.name(one.name.replace(os.sep, "/"))
-        if known is None or trail.wanted(known, wanted):
+        if part.takes(trail.name(one.name.replace(os.sep, "/")), wanted):
             batch.objects.append(one)
+    batch.said = part.said(listed(sources, 2), wanted)
     return batch

@@ -17,6 +17,7 @@ from typing import Any
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws, cases, trail
 from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
+from tokentrail.sources.part import Part
 from tokentrail.sources.words import refused
 from tokentrail.spelling import counted
 
@@ -44,14 +45,14 @@ class Contents:
 
     objects: list[Listed] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    unread: int = 0
-    """Objects whose names do not tell what they hold, though a part was asked for."""
+    part: Part = field(default_factory=Part)
+    """What names told of the part that is wanted."""
 
     def take_in(self, other: Contents) -> None:
         """Add what another part of the bucket holds."""
         self.objects += other.objects
         self.skipped += other.skipped
-        self.unread += other.unread
+        self.part.take_in(other.part)
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class _Level:
     folders: list[str]
     skipped: list[Skipped] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
+    part: Part = field(default_factory=Part)
 
 
 def bucket_and_prefix(source: str) -> tuple[str, str]:
@@ -117,6 +119,7 @@ class Lister:
             for level in pool.map(lambda folder, depth=depth: self._level(folder, depth), folders):
                 self._take(found, level.objects)
                 found.skipped += level.skipped
+                found.part.take_in(level.part)
                 deeper += level.folders
                 flat += level.flat
             folders = deeper
@@ -201,6 +204,8 @@ class Lister:
                 level.skipped.append(Skipped(f"s3://{self._bucket}/{child}", why, lost=False))
             elif why is None:
                 (level.flat if self._is_flat(child) else level.folders).append(child)
+            elif step is not None:
+                level.part.leaves(step, name)
         return level
 
     def _listed(self, folder: str) -> tuple[list[Listed], list[str]]:
@@ -247,16 +252,12 @@ class Lister:
     def _take(self, found: Contents, listed: Iterable[Listed]) -> None:
         """Take in what is wanted of a listing, and count what is none of it."""
         others: Counter[tuple[str, str]] = Counter()
-        partial = bool(
-            self._wanted.accounts or self._wanted.regions or self._wanted.since or self._wanted.until
-        )
         for one in listed:
             known = trail.name(one.key)
             if known is not None and known.kind not in self._kinds:
                 others[one.key.rpartition("/")[0], known.other or "of another kind"] += 1
-            elif known is None or trail.wanted(known, self._wanted):
+            elif found.part.takes(known, self._wanted):
                 found.objects.append(one)
-                found.unread += partial and known is None
         for (folder, why), count in others.items():
             shown = f"s3://{self._bucket}/{folder}/ ({counted(count, 'object')})"
             found.skipped.append(Skipped(shown, why, lost=False))

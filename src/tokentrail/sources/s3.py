@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws
 from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Spread, Wanted
-from tokentrail.sources.listing import Contents, Listed, Lister, bucket_and_prefix
+from tokentrail.sources.listing import Listed, Lister, bucket_and_prefix
 from tokentrail.sources.words import next_step, refused
-from tokentrail.spelling import counted
 
 LARGEST = 512 << 20
 """
@@ -131,7 +130,7 @@ def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None =
         )
     _probe(access, bucket, found.objects)
     given = [S3Object(access, bucket, one.key, one.size, one.etag) for one in found.objects]
-    return Batch(given, found.skipped, _said(source, found))
+    return Batch(given, found.skipped, found.part.said(source, wanted))
 
 
 def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
@@ -157,10 +156,3 @@ def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
         return
     if denied is not None:
         raise denied
-
-
-def _said(source: str, found: Contents) -> list[str]:
-    if not found.unread:
-        return []
-    many = counted(found.unread, "object")
-    return [f"{source}: {many} whose names tell no account, region or day: read whatever they hold."]
