@@ -132,6 +132,18 @@ def test_code_alone_on_stdout(run: Run, case: Path, form: str) -> None:
     assert "keys-from-known-networks" not in ran.out
 
 
+@pytest.mark.parametrize(
+    "asked", [("guard", "--as", "terraform"), ("contain", "--script", "AKIAIOSFODNN7EXAMPLE")]
+)
+def test_no_format_beside_a_form_of_its_own(run: Run, case: Path, asked: tuple[str, ...]) -> None:
+    """Whoever asks for code and for JSON is told so, instead of being given one of them."""
+    ran = run(*asked, "--case", case, "--format", "json")
+
+    assert (2, "") == (ran.code, ran.out)
+    assert asked[1] in ran.err
+    assert "leave out --format json" in ran.err
+
+
 def test_history_lists_every_call(run: Run, case: Path, told: Story) -> None:
     """What each credential of the thief's did, and whether it was refused, never made, or made."""
     ran = run("guard", "--case", case, "--history", "--only", "tokens-need-mfa", "--format", "json")

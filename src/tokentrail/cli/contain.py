@@ -15,7 +15,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, about, common, named_case, narrowing
+from tokentrail.cli.options import Common, about, common, in_its_own_form, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
@@ -80,6 +80,7 @@ def command(
     live tainted credential between the steps; one that does not hold is shown with the way around it, and the exit
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
+    in_its_own_form(told, "--script" if script else None)
     with Case.open(told.case, create=False) as case:
         with output.waiting("Planning"):
             plan = case.contain(

@@ -17,7 +17,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
-from tokentrail.cli.options import Common, about, common, narrowing
+from tokentrail.cli.options import Common, about, common, in_its_own_form, narrowing
 from tokentrail.errors import UsageError
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
@@ -83,6 +83,7 @@ def command(
     anywhere.
     The exit code is 1 if the audit finds anything.
     """
+    in_its_own_form(told, form and f"--as {form}")
     with Case.open(told.case, create=False) as case:
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):

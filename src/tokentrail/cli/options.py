@@ -118,6 +118,17 @@ def named_case(told: Common) -> Path | str | None:
     return None if told.case == Path(DEFAULT_CASE) else told.case
 
 
+def in_its_own_form(told: Common, option: str | None) -> None:
+    """
+    See that no format is asked for beside an option that prints in a form of its own, where that is given.
+
+    Raises:
+        UsageError: both are.
+    """
+    if option and told.format != "text":
+        raise UsageError(f"{option} prints in a form of its own: leave out --format {told.format}.")
+
+
 def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
     """Add the shared options but `--case`, for a verb that has its own."""
 
