@@ -49,7 +49,7 @@ _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
 _REMOVED = """
 CREATE TABLE removed_{name} AS
-SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
+SELECT * FROM before_{name} WHERE {any} AND segment IN (SELECT segment FROM removed_segments)"""
 _GIVEN_UP = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
 """What ends a way to go on from what was derived: that may be tidied away by another process, damaged or another's."""
 _WIDE = ("people", "issuing")
@@ -122,12 +122,16 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
 def _is_worth(derived: Path) -> bool:
     """Whether adding to a forest takes less than linking all: of a small one, its hundred questions take longer."""
     try:
-        grown = msgspec.json.decode((derived / "grown.json").read_bytes(), type=Grown)
+        grown = _grown_to(derived)
         first, since = sizes(derived)
     except (CaseError, OSError, ValueError, RecursionError):
         return False
     whole = grown.added == is_grown(derived) and not grown.rings  # where a ring is cut, all of it must tell
     return whole and first >= _WORTH and since <= adding.SHARE * first
+
+
+def _grown_to(derived: Path) -> Grown:
+    return msgspec.json.decode((derived / "grown.json").read_bytes(), type=Grown)
 
 
 def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
@@ -146,7 +150,8 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
         _know_removed(engine, base, again)
         index = Index(into, snapshot.folders.keys(), engine.way_of_hashing())
-        grown = adding.add(engine, base.folder, into, first, records, partial(_naming, index))
+        before = _grown_to(base.folder)
+        grown = adding.add(engine, base.folder, into, first, records, before, partial(_naming, index))
     for name in LATER:
         kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
     for path in (
@@ -169,7 +174,7 @@ def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
     engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
     base.known(engine, before, "before_")
     for name in REDUCED:
-        engine.run(_REMOVED.format(name=name))
+        engine.run(_REMOVED.format(name=name, any="TRUE" if removed else "FALSE"))
 
 
 def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:

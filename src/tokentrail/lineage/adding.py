@@ -134,7 +134,9 @@ _ODD = {
 """What can't be told from a part, and what shows it."""
 
 
-def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: int, naming: Naming) -> Grown:
+def add(
+    engine: Engine, base: Path, into: Path, first: Sequence[str], records: int, before: Grown, naming: Naming
+) -> Grown:
     """
     Derive the forest of all evidence from an earlier one.
 
@@ -145,6 +147,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
         into: Where to write what is to lie beside its first tables.
         first: Statements that make the `KEPT` of all segments (`all_`), and of new ones (`new_`).
         records: How many records there are, repeated ones counted each time.
+        before: How large the earlier one is.
         naming: Answers in which segments keys are.
 
     Raises:
@@ -164,7 +167,7 @@ def add(engine: Engine, base: Path, into: Path, first: Sequence[str], records: i
         if engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1"):
             raise TooMuch(why)
     placing.place(engine, base)
-    return placing.written(engine, into, records)
+    return placing.written(engine, into, records, before)
 
 
 def _most(engine: Engine) -> int:

@@ -138,15 +138,25 @@ def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
     }
 
 
-def written(engine: Engine, into: Path, records: int) -> Grown:
-    """Write the later files; answers how large the whole forest is."""
+def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
+    """Write the later files; answers how large the whole forest is, which was so large before."""
     for name, query in _WRITTEN.items():
         engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
     engine.write(OUTPUT["losers"], into / "losers.parquet")
     engine.write(_GONE, into / later.GONE)
     engine.write(_GONE_WHO, into / later.GONE_WHO)
+    shrunk = engine.rows("SELECT 1 AS one FROM removed_people LIMIT 1")
+    people = "all_people" if shrunk else "new_people"  # of ten million it takes a while
     [found] = engine.rows(f"""
         SELECT (SELECT count(*) FROM base_forest) - (SELECT count(*) FROM ({_GONE})) + (SELECT count(*) FROM carried)
                + (SELECT count(*) FROM parents) AS credentials, (SELECT count(*) FROM lost) AS lost,
-               (SELECT min(first) FROM all_people) AS first, (SELECT max(last) FROM all_people) AS last""")
-    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"], added=True)
+               (SELECT min(first) FROM {people}) AS first, (SELECT max(last) FROM {people}) AS last""")
+    spans = [(found["first"], found["last"])] + ([] if shrunk else [(before.first, before.last)])
+    firsts, lasts = ([one for one in ends if one is not None] for ends in zip(*spans, strict=True))
+    return Grown(
+        records - found["lost"],
+        found["credentials"],
+        min(firsts, default=None),
+        max(lasts, default=None),
+        added=True,
+    )
