@@ -29,6 +29,14 @@ test *arguments:
 long *arguments:
     HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -n auto -m "long or not long" {{ arguments }}
 
+# The tests with the oldest libraries that pyproject.toml admits, in a clone of what is committed: takes many minutes.
+lowest *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    clone=$(mktemp -d) && trap 'rm -rf "$clone"' EXIT
+    git clone --quiet . "$clone" && cd "$clone"
+    UV_RESOLUTION=lowest-direct uv run --group test pytest -n auto {{ arguments }}
+
 # That Spark gives the same answers as this machine, byte for byte: needs Java, takes minutes.
 parity *arguments:
     uv run --locked --group test --extra spark pytest tests/store/test_store_spark_tasks.py

@@ -30,6 +30,11 @@ NEAR, FAR = "us-east-1", "eu-west-1"
 ANCHOR = "49e25ec3-bdfe-4150-8683-b4ea4ee85cfd"
 SIGN_IN = f"arn:aws:signin:{FAR}:{HOME}:session/5d0d7a37-2f43-4c5b-9a43-6a1d5e1ac1f1"
 
+ends_sign_ins = pytest.mark.skipif(
+    not hasattr(boto3.client("signin", region_name=FAR), "batch_revoke_sessions"),
+    reason="this boto3 knows no BatchRevokeSessions yet: such a step is left to a person",
+)
+
 
 def regional(service: str, operation: str, region: str = FAR, **parameters: Any) -> Call:
     return replace(call(operation, service, **parameters), region=region)
@@ -243,6 +248,7 @@ def _stub() -> Iterator[Stub]:
     made.close()
 
 
+@ends_sign_ins
 def test_a_sign_in_session_is_revoked_where_it_began_and_read_back(stand: Stand, stub: Stub) -> None:
     """BatchRevokeSessions in the session's own region; it reads back as revoked, and nothing brings it back."""
     plan = plan_of(
@@ -259,6 +265,7 @@ def test_a_sign_in_session_is_revoked_where_it_began_and_read_back(stand: Stand,
     assert ["irreversible"] == [one.outcome for one in undone.things]
 
 
+@ends_sign_ins
 def test_a_session_that_is_revoked_already_is_left_alone(stand: Stand, stub: Stub) -> None:
     """It stands already: nothing is sent but the question."""
     stub.revoked.add((FAR, SIGN_IN))
@@ -402,6 +409,7 @@ def test_a_call_without_its_region_is_refused_before_any_is_sent(
         planfile.load(stand.file)
 
 
+@ends_sign_ins
 def test_the_environment_s_address_holds_for_every_service(
     stand: Stand, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
