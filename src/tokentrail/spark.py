@@ -109,8 +109,14 @@ class Cluster:
             UsageError: the session was stopped, is of an older Spark, or one of Spark Connect.
         """
         _see(session)
-        self._session = session
+        self._given = session
         self.spread_from = spread_from
+
+    @property
+    def _session(self) -> SparkSession:
+        """The session, which may have been stopped since it was given: notebooks end those that idle."""
+        _see(self._given)
+        return self._given
 
     @classmethod
     def start(cls, master: str | None = None) -> Cluster:
@@ -153,7 +159,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End the session."""
-        self._session.stop()
+        self._given.stop()
 
     def elsewhere(
         self, folder: CaseFolder, work: Callable[[Any], Any], things: Sequence[Any]
@@ -247,6 +253,7 @@ class Cluster:
 
 def _see(session: SparkSession) -> None:
     """Refuse a session that can't do what is asked of it, before anything is made for it."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import DataFrame, GroupedData
 
@@ -254,7 +261,7 @@ def _see(session: SparkSession) -> None:
         session.sparkContext.defaultParallelism  # noqa: B018 - asks the driver
     except PySparkException as error:
         raise UsageError(_CONNECTED) from error
-    except AttributeError as error:
+    except (AttributeError, Py4JError, OSError) as error:  # the last two where its Java ended
         raise UsageError(_STOPPED) from error
     if not (hasattr(DataFrame, "toArrow") and hasattr(GroupedData, "applyInArrow")):
         raise UsageError(_OLD.format(session.version))

@@ -113,6 +113,24 @@ def test_a_session_that_cannot_do_it_is_refused_in_words(
         Cluster(Session())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ended", [AttributeError, ConnectionRefusedError, "Py4JNetworkError"])
+def test_a_session_that_ended_since_it_was_given_is_said_so(tmp_path: Path, ended: Any) -> None:
+    """Notebooks end those that idle: it was a fault of ours, or a connection refused to nobody knows what."""
+    protocol = pytest.importorskip("py4j.protocol", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    raised = getattr(protocol, ended) if isinstance(ended, str) else ended
+    session: Any = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2))
+    cluster = Cluster(session)
+    session.sparkContext = type(
+        "Ended", (), {"defaultParallelism": property(mock.Mock(side_effect=raised))}
+    )()
+    (tmp_path / "log.json").write_bytes(native(World(START).records()))
+    with Case.open(tmp_path / "case") as case, pytest.raises(UsageError, match="was stopped"):
+        case.ingest([str(tmp_path / "log.json")], engine=cluster)
+    assert ["case.json"] == [one.name for one in (tmp_path / "case").rglob("*") if one.is_file()]
+
+
 @pytest.mark.parametrize(("master", "ours"), [("spark://host:7077", False), ("local[*]", True)])
 def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     master: str, ours: bool, monkeypatch: pytest.MonkeyPatch
