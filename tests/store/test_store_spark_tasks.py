@@ -18,7 +18,7 @@ from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.errors import UsageError
+from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
 from tokentrail.store.errands import WORDS, InFolder, Told, sealed
@@ -196,6 +196,25 @@ def test_spark_connect_is_refused_before_it_is_looked_for(
         monkeypatch.setenv("SPARK_REMOTE", remote)
     with pytest.raises(UsageError, match="one of Spark Connect"):
         Cluster.start(master)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_where_spark_ends_while_it_links_it_is_said_so(tmp_path: Path, refused: bool) -> None:
+    """A connection had been refused, as if the network were to look after; the case is linked by whoever asks next."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from py4j.protocol import Py4JNetworkError
+
+    from tokentrail.store.shelf import FolderShelf
+
+    session: Any = None
+    error = (
+        ConnectionRefusedError(111, "Connection refused") if refused else Py4JNetworkError("Answer is empty")
+    )
+    with (
+        pytest.raises(CaseError, match=r"Spark itself ended\. What was read is kept"),
+        FolderShelf(session, tmp_path).told(),
+    ):
+        raise error
 
 
 def test_what_java_says_is_told_without_its_stack() -> None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -35,8 +35,11 @@ from tokentrail.store.giving import each
 from tokentrail.store.interface import Bucket, Snapshot
 from tokentrail.store.keys import part_key
 
-FAILED = (PySparkException, Py4JError)
-"""What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
+_ENDED = (Py4JNetworkError, ConnectionError)
+FAILED = (PySparkException, Py4JError, ConnectionError)
+"""What a session raises: the second is of errors that Spark has no name for, such as a job that was given up; the last
+where its Java ended, as where memory ran out."""
+_KEPT = "What was read is kept, and is linked when the case is asked."
 _CALLING = re.compile(r"An error occurred while calling [^\n]+\n: ([^\n]+)")
 _NAMED = re.compile(r"\[[A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*\] [^\n]+")
 """A condition of Spark's, and what it says of it."""
@@ -133,7 +136,7 @@ class FolderShelf:
             yield
         except FAILED as error:
             see_room(error)
-            raise CaseError(f"a query on the case failed: {in_short(error)}.") from error
+            raise CaseError(f"a query on the case failed: {in_short(error)}. {_KEPT}") from error
 
     def close(self) -> None:
         """Remove all."""
@@ -222,7 +225,7 @@ class BucketShelf:
             see_room(error)
             raise CaseError(
                 f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: "
-                f"{in_short(error)}."
+                f"{in_short(error)}. {_KEPT}"
             ) from error
 
     def close(self) -> None:
@@ -290,6 +293,8 @@ def see_room(failed: Exception) -> None:
 
 def in_short(error: Exception) -> str:
     """What an error says, without a hundred lines of stack: what Spark has a name for, else how Java begins."""
+    if isinstance(error, _ENDED):
+        return "Spark itself ended"
     text = str(error).strip()
     if named := _NAMED.search(text):
         return named[0].rstrip(". ")
